@@ -1,0 +1,91 @@
+# `make help` lists the targets, `make info` shows what was found. Needs what scripts/deps installs.
+.DEFAULT_GOAL := build/tiebreak
+MAKEFLAGS += --no-builtin-rules
+CC     := $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
+CXX    := $(if $(filter default undefined,$(origin CXX)),g++,$(CXX))
+CCACHE := $(shell command -v ccache)
+B      ?= build
+OPT    ?= -O3
+SAN    ?=
+WERROR ?= $(if $(CI),-Werror)
+NVCC   ?= $(shell command -v nvcc)
+
+MODULES := core kernels model train datasets eval bench reports cli
+FLAGS   := -g $(OPT) -fopenmp -fno-math-errno -ffp-contract=off $(SAN) $(WERROR) -I. -I$(B)
+CFLAGS  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(FLAGS)
+CXXFLAGS := -std=c++17 -Wall -Wextra $(FLAGS)
+LDLIBS  := -ldnnl -lcjson -lpcre2-8 -lutf8proc -lmd -lbenchmark -lstdc++ -lpthread -ldl -lm
+
+SOURCES := $(wildcard $(MODULES:%=%/*.c))
+TESTS   := $(filter %_test.c,$(SOURCES))
+FUZZERS := $(filter %_fuzz.c,$(SOURCES))
+LIBSRC  := $(filter-out $(TESTS) $(FUZZERS) cli/main.c,$(SOURCES)) $(wildcard $(MODULES:%=%/*.cc))
+LIBOBJ  := $(LIBSRC:%=$(B)/%.o) $(B)/eval/tasks.o
+TESTBIN := $(TESTS:%.c=$(B)/%)
+FUZZBIN := $(FUZZERS:%.c=$(B)/%)
+
+$(B)/tiebreak: $(B)/cli/main.c.o $(B)/libtiebreak.a
+	$(CC) $(FLAGS) $^ -o $@ $(LDLIBS)
+
+$(B)/libtiebreak.a: $(LIBOBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/%.c.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CCACHE) $(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+$(B)/%.cc.o: %.cc $(B)/flags
+	@mkdir -p $(@D)
+	$(CCACHE) $(CXX) $(CXXFLAGS) -MMD -MP -c $< -o $@
+
+# Built-in task files, inside the program: a table of (name, first byte, bytes).
+$(B)/eval/tasks.o: $(wildcard eval/tasks/*.json) eval/embed.sh
+	@mkdir -p $(@D)
+	sh eval/embed.sh eval/tasks/*.json > $(B)/eval/tasks.S
+	$(CC) -c $(B)/eval/tasks.S -o $@
+
+$(TESTBIN) $(FUZZBIN): $(B)/%: $(B)/%.c.o $(B)/libtiebreak.a
+	$(CC) $(FLAGS) $(if $(findstring _fuzz,$@),$(FUZZ_LINK)) $^ -o $@ -lcmocka $(LDLIBS)
+
+# A change of compiler or flags rebuilds everything.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CFLAGS) | $(CXX) $(CXXFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) | $(CXX) $(CXXFLAGS)' > $@
+	@printf '#define BUILD_COMPILER "%s"\n#define BUILD_FLAGS "%s"\n#define BUILD_COMMIT "%s"\n#define BUILD_DIRTY %s\n' \
+	  "$$($(CC) --version | head -n 1)" "$(OPT) $(SAN)" "$$(git rev-parse -q --verify HEAD 2>/dev/null || echo unknown)" \
+	  "$$(test -z "$$(git status --porcelain -uno 2>/dev/null)" && echo 0 || echo 1)" > $@.h.new
+	@cmp -s $@.h.new $(B)/build_info.h && rm $@.h.new || mv $@.h.new $(B)/build_info.h
+FORCE:
+
+.PHONY: help info test sanitize fuzz bench report mini format tidy clean FORCE all tests
+all: $(B)/tiebreak tests ## the program and every test
+tests: $(TESTBIN)
+test: ## parity, gradient and golden tests on the CPU; needs no GPU
+	scripts/test --no-deps
+sanitize: ## the same tests under ASan and UBSan
+	scripts/test --no-deps --sanitize
+fuzz: ## each fuzz target for a few seconds
+	scripts/fuzz
+bench: $(B)/tiebreak ## every bench case of the preset `mini`, briefly
+	$(B)/tiebreak bench --filter shape=mini
+mini: $(B)/tiebreak ## rebuild the miniature base and datasets from nothing
+	scripts/mini
+info: ## what was found on this machine
+	@echo "compiler   $$($(CC) --version | head -n 1)"
+	@echo "nvcc       $(if $(NVCC),$(NVCC),not found: the CUDA backend is left out)"
+	@echo "flags      $(FLAGS)"
+	@for p in dnnl.h cjson/cJSON.h pcre2.h utf8proc.h sha256.h benchmark/benchmark.h cmocka.h; do \
+	  for d in /usr/include /usr/local/include /usr/include/x86_64-linux-gnu; do [ -e $$d/$$p ] && echo "found      $$d/$$p"; done; done; true
+compile_commands.json: Makefile ## compile commands for editors
+	@{ echo '['; first=1; for f in $(SOURCES); do [ $$first ] || echo ','; first=; \
+	  printf '{"directory":"%s","file":"%s","command":"$(CC) $(CFLAGS) -c %s"}' "$(CURDIR)" $$f $$f; done; echo ']'; } > $@
+format: ## clang-format in place
+	clang-format -i $(wildcard $(MODULES:%=%/*.[ch]) $(MODULES:%=%/*.cc))
+tidy: ## house rules: long lines, banned calls, leftovers
+	scripts/tidy
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z_.-]+:.*## /{printf "  make %-22s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+clean: ## remove what was built
+	rm -rf $(B) compile_commands.json
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

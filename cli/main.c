@@ -1,0 +1,42 @@
+/* tiebreak VERB ...: finds the verb, runs it, prints the one error message, exits with its status. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/options.h"
+#include "core/error.h"
+
+static void usage(FILE *to)
+{
+    fputs("tiebreak: which adapter? What each one costs and what it scores.\n\nusage: tiebreak VERB ...\n\n", to);
+    for (const verb *const *v = verb_table; *v; v++) fprintf(to, "  %-10s %s\n", (*v)->name, (*v)->about);
+    fputs("\n`tiebreak VERB --help` shows a verb's options. Exit status: 0 fine, 1 failed or regressed, 2 wrong usage or input, 3 inconclusive.\n",
+          to);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return ERR_INPUT;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        usage(stdout);
+        return OK;
+    }
+    const char *names[32];
+    int         n = 0;
+    for (const verb *const *v = verb_table; *v; v++) {
+        names[n++] = (*v)->name;
+        names[n]   = NULL;
+        if (strcmp(argv[1], (*v)->name)) continue;
+        int rc = (*v)->run(argc - 1, argv + 1);
+        if (rc == OPTIONS_HELP) return OK;
+        if (rc) fprintf(stderr, "tiebreak %s\n", error_text());
+        if (fflush(stdout) && !rc) return ERR_FAILED;
+        return rc;
+    }
+    const char *near = nearest_word(argv[1], names);
+    fprintf(stderr, "tiebreak: %s: no such verb%s%s%s; `tiebreak --help` lists them\n", argv[1], near ? "; did you mean " : "", near ? near : "",
+            near ? "?" : "");
+    return ERR_INPUT;
+}

@@ -1,0 +1,144 @@
+#include "cli/options.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/memory.h"
+
+static int edit_distance(const char *a, const char *b)
+{
+    int n = (int)strlen(a), m = (int)strlen(b), row[64];
+    if (m >= 64) return 64;
+    for (int j = 0; j <= m; j++) row[j] = j;
+    for (int i = 1; i <= n; i++) {
+        int diagonal = row[0];
+        row[0]       = i;
+        for (int j = 1; j <= m; j++) {
+            int change = diagonal + (a[i - 1] != b[j - 1]), gap = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            diagonal = row[j];
+            row[j]   = change < gap ? change : gap;
+        }
+    }
+    return row[m];
+}
+
+const char *nearest_word(const char *word, const char *const *words)
+{
+    const char *best   = NULL;
+    int         length = (int)strlen(word), least = length / 3 + 2;
+    for (; *words; words++) {
+        int d = edit_distance(word, *words);
+        if (d < least) least = d, best = *words;
+        if (length >= 3 && !strncmp(word, *words, (size_t)length) && !best) best = *words;
+    }
+    return best;
+}
+
+static void print_help(const verb *v, const option *table)
+{
+    printf("tiebreak %s: %s\n\nusage: tiebreak %s %s\n\noptions:\n", v->name, v->about, v->name, v->usage);
+    for (const option *o = table; o->name; o++) {
+        char left[64];
+        snprintf(left, sizeof left, "--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+        printf("  %-26s ", left);
+        for (const char *c = o->help; *c; c++) {
+            putchar(*c);
+            if (*c == '\n') printf("%29s", "");
+        }
+        if (o->kind == OPT_INT && (o->min != 0 || o->max != 0)) printf(" (%.0f..%.0f)", o->min, o->max);
+        if (o->def) printf(" [%s]", o->def);
+        if (o->required) printf(" (required)");
+        putchar('\n');
+    }
+    printf("  %-26s this text\n", "--help");
+    if (v->examples) printf("\nexamples:\n%s", v->examples);
+}
+
+static int set_value(const verb *v, const option *o, const char *text)
+{
+    char *end;
+    errno = 0;
+    switch (o->kind) {
+    case OPT_FLAG: *(bool *)o->value = true; return OK;
+    case OPT_STR: *(const char **)o->value = text; return OK;
+    case OPT_INT: {
+        long long x = strtoll(text, &end, 10);
+        if (end == text || *end || errno) return input_error("%s: --%s %s: must be a whole number", v->name, o->name, text);
+        if ((o->min != 0 || o->max != 0) && !((double)x >= o->min && (double)x <= o->max))
+            return input_error("%s: --%s %s: must be %.0f..%.0f", v->name, o->name, text, o->min, o->max);
+        *(int64_t *)o->value = x;
+        return OK;
+    }
+    case OPT_NUM: {
+        double x = strtod(text, &end);
+        if (end == text || *end || !isfinite(x)) return input_error("%s: --%s %s: must be a number", v->name, o->name, text);
+        if ((o->min != 0 || o->max != 0) && !(x >= o->min && x <= o->max))
+            return input_error("%s: --%s %s: must be %g..%g", v->name, o->name, text, o->min, o->max);
+        *(double *)o->value = x;
+        return OK;
+    }
+    }
+    return OK;
+}
+
+int options_parse(const verb *v, const option *table, int argc, char **argv, positionals *p)
+{
+    int count = 0;
+    for (const option *o = table; o->name; o++) {
+        count++;
+        if (o->given) *o->given = false;
+        if (o->def && set_value(v, o, o->def)) return ERR_INPUT;
+    }
+    bool *seen = mem_alloc((size_t)count + 1, sizeof *seen);
+    int   rc   = OK;
+    for (int i = 1; i < argc && !rc; i++) {
+        const char *arg = argv[i];
+        if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) {
+            print_help(v, table);
+            rc = OPTIONS_HELP;
+            break;
+        }
+        if (strncmp(arg, "--", 2) || !arg[2]) {
+            if (p && p->n < p->max && (arg[0] != '-' || !arg[1]))
+                p->args[p->n++] = arg;
+            else
+                rc = input_error("%s: \"%s\": not understood here; `tiebreak %s --help` lists the options", v->name, arg, v->name);
+            continue;
+        }
+        const char   *equals = strchr(arg, '='), *value = equals ? equals + 1 : NULL;
+        size_t        length = equals ? (size_t)(equals - arg - 2) : strlen(arg + 2);
+        const option *o      = table;
+        while (o->name && (strlen(o->name) != length || strncmp(o->name, arg + 2, length))) o++;
+        if (!o->name) {
+            const char **names = mem_alloc((size_t)count + 1, sizeof *names);
+            for (int k = 0; k < count; k++) names[k] = table[k].name;
+            char       *word = mem_strndup(arg + 2, length);
+            const char *near = nearest_word(word, names);
+            rc = input_error("%s: --%s: no such option%s%s%s; `tiebreak %s --help` lists them", v->name, word, near ? "; did you mean --" : "",
+                             near ? near : "", near ? "?" : "", v->name);
+            free(word);
+            free(names);
+            continue;
+        }
+        if (o->kind == OPT_FLAG) {
+            if (value) rc = input_error("%s: --%s takes no value", v->name, o->name);
+        } else if (!value) {
+            if (i + 1 >= argc)
+                rc = input_error("%s: --%s needs a value (%s)", v->name, o->name, o->arg ? o->arg : "VALUE");
+            else
+                value = argv[++i];
+        }
+        if (!rc) rc = set_value(v, o, value);
+        seen[o - table] = true;
+        if (o->given) *o->given = true;
+    }
+    for (const option *o = table; !rc && o->name; o++)
+        if (o->required && !seen[o - table]) rc = input_error("%s: --%s %s is needed: %s", v->name, o->name, o->arg ? o->arg : "", o->help);
+    if (!rc && p && p->n < p->min) rc = input_error("%s: %s is missing; `tiebreak %s --help` shows how to call it", v->name, p->what, v->name);
+    free(seen);
+    return rc;
+}

@@ -1,0 +1,6 @@
+#ifndef TIEBREAK_CLI_VERBS_H
+#define TIEBREAK_CLI_VERBS_H
+#include "cli/options.h"
+
+extern const verb verb_info;
+#endif

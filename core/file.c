@@ -1,0 +1,170 @@
+#include "core/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sha256.h> /* libmd */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/error.h"
+#include "core/memory.h"
+
+static int open_regular(const char *path, int *fd, struct stat *st)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0) return input_error("%s: cannot be read: %s; check the path", path, strerror(errno));
+    if (fstat(*fd, st)) {
+        int e = errno;
+        close(*fd);
+        return input_error("%s: cannot be read: %s", path, strerror(e));
+    }
+    if (S_ISDIR(st->st_mode)) {
+        close(*fd);
+        return input_error("%s: is a folder; a file is needed here", path);
+    }
+    return OK;
+}
+
+int file_read(const char *path, size_t max_bytes, str *out)
+{
+    bool        from_stdin = !strcmp(path, "-");
+    int         fd         = 0;
+    struct stat st         = { 0 };
+    if (!from_stdin) {
+        int rc = open_regular(path, &fd, &st);
+        if (rc) return rc;
+    }
+    int  rc = OK;
+    char buf[1 << 16];
+    for (;;) {
+        ssize_t k = read(fd, buf, sizeof buf);
+        if (k < 0 && errno == EINTR) continue;
+        if (k < 0) rc = run_error("%s: reading failed: %s", path, strerror(errno));
+        if (k <= 0) break;
+        if (out->n + (size_t)k > max_bytes) {
+            rc = input_error("%s: larger than %zu bytes, the most that is read here", path, max_bytes);
+            break;
+        }
+        str_add(out, buf, (size_t)k);
+    }
+    if (!from_stdin) close(fd);
+    return rc;
+}
+
+int file_map(file_map_t *m, const char *path)
+{
+    *m = (file_map_t) { 0 };
+    int         fd;
+    struct stat st;
+    int         rc = open_regular(path, &fd, &st);
+    if (rc) return rc;
+    if (st.st_size > 0) {
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED)
+            rc = run_error("%s: cannot be mapped: %s", path, strerror(errno));
+        else
+            *m = (file_map_t) { p, (size_t)st.st_size };
+    }
+    close(fd);
+    return rc;
+}
+
+void file_unmap(file_map_t *m)
+{
+    if (m->bytes) munmap((void *)(uintptr_t)m->bytes, m->n);
+    *m = (file_map_t) { 0 };
+}
+
+int file_write_atomic(const char *path, const void *bytes, size_t n)
+{
+    str aside = { 0 };
+    str_printf(&aside, "%s.tmp.%ld", path, (long)getpid());
+    int rc = OK;
+    int fd = open(aside.s, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        rc = run_error("%s: cannot be written: %s", path, strerror(errno));
+        str_free(&aside);
+        return rc;
+    }
+    for (size_t at = 0; at < n;) {
+        ssize_t k = write(fd, (const char *)bytes + at, n - at);
+        if (k < 0 && errno == EINTR) continue;
+        if (k < 0) {
+            rc = run_error("%s: writing failed: %s", path, strerror(errno));
+            break;
+        }
+        at += (size_t)k;
+    }
+    if (!rc && fsync(fd)) rc = run_error("%s: fsync failed: %s", path, strerror(errno));
+    if (close(fd) && !rc) rc = run_error("%s: closing failed: %s", path, strerror(errno));
+    if (!rc && rename(aside.s, path)) rc = run_error("%s: renaming failed: %s", path, strerror(errno));
+    if (rc) unlink(aside.s);
+    str_free(&aside);
+    return rc;
+}
+
+int file_make_dirs(const char *path)
+{
+    char *p  = mem_strdup(path);
+    int   rc = OK;
+    for (char *s = p + 1; !rc; s++) {
+        if (*s != '/' && *s) continue;
+        char c = *s;
+        *s     = '\0';
+        if (mkdir(p, 0755) && errno != EEXIST) rc = run_error("%s: cannot be made: %s", p, strerror(errno));
+        if (!c) break;
+        *s = c;
+    }
+    if (!rc && !file_is_dir(p)) rc = input_error("%s: exists and is not a folder", p);
+    free(p);
+    return rc;
+}
+
+bool file_exists(const char *path) { return access(path, F_OK) == 0; }
+
+bool file_is_dir(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+char *path_join(const char *dir, const char *name)
+{
+    str    p = { 0 };
+    size_t n = strlen(dir);
+    str_printf(&p, "%s%s%s", dir, n && dir[n - 1] == '/' ? "" : "/", name);
+    return p.s;
+}
+
+const char *path_base(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool next_line(const char *text, size_t n, size_t *pos, const char **line, size_t *len)
+{
+    if (*pos >= n) return false;
+    const char *start = text + *pos;
+    const char *end   = memchr(start, '\n', n - *pos);
+    *line             = start;
+    *len              = end ? (size_t)(end - start) : n - *pos;
+    *pos += *len + (end ? 1 : 0);
+    return true;
+}
+
+void sha256_hex(const void *bytes, size_t n, char out[65]) { SHA256Data(bytes, n, out); }
+
+int sha256_file(const char *path, char out[65])
+{
+    file_map_t m;
+    int        rc = file_map(&m, path);
+    if (rc) return rc;
+    sha256_hex(m.bytes ? m.bytes : (const unsigned char *)"", m.n, out);
+    file_unmap(&m);
+    return OK;
+}

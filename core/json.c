@@ -1,0 +1,253 @@
+#include "core/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/file.h"
+
+enum { MAX_DEPTH = 512 };
+
+static int at_error(const char *text, size_t at, const char *where, const char *what)
+{
+    size_t line = 1, start = 0;
+    for (size_t i = 0; i < at; i++)
+        if (text[i] == '\n') line++, start = i + 1;
+    return input_error("%s: line %zu, column %zu: %s", where, line, at - start + 1, what);
+}
+
+/* Nesting is checked before the recursive parser sees the text. Returns the offset of the bracket that is too deep, or n. */
+static size_t too_deep(const char *text, size_t n)
+{
+    int  depth  = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < n; i++) {
+        char c = text[i];
+        if (quoted) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                quoted = false;
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > MAX_DEPTH) return i;
+        } else if (c == '}' || c == ']') {
+            depth--;
+        }
+    }
+    return n;
+}
+
+int json_parse(json **out, const char *text, size_t n, const char *where)
+{
+    *out        = NULL;
+    size_t good = utf8_valid_prefix(text, n);
+    if (good < n) return at_error(text, good, where, "not valid UTF-8; JSON files must be UTF-8");
+    if (n >= 3 && !memcmp(text, "\xEF\xBB\xBF", 3)) text += 3, n -= 3;
+    if (!n) return input_error("%s: is empty; expected JSON", where);
+    size_t deep = too_deep(text, n);
+    if (deep < n) return at_error(text, deep, where, "nested deeper than 512 levels");
+    const char *end = NULL;
+    *out            = cJSON_ParseWithLengthOpts(text, n, &end, false);
+    if (!*out) return at_error(text, end ? (size_t)(end - text) : 0, where, "not valid JSON here (is the file cut short?)");
+    for (size_t i = (size_t)(end - text); i < n; i++) {
+        if (text[i] != ' ' && text[i] != '\n' && text[i] != '\r' && text[i] != '\t') {
+            json_free(*out);
+            *out = NULL;
+            return at_error(text, i, where, "text after the end of the JSON value");
+        }
+    }
+    return OK;
+}
+
+int json_read_file(json **out, const char *path, size_t max_bytes)
+{
+    *out     = NULL;
+    str text = { 0 };
+    int rc   = file_read(path, max_bytes, &text);
+    if (!rc) rc = json_parse(out, str_c(&text), text.n, path);
+    str_free(&text);
+    return rc;
+}
+
+void        json_free(json *j) { cJSON_Delete(j); }
+const json *json_find(const json *obj, const char *key) { return cJSON_GetObjectItemCaseSensitive(obj, key); }
+
+bool json_has(const json *obj, const char *key)
+{
+    const json *j = json_find(obj, key);
+    return j && !cJSON_IsNull(j);
+}
+
+/* The member, or NULL after recording why it is not usable. */
+static const json *member(const json *obj, const char *where, const char *key, bool ok_type(const json *), const char *type)
+{
+    const json *j = json_find(obj, key);
+    if (!j) {
+        input_error("%s: \"%s\" is missing; expected %s", where, key, type);
+        return NULL;
+    }
+    if (!ok_type(j)) {
+        char *shown = cJSON_PrintUnformatted(j);
+        input_error("%s: \"%s\": %.60s: must be %s", where, key, shown ? shown : "?", type);
+        free(shown);
+        return NULL;
+    }
+    return j;
+}
+
+static bool is_number(const json *j) { return cJSON_IsNumber(j); }
+static bool is_string(const json *j) { return cJSON_IsString(j); }
+static bool is_bool(const json *j) { return cJSON_IsBool(j); }
+static bool is_array(const json *j) { return cJSON_IsArray(j); }
+static bool is_object(const json *j) { return cJSON_IsObject(j); }
+
+int json_get_int(const json *obj, const char *where, const char *key, int64_t min, int64_t max, int64_t *out)
+{
+    const json *j = member(obj, where, key, is_number, "a whole number");
+    if (!j) return ERR_INPUT;
+    double v = j->valuedouble;
+    if (!(v >= (double)min && v <= (double)max) || v != floor(v))
+        return input_error("%s: \"%s\": %.17g: must be a whole number, %lld..%lld", where, key, v, (long long)min, (long long)max);
+    *out = (int64_t)v;
+    return OK;
+}
+
+int json_get_num(const json *obj, const char *where, const char *key, double min, double max, double *out)
+{
+    const json *j = member(obj, where, key, is_number, "a number");
+    if (!j) return ERR_INPUT;
+    if (!(j->valuedouble >= min && j->valuedouble <= max)) return input_error("%s: \"%s\": %g: must be %g..%g", where, key, j->valuedouble, min, max);
+    *out = j->valuedouble;
+    return OK;
+}
+
+int json_get_bool(const json *obj, const char *where, const char *key, bool *out)
+{
+    const json *j = member(obj, where, key, is_bool, "true or false");
+    if (!j) return ERR_INPUT;
+    *out = cJSON_IsTrue(j);
+    return OK;
+}
+
+int json_get_str(const json *obj, const char *where, const char *key, const char **out)
+{
+    const json *j = member(obj, where, key, is_string, "a string");
+    if (!j) return ERR_INPUT;
+    *out = j->valuestring;
+    return OK;
+}
+
+int json_get_array(const json *obj, const char *where, const char *key, const json **out)
+{
+    *out = member(obj, where, key, is_array, "an array");
+    return *out ? OK : ERR_INPUT;
+}
+
+int json_get_object(const json *obj, const char *where, const char *key, const json **out)
+{
+    *out = member(obj, where, key, is_object, "an object");
+    return *out ? OK : ERR_INPUT;
+}
+
+json *json_object(void) { return cJSON_CreateObject(); }
+json *json_array(void) { return cJSON_CreateArray(); }
+void  json_set(json *obj, const char *key, json *value) { cJSON_AddItemToObject(obj, key, value); }
+void  json_push(json *array, json *value) { cJSON_AddItemToArray(array, value); }
+void  json_set_str(json *obj, const char *key, const char *value) { json_set(obj, key, value ? cJSON_CreateString(value) : cJSON_CreateNull()); }
+void  json_set_num(json *obj, const char *key, double value) { json_set(obj, key, isfinite(value) ? cJSON_CreateNumber(value) : cJSON_CreateNull()); }
+void  json_set_int(json *obj, const char *key, int64_t value) { json_set(obj, key, cJSON_CreateNumber((double)value)); }
+void  json_set_bool(json *obj, const char *key, bool value) { json_set(obj, key, cJSON_CreateBool(value)); }
+
+void json_quote(str *out, const char *s, size_t n)
+{
+    str_putc(out, '"');
+    for (size_t i = 0; i < n;) {
+        unsigned cp;
+        int      k = utf8_decode(s + i, n - i, &cp);
+        if (!k) {
+            str_puts(out, "\xEF\xBF\xBD");
+            i++;
+            continue;
+        }
+        if (cp == '"' || cp == '\\')
+            str_printf(out, "\\%c", (char)cp);
+        else if (cp == '\n')
+            str_puts(out, "\\n");
+        else if (cp == '\t')
+            str_puts(out, "\\t");
+        else if (cp == '\r')
+            str_puts(out, "\\r");
+        else if (cp < 0x20 || cp == 0x7F)
+            str_printf(out, "\\u%04x", cp);
+        else
+            str_add(out, s + i, (size_t)k);
+        i += (size_t)k;
+    }
+    str_putc(out, '"');
+}
+
+static void print_number(double v, str *out)
+{
+    char buf[40];
+    if (!isfinite(v)) {
+        str_puts(out, "null");
+        return;
+    }
+    if (v == floor(v) && fabs(v) < 9007199254740992.0) {
+        snprintf(buf, sizeof buf, "%.0f", v == 0 ? 0.0 : v);
+    } else {
+        for (int digits = 15; digits <= 17; digits++) {
+            snprintf(buf, sizeof buf, "%.*g", digits, v);
+            if (strtod(buf, NULL) == v) break;
+        }
+    }
+    str_puts(out, buf);
+}
+
+static void newline(str *out, int depth)
+{
+    str_putc(out, '\n');
+    for (int i = 0; i < depth; i++) str_puts(out, "  ");
+}
+
+static void print(const json *j, str *out, bool pretty, int depth)
+{
+    bool object = cJSON_IsObject(j);
+    if (cJSON_IsString(j)) {
+        json_quote(out, j->valuestring, strlen(j->valuestring));
+    } else if (cJSON_IsNumber(j)) {
+        print_number(j->valuedouble, out);
+    } else if (cJSON_IsBool(j)) {
+        str_puts(out, cJSON_IsTrue(j) ? "true" : "false");
+    } else if (object || cJSON_IsArray(j)) {
+        bool flat = !pretty;
+        if (pretty && !object) { /* arrays of scalars stay on one line */
+            flat = true;
+            for (const json *c = j->child; c; c = c->next) flat = flat && !cJSON_IsObject(c) && !cJSON_IsArray(c);
+        }
+        str_putc(out, object ? '{' : '[');
+        for (const json *c = j->child; c; c = c->next) {
+            if (!flat) newline(out, depth + 1);
+            if (object) {
+                json_quote(out, c->string, strlen(c->string));
+                str_puts(out, pretty ? ": " : ":");
+            }
+            print(c, out, pretty, depth + 1);
+            if (c->next) str_puts(out, flat && pretty ? ", " : ",");
+        }
+        if (!flat && j->child) newline(out, depth);
+        str_putc(out, object ? '}' : ']');
+    } else {
+        str_puts(out, "null");
+    }
+}
+
+void json_print(const json *j, str *out, bool pretty)
+{
+    print(j, out, pretty, 0);
+    if (pretty) str_putc(out, '\n');
+}

@@ -1,0 +1,34 @@
+/* Records: the one interchange. Every command that measures writes them; every command that shows or judges reads them and nothing else.
+ *
+ * One JSON file a record, written whole or not at all:
+ *   { "schema": "tiebreak-record/1", "kind": "train" | "eval" | "bench",
+ *     "id":     sha256 of the canonical text of "asked" (keys sorted, no blanks), 16 hex digits,
+ *     "asked":  what was asked: the cell (below); nothing that was measured,
+ *     "result": what came out,
+ *     "where":  { "device", "cpu", "threads", "os", "compiler", "flags", "libraries", "commit", "dirty", "version" },
+ *     "created": "2026-01-31T12:00:00Z" }
+ *
+ * kind eval:  asked  = { "base": {"name", "sha256"}, "task", "task_version", "prompt", "data": {"name", "sha256"}, "limit", "metrics",
+ *                        "adapter": null (the base alone) or { "method", "spec", "rank", "alpha", "sites", "seed", "steps", "lr", "batch", "train":
+ * {...all of it}, "sha256" } } result = { "n", "metrics": { NAME: {"value", "stderr", "better": "higher"|"lower"} }, "trainable", "adapter_bytes",
+ * "samples": file name, "wall_s", "tokens_per_s", "peak_bytes", ... } For the method "full" the base is the untuned base, "rank" is null and
+ * "trainable" counts every weight. kind train: asked  = the same "base", "task", "data" and "adapter" without its sha256; result = { "steps",
+ * "loss_first", "loss_last", "trainable", "adapter_bytes", "wall_s", "tokens_per_s", "peak_bytes" } kind bench: asked  = { "case", "op":
+ * "fwd"|"bwd"|"fwd+bwd"|"decode", "method", "tied": bool, "rank", "shape", "site", "d_in", "d_out", "tokens", "device", "dtype", "threads" } result =
+ * { "base_ns": [samples], "case_ns": [samples], "overhead": median of paired case/base - 1 (the case holds the base GEMM too), "overhead_low",
+ * "overhead_high" (95 %), "flops", "bytes", "base_flops", "n" } */
+#ifndef TIEBREAK_CORE_RECORD_H
+#define TIEBREAK_CORE_RECORD_H
+#include "core/json.h"
+
+/* 16 hex digits + NUL of the canonical text of asked. */
+void record_id(const json *asked, char out[17]);
+/* A whole record; takes ownership of asked and result. threads: as used. */
+json *record_new(const char *kind, json *asked, json *result, const char *device, int threads);
+int   record_write(const json *record, const char *path);
+/* Read and check: schema, kind, id matching asked, required members. Errors name file and member. */
+int record_read(json **out, const char *path);
+/* All records (files *.json whose schema is ours) under a folder, sorted by path; other JSON files are skipped, broken records are errors.
+ * Returns OK with *n records the caller frees one by one. */
+int record_scan(json ***out, int64_t *n, const char *dir);
+#endif

@@ -1,0 +1,85 @@
+#include "core/stats.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+double stats_mean(const double *x, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += x[i];
+    return n > 0 ? sum / (double)n : NAN;
+}
+
+double stats_sd(const double *x, int64_t n)
+{
+    if (n < 2) return NAN;
+    double m = stats_mean(x, n), sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (x[i] - m) * (x[i] - m);
+    return sqrt(sum / (double)(n - 1));
+}
+
+double stats_stderr(const double *x, int64_t n) { return stats_sd(x, n) / sqrt((double)n); }
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double stats_quantile(const double *x, int64_t n, double q)
+{
+    if (n < 1) return NAN;
+    double *s = mem_alloc((size_t)n, sizeof *s);
+    memcpy(s, x, (size_t)n * sizeof *s);
+    for (int64_t i = 0; i < n; i++) {
+        if (isnan(s[i])) {
+            free(s);
+            return NAN;
+        }
+    }
+    qsort(s, (size_t)n, sizeof *s, ascending);
+    double  at = q * (double)(n - 1);
+    int64_t lo = (int64_t)floor(at), hi = lo + 1 < n ? lo + 1 : lo;
+    double  v = s[lo] + (at - (double)lo) * (s[hi] - s[lo]);
+    free(s);
+    return v;
+}
+
+double stats_median(const double *x, int64_t n) { return stats_quantile(x, n, 0.5); }
+
+double stats_t975(int64_t df)
+{
+    static const double t[] = { 0,     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+                                2.120, 2.110,  2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042 };
+    if (df < 1) return NAN;
+    if (df <= 30) return t[df];
+    double z = 1.959963984540054, d = (double)df; /* Cornish-Fisher: within 1e-4 past 30 */
+    return z + (z * z * z + z) / (4 * d) + (5 * pow(z, 5) + 16 * z * z * z + 3 * z) / (96 * d * d);
+}
+
+double stats_normal_cdf(double z) { return 0.5 * erfc(-z / sqrt(2.0)); }
+
+typedef struct {
+    double  p;
+    int64_t i;
+} ranked;
+
+static int by_p(const void *a, const void *b) { return ascending(&((const ranked *)a)->p, &((const ranked *)b)->p); }
+
+void stats_holm(const double *p, int64_t n, double *adjusted)
+{
+    ranked *r = mem_alloc((size_t)n, sizeof *r);
+    for (int64_t i = 0; i < n; i++) r[i] = (ranked) { p[i], i };
+    qsort(r, (size_t)n, sizeof *r, by_p);
+    double most = 0;
+    for (int64_t k = 0; k < n; k++) {
+        double a = r[k].p * (double)(n - k);
+        if (a > 1) a = 1;
+        if (a > most || isnan(a)) most = a;
+        adjusted[r[k].i] = most;
+    }
+    free(r);
+}

@@ -1,0 +1,46 @@
+/* Readers of the tasks' original file formats into records of named string fields.
+ *
+ *     dataset *d;
+ *     int rc = dataset_read(&d, "squad", "dev-v1.1.json");
+ *     for (int64_t i = 0; i < d->n; i++) puts(record_field(&d->items[i], "question"));
+ *     dataset_free(d);
+ */
+#ifndef TIEBREAK_DATASETS_DATASET_H
+#define TIEBREAK_DATASETS_DATASET_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/memory.h"
+
+typedef struct {
+    const char *name, *text; /* UTF-8, NUL-terminated */
+    size_t      n;           /* bytes of text (a text may hold NUL) */
+} field;
+
+/* A field may repeat (answers, references, endings): they keep the file's order. */
+typedef struct {
+    const char *id;   /* the item's own id, or its 0-based number in the file */
+    int64_t     line; /* where it stands in the file (1-based; 0: not by lines) */
+    int64_t     n_fields;
+    field      *fields;
+    /* the reader `tokens`: ids and labels given directly, labels -100 = not scored; else NULL */
+    const int32_t *token_ids, *token_labels;
+    int64_t        n_tokens;
+} data_item;
+
+typedef struct {
+    arena      memory; /* owns everything below */
+    int64_t    n;
+    data_item *items;
+    char       sha256[65]; /* of the file(s) */
+} dataset;
+
+/* reader: a row of the reader table (squad, dialogsum, iwslt, hellaswag, gsm8k, text, tokens). The form (JSON, JSONL, CSV, XML, ...) is recognised from the content.
+ * Errors name file, line or path inside it, the value, what is allowed. */
+int         dataset_read(dataset **out, const char *reader, const char *path);
+void        dataset_free(dataset *d);
+const char *dataset_reader_name(int i); /* NULL past the end */
+
+const char  *record_field(const data_item *item, const char *name);           /* first of that name; NULL when absent */
+const field *record_fields(const data_item *item, const char *name, int64_t k); /* k-th of that name; NULL past the last */
+#endif

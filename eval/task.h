@@ -1,0 +1,38 @@
+/* A task is data: one JSON file in eval/tasks (reader, prompt variants, target, decoding, stop, metrics, which way is better, version).
+ * Built-in task files are part of the program; a path to another JSON file works the same. */
+#ifndef TIEBREAK_EVAL_TASK_H
+#define TIEBREAK_EVAL_TASK_H
+#include "datasets/dataset.h"
+#include "model/tokenizer.h"
+
+typedef struct task task;
+
+/* name_or_file: a built-in name or a path ending in .json; prompt: a variant's name, or NULL for the default. */
+int         task_open(task **out, const char *name_or_file, const char *prompt);
+void        task_close(task *t);
+const char *task_name(const task *t);
+const char *task_prompt(const task *t); /* the variant in use */
+int64_t     task_version(const task *t);
+const char *task_builtin_name(int i); /* NULL past the end */
+
+/* One record turned into text. choices: what is scored by log-likelihood (n_choices 0: the answer is generated). */
+typedef struct {
+    char  *prompt;
+    char  *target;   /* what training learns and --metrics loss scores, with its leading delimiter */
+    char **choices;  /* continuations with their delimiter */
+    int64_t n_choices, gold;
+} task_text;
+int  task_render(const task *t, const data_item *item, task_text *out); /* ERR_INPUT naming the field that is missing */
+void task_text_free(task_text *x);
+
+/* A training example: targets[i] is the id to predict at position i, -1 where nothing is scored (prompt tokens). */
+typedef struct {
+    int32_t *ids, *targets;
+    int64_t  n, n_scored;
+} train_example;
+/* BOS as the tokenizer adds it, prompt, target, EOS (unless the task file says no). tok may be NULL for the task `tokens`. */
+int  task_encode(const task *t, const data_item *item, const tokenizer *tok, train_example *out);
+void train_example_free(train_example *x);
+int  task_read(const task *t, const char *path, dataset **out);
+bool task_needs_tokenizer(const task *t);
+#endif

@@ -1,0 +1,146 @@
+/* A backend is one table of ops over opaque arrays. `ref` (f64, plain C) defines every op; `cpu` (f32) and `cuda` are the fast ones.
+ *
+ *     const backend *be = backend_find("cpu");
+ *     real *y = be->alloc(n * d);
+ *     be->rmsnorm_fwd(y, rstd, x, g, (norm_dims){ .n = n, .d = d }, 1e-5);
+ *     be->download(host, y, n * d);
+ *
+ * Model, training and benchmarks are written once over this table. An empty slot means "not here": callers report SKIP with the reason,
+ * nothing falls back silently.
+ *
+ * Conventions, for every op below:
+ *   - `real *` is an array of the backend's element (f64 in ref, f32 in cpu and cuda), on the backend's device. Integer arrays are int32,
+ *     on the device too (put them there with alloc_bytes and put). Only `double` and struct arguments live on the host.
+ *   - Row-major. [n, d] with a row stride ld* counts elements; a stride of 0 in a dims struct means "contiguous" (= the row's width).
+ *   - Outputs first, then inputs, then dims, then scalars. No output overlaps an input or another output unless the op says so.
+ *   - Any n >= 0 and any other dimension >= 1 (rank r >= 0): tails are the op's job. Ops never allocate in a timed path after their first call
+ *     at a size. Sums over rows or tokens run in one fixed order: the same call gives the same bits, whatever the number of threads.
+ *   - NaN and Inf pass through; nothing is clamped. */
+#ifndef TIEBREAK_KERNELS_BACKEND_H
+#define TIEBREAK_KERNELS_BACKEND_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/expand.h"
+#include "kernels/pair.h"
+#include "kernels/real.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct {
+    int64_t n, in, out; /* x [n, in], y [n, out], W [out, in] */
+    int64_t ldx, ldy;
+} linear_dims;
+
+typedef struct {
+    int64_t n, d; /* rows, width */
+    int64_t ldx, ldy;
+} norm_dims;
+
+typedef struct {
+    int64_t n, heads, head_dim; /* x [n, heads * head_dim], row stride ldx */
+    int64_t ldx;
+} rope_dims;
+
+/* One run of queries: rows q0 .. q0+q_len-1 of q (and of o). Query i sees
+ *   - all pre_len rows pre0 .. of k and v (a shared prefix; 0 = none), and
+ *   - rows kv0 .. kv0 + (kv_len - q_len) + i of k and v: its own causal past and itself (kv_len >= q_len; the first kv_len - q_len are cached). */
+typedef struct {
+    int32_t q0, q_len, kv0, kv_len, pre0, pre_len;
+} attention_span;
+
+typedef struct {
+    int64_t heads, kv_heads, head_dim; /* heads % kv_heads == 0; query head h reads kv head h / (heads / kv_heads) */
+    int64_t ldq, ldk, ldv, ldo;        /* row strides of q and dq, k and dk, v and dv, o and do */
+} attention_dims;
+
+typedef struct {
+    double  lr, beta1, beta2, eps, weight_decay;
+    double  clip; /* gradients are multiplied by this before use (1 = none) */
+    int64_t step; /* 1, 2, ...: for the bias correction */
+} adamw_params;
+
+typedef struct backend {
+    const char *name, *about;
+    size_t      elem;    /* bytes of one real */
+    int         threads; /* worker threads now in use (cpu); set through set_threads */
+
+    /* --- memory; alloc returns zeroed arrays and never NULL (see core/memory.h) */
+    real *(*alloc)(int64_t count);
+    void *(*alloc_bytes)(int64_t bytes);
+    void (*release)(void *p); /* NULL is fine */
+    void (*put)(void *dst, const void *host, int64_t bytes);
+    void (*get)(void *host, const void *src, int64_t bytes);
+    void (*upload)(real *dst, const double *host, int64_t count);
+    void (*upload_f32)(real *dst, const float *host, int64_t count);
+    void (*download)(double *host, const real *src, int64_t count);
+    void (*copy)(real *dst, const real *src, int64_t count);
+    void (*zero)(real *dst, int64_t count);
+    void (*set_threads)(int threads);
+    int (*sync)(void); /* OK, or the first error since the last sync with its text recorded */
+
+    /* --- linear: y = x W^T (+ bias). accumulate: y += instead of y =. bias [out] or NULL.  flops 2 n in out */
+    void (*linear_fwd)(real *y, const real *x, const real *W, const real *bias, linear_dims d, bool accumulate);
+    /* dx = dy W (accumulate: +=) */
+    void (*linear_bwd_x)(real *dx, const real *dy, const real *W, linear_dims d, bool accumulate);
+    /* dW [out, in] += dy^T x,  dbias [out] += column sums of dy; either may be NULL */
+    void (*linear_bwd_w)(real *dW, real *dbias, const real *dy, const real *x, linear_dims d);
+
+    /* --- pair and expand: see kernels/pair.h and kernels/expand.h */
+    void (*pair_fwd)(real *y, real *h, const real *x, const pair_arrays *p, pair_dims d);
+    void (*pair_bwd)(real *dx, real *dA, real *dB, real *dh, const real *dy, const real *x, const real *h, const pair_arrays *p, pair_dims d);
+    void (*expand_fwd)(const expand_job *jobs, int64_t count);
+    void (*expand_bwd)(const expand_job *jobs, int64_t count);
+
+    /* --- RMSNorm: rstd = 1/sqrt(mean(x^2) + eps), y = x * rstd * g.  rstd [n] may be NULL in fwd */
+    void (*rmsnorm_fwd)(real *y, real *rstd, const real *x, const real *g, norm_dims d, double eps);
+    /* dx += ...; dg [d] += ... or NULL */
+    void (*rmsnorm_bwd)(real *dx, real *dg, const real *dy, const real *x, const real *rstd, const real *g, norm_dims d);
+
+    /* --- rotary position embedding, rotate-half layout, in place: for i < head_dim/2,
+     * (x_i, x_{i+h}) -> (x_i c_i - x_{i+h} s_i, x_{i+h} c_i + x_i s_i), h = head_dim/2. table [positions, head_dim]: cos in the first half of a
+     * row, sin in the second. inverse: the transpose (used by the backward). pos [n] int32. */
+    void (*rope)(real *x, const int32_t *pos, const real *table, rope_dims d, bool inverse);
+
+    /* --- attention: o = softmax(q k^T scale) v over what each span allows. lse [n_rows_of_q, heads] receives log-sum-exp (NULL: not kept) */
+    void (*attention_fwd)(real *o, real *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,
+                          attention_dims d, double scale);
+    /* dq = ...; dk, dv += (spans may share a prefix: the caller zeroes dk and dv first). o, lse as the forward left them. */
+    void (*attention_bwd)(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o, const real *lse,
+                          const attention_span *spans, int64_t n_spans, attention_dims d, double scale);
+
+    /* --- SwiGLU: gu [n, 2 d] = gate | up;  y [n, d] = silu(gate) * up.  bwd writes dgu [n, 2 d]; dgu may be gu itself */
+    void (*swiglu_fwd)(real *y, const real *gu, int64_t n, int64_t d);
+    void (*swiglu_bwd)(real *dgu, const real *dy, const real *gu, int64_t n, int64_t d);
+
+    /* --- cross-entropy over rows of logits [n, vocab]: nll[i] = logsumexp(row) - row[target_i]; best[i] = argmax (first wins; NULL: not wanted).
+     * target -1: nll 0. nll is host-sized f64 on the device: [n] double. */
+    void (*xent_fwd)(double *nll, int32_t *best, const real *logits, const int32_t *targets, int64_t n, int64_t vocab);
+    /* In place: logits -> (softmax(logits) - onehot(target)) * scale; rows with target -1 become 0 */
+    void (*xent_bwd)(real *logits, const int32_t *targets, int64_t n, int64_t vocab, double scale);
+
+    /* --- rows: dst [n, d] = src[rows[i]];  dst[rows[i]] += src (rows may repeat: added in order i = 0, 1, ...) */
+    void (*gather_rows)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
+    void (*scatter_add_rows)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
+
+    /* --- arrays */
+    void (*add)(real *dst, const real *src, int64_t count); /* dst += src */
+    void (*scale)(real *x, double a, int64_t count);        /* x *= a */
+    double (*sum_squares)(const real *x, int64_t count);    /* f64 accumulation */
+    /* AdamW with decoupled decay (Loshchilov & Hutter 2019), in PyTorch's order: p -= lr wd p; m, v; p -= lr mhat / (sqrt(vhat) + eps) */
+    void (*adamw)(real *p, real *m, real *v, const real *g, int64_t count, adamw_params h);
+} backend;
+
+/* "ref", "cpu", or "cuda" (NULL with a recorded reason when it cannot be had here). Tables are static. */
+const backend *backend_find(const char *name);
+
+/* Address of element i of an array of the backend's reals. */
+static inline real *real_at(const backend *be, const real *p, int64_t i) { return (real *)((uintptr_t)p + (size_t)i * be->elem); }
+
+#ifdef __cplusplus
+}
+#endif
+#endif

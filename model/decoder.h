@@ -1,0 +1,73 @@
+/* The Llama-family decoder over a backend's ops: forward, loss, backward, on packed sequences (no padding is ever computed).
+ *
+ *     model *m;            model_open(&m, "base/", be, false);
+ *     decoder *d = decoder_new(m);
+ *     decoder_forward(d, &batch, pairs, false);
+ *     decoder_nll(d, nll, best);
+ *     decoder_free(d);     model_close(m);
+ *
+ * One decoder owns one workspace that grows to the largest batch it has seen and is then reused. */
+#ifndef TIEBREAK_MODEL_DECODER_H
+#define TIEBREAK_MODEL_DECODER_H
+#include "kernels/backend.h"
+#include "model/config.h"
+
+/* Weights of one layer; biases NULL when absent. q, k, v are one array [q_out + 2 kv_out, hidden] in the order q, k, v; gate and up one array
+ * [2 inter, hidden]: fused sites and shared inputs then need no copies. */
+typedef struct {
+    real *norm1, *qkv, *qkv_bias, *o, *o_bias, *norm2, *gate_up, *gate_up_bias, *down, *down_bias;
+} layer_weights;
+
+typedef struct {
+    model_config   cfg;
+    const backend *be;
+    char          *dir;
+    char           sha256[65];             /* of the weights file(s), in name order; computed on first use by model_hash */
+    real          *embed, *norm, *lm_head; /* lm_head == embed when tied */
+    layer_weights *layers;
+    /* for `full` (model_open trainable): every weight in one array, its gradient in another of the same layout */
+    real          *flat, *flat_grad;
+    int64_t        flat_count;
+    layer_weights *grads; /* addresses inside flat_grad */
+    real          *embed_grad, *norm_grad, *lm_head_grad;
+} model;
+
+/* Load a Hugging Face folder. trainable: own copies of all weights in `flat`, gradients beside them. */
+int  model_open(model **out, const char *dir, const backend *be, bool trainable);
+void model_close(model *m);
+/* Write the weights (F32 safetensors, Hugging Face names) and copy config and tokenizer files of `like` into dir. */
+int         model_save(const model *m, const char *dir, const char *like);
+const char *model_hash(model *m);
+
+/* Packed tokens. Host arrays, owned by the caller, read during decoder_forward only.
+ * A segment is a run of `len` tokens from `start`; `prefix` is the index of an earlier segment whose tokens it continues (its whole text is seen
+ * first), or -1. Prefixes do not nest. Positions are given per token. rows: indices of tokens whose next-token logits are wanted, ascending;
+ * targets[i] the id scored there. */
+typedef struct {
+    int32_t start, len, prefix;
+} segment;
+typedef struct {
+    int64_t        n_tokens, n_segments, n_rows;
+    const int32_t *ids, *pos;
+    const segment *segments;
+    const int32_t *rows, *targets; /* targets may be NULL when only logits are wanted */
+} batch;
+
+typedef struct decoder decoder;
+decoder               *decoder_new(model *m);
+void                   decoder_free(decoder *d);
+model                 *decoder_model(decoder *d);
+
+/* pairs: [layers * SITE_COUNT], index layer * SITE_COUNT + site, r = 0 where nothing is adapted; or NULL for the base alone.
+ * keep: keep what the backward needs. Returns OK or an input error (position past cfg.positions, id outside the vocabulary). */
+int decoder_forward(decoder *d, const batch *b, const pair_arrays *pairs, bool keep);
+/* After a forward: -log p(target) at each row (host f64 [n_rows]) and the argmax ids (or NULL). Vocabulary products in chunks of rows. */
+int decoder_nll(decoder *d, double *nll, int32_t *best);
+/* After a forward: logits of row i .. i+count-1 to the host, [count, vocab] f64. */
+int decoder_logits(decoder *d, int64_t first, int64_t count, double *logits);
+/* After a forward with keep: *loss_sum = sum of -log p over the rows; gradients of loss_sum * scale are accumulated into the pairs' dA, dB, and, when
+ * the model is trainable, into its flat_grad. Nothing below the lowest adapted layer is computed. nll as in decoder_nll, or NULL. */
+int decoder_backward(decoder *d, double scale, double *nll);
+
+/* --- scoring and generation with a cache: model/score.h, model/generate.h */
+#endif
