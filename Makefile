@@ -25,27 +25,31 @@ TESTBIN := $(TESTS:%.c=$(B)/%)
 FUZZBIN := $(FUZZERS:%.c=$(B)/%)
 
 $(B)/tiebreak: $(B)/cli/main.c.o $(B)/libtiebreak.a
-	$(CC) $(FLAGS) $^ -o $@ $(LDLIBS)
+	@echo '  LINK $@'
+	@$(CC) $(FLAGS) $^ -o $@ $(LDLIBS)
 
 $(B)/libtiebreak.a: $(LIBOBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	@ar rcs $@ $^
 
 $(B)/%.c.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CCACHE) $(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	@echo '  CC   $<'
+	@$(CCACHE) $(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 $(B)/%.cc.o: %.cc $(B)/flags
 	@mkdir -p $(@D)
-	$(CCACHE) $(CXX) $(CXXFLAGS) -MMD -MP -c $< -o $@
+	@echo '  CXX  $<'
+	@$(CCACHE) $(CXX) $(CXXFLAGS) -MMD -MP -c $< -o $@
 
 # Built-in task files, inside the program: a table of (name, first byte, bytes).
 $(B)/eval/tasks.o: $(wildcard eval/tasks/*.json) eval/embed.sh
 	@mkdir -p $(@D)
-	sh eval/embed.sh eval/tasks/*.json > $(B)/eval/tasks.S
-	$(CC) -c $(B)/eval/tasks.S -o $@
+	@sh eval/embed.sh eval/tasks/*.json > $(B)/eval/tasks.S
+	@$(CC) -c $(B)/eval/tasks.S -o $@
 
 $(TESTBIN) $(FUZZBIN): $(B)/%: $(B)/%.c.o $(B)/libtiebreak.a
-	$(CC) $(FLAGS) $(if $(findstring _fuzz,$@),$(FUZZ_LINK)) $^ -o $@ -lcmocka $(LDLIBS)
+	@echo '  LINK $@'
+	@$(CC) $(FLAGS) $(if $(findstring _fuzz,$@),$(FUZZ_LINK)) $^ -o $@ -lcmocka $(LDLIBS)
 
 # A change of compiler or flags rebuilds everything.
 $(B)/flags: FORCE

@@ -1,4 +1,6 @@
 #include "cli/verbs.h"
 
+#include <stddef.h>
+
 /* A verb is one file in cli/ and one row here. */
 const verb *const verb_table[] = { &verb_info, NULL };
