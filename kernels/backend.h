@@ -32,12 +32,20 @@ extern "C" {
 
 typedef struct {
     int64_t n, in, out; /* x [n, in], y [n, out], W [out, in] */
-    int64_t ldx, ldy;
+    int64_t ldx, ldy;   /* of x and dx, of y and dy */
 } linear_dims;
 
+/* Floors of each of linear's three products, as in kernels/pair.h. */
+static inline double linear_flops(linear_dims d) { return 2.0 * (double)d.n * (double)d.in * (double)d.out; }
+static inline double linear_bytes(linear_dims d, double elem)
+{
+    double n = (double)d.n, in = (double)d.in, out = (double)d.out;
+    return elem * (n * in + n * out + in * out);
+}
+
 typedef struct {
-    int64_t n, d; /* rows, width */
-    int64_t ldx, ldy;
+    int64_t n, d;     /* rows, width */
+    int64_t ldx, ldy; /* of x and dx, of y and dy */
 } norm_dims;
 
 typedef struct {
@@ -56,6 +64,21 @@ typedef struct {
     int64_t heads, kv_heads, head_dim; /* heads % kv_heads == 0; query head h reads kv head h / (heads / kv_heads) */
     int64_t ldq, ldk, ldv, ldo;        /* row strides of q and dq, k and dk, v and dv, o and do */
 } attention_dims;
+
+/* Multiply-adds of the two products of the forward over the keys each query sees; the backward does five of the same size. */
+static inline double attention_fwd_flops(const attention_span *spans, int64_t n_spans, attention_dims d)
+{
+    double pairs = 0;
+    for (int64_t i = 0; i < n_spans; i++) {
+        double q = spans[i].q_len, past = (double)spans[i].pre_len + spans[i].kv_len - spans[i].q_len;
+        pairs += q * past + q * (q + 1) / 2;
+    }
+    return 4.0 * pairs * (double)d.heads * (double)d.head_dim;
+}
+static inline double attention_bwd_flops(const attention_span *spans, int64_t n_spans, attention_dims d)
+{
+    return 2.5 * attention_fwd_flops(spans, n_spans, d);
+}
 
 typedef struct {
     double  lr, beta1, beta2, eps, weight_decay;

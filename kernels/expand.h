@@ -25,4 +25,31 @@ typedef struct {
     const real *dAp, *dBp; /* backward: in; dAp [r, in] contiguous */
     real       *dA, *du, *dR, *dB, *dv;
 } expand_job;
+
+/* Floors of one job; bytes are every array read or written once (accumulated: twice). The backward counts the gradients the job asks for. */
+static inline double expand_fwd_flops(const expand_job *e)
+{
+    double elements = (double)e->out * (double)e->r;
+    return elements * (e->R ? 2.0 * (double)e->r : 0) + elements * (1 + (e->u ? 1 : 0)) + (double)e->out * (e->v ? 1 : 0);
+}
+static inline double expand_fwd_bytes(const expand_job *e, double elem)
+{
+    double out = (double)e->out, r = (double)e->r;
+    return elem * (2 * out * r + (e->R ? r * r : 0) + (e->u ? r : 0) + (e->v ? out : 0));
+}
+static inline double expand_bwd_flops(const expand_job *e)
+{
+    double elements = (double)e->out * (double)e->r, per = 0;
+    if (e->dB) per += e->R ? 2.0 * (double)e->r + 2 : 3;
+    if (e->dR) per += 2.0 * (double)e->r + 2;
+    if (e->du || e->dv) per += (e->R ? 2.0 * (double)e->r : 0) + 2 + (e->du ? 2 : 0) + (e->dv ? 2 : 0);
+    return elements * per + (e->dA ? (double)e->r * (double)e->in : 0);
+}
+static inline double expand_bwd_bytes(const expand_job *e, double elem)
+{
+    double out = (double)e->out, r = (double)e->r, in = (double)e->in;
+    double bytes = out * r * (1 + (e->dR || e->du || e->dv ? 1 : 0) + (e->dB ? 2 : 0)); /* G, B, dB */
+    bytes += r * r * ((e->R ? 1 : 0) + (e->dR ? 2 : 0)) + r * ((e->u ? 1 : 0) + (e->du ? 2 : 0)) + out * ((e->v ? 1 : 0) + (e->dv ? 2 : 0));
+    return elem * (bytes + (e->dA ? 3 * r * in : 0));
+}
 #endif

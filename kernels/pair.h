@@ -27,4 +27,27 @@ typedef struct {
     int64_t     r, lda, ldb;
     real       *dA, *dB; /* gradients of A', B': accumulated */
 } pair_arrays;
+
+/* What a call must do at least: multiply-adds count 2; bytes are every array read or written once, with elem bytes a real. */
+static inline double pair_fwd_flops(pair_dims d, int64_t r) { return 2.0 * (double)d.n * (double)r * (double)(d.in + d.out); }
+static inline double pair_fwd_bytes(pair_dims d, int64_t r, double elem)
+{
+    double n = (double)d.n, in = (double)d.in, out = (double)d.out;
+    return elem * (n * in + 2 * n * out + (double)r * (n + in + out));
+}
+/* With the products nobody wants left out: dA, dB and dx may be NULL. */
+static inline double pair_bwd_flops(pair_dims d, int64_t r, int want_dx, int want_dA, int want_dB)
+{
+    double n = (double)d.n, in = (double)d.in, out = (double)d.out;
+    return 2.0 * n * (double)r * (out + out * (want_dB != 0) + in * (want_dA != 0) + in * (want_dx != 0));
+}
+static inline double pair_bwd_bytes(pair_dims d, int64_t r, int want_dx, int want_dA, int want_dB, double elem)
+{
+    double n = (double)d.n, in = (double)d.in, out = (double)d.out, rank = (double)r;
+    double bytes = n * out + rank * (out + n);
+    if (want_dB) bytes += rank * (n + 2 * out);
+    if (want_dA) bytes += n * in + 2 * rank * in;
+    if (want_dx) bytes += 2 * n * in + rank * in;
+    return elem * bytes;
+}
 #endif

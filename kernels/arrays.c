@@ -1,0 +1,55 @@
+/* Rows by index, and whole arrays: the definitions. Contracts: kernels/backend.h. */
+#include <math.h>
+
+#include "kernels/ref.h"
+
+void gather_rows_ref(real *dst_, const real *src_, const int32_t *rows, int64_t n, int64_t d)
+{
+    double       *dst = dst_;
+    const double *src = src_;
+    for (int64_t t = 0; t < n; t++)
+        for (int64_t i = 0; i < d; i++) dst[t * d + i] = src[rows[t] * d + i];
+}
+
+void scatter_add_rows_ref(real *dst_, const real *src_, const int32_t *rows, int64_t n, int64_t d)
+{
+    double       *dst = dst_;
+    const double *src = src_;
+    for (int64_t t = 0; t < n; t++)
+        for (int64_t i = 0; i < d; i++) dst[rows[t] * d + i] += src[t * d + i];
+}
+
+void add_ref(real *dst_, const real *src_, int64_t count)
+{
+    double       *dst = dst_;
+    const double *src = src_;
+    for (int64_t i = 0; i < count; i++) dst[i] += src[i];
+}
+
+void scale_ref(real *x_, double a, int64_t count)
+{
+    double *x = x_;
+    for (int64_t i = 0; i < count; i++) x[i] *= a;
+}
+
+double sum_squares_ref(const real *x_, int64_t count)
+{
+    const double *x   = x_;
+    double        sum = 0;
+    for (int64_t i = 0; i < count; i++) sum += x[i] * x[i];
+    return sum;
+}
+
+void adamw_ref(real *p_, real *m_, real *v_, const real *g_, int64_t count, adamw_params h)
+{
+    double       *p = p_, *m = m_, *v = v_;
+    const double *g  = g_;
+    double        c1 = 1 - pow(h.beta1, (double)h.step), c2 = 1 - pow(h.beta2, (double)h.step);
+    for (int64_t i = 0; i < count; i++) {
+        double gi = g[i] * h.clip;
+        p[i] -= h.lr * h.weight_decay * p[i];
+        m[i] = h.beta1 * m[i] + (1 - h.beta1) * gi;
+        v[i] = h.beta2 * v[i] + (1 - h.beta2) * gi * gi;
+        p[i] -= h.lr * (m[i] / c1) / (sqrt(v[i] / c2) + h.eps);
+    }
+}

@@ -1,0 +1,103 @@
+/* The table of the CPU backend: f32 on the host, OpenMP threads. */
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "kernels/backends.h"
+#include "kernels/cpu.h"
+
+enum { MAX_THREADS = 256 };
+
+static struct {
+    float  *p;
+    int64_t floats;
+} scratch[MAX_THREADS];
+
+float *cpu_scratch(int64_t floats)
+{
+    int t = omp_get_thread_num();
+    if (scratch[t].floats < floats) {
+        free(scratch[t].p);
+        scratch[t].p      = mem_alloc((size_t)floats, sizeof(float));
+        scratch[t].floats = floats;
+    }
+    return scratch[t].p;
+}
+
+static real *cpu_alloc(int64_t count) { return mem_alloc((size_t)count, sizeof(float)); }
+static void *cpu_alloc_bytes(int64_t bytes) { return mem_alloc((size_t)bytes, 1); }
+static void  cpu_release(void *p) { free(p); }
+static void  cpu_put(void *dst, const void *host, int64_t bytes) { memmove(dst, host, (size_t)bytes); }
+static void  cpu_get(void *host, const void *src, int64_t bytes) { memmove(host, src, (size_t)bytes); }
+static void  cpu_upload_f32(real *dst, const float *host, int64_t count) { memmove(dst, host, (size_t)count * sizeof(float)); }
+static void  cpu_copy(real *dst, const real *src, int64_t count) { memmove(dst, src, (size_t)count * sizeof(float)); }
+static void  cpu_zero(real *dst, int64_t count) { memset(dst, 0, (size_t)count * sizeof(float)); }
+static int   cpu_sync(void) { return OK; }
+
+static void cpu_upload(real *dst_, const double *host, int64_t count)
+{
+    float *dst = dst_;
+    for (int64_t i = 0; i < count; i++) dst[i] = (float)host[i];
+}
+
+static void cpu_download(double *host, const real *src_, int64_t count)
+{
+    const float *src = src_;
+    for (int64_t i = 0; i < count; i++) host[i] = src[i];
+}
+
+static void cpu_set_threads(int threads)
+{
+    cpu_backend.threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
+    omp_set_num_threads(cpu_backend.threads);
+}
+
+void cpu_backend_start(void)
+{
+    static bool started;
+    if (!started) cpu_set_threads(omp_get_max_threads());
+    started = true;
+}
+
+backend cpu_backend = {
+    .name             = "cpu",
+    .about            = "f32, OpenMP, oneDNN",
+    .elem             = sizeof(float),
+    .threads          = 1,
+    .alloc            = cpu_alloc,
+    .alloc_bytes      = cpu_alloc_bytes,
+    .release          = cpu_release,
+    .put              = cpu_put,
+    .get              = cpu_get,
+    .upload           = cpu_upload,
+    .upload_f32       = cpu_upload_f32,
+    .download         = cpu_download,
+    .copy             = cpu_copy,
+    .zero             = cpu_zero,
+    .set_threads      = cpu_set_threads,
+    .sync             = cpu_sync,
+    .linear_fwd       = linear_fwd_cpu,
+    .linear_bwd_x     = linear_bwd_x_cpu,
+    .linear_bwd_w     = linear_bwd_w_cpu,
+    .pair_fwd         = pair_fwd_cpu,
+    .pair_bwd         = pair_bwd_cpu,
+    .expand_fwd       = expand_fwd_cpu,
+    .expand_bwd       = expand_bwd_cpu,
+    .rmsnorm_fwd      = rmsnorm_fwd_cpu,
+    .rmsnorm_bwd      = rmsnorm_bwd_cpu,
+    .rope             = rope_cpu,
+    .attention_fwd    = attention_fwd_cpu,
+    .attention_bwd    = attention_bwd_cpu,
+    .swiglu_fwd       = swiglu_fwd_cpu,
+    .swiglu_bwd       = swiglu_bwd_cpu,
+    .xent_fwd         = xent_fwd_cpu,
+    .xent_bwd         = xent_bwd_cpu,
+    .gather_rows      = gather_rows_cpu,
+    .scatter_add_rows = scatter_add_rows_cpu,
+    .add              = add_cpu,
+    .scale            = scale_cpu,
+    .sum_squares      = sum_squares_cpu,
+    .adamw            = adamw_cpu,
+};

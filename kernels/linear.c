@@ -1,0 +1,45 @@
+/* linear, the definition: y = x W^T (+ bias), its two transposes. Contracts: kernels/backend.h. */
+#include "kernels/ref.h"
+
+void linear_fwd_ref(real *y_, const real *x_, const real *W_, const real *bias_, linear_dims d, bool accumulate)
+{
+    double       *y = y_;
+    const double *x = x_, *W = W_, *bias = bias_;
+    int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
+    for (int64_t t = 0; t < d.n; t++)
+        for (int64_t o = 0; o < d.out; o++) {
+            double sum = bias ? bias[o] : 0;
+            for (int64_t i = 0; i < d.in; i++) sum += x[t * ldx + i] * W[o * d.in + i];
+            y[t * ldy + o] = accumulate ? y[t * ldy + o] + sum : sum;
+        }
+}
+
+void linear_bwd_x_ref(real *dx_, const real *dy_, const real *W_, linear_dims d, bool accumulate)
+{
+    double       *dx = dx_;
+    const double *dy = dy_, *W = W_;
+    int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
+    for (int64_t t = 0; t < d.n; t++)
+        for (int64_t i = 0; i < d.in; i++) {
+            double sum = 0;
+            for (int64_t o = 0; o < d.out; o++) sum += dy[t * ldy + o] * W[o * d.in + i];
+            dx[t * ldx + i] = accumulate ? dx[t * ldx + i] + sum : sum;
+        }
+}
+
+void linear_bwd_w_ref(real *dW_, real *dbias_, const real *dy_, const real *x_, linear_dims d)
+{
+    double       *dW = dW_, *dbias = dbias_;
+    const double *dy = dy_, *x = x_;
+    int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
+    for (int64_t o = 0; o < d.out; o++) {
+        for (int64_t i = 0; i < d.in && dW; i++) {
+            double sum = 0;
+            for (int64_t t = 0; t < d.n; t++) sum += dy[t * ldy + o] * x[t * ldx + i];
+            dW[o * d.in + i] += sum;
+        }
+        double sum = 0;
+        for (int64_t t = 0; t < d.n && dbias; t++) sum += dy[t * ldy + o];
+        if (dbias) dbias[o] += sum;
+    }
+}

@@ -1,0 +1,65 @@
+/* pair, the definition: y += (x A^T) B^T and its backward. Contract: kernels/pair.h. */
+#include "kernels/ref.h"
+
+void pair_fwd_ref(real *y_, real *h_, const real *x_, const pair_arrays *p, pair_dims d)
+{
+    double       *y = y_, *h = h_;
+    const double *x = x_, *A = p->A, *B = p->B;
+    int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out, r = p->r;
+    for (int64_t t = 0; t < d.n; t++) {
+        for (int64_t j = 0; j < r; j++) {
+            double sum = 0;
+            for (int64_t i = 0; i < d.in; i++) sum += x[t * ldx + i] * A[j * p->lda + i];
+            h[t * r + j] = sum;
+        }
+        for (int64_t o = 0; o < d.out && r > 0; o++) {
+            double sum = 0;
+            for (int64_t j = 0; j < r; j++) sum += h[t * r + j] * B[o * p->ldb + j];
+            y[t * ldy + o] += sum;
+        }
+    }
+}
+
+/* dB += dy^T h */
+static void grad_B(double *dB, const double *dy, const double *h, int64_t n, int64_t out, int64_t ldy, int64_t r)
+{
+    for (int64_t o = 0; o < out; o++)
+        for (int64_t j = 0; j < r; j++) {
+            double sum = 0;
+            for (int64_t t = 0; t < n; t++) sum += dy[t * ldy + o] * h[t * r + j];
+            dB[o * r + j] += sum;
+        }
+}
+
+/* dA += dh^T x */
+static void grad_A(double *dA, const double *dh, const double *x, int64_t n, int64_t in, int64_t ldx, int64_t r)
+{
+    for (int64_t j = 0; j < r; j++)
+        for (int64_t i = 0; i < in; i++) {
+            double sum = 0;
+            for (int64_t t = 0; t < n; t++) sum += dh[t * r + j] * x[t * ldx + i];
+            dA[j * in + i] += sum;
+        }
+}
+
+void pair_bwd_ref(real *dx_, real *dA, real *dB, real *dh_, const real *dy_, const real *x, const real *h, const pair_arrays *p, pair_dims d)
+{
+    double       *dx = dx_, *dh = dh_;
+    const double *dy = dy_, *A = p->A, *B = p->B;
+    int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out, r = p->r;
+    if (r == 0) return;
+    if (dB) grad_B(dB, dy, h, d.n, d.out, ldy, r);
+    for (int64_t t = 0; t < d.n; t++)
+        for (int64_t j = 0; j < r; j++) {
+            double sum = 0;
+            for (int64_t o = 0; o < d.out; o++) sum += dy[t * ldy + o] * B[o * p->ldb + j];
+            dh[t * r + j] = sum;
+        }
+    if (dA) grad_A(dA, dh, x, d.n, d.in, ldx, r);
+    for (int64_t t = 0; t < d.n && dx; t++)
+        for (int64_t i = 0; i < d.in; i++) {
+            double sum = 0;
+            for (int64_t j = 0; j < r; j++) sum += dh[t * r + j] * A[j * p->lda + i];
+            dx[t * ldx + i] += sum;
+        }
+}

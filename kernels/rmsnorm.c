@@ -1,0 +1,37 @@
+/* RMSNorm (Zhang & Sennrich 2019), the definition: y = x rstd g with rstd = 1 / sqrt(mean(x^2) + eps). Contract: kernels/backend.h.
+ *
+ * backward, with w = dy g:  dx = rstd (w - x rstd^2 mean(w x)),  dg = sum over rows of dy x rstd. */
+#include <math.h>
+
+#include "kernels/ref.h"
+
+void rmsnorm_fwd_ref(real *y_, real *rstd_, const real *x_, const real *g_, norm_dims d, double eps)
+{
+    double       *rstd = rstd_;
+    const double *g    = g_;
+    int64_t       ldx = d.ldx ? d.ldx : d.d, ldy = d.ldy ? d.ldy : d.d;
+    for (int64_t t = 0; t < d.n; t++) {
+        const double *x   = (const double *)x_ + t * ldx;
+        double       *y   = (double *)y_ + t * ldy;
+        double        sum = 0;
+        for (int64_t i = 0; i < d.d; i++) sum += x[i] * x[i];
+        double s = 1 / sqrt(sum / (double)d.d + eps);
+        for (int64_t i = 0; i < d.d; i++) y[i] = x[i] * s * g[i];
+        if (rstd) rstd[t] = s;
+    }
+}
+
+void rmsnorm_bwd_ref(real *dx_, real *dg_, const real *dy_, const real *x_, const real *rstd_, const real *g_, norm_dims d)
+{
+    double       *dg   = dg_;
+    const double *rstd = rstd_, *g = g_;
+    int64_t       ldx = d.ldx ? d.ldx : d.d, ldy = d.ldy ? d.ldy : d.d;
+    for (int64_t t = 0; t < d.n; t++) {
+        const double *x = (const double *)x_ + t * ldx, *dy = (const double *)dy_ + t * ldy;
+        double       *dx = (double *)dx_ + t * ldx, s = rstd[t], sum = 0;
+        for (int64_t i = 0; i < d.d; i++) sum += dy[i] * g[i] * x[i];
+        double c = sum / (double)d.d * s * s;
+        for (int64_t i = 0; i < d.d; i++) dx[i] += s * (dy[i] * g[i] - x[i] * c);
+        for (int64_t i = 0; i < d.d && dg; i++) dg[i] += dy[i] * x[i] * s;
+    }
+}

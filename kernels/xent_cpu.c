@@ -1,0 +1,39 @@
+/* Cross-entropy over rows of logits. Contract: kernels/backend.h. */
+#include <math.h>
+
+#include "kernels/cpu.h"
+
+/* log sum exp of a row, through its maximum; *best its first argmax. */
+static double log_sum_exp(const float *row, int64_t vocab, int32_t *best)
+{
+    int64_t top = 0;
+    double  sum = 0;
+    for (int64_t j = 1; j < vocab; j++)
+        if (row[j] > row[top]) top = j;
+    for (int64_t j = 0; j < vocab; j++) sum += expf(row[j] - row[top]);
+    *best = (int32_t)top;
+    return row[top] + log(sum);
+}
+
+void xent_fwd_cpu(double *nll, int32_t *best, const real *logits_, const int32_t *targets, int64_t n, int64_t vocab)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t t = 0; t < n; t++) {
+        const float *row = (const float *)logits_ + t * vocab;
+        int32_t      top;
+        double       lse = log_sum_exp(row, vocab, &top);
+        nll[t]           = targets[t] < 0 ? 0 : lse - row[targets[t]];
+        if (best) best[t] = top;
+    }
+}
+
+void xent_bwd_cpu(real *logits_, const int32_t *targets, int64_t n, int64_t vocab, double scale)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t t = 0; t < n; t++) {
+        float  *row = (float *)logits_ + t * vocab;
+        int32_t top;
+        double  lse = log_sum_exp(row, vocab, &top);
+        for (int64_t j = 0; j < vocab; j++) row[j] = targets[t] < 0 ? 0 : (float)((expf((float)(row[j] - lse)) - (j == targets[t])) * scale);
+    }
+}
