@@ -1,0 +1,187 @@
+#include "core/record.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/machine.h"
+#include "core/memory.h"
+
+static const char schema[] = "tiebreak-record/1";
+
+static int by_key(const void *a, const void *b) { return strcmp((*(const json *const *)a)->string, (*(const json *const *)b)->string); }
+
+/* One text for equal values: object keys sorted, no blanks. */
+static void canonical(const json *j, str *out)
+{
+    if (!cJSON_IsObject(j) && !cJSON_IsArray(j)) {
+        json_print(j, out, false);
+        return;
+    }
+    bool         object = cJSON_IsObject(j);
+    int          n = cJSON_GetArraySize(j), i = 0;
+    const json **items = mem_alloc((size_t)n + 1, sizeof *items);
+    for (const json *c = j->child; c; c = c->next) items[i++] = c;
+    if (object) qsort(items, (size_t)n, sizeof *items, by_key);
+    str_putc(out, object ? '{' : '[');
+    for (i = 0; i < n; i++) {
+        if (i) str_putc(out, ',');
+        if (object) {
+            json_quote(out, items[i]->string, strlen(items[i]->string));
+            str_putc(out, ':');
+        }
+        canonical(items[i], out);
+    }
+    str_putc(out, object ? '}' : ']');
+    free(items);
+}
+
+void record_id(const json *asked, char out[17])
+{
+    str  text = { 0 };
+    char hex[65];
+    canonical(asked, &text);
+    sha256_hex(str_c(&text), text.n, hex);
+    str_free(&text);
+    memcpy(out, hex, 16);
+    out[16] = '\0';
+}
+
+json *record_new(const char *kind, json *asked, json *result, const char *device, int threads)
+{
+    char      id[17], now[32];
+    time_t    t = time(NULL);
+    struct tm utc;
+    record_id(asked, id);
+    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &utc));
+    json *where = json_object();
+    json_set_str(where, "device", device);
+    json_set_str(where, "cpu", machine_cpu());
+    json_set_int(where, "threads", threads);
+    json_set_str(where, "os", machine_os());
+    json_set_str(where, "compiler", build_compiler());
+    json_set_str(where, "flags", build_flags());
+    json_set_str(where, "commit", build_commit());
+    json_set_bool(where, "dirty", build_dirty());
+    json_set_str(where, "version", TIEBREAK_VERSION);
+    json *r = json_object();
+    json_set_str(r, "schema", schema);
+    json_set_str(r, "kind", kind);
+    json_set_str(r, "id", id);
+    json_set(r, "asked", asked);
+    json_set(r, "result", result);
+    json_set(r, "where", where);
+    json_set_str(r, "created", now);
+    return r;
+}
+
+int record_write(const json *record, const char *path)
+{
+    str text = { 0 };
+    json_print(record, &text, true);
+    int rc = file_write_atomic(path, text.s, text.n);
+    str_free(&text);
+    return rc;
+}
+
+static int check(const json *r, const char *path)
+{
+    const char *text, *id;
+    const json *asked, *other;
+    if (!cJSON_IsObject(r)) return input_error("%s: a record must be a JSON object", path);
+    int rc = json_get_str(r, path, "schema", &text);
+    if (rc) return rc;
+    if (strcmp(text, schema)) return input_error("%s: \"schema\": %s: this program reads %s", path, text, schema);
+    if ((rc = json_get_str(r, path, "kind", &text)) || (rc = json_get_str(r, path, "id", &id)) || (rc = json_get_object(r, path, "asked", &asked)) ||
+        (rc = json_get_object(r, path, "result", &other)) || (rc = json_get_object(r, path, "where", &other)))
+        return rc;
+    char want[17];
+    record_id(asked, want);
+    if (strcmp(id, want))
+        return input_error("%s: \"id\" %s is not the hash of \"asked\" (%s): the record was edited; measure it again", path, id, want);
+    return OK;
+}
+
+int record_read(json **out, const char *path)
+{
+    int rc = json_read_file(out, path, 64u << 20);
+    if (!rc) rc = check(*out, path);
+    if (rc) {
+        json_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+typedef struct {
+    char **paths;
+    size_t n, cap;
+} path_list;
+
+static int collect(path_list *list, const char *dir, int depth)
+{
+    DIR *d = opendir(dir);
+    if (!d) return input_error("%s: cannot be opened as a folder of records", dir);
+    int rc = OK;
+    for (struct dirent *e; !rc && (e = readdir(d));) {
+        if (e->d_name[0] == '.') continue;
+        char       *path = path_join(dir, e->d_name);
+        struct stat st;
+        size_t      n = strlen(path);
+        if (lstat(path, &st)) {
+            free(path);
+        } else if (S_ISDIR(st.st_mode) && depth < 16) {
+            rc = collect(list, path, depth + 1);
+            free(path);
+        } else if (S_ISREG(st.st_mode) && n > 5 && !strcmp(path + n - 5, ".json")) {
+            if (list->n == list->cap) list->paths = mem_grow(list->paths, &list->cap, sizeof *list->paths);
+            list->paths[list->n++] = path;
+        } else {
+            free(path);
+        }
+    }
+    closedir(d);
+    return rc;
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* Is this file one of ours? Its start says so, without parsing a model's multi-megabyte tokenizer.json. */
+static bool looks_like_record(const char *path)
+{
+    char  head[512];
+    FILE *f = fopen(path, "rb");
+    if (!f) return false;
+    size_t n = fread(head, 1, sizeof head - 1, f);
+    fclose(f);
+    head[n] = '\0';
+    return strstr(head, "\"tiebreak-record/") != NULL;
+}
+
+int record_scan(json ***out, int64_t *n, const char *dir)
+{
+    path_list list = { 0 };
+    *out           = NULL;
+    *n             = 0;
+    int rc         = collect(&list, dir, 0);
+    if (list.n) qsort(list.paths, list.n, sizeof *list.paths, by_text);
+    json **records = mem_alloc(list.n + 1, sizeof *records);
+    for (size_t i = 0; i < list.n; i++) {
+        if (!rc && looks_like_record(list.paths[i]) && !(rc = record_read(&records[*n], list.paths[i]))) ++*n;
+        free(list.paths[i]);
+    }
+    free(list.paths);
+    if (rc) {
+        for (int64_t i = 0; i < *n; i++) json_free(records[i]);
+        free(records);
+        *n = 0;
+        return rc;
+    }
+    *out = records;
+    return OK;
+}
