@@ -1,0 +1,104 @@
+#include "eval/bleu.h"
+
+#include "core/memory.h"
+#include "eval/test_lines.h"
+
+static void tokenizes_as_13a(void **state)
+{
+    /* Expected: sacrebleu 2.6.0, Tokenizer13a()(text.rstrip()). */
+    static const struct {
+        const char *why, *text, *tokens;
+    } cases[] = {
+        { "a full stop after a word", "Hello, world.", "Hello , world ." },
+        { "digits keep their points", "1,000.5 and 3.", "1,000.5 and 3 ." },
+        { "a dash after a digit", "5-year well-known", "5 - year well-known" },
+        { "an apostrophe stays", "it's 'so'", "it's 'so'" },
+        { "brackets and signs", "(a)[b]{c}$5%", "( a ) [ b ] { c } $ 5 %" },
+        { "entities once, in order", "&amp;quot; &lt;a&gt; &apos;", "& quot ; < a > & apos ;" },
+        { "a broken word is joined", "foo-\nbar\nbaz", "foobar baz" },
+        { "a dash before the end stays", "foo-\n", "foo-" },
+        { "skipped goes", "a<skipped>b", "ab" },
+        { "two points", "wait..", "wait . ." },
+        { "a point after no digit", ".5 a.b", ". 5 a . b" },
+        { "not ASCII: untouched", "„Ja“ – 5‚3", "„Ja“ – 5‚3" },
+        { "blanks of all kinds end a token", "x\xC2\xA0y\xE3\x80\x80z", "x y z" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        token_list t    = { 0 };
+        str        text = { 0 };
+        bleu_tokenize_13a(slice_of(cases[i].text), &t);
+        for (int64_t k = 0; k < t.n; k++) {
+            if (k) str_putc(&text, ' ');
+            str_add(&text, token_at(&t, k).s, token_at(&t, k).n);
+        }
+        if (strcmp(str_c(&text), cases[i].tokens)) fail_msg("%s: \"%s\"", cases[i].why, str_c(&text));
+        str_free(&text);
+        tokens_free(&t);
+    }
+}
+
+static void counts_against_several_references(void **state)
+{
+    const slice refs[] = { slice_of("the cat is on the mat now ok"), slice_of("there is a cat on the mat") };
+    double      stats[BLEU_STATS];
+    (void)state;
+    /* Papineni et al. 2002: "the" seven times has a modified unigram precision of 2/7. */
+    bleu_stats(slice_of("the the the the the the the"), refs, 2, stats);
+    assert_true(stats[0] == 7 && stats[1] == 7 && stats[2] == 2 && stats[6] == 7 && stats[3] == 0 && stats[9] == 4);
+    /* The closest length, the shorter on ties. */
+    const slice lengths[] = { slice_of("a b c d e"), slice_of("a b c") };
+    bleu_stats(slice_of("a b c d"), lengths, 2, stats);
+    assert_true(stats[1] == 3);
+}
+
+static void smooths_and_stops_as_sacrebleu_does(void **state)
+{
+    (void)state;
+    /* hyp 2 tokens of ref 4, both match: BP e^-1, precisions 100, 100, none. */
+    const double short_one[BLEU_STATS] = { 2, 4, 2, 1, 0, 0, 2, 1, 0, 0 };
+    assert_within(fabs(bleu_from_stats(short_one, true).score - 100 * exp(-1)), 1e-12);
+    assert_true(bleu_from_stats(short_one, false).score == 0);
+    /* Zero counts are halved from order to order: 100/(2*2), 100/(4*1). */
+    const double zeros[BLEU_STATS] = { 4, 4, 3, 1, 0, 0, 4, 3, 2, 1 };
+    bleu_score   s                 = bleu_from_stats(zeros, false);
+    assert_true(s.precision[0] == 75 && s.precision[2] == 25 && s.precision[3] == 25);
+    assert_within(fabs(s.score - exp((log(75) + log(100. / 3) + 2 * log(25)) / 4)), 1e-12);
+    const double nothing[BLEU_STATS] = { 0, 4 };
+    assert_true(bleu_from_stats(nothing, false).score == 0 && bleu_from_stats(nothing, true).score == 0);
+}
+
+static void agrees_with_sacrebleu_on_iwslt(void **state)
+{
+    (void)state;
+    need_data(path, "lm-eval-reference/iwslt_de_en.jsonl");
+    json         *lines = read_lines(path), *want = read_json(test_data("lm-eval-reference/results.json"));
+    const metric *m = metric_find("bleu");
+    double        stats[50 * BLEU_STATS];
+    int64_t       n = 0;
+    for (const json *j = lines->child; j; j = j->next, n++) {
+        slice        reference = text_at(j, "reference");
+        metric_input in        = { .prediction = text_at(j, "text"), .references = &reference, .n_references = 1 };
+        metric_item(m, &in, stats + n * BLEU_STATS);
+        assert_within(fabs(metric_sentence(m, stats + n * BLEU_STATS) - at(at(j, "sentence"), "bleu")->valuedouble), 1e-9);
+    }
+    const json *task = at(at(want, "tasks"), "iwslt_de_en");
+    assert_int_equal(n, 50);
+    assert_within(fabs(metric_value(m, stats, n) - number_at(task, "bleu,none")), 1e-9);
+    assert_within(fabs(metric_stderr(m, stats, n) - number_at(task, "bleu_stderr,none")), 1e-9);
+    slice line = text_at(at(at(task, "official"), "bleu"), "line");
+    assert_true(!strncmp(line.s, bleu_signature, strlen(bleu_signature)));
+    json_free(lines);
+    json_free(want);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tokenizes_as_13a),
+        cmocka_unit_test(counts_against_several_references),
+        cmocka_unit_test(smooths_and_stops_as_sacrebleu_does),
+        cmocka_unit_test(agrees_with_sacrebleu_on_iwslt),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

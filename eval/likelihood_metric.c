@@ -1,0 +1,45 @@
+#include "eval/likelihood_metric.h"
+
+#include <math.h>
+
+void per_token_item(const metric *m, const metric_input *in, double *stats)
+{
+    (void)m;
+    stats[0] = in->ll;
+    stats[1] = (double)in->tokens;
+}
+
+void per_word_item(const metric *m, const metric_input *in, double *stats)
+{
+    (void)m;
+    stats[0] = in->ll;
+    stats[1] = (double)in->words;
+}
+
+void per_byte_item(const metric *m, const metric_input *in, double *stats)
+{
+    (void)m;
+    stats[0] = in->ll;
+    stats[1] = (double)in->bytes;
+}
+
+double nll_rate(const double *sums, int64_t n)
+{
+    (void)n;
+    return -sums[0] / sums[1];
+}
+
+double perplexity(const double *sums, int64_t n) { return exp(nll_rate(sums, n)); }
+double bits_per_unit(const double *sums, int64_t n) { return nll_rate(sums, n) / log(2); }
+
+double sum_of_ll(const double *sums, int64_t n)
+{
+    (void)n;
+    return sums[0];
+}
+
+double sum_of_units(const double *sums, int64_t n)
+{
+    (void)n;
+    return sums[1];
+}

@@ -1,0 +1,15 @@
+/* What a log-likelihood says by itself: loss per token, perplexity per word and byte, bits per byte. All are functions of two sums. */
+#ifndef TIEBREAK_EVAL_LIKELIHOOD_METRIC_H
+#define TIEBREAK_EVAL_LIKELIHOOD_METRIC_H
+#include "eval/metric.h"
+
+/* rows of the metric table; stats: log-likelihood, and the unit counted */
+void   per_token_item(const metric *m, const metric_input *in, double *stats);
+void   per_word_item(const metric *m, const metric_input *in, double *stats);
+void   per_byte_item(const metric *m, const metric_input *in, double *stats);
+double nll_rate(const double *sums, int64_t n);      /* -ll / units */
+double perplexity(const double *sums, int64_t n);    /* exp(-ll / units) */
+double bits_per_unit(const double *sums, int64_t n); /* -ll / units / ln 2 */
+double sum_of_ll(const double *sums, int64_t n);
+double sum_of_units(const double *sums, int64_t n);
+#endif

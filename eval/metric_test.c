@@ -1,0 +1,48 @@
+#include "eval/metric.h"
+
+#include "core/test.h"
+
+static void rows_are_complete_and_unique(void **state)
+{
+    int count = 0;
+    (void)state;
+    for (const metric *m; (m = metric_row(count)); count++) {
+        if (metric_find(m->name) != m) fail_msg("two rows are called %s", m->name);
+        if (!m->about || !m->signature || !m->item || m->n_stats < 1 || m->n_stats > METRIC_STATS_MAX) fail_msg("row %s lacks something", m->name);
+        if (!m->corpus && (m->n_stats != 1 || m->scale == 0)) fail_msg("row %s is a mean without a scale", m->name);
+    }
+    assert_true(count > 0);
+    assert_null(metric_find("no-such-metric"));
+    assert_null(metric_row(count));
+}
+
+static void a_mean_is_scaled_and_empty_sets_have_no_value(void **state)
+{
+    const metric *em  = metric_find("em");
+    const double  x[] = { 1, 0, 0, 1 };
+    (void)state;
+    assert_true(metric_value(em, x, 4) == 50);
+    assert_within(fabs(metric_stderr(em, x, 4) - 100 * sqrt(0.25 / 3)), 1e-12);
+    assert_true(metric_sentence(em, x) == 100);
+    assert_true(isnan(metric_value(em, x, 0)));
+}
+
+static void totals_add_up_and_have_no_error(void **state)
+{
+    const double x[] = { -3, 2, -5, 4 };
+    (void)state;
+    assert_true(metric_value(metric_find("loglikelihood"), x, 2) == -8);
+    assert_true(metric_value(metric_find("tokens"), x, 2) == 6);
+    assert_within(fabs(metric_value(metric_find("bits_per_byte"), x, 2) - 8 / 6. / log(2)), 1e-15);
+    assert_true(isnan(metric_stderr(metric_find("tokens"), x, 2)));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_are_complete_and_unique),
+        cmocka_unit_test(a_mean_is_scaled_and_empty_sets_have_no_value),
+        cmocka_unit_test(totals_add_up_and_have_no_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,183 @@
+#include "eval/pytext.h"
+
+#include <string.h>
+#include <utf8proc.h>
+
+slice slice_of(const char *text) { return (slice) { text, strlen(text) }; }
+
+int py_next(const char *s, size_t n, unsigned *cp)
+{
+    int len = utf8_decode(s, n, cp);
+    if (len) return len;
+    *cp = 0xFFFFFFFFu;
+    return 1;
+}
+
+/* The code point that ends at byte `end` (> 0); *start receives where it begins. */
+static unsigned previous(const char *s, size_t end, size_t *start)
+{
+    size_t   at = end - 1;
+    unsigned cp;
+    while (at > 0 && end - at < 4 && ((unsigned char)s[at] & 0xC0) == 0x80) at--;
+    if (utf8_decode(s + at, end - at, &cp) == (int)(end - at)) {
+        *start = at;
+        return cp;
+    }
+    *start = end - 1;
+    return 0xFFFFFFFFu;
+}
+
+static utf8proc_category_t category(unsigned cp) { return cp > 0x10FFFF ? UTF8PROC_CATEGORY_CN : utf8proc_category((utf8proc_int32_t)cp); }
+
+static bool in_ranges(unsigned cp, const unsigned (*ranges)[2], size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (cp >= ranges[i][0] && cp <= ranges[i][1]) return true;
+    return false;
+}
+
+/* Unicode's Cased: letters with case, and Other_Lowercase and Other_Uppercase as far as these are not case-ignorable (which is asked first). */
+static bool is_cased(unsigned cp)
+{
+    static const unsigned other[][2] = { { 0xAA, 0xAA },       { 0xBA, 0xBA },       { 0x2160, 0x217F },  { 0x24B6, 0x24E9 },
+                                         { 0x1F130, 0x1F149 }, { 0x1F150, 0x1F169 }, { 0x1F170, 0x1F189 } };
+    switch (category(cp)) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT: return true;
+    default: return in_ranges(cp, other, sizeof other / sizeof *other);
+    }
+}
+
+/* Unicode's Case_Ignorable: marks, format characters, modifiers, and word-internal punctuation (Word_Break MidLetter, MidNumLet, Single_Quote). */
+static bool is_case_ignorable(unsigned cp)
+{
+    static const unsigned inside_words[] = { 0x27,   0x2E,   0x3A,   0xB7,   0x387,  0x55F,  0x5F4,  0x2018, 0x2019,
+                                             0x2024, 0x2027, 0xFE13, 0xFE52, 0xFE55, 0xFF07, 0xFF0E, 0xFF1A };
+    switch (category(cp)) {
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_SK: return true;
+    default: break;
+    }
+    for (size_t i = 0; i < sizeof inside_words / sizeof *inside_words; i++)
+        if (cp == inside_words[i]) return true;
+    return false;
+}
+
+/* Final_Sigma of Unicode's SpecialCasing: a cased letter before, none after, case-ignorable characters skipped. at: where the sigma starts. */
+static bool is_final_sigma(slice text, size_t at)
+{
+    unsigned cp    = 0;
+    size_t   i     = at;
+    bool     cased = false;
+    while (i > 0) {
+        cp = previous(text.s, i, &i);
+        if (is_case_ignorable(cp)) continue;
+        cased = is_cased(cp);
+        break;
+    }
+    if (!cased) return false;
+    for (i = at + 2; i < text.n;) {
+        i += (size_t)py_next(text.s + i, text.n - i, &cp);
+        if (!is_case_ignorable(cp)) return !is_cased(cp);
+    }
+    return true;
+}
+
+void py_lower(slice text, str *out)
+{
+    enum { CAPITAL_SIGMA = 0x3A3, SMALL_SIGMA = 0x3C3, FINAL_SIGMA = 0x3C2, CAPITAL_I_WITH_DOT = 0x130 };
+    for (size_t i = 0; i < text.n;) {
+        char     bytes[4];
+        unsigned cp;
+        int      len = py_next(text.s + i, text.n - i, &cp);
+        if (cp < 0x80) {
+            str_putc(out, (char)(cp >= 'A' && cp <= 'Z' ? cp + 32 : cp));
+        } else if (cp == CAPITAL_I_WITH_DOT) {
+            str_puts(out, "i\xCC\x87"); /* i + U+0307, the one full mapping that is longer than one character */
+        } else if (cp == CAPITAL_SIGMA) {
+            unsigned sigma = is_final_sigma(text, i) ? FINAL_SIGMA : SMALL_SIGMA;
+            str_add(out, bytes, (size_t)utf8_encode(sigma, bytes));
+        } else if (cp > 0x10FFFF) {
+            str_add(out, text.s + i, (size_t)len);
+        } else {
+            str_add(out, bytes, (size_t)utf8_encode((unsigned)utf8proc_tolower((utf8proc_int32_t)cp), bytes));
+        }
+        i += (size_t)len;
+    }
+}
+
+bool py_is_word(unsigned cp)
+{
+    if (cp < 0x80) return (cp >= '0' && cp <= '9') || (cp >= 'a' && cp <= 'z') || (cp >= 'A' && cp <= 'Z') || cp == '_';
+    switch (category(cp)) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_NO: return true;
+    default: return false;
+    }
+}
+
+slice py_rstrip(slice text)
+{
+    while (text.n) {
+        size_t start;
+        if (!is_space_py(previous(text.s, text.n, &start))) break;
+        text.n = start;
+    }
+    return text;
+}
+
+slice py_strip(slice text)
+{
+    while (text.n) {
+        unsigned cp;
+        int      len = py_next(text.s, text.n, &cp);
+        if (!is_space_py(cp)) break;
+        text.s += len;
+        text.n -= (size_t)len;
+    }
+    return py_rstrip(text);
+}
+
+bool py_next_word(slice *rest, slice *word)
+{
+    size_t   i = 0, len = 0;
+    unsigned cp;
+    for (; i < rest->n; i += len) {
+        len = (size_t)py_next(rest->s + i, rest->n - i, &cp);
+        if (!is_space_py(cp)) break;
+    }
+    size_t start = i;
+    for (; i < rest->n; i += len) {
+        len = (size_t)py_next(rest->s + i, rest->n - i, &cp);
+        if (is_space_py(cp)) break;
+    }
+    *word = (slice) { rest->s + start, i - start };
+    *rest = (slice) { rest->s + i, rest->n - i };
+    return word->n > 0;
+}
+
+int64_t py_length(slice text) { return (int64_t)utf8_length(text.s, text.n); }
+
+int64_t py_resplit_words(slice text)
+{
+    int64_t blanks = 0;
+    bool    inside = false;
+    for (size_t i = 0; i < text.n;) {
+        unsigned cp;
+        i += (size_t)py_next(text.s + i, text.n - i, &cp);
+        bool blank = is_space_py(cp);
+        blanks += blank && !inside;
+        inside = blank;
+    }
+    return blanks + 1;
+}

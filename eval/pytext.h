@@ -1,0 +1,32 @@
+/* Text as Python 3 sees it: the metrics' reference tools are Python, so their rules for case, words and blanks decide the last digit.
+ *
+ * Classes come from utf8proc's Unicode tables; two rules are not in any per-character table and live here: the final sigma and U+0130.
+ * All functions take valid UTF-8 (a byte that is not is treated as a character of its own that belongs to no class). */
+#ifndef TIEBREAK_EVAL_PYTEXT_H
+#define TIEBREAK_EVAL_PYTEXT_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/str.h"
+
+/* A run of bytes owned by somebody else; it may hold NUL. */
+typedef struct {
+    const char *s;
+    size_t      n;
+} slice;
+
+slice slice_of(const char *text); /* a NUL-terminated string */
+
+/* The code point at s (n >= 1 bytes left) and its length; an invalid byte has length 1 and *cp = 0xFFFFFFFF. */
+int py_next(const char *s, size_t n, unsigned *cp);
+
+void  py_lower(slice text, str *out); /* str.lower(), appended */
+bool  py_is_word(unsigned cp);        /* \w of re: str.isalnum() or underscore */
+slice py_strip(slice text);           /* str.strip() */
+slice py_rstrip(slice text);
+/* str.split(): the next word of *rest, which shrinks; false when only blanks are left. */
+bool    py_next_word(slice *rest, slice *word);
+int64_t py_length(slice text);        /* code points: len() */
+int64_t py_resplit_words(slice text); /* len(re.split(r"\s+", text)): a blank at either end counts one more */
+#endif

@@ -1,0 +1,21 @@
+/* ROUGE as google rouge_score 0.1.2 computes it (the code behind Hugging Face's `rouge` and T5). F-measure with beta 1.
+ *
+ * Tokens: lower case, every run outside [a-z0-9] a blank, optionally Porter-stemmed (eval/porter.h) when longer than three characters. */
+#ifndef TIEBREAK_EVAL_ROUGE_H
+#define TIEBREAK_EVAL_ROUGE_H
+#include "eval/metric.h"
+
+typedef struct {
+    double precision, recall, f;
+} rouge_score;
+
+/* order >= 1: ROUGE-n by clipped n-gram counts. ROUGE_L: one longest common subsequence over all tokens, newlines ignored. ROUGE_LSUM: sentences are
+ * lines; per reference sentence the union of its LCS positions over the prediction's, each token counted while both sides have some left. */
+enum { ROUGE_L = -1, ROUGE_LSUM = -2 };
+rouge_score rouge(slice reference, slice prediction, int order, bool stem);
+/* The reference with the highest F (the first on ties) gives the score: rouge_score's score_multi. n >= 1. */
+rouge_score rouge_multi(const slice *references, int64_t n, slice prediction, int order, bool stem);
+
+/* rows of the metric table: F, stemmed, best reference; the row's order says which ROUGE */
+void rouge_item(const metric *m, const metric_input *in, double *stats);
+#endif
