@@ -15,12 +15,26 @@ const char *task_prompt(const task *t); /* the variant in use */
 int64_t     task_version(const task *t);
 const char *task_builtin_name(int i); /* NULL past the end */
 
+/* How an item is answered, and what is made of the answer: what the harness needs to know. */
+typedef enum {
+    TASK_GENERATE,   /* greedy text after the prompt, cut at the stop strings */
+    TASK_CHOICES,    /* log-likelihood of each choice after the prompt */
+    TASK_LIKELIHOOD, /* log-likelihood of the target after the prompt; of the whole text after BOS where the prompt is empty (`text`, `tokens`) */
+} task_answer_kind;
+task_answer_kind task_answer(const task *t);
+int64_t          task_max_new_tokens(const task *t); /* TASK_GENERATE */
+const char      *task_stop(const task *t, int i);    /* i-th stop string, NULL past the end */
+const char      *task_metric(const task *t, int i);  /* i-th metric's name (a row of eval/metric.h), NULL past the end */
+
 /* One record turned into text. choices: what is scored by log-likelihood (n_choices 0: the answer is generated). */
 typedef struct {
-    char  *prompt;
-    char  *target;   /* what training learns and --metrics loss scores, with its leading delimiter */
-    char **choices;  /* continuations with their delimiter */
+    char   *prompt;
+    char   *target;  /* what training learns and --metrics loss scores, with its leading delimiter */
+    char  **choices; /* continuations with their delimiter */
     int64_t n_choices, gold;
+    int64_t delimiter;  /* bytes at the start of every choice that are the delimiter: lengths in acc_norm leave them out */
+    char  **references; /* right answers as the metrics read them (GSM8K: whole solutions); none: the question has no answer */
+    int64_t n_references;
 } task_text;
 int  task_render(const task *t, const data_item *item, task_text *out); /* ERR_INPUT naming the field that is missing */
 void task_text_free(task_text *x);
