@@ -25,6 +25,7 @@ typedef struct {
 } site_info;
 extern const site_info site_table[SITE_COUNT];
 
+/* Width of the linear's input and output; both 0 where the shape has no such linear (`gate` of an encoder). */
 int64_t site_in(const model_config *c, site_id s);
 int64_t site_out(const model_config *c, site_id s);
 
@@ -33,13 +34,15 @@ typedef unsigned site_set;
 int              site_set_parse(site_set *out, const char *text); /* ERR_INPUT with what is allowed */
 void             site_set_print(site_set s, char *out, int64_t size);
 
-/* PRESET name or a folder holding config.json. */
+/* A preset's name, or a folder holding config.json (and perhaps generation_config.json, whose eos_token_id then counts). A preset wins; write ./mini
+ * for a folder of that name. */
 int config_load(model_config *c, const char *preset_or_dir);
-int config_read(model_config *c,
-                const char   *path); /* a config.json: Llama family; whatever changes the maths and is not supported is refused by name */
+/* A config.json as transformers writes it, before version 5 or since: Llama family (llama; mistral without a window; qwen2). Whatever changes the
+ * maths and is not supported is refused by name (ERR_INPUT). */
+int config_read(model_config *c, const char *path);
 /* The i-th preset's name, NULL past the end. */
 const char *config_preset_name(int i);
 
-/* Weights in the base: embedding, layers, norms, and lm_head when it is its own. */
+/* Weights in the base: embedding, layers, norms, and lm_head when it is its own (an encoder's: with its pooler, without a head). */
 int64_t config_parameters(const model_config *c);
 #endif

@@ -1,0 +1,205 @@
+#include "core/test.h"
+
+#include "core/file.h"
+#include "model/config.h"
+
+/* Writes `text` as config.json (or another name) into a fresh folder and reads it. */
+static int read_text(model_config *c, const char *text)
+{
+    char *dir  = test_tmpdir();
+    char *path = path_join(dir, "config.json");
+    assert_ok(file_write_atomic(path, text, strlen(text)));
+    int rc = config_read(c, path);
+    free(path);
+    test_rmdir(dir);
+    return rc;
+}
+
+#define SHAPE                                                                                                                                        \
+    "\"num_hidden_layers\":2,\"hidden_size\":8,\"intermediate_size\":12,\"num_attention_heads\":2,\"vocab_size\":16,\"max_position_embeddings\":32"
+#define LLAMA "{\"model_type\":\"llama\"," SHAPE
+
+static void parameters_of_presets_are_the_published_ones(void **state)
+{
+    (void)state;
+    /* Sums of the tensors in the published checkpoints. */
+    static const struct {
+        const char *name;
+        int64_t     parameters;
+    } cases[] = { { "llama2-7b", 6738415616 },      { "llama3-8b", 8030261248 },   { "llama3.2-3b", 3212749824 }, { "llama3.2-1b", 1235814400 },
+                  { "tinyllama-1.1b", 1100048384 }, { "roberta-base", 124645632 }, { "roberta-large", 355359744 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        model_config c;
+        assert_ok(config_load(&c, cases[i].name));
+        assert_string_equal(c.name, cases[i].name);
+        assert_int_equal(config_parameters(&c), cases[i].parameters);
+    }
+    assert_string_equal(config_preset_name(0), "mini");
+    assert_null(config_preset_name(100));
+    assert_null(config_preset_name(-1));
+    model_config c;
+    assert_input_error(config_load(&c, "llama9-1t"), "presets: mini, llama2-7b");
+}
+
+static void site_shapes_follow_grouped_heads(void **state)
+{
+    (void)state;
+    model_config c;
+    assert_ok(config_load(&c, "llama3.2-3b"));
+    assert_int_equal(site_in(&c, SITE_QKV), 3072);
+    assert_int_equal(site_out(&c, SITE_QKV), 3072 + 2 * 1024);
+    assert_int_equal(site_out(&c, SITE_Q), 3072);
+    assert_int_equal(site_out(&c, SITE_V), 1024);
+    assert_int_equal(site_in(&c, SITE_O), 3072);
+    assert_int_equal(site_in(&c, SITE_DOWN), 8192);
+    assert_int_equal(site_out(&c, SITE_DOWN), 3072);
+    assert_int_equal(site_out(&c, SITE_GATE), 8192);
+    assert_ok(config_load(&c, "roberta-large"));
+    assert_int_equal(site_out(&c, SITE_V), 1024);
+    assert_int_equal(site_out(&c, SITE_GATE), 0);
+    assert_int_equal(site_in(&c, SITE_GATE), 0);
+}
+
+static void site_sets_parse_and_print(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *printed;
+    } good[] = { { "qkv", "qkv" }, { "v,q", "q,v" }, { "all", "all" }, { "q,k,v,o,gate,up,down", "all" }, { "qkv,down", "qkv,down" } };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        site_set s;
+        char     out[64];
+        assert_ok(site_set_parse(&s, good[i].text));
+        site_set_print(s, out, sizeof out);
+        assert_string_equal(out, good[i].printed);
+    }
+    site_set s;
+    assert_input_error(site_set_parse(&s, ""), "\"\" is no site");
+    assert_input_error(site_set_parse(&s, "q,"), "\"\" is no site");
+    assert_input_error(site_set_parse(&s, "q,w"), "\"w\" is no site; allowed: qkv, all");
+    assert_input_error(site_set_parse(&s, "q,q"), "twice");
+    assert_input_error(site_set_parse(&s, "v,qkv"), "second time");
+    assert_input_error(site_set_parse(&s, "qkv,k"), "second time");
+}
+
+static void old_and_new_forms_are_read(void **state)
+{
+    (void)state;
+    need_data(fresh, "peft-reference/bases/tiny-bias");
+    need_data(old, "models/stories260K-hf");
+    model_config c;
+    assert_ok(config_load(&c, fresh));
+    assert_string_equal(c.name, "tiny-bias");
+    assert_int_equal(c.head_dim, 22);
+    assert_int_equal(c.kv_heads, 1);
+    assert_true(c.qkv_bias && c.o_bias && !c.mlp_bias && c.tied_embeddings);
+    assert_true(c.rope_theta == 500000 && c.norm_eps == 1e-6 && c.rope_factor == 0);
+    assert_ok(config_load(&c, old));
+    assert_int_equal(config_parameters(&c), 260032);
+    assert_int_equal(c.head_dim, 8);
+    assert_int_equal(c.bos, 1);
+    assert_int_equal(c.n_eos, 1);
+    assert_int_equal(c.eos[0], 2);
+    assert_true(c.rope_theta == 10000 && c.norm_eps == 1e-5);
+}
+
+static void defaults_are_those_of_transformers(void **state)
+{
+    (void)state;
+    model_config c;
+    assert_ok(read_text(&c, LLAMA "}"));
+    assert_int_equal(c.kv_heads, 2);
+    assert_int_equal(c.head_dim, 4);
+    assert_int_equal(c.bos, -1);
+    assert_int_equal(c.n_eos, 0);
+    assert_true(c.norm_eps == 1e-6 && c.rope_theta == 10000 && !c.tied_embeddings && !c.qkv_bias);
+    assert_ok(read_text(&c, LLAMA ",\"eos_token_id\":[3,5],\"bos_token_id\":0,\"head_dim\":6}"));
+    assert_int_equal(c.n_eos, 2);
+    assert_int_equal(c.eos[1], 5);
+    assert_int_equal(c.bos, 0);
+    assert_int_equal(c.head_dim, 6);
+    assert_ok(read_text(&c, "{\"model_type\":\"qwen2\",\"use_sliding_window\":false,\"sliding_window\":4096," SHAPE "}"));
+    assert_true(c.qkv_bias && !c.o_bias);
+    assert_ok(read_text(&c, "{\"model_type\":\"mistral\",\"sliding_window\":null," SHAPE "}"));
+    assert_true(!c.qkv_bias && !c.o_bias);
+}
+
+static void llama3_scaling_is_read_in_both_forms(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        LLAMA ",\"rope_theta\":500000.0,\"rope_scaling\":{\"factor\":32.0,\"high_freq_factor\":4.0,\"low_freq_factor\":1.0,"
+              "\"original_max_position_embeddings\":8192,\"rope_type\":\"llama3\"}}",
+        LLAMA ",\"rope_parameters\":{\"rope_theta\":500000.0,\"factor\":32.0,\"high_freq_factor\":4.0,\"low_freq_factor\":1.0,"
+              "\"original_max_position_embeddings\":8192,\"rope_type\":\"llama3\"}}",
+    };
+    for (int i = 0; i < 2; i++) {
+        model_config c;
+        assert_ok(read_text(&c, texts[i]));
+        assert_true(c.rope_theta == 500000 && c.rope_factor == 32 && c.rope_low_freq == 1 && c.rope_high_freq == 4 && c.rope_original == 8192);
+    }
+}
+
+static void what_is_not_supported_is_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        { "", "is empty" },
+        { "[1]", "must hold one JSON object" },
+        { "{", "not valid JSON" },
+        { "{}", "\"model_type\" is missing" },
+        { "{\"model_type\":\"gpt2\"}", "\"gpt2\" is not supported" },
+        { "{\"model_type\":\"llama\"}", "\"num_hidden_layers\" is missing" },
+        { LLAMA ",\"hidden_act\":\"gelu\"}", "\"hidden_act\": \"gelu\"" },
+        { LLAMA ",\"quantization_config\":{}}", "\"quantization_config\"" },
+        { LLAMA ",\"sliding_window\":128}", "\"sliding_window\"" },
+        { LLAMA ",\"use_sliding_window\":true}", "\"use_sliding_window\"" },
+        { LLAMA ",\"layer_types\":[\"full_attention\",\"sliding_attention\"]}", "\"layer_types\"" },
+        { LLAMA ",\"pretraining_tp\":2}", "\"pretraining_tp\": 2" },
+        { LLAMA ",\"partial_rotary_factor\":0.5}", "\"partial_rotary_factor\": 0.5" },
+        { LLAMA ",\"rope_parameters\":{\"partial_rotary_factor\":0.5}}", "\"partial_rotary_factor\": 0.5" },
+        { LLAMA ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}}", "type \"linear\" is not supported" },
+        { LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":2}}", "\"low_freq_factor\" is missing" },
+        { LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":2,\"low_freq_factor\":4,\"high_freq_factor\":4,"
+                "\"original_max_position_embeddings\":8}}",
+          "\"high_freq_factor\": 4: must be above" },
+        { LLAMA ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"default\"}}}", "differ by layer" },
+        { LLAMA ",\"num_key_value_heads\":3}", "must divide num_attention_heads" },
+        { LLAMA ",\"head_dim\":5}", "head_dim 5: must be even" },
+        { LLAMA ",\"head_dim\":1e300}", "must be a whole number, 1..1024" },
+        { LLAMA ",\"eos_token_id\":16}", "\"eos_token_id\"" },
+        { LLAMA ",\"eos_token_id\":[1,2,3,4,5,6,7,8,9]}", "more than 8 ids" },
+        { LLAMA ",\"eos_token_id\":\"2\"}", "\"eos_token_id\"" },
+        { LLAMA ",\"bos_token_id\":99}", "\"bos_token_id\": 99" },
+        { LLAMA ",\"rms_norm_eps\":-1}", "\"rms_norm_eps\"" },
+        { LLAMA ",\"rope_theta\":0}", "\"rope_theta\"" },
+        { "{\"model_type\":\"mistral\"," SHAPE "}", "\"sliding_window\" is missing" },
+        { "{\"model_type\":\"llama\",\"num_hidden_layers\":1024,\"hidden_size\":262144,\"intermediate_size\":262144,\"num_attention_heads\":4096,"
+          "\"head_dim\":1024,\"vocab_size\":4194304,\"max_position_embeddings\":1}",
+          "parameters; at most" },
+        { "{\"model_type\":\"llama\",\"num_hidden_layers\":1e9,\"hidden_size\":8}", "\"num_hidden_layers\": 1000000000" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        model_config c;
+        error_clear();
+        int rc = read_text(&c, cases[i].text);
+        if (rc != ERR_INPUT || !strstr(error_text(), cases[i].message) || !strstr(error_text(), "config.json"))
+            fail_msg("%s: status %d, \"%s\"; wanted \"%s\"", cases[i].text, rc, error_text(), cases[i].message);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parameters_of_presets_are_the_published_ones),
+        cmocka_unit_test(site_shapes_follow_grouped_heads),
+        cmocka_unit_test(site_sets_parse_and_print),
+        cmocka_unit_test(old_and_new_forms_are_read),
+        cmocka_unit_test(defaults_are_those_of_transformers),
+        cmocka_unit_test(llama3_scaling_is_read_in_both_forms),
+        cmocka_unit_test(what_is_not_supported_is_refused_by_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
