@@ -24,7 +24,9 @@ typedef enum {
 task_answer_kind task_answer(const task *t);
 int64_t          task_max_new_tokens(const task *t); /* TASK_GENERATE */
 const char      *task_stop(const task *t, int i);    /* i-th stop string, NULL past the end */
-const char      *task_metric(const task *t, int i);  /* i-th metric's name (a row of eval/metric.h), NULL past the end */
+bool             task_scores_bos(
+                const task *t); /* TASK_LIKELIHOOD: the text's own BOS is predicted too, after another one, as lm-evaluation-harness's rolling requests do */
+const char *task_metric(const task *t, int i); /* i-th metric's name (a row of eval/metric.h), NULL past the end */
 
 /* One record turned into text. choices: what is scored by log-likelihood (n_choices 0: the answer is generated). */
 typedef struct {

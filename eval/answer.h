@@ -1,0 +1,34 @@
+/* What a model answers to requests: texts, log-likelihoods of choices, log-likelihoods of targets. */
+#ifndef TIEBREAK_EVAL_ANSWER_H
+#define TIEBREAK_EVAL_ANSWER_H
+#include "eval/request.h"
+#include "eval/stop.h"
+#include "model/decoder.h"
+
+typedef struct {
+    decoder           *dec;
+    const pair_arrays *pairs; /* NULL: the base alone */
+    request_rules      rules;
+    const stop_list   *stops;      /* GENERATE */
+    int64_t            sequences;  /* GENERATE: decoded at once */
+    int64_t            max_tokens; /* else: tokens of one forward; a longer request gets a forward of its own */
+} answerer;
+
+typedef struct {
+    /* GENERATE */
+    str         text;    /* after the stop cut */
+    int64_t     n_new;   /* tokens generated, the stop included */
+    const char *stopped; /* the stop string that ended it (of the answerer's list); NULL: the length */
+    double      min_margin;
+    /* CHOICES: [n_choices]; TEXT, TARGET: [1] */
+    double *ll;
+    bool   *greedy;
+    int64_t n_ll;
+} answer;
+
+/* Answer n requests together; what comes out depends on nothing but the model and these requests in this order. finished(ctx, count) is told of
+ * progress. A log-likelihood that is not a number is an error that names the model. answers [n], zeroed. */
+int  answer_requests(const answerer *a, const request *const *requests, int64_t n, answer *answers, void (*finished)(void *ctx, int64_t count),
+                     void *ctx);
+void answer_free(answer *a);
+#endif

@@ -1,0 +1,253 @@
+#include "eval/cell.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/machine.h"
+#include "core/progress.h"
+#include "core/record.h"
+#include "eval/adapter_card.h"
+#include "eval/harness.h"
+
+/* Everything a cell opens. */
+typedef struct {
+    const eval_request *q;
+    const backend      *be;
+    int                 threads;
+    task               *task;
+    dataset            *data;
+    tokenizer          *tok;
+    model              *model;
+    adapter            *adapter;
+    decoder            *dec;
+    double              started;
+} cell;
+
+static void cell_close(cell *c)
+{
+    decoder_free(c->dec);
+    adapter_free(c->adapter);
+    model_close(c->model);
+    tokenizer_close(c->tok);
+    dataset_free(c->data);
+    task_close(c->task);
+}
+
+static int cell_open(cell *c)
+{
+    const eval_request *q = c->q;
+    c->be                 = backend_find("cpu");
+    c->threads            = q->threads ? (int)q->threads : machine_cores();
+    if (!c->be) return ERR_FAILED;
+    c->be->set_threads(c->threads);
+    int rc = task_open(&c->task, q->task, q->prompt);
+    if (!rc) rc = task_read(c->task, q->data, &c->data);
+    if (!rc && !c->data->n) rc = input_error("%s: holds no items", q->data);
+    if (!rc && task_needs_tokenizer(c->task)) rc = tokenizer_open(&c->tok, q->model);
+    if (!rc) rc = model_open(&c->model, q->model, c->be, false);
+    if (!rc && q->adapter) rc = adapter_open(&c->adapter, c->be, &c->model->cfg, q->adapter);
+    if (rc) return rc;
+    if (c->adapter) {
+        adapter_expand(c->adapter);
+        if (!adapter_changes_anything(c->adapter)) warn("%s: every B' is zero: this adapter changes no logit, the scores are the base's", q->adapter);
+    }
+    c->dec = decoder_new(c->model);
+    return OK;
+}
+
+/* --- what was asked */
+
+static json *named_hash(const char *name, const char *sha256)
+{
+    json *j = json_object();
+    json_set_str(j, "name", name);
+    json_set_str(j, "sha256", sha256);
+    return j;
+}
+
+/* The last part of a path, whatever slashes end it. */
+static void set_base_name(str *out, const char *path)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    char *own = mem_strndup(path, n);
+    str_puts(out, path_base(own));
+    free(own);
+}
+
+static int describe(const cell *c, int64_t max_new, json **asked)
+{
+    const eval_request *q    = c->q;
+    str                 name = { 0 }, file = { 0 };
+    json               *base = NULL, *adapted = NULL;
+    *asked = NULL;
+    int rc = q->adapter ? adapter_card_read(&adapted, q->adapter) : full_card_read(&base, &adapted, q->model);
+    if (rc) return rc;
+    set_base_name(&name, q->model);
+    set_base_name(&file, q->data);
+    json *j = *asked = json_object();
+    json_set(j, "base", base ? base : named_hash(str_c(&name), model_hash(c->model)));
+    json_set_str(j, "task", task_name(c->task));
+    json_set_int(j, "task_version", task_version(c->task));
+    json_set_str(j, "prompt", task_prompt(c->task));
+    json_set(j, "data", named_hash(str_c(&file), c->data->sha256));
+    json_set(j, "limit", q->limit ? cJSON_CreateNumber((double)q->limit) : cJSON_CreateNull());
+    json_set_str(j, "metrics", q->metrics);
+    json_set(j, "max_new_tokens", max_new ? cJSON_CreateNumber((double)max_new) : cJSON_CreateNull());
+    json_set(j, "adapter", adapted ? adapted : cJSON_CreateNull());
+    str_free(&name);
+    str_free(&file);
+    return OK;
+}
+
+/* --- the folder */
+
+/* OK with *record when the cell is finished there; OK without when it is to be run; an error when the folder is another's. */
+static int look_at_folder(const char *out, const char *id, json **record)
+{
+    char *path = path_join(out, "record.json"), *samples = path_join(out, "samples.jsonl"), *log = path_join(out, "journal.jsonl"), other[17];
+    int   rc = OK;
+    *record  = NULL;
+    if (file_exists(out) && !file_is_dir(out)) rc = input_error("%s: --out must be a folder", out);
+    if (!rc && file_exists(path)) {
+        rc = record_read(record, path);
+        if (!rc && strcmp(json_find(*record, "id")->valuestring, id))
+            rc = input_error("%s: holds the finished cell %s, and %s is asked: choose another --out or remove the folder", out,
+                             json_find(*record, "id")->valuestring, id);
+    } else if (!rc && file_exists(samples) && !(journal_cell(log, other) && !strcmp(other, id))) {
+        rc = input_error("%s: samples of an unknown run: choose another --out or remove the file", samples);
+    }
+    if (rc) {
+        json_free(*record);
+        *record = NULL;
+    }
+    free(path);
+    free(samples);
+    free(log);
+    return rc;
+}
+
+/* --- what came out */
+
+static json *metrics_json(const harness_result *r)
+{
+    json *all = json_object();
+    for (int m = 0; m < r->n_metrics; m++) {
+        json *one = json_object();
+        json_set_num(one, "value", r->value[m]);
+        json_set_num(one, "stderr", r->error[m]);
+        json_set_str(one, "better", r->metrics[m]->higher ? "higher" : "lower");
+        json_set_str(one, "signature", r->metrics[m]->signature);
+        json_set(all, r->metrics[m]->name, one);
+    }
+    return all;
+}
+
+static json *result_json(const cell *c, const harness_result *r, const json *adapted, double harness_s)
+{
+    json *j = json_object();
+    json_set_int(j, "n", r->n);
+    json_set(j, "metrics", metrics_json(r));
+    json_set_int(j, "trainable", c->adapter ? c->adapter->theta_count : adapted ? config_parameters(&c->model->cfg) : 0);
+    json_set_int(j, "adapter_bytes", weights_bytes(c->q->adapter ? c->q->adapter : adapted ? c->q->model : NULL));
+    json_set_str(j, "samples", "samples.jsonl");
+    json_set_int(j, "tokens", r->seen);
+    json_set_int(j, "new_tokens", r->made);
+    json_set_int(j, "cut_items", r->cut_items);
+    json_set_int(j, "cut_tokens", r->cut_tokens);
+    json_set_num(j, "wall_s", clock_s() - c->started);
+    json_set_num(j, "tokens_per_s", harness_s > 0 ? (double)r->work / harness_s : 0);
+    json_set_int(j, "peak_bytes", mem_peak_bytes());
+    return j;
+}
+
+static int write_samples(const harness_result *r, const char *out)
+{
+    str   text = { 0 };
+    char *path = path_join(out, "samples.jsonl");
+    for (int64_t i = 0; i < r->n; i++) {
+        str_puts(&text, r->items.items[i].sample);
+        str_putc(&text, '\n');
+    }
+    int rc = file_write_atomic(path, str_c(&text), text.n);
+    str_free(&text);
+    free(path);
+    return rc;
+}
+
+/* Samples first, the record last: a folder with a record is finished. */
+static int finish(const cell *c, const harness_result *r, json *asked, double harness_s, const char *log, json **record)
+{
+    const json *adapted = json_has(asked, "adapter") ? json_find(asked, "adapter") : NULL;
+    json       *result  = result_json(c, r, adapted, harness_s);
+    char       *path    = path_join(c->q->out, "record.json");
+    int         rc      = write_samples(r, c->q->out);
+    *record             = record_new("eval", asked, result, c->be->name, c->threads);
+    if (!rc) rc = record_write(*record, path);
+    if (!rc) remove(log);
+    free(path);
+    return rc;
+}
+
+static int run(const cell *c, json *asked, const char *id, int64_t max_new, json **record)
+{
+    const eval_request *q   = c->q;
+    char               *log = path_join(q->out, "journal.jsonl");
+    double              t   = clock_s();
+    harness_result      r   = { 0 };
+    int                 rc  = file_make_dirs(q->out);
+    if (!rc)
+        rc = harness_run(&(harness) { .dec            = c->dec,
+                                      .pairs          = c->adapter ? adapter_pairs(c->adapter) : NULL,
+                                      .tok            = c->tok,
+                                      .task           = c->task,
+                                      .data           = c->data,
+                                      .limit          = q->limit,
+                                      .batch          = q->batch,
+                                      .max_new_tokens = max_new,
+                                      .metrics        = q->metrics,
+                                      .journal        = log,
+                                      .cell           = id,
+                                      .quiet          = q->quiet },
+                         &r);
+    if (rc)
+        json_free(asked);
+    else
+        rc = finish(c, &r, asked, clock_s() - t, log, record);
+    harness_result_free(&r);
+    free(log);
+    return rc;
+}
+
+int eval_run(const eval_request *q, json **record)
+{
+    cell          c = { .q = q, .started = clock_s() };
+    const metric *metrics[HARNESS_METRICS_MAX];
+    int           n_metrics;
+    int64_t       max_new = 0;
+    request_kind  kind;
+    json         *asked = NULL;
+    char          id[17];
+    *record = NULL;
+    int rc  = cell_open(&c);
+    if (!rc) rc = harness_metrics(c.task, q->metrics, metrics, &n_metrics, &kind);
+    if (!rc && kind == REQUEST_GENERATE) rc = harness_max_new(c.task, q->max_new_tokens, c.model->cfg.positions, &max_new);
+    if (!rc) rc = describe(&c, max_new, &asked);
+    if (!rc) {
+        record_id(asked, id);
+        rc = look_at_folder(q->out, id, record);
+    }
+    if (!rc && !*record)
+        rc = run(&c, asked, id, max_new, record);
+    else
+        json_free(asked);
+    if (rc) {
+        json_free(*record);
+        *record = NULL;
+    }
+    cell_close(&c);
+    return rc;
+}

@@ -1,0 +1,21 @@
+/* One evaluation cell: a base, perhaps an adapter, a task, a data file; its samples and its record in a folder.
+ *
+ * The folder holds samples.jsonl and record.json when the cell is finished, journal.jsonl while it is not. */
+#ifndef TIEBREAK_EVAL_CELL_H
+#define TIEBREAK_EVAL_CELL_H
+#include "core/json.h"
+
+typedef struct {
+    const char *model, *adapter; /* folders; adapter NULL: the base alone */
+    const char *task, *prompt;   /* prompt NULL: the task's default */
+    const char *data, *metrics;  /* metrics NULL: the task's */
+    const char *out;
+    int64_t     limit, batch, max_new_tokens; /* 0: all; chosen; the task's */
+    int64_t     threads;                      /* 0: every core */
+    bool        quiet;
+} eval_request;
+
+/* Run the cell, go on with it, or, when `out` holds it finished, read it: *record is the caller's. A folder that holds another cell, or samples that
+ * are not this program's, is ERR_INPUT; nothing there is touched. */
+int eval_run(const eval_request *q, json **record);
+#endif

@@ -1,0 +1,238 @@
+#include "eval/harness.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/progress.h"
+
+/* Tokens of one forward when no batch is asked for: enough rows for the products to run at their rate, few enough to stay in cache. */
+enum { TOKENS_PER_FORWARD = 2048, SEQUENCES = 16, GROUPS_OF_SEQUENCES = 4 };
+
+/* --- what is asked */
+
+static int add_metric(const char *where, const char *name, const metric **metrics, int *n)
+{
+    const metric *m = metric_find(name);
+    if (!m) {
+        str all = { 0 };
+        for (int i = 0; metric_row(i); i++) str_printf(&all, "%s%s", i ? " " : "", metric_row(i)->name);
+        int rc = input_error("%s: metric %s: no such metric; there are: %s", where, name, str_c(&all));
+        str_free(&all);
+        return rc;
+    }
+    if (*n == HARNESS_METRICS_MAX) return input_error("%s: more than %d metrics", where, HARNESS_METRICS_MAX);
+    metrics[(*n)++] = m;
+    return OK;
+}
+
+static const char *const source_names[] = {
+    [METRIC_TEXT] = "scores generated texts", [METRIC_CHOICES] = "scores multiple choice", [METRIC_LIKELIHOOD] = "scores log-likelihoods"
+};
+
+int harness_metrics(const task *t, const char *names, const metric **metrics, int *n, request_kind *kind)
+{
+    static const struct {
+        metric_source source;
+        request_kind  kind;
+    } own[]              = { [TASK_GENERATE]   = { METRIC_TEXT, REQUEST_GENERATE },
+                             [TASK_CHOICES]    = { METRIC_CHOICES, REQUEST_CHOICES },
+                             [TASK_LIKELIHOOD] = { METRIC_LIKELIHOOD, REQUEST_TEXT } };
+    metric_source source = own[task_answer(t)].source;
+    int           rc     = OK;
+    *n                   = 0;
+    *kind                = own[task_answer(t)].kind;
+    if (names) {
+        char *list = mem_strdup(names), *save = NULL;
+        for (char *name = strtok_r(list, ",", &save); name && !rc; name = strtok_r(NULL, ",", &save)) rc = add_metric("--metrics", name, metrics, n);
+        free(list);
+        if (!rc && !*n) rc = input_error("--metrics \"%s\": names no metric", names);
+        if (!rc && metrics[0]->source == METRIC_LIKELIHOOD) {
+            source = METRIC_LIKELIHOOD;
+            *kind  = REQUEST_TARGET;
+        }
+    } else {
+        for (int i = 0; !rc && task_metric(t, i); i++) rc = add_metric(task_name(t), task_metric(t, i), metrics, n);
+        if (!task_needs_tokenizer(t)) *kind = REQUEST_TARGET;
+    }
+    for (int i = 0; i < *n && !rc; i++)
+        if (metrics[i]->source != source)
+            rc = input_error("metric %s %s, and the task %s %s", metrics[i]->name, source_names[metrics[i]->source], task_name(t),
+                             source_names[source]);
+    return rc;
+}
+
+int harness_max_new(const task *t, int64_t asked, int64_t positions, int64_t *max_new)
+{
+    if (asked >= positions)
+        return input_error("--max-new-tokens %lld: the model has %lld positions and one is the prompt's: 1..%lld", (long long)asked,
+                           (long long)positions, (long long)(positions - 1));
+    *max_new = asked ? asked : task_max_new_tokens(t);
+    if (*max_new >= positions) {
+        *max_new = positions / 2;
+        warn("the task %s asks for %lld new tokens and the model has %lld positions: %lld are generated, the rest is the prompt's", task_name(t),
+             (long long)task_max_new_tokens(t), (long long)positions, (long long)*max_new);
+    }
+    return OK;
+}
+
+/* --- groups */
+
+typedef struct {
+    const harness *h;
+    answerer       ask;
+    int64_t        n, group_items;
+    request       *requests; /* [n] */
+    int64_t       *order;    /* items, longest first */
+    progress       bar;
+    int64_t        done;
+} run;
+
+/* Longest first, so that memory and time left are known early; then data order. */
+static int by_cost(const void *a, const void *b, void *requests)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b, cx = ((const request *)requests)[x].cost, cy = ((const request *)requests)[y].cost;
+    return cx != cy ? (cx < cy ? 1 : -1) : (x > y) - (x < y);
+}
+
+static int prepare(run *r)
+{
+    const harness *h  = r->h;
+    int            rc = OK;
+    r->requests       = mem_alloc((size_t)r->n, sizeof *r->requests);
+    r->order          = mem_alloc((size_t)r->n, sizeof *r->order);
+    for (int64_t i = 0; i < r->n && !rc; i++) {
+        rc          = request_make(&r->requests[i], h->task, &h->data->items[i], h->tok, r->ask.rules);
+        r->order[i] = i;
+    }
+    if (!rc) qsort_r(r->order, (size_t)r->n, sizeof *r->order, by_cost, r->requests);
+    return rc;
+}
+
+/* The end of the group that begins at `first`: fixed by the data and the batch, never by what is already finished. */
+static int64_t group_end(const run *r, int64_t first)
+{
+    if (r->group_items) return first + r->group_items < r->n ? first + r->group_items : r->n;
+    int64_t tokens = r->requests[r->order[first]].cost, end = first + 1;
+    while (end < r->n && tokens + r->requests[r->order[end]].cost <= r->ask.max_tokens) tokens += r->requests[r->order[end++]].cost;
+    return end;
+}
+
+static void show(void *ctx, int64_t count)
+{
+    run *r = ctx;
+    progress_update(&r->bar, r->done + count, NULL);
+}
+
+static int keep(run *r, harness_result *out, int64_t item, const answer *a)
+{
+    double         stats[HARNESS_METRICS_MAX * METRIC_STATS_MAX];
+    str            sample = { 0 };
+    const request *q      = &r->requests[item];
+    request_kind   kind   = r->ask.rules.kind;
+    sample_stats(q, a, kind, out->metrics, out->n_metrics, stats);
+    sample_print(&sample, &r->h->data->items[item], q, a, kind, out->metrics, out->n_metrics, stats);
+    out->work += q->cost + a->n_new;
+    return journal_add(&out->items, item, (finished_item) { .cut = q->cut, .seen = q->cost, .made = a->n_new, .stats = stats, .sample = sample.s });
+}
+
+static int work_on(run *r, harness_result *out, int64_t first, int64_t end)
+{
+    int64_t         n        = end - first;
+    const request **requests = mem_alloc((size_t)n, sizeof *requests);
+    answer         *answers  = mem_alloc((size_t)n, sizeof *answers);
+    bool            finished = true;
+    int             rc       = OK;
+    for (int64_t i = 0; i < n; i++) {
+        requests[i] = &r->requests[r->order[first + i]];
+        finished &= out->items.items[r->order[first + i]].finished;
+    }
+    if (!finished) {
+        rc = answer_requests(&r->ask, requests, n, answers, show, r);
+        for (int64_t i = 0; i < n && !rc; i++) rc = keep(r, out, r->order[first + i], &answers[i]);
+    }
+    r->done += n;
+    progress_update(&r->bar, r->done, NULL);
+    for (int64_t i = 0; i < n; i++) answer_free(&answers[i]);
+    free(answers);
+    free(requests);
+    return rc;
+}
+
+/* --- sums */
+
+static void summarize(harness_result *out)
+{
+    double *column = NULL;
+    int     offset = 0;
+    for (int m = 0; m < out->n_metrics; offset += out->metrics[m++]->n_stats) {
+        int width = out->metrics[m]->n_stats;
+        column    = mem_resize(column, (size_t)(out->n * width), sizeof *column);
+        for (int64_t i = 0; i < out->n; i++) memcpy(column + i * width, out->items.items[i].stats + offset, (size_t)width * sizeof *column);
+        out->value[m] = metric_value(out->metrics[m], column, out->n);
+        out->error[m] = metric_stderr(out->metrics[m], column, out->n);
+    }
+    free(column);
+    for (int64_t i = 0; i < out->n; i++) {
+        const finished_item *f = &out->items.items[i];
+        out->seen += f->seen;
+        out->made += f->made;
+        out->cut_items += f->cut > 0;
+        out->cut_tokens += f->cut;
+    }
+}
+
+static int plan(run *r, harness_result *out)
+{
+    const harness *h    = r->h;
+    request_rules *rule = &r->ask.rules;
+    int            rc   = harness_metrics(h->task, h->metrics, out->metrics, &out->n_metrics, &rule->kind);
+    rule->positions     = decoder_model(h->dec)->cfg.positions;
+    if (!rc && rule->kind == REQUEST_GENERATE) rc = harness_max_new(h->task, h->max_new_tokens, rule->positions, &rule->max_new);
+    out->max_new_tokens = rule->max_new;
+    r->ask.sequences    = h->batch ? h->batch : SEQUENCES;
+    r->ask.max_tokens   = h->batch ? h->batch * rule->positions : TOKENS_PER_FORWARD;
+    r->group_items      = rule->kind == REQUEST_GENERATE ? r->ask.sequences * GROUPS_OF_SEQUENCES : h->batch;
+    return rc;
+}
+
+static int open_journal(const run *r, harness_result *out)
+{
+    char text[64];
+    int  n_stats = 0;
+    snprintf(text, sizeof text, "batch %lld", (long long)r->h->batch);
+    for (int m = 0; m < out->n_metrics; m++) n_stats += out->metrics[m]->n_stats;
+    return journal_open(&out->items, r->h->journal, r->h->cell, text, r->n, n_stats);
+}
+
+int harness_run(const harness *h, harness_result *out)
+{
+    stop_list stops = { 0 };
+    run       r     = { .h = h, .ask = { .dec = h->dec, .pairs = h->pairs } };
+    *out            = (harness_result) { 0 };
+    r.n = out->n = h->limit && h->limit < h->data->n ? h->limit : h->data->n;
+    int rc       = plan(&r, out);
+    if (!rc && r.ask.rules.kind == REQUEST_GENERATE) rc = stop_list_make(&stops, h->task, h->tok, &decoder_model(h->dec)->cfg);
+    r.ask.stops = &stops;
+    if (!rc) rc = prepare(&r);
+    if (!rc) rc = open_journal(&r, out);
+    r.bar = progress_start(task_name(h->task), r.n, "item", h->quiet);
+    for (int64_t first = 0, end; first < r.n && !rc; first = end) {
+        end = group_end(&r, first);
+        rc  = work_on(&r, out, first, end);
+    }
+    progress_end(&r.bar);
+    if (!rc) summarize(out);
+    for (int64_t i = 0; r.requests && i < r.n; i++) request_free(&r.requests[i]);
+    free(r.requests);
+    free(r.order);
+    stop_list_free(&stops);
+    if (rc) harness_result_free(out);
+    return rc;
+}
+
+void harness_result_free(harness_result *r)
+{
+    journal_close(&r->items);
+    *r = (harness_result) { 0 };
+}

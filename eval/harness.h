@@ -1,0 +1,54 @@
+/* The harness: items of a data file through a model to scores.
+ *
+ *     harness_result r;
+ *     int rc = harness_run(&(harness) { .dec = d, .pairs = adapter_pairs(a), .tok = t, .task = k, .data = set }, &r);
+ *     for (int i = 0; i < r.n_metrics; i++) printf("%s %.4f\n", r.metrics[i]->name, r.value[i]);
+ *     harness_result_free(&r);
+ *
+ * Items are worked on longest first in fixed groups, and everything that comes out is in data order. What an item gets depends on the model, the
+ * task, the data and `batch` alone: a run that was killed and went on ends with the same bytes. */
+#ifndef TIEBREAK_EVAL_HARNESS_H
+#define TIEBREAK_EVAL_HARNESS_H
+#include "eval/answer.h"
+#include "eval/journal.h"
+#include "eval/metric.h"
+#include "eval/sample.h"
+
+enum { HARNESS_METRICS_MAX = 16 };
+
+typedef struct {
+    decoder           *dec;
+    const pair_arrays *pairs; /* NULL: the base alone */
+    const tokenizer   *tok;   /* NULL for a task that needs none */
+    const task        *task;
+    const dataset     *data;
+    int64_t            limit;          /* the first N items; 0: all */
+    int64_t            batch;          /* GENERATE: sequences at once; else items a forward; 0: chosen by tokens */
+    int64_t            max_new_tokens; /* 0: the task's */
+    const char        *metrics;        /* NULL: the task's; else names with commas ("loss") */
+    const char        *journal;        /* path, or NULL: not resumable */
+    const char        *cell;           /* the journal's owner */
+    bool               quiet;
+} harness;
+
+typedef struct {
+    int64_t       n;
+    int           n_metrics;
+    const metric *metrics[HARNESS_METRICS_MAX];
+    double        value[HARNESS_METRICS_MAX], error[HARNESS_METRICS_MAX]; /* error NaN: undefined */
+    int64_t       max_new_tokens;
+    int64_t       seen, made;            /* tokens read by the model and generated, in this and earlier runs of the cell */
+    int64_t       work;                  /* the same, both, in this run only: what the clock saw */
+    int64_t       cut_items, cut_tokens; /* prompts that were cut from the left */
+    journal       items;                 /* every sample, in data order */
+} harness_result;
+
+/* The metrics that a request for `names` (NULL: the task's own) means, and what the model has to be asked for them. ERR_INPUT when a name is unknown
+ * or does not fit the task. */
+int harness_metrics(const task *t, const char *names, const metric **metrics, int *n, request_kind *kind);
+/* New tokens a text may have: asked, or the task's; ERR_INPUT when asked is more than the model allows. */
+int harness_max_new(const task *t, int64_t asked, int64_t positions, int64_t *max_new);
+
+int  harness_run(const harness *h, harness_result *out);
+void harness_result_free(harness_result *r);
+#endif

@@ -1,0 +1,37 @@
+/* Finished items of a run, on disk as they finish: a killed run picks up where it was and ends with the same bytes.
+ *
+ * The first line names the cell and the plan (how items are grouped); then one line an item, the sample last:
+ *   {"journal":"tiebreak-eval/1","cell":ID,"plan":TEXT}
+ *   {"item":I,"cut":N,"seen":N,"made":N,"stats":[...],"sample":{...}}
+ * A line that was cut short by the kill is dropped. */
+#ifndef TIEBREAK_EVAL_JOURNAL_H
+#define TIEBREAK_EVAL_JOURNAL_H
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* What is kept of an item. */
+typedef struct {
+    bool    finished;
+    int64_t cut, seen, made; /* tokens cut from the prompt, read by the model, generated */
+    double *stats;
+    char   *sample; /* the line of samples.jsonl, without its newline */
+} finished_item;
+
+typedef struct {
+    char          *path;
+    FILE          *file;
+    int64_t        n;
+    int            n_stats;
+    finished_item *items; /* [n], in data order */
+} journal;
+
+/* Open or begin the journal at path for a run of n items with n_stats numbers each. One of another cell is an error; one of the same cell with
+ * another plan begins anew. path NULL: nothing is written. */
+int journal_open(journal *j, const char *path, const char *cell, const char *plan, int64_t n, int n_stats);
+/* Note an item; takes sample over, copies stats. Written and flushed before it returns. */
+int  journal_add(journal *j, int64_t item, finished_item f);
+void journal_close(journal *j); /* the file stays */
+/* The cell a journal belongs to, into id [17]; false when there is no journal at path or its first line cannot be read. */
+bool journal_cell(const char *path, char id[17]);
+#endif

@@ -1,0 +1,90 @@
+#include "eval/stop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+
+static int add(stop_list *s, size_t *cap, const char *text)
+{
+    ids v  = { 0 };
+    int rc = tokenizer_encode(s->tok, text, strlen(text), false, &v);
+    if ((size_t)s->n == *cap) s->items = mem_grow(s->items, cap, sizeof *s->items);
+    s->items[s->n++] = (stop_string) { mem_strdup(text), (int64_t)v.n + 2 };
+    ids_free(&v);
+    return rc;
+}
+
+int stop_list_make(stop_list *out, const task *t, const tokenizer *tok, const model_config *cfg)
+{
+    *out           = (stop_list) { .tok = tok, .cfg = cfg };
+    size_t  cap    = 0;
+    int32_t eos    = tokenizer_eos(tok);
+    str     text   = { 0 };
+    bool    listed = false;
+    int     rc     = eos >= 0 ? tokenizer_decode(tok, &eos, 1, false, &text) : OK;
+    out->eos       = mem_strdup(str_c(&text));
+    str_free(&text);
+    for (int i = 0; !rc && task_stop(t, i); i++) {
+        if (!*task_stop(t, i)) continue;
+        listed |= !strcmp(task_stop(t, i), out->eos);
+        rc = add(out, &cap, task_stop(t, i));
+    }
+    if (!rc && *out->eos && !listed) rc = add(out, &cap, out->eos);
+    return rc;
+}
+
+void stop_list_free(stop_list *s)
+{
+    for (int64_t i = 0; i < s->n; i++) free(s->items[i].text);
+    free(s->items);
+    free(s->eos);
+    *s = (stop_list) { 0 };
+}
+
+static bool is_eos(const stop_list *s, int32_t id)
+{
+    if (id == tokenizer_eos(s->tok)) return true;
+    for (int i = 0; i < s->cfg->n_eos; i++)
+        if (s->cfg->eos[i] == id) return true;
+    return false;
+}
+
+static int decode_known(const stop_list *s, const int32_t *v, int64_t n, bool skip_special, str *out)
+{
+    int64_t vocab = tokenizer_vocab(s->tok);
+    ids     known = { 0 };
+    for (int64_t i = 0; i < n; i++)
+        if (v[i] < vocab) ids_push(&known, v[i]);
+    int rc = tokenizer_decode(s->tok, known.ids, known.n, skip_special, out);
+    ids_free(&known);
+    return rc;
+}
+
+const char *stop_reached(const stop_list *s, const int32_t *v, int64_t n)
+{
+    const char *found = NULL;
+    str         tail  = { 0 };
+    if (n > 0 && is_eos(s, v[n - 1])) return s->eos;
+    for (int64_t i = 0; i < s->n && !found; i++) {
+        int64_t k = s->items[i].lookback < n ? s->items[i].lookback : n;
+        str_clear(&tail);
+        if (!decode_known(s, v + n - k, k, false, &tail) && memmem(str_c(&tail), tail.n, s->items[i].text, strlen(s->items[i].text)))
+            found = s->items[i].text;
+    }
+    str_free(&tail);
+    return found;
+}
+
+int stop_cut(const stop_list *s, const int32_t *v, int64_t n, str *out)
+{
+    int rc = decode_known(s, v, n, true, out);
+    for (int64_t i = 0; i < s->n && !rc; i++) {
+        const char *hit = out->n ? memmem(out->s, out->n, s->items[i].text, strlen(s->items[i].text)) : NULL;
+        if (hit) {
+            out->n         = (size_t)(hit - out->s);
+            out->s[out->n] = '\0';
+        }
+    }
+    return rc;
+}
