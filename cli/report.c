@@ -1,0 +1,48 @@
+#include <stdio.h>
+
+#include "cli/verbs.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "reports/report.h"
+
+static struct {
+    const char *out;
+    int64_t     threads;
+    bool        json;
+} o;
+
+static int run(int argc, char **argv)
+{
+    static const option table[] = {
+        { "out", OPT_STR, &o.out, .required = true, .arg = "DIR", .help = "folder for index.html, report.md, plots and CSV files (made if missing)" },
+        { "threads", OPT_INT, &o.threads, .min = 1, .max = 1024, .arg = "N", .help = "accepted everywhere; a report needs one" },
+        { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout: what was read and written" },
+        { 0 }
+    };
+    positionals p  = { .min = 1, .max = 1, .what = "RUNS, the folder of records" };
+    int         rc = options_parse(&verb_report, table, argc, argv, &p);
+    if (rc) return rc;
+    report_counts c;
+    rc = report_write(p.args[0], o.out, &c);
+    if (rc) return rc;
+    if (o.json) {
+        json *j    = json_object();
+        str   text = { 0 };
+        json_set_int(j, "records", c.records);
+        json_set_int(j, "evals", c.evals);
+        json_set_int(j, "trains", c.trains);
+        json_set_int(j, "benches", c.benches);
+        json_set_int(j, "plots", c.plots);
+        json_set_str(j, "out", o.out);
+        json_print(j, &text, false);
+        puts(text.s);
+        str_free(&text);
+        json_free(j);
+    } else {
+        printf("%lld records, %lld plots: %s/index.html\n", (long long)c.records, (long long)c.plots, o.out);
+    }
+    return OK;
+}
+
+const verb verb_report = { "report", "records to one HTML page with plots, Markdown and CSV", "RUNS --out DIR [--json]",
+                           "  tiebreak report runs/ --out report/\n  tiebreak report reports/measured/ --out report/\n", run };

@@ -1,0 +1,113 @@
+#include "reports/overhead.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "core/stats.h"
+
+static int median_us(const json *result, const char *where, const char *key, double *out)
+{
+    const json *a;
+    int         rc = json_get_array(result, where, key, &a);
+    if (rc) return rc;
+    int     n = cJSON_GetArraySize(a), i = 0;
+    double *x = mem_alloc((size_t)n + 1, sizeof *x);
+    for (const json *c = a->child; c; c = c->next) x[i++] = cJSON_IsNumber(c) ? c->valuedouble : NAN;
+    *out = stats_median(x, n) / 1e3;
+    free(x);
+    return isfinite(*out) ? OK : input_error("%s: \"%s\": must be an array of numbers, one at least", where, key);
+}
+
+static int add_record(overhead *o, const json *record)
+{
+    char where[64];
+    snprintf(where, sizeof where, "record %s", json_find(record, "id")->valuestring);
+    const json    *asked = json_find(record, "asked"), *result = json_find(record, "result");
+    overhead_point p = { .cpu = "" };
+    double         flops, base_flops;
+    const json    *cpu = json_find(json_find(record, "where"), "cpu");
+    if (cJSON_IsString(cpu)) p.cpu = cpu->valuestring;
+    int rc = json_get_str(asked, where, "op", &p.op);
+    if (!rc) rc = json_get_str(asked, where, "method", &p.method);
+    if (!rc) rc = json_get_bool(asked, where, "tied", &p.tied);
+    if (!rc) rc = json_get_int(asked, where, "rank", 0, 1 << 20, &p.rank);
+    if (!rc) rc = json_get_str(asked, where, "shape", &p.shape);
+    if (!rc) rc = json_get_str(asked, where, "site", &p.site);
+    if (!rc) rc = json_get_int(asked, where, "d_in", 1, 1 << 24, &p.d_in);
+    if (!rc) rc = json_get_int(asked, where, "d_out", 1, 1 << 24, &p.d_out);
+    if (!rc) rc = json_get_int(asked, where, "tokens", 1, 1 << 30, &p.tokens);
+    if (!rc) rc = json_get_str(asked, where, "device", &p.device);
+    if (!rc) rc = json_get_str(asked, where, "dtype", &p.dtype);
+    if (!rc) rc = json_get_num(result, where, "overhead", -INFINITY, INFINITY, &p.overhead);
+    if (!rc) rc = json_get_num(result, where, "overhead_low", -INFINITY, INFINITY, &p.low);
+    if (!rc) rc = json_get_num(result, where, "overhead_high", -INFINITY, INFINITY, &p.high);
+    if (!rc) rc = json_get_num(result, where, "flops", 0, INFINITY, &flops);
+    if (!rc) rc = json_get_num(result, where, "base_flops", 1, INFINITY, &base_flops);
+    if (!rc) rc = json_get_int(result, where, "n", 1, 1 << 30, &p.n);
+    if (!rc) rc = median_us(result, where, "base_ns", &p.base_us);
+    if (rc) return rc;
+    p.flop_share = flops / base_flops - 1;
+    if (o->n == o->cap) o->points = mem_grow(o->points, &o->cap, sizeof *o->points);
+    o->points[o->n++] = p;
+    return OK;
+}
+
+static int by_place(const void *x, const void *y)
+{
+    const overhead_point *a = x, *b = y;
+    int                   c = strcmp(a->device, b->device);
+    if (!c) c = strcmp(a->shape, b->shape);
+    if (!c) c = strcmp(a->site, b->site);
+    if (!c) c = (a->tokens > b->tokens) - (a->tokens < b->tokens);
+    if (!c) c = strcmp(a->op, b->op);
+    if (!c) c = strcmp(a->method, b->method);
+    return c ? c : (a->rank > b->rank) - (a->rank < b->rank);
+}
+
+int overhead_from_records(overhead *o, json *const *records, int64_t n)
+{
+    *o     = (overhead) { 0 };
+    int rc = OK;
+    for (int64_t i = 0; i < n && !rc; i++)
+        if (!strcmp(json_find(records[i], "kind")->valuestring, "bench")) rc = add_record(o, records[i]);
+    if (rc) overhead_free(o);
+    if (o->n) qsort(o->points, o->n, sizeof *o->points, by_place);
+    return rc;
+}
+
+void overhead_free(overhead *o)
+{
+    free(o->points);
+    *o = (overhead) { 0 };
+}
+
+void overhead_table(const overhead *o, table *t)
+{
+    table_init(t, "overhead", "Kernel overhead over the base GEMM",
+               "Median of paired samples (adapter and base in the same run, interleaved), 95 % interval. FLOP share: the adapter's arithmetic over "
+               "the base's; "
+               "what is above it is memory traffic, launches and loops.",
+               "device|shape|site|op|tokens#|method|tied|rank#|overhead#|95 % low#|95 % high#|FLOP share#|base us#|samples#");
+    for (size_t i = 0; i < o->n; i++) {
+        const overhead_point *p = &o->points[i];
+        table_row(t);
+        table_cell(t, "%s %s", p->device, p->dtype);
+        table_cell(t, "%s", p->shape);
+        table_cell(t, "%s %lldx%lld", p->site, (long long)p->d_out, (long long)p->d_in);
+        table_cell(t, "%s", p->op);
+        table_cell(t, "%lld", (long long)p->tokens);
+        table_cell(t, "%s", p->method);
+        table_cell(t, p->tied ? "tied" : "untied");
+        table_cell(t, "%lld", (long long)p->rank);
+        table_cell(t, "%+.1f %%", 100 * p->overhead);
+        table_cell(t, "%+.1f %%", 100 * p->low);
+        table_cell(t, "%+.1f %%", 100 * p->high);
+        table_cell(t, "%+.2f %%", 100 * p->flop_share);
+        table_cell(t, "%.4g", p->base_us);
+        table_cell(t, "%lld", (long long)p->n);
+    }
+}

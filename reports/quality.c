@@ -1,0 +1,184 @@
+#include "reports/quality.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "core/record.h"
+#include "core/stats.h"
+
+/* Members that tell runs of one cell apart without being part of what is compared. */
+static void drop_identity(json *j)
+{
+    static const char *const names[] = { "seed", "sha256", "out" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) cJSON_DeleteItemFromObjectCaseSensitive(j, names[i]);
+    for (json *c = j->child; c; c = c->next)
+        if (cJSON_IsObject(c)) drop_identity(c);
+}
+
+static const char *text_or(const json *obj, const char *key, const char *other)
+{
+    const json *j = obj ? json_find(obj, key) : NULL;
+    return cJSON_IsString(j) ? j->valuestring : other;
+}
+
+static double number_or(const json *obj, const char *key, double other)
+{
+    const json *j = obj ? json_find(obj, key) : NULL;
+    return cJSON_IsNumber(j) ? j->valuedouble : other;
+}
+
+static quality_point *find_or_add(quality *q, const quality_point *like)
+{
+    for (size_t i = 0; i < q->n; i++)
+        if (!strcmp(q->points[i].group, like->group) && !strcmp(q->points[i].metric, like->metric)) return &q->points[i];
+    if (q->n == q->cap) q->points = mem_grow(q->points, &q->cap, sizeof *q->points);
+    q->points[q->n] = *like;
+    return &q->points[q->n++];
+}
+
+static int add_record(quality *q, const json *record)
+{
+    const char *id = json_find(record, "id")->valuestring;
+    char        where[64];
+    snprintf(where, sizeof where, "record %s", id);
+    const json *asked = json_find(record, "asked"), *result = json_find(record, "result"), *metrics;
+    const json *adapter = json_has(asked, "adapter") ? json_find(asked, "adapter") : NULL;
+    const char *task;
+    int64_t     n;
+    int         rc = json_get_str(asked, where, "task", &task);
+    if (!rc) rc = json_get_int(result, where, "n", 1, INT64_C(1) << 40, &n);
+    if (!rc) rc = json_get_object(result, where, "metrics", &metrics);
+    if (rc) return rc;
+    quality_point p    = { .base          = text_or(json_find(asked, "base"), "name", "?"),
+                           .task          = task,
+                           .method        = adapter ? text_or(adapter, "method", "?") : "base",
+                           .sites         = text_or(adapter, "sites", ""),
+                           .rank          = (int64_t)number_or(adapter, "rank", -1),
+                           .lr            = number_or(adapter, "lr", NAN),
+                           .n             = n,
+                           .trainable     = (int64_t)number_or(result, "trainable", 0),
+                           .adapter_bytes = (int64_t)number_or(result, "adapter_bytes", 0) };
+    json         *copy = cJSON_Duplicate(asked, true);
+    drop_identity(copy);
+    record_id(copy, p.group);
+    json_free(copy);
+    for (const json *m = metrics->child; m; m = m->next) {
+        double value;
+        if ((rc = json_get_num(m, where, "value", -INFINITY, INFINITY, &value))) return error_context(rc, "metric %s", m->string);
+        p.metric           = m->string;
+        p.primary          = m == metrics->child;
+        p.higher_is_better = strcmp(text_or(m, "better", "higher"), "lower") != 0;
+        quality_point *at  = find_or_add(q, &p);
+        if (at->n_seeds == SEEDS_MAX) return input_error("%s: more than %d runs of one cell", where, SEEDS_MAX);
+        at->values[at->n_seeds]      = value;
+        at->item_stderr[at->n_seeds] = number_or(m, "stderr", NAN);
+        at->wall_s[at->n_seeds]      = number_or(result, "train_wall_s", NAN);
+        at->n_seeds++;
+    }
+    return OK;
+}
+
+static void summarise(quality_point *p)
+{
+    int64_t k  = p->n_seeds;
+    p->mean    = stats_mean(p->values, k);
+    p->seed_sd = stats_sd(p->values, k);
+    p->half    = k > 1 ? stats_t975(k - 1) * p->seed_sd / sqrt((double)k) : 1.959963984540054 * p->item_stderr[0];
+}
+
+bool quality_separated(const quality_point *a, const quality_point *b)
+{
+    double gap = a->higher_is_better ? a->mean - b->mean : b->mean - a->mean;
+    return gap > sqrt(a->half * a->half + b->half * b->half);
+}
+
+/* A point leaves the front only when a point with no more trained parameters is better beyond the intervals. */
+static void mark_front(quality *q)
+{
+    for (size_t i = 0; i < q->n; i++) {
+        quality_point *p = &q->points[i];
+        p->on_front      = true;
+        for (size_t k = 0; k < q->n && p->on_front; k++) {
+            const quality_point *o = &q->points[k];
+            if (o == p || strcmp(o->task, p->task) || strcmp(o->metric, p->metric) || strcmp(o->base, p->base)) continue;
+            if (o->trainable <= p->trainable && quality_separated(o, p)) p->on_front = false;
+        }
+    }
+}
+
+static int by_place(const void *x, const void *y)
+{
+    const quality_point *a = x, *b = y;
+    int                  c = strcmp(a->task, b->task);
+    if (!c) c = b->primary - a->primary;
+    if (!c) c = strcmp(a->metric, b->metric);
+    if (!c) c = strcmp(a->base, b->base);
+    if (!c) c = (a->trainable > b->trainable) - (a->trainable < b->trainable);
+    if (!c) c = strcmp(a->method, b->method);
+    if (!c) c = (a->rank > b->rank) - (a->rank < b->rank);
+    return c ? c : strcmp(a->group, b->group);
+}
+
+int quality_from_records(quality *q, json *const *records, int64_t n)
+{
+    *q     = (quality) { 0 };
+    int rc = OK;
+    for (int64_t i = 0; i < n && !rc; i++)
+        if (!strcmp(json_find(records[i], "kind")->valuestring, "eval")) rc = add_record(q, records[i]);
+    if (rc) {
+        quality_free(q);
+        return rc;
+    }
+    for (size_t i = 0; i < q->n; i++) summarise(&q->points[i]);
+    if (q->n) qsort(q->points, q->n, sizeof *q->points, by_place);
+    mark_front(q);
+    return OK;
+}
+
+void quality_free(quality *q)
+{
+    free(q->points);
+    *q = (quality) { 0 };
+}
+
+void quality_label(const quality_point *p, char *out, size_t size)
+{
+    if (p->rank >= 0)
+        snprintf(out, size, "%s r=%lld", p->method, (long long)p->rank);
+    else
+        snprintf(out, size, "%s", p->method);
+}
+
+void quality_table(const quality *q, table *t)
+{
+    table_init(t, "quality", "Quality against cost",
+               "Mean over training seeds with its 95 % interval (Student's t over seeds; of the items where there is one seed). "
+               "Front: no adapter with as few or fewer trained parameters is better beyond the intervals.",
+               "task|metric|method|rank#|sites|trainable#|adapter bytes#|score#|95 % half-width#|seed sd#|seeds#|items#|train s#|front");
+    for (size_t i = 0; i < q->n; i++) {
+        const quality_point *p = &q->points[i];
+        table_row(t);
+        table_cell(t, "%s", p->task);
+        table_cell(t, "%s", p->metric);
+        table_cell(t, "%s", p->method);
+        if (p->rank >= 0)
+            table_cell(t, "%lld", (long long)p->rank);
+        else
+            table_cell(t, "-");
+        table_cell(t, "%s", p->sites);
+        table_cell(t, "%lld", (long long)p->trainable);
+        table_cell(t, "%lld", (long long)p->adapter_bytes);
+        table_cell(t, "%.4g", p->mean);
+        table_cell(t, isfinite(p->half) ? "%.2g" : "-", p->half);
+        table_cell(t, isfinite(p->seed_sd) ? "%.2g" : "-", p->seed_sd);
+        table_cell(t, "%d", p->n_seeds);
+        table_cell(t, "%lld", (long long)p->n);
+        double wall = stats_mean(p->wall_s, p->n_seeds);
+        table_cell(t, isfinite(wall) ? "%.1f" : "-", wall);
+        table_cell(t, p->on_front ? "yes" : "");
+    }
+}

@@ -1,0 +1,183 @@
+#include "reports/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/record.h"
+#include "reports/overhead.h"
+#include "reports/plot.h"
+#include "reports/quality.h"
+
+static const char *text_of(const json *obj, const char *key)
+{
+    const json *j = obj ? json_find(obj, key) : NULL;
+    return cJSON_IsString(j) ? j->valuestring : "?";
+}
+
+/* Where the records were made: one row per distinct machine and build. */
+static void machines_table(json *const *records, int64_t n, table *t)
+{
+    table_init(t, "machines", "Where it was measured",
+               "Every distinct machine and build among the records. A build from uncommitted changes is marked dirty: not for publication.",
+               "device|CPU|threads#|system|compiler|flags|commit|dirty|records#");
+    str     seen[64]  = { { 0 } };
+    int64_t count[64] = { 0 }, first[64] = { 0 };
+    int     kinds = 0;
+    for (int64_t i = 0; i < n; i++) {
+        str key = { 0 };
+        json_print(json_find(records[i], "where"), &key, false);
+        int k = 0;
+        while (k < kinds && strcmp(seen[k].s, key.s)) k++;
+        if (k == kinds && kinds < 64) {
+            first[kinds]  = i;
+            seen[kinds++] = key;
+        } else {
+            str_free(&key);
+        }
+        if (k < 64) count[k]++;
+    }
+    for (int k = 0; k < kinds; k++) {
+        const json *w = json_find(records[first[k]], "where"), *threads = json_find(w, "threads");
+        table_row(t);
+        table_cell(t, "%s", text_of(w, "device"));
+        table_cell(t, "%s", text_of(w, "cpu"));
+        table_cell(t, "%.0f", cJSON_IsNumber(threads) ? threads->valuedouble : 0);
+        table_cell(t, "%s", text_of(w, "os"));
+        table_cell(t, "%s", text_of(w, "compiler"));
+        table_cell(t, "%s", text_of(w, "flags"));
+        table_cell(t, "%.12s", text_of(w, "commit"));
+        table_cell(t, "%s", cJSON_IsTrue(json_find(w, "dirty")) ? "dirty" : "clean");
+        table_cell(t, "%lld", (long long)count[k]);
+        str_free(&seen[k]);
+    }
+}
+
+static const char style[] =
+    "body{font:16px/1.5 'DejaVu Sans',system-ui,sans-serif;color:#222;max-width:1080px;margin:2em auto;padding:0 1em}"
+    "h1{font-size:1.7em;margin-bottom:.2em}h2{font-size:1.25em;margin-top:2em;border-bottom:1px solid #ccc}"
+    "table{border-collapse:collapse;font-size:.85em}th,td{padding:.25em .6em;border-bottom:1px solid #e4e4e4;text-align:left;white-space:nowrap}"
+    "th{border-bottom:2px solid #888}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.wide{overflow-x:auto}"
+    "figure{margin:1em 0}figure svg{max-width:100%;height:auto}figcaption{font-size:.85em;color:#555}";
+
+/* An SVG inside HTML starts at its element: the XML prolog and doctype stay out. Ids are made unique per figure, since gnuplot repeats them. */
+static int inline_svg(str *html, const char *dir, const plot_item *p, size_t number)
+{
+    char       *path  = path_join(dir, p->file);
+    str         svg   = { 0 };
+    int         rc    = file_read(path, 16u << 20, &svg);
+    const char *start = rc ? NULL : strstr(svg.s, "<svg");
+    if (!rc && !start) rc = run_error("%s: gnuplot wrote no <svg> element", path);
+    str_puts(html, "<figure>\n");
+    for (const char *at = start; start && *at;) {
+        const char *id = strstr(at, "gnuplot_plot_"), *use = strstr(at, "gpPt"), *next = id && (!use || id < use) ? id : use;
+        if (!next) {
+            str_puts(html, at);
+            break;
+        }
+        str_add(html, at, (size_t)(next - at));
+        str_printf(html, "f%zu-", number);
+        size_t n = next == id ? strlen("gnuplot_plot_") : strlen("gpPt");
+        str_add(html, next, n);
+        at = next + n;
+    }
+    str_puts(html, "<figcaption>");
+    html_escape(html, p->caption);
+    str_puts(html, "</figcaption>\n</figure>\n");
+    str_free(&svg);
+    free(path);
+    return rc;
+}
+
+static int write_in(const char *dir, const char *name, const str *text)
+{
+    char *path = path_join(dir, name);
+    int   rc   = file_write_atomic(path, str_c(text), text->n);
+    free(path);
+    return rc;
+}
+
+static int write_tables(const char *out, table *tables, int n, str *html, str *md)
+{
+    int rc = OK;
+    for (int i = 0; i < n && !rc; i++) {
+        if (!tables[i].n_rows) continue;
+        str csv = { 0 }, name = { 0 };
+        table_html(&tables[i], html);
+        table_markdown(&tables[i], md);
+        table_csv(&tables[i], &csv);
+        str_printf(&name, "%s.csv", tables[i].file);
+        rc = write_in(out, name.s, &csv);
+        str_free(&csv);
+        str_free(&name);
+    }
+    return rc;
+}
+
+static void count_kinds(json *const *records, int64_t n, report_counts *c)
+{
+    *c = (report_counts) { .records = n };
+    for (int64_t i = 0; i < n; i++) {
+        const char *kind = text_of(records[i], "kind");
+        c->evals += !strcmp(kind, "eval");
+        c->trains += !strcmp(kind, "train");
+        c->benches += !strcmp(kind, "bench");
+    }
+}
+
+static int write_page(const char *out, const quality *q, const overhead *o, json *const *records, report_counts *c)
+{
+    plot_list plots;
+    int       rc = plot_all(&plots, q, o, out);
+    if (rc) return rc;
+    str html = { 0 }, md = { 0 }, summary = { 0 };
+    str_printf(&summary, "%lld records: %lld scored cells, %lld trainings, %lld bench cases.", (long long)c->records, (long long)c->evals,
+               (long long)c->trains, (long long)c->benches);
+    str_printf(&html,
+               "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tiebreak report</title>\n<style>%s</style></head><body>\n"
+               "<h1>Which adapter?</h1>\n<p>%s</p>\n",
+               style, summary.s);
+    str_printf(&md, "# Which adapter?\n\n%s\n\n", summary.s);
+    for (size_t i = 0; i < plots.n && !rc; i++) {
+        rc = inline_svg(&html, out, &plots.items[i], i);
+        str_printf(&md, "![%s](%s)\n\n", plots.items[i].caption, plots.items[i].file);
+    }
+    table tables[3];
+    quality_table(q, &tables[0]);
+    overhead_table(o, &tables[1]);
+    machines_table(records, c->records, &tables[2]);
+    if (!rc) rc = write_tables(out, tables, 3, &html, &md);
+    str_puts(&html, "</body></html>\n");
+    if (!rc) rc = write_in(out, "report.md", &md);
+    if (!rc) rc = write_in(out, "index.html", &html);
+    c->plots = (int64_t)plots.n;
+    for (int i = 0; i < 3; i++) table_free(&tables[i]);
+    plot_list_free(&plots);
+    str_free(&html);
+    str_free(&md);
+    str_free(&summary);
+    return rc;
+}
+
+int report_write(const char *runs, const char *out, report_counts *counts)
+{
+    json  **records;
+    int64_t n;
+    int     rc = record_scan(&records, &n, runs);
+    if (rc) return rc;
+    quality  q = { 0 };
+    overhead o = { 0 };
+    count_kinds(records, n, counts);
+    if (!n) rc = input_error("report: %s: holds no record; run `tiebreak eval`, `bench` or `sweep` with --out inside it first", runs);
+    if (!rc) rc = quality_from_records(&q, records, n);
+    if (!rc) rc = overhead_from_records(&o, records, n);
+    if (!rc) rc = file_make_dirs(out);
+    if (!rc) rc = write_page(out, &q, &o, records, counts);
+    quality_free(&q);
+    overhead_free(&o);
+    for (int64_t i = 0; i < n; i++) json_free(records[i]);
+    free(records);
+    return rc;
+}

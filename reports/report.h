@@ -1,0 +1,13 @@
+/* A folder of records to one self-contained page: index.html (plots inline), report.md, and one CSV per table. Records made on another machine
+ * give the same report. */
+#ifndef TIEBREAK_REPORTS_REPORT_H
+#define TIEBREAK_REPORTS_REPORT_H
+#include <stdint.h>
+
+typedef struct {
+    int64_t records, evals, trains, benches, plots;
+} report_counts;
+
+/* Reads every record under runs (a folder), writes into out (made if missing). ERR_INPUT when there is no record to show. */
+int report_write(const char *runs, const char *out, report_counts *counts);
+#endif

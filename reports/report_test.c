@@ -1,0 +1,181 @@
+#include "core/file.h"
+#include "core/record.h"
+#include "core/test.h"
+#include "reports/quality.h"
+#include "reports/report.h"
+
+static json *eval_record(const char *method, int64_t rank, int64_t seed, double value, double trainable, const char *task)
+{
+    json *asked = json_object(), *base = json_object(), *result = json_object(), *metrics = json_object(), *em = json_object();
+    json_set_str(base, "name", "mini");
+    json_set(asked, "base", base);
+    json_set_str(asked, "task", task);
+    if (method) {
+        json *a = json_object();
+        json_set_str(a, "method", method);
+        json_set_int(a, "rank", rank);
+        json_set_str(a, "sites", "qkv");
+        json_set_int(a, "seed", seed);
+        json_set(asked, "adapter", a);
+    } else {
+        json_set_str(asked, "adapter", NULL);
+    }
+    json_set_num(em, "value", value);
+    json_set_num(em, "stderr", 1.5);
+    json_set_str(em, "better", "higher");
+    json_set(metrics, "em", em);
+    json_set_int(result, "n", 200);
+    json_set(result, "metrics", metrics);
+    json_set_num(result, "trainable", trainable);
+    json_set_num(result, "adapter_bytes", 4 * trainable);
+    return record_new("eval", asked, result, "cpu", 2);
+}
+
+static json *bench_record(const char *method, bool tied, int64_t rank, double overhead)
+{
+    json *asked = json_object(), *result = json_object(), *ns = json_array();
+    json_set_str(asked, "op", "fwd");
+    json_set_str(asked, "method", method);
+    json_set_bool(asked, "tied", tied);
+    json_set_int(asked, "rank", rank);
+    json_set_str(asked, "shape", "mini");
+    json_set_str(asked, "site", "qkv");
+    json_set_int(asked, "d_in", 128);
+    json_set_int(asked, "d_out", 384);
+    json_set_int(asked, "tokens", 512);
+    json_set_str(asked, "device", "cpu");
+    json_set_str(asked, "dtype", "f32");
+    for (int i = 0; i < 5; i++) json_push(ns, cJSON_CreateNumber(1000 + i));
+    json_set(result, "base_ns", ns);
+    json_set_num(result, "overhead", overhead);
+    json_set_num(result, "overhead_low", overhead - 0.01);
+    json_set_num(result, "overhead_high", overhead + 0.02);
+    json_set_num(result, "flops", 1.1e6);
+    json_set_num(result, "base_flops", 1e6);
+    json_set_int(result, "n", 5);
+    return record_new("bench", asked, result, "cpu", 2);
+}
+
+static void seeds_become_one_point_with_students_interval(void **state)
+{
+    (void)state;
+    static const double v[] = { 60, 62, 64 };
+    json               *r[4];
+    for (int i = 0; i < 3; i++) r[i] = eval_record("lora", 8, i, v[i], 1000, "squad");
+    r[3] = eval_record(NULL, 0, 0, 10, 0, "squad");
+    quality q;
+    assert_ok(quality_from_records(&q, r, 4));
+    assert_int_equal(q.n, 2);
+    assert_string_equal(q.points[0].method, "base");
+    assert_within(fabs(q.points[0].half - 1.959963984540054 * 1.5), 1e-12); /* one run: the items' error */
+    assert_int_equal(q.points[1].n_seeds, 3);
+    assert_within(fabs(q.points[1].mean - 62), 1e-12);
+    assert_within(fabs(q.points[1].half - 4.303 * 2 / sqrt(3.0)), 1e-12);
+    quality_free(&q);
+    for (int i = 0; i < 4; i++) json_free(r[i]);
+}
+
+static void front_never_ranks_what_intervals_cannot_separate(void **state)
+{
+    (void)state;
+    json   *r[] = { eval_record("lora", 8, 0, 80.0, 1000, "squad"), eval_record("vera", 8, 0, 79.0, 2000, "squad"),
+                    eval_record("tied-lora", 8, 0, 60.0, 3000, "squad"), eval_record("adalora", 8, 0, 10.0, 500, "squad") };
+    quality q;
+    assert_ok(quality_from_records(&q, r, 4));
+    assert_string_equal(q.points[0].method, "adalora");
+    assert_true(q.points[0].on_front);  /* the cheapest */
+    assert_true(q.points[1].on_front);  /* the best */
+    assert_true(q.points[2].on_front);  /* worse by 1 with half-widths of 2.9: not separated */
+    assert_false(q.points[3].on_front); /* dearer and separably worse */
+    assert_false(quality_separated(&q.points[1], &q.points[2]));
+    q.points[2].half = NAN;
+    assert_false(quality_separated(&q.points[1], &q.points[2]));
+    quality_free(&q);
+    for (int i = 0; i < 4; i++) json_free(r[i]);
+}
+
+static void tables_escape_what_their_format_needs(void **state)
+{
+    (void)state;
+    table t;
+    str   md = { 0 }, csv = { 0 }, html = { 0 };
+    table_init(&t, "x", "T", NULL, "a|b#");
+    table_row(&t);
+    table_cell(&t, "p|q<%d>", 1);
+    table_cell(&t, "%s", "1,\"2\"");
+    table_markdown(&t, &md);
+    table_csv(&t, &csv);
+    table_html(&t, &html);
+    assert_non_null(strstr(md.s, "| a | b |\n|---|---:|\n| p\\|q<1> | 1,\"2\" |"));
+    assert_string_equal(csv.s, "a,b\np|q<1>,\"1,\"\"2\"\"\"\n");
+    assert_non_null(strstr(html.s, "<td>p|q&lt;1&gt;</td><td class=\"n\">1,&quot;2&quot;</td>"));
+    str_free(&md);
+    str_free(&csv);
+    str_free(&html);
+    table_free(&t);
+}
+
+static void put(const char *dir, int *k, json *r)
+{
+    char name[64];
+    snprintf(name, sizeof name, "r%03d.json", (*k)++);
+    char *path = path_join(dir, name);
+    assert_ok(record_write(r, path));
+    json_free(r);
+    free(path);
+}
+
+static void a_folder_of_records_becomes_a_page(void **state)
+{
+    (void)state;
+    if (system("command -v gnuplot >/dev/null 2>&1")) skip_because("gnuplot is not on this machine");
+    char         *dir = test_tmpdir(), *runs = path_join(dir, "runs"), *out = path_join(dir, "out"), *page = path_join(out, "index.html");
+    int           k = 0;
+    report_counts c;
+    assert_ok(file_make_dirs(runs));
+    assert_input_error(report_write(runs, out, &c), "holds no record");
+    for (int s = 0; s < 3; s++) {
+        put(runs, &k, eval_record("lora", 8, s, 60 + s, 12288, "squad"));
+        put(runs, &k, eval_record("lora", 2, s, 50 + 2 * s, 3072, "squad"));
+        put(runs, &k, eval_record("tied-lora", 8, s, 55 + s, 4096, "squad"));
+        put(runs, &k, eval_record("full", -1, s, 70 + s, 900000, "squad"));
+    }
+    put(runs, &k, eval_record(NULL, 0, 0, 12, 0, "squad"));
+    for (int r = 2; r <= 128; r *= 4) {
+        put(runs, &k, bench_record("lora", false, r, 0.05 + 0.003 * r));
+        put(runs, &k, bench_record("vera", true, r, 0.06 + 0.003 * r));
+    }
+    assert_ok(report_write(runs, out, &c));
+    assert_int_equal(c.records, k);
+    assert_int_equal(c.plots, 2);
+    str html = { 0 };
+    assert_ok(file_read(page, 8 << 20, &html));
+    int svgs = 0;
+    for (const char *s = html.s; (s = strstr(s, "<svg")); s++) svgs++;
+    assert_int_equal(svgs, 2);
+    assert_null(strstr(html.s, "<?xml"));
+    assert_null(strstr(html.s, "http://localhost"));
+    assert_non_null(strstr(html.s, "Pareto front"));
+    const char *keep = getenv("TIEBREAK_KEEP_REPORT"); /* a folder to look at the page by eye */
+    if (keep) {
+        char command[512];
+        snprintf(command, sizeof command, "cp -r '%s' '%s'", out, keep);
+        assert_int_equal(system(command), 0);
+    }
+    str_free(&html);
+    free(page);
+    free(out);
+    free(runs);
+    test_rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(seeds_become_one_point_with_students_interval),
+        cmocka_unit_test(front_never_ranks_what_intervals_cannot_separate),
+        cmocka_unit_test(tables_escape_what_their_format_needs),
+        cmocka_unit_test(a_folder_of_records_becomes_a_page),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

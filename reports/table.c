@@ -1,0 +1,145 @@
+#include "reports/table.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+void table_init(table *t, const char *file, const char *title, const char *note, const char *heads)
+{
+    *t = (table) { .file = file, .title = title, .note = note };
+    for (const char *at = heads; *at && t->n_columns < TABLE_COLUMNS;) {
+        size_t n                 = strcspn(at, "|");
+        bool   numeric           = n > 0 && at[n - 1] == '#';
+        t->numeric[t->n_columns] = numeric;
+        t->heads[t->n_columns++] = mem_strndup(at, n - numeric);
+        at += n + (at[n] == '|');
+    }
+}
+
+void table_free(table *t)
+{
+    for (int c = 0; c < t->n_columns; c++) free((char *)(size_t)t->heads[c]);
+    for (size_t r = 0; r < t->n_rows; r++)
+        for (int c = 0; c < TABLE_COLUMNS; c++) free(t->rows[r][c]);
+    free(t->rows);
+    *t = (table) { 0 };
+}
+
+void table_row(table *t)
+{
+    if (t->n_rows == t->cap) t->rows = mem_grow(t->rows, &t->cap, sizeof *t->rows);
+    memset(t->rows[t->n_rows++], 0, sizeof *t->rows);
+}
+
+void table_cell(table *t, const char *format, ...)
+{
+    char  **row = t->rows[t->n_rows - 1];
+    int     c   = 0;
+    char    text[512];
+    va_list args;
+    while (c < t->n_columns && row[c]) c++;
+    if (c == t->n_columns) return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    row[c] = mem_strdup(text);
+}
+
+static const char *cell(const table *t, size_t r, int c) { return t->rows[r][c] ? t->rows[r][c] : ""; }
+
+void table_markdown(const table *t, str *out)
+{
+    str_printf(out, "## %s\n\n", t->title);
+    if (t->note) str_printf(out, "%s\n\n", t->note);
+    for (int c = 0; c < t->n_columns; c++) str_printf(out, "| %s ", t->heads[c]);
+    str_puts(out, "|\n");
+    for (int c = 0; c < t->n_columns; c++) str_puts(out, t->numeric[c] ? "|---:" : "|---");
+    str_puts(out, "|\n");
+    for (size_t r = 0; r < t->n_rows; r++) {
+        for (int c = 0; c < t->n_columns; c++) {
+            str_puts(out, "| ");
+            for (const char *s = cell(t, r, c); *s; s++) {
+                if (*s == '|') str_putc(out, '\\');
+                str_putc(out, *s);
+            }
+            str_putc(out, ' ');
+        }
+        str_puts(out, "|\n");
+    }
+    str_putc(out, '\n');
+}
+
+static void csv_field(str *out, const char *s)
+{
+    if (!strpbrk(s, ",\"\n\r")) {
+        str_puts(out, s);
+        return;
+    }
+    str_putc(out, '"');
+    for (; *s; s++) {
+        if (*s == '"') str_putc(out, '"');
+        str_putc(out, *s);
+    }
+    str_putc(out, '"');
+}
+
+void table_csv(const table *t, str *out)
+{
+    for (int c = 0; c < t->n_columns; c++) {
+        if (c) str_putc(out, ',');
+        csv_field(out, t->heads[c]);
+    }
+    str_putc(out, '\n');
+    for (size_t r = 0; r < t->n_rows; r++) {
+        for (int c = 0; c < t->n_columns; c++) {
+            if (c) str_putc(out, ',');
+            csv_field(out, cell(t, r, c));
+        }
+        str_putc(out, '\n');
+    }
+}
+
+void html_escape(str *out, const char *s)
+{
+    for (; *s; s++) {
+        switch (*s) {
+        case '&': str_puts(out, "&amp;"); break;
+        case '<': str_puts(out, "&lt;"); break;
+        case '>': str_puts(out, "&gt;"); break;
+        case '"': str_puts(out, "&quot;"); break;
+        default: str_putc(out, *s);
+        }
+    }
+}
+
+void table_html(const table *t, str *out)
+{
+    str_puts(out, "<h2>");
+    html_escape(out, t->title);
+    str_puts(out, "</h2>\n");
+    if (t->note) {
+        str_puts(out, "<p>");
+        html_escape(out, t->note);
+        str_puts(out, "</p>\n");
+    }
+    str_puts(out, "<div class=\"wide\"><table><thead><tr>");
+    for (int c = 0; c < t->n_columns; c++) {
+        str_puts(out, t->numeric[c] ? "<th class=\"n\">" : "<th>");
+        html_escape(out, t->heads[c]);
+        str_puts(out, "</th>");
+    }
+    str_puts(out, "</tr></thead><tbody>\n");
+    for (size_t r = 0; r < t->n_rows; r++) {
+        str_puts(out, "<tr>");
+        for (int c = 0; c < t->n_columns; c++) {
+            str_puts(out, t->numeric[c] ? "<td class=\"n\">" : "<td>");
+            html_escape(out, cell(t, r, c));
+            str_puts(out, "</td>");
+        }
+        str_puts(out, "</tr>\n");
+    }
+    str_puts(out, "</tbody></table></div>\n");
+}
