@@ -79,7 +79,18 @@ void file_unmap(file_map_t *m)
     *m = (file_map_t) { 0 };
 }
 
-int file_write_atomic(const char *path, const void *bytes, size_t n)
+static int write_all(int fd, const char *path, const char *bytes, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        ssize_t k = write(fd, bytes + at, n - at);
+        if (k < 0 && errno == EINTR) continue;
+        if (k < 0) return run_error("%s: writing failed: %s", path, strerror(errno));
+        at += (size_t)k;
+    }
+    return OK;
+}
+
+int file_write_atomic_parts(const char *path, const file_part *parts, size_t n)
 {
     str aside = { 0 };
     str_printf(&aside, "%s.tmp.%ld", path, (long)getpid());
@@ -90,15 +101,7 @@ int file_write_atomic(const char *path, const void *bytes, size_t n)
         str_free(&aside);
         return rc;
     }
-    for (size_t at = 0; at < n;) {
-        ssize_t k = write(fd, (const char *)bytes + at, n - at);
-        if (k < 0 && errno == EINTR) continue;
-        if (k < 0) {
-            rc = run_error("%s: writing failed: %s", path, strerror(errno));
-            break;
-        }
-        at += (size_t)k;
-    }
+    for (size_t i = 0; i < n && !rc; i++) rc = write_all(fd, path, parts[i].bytes, parts[i].n);
     if (!rc && fsync(fd)) rc = run_error("%s: fsync failed: %s", path, strerror(errno));
     if (close(fd) && !rc) rc = run_error("%s: closing failed: %s", path, strerror(errno));
     if (!rc && rename(aside.s, path)) rc = run_error("%s: renaming failed: %s", path, strerror(errno));
@@ -106,6 +109,8 @@ int file_write_atomic(const char *path, const void *bytes, size_t n)
     str_free(&aside);
     return rc;
 }
+
+int file_write_atomic(const char *path, const void *bytes, size_t n) { return file_write_atomic_parts(path, &(file_part) { bytes, n }, 1); }
 
 int file_make_dirs(const char *path)
 {

@@ -18,8 +18,13 @@ typedef struct {
 int  file_map(file_map_t *m, const char *path);
 void file_unmap(file_map_t *m);
 
-/* Write beside, fsync, rename: a reader sees the old file or the new one. */
+typedef struct {
+    const void *bytes;
+    size_t      n;
+} file_part;
+/* Write beside, fsync, rename: a reader sees the old file or the new one. The second form writes n parts one after the other. */
 int  file_write_atomic(const char *path, const void *bytes, size_t n);
+int  file_write_atomic_parts(const char *path, const file_part *parts, size_t n);
 int  file_make_dirs(const char *path); /* mkdir -p */
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);

@@ -1,0 +1,80 @@
+/* The safetensors file format (github.com/huggingface/safetensors): a u64 header length, a JSON header, then the tensors' bytes.
+ *
+ *     safetensors *f;
+ *     int rc = safetensors_open(&f, "base/model.safetensors");
+ *     const tensor_view *t;
+ *     if (!rc) rc = safetensors_get(f, "model.norm.weight", 1, (int64_t[]){ 64 }, &t);
+ *     if (!rc) rc = tensor_read_f64(values, t, 0, 64);
+ *     safetensors_close(f);
+ *
+ * The file is mapped, not read. Nothing in it is trusted: the header's length, its JSON, every dtype, shape and offset are checked before the first
+ * view is handed out; tensors must cover the data without overlap or gap and have different names. Refusals are ERR_INPUT with file and tensor named.
+ */
+#ifndef TIEBREAK_MODEL_SAFETENSORS_H
+#define TIEBREAK_MODEL_SAFETENSORS_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/file.h"
+#include "core/json.h"
+
+typedef enum {
+    DT_F64,
+    DT_F32,
+    DT_F16,
+    DT_BF16,
+    DT_I64,
+    DT_I32,
+    DT_I16,
+    DT_I8,
+    DT_U64,
+    DT_U32,
+    DT_U16,
+    DT_U8,
+    DT_BOOL,
+    DT_F8_E4M3,
+    DT_F8_E5M2,
+    DT_COUNT
+} dtype;
+const char *dtype_name(dtype d); /* "F32" */
+size_t      dtype_bytes(dtype d);
+
+enum { TENSOR_DIMS = 8 };
+typedef struct {
+    const char          *name;
+    dtype                dtype;
+    int                  n_dims; /* 0: a scalar */
+    int64_t              shape[TENSOR_DIMS];
+    int64_t              count; /* product of shape */
+    const unsigned char *bytes; /* count * dtype_bytes, little-endian, row-major; of any alignment when it comes from a file */
+} tensor_view;
+
+typedef struct {
+    char        *path;
+    file_map_t   map;
+    int64_t      n;
+    tensor_view *tensors;  /* by name */
+    json        *metadata; /* the "__metadata__" object, or NULL */
+} safetensors;
+
+int  safetensors_open(safetensors **out, const char *path);
+void safetensors_close(safetensors *f); /* NULL is fine; views die with it */
+/* The same over bytes the caller keeps (path is for messages). */
+int safetensors_parse(safetensors **out, const unsigned char *bytes, size_t n, const char *path);
+
+const tensor_view *safetensors_find(const safetensors *f, const char *name); /* NULL when absent */
+/* The tensor with exactly this shape; ERR_INPUT when it is missing or has another. */
+int safetensors_get(const safetensors *f, const char *name, int n_dims, const int64_t *shape, const tensor_view **out);
+/* ERR_INPUT naming `path` unless t has this shape. */
+int tensor_check_shape(const tensor_view *t, const char *path, int n_dims, const int64_t *shape);
+
+/* Elements first .. first+count-1, converted (numbers and BOOL; F8 is ERR_INPUT; F64 and 64-bit integers round to the nearest). */
+int tensor_read_f64(double *dst, const tensor_view *t, int64_t first, int64_t count);
+int tensor_read_f32(float *dst, const tensor_view *t, int64_t first, int64_t count);
+
+/* Write n tensors (`bytes` and `count` set, names different) as the reference implementation does: header padded with blanks to 8 bytes, wider dtypes
+ * first, then by name, metadata {"format":"pt"}. Atomic. */
+int safetensors_write(const char *path, const tensor_view *tensors, int64_t n);
+/* A view over the caller's own F32 values, for safetensors_write; at most 2 dims (cols 0: one). */
+tensor_view tensor_of_f32(const char *name, const float *values, int64_t rows, int64_t cols);
+#endif
