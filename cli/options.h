@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/nearest.h"
+
 typedef enum { OPT_FLAG, OPT_STR, OPT_INT, OPT_NUM } option_kind; /* bool, const char *, int64_t, double */
 
 typedef struct {
@@ -48,6 +50,4 @@ int options_parse(const verb *v, const option *table, int argc, char **argv, pos
 
 /* The verbs; NULL past the end. */
 extern const verb *const verb_table[];
-/* The word of a NULL-terminated list nearest to `word` (edit distance at most a third of its length), or NULL. */
-const char *nearest_word(const char *word, const char *const *words);
 #endif

@@ -1,0 +1,33 @@
+#include "core/nearest.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static int edit_distance(const char *a, const char *b)
+{
+    int n = (int)strlen(a), m = (int)strlen(b), row[64];
+    if (m >= 64) return 64;
+    for (int j = 0; j <= m; j++) row[j] = j;
+    for (int i = 1; i <= n; i++) {
+        int diagonal = row[0];
+        row[0]       = i;
+        for (int j = 1; j <= m; j++) {
+            int change = diagonal + (a[i - 1] != b[j - 1]), gap = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            diagonal = row[j];
+            row[j]   = change < gap ? change : gap;
+        }
+    }
+    return row[m];
+}
+
+const char *nearest_word(const char *word, const char *const *words)
+{
+    const char *best   = NULL;
+    int         length = (int)strlen(word), least = length / 3 + 2;
+    for (; *words; words++) {
+        int d = edit_distance(word, *words);
+        if (d < least) least = d, best = *words;
+        if (length >= 3 && !strncmp(word, *words, (size_t)length) && !best) best = *words;
+    }
+    return best;
+}
