@@ -1,0 +1,132 @@
+/* tiebreak bench: time adapter kernels beside their base GEMM, one record a case. */
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/case.h"
+#include "cli/verbs.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/progress.h"
+#include "core/record.h"
+
+static struct {
+    const char *filter, *device, *out;
+    double      min_time_s;
+    int64_t     threads, seed;
+    bool        list, json, filter_given;
+} o;
+
+static int select_cases(bench_spec *specs, int64_t *n)
+{
+    regex_t re;
+    int     bad = regcomp(&re, o.filter, REG_EXTENDED | REG_NOSUB);
+    if (bad) {
+        char why[128];
+        regerror(bad, &re, why, sizeof why);
+        return input_error("bench: --filter %s: %s; it is an extended regular expression over the names that --list prints", o.filter, why);
+    }
+    int64_t kept = 0;
+    for (int64_t i = 0; i < *n; i++)
+        if (regexec(&re, specs[i].name, 0, NULL, 0) == 0) specs[kept++] = specs[i];
+    regfree(&re);
+    *n = kept;
+    return kept ? OK : input_error("bench: --filter %s: no case has such a name; `tiebreak bench --list --filter .` shows them all", o.filter);
+}
+
+static char *record_path(const json *asked)
+{
+    char id[17];
+    str  path = { 0 };
+    record_id(asked, id);
+    str_printf(&path, "%s/bench-%s.json", o.out, id);
+    return path.s;
+}
+
+static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json *all)
+{
+    progress p       = progress_start("bench", n, "case", false);
+    int64_t  failed  = 0;
+    str      reasons = { 0 };
+    if (!o.json) printf("%-78s %10s %9s  95 %% interval\n", "case", "base us", "overhead");
+    for (int64_t i = 0; i < n; i++) {
+        json *asked = NULL, *result = NULL;
+        progress_update(&p, i, specs[i].name);
+        int rc = bench_measure(&specs[i], be, o.min_time_s, (uint64_t)o.seed, &asked, &result);
+        if (rc) {
+            failed++;
+            str_printf(&reasons, "%s%s", reasons.n ? "; " : "", error_text());
+            continue;
+        }
+        double base = json_find(result, "base_ns_median")->valuedouble / 1e3, over = json_find(result, "overhead")->valuedouble,
+               low = json_find(result, "overhead_low")->valuedouble, high = json_find(result, "overhead_high")->valuedouble;
+        if (!o.json) printf("%-78s %10.1f %+8.1f %%  %+.1f .. %+.1f %%\n", specs[i].name, base, 100 * over, 100 * low, 100 * high);
+        if (!o.json) fflush(stdout);
+        char *path   = o.out ? record_path(asked) : NULL;
+        json *record = record_new("bench", asked, result, be->name, be->threads);
+        rc           = path ? record_write(record, path) : OK;
+        free(path);
+        json_push(all, record);
+        if (rc) {
+            progress_end(&p);
+            str_free(&reasons);
+            return rc;
+        }
+    }
+    progress_end(&p);
+    int rc = failed ? run_error("bench: %lld of %lld cases failed: %.1500s", (long long)failed, (long long)n, str_c(&reasons)) : OK;
+    str_free(&reasons);
+    return rc;
+}
+
+static int run(int argc, char **argv)
+{
+    static const option table[] = {
+        { "list", OPT_FLAG, &o.list, .help = "print the names of the cases and stop" },
+        { "filter", OPT_STR, &o.filter, .def = "shape=mini", .arg = "RE", .help = "extended regular expression over the names",
+          .given = &o.filter_given },
+        { "device", OPT_STR, &o.device, .def = "cpu", .arg = "cpu|cuda", .help = "backend to time" },
+        { "min-time-s", OPT_NUM, &o.min_time_s, .min = 0, .max = 3600, .def = "0.1", .arg = "S",
+          .help = "time spent on a case, at least 10 pairs of samples" },
+        { "out", OPT_STR, &o.out, .arg = "DIR", .help = "write one record a case here, for `tiebreak report` and `gate`" },
+        { "seed", OPT_INT, &o.seed, .min = 0, .max = 1e15, .def = "1", .arg = "N", .help = "of the random arrays" },
+        { "threads", OPT_INT, &o.threads, .min = 1, .max = 1024, .arg = "N", .help = "worker threads; default: all cores" },
+        { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
+        { 0 }
+    };
+    int rc = options_parse(&verb_bench, table, argc, argv, NULL);
+    if (rc) return rc;
+    const backend *be = backend_find(o.device);
+    if (!be) return error_context(ERR_INPUT, "bench: --device %s", o.device);
+    int64_t     n;
+    bench_spec *specs = bench_specs(&n);
+    rc                = select_cases(specs, &n);
+    if (!rc && o.list) {
+        for (int64_t i = 0; i < n; i++) puts(specs[i].name);
+        free(specs);
+        return OK;
+    }
+    if (!rc && !o.filter_given) fprintf(stderr, "bench: %lld cases of the shape `mini`; --list --filter . shows the others\n", (long long)n);
+    if (!rc && o.threads) be->set_threads((int)o.threads);
+    if (!rc && o.out) rc = file_make_dirs(o.out);
+    json *all = json_array();
+    if (!rc) rc = run_cases(specs, n, be, all);
+    if (!rc && o.json) {
+        json *j    = json_object();
+        str   text = { 0 };
+        json_set_int(j, "cases", n);
+        json_set(j, "records", all);
+        json_print(j, &text, false);
+        puts(text.s);
+        str_free(&text);
+        json_free(j);
+    } else {
+        json_free(all);
+    }
+    free(specs);
+    return rc;
+}
+
+const verb verb_bench = { "bench", "time adapter kernels beside their base GEMM", "[--list] [--filter RE] [--device cpu|cuda] [--out DIR] [--json]",
+                          "  tiebreak bench --filter 'fwd/(lora|tied-lora)/.*shape=mini'\n  tiebreak bench --list --filter llama2-7b\n", run };

@@ -1,0 +1,222 @@
+/* Layout: which tensors a method stores, and the pair each adapted linear reads from them. */
+#include "model/adapter.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "model/adapter_layout.h"
+
+static int64_t module_of(int64_t layer, int site) { return layer * SITE_COUNT + site; }
+static bool    has_site(const adapter *a, int site) { return a->spec.sites >> site & 1; }
+static bool    per_module(const factor_spec *f) { return f->scope == SCOPE_LAYER || f->scope == SCOPE_ONE; }
+
+void adapter_tensor_name(const adapter_tensor *t, const adapter *a, char out[TENSOR_NAME_MAX])
+{
+    char        letter = factor_letter[t->factor];
+    const char *site   = t->site >= 0 ? site_table[t->site].name : "";
+    switch (a->spec.method.factor[t->factor].scope) {
+    case SCOPE_LAYER: snprintf(out, TENSOR_NAME_MAX, "layers.%lld.%s.%c", (long long)t->layer, site, letter); break;
+    case SCOPE_GROUP: snprintf(out, TENSOR_NAME_MAX, "group.%lld.%s.%c", (long long)t->layer, site, letter); break;
+    case SCOPE_TIED: snprintf(out, TENSOR_NAME_MAX, "tied.%s.%c", site, letter); break;
+    default: snprintf(out, TENSOR_NAME_MAX, "shared.%c", letter); break;
+    }
+}
+
+/* Ranks and scales of every module: the spec's own lists, or one r and one s for all. */
+static int set_modules(adapter *a)
+{
+    struct adapter_private *p      = a->priv;
+    const adapter_spec     *spec   = &a->spec;
+    bool                    shared = false;
+    for (int f = 0; f < FACTOR_COUNT; f++) shared |= !per_module(&spec->method.factor[f]);
+    double s = method_scale(&spec->method, spec->alpha, spec->rank);
+    for (int64_t l = 0; l < a->cfg.layers; l++) {
+        for (int site = 0; site < SITE_COUNT; site++) {
+            int64_t m = module_of(l, site);
+            if (!has_site(a, site)) continue;
+            p->rank[m]  = spec->module_rank ? spec->module_rank[m] : spec->rank;
+            p->scale[m] = spec->module_scale ? spec->module_scale[m] : s;
+            if (p->rank[m] < 0 || p->rank[m] > RANK_MAX)
+                return input_error("adapter: layer %lld %s: rank %lld: must be 0..%d", (long long)l, site_table[site].name, (long long)p->rank[m],
+                                   RANK_MAX);
+            if (shared && p->rank[m] != spec->rank)
+                return input_error("adapter: layer %lld %s: rank %lld differs from %lld: modules that share a factor need one rank", (long long)l,
+                                   site_table[site].name, (long long)p->rank[m], (long long)spec->rank);
+            if (!isfinite(p->scale[m]))
+                return input_error("adapter: layer %lld %s: the scale is not a finite number", (long long)l, site_table[site].name);
+        }
+    }
+    return OK;
+}
+
+static void add_tensor(adapter *a, factor_id f, int64_t layer, int site, factor_shape shape)
+{
+    adapter_tensor *t = &a->tensors[a->n_tensors++];
+    int64_t        *n = a->spec.method.factor[f].trained ? &a->theta_count : &a->frozen_count;
+    *t                = (adapter_tensor) { f, layer, site, shape.rows, shape.cols, a->spec.method.factor[f].trained, *n };
+    *n += shape.rows * shape.cols;
+}
+
+static void add_factor(adapter *a, factor_id f)
+{
+    const factor_spec *spec   = &a->spec.method.factor[f];
+    int64_t            in_max = 0, out_max = 0, r = a->spec.rank;
+    if (spec->scope == SCOPE_ONE) return;
+    for (int site = 0; site < SITE_COUNT; site++) {
+        if (!has_site(a, site)) continue;
+        int64_t in = site_in(&a->cfg, (site_id)site), out = site_out(&a->cfg, (site_id)site);
+        if (in > in_max) in_max = in;
+        if (out > out_max) out_max = out;
+        for (int64_t i = 0; i < factor_instances(spec, a->cfg.layers); i++) {
+            bool layer = spec->scope == SCOPE_LAYER;
+            add_tensor(a, f, spec->scope == SCOPE_TIED ? -1 : i, site, factor_shape_of(f, in, out, layer ? a->priv->rank[module_of(i, site)] : r));
+        }
+    }
+    if (spec->scope == SCOPE_MODEL) add_tensor(a, f, -1, -1, factor_shape_of(f, in_max, out_max, r));
+}
+
+const adapter_tensor *adapter_find(const adapter *a, factor_id f, int64_t layer, int site)
+{
+    const factor_spec *spec = &a->spec.method.factor[f];
+    int64_t            want = spec->scope == SCOPE_LAYER ? layer : spec->scope == SCOPE_GROUP ? layer / spec->group : -1;
+    if (spec->scope == SCOPE_ONE) return NULL;
+    for (int64_t i = 0; i < a->n_tensors; i++) {
+        const adapter_tensor *t = &a->tensors[i];
+        if (t->factor == f && t->layer == want && (spec->scope == SCOPE_MODEL || t->site == site)) return t;
+    }
+    return NULL;
+}
+
+real *adapter_values(const adapter *a, const adapter_tensor *t) { return real_at(a->be, t->trained ? a->theta : a->frozen, t->offset); }
+real *adapter_gradient(const adapter *a, const adapter_tensor *t) { return t->trained ? real_at(a->be, a->grad, t->offset) : NULL; }
+
+/* Addresses of one job; `Bp` and `dAp` count the elements given out so far. */
+static void wire_job(adapter *a, int64_t layer, int site)
+{
+    struct adapter_private *p = a->priv;
+    int64_t                 m = module_of(layer, site);
+    expand_job             *j = &a->jobs[a->n_jobs++];
+    const adapter_tensor   *t[FACTOR_COUNT];
+    real                   *value[FACTOR_COUNT], *grad[FACTOR_COUNT];
+    bool                    needs_dB = false;
+    for (int f = 0; f < FACTOR_COUNT; f++) {
+        t[f]     = adapter_find(a, (factor_id)f, layer, site);
+        value[f] = t[f] ? adapter_values(a, t[f]) : NULL;
+        grad[f]  = t[f] ? adapter_gradient(a, t[f]) : NULL;
+        needs_dB |= f != FACTOR_A && grad[f];
+    }
+    int64_t in = site_in(&a->cfg, (site_id)site), out = site_out(&a->cfg, (site_id)site), r = p->rank[m];
+    bool    own_dA = a->spec.method.factor[FACTOR_A].scope == SCOPE_LAYER; /* A' is A of this module alone: its gradient goes straight there */
+    real   *Bp = real_at(a->be, p->Bp, p->Bp_count), *dBp = needs_dB ? real_at(a->be, p->dBp, p->Bp_count) : NULL, *dAp = NULL;
+    p->Bp_count += out * r;
+    if (grad[FACTOR_A] && !own_dA) {
+        dAp = real_at(a->be, p->dAp, p->dAp_count);
+        p->dAp_count += r * in;
+    }
+    *j          = (expand_job) { .in  = in,
+                                 .out = out,
+                                 .r   = r,
+                                 .lda = t[FACTOR_A]->cols,
+                                 .s   = p->scale[m],
+                                 .A   = value[FACTOR_A],
+                                 .u   = value[FACTOR_U],
+                                 .R   = value[FACTOR_R],
+                                 .B   = value[FACTOR_B],
+                                 .v   = value[FACTOR_V],
+                                 .Bp  = Bp,
+                                 .dAp = dAp,
+                                 .dBp = dBp,
+                                 .dA  = own_dA ? NULL : grad[FACTOR_A],
+                                 .du  = grad[FACTOR_U],
+                                 .dR  = grad[FACTOR_R],
+                                 .dB  = grad[FACTOR_B],
+                                 .dv  = grad[FACTOR_V] };
+    p->pairs[m] = (pair_arrays) { .A = j->A, .B = Bp, .r = r, .lda = j->lda, .ldb = r, .dA = own_dA ? grad[FACTOR_A] : dAp, .dB = dBp };
+}
+
+static void wire(adapter *a)
+{
+    struct adapter_private *p  = a->priv;
+    int64_t                 Bp = 0, dAp = 0;
+    for (int64_t m = 0; m < p->modules; m++) {
+        int site = (int)(m % SITE_COUNT);
+        Bp += p->rank[m] * (has_site(a, site) ? site_out(&a->cfg, (site_id)site) : 0);
+        dAp += p->rank[m] * (has_site(a, site) ? site_in(&a->cfg, (site_id)site) : 0);
+    }
+    const factor_spec *A = &a->spec.method.factor[FACTOR_A];
+    p->Bp                = a->be->alloc(Bp);
+    p->dBp               = a->be->alloc(Bp);
+    p->dAp               = a->be->alloc(A->trained && A->scope != SCOPE_LAYER ? dAp : 0);
+    a->jobs              = mem_alloc((size_t)p->modules, sizeof *a->jobs);
+    for (int site = 0; site < SITE_COUNT; site++)
+        for (int64_t l = 0; has_site(a, site) && l < a->cfg.layers; l++) wire_job(a, l, site);
+}
+
+int adapter_new(adapter **out, const backend *be, const model_config *c, adapter_spec spec)
+{
+    *out = NULL;
+    if (!spec.sites) return input_error("adapter: no site to adapt");
+    if (c->counting_only) return input_error("adapter: %s is a shape for counting only", c->name);
+    if (!spec.module_rank && (spec.rank < 1 || spec.rank > RANK_MAX))
+        return input_error("adapter: rank %lld: must be 1..%d", (long long)spec.rank, RANK_MAX);
+    if (spec.alpha != 0 && !method_takes_alpha(&spec.method)) {
+        return input_error("adapter: alpha %g: method %s fixes s = %g and takes no alpha; leave it out", spec.alpha, spec.method.name,
+                           spec.method.scale);
+    }
+    if (spec.alpha == 0 && method_takes_alpha(&spec.method)) spec.alpha = (double)spec.rank;
+    adapter *a                = mem_alloc(1, sizeof *a);
+    *a                        = (adapter) { .spec = spec, .cfg = *c, .be = be, .priv = mem_alloc(1, sizeof *a->priv) };
+    struct adapter_private *p = a->priv;
+    p->modules                = c->layers * SITE_COUNT;
+    p->rank                   = mem_alloc((size_t)p->modules, sizeof *p->rank);
+    p->scale                  = mem_alloc((size_t)p->modules, sizeof *p->scale);
+    p->pairs                  = mem_alloc((size_t)p->modules, sizeof *p->pairs);
+    a->tensors                = mem_alloc((size_t)(FACTOR_COUNT * p->modules), sizeof *a->tensors);
+    int rc                    = set_modules(a);
+    if (rc) {
+        adapter_free(a);
+        return rc;
+    }
+    a->spec.module_rank  = p->rank; /* the caller's lists are not kept */
+    a->spec.module_scale = p->scale;
+    for (int f = 0; f < FACTOR_COUNT; f++) add_factor(a, (factor_id)f);
+    a->theta  = be->alloc(a->theta_count);
+    a->grad   = be->alloc(a->theta_count);
+    a->frozen = be->alloc(a->frozen_count);
+    wire(a);
+    adapter_init_values(a);
+    adapter_expand(a);
+    *out = a;
+    return OK;
+}
+
+void adapter_free(adapter *a)
+{
+    if (!a) return;
+    struct adapter_private *p        = a->priv;
+    real                   *arrays[] = { a->theta, a->grad, a->frozen, p->Bp, p->dBp, p->dAp };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) a->be->release(arrays[i]);
+    free(p->rank);
+    free(p->scale);
+    free(p->pairs);
+    free(p);
+    free(a->tensors);
+    free(a->jobs);
+    free(a);
+}
+
+void               adapter_expand(adapter *a) { a->be->expand_fwd(a->jobs, a->n_jobs); }
+const pair_arrays *adapter_pairs(const adapter *a) { return a->priv->pairs; }
+
+void adapter_zero_grad(adapter *a)
+{
+    a->be->zero(a->grad, a->theta_count);
+    a->be->zero(a->priv->dBp, a->priv->Bp_count);
+    a->be->zero(a->priv->dAp, a->priv->dAp_count);
+}
+
+void adapter_backward(adapter *a) { a->be->expand_bwd(a->jobs, a->n_jobs); }
