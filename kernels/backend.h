@@ -90,6 +90,7 @@ typedef struct backend {
     const char *name, *about;
     size_t      elem;    /* bytes of one real */
     int         threads; /* worker threads now in use (cpu); set through set_threads */
+    bool        host;    /* arrays are the host's memory: values of the same type, in a mapped file say, can be used where they lie */
 
     /* --- memory; alloc returns zeroed arrays and never NULL (see core/memory.h) */
     real *(*alloc)(int64_t count);

@@ -65,6 +65,7 @@ backend cpu_backend = {
     .name             = "cpu",
     .about            = "f32, OpenMP, oneDNN",
     .elem             = sizeof(float),
+    .host             = true,
     .threads          = 1,
     .alloc            = cpu_alloc,
     .alloc_bytes      = cpu_alloc_bytes,

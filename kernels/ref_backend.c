@@ -29,6 +29,7 @@ backend ref_backend = {
     .name             = "ref",
     .about            = "plain C, f64, one thread: the definition of every op",
     .elem             = sizeof(double),
+    .host             = true,
     .threads          = 1,
     .alloc            = ref_alloc,
     .alloc_bytes      = ref_alloc_bytes,

@@ -22,21 +22,27 @@ typedef struct {
     model_config   cfg;
     const backend *be;
     char          *dir;
-    char           sha256[65];             /* of the weights file(s), in name order; computed on first use by model_hash */
-    real          *embed, *norm, *lm_head; /* lm_head == embed when tied */
+    real          *embed, *norm, *lm_head; /* [vocab, hidden], [hidden], [vocab, hidden]; lm_head == embed when tied */
     layer_weights *layers;
-    /* for `full` (model_open trainable): every weight in one array, its gradient in another of the same layout */
-    real          *flat, *flat_grad;
-    int64_t        flat_count;
-    layer_weights *grads; /* addresses inside flat_grad */
-    real          *embed_grad, *norm_grad, *lm_head_grad;
+    /* for `full` (model_open trainable): every weight in one array, its gradient in another of the same layout. Between the weights of one layer
+     * there may be a few unused elements, always 0: config_parameters counts the weights, flat_count the array. */
+    real                *flat, *flat_grad;
+    int64_t              flat_count;
+    layer_weights       *grads; /* addresses inside flat_grad */
+    real                *embed_grad, *norm_grad, *lm_head_grad;
+    struct model_memory *memory; /* mapped files and owned arrays (model_io.c) */
 } model;
 
-/* Load a Hugging Face folder. trainable: own copies of all weights in `flat`, gradients beside them. */
+/* Load a Hugging Face folder: config.json and model.safetensors, or the shards model.safetensors.index.json names; F32, F16, BF16 or F64.
+ * A tensor that is missing, of another shape or unknown is named (ERR_INPUT). Values are not looked at: the first number that is not finite shows in
+ * decoder_nll, decoder_logits or generate_items.
+ * trainable: own copies of all weights in `flat`, gradients beside them. Else F32 weights are used where the mapped file has them when the backend
+ * can (backend.host); only q, k and v are copied, since files hold them apart. */
 int  model_open(model **out, const char *dir, const backend *be, bool trainable);
-void model_close(model *m);
-/* Write the weights (F32 safetensors, Hugging Face names) and copy config and tokenizer files of `like` into dir. */
-int         model_save(const model *m, const char *dir, const char *like);
+void model_close(model *m); /* NULL is fine */
+/* Write the weights (F32 safetensors, Hugging Face names) into dir, made if need be, beside the config, tokenizer and generation files of `like`. */
+int model_save(const model *m, const char *dir, const char *like);
+/* sha256 of the weights file; of several shards, that of their hex digests one after the other in name order. Computed once, kept by m. */
 const char *model_hash(model *m);
 
 /* Packed tokens. Host arrays, owned by the caller, read during decoder_forward only.

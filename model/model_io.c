@@ -1,0 +1,389 @@
+/* A model as a folder: weights from safetensors, one file or shards, into the decoder's arrays, and back. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "model/decoder.h"
+#include "model/model_weights.h"
+#include "model/safetensors.h"
+
+enum { SHARDS_MAX = 1024, CHUNK = 1 << 16, INDEX_MAX = 64 << 20 };
+
+/* What a model keeps alive: the mapped files, and the arrays it allocated. */
+struct model_memory {
+    safetensors **files; /* in name order */
+    int64_t       n_files;
+    real        **owned;
+    size_t        n_owned, cap_owned;
+    char          sha256[65];
+};
+
+static real *own(model *m, int64_t count)
+{
+    struct model_memory *k = m->memory;
+    if (k->n_owned == k->cap_owned) k->owned = mem_grow(k->owned, &k->cap_owned, sizeof *k->owned);
+    return k->owned[k->n_owned++] = m->be->alloc(count);
+}
+
+void model_close(model *m)
+{
+    if (!m) return;
+    for (size_t i = 0; i < m->memory->n_owned; i++) m->be->release(m->memory->owned[i]);
+    for (int64_t i = 0; i < m->memory->n_files; i++) safetensors_close(m->memory->files[i]);
+    free(m->memory->files);
+    free(m->memory->owned);
+    free(m->memory);
+    free(m->layers);
+    free(m->grads);
+    free(m->dir);
+    free(m);
+}
+
+/* --- finding the files */
+
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* The different file names in a weight_map, sorted. They must be plain names: an index cannot reach outside its folder. */
+static int shard_names(const json *map, const char *where, const char **names, int *n)
+{
+    *n = 0;
+    for (const json *e = map->child; e; e = e->next) {
+        if (!cJSON_IsString(e) || !*e->valuestring || strchr(e->valuestring, '/') || e->valuestring[0] == '.')
+            return input_error("%s: \"weight_map\": the value of \"%.80s\" must be a file name in this folder", where, e->string);
+        int i = 0;
+        while (i < *n && strcmp(names[i], e->valuestring) != 0) i++;
+        if (i < *n) continue;
+        if (*n == SHARDS_MAX) return input_error("%s: \"weight_map\": more than %d files", where, SHARDS_MAX);
+        names[(*n)++] = e->valuestring;
+    }
+    if (!*n) return input_error("%s: \"weight_map\" is empty", where);
+    qsort(names, (size_t)*n, sizeof *names, by_text);
+    return OK;
+}
+
+static int open_files(model *m, const char *const *names, int n)
+{
+    m->memory->files = mem_alloc((size_t)n, sizeof *m->memory->files);
+    for (int i = 0; i < n; i++) {
+        char *path = path_join(m->dir, names[i]);
+        int   rc   = safetensors_open(&m->memory->files[i], path);
+        free(path);
+        if (rc) return rc;
+        m->memory->n_files++;
+    }
+    return OK;
+}
+
+static int open_shards(model *m, const char *index_path)
+{
+    json       *index = NULL;
+    const json *map   = NULL;
+    const char *names[SHARDS_MAX];
+    int         n  = 0;
+    int         rc = json_read_file(&index, index_path, INDEX_MAX);
+    if (!rc) rc = json_get_object(index, index_path, "weight_map", &map);
+    if (!rc) rc = shard_names(map, index_path, names, &n);
+    if (!rc) rc = open_files(m, names, n);
+    for (const json *e = rc ? NULL : map->child; e && !rc; e = e->next) {
+        const char *const *at = bsearch(&(const char *) { e->valuestring }, names, (size_t)n, sizeof *names, by_text);
+        if (!safetensors_find(m->memory->files[at - names], e->string))
+            rc = input_error("%s: says that tensor \"%.80s\" is in %s, which does not hold it", index_path, e->string, e->valuestring);
+    }
+    json_free(index);
+    return rc;
+}
+
+static int find_files(model *m)
+{
+    char *one = path_join(m->dir, "model.safetensors"), *index = path_join(m->dir, "model.safetensors.index.json");
+    int   rc;
+    if (file_exists(one))
+        rc = open_files(m, (const char *[]) { "model.safetensors" }, 1);
+    else if (file_exists(index))
+        rc = open_shards(m, index);
+    else
+        rc = input_error(
+            "%s: holds neither model.safetensors nor model.safetensors.index.json; weights in other formats must be saved as safetensors", m->dir);
+    free(one);
+    free(index);
+    return rc;
+}
+
+/* The tensor in whichever file holds it; *file is for messages. */
+static const tensor_view *find_tensor(const model *m, const char *name, const safetensors **file)
+{
+    for (int64_t i = 0; i < m->memory->n_files; i++) {
+        const tensor_view *t = safetensors_find(m->memory->files[i], name);
+        if (!t) continue;
+        if (file) *file = m->memory->files[i];
+        return t;
+    }
+    return NULL;
+}
+
+/* --- what may be in the files besides the weights */
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && !strcmp(s + n - k, end);
+}
+
+/* Old checkpoints carry the rotary frequencies, which config.json determines; a tied lm_head may be stored a second time. */
+static int check_extra(const model *m, const tensor_view *t, const char *path)
+{
+    if (ends_with(t->name, ".self_attn.rotary_emb.inv_freq")) return OK;
+    if (!strcmp(t->name, "lm_head.weight") && m->cfg.tied_embeddings) {
+        const tensor_view *e = find_tensor(m, "model.embed_tokens.weight", NULL);
+        if (e && e->dtype == t->dtype && e->count == t->count && !memcmp(e->bytes, t->bytes, (size_t)t->count * dtype_bytes(t->dtype))) return OK;
+        return input_error("%s: tensor \"lm_head.weight\" differs from the embedding, but config.json has tie_word_embeddings true", path);
+    }
+    return input_error("%s: tensor \"%.80s\" has no place in the model that config.json describes (%lld layers)", path, t->name,
+                       (long long)m->cfg.layers);
+}
+
+static int check_extras(const model *m)
+{
+    int64_t      n_names;
+    const char **names = weight_names(&m->cfg, &n_names); /* sorted */
+    int          rc    = OK;
+    for (int64_t i = 0; i < m->memory->n_files && !rc; i++) {
+        const safetensors *f = m->memory->files[i];
+        for (int64_t k = 0; k < f->n && !rc; k++)
+            if (!bsearch(&f->tensors[k].name, names, (size_t)n_names, sizeof *names, by_text)) rc = check_extra(m, &f->tensors[k], f->path);
+    }
+    weight_names_free(names, n_names);
+    return rc;
+}
+
+/* --- values into the decoder's arrays */
+
+static int upload_part(const model *m, real *dst, const tensor_view *t)
+{
+    static const size_t room = CHUNK * sizeof(double);
+    void               *buf  = mem_alloc(room, 1);
+    int                 rc   = OK;
+    for (int64_t at = 0; at < t->count && !rc; at += CHUNK) {
+        int64_t k = t->count - at < CHUNK ? t->count - at : CHUNK;
+        if (t->dtype == DT_F64) {
+            rc = tensor_read_f64(buf, t, at, k);
+            m->be->upload(real_at(m->be, dst, at), buf, k);
+        } else {
+            rc = tensor_read_f32(buf, t, at, k);
+            m->be->upload_f32(real_at(m->be, dst, at), buf, k);
+        }
+    }
+    free(buf);
+    return rc;
+}
+
+/* The parts lie in one mapped file as the decoder's array needs them: one after the other, f32, aligned. */
+static bool usable_in_place(const model *m, const weight_group *g, const tensor_view *const *parts)
+{
+    if (!m->be->host || m->be->elem != sizeof(float) || (uintptr_t)parts[0]->bytes % sizeof(float)) return false;
+    const unsigned char *at = parts[0]->bytes;
+    for (int i = 0; i < g->n; i++) {
+        if (parts[i]->dtype != DT_F32 || parts[i]->bytes != at) return false;
+        at += (size_t)parts[i]->count * sizeof(float);
+    }
+    return true;
+}
+
+/* The tensors of one array, with the shapes it needs. */
+static int find_parts(const model *m, const weight_group *g, const tensor_view **parts)
+{
+    for (int i = 0; i < g->n; i++) {
+        const safetensors *f = NULL;
+        const tensor_view *t = parts[i] = find_tensor(m, g->name[i], &f);
+        if (!t) return input_error("%s: tensor \"%s\" is missing, which the model that config.json describes needs", m->dir, g->name[i]);
+        int rc = tensor_check_shape(t, f->path, g->cols ? 2 : 1, (int64_t[]) { g->rows[i], g->cols });
+        if (rc) return rc;
+        if (t->dtype != DT_F32 && t->dtype != DT_F16 && t->dtype != DT_BF16 && t->dtype != DT_F64)
+            return input_error("%s: tensor \"%s\": weights of dtype %s are not supported; F32, F16, BF16 and F64 are", f->path, g->name[i],
+                               dtype_name(t->dtype));
+    }
+    return OK;
+}
+
+static int load_group(model *m, const weight_group *g)
+{
+    const tensor_view *parts[WEIGHT_PARTS];
+    int                rc = find_parts(m, g, parts);
+    if (!rc && !m->flat && usable_in_place(m, g, parts)) {
+        *g->slot = (real *)(uintptr_t)parts[0]->bytes; /* read only: nothing but an optimiser writes weights */
+        return OK;
+    }
+    if (!rc && !m->flat) *g->slot = own(m, g->count);
+    real *at = *g->slot;
+    for (int i = 0; i < g->n && !rc; i++) {
+        rc = upload_part(m, at, parts[i]);
+        at = real_at(m->be, at, parts[i]->count);
+    }
+    return rc;
+}
+
+/* One array for all weights, one for their gradients: every weight starts on a cache line. */
+static void lay_out_flat(model *m)
+{
+    enum { LINE = 16 };
+    for (int pass = 0; pass < 2; pass++) {
+        int64_t      at = 0;
+        weight_group g;
+        for (int64_t i = 0; weight_group_at(m, i, &g); i++) {
+            if (pass) {
+                *g.slot      = real_at(m->be, m->flat, at);
+                *g.grad_slot = real_at(m->be, m->flat_grad, at);
+            }
+            at += (g.count + LINE - 1) / LINE * LINE;
+        }
+        if (pass) break;
+        m->flat_count = at;
+        m->flat       = own(m, at);
+        m->flat_grad  = own(m, at);
+    }
+}
+
+static int load(model *m, bool trainable)
+{
+    int rc = config_load(&m->cfg, m->dir);
+    if (!rc && m->cfg.counting_only) rc = input_error("%s: only its parameters can be counted; no weights are read for it", m->dir);
+    if (!rc) rc = find_files(m);
+    if (!rc) rc = check_extras(m);
+    if (rc) return rc;
+    m->layers = mem_alloc((size_t)m->cfg.layers, sizeof *m->layers);
+    m->grads  = mem_alloc((size_t)m->cfg.layers, sizeof *m->grads);
+    weight_group       g;
+    const tensor_view *parts[WEIGHT_PARTS];
+    for (int64_t i = 0; !rc && weight_group_at(m, i, &g); i++) rc = find_parts(m, &g, parts); /* all of them, before memory is taken */
+    if (!rc && trainable) lay_out_flat(m);
+    for (int64_t i = 0; !rc && weight_group_at(m, i, &g); i++) rc = load_group(m, &g);
+    if (m->cfg.tied_embeddings) m->lm_head = m->embed, m->lm_head_grad = m->embed_grad;
+    return rc ? rc : m->be->sync();
+}
+
+int model_open(model **out, const char *dir, const backend *be, bool trainable)
+{
+    model *m  = mem_alloc(1, sizeof *m);
+    m->memory = mem_alloc(1, sizeof *m->memory);
+    m->be     = be;
+    m->dir    = mem_strdup(dir);
+    int rc    = file_is_dir(dir) ? load(m, trainable) : input_error("%s: is not a folder; a model is a folder in the Hugging Face layout", dir);
+    if (rc) {
+        model_close(m);
+        m = NULL;
+    }
+    *out = m;
+    return rc;
+}
+
+const char *model_hash(model *m)
+{
+    struct model_memory *k = m->memory;
+    if (k->sha256[0]) return k->sha256;
+    str all = { 0 };
+    for (int64_t i = 0; i < k->n_files; i++) {
+        sha256_hex(k->files[i]->map.bytes, k->files[i]->map.n, k->sha256);
+        str_puts(&all, k->sha256);
+    }
+    if (k->n_files > 1) sha256_hex(all.s, all.n, k->sha256);
+    str_free(&all);
+    return k->sha256;
+}
+
+/* --- writing */
+
+/* The files that go with the weights. config.json comes first and must be there; its dtype is made to say what the weights now are. */
+static int copy_config(const char *dir, const char *like)
+{
+    char *from = path_join(like, "config.json"), *to = path_join(dir, "config.json");
+    json *j    = NULL;
+    str   text = { 0 };
+    int   rc   = json_read_file(&j, from, (size_t)1 << 20);
+    for (int i = 0; i < 2 && !rc; i++) {
+        const char *key = i ? "torch_dtype" : "dtype";
+        if (json_has(j, key)) cJSON_ReplaceItemInObjectCaseSensitive(j, key, cJSON_CreateString("float32"));
+    }
+    if (!rc) json_print(j, &text, true);
+    if (!rc) rc = file_write_atomic(to, text.s, text.n);
+    json_free(j);
+    str_free(&text);
+    free(from);
+    free(to);
+    return rc;
+}
+
+static int copy_file(const char *dir, const char *like, const char *name)
+{
+    char *from = path_join(like, name), *to = path_join(dir, name);
+    int   rc = OK;
+    if (file_exists(from)) {
+        file_map_t f;
+        rc = file_map(&f, from);
+        if (!rc) rc = file_write_atomic(to, f.bytes, f.n);
+        file_unmap(&f);
+    }
+    free(from);
+    free(to);
+    return rc;
+}
+
+static const char *const companions[] = { "generation_config.json",
+                                          "tokenizer.json",
+                                          "tokenizer_config.json",
+                                          "special_tokens_map.json",
+                                          "added_tokens.json",
+                                          "tokenizer.model",
+                                          "vocab.json",
+                                          "merges.txt" };
+
+/* An array of the backend as F32 on the host: itself where that is what it is. */
+static const float *host_f32(const model *m, const real *p, int64_t count, float **owned)
+{
+    *owned = NULL;
+    if (m->be->host && m->be->elem == sizeof(float)) return p;
+    double *wide = mem_alloc((size_t)count, sizeof *wide);
+    *owned       = mem_alloc((size_t)count, sizeof **owned);
+    m->be->download(wide, p, count);
+    for (int64_t i = 0; i < count; i++) (*owned)[i] = (float)wide[i];
+    free(wide);
+    return *owned;
+}
+
+static int write_weights(const model *m, const char *path)
+{
+    int64_t      n = 0, groups = 0, parts = 0;
+    weight_group g;
+    while (weight_group_at((model *)(uintptr_t)m, groups, &g)) parts += g.n, groups++;
+    tensor_view *t     = mem_alloc((size_t)parts, sizeof *t);
+    float      **owned = mem_alloc((size_t)parts, sizeof *owned);
+    for (int64_t i = 0; i < groups; i++) {
+        weight_group_at((model *)(uintptr_t)m, i, &g);
+        const real *at = *g.slot;
+        for (int k = 0; k < g.n; k++, n++) {
+            int64_t      count = g.rows[k] * (g.cols ? g.cols : 1);
+            const float *v     = host_f32(m, at, count, &owned[n]);
+            t[n]               = tensor_of_f32(mem_strdup(g.name[k]), v, g.rows[k], g.cols);
+            at                 = real_at(m->be, at, count);
+        }
+    }
+    int rc = safetensors_write(path, t, n);
+    for (int64_t i = 0; i < n; i++) {
+        free((char *)(uintptr_t)t[i].name);
+        free(owned[i]);
+    }
+    free(owned);
+    free(t);
+    return rc;
+}
+
+int model_save(const model *m, const char *dir, const char *like)
+{
+    int rc = file_make_dirs(dir);
+    if (!rc) rc = copy_config(dir, like);
+    for (size_t i = 0; i < sizeof companions / sizeof *companions && !rc; i++) rc = copy_file(dir, like, companions[i]);
+    char *path = path_join(dir, "model.safetensors");
+    if (!rc) rc = write_weights(m, path); /* last: a folder that holds weights is whole */
+    free(path);
+    return rc;
+}
