@@ -39,15 +39,16 @@ typedef struct {
 } adapter_tensor;
 
 typedef struct {
-    adapter_spec            spec;
-    model_config            cfg;
-    const backend          *be;
-    int64_t                 n_tensors;
-    adapter_tensor         *tensors;
-    real                   *theta, *grad, *frozen; /* trained factors, their gradients (same layout), frozen factors */
-    int64_t                 theta_count, frozen_count;
-    expand_job             *jobs; /* one per adapted (site, layer): site by site, then layer by layer */
-    int64_t                 n_jobs;
+    adapter_spec    spec;
+    model_config    cfg;
+    const backend  *be;
+    int64_t         n_tensors;
+    adapter_tensor *tensors;
+    real           *theta, *grad, *frozen; /* trained factors, their gradients (same layout), frozen factors */
+    int64_t         theta_count, frozen_count;
+    expand_job     *jobs; /* one per adapted (site, layer): site by site, then layer by layer */
+    int64_t         n_jobs;
+    const bool     *kept; /* an allocator's final mask, [n_jobs * rank] in job order, not owned; NULL: every rank is kept. Only saving reads it. */
     struct adapter_private *priv;
 } adapter;
 
@@ -64,12 +65,15 @@ void               adapter_zero_grad(adapter *a);   /* the pairs' dA, dB and gra
 void               adapter_backward(adapter *a);    /* once per optimiser step, after all micro-batches */
 
 /* Folders. For methods with `peft` set on separate sites: PEFT's own format (adapter_config.json, adapter_model.safetensors); else the same layout
- * with each shared tensor stored once and a "tiebreak" block that describes the row. `extra` (may be NULL) is put under "tiebreak" in
- * adapter_config.json: what the training was. open: refuses by name what changes the forward and is not supported; the shapes must fit c. */
+ * with each shared tensor stored once. adapter_config.json always has a "tiebreak" block that describes the row; `extra` (may be NULL) goes into it:
+ * what the training was; its member "allocator" holds AdaLoRA's fields under PEFT's names. open: refuses by name what changes the forward and is not
+ * supported; the shapes must fit c. */
 int adapter_save(const adapter *a, const char *dir, const char *base_name, const json *extra);
 int adapter_open(adapter **out, const backend *be, const model_config *c, const char *dir);
 /* Any adapter as a plain PEFT LoRA: lora_A = A, lora_B = diag(v) B R diag(u) rounded once from f64, lora_alpha = s r. */
 int adapter_export_lora(const adapter *a, const char *dir, const char *base_name);
+/* The base's shape as far as the folder tells it (dimensions of the adapted linears), so that it can be opened without a base. */
+int adapter_shape(model_config *c, const char *dir);
 /* adapter_config.json of a folder (with the "tiebreak" block when it is ours): caller frees. */
 int adapter_read_config(json **out, const char *dir);
 int adapter_hash(const char *dir, char out[65]); /* sha256 of the weights file */

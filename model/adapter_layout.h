@@ -12,6 +12,9 @@ struct adapter_private {
     int64_t      Bp_count, dAp_count;
 };
 
+#define ADAPTER_CONFIG "adapter_config.json"
+#define ADAPTER_WEIGHTS "adapter_model.safetensors"
+
 enum { TENSOR_NAME_MAX = 48 };
 /* "layers.3.qkv.u", "group.1.q.A", "tied.qkv.B", "shared.A": names an own draw, and a tensor of our own folder layout. */
 void adapter_tensor_name(const adapter_tensor *t, const adapter *a, char out[TENSOR_NAME_MAX]);
