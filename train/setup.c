@@ -1,0 +1,116 @@
+#include "train/setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/machine.h"
+
+static int open_task(setup *s, int64_t positions)
+{
+    const train_request *q  = s->q;
+    int                  rc = task_open(&s->task, q->task, q->prompt);
+    if (!rc && task_needs_tokenizer(s->task)) rc = tokenizer_open(&s->tok, q->model);
+    s->max_length = q->max_length && q->max_length < positions ? q->max_length : positions;
+    if (!rc) rc = examples_read(&s->data, s->task, q->data, s->tok, s->max_length);
+    if (!rc && q->valid) rc = examples_read(&s->valid, s->task, q->valid, s->tok, s->max_length);
+    return rc;
+}
+
+/* --steps, --epochs or both: whatever ends first. */
+static int plan(setup *s)
+{
+    const train_request *q = s->q;
+    if (!q->steps && !q->epochs) return input_error("one of --steps N and --epochs N is needed (with both, whatever ends first)");
+    s->per_step  = q->batch * q->accumulate;
+    s->steps     = q->steps;
+    s->items_end = q->steps * s->per_step;
+    if (q->epochs && (!q->steps || q->epochs * s->data.n < s->items_end)) {
+        s->items_end = q->epochs * s->data.n;
+        s->steps     = (s->items_end + s->per_step - 1) / s->per_step;
+    }
+    s->options               = q->options;
+    s->options.adalora.total = s->steps;
+    if (!s->options.adalora.target_rank) s->options.adalora.target_rank = 8;
+    return schedule_find(&s->schedule, q->schedule ? q->schedule : "constant");
+}
+
+/* --- the adapter: the method's own start, or a folder's */
+
+static int new_adapter(setup *s)
+{
+    const train_request *q    = s->q;
+    adapter_spec         spec = { .rank = q->rank ? q->rank : 8, .seed = (uint64_t)q->seed };
+    if (!q->method) return input_error("--method M is needed, as `lora`; `tiebreak count --help` lists them");
+    int rc = method_find(&spec.method, q->method);
+    if (!rc && q->alpha > 0 && !method_takes_alpha(&spec.method))
+        rc = input_error("--alpha %g: method %s has a fixed scale, alpha has no place in it; leave --alpha out", q->alpha, q->method);
+    if (!rc) rc = site_set_parse(&spec.sites, q->sites ? q->sites : "qkv");
+    spec.alpha = q->alpha > 0 ? q->alpha : method_takes_alpha(&spec.method) ? (double)spec.rank : 0;
+    return rc ? rc : adapter_new(&s->adapter, s->be, &s->model->cfg, spec);
+}
+
+static int continue_adapter(setup *s)
+{
+    const train_request *q    = s->q;
+    const char          *from = q->init_adapter;
+    int                  rc   = adapter_open(&s->adapter, s->be, &s->model->cfg, from);
+    if (rc) return rc;
+    const adapter_spec *spec = &s->adapter->spec;
+    char                its[METHOD_SPEC_MAX], asked[METHOD_SPEC_MAX];
+    method              m;
+    site_set            sites;
+    if (q->method) {
+        if ((rc = method_find(&m, q->method))) return rc;
+        method_spec(&spec->method, its, sizeof its);
+        method_spec(&m, asked, sizeof asked);
+        if (strcmp(its, asked) || m.allocates != spec->method.allocates)
+            return input_error("--method %s: --init-adapter %s is %s (%s); leave --method out", q->method, from, spec->method.name, its);
+    }
+    if (q->sites) {
+        if ((rc = site_set_parse(&sites, q->sites))) return rc;
+        site_set_print(spec->sites, its, sizeof its);
+        if (sites != spec->sites) return input_error("--sites %s: --init-adapter %s has the sites %s; leave --sites out", q->sites, from, its);
+    }
+    if (q->rank && q->rank != spec->rank)
+        return input_error("--rank %lld: --init-adapter %s has rank %lld; leave --rank out", (long long)q->rank, from, (long long)spec->rank);
+    if (q->alpha > 0 && q->alpha != spec->alpha)
+        return input_error("--alpha %g: --init-adapter %s has alpha %g; leave --alpha out", q->alpha, from, spec->alpha);
+    return OK;
+}
+
+static int refuse_for_full(const train_request *q)
+{
+    if (q->sites) return input_error("--sites %s: full trains every weight; leave --sites out", q->sites);
+    if (q->alpha > 0) return input_error("--alpha %g: full has no scale; leave --alpha out", q->alpha);
+    if (q->init_adapter) return input_error("--init-adapter %s: full trains no adapter; leave it out", q->init_adapter);
+    return OK;
+}
+
+int setup_open(setup *s, const train_request *q)
+{
+    model_config c;
+    *s         = (setup) { .q = q, .full = q->method && !strcmp(q->method, "full"), .be = backend_find(q->device ? q->device : "cpu") };
+    s->threads = q->threads ? (int)q->threads : machine_cores();
+    if (!s->be) return error_context(ERR_INPUT, "--device %s", q->device);
+    if (!file_is_dir(q->model)) return input_error("--model %s: must be a Hugging Face folder with the weights", q->model);
+    s->be->set_threads(s->threads);
+    int rc = s->full ? refuse_for_full(q) : OK;
+    if (!rc) rc = config_load(&c, q->model);
+    if (!rc) rc = open_task(s, c.positions);
+    if (!rc) rc = plan(s);
+    if (!rc) rc = model_open(&s->model, q->model, s->be, s->full);
+    if (!rc && !s->full) rc = q->init_adapter ? continue_adapter(s) : new_adapter(s);
+    return rc;
+}
+
+void setup_close(setup *s)
+{
+    adapter_free(s->adapter);
+    model_close(s->model);
+    examples_free(&s->data);
+    examples_free(&s->valid);
+    tokenizer_close(s->tok);
+    task_close(s->task);
+}

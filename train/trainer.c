@@ -1,0 +1,201 @@
+#include "train/trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/error.h"
+#include "core/memory.h"
+
+/* --- what the allocator and its regulariser see of an adapter: places in theta */
+
+static int64_t trained_at(const adapter_tensor *t) { return t && t->trained ? t->offset : -1; }
+
+static int find_modules(const adapter *a, adalora_module *modules, int64_t *n)
+{
+    *n = 0;
+    for (int64_t layer = 0; layer < a->cfg.layers; layer++)
+        for (int site = 0; site < SITE_COUNT; site++) {
+            const adapter_tensor *u = adapter_find(a, FACTOR_U, layer, site), *A = adapter_find(a, FACTOR_A, layer, site),
+                                 *B = adapter_find(a, FACTOR_B, layer, site);
+            int64_t in = site_in(&a->cfg, (site_id)site), out = site_out(&a->cfg, (site_id)site);
+            if (!A || !B) continue;
+            if (!u || !u->trained || A->cols != in || B->rows != out)
+                return input_error("method %s: a method that allocates ranks needs a trained u, and A and B of each linear's own shape",
+                                   a->spec.method.name);
+            modules[(*n)++] = (adalora_module) { .rank = A->rows, .in = in, .out = out, .u = trained_at(u), .A = trained_at(A), .B = trained_at(B) };
+        }
+    return OK;
+}
+
+static int add_allocator(trainer *t)
+{
+    adapter        *a       = t->adapter;
+    adalora_module *modules = mem_alloc((size_t)(a->cfg.layers * SITE_COUNT), sizeof *modules);
+    int64_t         n;
+    int             rc = find_modules(a, modules, &n);
+    if (!rc) rc = adalora_new(&t->allocator, t->options.adalora, modules, n, t->params.count);
+    free(modules);
+    if (rc) return rc;
+    t->theta = mem_alloc((size_t)t->params.count, sizeof(double));
+    t->grad  = mem_alloc((size_t)t->params.count, sizeof(double));
+
+    orthogonality_item *items = mem_alloc((size_t)a->n_tensors, sizeof *items);
+    int64_t             count = 0;
+    for (const adapter_tensor *x = a->tensors; x < a->tensors + a->n_tensors; x++)
+        if (x->trained && (x->factor == FACTOR_A || x->factor == FACTOR_B))
+            items[count++] = (orthogonality_item) { adapter_values(a, x), adapter_gradient(a, x), x->rows, x->cols, x->factor == FACTOR_A };
+    t->regulariser = orthogonality_new(a->be, items, count);
+    free(items);
+    return OK;
+}
+
+int trainer_new(trainer **out, model *m, adapter *a, trainer_options o)
+{
+    const backend *be = m->be;
+    trainer       *t  = mem_alloc(1, sizeof *t);
+    *out              = NULL;
+    t->options        = o;
+    t->model          = m;
+    t->adapter        = a;
+    t->params         = a ? (trained_array) { .value = a->theta, .grad = a->grad, .count = a->theta_count }
+                          : (trained_array) { .value = m->flat, .grad = m->flat_grad, .count = m->flat_count };
+    int rc            = OK;
+    if (a && a->spec.method.allocates) rc = add_allocator(t);
+    if (rc) {
+        trainer_free(t);
+        return rc;
+    }
+    t->params.m = be->alloc(t->params.count);
+    t->params.v = be->alloc(t->params.count);
+    t->dec      = decoder_new(m);
+    trainer_refresh(t);
+    *out = t;
+    return OK;
+}
+
+void trainer_free(trainer *t)
+{
+    if (!t) return;
+    t->model->be->release(t->params.m);
+    t->model->be->release(t->params.v);
+    decoder_free(t->dec);
+    adalora_free(t->allocator);
+    orthogonality_free(t->regulariser);
+    pack_free(&t->packed);
+    free(t->theta);
+    free(t->grad);
+    free(t);
+}
+
+void trainer_refresh(trainer *t)
+{
+    if (t->adapter) adapter_expand(t->adapter);
+}
+
+/* --- one step */
+
+static const pair_arrays *pairs_of(const trainer *t) { return t->adapter ? adapter_pairs(t->adapter) : NULL; }
+
+static int micro_batch(trainer *t, const train_example *const *items, int64_t n, double scale, double *loss_sum)
+{
+    pack *p = &t->packed;
+    pack_items(p, items, n);
+    if (!p->batch.n_rows) return OK;
+    int rc = decoder_forward(t->dec, &p->batch, pairs_of(t), true);
+    if (!rc) rc = decoder_backward(t->dec, scale, p->nll);
+    for (int64_t i = 0; !rc && i < p->batch.n_rows; i++) *loss_sum += p->nll[i];
+    return rc;
+}
+
+static void zero_grad(trainer *t)
+{
+    if (t->adapter)
+        adapter_zero_grad(t->adapter);
+    else
+        t->model->be->zero(t->params.grad, t->params.count);
+}
+
+/* Before any update the numbers are the input's: a bad base or adapter. Later they are the run's. */
+static int not_finite(const trainer *t, const char *what, double value, double lr)
+{
+    long long step = (long long)t->step + 1;
+    if (step == 1)
+        return input_error("%s: %s of step 1 is %g before any update: the weights hold numbers that are not finite, or too large", t->model->dir,
+                           what, value);
+    return run_error("step %lld: %s is %g at learning rate %g: training diverged; lower --lr, give --warmup or --clip 1", step, what, value, lr);
+}
+
+/* The allocator's part of the step, after the update (train/adalora.h). */
+static bool allocate(trainer *t, double clip)
+{
+    const backend *be     = t->model->be;
+    adalora       *alloc  = t->allocator;
+    trained_array *params = &t->params;
+    if (adalora_observes(alloc, t->step)) {
+        be->download(t->theta, params->value, params->count);
+        be->download(t->grad, params->grad, params->count);
+        adalora_observe(alloc, t->theta, t->grad, clip);
+    }
+    if (!adalora_allocate(alloc, t->step)) return false;
+    const unsigned char *kept = alloc->kept;
+    for (const adalora_module *m = alloc->modules; m < alloc->modules + alloc->n_modules; m++)
+        for (int64_t i = 0; i < m->rank; i++)
+            if (!*kept++) be->zero(real_at(be, params->value, m->u + i), 1);
+    return adalora_phase_at(alloc, t->step) != ADALORA_RE_MASK;
+}
+
+static double global_clip(double clip, double norm) { return clip > 0 ? fmin(1, clip / (norm + 1e-6)) : 1; } /* torch.nn.utils.clip_grad_norm_ */
+
+int trainer_step(trainer *t, const train_example *const *items, int64_t n, int64_t micro, double lr, step_result *out)
+{
+    const backend         *be       = t->model->be;
+    const trainer_options *o        = &t->options;
+    double                 loss_sum = 0;
+    int                    rc       = OK;
+    *out                            = (step_result) { 0 };
+    for (int64_t i = 0; i < n; i++) out->tokens += items[i]->n, out->scored += items[i]->n_scored;
+    if (!out->scored)
+        return input_error("step %lld: none of its %lld items has a scored token; leave such items out or raise --batch", (long long)t->step + 1,
+                           (long long)n);
+    zero_grad(t);
+    for (int64_t i = 0; i < n && !rc; i += micro) rc = micro_batch(t, items + i, i + micro < n ? micro : n - i, 1.0 / (double)out->scored, &loss_sum);
+    if (rc) return rc;
+    if (t->adapter) adapter_backward(t->adapter);
+    out->loss = loss_sum / (double)out->scored;
+    if (!isfinite(out->loss)) return not_finite(t, "the loss", out->loss, lr);
+    if (t->regulariser) out->orth = orthogonality_add(t->regulariser, o->adalora.orth);
+    out->grad_norm = sqrt(be->sum_squares(t->params.grad, t->params.count));
+    if (!isfinite(out->grad_norm)) return not_finite(t, "the gradient's norm", out->grad_norm, lr);
+    double clip = global_clip(o->clip, out->grad_norm);
+    t->step++;
+    be->adamw(t->params.value, t->params.m, t->params.v, t->params.grad, t->params.count,
+              (adamw_params) {
+                  .lr = lr, .beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .weight_decay = o->weight_decay, .clip = clip, .step = t->step });
+    if (t->allocator) out->masked_anew = allocate(t, clip);
+    trainer_refresh(t);
+    return be->sync();
+}
+
+int trainer_loss(trainer *t, const train_example *items, int64_t n, int64_t tokens_max, double *loss, int64_t *scored)
+{
+    const train_example *group[64];
+    double               sum = 0;
+    int                  rc  = OK;
+    *scored                  = 0;
+    for (int64_t i = 0; i < n && !rc;) {
+        int64_t count = 0, tokens = 0;
+        while (i < n && count < 64 && (!count || tokens + pack_length(&items[i]) <= tokens_max)) {
+            tokens += pack_length(&items[i]);
+            group[count++] = &items[i++];
+        }
+        pack_items(&t->packed, group, count);
+        if (!t->packed.batch.n_rows) continue;
+        rc = decoder_forward(t->dec, &t->packed.batch, pairs_of(t), false);
+        if (!rc) rc = decoder_nll(t->dec, t->packed.nll, NULL);
+        for (int64_t k = 0; !rc && k < t->packed.batch.n_rows; k++) sum += t->packed.nll[k];
+        *scored += t->packed.batch.n_rows;
+    }
+    *loss = sum / (double)*scored;
+    if (!rc && !isfinite(*loss)) rc = run_error("the held-out loss is %g", *loss);
+    return rc;
+}
