@@ -18,13 +18,14 @@
     "\"use_dora\":false,\"use_qalora\":false,\"use_rslora\":false,\"velora_config\":null"
 
 static const peft_layout layouts[] = {
-    { "LORA", .module_suffix = { [FACTOR_A] = ".lora_A.weight", [FACTOR_B] = ".lora_B.weight" }, .rank_key = "r",
-      .defaults = "{\"peft_type\":\"LORA\"," LORA_FIELDS "}" },
-    { "ADALORA", .module_suffix = { [FACTOR_A] = ".lora_A", [FACTOR_U] = ".lora_E", [FACTOR_B] = ".lora_B" }, .rank_key = "init_r",
+    { "LORA", .module_suffix = { [FACTOR_A] = ".lora_A.weight", [FACTOR_B] = ".lora_B.weight" }, .method = "lora", .method_rslora = "rslora",
+      .rank_key = "r", .defaults = "{\"peft_type\":\"LORA\"," LORA_FIELDS "}" },
+    { "ADALORA", .module_suffix = { [FACTOR_A] = ".lora_A", [FACTOR_U] = ".lora_E", [FACTOR_B] = ".lora_B" }, .method = "adalora",
+      .rank_key = "init_r",
       .defaults = "{\"peft_type\":\"ADALORA\",\"target_r\":8,\"init_r\":12,\"tinit\":0,\"tfinal\":0,\"deltaT\":1,\"beta1\":0.85,\"beta2\":0.85,"
                   "\"orth_reg_weight\":0.5,\"total_step\":1," LORA_FIELDS "}" },
     { "VERA", .module_suffix = { [FACTOR_U] = ".vera_lambda_d", [FACTOR_V] = ".vera_lambda_b" },
-      .model_key = { [FACTOR_A] = "base_model.vera_A", [FACTOR_B] = "base_model.vera_B" }, .vector_1d = true, .rank_key = "r",
+      .model_key = { [FACTOR_A] = "base_model.vera_A", [FACTOR_B] = "base_model.vera_B" }, .vector_1d = true, .method = "vera", .rank_key = "r",
       .defaults = "{\"auto_mapping\":null,\"base_model_name_or_path\":null,\"bias\":\"none\",\"d_initial\":0.1,\"fan_in_fan_out\":false,"
                   "\"inference_mode\":true,\"init_weights\":true,\"layers_pattern\":null,\"layers_to_transform\":null,\"modules_to_save\":null,"
                   "\"peft_type\":\"VERA\",\"peft_version\":\"0.21.2\",\"projection_prng_key\":0,\"r\":256,\"revision\":null,"

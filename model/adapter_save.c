@@ -65,12 +65,14 @@ static int write_weights(const adapter *a, const peft_layout *p, const char *dir
             peft_tensor_key(p, t->factor, t->layer, t->site, names[i]);
         else
             adapter_tensor_name(t, a, names[i]);
-        bool vector = t->factor == FACTOR_U || t->factor == FACTOR_V;
-        views[i]    = vector && p && !p->vector_1d ? tensor_of_f32(names[i], values, cols, 1) : tensor_of_f32(names[i], values, rows, cols);
-        if (vector && (!p || p->vector_1d)) {
-            views[i].n_dims   = 1;
-            views[i].shape[0] = cols;
-        }
+        bool    vector = t->factor == FACTOR_U || t->factor == FACTOR_V, flat = vector && (!p || p->vector_1d);
+        int64_t first = vector ? cols : rows; /* a rank of 0 keeps its empty dimension */
+        views[i]      = (tensor_view) { .name   = names[i],
+                                        .dtype  = DT_F32,
+                                        .n_dims = flat ? 1 : 2,
+                                        .shape  = { first, vector ? 1 : cols },
+                                        .count  = rows * cols,
+                                        .bytes  = (const unsigned char *)values };
     }
     char *path = path_join(dir, ADAPTER_WEIGHTS);
     int   rc   = safetensors_write(path, views, a->n_tensors);
