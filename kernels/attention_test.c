@@ -1,0 +1,159 @@
+#include "kernels/check.h"
+
+/* Rows of q and of k, v are those the spans name plus some nobody names: those must come back unchanged (o, dq) or zero-added (dk, dv). */
+typedef struct {
+    const char    *what;
+    attention_dims d;
+    attention_span spans[8];
+    int64_t        n_spans, q_rows, kv_rows;
+    double         scale;
+} attention_case;
+
+static const attention_case cases[] = {
+    { "one token", { 1, 1, 4, 0, 0, 0, 0 }, { { 0, 1, 0, 1, 0, 0 } }, 1, 1, 1, 0.5 },
+    { "one short sequence", { 2, 2, 6, 0, 0, 0, 0 }, { { 0, 5, 0, 5, 0, 0 } }, 1, 5, 5, 0.4 },
+    { "two sequences, strided, rows of k before q",
+      { 3, 3, 8, 30, 27, 25, 31 },
+      { { 0, 17, 2, 17, 0, 0 }, { 17, 33, 19, 33, 0, 0 } },
+      2,
+      50,
+      52,
+      0.35 },
+    { "grouped queries, longer than a block", { 6, 2, 48, 0, 0, 0, 0 }, { { 0, 131, 0, 131, 0, 0 } }, 1, 131, 131, 0.14 },
+    { "grouped queries, head of 64, odd lengths",
+      { 4, 1, 64, 0, 0, 0, 0 },
+      { { 0, 63, 0, 63, 0, 0 }, { 63, 65, 63, 65, 0, 0 }, { 128, 1, 128, 1, 0, 0 } },
+      3,
+      129,
+      129,
+      0.125 },
+    { "a shared prefix and four endings",
+      { 4, 2, 16, 0, 0, 0, 0 },
+      { { 0, 29, 0, 29, 0, 0 }, { 29, 7, 29, 7, 0, 29 }, { 36, 1, 36, 1, 0, 29 }, { 37, 12, 37, 12, 0, 29 }, { 49, 9, 49, 9, 0, 29 } },
+      5,
+      58,
+      58,
+      0.25 },
+    { "a long shared prefix",
+      { 2, 1, 10, 0, 0, 0, 0 },
+      { { 0, 200, 0, 200, 0, 0 }, { 200, 3, 200, 3, 0, 200 }, { 203, 70, 203, 70, 0, 200 } },
+      3,
+      273,
+      273,
+      0.3 },
+    { "decode: one query each over cached rows",
+      { 4, 2, 16, 0, 0, 0, 0 },
+      { { 0, 1, 0, 33, 0, 0 }, { 1, 1, 40, 100, 0, 0 }, { 2, 1, 140, 1, 0, 0 }, { 3, 1, 150, 129, 0, 0 } },
+      4,
+      4,
+      280,
+      0.25 },
+    { "a chunk over cached rows and a prefix", { 2, 2, 24, 0, 0, 0, 0 }, { { 0, 9, 30, 40, 3, 20 }, { 9, 2, 80, 70, 3, 20 } }, 2, 11, 150, 0.2 },
+    { "large scores", { 2, 2, 16, 0, 0, 0, 0 }, { { 0, 40, 0, 40, 0, 0 } }, 1, 40, 40, 20 },
+    { "no span", { 2, 2, 4, 0, 0, 0, 0 }, { { 0, 0, 0, 0, 0, 0 } }, 0, 3, 3, 1 },
+    { "an empty span", { 2, 2, 4, 0, 0, 0, 0 }, { { 0, 0, 0, 0, 0, 0 }, { 0, 3, 0, 3, 0, 0 } }, 2, 3, 3, 1 },
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+static void call_fwd(const backend *be, real **a, const void *c_)
+{
+    const attention_case *c = c_;
+    be->attention_fwd(a[0], a[1], a[2], a[3], a[4], c->spans, c->n_spans, c->d, c->scale);
+}
+
+/* The forward of the same backend first, for o and lse. */
+static void call_bwd(const backend *be, real **a, const void *c_)
+{
+    const attention_case *c = c_;
+    be->attention_fwd(a[7], a[8], a[4], a[5], a[6], c->spans, c->n_spans, c->d, c->scale);
+    be->attention_bwd(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], c->spans, c->n_spans, c->d, c->scale);
+}
+
+static void cpu_agrees_with_ref(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CASES; i++) {
+        const attention_case *c  = &cases[i];
+        attention_dims        d  = c->d;
+        int64_t               wq = d.heads * d.head_dim, wk = d.kv_heads * d.head_dim;
+        /* A score is a sum of head_dim products and an exponential turns its absolute error into a relative one; scores here are at most
+         * scale * head_dim. Then up to kv_rows terms are summed. */
+        double      tol = check_sum_tol(d.head_dim + c->kv_rows) * (1 + c->scale * sqrt((double)d.head_dim));
+        check_array q = check_rows("q", c->q_rows, d.ldq, wq, false, 0), k = check_rows("k", c->kv_rows, d.ldk, wk, false, 0),
+                    v     = check_rows("v", c->kv_rows, d.ldv, wk, false, 0);
+        check_array fwd[] = {
+            check_rows("o", c->q_rows, d.ldo, wq, true, tol), { "lse", .n = c->q_rows * d.heads, .out = true, .tol = tol }, q, k, v
+        };
+        check_op(c->what, fwd, 5, call_fwd, c);
+        fwd[1].n = -1;
+        check_op(c->what, fwd, 5, call_fwd, c);
+        check_array bwd[] = { check_rows("dq", c->q_rows, d.ldq, wq, true, 4 * tol),
+                              check_rows("dk", c->kv_rows, d.ldk, wk, true, 4 * tol),
+                              check_rows("dv", c->kv_rows, d.ldv, wk, true, 4 * tol),
+                              check_rows("do", c->q_rows, d.ldo, wq, false, 0),
+                              q,
+                              k,
+                              v,
+                              check_rows("o", c->q_rows, d.ldo, wq, true, tol),
+                              { "lse", .n = c->q_rows * d.heads, .out = true, .tol = tol } };
+        check_op(c->what, bwd, 9, call_bwd, c);
+    }
+}
+
+typedef struct {
+    const attention_case *c;
+    double               *q, *k, *v, *o, *lse, *weight;
+    int64_t               n;
+} attention_loss;
+
+static double loss(void *ctx)
+{
+    attention_loss *l = ctx;
+    backend_find("ref")->attention_fwd(l->o, l->lse, l->q, l->k, l->v, l->c->spans, l->c->n_spans, l->c->d, l->c->scale);
+    return check_dot(l->o, l->weight, l->n);
+}
+
+/* Grouped queries, a shared prefix, cached rows, all at once. */
+static void gradients_match_differences(void **state)
+{
+    (void)state;
+    static const attention_case c = {
+        "gradient", { 4, 2, 3, 0, 0, 0, 0 }, { { 0, 4, 0, 4, 0, 0 }, { 4, 2, 4, 5, 0, 4 }, { 6, 3, 9, 3, 0, 4 } }, 3, 9, 12, 0.6
+    };
+    enum { NQ = 9 * 12, NK = 12 * 6 };
+    rng            r = rng_seed(4);
+    attention_loss l = {
+        &c, check_random(&r, NQ), check_random(&r, NK), check_random(&r, NK), check_random(&r, NQ), check_random(&r, 36), check_random(&r, NQ), NQ
+    };
+    loss(&l);
+    double dq[NQ], dk[NK] = { 0 }, dv[NK] = { 0 };
+    backend_find("ref")->attention_bwd(dq, dk, dv, l.weight, l.q, l.k, l.v, l.o, l.lse, c.spans, c.n_spans, c.d, c.scale);
+    assert_within(check_gradient(loss, &l, l.q, dq, NQ), CHECK_GRADIENT_TOL);
+    assert_within(check_gradient(loss, &l, l.k, dk, NK), CHECK_GRADIENT_TOL);
+    assert_within(check_gradient(loss, &l, l.v, dv, NK), CHECK_GRADIENT_TOL);
+    free(l.q), free(l.k), free(l.v), free(l.o), free(l.lse), free(l.weight);
+}
+
+/* By hand: two keys, scores 0 and log 3, so the second query weighs them 1/4 and 3/4. */
+static void hand_computed(void **state)
+{
+    (void)state;
+    const double         q[2] = { 1, 1 }, k[2] = { 0, 0.5493061443340549 }, v[2] = { 8, 4 }; /* log(3) / 2, scale 2 */
+    double               o[2], lse[2];
+    const attention_span s = { 0, 2, 0, 2, 0, 0 };
+    backend_find("ref")->attention_fwd(o, lse, q, k, v, &s, 1, (attention_dims) { 1, 1, 1, 0, 0, 0, 0 }, 2);
+    assert_within(fabs(o[0] - 8), 1e-14);
+    assert_within(fabs(o[1] - 5), 1e-14);
+    assert_within(fabs(lse[0]), 1e-14);
+    assert_within(fabs(lse[1] - log(4)), 1e-14);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cpu_agrees_with_ref),
+        cmocka_unit_test(gradients_match_differences),
+        cmocka_unit_test(hand_computed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

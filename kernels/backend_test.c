@@ -1,0 +1,137 @@
+#include "kernels/check.h"
+
+typedef struct {
+    int64_t      n, d;
+    adamw_params h;
+} arrays_case;
+
+static void call_gather(const backend *be, real **a, const void *c_)
+{
+    const arrays_case *c = c_;
+    be->gather_rows(a[0], a[1], (const int32_t *)a[2], c->n, c->d);
+}
+static void call_scatter(const backend *be, real **a, const void *c_)
+{
+    const arrays_case *c = c_;
+    be->scatter_add_rows(a[0], a[1], (const int32_t *)a[2], c->n, c->d);
+}
+static void call_add(const backend *be, real **a, const void *c) { be->add(a[0], a[1], ((const arrays_case *)c)->n); }
+static void call_scale(const backend *be, real **a, const void *c) { be->scale(a[0], -1.5, ((const arrays_case *)c)->n); }
+static void call_sum_squares(const backend *be, real **a, const void *c) { *(double *)a[0] = be->sum_squares(a[1], ((const arrays_case *)c)->n); }
+static void call_adamw(const backend *be, real **a, const void *c_)
+{
+    const arrays_case *c = c_;
+    be->adamw(a[0], a[1], a[2], a[3], c->n, c->h);
+}
+
+static const int64_t counts[] = { 0, 1, 17, 4096, 12345 };
+enum { COUNTS = sizeof counts / sizeof *counts, ROWS = 40, TALL = 23 };
+
+static void rows_agree(void **state)
+{
+    (void)state;
+    double rows[ROWS]; /* each of 23 rows about twice, in no order */
+    for (int i = 0; i < ROWS; i++) rows[i] = (i * 31 + 4) % TALL;
+    static const arrays_case cases[] = { { .n = ROWS, .d = 1 }, { .n = ROWS, .d = 67 }, { .n = 1, .d = 33 }, { .n = 0, .d = 5 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const arrays_case *c        = &cases[i];
+        check_array        gather[] = { { "dst", .n = c->n * c->d, .out = true, .tol = 0 },
+                                        { "src", .n = TALL * c->d },
+                                        { "rows", .n = c->n, .kind = I32, .values = rows } };
+        check_op("gather_rows", gather, 3, call_gather, c);
+        check_array scatter[] = { { "dst", .n = TALL * c->d, .out = true, .tol = 2e-7 }, { "src", .n = c->n * c->d }, gather[2] };
+        check_op("scatter_add_rows", scatter, 3, call_scatter, c);
+    }
+}
+
+static void elements_agree(void **state)
+{
+    (void)state;
+    for (int i = 0; i < COUNTS; i++) {
+        arrays_case c     = { .n = counts[i] };
+        check_array add[] = { { "dst", .n = c.n, .out = true, .tol = 1e-7 }, { "src", .n = c.n } };
+        check_op("add", add, 2, call_add, &c);
+        check_op("scale", add, 1, call_scale, &c);
+        check_array squares[] = { { "sum", .n = 1, .kind = F64, .out = true, .tol = 1e-13 }, { "x", .n = c.n } }; /* f64 in both */
+        check_op("sum_squares", squares, 2, call_sum_squares, &c);
+    }
+}
+
+static void adamw_agrees(void **state)
+{
+    (void)state;
+    static const adamw_params params[] = { { 1e-3, 0.9, 0.999, 1e-8, 0, 1, 1 }, { 0.5, 0.8, 0.95, 1e-6, 0.1, 0.25, 17 } };
+    double                    v[12345]; /* second moments are never negative */
+    for (int i = 0; i < 12345; i++) v[i] = (float)((i * 37 % 101) / 101.0);
+    for (int i = 0; i < 2 * COUNTS; i++) {
+        arrays_case c        = { .n = counts[i / 2], .h = params[i % 2] };
+        check_array arrays[] = { { "p", .n = c.n, .out = true, .tol = 3e-7 },
+                                 { "m", .n = c.n, .out = true, .tol = 3e-7 },
+                                 { "v", .n = c.n, .out = true, .tol = 3e-7, .values = v },
+                                 { "g", .n = c.n } }; /* a few roundings each */
+        check_op("adamw", arrays, 4, call_adamw, &c);
+    }
+}
+
+/* Two steps by hand: p 1, gradients 0.5 then -1, lr 0.1, betas 0.9, 0.99, weight decay 0.1, eps 0. */
+static void adamw_by_hand(void **state)
+{
+    (void)state;
+    const backend *be = backend_find("ref");
+    double         p = 1, m = 0, v = 0, g[2] = { 0.5, -1 };
+    adamw_params   h = { 0.1, 0.9, 0.99, 0, 0.1, 1, 1 };
+    be->adamw(&p, &m, &v, &g[0], 1, h);
+    assert_within(fabs(p - 0.89), 1e-15); /* 1 - 0.01, then - 0.1 * sign */
+    h.step = 2;
+    be->adamw(&p, &m, &v, &g[1], 1, h);
+    assert_within(fabs(m - -0.055), 1e-15);   /* 0.9 * 0.05 - 0.1 */
+    assert_within(fabs(v - 0.012475), 1e-15); /* 0.99 * 0.0025 + 0.01 */
+    assert_within(fabs(p - (0.8811 + 0.1 * (0.055 / 0.19) / sqrt(0.012475 / 0.0199))), 1e-15);
+}
+
+static void finding(void **state)
+{
+    (void)state;
+    assert_string_equal(backend_find("ref")->name, "ref");
+    assert_string_equal(backend_find("cpu")->name, "cpu");
+    assert_null(backend_find("cuda"));
+    assert_non_null(strstr(error_text(), "nvcc"));
+    assert_null(backend_find("gpu"));
+    assert_non_null(strstr(error_text(), "must be ref, cpu or cuda"));
+}
+
+static void memory(void **state)
+{
+    (void)state;
+    const char *names[] = { "ref", "cpu" };
+    for (int b = 0; b < 2; b++) {
+        const backend *be      = backend_find(names[b]);
+        const double   host[3] = { 1, -2, 0.5 };
+        const float    f32[3]  = { 4, 5, 6 };
+        double         back[4];
+        real          *x = be->alloc(4), *y = be->alloc(3);
+        be->upload(real_at(be, x, 1), host, 3);
+        be->download(back, x, 4);
+        assert_true(back[0] == 0 && back[1] == 1 && back[2] == -2 && back[3] == 0.5);
+        be->upload_f32(y, f32, 3);
+        be->copy(x, y, 3);
+        be->zero(real_at(be, x, 3), 1);
+        be->download(back, x, 4);
+        assert_true(back[0] == 4 && back[1] == 5 && back[2] == 6 && back[3] == 0);
+        int32_t ids[2] = { 7, 8 }, got[2], *dev = be->alloc_bytes(sizeof ids);
+        be->put(dev, ids, sizeof ids);
+        be->get(got, dev, sizeof got);
+        assert_memory_equal(ids, got, sizeof ids);
+        be->release(x), be->release(y), be->release(dev), be->release(NULL);
+        assert_int_equal(be->sync(), OK);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finding),        cmocka_unit_test(memory),       cmocka_unit_test(rows_agree),
+        cmocka_unit_test(elements_agree), cmocka_unit_test(adamw_agrees), cmocka_unit_test(adamw_by_hand),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

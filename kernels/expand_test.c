@@ -1,0 +1,139 @@
+#include "kernels/check.h"
+
+/* Two jobs that share every factor, the second with fewer outputs and another s: sums over jobs, tall B and wide A are in every case. */
+enum { IN = 9, OUT = 7, OUT2 = 5, LDA = 11 };
+typedef struct {
+    int64_t r;
+    bool    u, R, v, A; /* present; dA wanted */
+} expand_case;
+enum { SLOT_BP, SLOT_BP2, SLOT_A, SLOT_U, SLOT_R, SLOT_B, SLOT_V, FWD_SLOTS };
+enum { SLOT_DA, SLOT_DU, SLOT_DR, SLOT_DB, SLOT_DV, SLOT_G, SLOT_G2, SLOT_DAP, BWD_FIRST };
+
+static void jobs_of(expand_job jobs[2], const expand_case *c, real *A, real *u, real *R, real *B, real *v)
+{
+    jobs[0]     = (expand_job) { .in = IN, .out = OUT, .r = c->r, .lda = LDA, .s = 0.75, .A = A, .u = u, .R = R, .B = B, .v = v };
+    jobs[1]     = jobs[0];
+    jobs[1].out = OUT2, jobs[1].s = -1.25;
+}
+
+static void call_fwd(const backend *be, real **a, const void *c)
+{
+    expand_job jobs[2];
+    jobs_of(jobs, c, a[SLOT_A], a[SLOT_U], a[SLOT_R], a[SLOT_B], a[SLOT_V]);
+    jobs[0].Bp = a[SLOT_BP], jobs[1].Bp = a[SLOT_BP2];
+    be->expand_fwd(jobs, 2);
+}
+
+static void call_bwd(const backend *be, real **a, const void *c)
+{
+    expand_job jobs[2];
+    real     **f = a + BWD_FIRST;
+    jobs_of(jobs, c, NULL, f[0], f[1], f[2], f[3]);
+    for (int i = 0; i < 2; i++)
+        jobs[i].dA = a[SLOT_DA], jobs[i].du = a[SLOT_DU], jobs[i].dR = a[SLOT_DR], jobs[i].dB = a[SLOT_DB], jobs[i].dv = a[SLOT_DV];
+    jobs[0].dBp = a[SLOT_G], jobs[1].dBp = a[SLOT_G2], jobs[0].dAp = jobs[1].dAp = a[SLOT_DAP];
+    be->expand_bwd(jobs, 2);
+}
+
+static void check_case(const expand_case *c)
+{
+    int64_t r = c->r, nu = c->u ? r : -1, nR = c->R ? r * r : -1, nv = c->v ? OUT : -1;
+    char    what[64];
+    snprintf(what, sizeof what, "expand r %d u %d R %d v %d", (int)r, c->u, c->R, c->v);
+    double      tol   = check_sum_tol(2 * r + 2 * OUT); /* at most r products in BR, then r or out of those, over two jobs */
+    check_array fwd[] = { { "Bp", .n = OUT * r, .out = true, .tol = tol },
+                          { "Bp2", .n = OUT2 * r, .out = true, .tol = tol },
+                          { "A", .n = r * LDA },
+                          { "u", .n = nu },
+                          { "R", .n = nR },
+                          { "B", .n = OUT * r },
+                          { "v", .n = nv } };
+    check_op(what, fwd, FWD_SLOTS, call_fwd, c);
+    check_array dA    = { "dA", .n = c->A ? r * LDA : -1, .ld = LDA, .width = IN, .out = true, .tol = tol };
+    check_array bwd[] = { dA,
+                          { "du", .n = nu, .out = true, .tol = tol },
+                          { "dR", .n = nR, .out = true, .tol = tol },
+                          { "dB", .n = OUT * r, .out = true, .tol = tol },
+                          { "dv", .n = nv, .out = true, .tol = tol },
+                          { "G", .n = OUT * r },
+                          { "G2", .n = OUT2 * r },
+                          { "dAp", .n = r * IN },
+                          { "u", .n = nu },
+                          { "R", .n = nR },
+                          { "B", .n = OUT * r },
+                          { "v", .n = nv } };
+    check_op(what, bwd, 12, call_bwd, c);
+    for (int i = SLOT_DA; i <= SLOT_DV; i++) { /* each gradient alone left out */
+        check_array keep = bwd[i];
+        bwd[i].n         = -1;
+        check_op(what, bwd, 12, call_bwd, c);
+        bwd[i] = keep;
+    }
+}
+
+static void cpu_agrees_with_ref(void **state)
+{
+    (void)state;
+    static const int64_t ranks[] = { 0, 1, 3, 8, 17, 70 };
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
+        for (int bits = 0; bits < 8; bits++)
+            check_case(&(expand_case) { ranks[i], .u = (bits & 1) != 0, .R = (bits & 2) != 0, .v = (bits & 4) != 0, .A = i % 2 == 0 });
+}
+
+typedef struct {
+    expand_case c;
+    double     *u, *R, *B, *v, *weight, *weight2, *Bp, *Bp2;
+} expand_loss;
+
+static double loss(void *ctx)
+{
+    expand_loss *l = ctx;
+    expand_job   jobs[2];
+    jobs_of(jobs, &l->c, l->B, l->c.u ? l->u : NULL, l->c.R ? l->R : NULL, l->B, l->c.v ? l->v : NULL);
+    jobs[0].Bp = l->Bp, jobs[1].Bp = l->Bp2;
+    backend_find("ref")->expand_fwd(jobs, 2);
+    return check_dot(l->Bp, l->weight, OUT * l->c.r) + check_dot(l->Bp2, l->weight2, OUT2 * l->c.r);
+}
+
+static void check_gradients_of(expand_loss *l)
+{
+    enum { RANK = 4 };
+    double     du[RANK] = { 0 }, dR[RANK * RANK] = { 0 }, dB[OUT * RANK] = { 0 }, dv[OUT] = { 0 }, dA[RANK * LDA] = { 0 };
+    expand_job jobs[2];
+    jobs_of(jobs, &l->c, l->B, l->c.u ? l->u : NULL, l->c.R ? l->R : NULL, l->B, l->c.v ? l->v : NULL);
+    for (int i = 0; i < 2; i++) {
+        jobs[i].dBp = i ? l->weight2 : l->weight, jobs[i].dB = dB, jobs[i].dA = dA, jobs[i].dAp = l->R;
+        jobs[i].du = l->c.u ? du : NULL, jobs[i].dR = l->c.R ? dR : NULL, jobs[i].dv = l->c.v ? dv : NULL;
+        jobs[i].in = RANK; /* R [4, 4] stands in for dA' [4, 4] */
+    }
+    backend_find("ref")->expand_bwd(jobs, 2);
+    assert_within(check_gradient(loss, l, l->B, dB, OUT * RANK), CHECK_GRADIENT_TOL);
+    if (l->c.u) assert_within(check_gradient(loss, l, l->u, du, RANK), CHECK_GRADIENT_TOL);
+    if (l->c.R) assert_within(check_gradient(loss, l, l->R, dR, RANK * RANK), CHECK_GRADIENT_TOL);
+    if (l->c.v) assert_within(check_gradient(loss, l, l->v, dv, OUT), CHECK_GRADIENT_TOL);
+    for (int j = 0; j < RANK; j++)
+        for (int i = 0; i < LDA; i++) assert_true(dA[j * LDA + i] == (i < RANK ? 2 * l->R[j * RANK + i] : 0));
+}
+
+static void gradients_match_differences(void **state)
+{
+    (void)state;
+    rng         r = rng_seed(3);
+    expand_loss l = { .u = check_random(&r, 4), .R = check_random(&r, 16), .B = check_random(&r, OUT * 4), .v = check_random(&r, OUT) };
+    l.weight = check_random(&r, OUT * 4), l.weight2 = check_random(&r, OUT2 * 4), l.Bp = check_random(&r, OUT * 4),
+    l.Bp2 = check_random(&r, OUT2 * 4);
+    for (int bits = 0; bits < 8; bits++) {
+        l.c = (expand_case) { 4, .u = (bits & 1) != 0, .R = (bits & 2) != 0, .v = (bits & 4) != 0 };
+        check_gradients_of(&l);
+    }
+    free(l.u), free(l.R), free(l.B), free(l.v), free(l.weight), free(l.weight2), free(l.Bp), free(l.Bp2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cpu_agrees_with_ref),
+        cmocka_unit_test(gradients_match_differences),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

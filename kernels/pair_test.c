@@ -1,0 +1,142 @@
+#include "kernels/check.h"
+
+typedef struct {
+    pair_dims d;
+    int64_t   r, lda, ldb; /* 0: contiguous */
+    bool      dx, dA, dB;
+} pair_case;
+
+static const pair_case cases[] = {
+    { { .n = 1, .in = 33, .out = 65 }, 1, 0, 0, true, true, true },
+    { { .n = 7, .in = 515, .out = 131 }, 2, 520, 5, true, true, true },
+    { { .n = 8, .in = 64, .out = 64 }, 3, 64, 3, true, false, true },
+    { { .n = 37, .in = 67, .out = 259, .ldx = 70, .ldy = 300 }, 4, 0, 0, true, true, false },
+    { { .n = 1, .in = 288, .out = 864 }, 8, 0, 0, true, true, true },
+    { { .n = 131, .in = 99, .out = 45, .ldx = 101 }, 8, 0, 11, true, true, true },
+    { { .n = 130, .in = 77, .out = 201, .ldy = 205 }, 15, 80, 0, false, true, true },
+    { { .n = 65, .in = 130, .out = 66 }, 16, 0, 0, false, false, true },
+    { { .n = 300, .in = 31, .out = 18 }, 17, 0, 0, true, true, true },
+    { { .n = 19, .in = 40, .out = 30 }, 64, 0, 0, true, true, true },
+    { { .n = 67, .in = 290, .out = 70 }, 128, 0, 130, true, true, true },
+    { { .n = 9, .in = 300, .out = 301, .ldx = 303, .ldy = 307 }, 256, 310, 0, true, true, true },
+    { { .n = 3, .in = 7, .out = 5 }, 200, 0, 0, true, true, true },
+    { { .n = 6, .in = 7, .out = 5 }, 0, 0, 0, true, true, true },
+    { { .n = 0, .in = 7, .out = 5 }, 4, 0, 0, true, true, true },
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+static pair_arrays pair_of(const pair_case *c, real *A, real *B)
+{
+    return (pair_arrays) { .A = A, .B = B, .r = c->r, .lda = c->lda ? c->lda : c->d.in, .ldb = c->ldb ? c->ldb : c->r };
+}
+static void call_fwd(const backend *be, real **a, const void *c_)
+{
+    const pair_case *c = c_;
+    pair_arrays      p = pair_of(c, a[3], a[4]);
+    be->pair_fwd(a[0], a[1], a[2], &p, c->d);
+}
+static void call_bwd(const backend *be, real **a, const void *c_)
+{
+    const pair_case *c = c_;
+    pair_arrays      p = pair_of(c, a[7], a[8]);
+    be->pair_bwd(a[0], a[1], a[2], a[3], a[4], a[5], a[6], &p, c->d);
+}
+
+static void cpu_agrees_with_ref(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CASES; i++) {
+        const pair_case *c = &cases[i];
+        pair_dims        d = c->d;
+        int64_t          r = c->r;
+        char             what[64];
+        snprintf(what, sizeof what, "pair case %d", i);
+        check_array A = check_rows("A", r, c->lda, d.in, false, 0), B = check_rows("B", r ? d.out : 0, c->ldb, r, false, 0);
+        check_array fwd[] = { check_rows("y", d.n, d.ldy, d.out, true, check_sum_tol(d.in + r)),
+                              { "h", .n = d.n * r, .out = true, .tol = check_sum_tol(d.in) },
+                              check_rows("x", d.n, d.ldx, d.in, false, 0),
+                              A,
+                              B };
+        check_op(what, fwd, 5, call_fwd, c);
+        check_array dx = check_rows("dx", d.n, d.ldx, d.in, true, check_sum_tol(d.out + r));
+        if (!c->dx) dx.n = -1;
+        check_array bwd[] = { dx,
+                              { "dA", .n = c->dA ? r * d.in : -1, .out = true, .tol = check_sum_tol(d.out + d.n) },
+                              { "dB", .n = c->dB ? r * d.out : -1, .out = true, .tol = check_sum_tol(d.n) },
+                              { "dh", .n = d.n * r, .out = true, .tol = check_sum_tol(d.out) },
+                              check_rows("dy", d.n, d.ldy, d.out, false, 0),
+                              check_rows("x", d.n, d.ldx, d.in, false, 0),
+                              { "h", .n = d.n * r },
+                              A,
+                              B };
+        check_op(what, bwd, 9, call_bwd, c);
+    }
+}
+
+/* Every rank of a staircase, so that no tail of a register block is missed. */
+static void cpu_agrees_at_every_rank(void **state)
+{
+    (void)state;
+    for (int64_t r = 1; r <= 256; r = r < 40 ? r + 1 : r + 27) {
+        pair_case c = { { .n = 5, .in = 21, .out = 37 }, r, 0, 0, true, true, true };
+        char      what[64];
+        snprintf(what, sizeof what, "pair of rank %d", (int)r);
+        check_array fwd[] = { { "y", .n = 5 * 37, .out = true, .tol = check_sum_tol(21 + r) },
+                              { "h", .n = 5 * r, .out = true, .tol = check_sum_tol(21) },
+                              { "x", .n = 5 * 21 },
+                              { "A", .n = r * 21 },
+                              { "B", .n = 37 * r } };
+        check_op(what, fwd, 5, call_fwd, &c);
+        check_array bwd[] = { { "dx", .n = 5 * 21, .out = true, .tol = check_sum_tol(37 + r) },
+                              { "dA", .n = r * 21, .out = true, .tol = check_sum_tol(37 + 5) },
+                              { "dB", .n = 37 * r, .out = true, .tol = check_sum_tol(5) },
+                              { "dh", .n = 5 * r, .out = true, .tol = check_sum_tol(37) },
+                              { "dy", .n = 5 * 37 },
+                              { "x", .n = 5 * 21 },
+                              { "h", .n = 5 * r },
+                              { "A", .n = r * 21 },
+                              { "B", .n = 37 * r } };
+        check_op(what, bwd, 9, call_bwd, &c);
+    }
+}
+
+typedef struct {
+    pair_case c;
+    double   *x, *A, *B, *weight, *y, *h;
+} pair_loss;
+
+static double loss(void *ctx)
+{
+    pair_loss  *l = ctx;
+    pair_arrays p = pair_of(&l->c, l->A, l->B);
+    memset(l->y, 0, 24 * 8);
+    backend_find("ref")->pair_fwd(l->y, l->h, l->x, &p, l->c.d);
+    return check_dot(l->y, l->weight, 24);
+}
+
+static void gradients_match_differences(void **state)
+{
+    (void)state;
+    rng       r = rng_seed(2);
+    pair_loss l = { .c = { { .n = 4, .in = 5, .out = 6 }, 3, 0, 0, true, true, true } };
+    l.x = check_random(&r, 20), l.A = check_random(&r, 15), l.B = check_random(&r, 18), l.weight = check_random(&r, 24);
+    l.y = check_random(&r, 24), l.h = check_random(&r, 12);
+    loss(&l);
+    double      dx[20] = { 0 }, dA[15] = { 0 }, dB[18] = { 0 }, dh[12];
+    pair_arrays p = pair_of(&l.c, l.A, l.B);
+    backend_find("ref")->pair_bwd(dx, dA, dB, dh, l.weight, l.x, l.h, &p, l.c.d);
+    assert_within(check_gradient(loss, &l, l.x, dx, 20), CHECK_GRADIENT_TOL);
+    assert_within(check_gradient(loss, &l, l.A, dA, 15), CHECK_GRADIENT_TOL);
+    assert_within(check_gradient(loss, &l, l.B, dB, 18), CHECK_GRADIENT_TOL);
+    free(l.x), free(l.A), free(l.B), free(l.weight), free(l.y), free(l.h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cpu_agrees_with_ref),
+        cmocka_unit_test(cpu_agrees_at_every_rank),
+        cmocka_unit_test(gradients_match_differences),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

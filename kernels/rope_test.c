@@ -1,0 +1,72 @@
+#include "kernels/check.h"
+
+typedef struct {
+    rope_dims d;
+    bool      inverse;
+} rope_case;
+
+static void call(const backend *be, real **a, const void *c_)
+{
+    const rope_case *c = c_;
+    be->rope(a[0], (const int32_t *)a[1], a[2], c->d, c->inverse);
+}
+
+static void cpu_agrees_with_ref(void **state)
+{
+    (void)state;
+    static const rope_case cases[] = { { { 1, 1, 2, 0 }, false },   { { 7, 3, 6, 20 }, true },   { { 33, 6, 48, 0 }, false },
+                                       { { 65, 12, 64, 0 }, true }, { { 5, 2, 22, 50 }, false }, { { 0, 2, 4, 0 }, false } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rope_dims d     = cases[i].d;
+        int64_t   width = d.heads * d.head_dim, ld = d.ldx ? d.ldx : width;
+        double    pos[65];
+        for (int t = 0; t < 65; t++) pos[t] = (t * 7) % 40;
+        check_array arrays[] = { { "x", .n = d.n ? (d.n - 1) * ld + width : 0, .ld = ld, .width = width, .out = true, .tol = 3e-7 }, /* 3 roundings */
+                                 { "pos", .n = d.n, .kind = I32, .values = pos },
+                                 { "table", .n = 40 * d.head_dim } };
+        char        what[64];
+        snprintf(what, sizeof what, "rope case %d", (int)i);
+        check_op(what, arrays, 3, call, &cases[i]);
+    }
+}
+
+/* A quarter turn at position 1: (1, 2) becomes (-2, 1); the inverse turns it back. */
+static void hand_computed(void **state)
+{
+    (void)state;
+    const backend *be       = backend_find("ref");
+    const double   table[4] = { 1, 0, 0, 1 }; /* head_dim 2: a row is one cosine, one sine */
+    const int32_t  pos[2]   = { 0, 1 };
+    double         x[4]     = { 1, 2, 1, 2 };
+    be->rope(x, pos, table, (rope_dims) { 2, 1, 2, 0 }, false);
+    assert_true(x[0] == 1 && x[1] == 2 && x[2] == -2 && x[3] == 1);
+    be->rope(x, pos, table, (rope_dims) { 2, 1, 2, 0 }, true);
+    assert_true(x[0] == 1 && x[1] == 2 && x[2] == 1 && x[3] == 2);
+}
+
+/* The inverse is the transpose: <y, rope x> = <rope' y, x>, which is what the backward needs (table rows need not be unit vectors). */
+static void inverse_is_the_transpose(void **state)
+{
+    (void)state;
+    enum { N = 5, HEADS = 3, DIM = 8, ALL = N * HEADS * DIM };
+    const backend *be = backend_find("ref");
+    rng            r  = rng_seed(6);
+    double        *x = check_random(&r, ALL), *y = check_random(&r, ALL), *table = check_random(&r, N * DIM), x0[ALL], y0[ALL];
+    const int32_t  pos[N] = { 4, 0, 2, 2, 1 };
+    memcpy(x0, x, sizeof x0);
+    memcpy(y0, y, sizeof y0);
+    be->rope(x, pos, table, (rope_dims) { N, HEADS, DIM, 0 }, false);
+    be->rope(y, pos, table, (rope_dims) { N, HEADS, DIM, 0 }, true);
+    assert_within(fabs(check_dot(y0, x, ALL) - check_dot(y, x0, ALL)), 1e-13);
+    free(x), free(y), free(table);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cpu_agrees_with_ref),
+        cmocka_unit_test(hand_computed),
+        cmocka_unit_test(inverse_is_the_transpose),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,100 @@
+#include "kernels/check.h"
+
+typedef struct {
+    int64_t n, vocab;
+    double  spread;
+} xent_case;
+
+static void call_fwd(const backend *be, real **a, const void *c_)
+{
+    const xent_case *c = c_;
+    be->xent_fwd((double *)a[0], (int32_t *)a[1], a[2], (const int32_t *)a[3], c->n, c->vocab);
+}
+static void call_bwd(const backend *be, real **a, const void *c_)
+{
+    const xent_case *c = c_;
+    be->xent_bwd(a[0], (const int32_t *)a[1], c->n, c->vocab, 0.125);
+}
+
+static void cpu_agrees_with_ref(void **state)
+{
+    (void)state;
+    static const xent_case cases[] = { { 1, 1, 1 }, { 5, 33, 3 }, { 9, 1000, 10 }, { 70, 129, 30 }, { 3, 32001, 8 }, { 0, 7, 1 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const xent_case *c = &cases[i];
+        char             what[64];
+        double           targets[70];
+        for (int64_t t = 0; t < c->n; t++) targets[t] = t % 4 == 3 ? -1 : (double)((t * 7919 + 5) % c->vocab);
+        snprintf(what, sizeof what, "xent %d x %d", (int)c->n, (int)c->vocab);
+        /* nll is a difference of numbers up to `spread`, each good to a few eps of itself. */
+        check_array fwd[] = { { "nll", .n = c->n, .kind = F64, .out = true, .tol = 1e-6 * c->spread },
+                              { "best", .n = c->n, .kind = I32, .out = true, .tol = 0 },
+                              { "logits", .n = c->n * c->vocab, .spread = c->spread },
+                              { "targets", .n = c->n, .kind = I32, .values = targets } };
+        check_op(what, fwd, 4, call_fwd, c);
+        fwd[1].n = -1;
+        check_op(what, fwd, 4, call_fwd, c);
+        check_array bwd[] = { { "logits", .n = c->n * c->vocab, .out = true, .tol = 1e-6 * c->spread, .spread = c->spread }, fwd[3] };
+        check_op(what, bwd, 2, call_bwd, c);
+    }
+}
+
+/* Ties go to the first; a NaN anywhere shows in nll; logits of 1e4 do not overflow. */
+static void corner_rows(void **state)
+{
+    (void)state;
+    const char *names[] = { "ref", "cpu" };
+    for (int b = 0; b < 2; b++) {
+        const backend *be       = backend_find(names[b]);
+        const double   host[]   = { 1, 3, 3, -1, 3, 0, 0, NAN, 0, 0, 1e4, 0, 0, 0, 0, -1e4, 0, 0, 0, 0 };
+        const int32_t  target[] = { 2, 0, 0, 1 };
+        real          *logits   = be->alloc(20);
+        double         nll[4];
+        int32_t        best[4];
+        be->upload(logits, host, 20);
+        be->xent_fwd(nll, best, logits, target, 4, 5);
+        assert_int_equal(best[0], 1);
+        assert_within(fabs(nll[0] - log(3 + exp(-2) + exp(-4))), 1e-6);
+        assert_true(isnan(nll[1]));
+        assert_within(fabs(nll[2]), 1e-6);
+        assert_int_equal(best[2], 0);
+        assert_within(fabs(nll[3] - log(4)), 1e-6);
+        assert_int_equal(best[3], 1);
+        be->release(logits);
+    }
+}
+
+typedef struct {
+    double       *logits;
+    const int32_t targets[3];
+} xent_loss;
+
+static double loss(void *ctx)
+{
+    xent_loss *l = ctx;
+    double     nll[3];
+    backend_find("ref")->xent_fwd(nll, NULL, l->logits, l->targets, 3, 6);
+    return 0.5 * (nll[0] + nll[1] + nll[2]);
+}
+
+static void gradients_match_differences(void **state)
+{
+    (void)state;
+    rng       r = rng_seed(8);
+    xent_loss l = { check_random(&r, 18), { 4, -1, 0 } };
+    double    d[18];
+    memcpy(d, l.logits, sizeof d);
+    backend_find("ref")->xent_bwd(d, l.targets, 3, 6, 0.5);
+    assert_within(check_gradient(loss, &l, l.logits, d, 18), CHECK_GRADIENT_TOL);
+    free(l.logits);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cpu_agrees_with_ref),
+        cmocka_unit_test(corner_rows),
+        cmocka_unit_test(gradients_match_differences),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
