@@ -1,0 +1,347 @@
+/* The decoder: what a run is made of, its rows of logits, the loss and the way back. The layers are in decoder_layer.c. */
+#include "model/decoder.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "model/decoder_inner.h"
+#include "model/rotary.h"
+
+/* Logits held at once: enough rows for an efficient product, little memory (32 MB of f32). */
+enum { LOGITS_MAX = 1 << 23, CHUNK_MIN = 16 };
+
+real *buffer_need(const backend *be, buffer *b, int64_t count)
+{
+    if (count <= b->count && b->p) return b->p;
+    int64_t step = 64;
+    while (step * 16 < count) step *= 2; /* at most an eighth more than asked: batches of nearly the same size do not allocate each time */
+    be->release(b->p);
+    b->count = (count + step - 1) / step * step;
+    b->p     = be->alloc(b->count);
+    return b->p;
+}
+
+void buffer_free(const backend *be, buffer *b)
+{
+    be->release(b->p);
+    *b = (buffer) { 0 };
+}
+
+decoder *decoder_new(model *m)
+{
+    decoder *d    = mem_alloc(1, sizeof *d);
+    d->m          = m;
+    d->be         = m->be;
+    d->q_out      = m->cfg.heads * m->cfg.head_dim;
+    d->kv_out     = m->cfg.kv_heads * m->cfg.head_dim;
+    d->chunk_rows = LOGITS_MAX / m->cfg.vocab / CHUNK_MIN * CHUNK_MIN;
+    if (d->chunk_rows < CHUNK_MIN) d->chunk_rows = CHUNK_MIN;
+    d->kept  = mem_alloc((size_t)m->cfg.layers, sizeof *d->kept);
+    d->pairs = mem_alloc((size_t)m->cfg.layers * SITE_COUNT, sizeof *d->pairs);
+    return d;
+}
+
+static void activations_free(const backend *be, activations *a)
+{
+    buffer *all[] = { &a->x, &a->qkv, &a->q, &a->kv, &a->o, &a->lse, &a->mid, &a->gate_up, &a->rstd1, &a->rstd2 };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) buffer_free(be, all[i]);
+    for (int i = 0; i <= SITE_COUNT; i++) buffer_free(be, &a->h[i]);
+}
+
+void decoder_free(decoder *d)
+{
+    if (!d) return;
+    const backend *be     = d->be;
+    buffer        *all[]  = { &d->rope_table, &d->last_kept, &d->y,   &d->rstd_y,   &d->logits, &d->xn,   &d->xn_rows, &d->act,
+                              &d->dx,         &d->dx_rows,   &d->dxn, &d->dxn_rows, &d->dact,   &d->dqkv, &d->d_o,     &d->dh };
+    void          *ints[] = { d->ids, d->pos, d->rows, d->row_pos, d->targets, d->best, d->nll };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) buffer_free(be, all[i]);
+    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) be->release(ints[i]);
+    for (int64_t l = 0; l < d->m->cfg.layers; l++) activations_free(be, &d->kept[l]);
+    activations_free(be, &d->scratch);
+    free(d->kept);
+    free(d->pairs);
+    free(d->spans);
+    free(d->row_spans);
+    free(d->host_row_pos);
+    free(d->host_nll);
+    free(d);
+}
+
+model *decoder_model(decoder *d) { return d->m; }
+
+/* --- a run */
+
+static int check_plan(const decoder *d, const run_plan *p)
+{
+    const model_config *c = &d->m->cfg;
+    for (int64_t i = 0; i < p->n; i++) {
+        if (p->ids[i] < 0 || p->ids[i] >= c->vocab)
+            return input_error("%s: token id %d: must be 0..%lld", d->m->dir, p->ids[i], (long long)c->vocab - 1);
+        if (p->pos[i] < 0 || p->pos[i] >= c->positions)
+            return input_error("%s: position %d: the model has 0..%lld; use shorter texts", d->m->dir, p->pos[i], (long long)c->positions - 1);
+    }
+    for (int64_t i = 0; i < p->n_rows; i++)
+        if (p->rows[i] < (i ? p->rows[i - 1] : 0) || p->rows[i] >= p->n)
+            return run_error("decoder: row %lld is token %d of %lld: rows must be ascending tokens of the batch", (long long)i, p->rows[i],
+                             (long long)p->n);
+    return OK;
+}
+
+static int32_t *ints_need(const backend *be, int32_t *p, int64_t count)
+{
+    be->release(p);
+    return be->alloc_bytes(count * (int64_t)sizeof(int32_t));
+}
+
+/* The run's integers, on the device. */
+static void put_integers(decoder *d, const run_plan *p)
+{
+    const backend *be = d->be;
+    if (p->n > d->cap_tokens) {
+        d->cap_tokens = p->n + p->n / 8;
+        d->ids        = ints_need(be, d->ids, d->cap_tokens);
+        d->pos        = ints_need(be, d->pos, d->cap_tokens);
+    }
+    if (p->n_rows > d->cap_rows) {
+        d->cap_rows = p->n_rows + p->n_rows / 8;
+        d->rows     = ints_need(be, d->rows, d->cap_rows);
+        d->row_pos  = ints_need(be, d->row_pos, d->cap_rows);
+        d->targets  = ints_need(be, d->targets, d->cap_rows);
+        d->best     = ints_need(be, d->best, d->cap_rows);
+        be->release(d->nll);
+        d->nll          = be->alloc_bytes(d->cap_rows * (int64_t)sizeof(double));
+        d->host_row_pos = mem_resize(d->host_row_pos, (size_t)d->cap_rows, sizeof *d->host_row_pos);
+        d->host_nll     = mem_resize(d->host_nll, (size_t)d->cap_rows, sizeof *d->host_nll);
+    }
+    be->put(d->ids, p->ids, p->n * (int64_t)sizeof(int32_t));
+    be->put(d->pos, p->pos, p->n * (int64_t)sizeof(int32_t));
+    be->put(d->rows, p->rows, p->n_rows * (int64_t)sizeof(int32_t));
+    for (int64_t i = 0; i < p->n_rows; i++) d->host_row_pos[i] = p->pos[p->rows[i]];
+    be->put(d->row_pos, d->host_row_pos, p->n_rows * (int64_t)sizeof(int32_t));
+}
+
+/* The table covers the positions that occur, in powers of two: a long-context model used on short texts has a small one. */
+static void need_rope_table(decoder *d, const run_plan *p)
+{
+    const model_config *c    = &d->m->cfg;
+    int64_t             need = 1;
+    for (int64_t i = 0; i < p->n; i++)
+        while (need <= p->pos[i]) need *= 2;
+    if (need > c->positions) need = c->positions;
+    if (need <= d->rope_positions) return;
+    double *table = mem_alloc((size_t)(need * c->head_dim), sizeof *table);
+    rotary_table(c, need, table);
+    d->be->upload(buffer_need(d->be, &d->rope_table, need * c->head_dim), table, need * c->head_dim);
+    d->rope_positions = need;
+    free(table);
+}
+
+/* Where the gradient can stop: below the lowest pair that trains, or nowhere when the base does. */
+static void find_lowest(decoder *d)
+{
+    d->low_layer = d->m->cfg.layers, d->low_order = 0;
+    for (int64_t l = d->m->cfg.layers - 1; l >= 0; l--)
+        for (int s = 0; s < SITE_COUNT; s++) {
+            const pair_arrays *p = &d->pairs[l * SITE_COUNT + s];
+            if (!p->r || (!p->dA && !p->dB)) continue;
+            int order = site_order((site_id)s);
+            if (l < d->low_layer || order < d->low_order) d->low_layer = l, d->low_order = order;
+        }
+    if (d->m->flat) d->low_layer = -1;
+}
+
+int decoder_run(decoder *d, const run_plan *p, const pair_arrays *pairs, bool keep)
+{
+    const model_config *c  = &d->m->cfg;
+    const backend      *be = d->be;
+    int                 rc = check_plan(d, p);
+    if (rc) return rc;
+    size_t n_pairs = (size_t)c->layers * SITE_COUNT;
+    if (pairs)
+        memcpy(d->pairs, pairs, n_pairs * sizeof *pairs);
+    else
+        memset(d->pairs, 0, n_pairs * sizeof *d->pairs);
+    d->run  = *p;
+    d->keep = keep;
+    d->trim = p->n_rows != p->n;
+    for (int64_t i = 0; i < p->n_rows && !d->trim; i++) d->trim = p->rows[i] != i;
+    find_lowest(d);
+    put_integers(d, p);
+    need_rope_table(d, p);
+
+    d->last = buffer_need(be, &layer_activations(d, 0)->x, p->n * c->hidden);
+    be->gather_rows(d->last, d->m->embed, d->ids, p->n, c->hidden);
+    for (int64_t l = 0; l < c->layers; l++) layer_fwd(d, l);
+    be->rmsnorm_fwd(buffer_need(be, &d->y, p->n_rows * c->hidden), buffer_need(be, &d->rstd_y, p->n_rows), d->last, d->m->norm,
+                    (norm_dims) { .n = p->n_rows, .d = c->hidden }, c->norm_eps);
+    return OK;
+}
+
+/* --- packed batches */
+
+/* Every segment is one span of queries; it must follow the one before it, and continue an earlier one that stands alone. */
+static int spans_of(decoder *d, const batch *b)
+{
+    int64_t at = 0;
+    for (int64_t i = 0; i < b->n_segments; i++) {
+        const segment *s = &b->segments[i];
+        if (s->start != at || s->len < 1 || s->prefix >= i || (s->prefix >= 0 && b->segments[s->prefix].prefix >= 0))
+            return run_error("decoder: segment %lld (start %d, %d tokens, prefix %d) does not follow the one before it, or continues a later or "
+                             "continued one",
+                             (long long)i, s->start, s->len, s->prefix);
+        if ((size_t)i == d->cap_spans) d->spans = mem_grow(d->spans, &d->cap_spans, sizeof *d->spans);
+        attention_span *to = &d->spans[i];
+        *to                = (attention_span) { .q0 = s->start, .q_len = s->len, .kv0 = s->start, .kv_len = s->len };
+        if (s->prefix >= 0) to->pre0 = b->segments[s->prefix].start, to->pre_len = b->segments[s->prefix].len;
+        at += s->len;
+    }
+    if (at != b->n_tokens) return run_error("decoder: the segments hold %lld tokens, the batch %lld", (long long)at, (long long)b->n_tokens);
+    return OK;
+}
+
+/* The wanted rows as queries: runs of neighbours inside one segment. */
+static int64_t row_spans_of(decoder *d, const batch *b)
+{
+    int64_t n = 0, seg = 0;
+    for (int64_t i = 0; i < b->n_rows; i++) {
+        int32_t row = b->rows[i];
+        while (seg + 1 < b->n_segments && b->segments[seg + 1].start <= row) seg++;
+        bool joins = i > 0 && row == b->rows[i - 1] + 1 && b->segments[seg].start < row;
+        if (joins) {
+            d->row_spans[n - 1].q_len++;
+            d->row_spans[n - 1].kv_len++;
+            continue;
+        }
+        if ((size_t)n == d->cap_row_spans) d->row_spans = mem_grow(d->row_spans, &d->cap_row_spans, sizeof *d->row_spans);
+        attention_span *to = &d->row_spans[n++];
+        *to                = d->spans[seg];
+        to->q0 = (int32_t)i, to->q_len = 1, to->kv_len = row - b->segments[seg].start + 1;
+    }
+    return n;
+}
+
+int decoder_forward(decoder *d, const batch *b, const pair_arrays *pairs, bool keep)
+{
+    const int64_t vocab = d->m->cfg.vocab;
+    if (b->n_tokens > INT32_MAX) return run_error("decoder: %lld tokens in one batch", (long long)b->n_tokens);
+    for (int64_t i = 0; b->targets && i < b->n_rows; i++)
+        if (b->targets[i] < -1 || b->targets[i] >= vocab)
+            return input_error("%s: target id %d: must be -1..%lld", d->m->dir, b->targets[i], (long long)vocab - 1);
+    int rc = spans_of(d, b);
+    if (rc) return rc;
+    run_plan plan = { .n = b->n_tokens, .n_rows = b->n_rows, .n_spans = b->n_segments, .ids = b->ids, .pos = b->pos, .rows = b->rows };
+    if ((rc = check_plan(d, &plan))) return rc;
+    plan.n_row_spans = row_spans_of(d, b);
+    plan.spans = d->spans, plan.row_spans = d->row_spans;
+    if ((rc = decoder_run(d, &plan, pairs, keep))) return rc;
+    d->has_targets = b->targets != NULL;
+    if (d->has_targets) d->be->put(d->targets, b->targets, b->n_rows * (int64_t)sizeof(int32_t));
+    return d->be->sync();
+}
+
+/* --- logits, loss */
+
+real *decoder_logits_chunk(decoder *d, int64_t first, int64_t count)
+{
+    const model_config *c = &d->m->cfg;
+    real               *p = buffer_need(d->be, &d->logits, count * c->vocab);
+    d->be->linear_fwd(p, real_at(d->be, d->y.p, first * c->hidden), d->m->lm_head, NULL,
+                      (linear_dims) { .n = count, .in = c->hidden, .out = c->vocab }, false);
+    return p;
+}
+
+static int64_t chunk_at(const decoder *d, int64_t first)
+{
+    int64_t left = d->run.n_rows - first;
+    return left < d->chunk_rows ? left : d->chunk_rows;
+}
+
+int decoder_not_finite(const decoder *d, int64_t row)
+{
+    bool adapted = false;
+    for (int64_t i = 0; i < d->m->cfg.layers * SITE_COUNT; i++) adapted = adapted || d->pairs[i].r;
+    return input_error("%s: the logits of row %lld are not finite: the weights of this model%s hold NaN, Inf or numbers far too large%s", d->m->dir,
+                       (long long)row, adapted ? " or of its adapter" : "", d->keep ? ", or the training diverged (try a lower --lr)" : "");
+}
+
+static int check_finite(const decoder *d, const double *nll)
+{
+    for (int64_t i = 0; i < d->run.n_rows; i++)
+        if (!isfinite(nll[i])) return decoder_not_finite(d, i);
+    return OK;
+}
+
+/* Copies the losses to the host, checks them, and hands them out if wanted. */
+static int fetch_nll(decoder *d, double *nll)
+{
+    double *got = nll ? nll : d->host_nll;
+    d->be->get(got, d->nll, d->run.n_rows * (int64_t)sizeof *got);
+    int rc = d->be->sync();
+    return rc ? rc : check_finite(d, got);
+}
+
+int decoder_nll(decoder *d, double *nll, int32_t *best)
+{
+    if (!d->has_targets) return run_error("decoder: the batch had no targets");
+    for (int64_t at = 0; at < d->run.n_rows; at += d->chunk_rows) {
+        int64_t k = chunk_at(d, at);
+        d->be->xent_fwd(d->nll + at, best ? d->best + at : NULL, decoder_logits_chunk(d, at, k), d->targets + at, k, d->m->cfg.vocab);
+    }
+    if (best) d->be->get(best, d->best, d->run.n_rows * (int64_t)sizeof *best);
+    return fetch_nll(d, nll);
+}
+
+int decoder_logits(decoder *d, int64_t first, int64_t count, double *logits)
+{
+    int64_t vocab = d->m->cfg.vocab;
+    if (first < 0 || count < 0 || first + count > d->run.n_rows)
+        return run_error("decoder: rows %lld..%lld of %lld", (long long)first, (long long)(first + count), (long long)d->run.n_rows);
+    for (int64_t at = 0; at < count; at += d->chunk_rows) {
+        int64_t k = count - at < d->chunk_rows ? count - at : d->chunk_rows;
+        d->be->download(logits + at * vocab, decoder_logits_chunk(d, first + at, k), k * vocab);
+    }
+    int rc = d->be->sync();
+    for (int64_t i = 0; i < count * vocab && !rc; i++)
+        if (!isfinite(logits[i])) rc = decoder_not_finite(d, first + i / vocab);
+    return rc;
+}
+
+/* The loss of every row, and dy [n_rows, hidden], its gradient times scale in the normalised states. */
+static void loss_bwd(decoder *d, real *dy, double scale)
+{
+    const backend      *be = d->be;
+    const model_config *c  = &d->m->cfg;
+    for (int64_t at = 0; at < d->run.n_rows; at += d->chunk_rows) {
+        int64_t     k      = chunk_at(d, at);
+        real       *logits = decoder_logits_chunk(d, at, k);
+        linear_dims ld     = { .n = k, .in = c->hidden, .out = c->vocab };
+        be->xent_fwd(d->nll + at, NULL, logits, d->targets + at, k, c->vocab);
+        if (!dy) continue;
+        be->xent_bwd(logits, d->targets + at, k, c->vocab, scale);
+        if (d->m->flat) be->linear_bwd_w(d->m->lm_head_grad, NULL, logits, real_at(be, d->y.p, at * c->hidden), ld);
+        be->linear_bwd_x(real_at(be, dy, at * c->hidden), logits, d->m->lm_head, ld, false);
+    }
+}
+
+int decoder_backward(decoder *d, double scale, double *nll)
+{
+    const backend      *be = d->be;
+    const model_config *c  = &d->m->cfg;
+    int64_t             n = d->run.n, rows = d->run.n_rows, count = rows * c->hidden;
+    if (!d->keep || !d->has_targets) return run_error("decoder: a backward needs a forward with keep and targets");
+    bool  any = d->low_layer < c->layers;
+    real *dy  = any ? buffer_need(be, d->trim ? &d->dxn_rows : &d->dxn, count) : NULL;
+    loss_bwd(d, dy, scale);
+    if (any) {
+        real *dx = buffer_need(be, d->trim ? &d->dx_rows : &d->dx, count);
+        be->zero(dx, count);
+        be->rmsnorm_bwd(dx, d->m->norm_grad, dy, d->last, d->rstd_y.p, d->m->norm, (norm_dims) { .n = rows, .d = c->hidden });
+        for (int64_t l = c->layers - 1; l >= 0 && l >= d->low_layer && dx; l--) dx = layer_bwd(d, l, dx);
+        if (d->m->flat) be->scatter_add_rows(d->m->embed_grad, dx, d->ids, n, c->hidden);
+    }
+    return fetch_nll(d, nll);
+}

@@ -1,0 +1,342 @@
+/* One layer of the decoder, forward and backward, over the backend's ops.
+ *
+ *   xn = norm1(x)    q, k, v = xn Wqkv^T    o = attention(rope q, rope k, v)    mid = x + o Wo^T
+ *   mn = norm2(mid)  gate, up = mn Wgu^T    act = silu(gate) * up               out = mid + act Wdown^T
+ *
+ * Each product is a stage: the frozen linear and the pairs beside it. The backward keeps x, q, k, v, o, mid, gate and up, and computes xn, mn and act
+ * again: they cost passes, no products. */
+#include <math.h>
+
+#include "model/decoder_inner.h"
+
+/* --- stages: which linear, and where each site's pair acts in its output */
+
+typedef struct {
+    const real *W, *bias;
+    real       *dW, *dbias; /* NULL when the model does not train */
+    int64_t     in, out;
+    int         order; /* as site_order */
+} stage;
+
+/* The part of the fused qkv weights (or their gradients) from row `first`. */
+static real *qkv_rows(const decoder *d, real *W, int64_t first, int64_t width) { return W ? real_at(d->be, W, first * width) : NULL; }
+
+static stage stage_of(const decoder *d, int64_t layer, stage_id s)
+{
+    const layer_weights *w = &d->m->layers[layer], none = { 0 };
+    const layer_weights *g = d->m->flat ? &d->m->grads[layer] : &none;
+    int64_t              h = d->m->cfg.hidden, q = d->q_out, kv = d->kv_out, inter = d->m->cfg.inter;
+    switch (s) {
+    case STAGE_QKV: return (stage) { w->qkv, w->qkv_bias, g->qkv, g->qkv_bias, h, q + 2 * kv, 0 };
+    case STAGE_Q: return (stage) { w->qkv, w->qkv_bias, g->qkv, g->qkv_bias, h, q, 0 };
+    case STAGE_KV:
+        return (stage) {
+            qkv_rows(d, w->qkv, q, h), qkv_rows(d, w->qkv_bias, q, 1), qkv_rows(d, g->qkv, q, h), qkv_rows(d, g->qkv_bias, q, 1), h, 2 * kv, 0
+        };
+    case STAGE_O: return (stage) { w->o, w->o_bias, g->o, g->o_bias, q, h, 1 };
+    case STAGE_GATE_UP: return (stage) { w->gate_up, w->gate_up_bias, g->gate_up, g->gate_up_bias, h, 2 * inter, 2 };
+    default: return (stage) { w->down, w->down_bias, g->down, g->down_bias, inter, h, 3 };
+    }
+}
+
+int site_order(site_id s) { return s <= SITE_V ? 0 : s == SITE_O ? 1 : s == SITE_DOWN ? 3 : 2; }
+
+/* Where a site's pair acts in a stage's output: from column at_q q + at_kv kv + at_inter inter on; first_q: with its B from row q on. */
+static const struct {
+    stage_id stage;
+    site_id  site;
+    int      at_q, at_kv, at_inter, first_q;
+} places[] = {
+    { .stage = STAGE_QKV, .site = SITE_QKV },
+    { .stage = STAGE_QKV, .site = SITE_Q },
+    { .stage = STAGE_QKV, .site = SITE_K, .at_q = 1 },
+    { .stage = STAGE_QKV, .site = SITE_V, .at_q = 1, .at_kv = 1 },
+    { .stage = STAGE_Q, .site = SITE_QKV },
+    { .stage = STAGE_Q, .site = SITE_Q },
+    { .stage = STAGE_KV, .site = SITE_QKV, .first_q = 1 },
+    { .stage = STAGE_KV, .site = SITE_K },
+    { .stage = STAGE_KV, .site = SITE_V, .at_kv = 1 },
+    { .stage = STAGE_O, .site = SITE_O },
+    { .stage = STAGE_GATE_UP, .site = SITE_GATE },
+    { .stage = STAGE_GATE_UP, .site = SITE_UP, .at_inter = 1 },
+    { .stage = STAGE_DOWN, .site = SITE_DOWN },
+};
+enum { PLACES = sizeof places / sizeof *places, USES_MAX = 4 };
+
+typedef struct {
+    pair_arrays p;
+    int64_t     at, out; /* columns of the stage's output it adds to */
+    int         h;       /* index into activations.h */
+} pair_use;
+
+/* The pairs beside a stage, at most USES_MAX; returns how many. */
+static int pair_uses(const decoder *d, int64_t layer, stage_id s, int64_t stage_out, pair_use *uses)
+{
+    int n = 0;
+    for (int i = 0; i < PLACES; i++) {
+        if (places[i].stage != s) continue;
+        pair_arrays p = d->pairs[layer * SITE_COUNT + places[i].site];
+        if (!p.r) continue;
+        int64_t first = places[i].first_q * d->q_out, rest = site_out(&d->m->cfg, places[i].site) - first;
+        int64_t at = places[i].at_q * d->q_out + places[i].at_kv * d->kv_out + places[i].at_inter * d->m->cfg.inter;
+        p.B        = real_at(d->be, p.B, first * p.ldb);
+        if (p.dB) p.dB = real_at(d->be, p.dB, first * p.r);
+        uses[n++] = (pair_use) { p, at, rest < stage_out - at ? rest : stage_out - at, places[i].first_q ? SITE_COUNT : (int)places[i].site };
+    }
+    return n;
+}
+
+static void stage_fwd(decoder *d, int64_t layer, stage_id s, real *y, const real *x, int64_t n, bool accumulate)
+{
+    const backend *be = d->be;
+    stage          st = stage_of(d, layer, s);
+    pair_use       uses[USES_MAX];
+    int            n_uses = pair_uses(d, layer, s, st.out, uses);
+    be->linear_fwd(y, x, st.W, st.bias, (linear_dims) { .n = n, .in = st.in, .out = st.out }, accumulate);
+    for (int i = 0; i < n_uses; i++) {
+        real *h = buffer_need(be, &layer_activations(d, layer)->h[uses[i].h], n * uses[i].p.r);
+        be->pair_fwd(real_at(be, y, uses[i].at), h, x, &uses[i].p, (pair_dims) { .n = n, .in = st.in, .out = uses[i].out, .ldy = st.out });
+    }
+}
+
+/* Does anything that trains lie before this stage, so that the gradient of its input is wanted? */
+static bool wanted_below(const decoder *d, int64_t layer, stage_id s)
+{
+    return layer > d->low_layer || (layer == d->low_layer && stage_of(d, layer, s).order > d->low_order);
+}
+
+/* Does the stage's backward read its input? */
+static bool reads_input(const decoder *d, int64_t layer, stage_id s)
+{
+    pair_use uses[USES_MAX];
+    bool     reads = d->m->flat != NULL;
+    for (int i = pair_uses(d, layer, s, stage_of(d, layer, s).out, uses); i-- > 0;) reads = reads || uses[i].p.dA;
+    return reads;
+}
+
+/* dx [n, in] is overwritten; NULL: not wanted. */
+static void stage_bwd(decoder *d, int64_t layer, stage_id s, real *dx, const real *dy, const real *x, int64_t n)
+{
+    const backend *be = d->be;
+    stage          st = stage_of(d, layer, s);
+    linear_dims    ld = { .n = n, .in = st.in, .out = st.out };
+    pair_use       uses[USES_MAX];
+    int            n_uses = pair_uses(d, layer, s, st.out, uses);
+    if (dx) be->linear_bwd_x(dx, dy, st.W, ld, false);
+    if (st.dW) be->linear_bwd_w(st.dW, st.dbias, dy, x, ld);
+    for (int i = 0; i < n_uses; i++) {
+        const pair_arrays *p = &uses[i].p;
+        if (!dx && !p->dA && !p->dB) continue;
+        be->pair_bwd(dx, p->dA, p->dB, buffer_need(be, &d->dh, n * p->r), real_at(be, dy, uses[i].at), x, d->kept[layer].h[uses[i].h].p, p,
+                     (pair_dims) { .n = n, .in = st.in, .out = uses[i].out, .ldy = st.out });
+    }
+}
+
+/* --- the layer */
+
+/* How this layer is computed in this run. */
+typedef struct {
+    bool           trimmed, split; /* only the wanted rows are queries; q apart from k and v */
+    int64_t        nq;
+    attention_dims dims;
+    real          *q, *k, *v;
+    double         scale;
+} layout;
+
+activations *layer_activations(decoder *d, int64_t layer) { return d->keep && layer >= d->low_layer ? &d->kept[layer] : &d->scratch; }
+
+static layout layout_of(decoder *d, int64_t layer)
+{
+    const model_config *c = &d->m->cfg;
+    layout              v = { .trimmed = d->trim && layer == c->layers - 1 };
+    activations        *a = layer_activations(d, layer);
+    int64_t             q = d->q_out, kv = d->kv_out;
+    v.split    = v.trimmed || d->run.cache;
+    v.nq       = v.trimmed ? d->run.n_rows : d->run.n;
+    v.scale    = 1 / sqrt((double)c->head_dim);
+    v.dims     = (attention_dims) { .heads = c->heads, .kv_heads = c->kv_heads, .head_dim = c->head_dim, .ldo = q };
+    v.dims.ldq = v.split ? q : q + 2 * kv;
+    v.dims.ldk = v.dims.ldv = v.split ? 2 * kv : q + 2 * kv;
+    if (v.split) {
+        v.q = buffer_need(d->be, &a->q, v.nq * q);
+        v.k = buffer_need(d->be, &a->kv, d->run.n * 2 * kv);
+    } else {
+        v.q = buffer_need(d->be, &a->qkv, d->run.n * (q + 2 * kv));
+        v.k = real_at(d->be, v.q, q);
+    }
+    v.v = real_at(d->be, v.k, kv);
+    return v;
+}
+
+/* The new tokens' keys and values, span by span, into the cache; attention then reads them there. */
+static void into_cache(decoder *d, int64_t layer, layout *v)
+{
+    real   *cache = d->run.cache->layers[layer];
+    int64_t width = 2 * d->kv_out;
+    for (int64_t i = 0; i < d->run.n_spans; i++) {
+        const attention_span *s = &d->run.spans[i];
+        d->be->copy(real_at(d->be, cache, (s->kv0 + s->kv_len - s->q_len) * width), real_at(d->be, v->k, s->q0 * width), s->q_len * width);
+    }
+    v->k = cache;
+    v->v = real_at(d->be, cache, d->kv_out);
+}
+
+static void project_qkv(decoder *d, int64_t layer, const layout *v, const real *xn)
+{
+    const backend *be     = d->be;
+    int64_t        hidden = d->m->cfg.hidden;
+    if (!v->split) {
+        stage_fwd(d, layer, STAGE_QKV, v->q, xn, d->run.n, false);
+        return;
+    }
+    const real *xq = xn;
+    if (v->trimmed) {
+        real *gathered = buffer_need(be, &d->xn_rows, v->nq * hidden);
+        be->gather_rows(gathered, xn, d->rows, v->nq, hidden);
+        xq = gathered;
+    }
+    stage_fwd(d, layer, STAGE_Q, v->q, xq, v->nq, false);
+    stage_fwd(d, layer, STAGE_KV, v->k, xn, d->run.n, false);
+}
+
+static void rotate(decoder *d, const layout *v, real *q, real *k, bool inverse)
+{
+    const model_config *c = &d->m->cfg;
+    d->be->rope(q, v->trimmed ? d->row_pos : d->pos, d->rope_table.p,
+                (rope_dims) { .n = v->nq, .heads = c->heads, .head_dim = c->head_dim, .ldx = v->dims.ldq }, inverse);
+    d->be->rope(k, d->pos, d->rope_table.p, (rope_dims) { .n = d->run.n, .heads = c->kv_heads, .head_dim = c->head_dim, .ldx = v->dims.ldk },
+                inverse);
+}
+
+/* The residual stream after attention: x itself in place when nobody needs it again. */
+static real *residual(decoder *d, activations *a, const layout *v)
+{
+    int64_t count = v->nq * d->m->cfg.hidden;
+    if (v->trimmed) {
+        d->be->gather_rows(buffer_need(d->be, &a->mid, count), a->x.p, d->rows, v->nq, d->m->cfg.hidden);
+        return a->mid.p;
+    }
+    if (a == &d->scratch) return a->x.p;
+    d->be->copy(buffer_need(d->be, &a->mid, count), a->x.p, count);
+    return a->mid.p;
+}
+
+/* Where the layer's output goes: the next layer's input. */
+static real *output(decoder *d, int64_t layer, activations *a, real *mid, int64_t count)
+{
+    real *out = mid;
+    if (layer + 1 < d->m->cfg.layers)
+        out = buffer_need(d->be, &layer_activations(d, layer + 1)->x, count);
+    else if (a != &d->scratch)
+        out = buffer_need(d->be, &d->last_kept, count);
+    if (out != mid) d->be->copy(out, mid, count);
+    return out;
+}
+
+void layer_fwd(decoder *d, int64_t layer)
+{
+    const backend       *be = d->be;
+    const model_config  *c  = &d->m->cfg;
+    const layer_weights *w  = &d->m->layers[layer];
+    activations         *a  = layer_activations(d, layer);
+    layout               v  = layout_of(d, layer);
+    int64_t              n = d->run.n, nq = v.nq, hidden = c->hidden;
+
+    real *xn = buffer_need(be, &d->xn, n * hidden);
+    be->rmsnorm_fwd(xn, buffer_need(be, &a->rstd1, n), a->x.p, w->norm1, (norm_dims) { .n = n, .d = hidden }, c->norm_eps);
+    project_qkv(d, layer, &v, xn);
+    rotate(d, &v, v.q, v.k, false);
+    if (d->run.cache) into_cache(d, layer, &v);
+    real *o   = buffer_need(be, &a->o, nq * d->q_out);
+    real *lse = d->keep ? buffer_need(be, &a->lse, nq * c->heads) : NULL;
+    be->attention_fwd(o, lse, v.q, v.k, v.v, v.trimmed ? d->run.row_spans : d->run.spans, v.trimmed ? d->run.n_row_spans : d->run.n_spans, v.dims,
+                      v.scale);
+    real *mid = residual(d, a, &v);
+    stage_fwd(d, layer, STAGE_O, mid, o, nq, true);
+
+    real *mn = buffer_need(be, &d->xn, nq * hidden);
+    be->rmsnorm_fwd(mn, buffer_need(be, &a->rstd2, nq), mid, w->norm2, (norm_dims) { .n = nq, .d = hidden }, c->norm_eps);
+    real *gate_up = buffer_need(be, &a->gate_up, nq * 2 * c->inter), *act = buffer_need(be, &d->act, nq * c->inter);
+    stage_fwd(d, layer, STAGE_GATE_UP, gate_up, mn, nq, false);
+    be->swiglu_fwd(act, gate_up, nq, c->inter);
+    real *out = output(d, layer, a, mid, nq * hidden);
+    stage_fwd(d, layer, STAGE_DOWN, out, act, nq, true);
+    d->last = out;
+}
+
+/* The MLP's part: dx [nq, hidden] gains the gradient through it. False when nothing below wants dx. */
+static bool mlp_bwd(decoder *d, int64_t layer, real *dx, int64_t nq)
+{
+    const backend       *be     = d->be;
+    const layer_weights *w      = &d->m->layers[layer];
+    activations         *a      = &d->kept[layer];
+    int64_t              hidden = d->m->cfg.hidden, inter = d->m->cfg.inter;
+    norm_dims            nd = { .n = nq, .d = hidden };
+
+    real *act = buffer_need(be, &d->act, nq * inter);
+    if (reads_input(d, layer, STAGE_DOWN)) be->swiglu_fwd(act, a->gate_up.p, nq, inter);
+    real *dact = wanted_below(d, layer, STAGE_DOWN) ? buffer_need(be, &d->dact, nq * inter) : NULL;
+    stage_bwd(d, layer, STAGE_DOWN, dact, dx, act, nq);
+    if (!dact) return false;
+
+    be->swiglu_bwd(a->gate_up.p, dact, a->gate_up.p, nq, inter);
+    real *mn = buffer_need(be, &d->xn, nq * hidden);
+    if (reads_input(d, layer, STAGE_GATE_UP)) be->rmsnorm_fwd(mn, NULL, a->mid.p, w->norm2, nd, d->m->cfg.norm_eps);
+    real *dmn = wanted_below(d, layer, STAGE_GATE_UP) ? buffer_need(be, &d->dxn, nq * hidden) : NULL;
+    stage_bwd(d, layer, STAGE_GATE_UP, dmn, a->gate_up.p, mn, nq);
+    if (!dmn) return false;
+    be->rmsnorm_bwd(dx, d->m->flat ? d->m->grads[layer].norm2 : NULL, dmn, a->mid.p, a->rstd2.p, w->norm2, nd);
+    return true;
+}
+
+/* Through the q, k and v projections: dxn [n, hidden], or NULL when it is not wanted. */
+static real *qkv_bwd(decoder *d, int64_t layer, const layout *v, const real *dq, const real *dkv)
+{
+    const backend *be = d->be;
+    int64_t        n = d->run.n, hidden = d->m->cfg.hidden;
+    bool           want = wanted_below(d, layer, STAGE_QKV);
+    real          *xn = buffer_need(be, &d->xn, n * hidden), *dxn = want ? buffer_need(be, &d->dxn, n * hidden) : NULL;
+    if (reads_input(d, layer, STAGE_QKV))
+        be->rmsnorm_fwd(xn, NULL, d->kept[layer].x.p, d->m->layers[layer].norm1, (norm_dims) { .n = n, .d = hidden }, d->m->cfg.norm_eps);
+    if (!v->split) {
+        stage_bwd(d, layer, STAGE_QKV, dxn, dq, xn, n);
+        return dxn;
+    }
+    real *xq = buffer_need(be, &d->xn_rows, v->nq * hidden), *dxq = want ? buffer_need(be, &d->dxn_rows, v->nq * hidden) : NULL;
+    be->gather_rows(xq, xn, d->rows, v->nq, hidden);
+    stage_bwd(d, layer, STAGE_KV, dxn, dkv, xn, n);
+    stage_bwd(d, layer, STAGE_Q, dxq, dq, xq, v->nq);
+    if (want) be->scatter_add_rows(dxn, dxq, d->rows, v->nq, hidden);
+    return dxn;
+}
+
+real *layer_bwd(decoder *d, int64_t layer, real *dx)
+{
+    const backend *be = d->be;
+    activations   *a  = &d->kept[layer];
+    layout         v  = layout_of(d, layer);
+    int64_t        n = d->run.n, nq = v.nq, hidden = d->m->cfg.hidden, q = d->q_out, kv = d->kv_out;
+    if (!mlp_bwd(d, layer, dx, nq)) return NULL;
+
+    real *d_o = wanted_below(d, layer, STAGE_O) ? buffer_need(be, &d->d_o, nq * q) : NULL;
+    stage_bwd(d, layer, STAGE_O, d_o, dx, a->o.p, nq);
+    if (!d_o) return NULL;
+
+    real *dq = buffer_need(be, &d->dqkv, nq * q + n * 2 * kv), *dkv = real_at(be, dq, v.split ? nq * q : q);
+    be->zero(dq, nq * q + n * 2 * kv);
+    be->attention_bwd(dq, dkv, real_at(be, dkv, kv), d_o, v.q, v.k, v.v, a->o.p, a->lse.p, v.trimmed ? d->run.row_spans : d->run.spans,
+                      v.trimmed ? d->run.n_row_spans : d->run.n_spans, v.dims, v.scale);
+    rotate(d, &v, dq, dkv, true);
+    real *dxn = qkv_bwd(d, layer, &v, dq, dkv);
+    if (!dxn) return NULL;
+
+    if (v.trimmed) { /* the rows' gradients among those of all tokens */
+        real *all = buffer_need(be, &d->dx, n * hidden);
+        be->zero(all, n * hidden);
+        be->scatter_add_rows(all, dx, d->rows, nq, hidden);
+        dx = all;
+    }
+    be->rmsnorm_bwd(dx, d->m->flat ? d->m->grads[layer].norm1 : NULL, dxn, a->x.p, a->rstd1.p, d->m->layers[layer].norm1,
+                    (norm_dims) { .n = n, .d = hidden });
+    return dx;
+}

@@ -1,0 +1,613 @@
+/* The decoder against stored numbers (PEFT, PyTorch), central differences, and itself. */
+#include "model/decoder_inner.h"
+#include "model/rotary.h"
+#include "model/test_model.h"
+#include "model/test_batch.h"
+
+static const char *const bases[][2] = { { "tiny-random", "peft-reference/bases/tiny-random" },
+                                        { "tiny-bias", "peft-reference/bases/tiny-bias" },
+                                        { "stories260K", "models/stories260K-hf" } };
+
+static model *open_base(const char *folder, const char *backend_name, bool trainable)
+{
+    model      *m   = NULL;
+    const char *dir = test_data(folder);
+    assert_ok(model_open(&m, dir, backend_find(backend_name), trainable));
+    return m;
+}
+
+/* Loss of all ten batches and the logits of the first, in f64 to rounding and in f32 within the reference's own bounds. */
+static void forward_agrees_with_the_reference(void **state)
+{
+    (void)state;
+    need_data(found, "peft-reference/batches");
+    char data[900];
+    snprintf(data, sizeof data, "%s", found);
+    for (size_t b = 0; b < sizeof bases / sizeof *bases; b++)
+        for (int f32 = 0; f32 < 2; f32++) {
+            model   *m = open_base(bases[b][1], f32 ? "cpu" : "ref", false);
+            decoder *d = decoder_new(m);
+            char     path[1024];
+            snprintf(path, sizeof path, "%s/%s.json", data, bases[b][0]);
+            json *facts;
+            assert_ok(json_read_file(&facts, path, 1 << 20));
+            for (int i = 0; i < 10; i++) {
+                packed  p   = packed_load(data, bases[b][0], i);
+                double *nll = mem_alloc((size_t)p.b.n_rows, sizeof *nll), sum = 0;
+                assert_ok(decoder_forward(d, &p.b, NULL, false));
+                assert_ok(decoder_nll(d, nll, NULL));
+                for (int64_t r = 0; r < p.b.n_rows; r++) sum += nll[r];
+                double want = cJSON_GetArrayItem(json_find(facts, "loss_f64"), i)->valuedouble, got = sum / (double)p.b.n_rows;
+                assert_within(fabs(got - want) / want, f32 ? 3e-6 : 1e-10);
+                free(nll);
+                packed_free(&p);
+            }
+            json_free(facts);
+            packed p = packed_load(data, bases[b][0], 0);
+            packed_want_all(&p);
+            snprintf(path, sizeof path, "%s/%s.base.safetensors", data, bases[b][0]);
+            packed_check_logits(d, &p, NULL, path, "logits", 1e-5); /* stored as f32 */
+            packed_free(&p);
+            decoder_free(d);
+            model_close(m);
+        }
+}
+
+/* --- pairs of PEFT's cases */
+
+typedef struct {
+    pair_arrays   *pairs; /* [layers * SITE_COUNT] */
+    double        *scale;
+    const json    *sites;
+    json          *doc;
+    safetensors   *tensors;
+    const backend *be;
+    int64_t        layers;
+} peft_case;
+
+static double *read_all(const safetensors *f, const char *name, int64_t *count)
+{
+    const tensor_view *t = safetensors_find(f, name);
+    if (!t) fail_msg("no tensor %s", name);
+    double *v = mem_alloc((size_t)t->count, sizeof *v);
+    assert_ok(tensor_read_f64(v, t, 0, t->count));
+    *count = t->count;
+    return v;
+}
+
+/* Index into the pairs, or -1 for k and v of a fused site, whose entry is q's. */
+static int64_t pair_index(const json *site)
+{
+    const char *module = json_find(site, "module")->valuestring;
+    int64_t     layer  = (int64_t)json_find(site, "layer")->valuedouble;
+    if (strstr(json_find(site, "A")->valuestring, ".qkv.")) return strstr(module, "q_proj") ? layer * SITE_COUNT + SITE_QKV : -1;
+    for (int s = SITE_Q; s < SITE_COUNT; s++)
+        if (!strcmp(site_table[s].module, module)) return layer * SITE_COUNT + s;
+    fail_msg("module %s", module);
+    return -1;
+}
+
+/* A' = A, B' = s B of the case's perturbed start, as pairs of the decoder; cases with u and v are not handled here. */
+static peft_case case_load(const char *dir, const backend *be, int64_t layers)
+{
+    peft_case c = { .be = be, .layers = layers };
+    char      path[1200], name[128];
+    snprintf(path, sizeof path, "%s/case.json", dir);
+    assert_ok(json_read_file(&c.doc, path, 1 << 22));
+    snprintf(path, sizeof path, "%s/tensors.safetensors", dir);
+    assert_ok(safetensors_open(&c.tensors, path));
+    c.pairs = mem_alloc((size_t)layers * SITE_COUNT, sizeof *c.pairs);
+    c.scale = mem_alloc((size_t)layers * SITE_COUNT, sizeof *c.scale);
+    c.sites = json_find(c.doc, "sites");
+    for (const json *s = c.sites->child; s; s = s->next) {
+        int64_t i = pair_index(s), in = (int64_t)json_find(s, "in")->valuedouble, nA, nB;
+        if (i < 0) continue;
+        snprintf(name, sizeof name, "perturbed/factor/%s", json_find(s, "A")->valuestring);
+        double *A = read_all(c.tensors, name, &nA);
+        snprintf(name, sizeof name, "perturbed/factor/%s", json_find(s, "B")->valuestring);
+        double *B  = read_all(c.tensors, name, &nB);
+        c.scale[i] = json_find(s, "s")->valuedouble;
+        for (int64_t k = 0; k < nB; k++) B[k] *= c.scale[i];
+        int64_t r  = nA / in;
+        real   *dA = be->alloc(nA), *dB = be->alloc(nB), *a = be->alloc(nA), *bb = be->alloc(nB);
+        be->upload(a, A, nA);
+        be->upload(bb, B, nB);
+        c.pairs[i] = (pair_arrays) { .A = a, .B = bb, .r = r, .lda = in, .ldb = r, .dA = dA, .dB = dB };
+        free(A);
+        free(B);
+    }
+    return c;
+}
+
+static void case_free(peft_case *c)
+{
+    for (int64_t i = 0; i < c->layers * SITE_COUNT; i++) {
+        c->be->release((real *)(uintptr_t)c->pairs[i].A);
+        c->be->release((real *)(uintptr_t)c->pairs[i].B);
+        c->be->release(c->pairs[i].dA);
+        c->be->release(c->pairs[i].dB);
+    }
+    free(c->pairs);
+    free(c->scale);
+    json_free(c->doc);
+    safetensors_close(c->tensors);
+}
+
+/* The gradient of one factor: summed over the modules that share it, times s for B; against the stored f64 one. */
+static void check_gradient(const peft_case *c, const char *factor, const char *letter, double tolerance)
+{
+    char    name[128];
+    int64_t n;
+    snprintf(name, sizeof name, "perturbed/grad64/%s", factor);
+    double *want = read_all(c->tensors, name, &n), *got = mem_alloc((size_t)n, sizeof *got), *part = mem_alloc((size_t)n, sizeof *part);
+    for (const json *s = c->sites->child; s; s = s->next) {
+        int64_t i = pair_index(s);
+        if (i < 0 || strcmp(json_find(s, letter)->valuestring, factor) != 0) continue;
+        c->be->download(part, *letter == 'A' ? c->pairs[i].dA : c->pairs[i].dB, n);
+        for (int64_t k = 0; k < n; k++) got[k] += part[k] * (*letter == 'B' ? c->scale[i] : 1);
+    }
+    double err = rel_err(got, want, n);
+    if (!(err <= tolerance)) fail_msg("%s: gradient off by %.3e, allowed %.1e", factor, err, tolerance);
+    free(want);
+    free(got);
+    free(part);
+}
+
+static void gradients_of_pairs_agree_with_peft(void **state)
+{
+    (void)state;
+    need_data(found, "peft-reference");
+    char data[900];
+    snprintf(data, sizeof data, "%s", found);
+    static const char *const cases[][2] = {
+        { "tiny-random", "lora-all-r3" }, { "tiny-random", "lora-qkv-r8" },         { "tiny-random", "lora-patterns" },
+        { "tiny-random", "tied-ab-r5" },  { "tiny-bias", "lora-all-r3" },           { "stories260K", "lora-all-r2" },
+        { "stories260K", "tied-ab-r8" },  { "tiny-random", "sharelora-ab-qkv-r4" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int f32 = 0; f32 < 2; f32++) {
+            const char *base = cases[i][0], *folder = !strcmp(base, "tiny-random") ? bases[0][1]
+                                                      : !strcmp(base, "tiny-bias") ? bases[1][1]
+                                                                                   : bases[2][1];
+            model      *m = open_base(folder, f32 ? "cpu" : "ref", false);
+            decoder    *d = decoder_new(m);
+            char        path[1100], batches[1200];
+            snprintf(path, sizeof path, "%s/cases/%s/%s", data, base, cases[i][1]);
+            snprintf(batches, sizeof batches, "%s/batches", data);
+            peft_case c   = case_load(path, m->be, m->cfg.layers);
+            packed    p   = packed_load(batches, base, 0);
+            double   *nll = mem_alloc((size_t)p.b.n_rows, sizeof *nll), sum = 0;
+            assert_ok(decoder_forward(d, &p.b, c.pairs, true));
+            assert_ok(decoder_backward(d, 1.0 / (double)p.b.n_rows, nll));
+            for (int64_t r = 0; r < p.b.n_rows; r++) sum += nll[r];
+            double want = cJSON_GetArrayItem(json_find(json_find(json_find(c.doc, "starts"), "perturbed"), "loss_f64"), 0)->valuedouble;
+            assert_within(fabs(sum / (double)p.b.n_rows - want) / want, f32 ? 3e-6 : 1e-10);
+            for (const json *f = json_find(c.doc, "factors")->child; f; f = f->next)
+                check_gradient(&c, f->string, f->string[strlen(f->string) - 1] == 'A' ? "A" : "B", f32 ? 5e-5 : 1e-10);
+            packed_want_all(&p);
+            snprintf(batches, sizeof batches, "%s/tensors.safetensors", path);
+            packed_check_logits(d, &p, c.pairs, batches, "perturbed/logits", 1e-5);
+            free(nll);
+            packed_free(&p);
+            case_free(&c);
+            decoder_free(d);
+            model_close(m);
+        }
+}
+
+/* --- a small model with every oddity at once, for differences and identities */
+
+static const model_config odd = { .layers         = 3,
+                                  .hidden         = 10,
+                                  .inter          = 14,
+                                  .heads          = 4,
+                                  .kv_heads       = 2,
+                                  .head_dim       = 6,
+                                  .vocab          = 13,
+                                  .positions      = 40,
+                                  .norm_eps       = 1e-5,
+                                  .rope_theta     = 1000,
+                                  .rope_factor    = 4,
+                                  .rope_low_freq  = 1,
+                                  .rope_high_freq = 4,
+                                  .rope_original  = 16,
+                                  .qkv_bias       = true,
+                                  .o_bias         = true,
+                                  .mlp_bias       = true };
+
+static model *open_odd(const char *backend_name, bool trainable, bool tied)
+{
+    char        *dir = test_tmpdir();
+    model_config c   = odd;
+    model       *m;
+    c.tied_embeddings = tied;
+    test_model_write(&c, 11, dir);
+    assert_ok(model_open(&m, dir, backend_find(backend_name), trainable));
+    test_rmdir(dir);
+    return m;
+}
+
+/* Random pairs of rank 2, 3, ... on the sites of the mask in every layer, with gradients. */
+static pair_arrays *random_pairs(const model *m, unsigned sites, uint64_t seed)
+{
+    const model_config *c = &m->cfg;
+    pair_arrays        *p = mem_alloc((size_t)c->layers * SITE_COUNT, sizeof *p);
+    rng                 r = rng_stream(seed, "pairs");
+    for (int64_t i = 0; i < c->layers * SITE_COUNT; i++) {
+        site_id s = (site_id)(i % SITE_COUNT);
+        if (!(sites & 1u << s)) continue;
+        int64_t rank = 2 + i % 2, in = site_in(c, s), out = site_out(c, s);
+        double *v = mem_alloc((size_t)((in + out) * rank), sizeof *v);
+        for (int64_t k = 0; k < (in + out) * rank; k++) v[k] = 0.3 * rng_normal(&r);
+        real *A = m->be->alloc(rank * in), *B = m->be->alloc(out * rank);
+        m->be->upload(A, v, rank * in);
+        m->be->upload(B, v + rank * in, out * rank);
+        p[i] = (pair_arrays) { .A = A, .B = B, .r = rank, .lda = in, .ldb = rank, .dA = m->be->alloc(rank * in), .dB = m->be->alloc(out * rank) };
+        free(v);
+    }
+    return p;
+}
+
+static void free_pairs(const model *m, pair_arrays *p)
+{
+    for (int64_t i = 0; i < m->cfg.layers * SITE_COUNT; i++) {
+        m->be->release((real *)(uintptr_t)p[i].A);
+        m->be->release((real *)(uintptr_t)p[i].B);
+        m->be->release(p[i].dA);
+        m->be->release(p[i].dB);
+    }
+    free(p);
+}
+
+/* Two texts, one with two continuations of a shared prefix; some rows wanted. */
+static const int32_t odd_ids[]     = { 1, 5, 7, 2, 9, 1, 4, 4, 11, 3, 6, 12, 8, 0 };
+static const int32_t odd_pos[]     = { 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 4, 5, 6 };
+static const segment odd_segs[]    = { { 0, 5, -1 }, { 5, 4, -1 }, { 9, 2, 1 }, { 11, 3, 1 } };
+static const int32_t odd_rows[]    = { 1, 2, 4, 7, 8, 8, 9, 10, 12, 13 };
+static const int32_t odd_targets[] = { 7, 2, 3, 11, 6, 8, -1, 5, 0, 1 };
+static const batch   odd_batch     = {
+          .n_tokens = 14, .n_segments = 4, .n_rows = 10, .ids = odd_ids, .pos = odd_pos, .segments = odd_segs, .rows = odd_rows, .targets = odd_targets
+};
+
+static double loss_of(decoder *d, const batch *b, const pair_arrays *pairs)
+{
+    double *nll = mem_alloc((size_t)b->n_rows, sizeof *nll), sum = 0;
+    assert_ok(decoder_forward(d, b, pairs, false));
+    assert_ok(decoder_nll(d, nll, NULL));
+    for (int64_t i = 0; i < b->n_rows; i++) sum += nll[i];
+    free(nll);
+    return sum;
+}
+
+/* Central differences over an array of the f64 reference. */
+static void check_differences(decoder *d, const batch *b, const pair_arrays *pairs, double *x, const double *g, int64_t n, double scale,
+                              const char *what)
+{
+    double *want = mem_alloc((size_t)n, sizeof *want);
+    for (int64_t i = 0; i < n; i++) {
+        double keep = x[i], h = 1e-4;
+        x[i]        = keep + h;
+        double up   = loss_of(d, b, pairs);
+        x[i]        = keep - h;
+        double down = loss_of(d, b, pairs);
+        x[i]        = keep;
+        want[i]     = scale * (up - down) / (2 * h);
+    }
+    double err = rel_err(g, want, n);
+    if (!(err <= 1e-6)) fail_msg("%s: gradient off by %.3e from central differences", what, err); /* h^2 of the third derivative */
+    free(want);
+}
+
+static void gradients_of_pairs_are_differences(void **state)
+{
+    (void)state;
+    static const unsigned masks[] = { (1u << SITE_COUNT) - 2, 1u << SITE_QKV | 1u << SITE_DOWN, 1u << SITE_Q | 1u << SITE_V };
+    for (size_t k = 0; k < sizeof masks / sizeof *masks; k++)
+        for (int all = 0; all < 2; all++) {
+            model       *m     = open_odd("ref", false, false);
+            decoder     *d     = decoder_new(m);
+            pair_arrays *p     = random_pairs(m, masks[k], 3);
+            packed       every = packed_copy(&odd_batch);
+            if (all) packed_want_all(&every);
+            assert_ok(decoder_forward(d, &every.b, p, true));
+            assert_ok(decoder_backward(d, 0.5, NULL));
+            for (int64_t i = 0; i < m->cfg.layers * SITE_COUNT; i++) {
+                if (!p[i].r) continue;
+                site_id s = (site_id)(i % SITE_COUNT);
+                char    what[64];
+                snprintf(what, sizeof what, "layer %d %s A", (int)(i / SITE_COUNT), site_table[s].name);
+                check_differences(d, &every.b, p, (double *)(uintptr_t)p[i].A, p[i].dA, p[i].r * site_in(&m->cfg, s), 0.5, what);
+                what[strlen(what) - 1] = 'B';
+                check_differences(d, &every.b, p, (double *)(uintptr_t)p[i].B, p[i].dB, p[i].r * site_out(&m->cfg, s), 0.5, what);
+            }
+            packed_free(&every);
+            free_pairs(m, p);
+            decoder_free(d);
+            model_close(m);
+        }
+}
+
+static void gradients_of_weights_are_differences(void **state)
+{
+    (void)state;
+    for (int tied = 0; tied < 2; tied++) {
+        model   *m = open_odd("ref", true, tied);
+        decoder *d = decoder_new(m);
+        assert_ok(decoder_forward(d, &odd_batch, NULL, true));
+        assert_ok(decoder_backward(d, 1, NULL));
+        weight_group g;
+        for (int64_t i = 0; weight_group_at(m, i, &g); i++) check_differences(d, &odd_batch, NULL, *g.slot, *g.grad_slot, g.count, 1, g.name[0]);
+        decoder_free(d);
+        model_close(m);
+    }
+}
+
+/* Gradients only where asked: the same numbers as when everything is asked, whatever lies below. */
+static void partial_backward_gives_the_same_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t layer;
+        site_id site;
+    } only[] = { { 2, SITE_DOWN }, { 2, SITE_UP }, { 2, SITE_O }, { 2, SITE_V }, { 1, SITE_GATE }, { 1, SITE_O }, { 0, SITE_Q }, { 0, SITE_DOWN } };
+    model       *m   = open_odd("ref", false, false);
+    decoder     *d   = decoder_new(m);
+    pair_arrays *all = random_pairs(m, (1u << SITE_COUNT) - 2, 3), *some = mem_alloc((size_t)m->cfg.layers * SITE_COUNT, sizeof *some);
+    assert_ok(decoder_forward(d, &odd_batch, all, true));
+    assert_ok(decoder_backward(d, 1, NULL));
+    for (size_t k = 0; k < sizeof only / sizeof *only; k++) {
+        int64_t at = only[k].layer * SITE_COUNT + only[k].site, nA = all[at].r * site_in(&m->cfg, only[k].site),
+                nB = all[at].r * site_out(&m->cfg, only[k].site);
+        real *dA = m->be->alloc(nA), *dB = m->be->alloc(nB);
+        for (int64_t i = 0; i < m->cfg.layers * SITE_COUNT; i++) some[i] = all[i], some[i].dA = some[i].dB = NULL;
+        some[at].dA = dA, some[at].dB = dB;
+        for (int half = 0; half < 2; half++) {
+            if (half) some[at].dA = NULL; /* A frozen */
+            m->be->zero(dB, nB);
+            assert_ok(decoder_forward(d, &odd_batch, some, true));
+            assert_ok(decoder_backward(d, 1, NULL));
+            assert_within(rel_err(dA, all[at].dA, nA), 1e-13);
+            assert_within(rel_err(dB, all[at].dB, nB), 1e-13);
+        }
+        m->be->release(dA);
+        m->be->release(dB);
+    }
+    for (int64_t i = 0; i < m->cfg.layers * SITE_COUNT; i++) some[i].dA = some[i].dB = NULL;
+    assert_ok(decoder_forward(d, &odd_batch, some, true));
+    assert_ok(decoder_backward(d, 1, NULL)); /* nothing trains: just the loss */
+    free(some);
+    free_pairs(m, all);
+    decoder_free(d);
+    model_close(m);
+}
+
+/* The odd batch with each continuation written out in full after its prefix. */
+static packed unshared(void)
+{
+    static const int32_t ids[]  = { 1, 5, 7, 2, 9, 1, 4, 4, 11, 1, 4, 4, 11, 3, 6, 1, 4, 4, 11, 12, 8, 0 };
+    static const int32_t pos[]  = { 0, 1, 2, 3, 4, 0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 6 };
+    static const segment segs[] = { { 0, 5, -1 }, { 5, 4, -1 }, { 9, 6, -1 }, { 15, 7, -1 } };
+    static const int32_t rows[] = { 1, 2, 4, 7, 8, 8, 13, 14, 20, 21 };
+    static const batch   b      = {
+               .n_tokens = 22, .n_segments = 4, .n_rows = 10, .ids = ids, .pos = pos, .segments = segs, .rows = rows, .targets = odd_targets
+    };
+    return packed_copy(&b);
+}
+
+static void sharing_a_prefix_changes_nothing(void **state)
+{
+    (void)state;
+    for (int f32 = 0; f32 < 2; f32++) {
+        model       *m = open_odd(f32 ? "cpu" : "ref", false, false);
+        decoder     *d = decoder_new(m);
+        pair_arrays *p = random_pairs(m, (1u << SITE_COUNT) - 2, 5), *q = random_pairs(m, (1u << SITE_COUNT) - 2, 5);
+        packed       long_form = unshared();
+        double       shared_nll[10], nll[10], tolerance = f32 ? 1e-5 : 1e-12;
+        assert_ok(decoder_forward(d, &odd_batch, p, true));
+        assert_ok(decoder_backward(d, 1, shared_nll));
+        assert_ok(decoder_forward(d, &long_form.b, q, true));
+        assert_ok(decoder_backward(d, 1, nll));
+        assert_within(rel_err(shared_nll, nll, 10), tolerance);
+        for (int64_t i = 0; i < m->cfg.layers * SITE_COUNT; i++) {
+            int64_t n = p[i].r * site_out(&m->cfg, (site_id)(i % SITE_COUNT));
+            if (!n) continue;
+            double *a = mem_alloc((size_t)n, sizeof *a), *b = mem_alloc((size_t)n, sizeof *b);
+            m->be->download(a, p[i].dB, n);
+            m->be->download(b, q[i].dB, n);
+            assert_within(rel_err(a, b, n), tolerance * 10);
+            free(a);
+            free(b);
+        }
+        packed_free(&long_form);
+        free_pairs(m, p);
+        free_pairs(m, q);
+        decoder_free(d);
+        model_close(m);
+    }
+}
+
+/* One text alone, and among others: to rounding the same; the vocabulary in chunks of any size: the same bits in the reference. */
+static void packing_and_chunks_change_nothing(void **state)
+{
+    (void)state;
+    model       *m = open_odd("ref", false, false);
+    decoder     *d = decoder_new(m);
+    pair_arrays *p = random_pairs(m, 1u << SITE_QKV | 1u << SITE_UP, 5);
+    double       together[10], alone[3], chunked[10], logits[10 * 13];
+    int32_t      best[10], best_chunked[10];
+    assert_ok(decoder_forward(d, &odd_batch, p, false));
+    assert_ok(decoder_nll(d, together, best));
+    assert_ok(decoder_logits(d, 0, 10, logits));
+    for (int i = 0; i < 10; i++) {
+        int top = 0;
+        for (int k = 1; k < 13; k++)
+            if (logits[i * 13 + k] > logits[i * 13 + top]) top = k;
+        assert_int_equal(best[i], top);
+    }
+    d->chunk_rows = 3;
+    assert_ok(decoder_nll(d, chunked, best_chunked));
+    assert_memory_equal(chunked, together, sizeof chunked);
+    assert_memory_equal(best_chunked, best, sizeof best);
+    batch first    = odd_batch;
+    first.n_tokens = 5, first.n_segments = 1, first.n_rows = 3;
+    assert_ok(decoder_forward(d, &first, p, false));
+    assert_ok(decoder_nll(d, alone, NULL));
+    assert_within(rel_err(alone, together, 3), 1e-13);
+    free_pairs(m, p);
+    decoder_free(d);
+    model_close(m);
+}
+
+/* Backward in chunks; a batch of which no row is wanted; gradients accumulate over calls. */
+static void backward_in_chunks_and_twice(void **state)
+{
+    (void)state;
+    model   *m    = open_odd("ref", true, true);
+    decoder *d    = decoder_new(m);
+    double  *once = mem_alloc((size_t)m->flat_count, sizeof *once);
+    assert_ok(decoder_forward(d, &odd_batch, NULL, true));
+    assert_ok(decoder_backward(d, 1, NULL));
+    m->be->download(once, m->flat_grad, m->flat_count);
+    d->chunk_rows = 4;
+    assert_ok(decoder_forward(d, &odd_batch, NULL, true));
+    assert_ok(decoder_backward(d, 1, NULL));
+    for (int64_t i = 0; i < m->flat_count; i++) once[i] *= 2;
+    assert_within(rel_err(m->flat_grad, once, m->flat_count), 1e-13);
+    batch none  = odd_batch;
+    none.n_rows = 0;
+    assert_ok(decoder_forward(d, &none, NULL, true));
+    assert_ok(decoder_backward(d, 1, NULL));
+    assert_within(rel_err(m->flat_grad, once, m->flat_count), 1e-13);
+    free(once);
+    decoder_free(d);
+    model_close(m);
+}
+
+/* --- what is not legal */
+
+static void bad_batches_are_refused(void **state)
+{
+    (void)state;
+    model   *m = open_odd("cpu", false, false);
+    decoder *d = decoder_new(m);
+    int32_t  ids[14], pos[14], targets[10];
+    memcpy(ids, odd_ids, sizeof ids), memcpy(pos, odd_pos, sizeof pos), memcpy(targets, odd_targets, sizeof targets);
+    batch b = odd_batch;
+    b.ids = ids, b.pos = pos, b.targets = targets;
+    ids[3] = 13;
+    assert_input_error(decoder_forward(d, &b, NULL, false), "token id 13: must be 0..12");
+    ids[3] = 2, pos[4] = 40;
+    assert_input_error(decoder_forward(d, &b, NULL, false), "position 40: the model has 0..39");
+    pos[4] = 4, targets[0] = 99;
+    assert_input_error(decoder_forward(d, &b, NULL, false), "target id 99");
+    targets[0] = 1, b.n_segments = 3;
+    assert_int_equal(decoder_forward(d, &b, NULL, false), ERR_FAILED);
+    b.n_segments = 4, b.targets = NULL;
+    assert_ok(decoder_forward(d, &b, NULL, false));
+    assert_int_equal(decoder_nll(d, NULL, NULL), ERR_FAILED);
+    assert_int_equal(decoder_backward(d, 1, NULL), ERR_FAILED);
+    decoder_free(d);
+    model_close(m);
+}
+
+static void numbers_that_are_not_finite_name_the_model(void **state)
+{
+    (void)state;
+    model   *m   = open_odd("cpu", true, false);
+    decoder *d   = decoder_new(m);
+    double   nan = NAN, logits[13];
+    m->be->upload(real_at(m->be, m->layers[1].down, 7), &nan, 1);
+    assert_ok(decoder_forward(d, &odd_batch, NULL, false));
+    assert_input_error(decoder_nll(d, NULL, NULL), "are not finite");
+    assert_non_null(strstr(error_text(), m->dir));
+    assert_input_error(decoder_logits(d, 0, 1, logits), "are not finite");
+    assert_ok(decoder_forward(d, &odd_batch, NULL, true));
+    assert_input_error(decoder_backward(d, 1, NULL), "lower --lr");
+    decoder_free(d);
+    model_close(m);
+}
+
+/* --- memory */
+
+static int64_t allocations;
+static real   *counting_alloc(int64_t n)
+{
+    allocations++;
+    return backend_find("cpu")->alloc(n);
+}
+static void *counting_alloc_bytes(int64_t n)
+{
+    allocations++;
+    return backend_find("cpu")->alloc_bytes(n);
+}
+
+static void nothing_is_allocated_twice(void **state)
+{
+    (void)state;
+    model  *m        = open_odd("cpu", true, false);
+    backend counting = *m->be;
+    counting.alloc = counting_alloc, counting.alloc_bytes = counting_alloc_bytes;
+    const backend *real_be = m->be;
+    m->be                  = &counting;
+    decoder *d             = decoder_new(m);
+    for (int i = 0; i < 3; i++) {
+        if (i) allocations = 0;
+        assert_ok(decoder_forward(d, &odd_batch, NULL, true));
+        assert_ok(decoder_backward(d, 1, NULL));
+        batch first    = odd_batch;
+        first.n_tokens = 5, first.n_segments = 1, first.n_rows = 3;
+        assert_ok(decoder_forward(d, &first, NULL, false));
+        assert_ok(decoder_nll(d, NULL, NULL));
+        assert_int_equal(allocations > 0, i == 0);
+    }
+    decoder_free(d);
+    m->be = real_be;
+    model_close(m);
+}
+
+/* inv_freq of Llama 3.2 (theta 500000, head_dim 64, factor 32, 1, 4, 8192), from transformers' formula in exact arithmetic, rounded to 10 digits. */
+static void rotary_frequencies_are_llama3s(void **state)
+{
+    (void)state;
+    model_config c;
+    double       f[32];
+    assert_ok(config_load(&c, "llama3.2-1b"));
+    rotary_frequencies(&c, f);
+    static const struct {
+        int    i;
+        double f;
+    } want[] = { { 0, 1 },
+                 { 1, 0.663601237696088 },
+                 { 14, 0.00321144599475259 },
+                 { 15, 0.00129054792820926 },
+                 { 16, 0.000429556796559368 },
+                 { 17, 9.70828780262767e-5 },
+                 { 18, 1.94616381848311e-5 },
+                 { 31, 9.41830672543491e-8 } };
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) assert_within(fabs(f[want[i].i] / want[i].f - 1), 1e-13);
+    c.rope_factor = 0;
+    double table[2 * 64];
+    rotary_table(&c, 2, table);
+    assert_true(table[0] == 1 && table[32] == 0);
+    assert_within(fabs(table[64 + 0] - 0.5403023058681398), 1e-15);
+    assert_within(fabs(table[64 + 32] - 0.8414709848078965), 1e-15);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(forward_agrees_with_the_reference),
+        cmocka_unit_test(gradients_of_pairs_agree_with_peft),
+        cmocka_unit_test(gradients_of_pairs_are_differences),
+        cmocka_unit_test(gradients_of_weights_are_differences),
+        cmocka_unit_test(partial_backward_gives_the_same_numbers),
+        cmocka_unit_test(sharing_a_prefix_changes_nothing),
+        cmocka_unit_test(packing_and_chunks_change_nothing),
+        cmocka_unit_test(backward_in_chunks_and_twice),
+        cmocka_unit_test(bad_batches_are_refused),
+        cmocka_unit_test(numbers_that_are_not_finite_name_the_model),
+        cmocka_unit_test(nothing_is_allocated_twice),
+        cmocka_unit_test(rotary_frequencies_are_llama3s),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
