@@ -17,7 +17,6 @@
 #include "train/checkpoint.h"
 #include "train/folder.h"
 #include "train/order.h"
-#include "train/prune.h"
 
 enum { VALID_TOKENS = 2048 }; /* tokens of one forward of the held-out set */
 
@@ -227,14 +226,43 @@ static int write_full_card(const run *r)
     return rc;
 }
 
+/* AdaLoRA's settings under PEFT's names, for adapter_config.json. */
+static json *allocator_json(const adalora_options *o)
+{
+    json *j = json_object();
+    json_set_int(j, "target_r", o->target_rank);
+    json_set_int(j, "tinit", o->tinit);
+    json_set_int(j, "tfinal", o->tfinal);
+    json_set_int(j, "deltaT", o->delta_t);
+    json_set_num(j, "beta1", o->beta1);
+    json_set_num(j, "beta2", o->beta2);
+    json_set_num(j, "orth_reg_weight", o->orth);
+    json_set_int(j, "total_step", o->total);
+    return j;
+}
+
 /* What adapter_config.json says of the training, under "tiebreak". */
 static json *training_card(const run *r)
 {
-    static const char *const keys[] = { "seed", "steps", "lr", "batch", "train" };
+    static const char *const keys[] = { "steps", "lr", "batch", "train" };
     const json              *a      = json_find(r->asked, "adapter");
     json                    *j      = json_object();
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) json_set(j, keys[i], cJSON_Duplicate(json_find(a, keys[i]), true));
+    if (r->trainer->allocator) json_set(j, "allocator", allocator_json(&r->trainer->allocator->options));
     return j;
+}
+
+/* The final mask as adapter.kept wants it, [n_jobs * rank]; NULL without an allocator. */
+static bool *final_mask(const run *r)
+{
+    const adalora *alloc = r->trainer->allocator;
+    if (!alloc) return NULL;
+    int64_t              rank    = r->s.adapter->spec.rank;
+    bool                *mask    = mem_alloc((size_t)(alloc->n_modules * rank), sizeof *mask);
+    const unsigned char *triplet = alloc->kept;
+    for (int64_t m = 0; m < alloc->n_modules; m++)
+        for (int64_t i = 0; i < alloc->modules[m].rank; i++) mask[m * rank + i] = *triplet++;
+    return mask;
 }
 
 static int save_weights(const run *r)
@@ -244,12 +272,13 @@ static int save_weights(const run *r)
         int rc = model_save(s->model, s->q->out, s->q->model);
         return rc ? rc : write_full_card(r);
     }
-    adapter *pruned = NULL;
-    int      rc     = r->trainer->allocator ? prune_adapter(&pruned, s->adapter, r->trainer->allocator) : OK;
-    json    *card   = training_card(r);
-    if (!rc) rc = adapter_save(pruned ? pruned : s->adapter, s->q->out, json_find(json_find(r->asked, "base"), "name")->valuestring, card);
+    json *card       = training_card(r);
+    bool *mask       = final_mask(r);
+    s->adapter->kept = mask;
+    int rc           = adapter_save(s->adapter, s->q->out, json_find(json_find(r->asked, "base"), "name")->valuestring, card);
+    s->adapter->kept = NULL;
+    free(mask);
     json_free(card);
-    adapter_free(pruned);
     return rc;
 }
 

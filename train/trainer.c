@@ -10,30 +10,33 @@
 
 static int64_t trained_at(const adapter_tensor *t) { return t && t->trained ? t->offset : -1; }
 
-static int find_modules(const adapter *a, adalora_module *modules, int64_t *n)
+static int find_module(const adapter *a, int64_t layer, int site, const expand_job *job, adalora_module *out)
 {
-    *n = 0;
-    for (int64_t layer = 0; layer < a->cfg.layers; layer++)
-        for (int site = 0; site < SITE_COUNT; site++) {
-            const adapter_tensor *u = adapter_find(a, FACTOR_U, layer, site), *A = adapter_find(a, FACTOR_A, layer, site),
-                                 *B = adapter_find(a, FACTOR_B, layer, site);
-            int64_t in = site_in(&a->cfg, (site_id)site), out = site_out(&a->cfg, (site_id)site);
-            if (!A || !B) continue;
-            if (!u || !u->trained || A->cols != in || B->rows != out)
-                return input_error("method %s: a method that allocates ranks needs a trained u, and A and B of each linear's own shape",
-                                   a->spec.method.name);
-            modules[(*n)++] = (adalora_module) { .rank = A->rows, .in = in, .out = out, .u = trained_at(u), .A = trained_at(A), .B = trained_at(B) };
-        }
+    const adapter_tensor *u = adapter_find(a, FACTOR_U, layer, site), *A = adapter_find(a, FACTOR_A, layer, site),
+                         *B = adapter_find(a, FACTOR_B, layer, site);
+    if (!u || !u->trained || A->cols != job->in || B->rows != job->out)
+        return input_error("method %s: a method that allocates ranks needs a trained u, and A and B of each linear's own shape", a->spec.method.name);
+    *out = (adalora_module) { .rank = job->r, .in = job->in, .out = job->out, .u = trained_at(u), .A = trained_at(A), .B = trained_at(B) };
     return OK;
+}
+
+/* Modules in job order, the order of adapter.kept: site by site, then layer by layer. */
+static int find_modules(const adapter *a, adalora_module *modules)
+{
+    int     rc  = OK;
+    int64_t job = 0;
+    for (int site = 0; site < SITE_COUNT; site++)
+        for (int64_t layer = 0; a->spec.sites >> site & 1 && layer < a->cfg.layers && !rc; layer++, job++)
+            rc = find_module(a, layer, site, &a->jobs[job], &modules[job]);
+    return rc;
 }
 
 static int add_allocator(trainer *t)
 {
     adapter        *a       = t->adapter;
-    adalora_module *modules = mem_alloc((size_t)(a->cfg.layers * SITE_COUNT), sizeof *modules);
-    int64_t         n;
-    int             rc = find_modules(a, modules, &n);
-    if (!rc) rc = adalora_new(&t->allocator, t->options.adalora, modules, n, t->params.count);
+    adalora_module *modules = mem_alloc((size_t)a->n_jobs, sizeof *modules);
+    int             rc      = find_modules(a, modules);
+    if (!rc) rc = adalora_new(&t->allocator, t->options.adalora, modules, a->n_jobs, t->params.count);
     free(modules);
     if (rc) return rc;
     t->theta = mem_alloc((size_t)t->params.count, sizeof(double));
