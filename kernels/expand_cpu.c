@@ -49,7 +49,8 @@ static void bwd_job(const expand_job *e)
     int64_t      r = e->r;
     float       *g = cpu_scratch(2 * r), *br = g + r, *du = e->du, *dv = e->dv;
     const float *u = e->u, *v = e->v, *G = e->dBp;
-    for (int64_t n = 0; n < e->out; n++) {
+    bool         any = e->dB || e->dR || du || dv; /* only A trained: there is no G */
+    for (int64_t n = 0; any && n < e->out; n++) {
         float vn = v ? v[n] : 1, s = (float)e->s;
         for (int64_t j = 0; j < r; j++) g[j] = s * vn * G[n * r + j] * (u ? u[j] : 1);
         row_grad_B_and_R(e, g, n);
