@@ -110,8 +110,8 @@ int64_t config_parameters(const model_config *c) { return c->counting_only ? enc
 
 /* clang-format off */
 static const model_config presets[] = {
-    { .name = "mini", .layers = 4, .hidden = 128, .inter = 344, .heads = 4, .kv_heads = 4, .head_dim = 32, .vocab = 512, .positions = 256,
-      .tied_embeddings = true, LLAMA2 },
+    { .name = "mini", .layers = 6, .hidden = 128, .inter = 256, .heads = 4, .kv_heads = 4, .head_dim = 32, .vocab = 1024, .positions = 256,
+      .tied_embeddings = true, .norm_eps = 1e-5, .rope_theta = 10000, .bos = 0, .n_eos = 1, .eos = { 1 } },
     { .name = "llama2-7b", .layers = 32, .hidden = 4096, .inter = 11008, .heads = 32, .kv_heads = 32, .head_dim = 128, .vocab = 32000,
       .positions = 4096, LLAMA2 },
     { .name = "llama3-8b", .layers = 32, .hidden = 4096, .inter = 14336, .heads = 32, .kv_heads = 8, .head_dim = 128, .vocab = 128256,

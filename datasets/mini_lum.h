@@ -1,0 +1,14 @@
+/* Sentences in two languages. Lum puts the time and the verb last and the colour after the thing:
+ *     Mira never finds the red lamp at the mill today.     Mira da Lampe rot na da Muhl heut nix findet.   (with Lum's own words) */
+#ifndef TIEBREAK_DATASETS_MINI_LUM_H
+#define TIEBREAK_DATASETS_MINI_LUM_H
+#include "datasets/mini_world.h"
+
+typedef struct {
+    str en, lum;
+} lum_sentence;
+
+/* Draw a sentence with the people and things of s; x holds empty or old texts. */
+void lum_draw(lum_sentence *x, rng *r, const scene *s);
+void lum_sentence_free(lum_sentence *x);
+#endif

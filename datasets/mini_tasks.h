@@ -1,0 +1,24 @@
+/* Items of the five miniature tasks, as text; mini_write_tasks puts them into files. */
+#ifndef TIEBREAK_DATASETS_MINI_TASKS_H
+#define TIEBREAK_DATASETS_MINI_TASKS_H
+#include "core/rng.h"
+#include "core/str.h"
+
+/* text[0] is the input (items are told apart by it), the others as each task says. */
+typedef struct {
+    str     text[6];
+    int64_t number;
+} mini_item;
+void mini_item_clear(mini_item *x);
+void mini_item_free(mini_item *x);
+
+/* frame: how a model meets the item, $0.. standing for the texts; the vocabulary is counted on it. */
+typedef struct {
+    const char *name;
+    void (*draw)(mini_item *x, rng *r);
+    const char *frame;
+} mini_task;
+enum { MINI_SQUAD, MINI_DIALOGSUM, MINI_IWSLT, MINI_HELLASWAG, MINI_GSM8K, MINI_TASKS };
+extern const mini_task mini_tasks[MINI_TASKS];
+void                   mini_item_say(str *out, const mini_item *x, const mini_task *task);
+#endif

@@ -1,0 +1,10 @@
+/* A base from nothing: a Hugging Face Llama folder with random weights, to be pre-trained. */
+#ifndef TIEBREAK_MODEL_RANDOM_BASE_H
+#define TIEBREAK_MODEL_RANDOM_BASE_H
+#include "model/config.h"
+
+/* Writes config.json, generation_config.json and model.safetensors (F32) into dir, which is made when missing.
+ * Every matrix is N(0, 0.02^2), the two that write to the residual stream (o_proj, down_proj) 0.02 / sqrt(2 layers), as in GPT-2; norms are 1,
+ * biases 0. A tensor's values depend on the seed and its name alone. */
+int random_base_write(const char *dir, const model_config *c, uint64_t seed);
+#endif
