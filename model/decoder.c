@@ -166,7 +166,7 @@ int decoder_run(decoder *d, const run_plan *p, const pair_arrays *pairs, bool ke
     else
         memset(d->pairs, 0, n_pairs * sizeof *d->pairs);
     d->run  = *p;
-    d->keep = keep;
+    d->keep = keep, d->has_targets = false;
     d->trim = p->n_rows != p->n;
     for (int64_t i = 0; i < p->n_rows && !d->trim; i++) d->trim = p->rows[i] != i;
     find_lowest(d);

@@ -195,69 +195,7 @@ static void gradients_of_pairs_agree_with_peft(void **state)
         }
 }
 
-/* --- a small model with every oddity at once, for differences and identities */
-
-static const model_config odd = { .layers         = 3,
-                                  .hidden         = 10,
-                                  .inter          = 14,
-                                  .heads          = 4,
-                                  .kv_heads       = 2,
-                                  .head_dim       = 6,
-                                  .vocab          = 13,
-                                  .positions      = 40,
-                                  .norm_eps       = 1e-5,
-                                  .rope_theta     = 1000,
-                                  .rope_factor    = 4,
-                                  .rope_low_freq  = 1,
-                                  .rope_high_freq = 4,
-                                  .rope_original  = 16,
-                                  .qkv_bias       = true,
-                                  .o_bias         = true,
-                                  .mlp_bias       = true };
-
-static model *open_odd(const char *backend_name, bool trainable, bool tied)
-{
-    char        *dir = test_tmpdir();
-    model_config c   = odd;
-    model       *m;
-    c.tied_embeddings = tied;
-    test_model_write(&c, 11, dir);
-    assert_ok(model_open(&m, dir, backend_find(backend_name), trainable));
-    test_rmdir(dir);
-    return m;
-}
-
-/* Random pairs of rank 2, 3, ... on the sites of the mask in every layer, with gradients. */
-static pair_arrays *random_pairs(const model *m, unsigned sites, uint64_t seed)
-{
-    const model_config *c = &m->cfg;
-    pair_arrays        *p = mem_alloc((size_t)c->layers * SITE_COUNT, sizeof *p);
-    rng                 r = rng_stream(seed, "pairs");
-    for (int64_t i = 0; i < c->layers * SITE_COUNT; i++) {
-        site_id s = (site_id)(i % SITE_COUNT);
-        if (!(sites & 1u << s)) continue;
-        int64_t rank = 2 + i % 2, in = site_in(c, s), out = site_out(c, s);
-        double *v = mem_alloc((size_t)((in + out) * rank), sizeof *v);
-        for (int64_t k = 0; k < (in + out) * rank; k++) v[k] = 0.3 * rng_normal(&r);
-        real *A = m->be->alloc(rank * in), *B = m->be->alloc(out * rank);
-        m->be->upload(A, v, rank * in);
-        m->be->upload(B, v + rank * in, out * rank);
-        p[i] = (pair_arrays) { .A = A, .B = B, .r = rank, .lda = in, .ldb = rank, .dA = m->be->alloc(rank * in), .dB = m->be->alloc(out * rank) };
-        free(v);
-    }
-    return p;
-}
-
-static void free_pairs(const model *m, pair_arrays *p)
-{
-    for (int64_t i = 0; i < m->cfg.layers * SITE_COUNT; i++) {
-        m->be->release((real *)(uintptr_t)p[i].A);
-        m->be->release((real *)(uintptr_t)p[i].B);
-        m->be->release(p[i].dA);
-        m->be->release(p[i].dB);
-    }
-    free(p);
-}
+/* --- the odd little model, for differences and identities */
 
 /* Two texts, one with two continuations of a shared prefix; some rows wanted. */
 static const int32_t odd_ids[]     = { 1, 5, 7, 2, 9, 1, 4, 4, 11, 3, 6, 12, 8, 0 };

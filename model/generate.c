@@ -1,0 +1,188 @@
+#include "model/generate.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "model/decoder_inner.h"
+#include "model/top_two.h"
+
+/* Prompt tokens that enter in one forward; a prompt longer than this enters alone. */
+enum { PREFILL_MAX = 2048 };
+
+/* A place in the batch: the rows slot * per_slot .. of every layer's cache. */
+typedef struct {
+    int64_t item;   /* -1: free */
+    int64_t cached; /* tokens whose keys and values are in the cache */
+} slot;
+
+typedef struct {
+    decoder               *d;
+    const pair_arrays     *pairs;
+    generate_item         *items;
+    const generate_options o;
+    int64_t                n, next; /* items; the next to enter */
+    int64_t                n_slots, per_slot;
+    slot                  *slots;
+    kv_cache               cache;
+
+    /* one step */
+    int32_t        *ids, *pos, *rows;
+    attention_span *spans, *row_spans;
+    int64_t        *active; /* slot of each row */
+    int64_t         cap_ids;
+    void           *logits; /* on the host, when the backend's memory is not */
+} generation;
+
+static void item_done(generation *g, int64_t item)
+{
+    if (g->o.done) g->o.done(g->o.ctx, item);
+}
+
+/* --- one step: every running text's newest token, and the prompts that enter */
+
+static void put_ids(generation *g, run_plan *plan, const int32_t *ids, int64_t n, int64_t pos)
+{
+    if (plan->n + n > g->cap_ids) {
+        g->cap_ids = (plan->n + n) * 2;
+        g->ids     = mem_resize(g->ids, (size_t)g->cap_ids, sizeof *g->ids);
+        g->pos     = mem_resize(g->pos, (size_t)g->cap_ids, sizeof *g->pos);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        g->ids[plan->n]   = ids[i];
+        g->pos[plan->n++] = (int32_t)(pos + i);
+    }
+}
+
+/* n new tokens of a slot: all its own past is visible, and the last one's logits are wanted. */
+static void add_to_step(generation *g, run_plan *plan, int64_t s, const int32_t *ids, int64_t n)
+{
+    slot          *at   = &g->slots[s];
+    attention_span span = { .q0 = (int32_t)plan->n, .q_len = (int32_t)n, .kv0 = (int32_t)(s * g->per_slot), .kv_len = (int32_t)(at->cached + n) };
+    put_ids(g, plan, ids, n, at->cached);
+    int64_t row       = plan->n_rows++;
+    g->spans[row]     = span;
+    g->rows[row]      = (int32_t)plan->n - 1;
+    span.q0           = (int32_t)row;
+    span.q_len        = 1;
+    g->row_spans[row] = span;
+    g->active[row]    = s;
+    at->cached += n;
+}
+
+static run_plan plan_step(generation *g)
+{
+    run_plan plan = { 0 };
+    for (int64_t s = 0; s < g->n_slots; s++) {
+        slot *at = &g->slots[s];
+        while (at->item < 0 && g->next < g->n && g->items[g->next].max_new < 1) item_done(g, g->next++);
+        if (at->item >= 0) {
+            generate_item *it = &g->items[at->item];
+            add_to_step(g, &plan, s, &it->ids[it->n_new - 1], 1);
+        } else if (g->next < g->n && (!plan.n || plan.n + g->items[g->next].n_prompt <= PREFILL_MAX)) {
+            at->item   = g->next++;
+            at->cached = 0;
+            add_to_step(g, &plan, s, g->items[at->item].prompt, g->items[at->item].n_prompt);
+        }
+    }
+    plan.n_spans = plan.n_row_spans = plan.n_rows;
+    plan.ids = g->ids, plan.pos = g->pos, plan.rows = g->rows, plan.spans = g->spans, plan.row_spans = g->row_spans, plan.cache = &g->cache;
+    return plan;
+}
+
+static top_two best_of(const generation *g, const real *row)
+{
+    int64_t vocab = g->d->m->cfg.vocab;
+    return g->d->be->elem == sizeof(float) ? top_two_f32(row, vocab) : top_two_f64(row, vocab);
+}
+
+/* Appends the most likely token to the text of row i, and frees its slot when the text ends. */
+static int take_token(generation *g, int64_t row, const real *logits)
+{
+    slot          *at  = &g->slots[g->active[row]];
+    generate_item *it  = &g->items[at->item];
+    top_two        top = best_of(g, logits);
+    if (!top.finite) return decoder_not_finite(g->d, row);
+    it->ids[it->n_new++] = top.best;
+    it->min_margin       = fmin(it->min_margin, top.margin);
+    if (it->n_new < it->max_new && !(g->o.stop && g->o.stop(g->o.ctx, at->item, it->ids, it->n_new))) return OK;
+    item_done(g, at->item);
+    at->item = -1;
+    return OK;
+}
+
+static int take_tokens(generation *g, int64_t n_rows)
+{
+    const backend *be    = g->d->be;
+    int64_t        vocab = g->d->m->cfg.vocab, chunk = g->d->chunk_rows;
+    int            rc = OK;
+    for (int64_t first = 0; first < n_rows && !rc; first += chunk) {
+        int64_t     count  = n_rows - first < chunk ? n_rows - first : chunk;
+        const real *logits = decoder_logits_chunk(g->d, first, count);
+        if (!be->host) {
+            if (!g->logits) g->logits = mem_alloc((size_t)(chunk * vocab), be->elem);
+            be->get(g->logits, logits, count * vocab * (int64_t)be->elem);
+            logits = g->logits;
+        }
+        rc = be->sync();
+        for (int64_t i = 0; i < count && !rc; i++) rc = take_token(g, first + i, real_at(be, logits, i * vocab));
+    }
+    return rc;
+}
+
+/* --- the whole */
+
+static int check_items(const generation *g)
+{
+    const model *m = g->d->m;
+    for (int64_t i = 0; i < g->n; i++) {
+        const generate_item *it = &g->items[i];
+        if (it->n_prompt < 1 || it->max_new < 0 || it->n_prompt + it->max_new > m->cfg.positions)
+            return input_error("%s: item %lld: a prompt of %lld tokens and %lld new ones: the prompt must have one, and together they may have %lld",
+                               m->dir, (long long)i, (long long)it->n_prompt, (long long)it->max_new, (long long)m->cfg.positions);
+    }
+    return OK;
+}
+
+static void start(generation *g)
+{
+    const model *m = g->d->m;
+    for (int64_t i = 0; i < g->n; i++) g->items[i].n_new = 0, g->items[i].min_margin = INFINITY;
+    g->slots        = mem_alloc((size_t)g->n_slots, sizeof *g->slots);
+    g->rows         = mem_alloc((size_t)g->n_slots, sizeof *g->rows);
+    g->spans        = mem_alloc((size_t)g->n_slots, sizeof *g->spans);
+    g->row_spans    = mem_alloc((size_t)g->n_slots, sizeof *g->row_spans);
+    g->active       = mem_alloc((size_t)g->n_slots, sizeof *g->active);
+    g->cache.rows   = g->n_slots * g->per_slot;
+    g->cache.layers = mem_alloc((size_t)m->cfg.layers, sizeof *g->cache.layers);
+    for (int64_t l = 0; l < m->cfg.layers; l++) g->cache.layers[l] = m->be->alloc(g->cache.rows * 2 * g->d->kv_out);
+    for (int64_t s = 0; s < g->n_slots; s++) g->slots[s].item = -1;
+}
+
+static void finish(generation *g)
+{
+    for (int64_t l = 0; g->cache.layers && l < g->d->m->cfg.layers; l++) g->d->be->release(g->cache.layers[l]);
+    void *all[] = { g->slots, g->rows, g->spans, g->row_spans, g->active, g->cache.layers, g->ids, g->pos, g->logits };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+int generate_items(decoder *d, const pair_arrays *pairs, generate_item *items, int64_t n, generate_options o)
+{
+    generation g  = { .d = d, .pairs = pairs, .items = items, .o = o, .n = n, .n_slots = o.batch < n ? o.batch : n };
+    int        rc = o.batch < 1 ? run_error("generate: batch %lld: must be at least 1", (long long)o.batch) : check_items(&g);
+    for (int64_t i = 0; i < n && !rc; i++)
+        if (items[i].n_prompt + items[i].max_new > g.per_slot) g.per_slot = items[i].n_prompt + items[i].max_new;
+    if (!rc && g.n_slots > INT32_MAX / (g.per_slot + 1))
+        rc = run_error("generate: a cache of %lld texts of %lld tokens is too large; use a smaller batch", (long long)g.n_slots,
+                       (long long)g.per_slot);
+    if (!rc) start(&g);
+    while (!rc) {
+        run_plan plan = plan_step(&g);
+        if (!plan.n) break;
+        rc = decoder_run(d, &plan, pairs, false);
+        if (!rc) rc = take_tokens(&g, plan.n_rows);
+    }
+    finish(&g);
+    return rc;
+}
