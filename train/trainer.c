@@ -99,14 +99,29 @@ void trainer_refresh(trainer *t)
 
 static const pair_arrays *pairs_of(const trainer *t) { return t->adapter ? adapter_pairs(t->adapter) : NULL; }
 
-static int micro_batch(trainer *t, const train_example *const *items, int64_t n, double scale, double *loss_sum)
+/* Before any update the numbers are the input's: a bad base or adapter. Later they are the run's. */
+static int not_finite(const trainer *t, const char *what, double value, double lr)
+{
+    long long step = (long long)t->step + 1;
+    if (step == 1)
+        return input_error("%s: %s of step 1 is %g before any update: the weights hold numbers that are not finite, or too large", t->model->dir,
+                           what, value);
+    return run_error("step %lld: %s is %g at learning rate %g: training diverged; lower --lr, give --warmup or --clip 1", step, what, value, lr);
+}
+
+static int micro_batch(trainer *t, const train_example *const *items, int64_t n, double scale, double lr, double *loss_sum)
 {
     pack *p = &t->packed;
     pack_items(p, items, n);
     if (!p->batch.n_rows) return OK;
     int rc = decoder_forward(t->dec, &p->batch, pairs_of(t), true);
-    if (!rc) rc = decoder_backward(t->dec, scale, p->nll);
-    for (int64_t i = 0; !rc && i < p->batch.n_rows; i++) *loss_sum += p->nll[i];
+    if (rc) return rc;
+    rc = decoder_backward(t->dec, scale, p->nll);
+    for (int64_t i = 0; i < p->batch.n_rows; i++) {
+        /* The decoder blames the weights, rightly so in the first step. */
+        if (!isfinite(p->nll[i])) return t->step || !rc ? not_finite(t, "a loss", p->nll[i], lr) : rc;
+        *loss_sum += p->nll[i];
+    }
     return rc;
 }
 
@@ -116,16 +131,6 @@ static void zero_grad(trainer *t)
         adapter_zero_grad(t->adapter);
     else
         t->model->be->zero(t->params.grad, t->params.count);
-}
-
-/* Before any update the numbers are the input's: a bad base or adapter. Later they are the run's. */
-static int not_finite(const trainer *t, const char *what, double value, double lr)
-{
-    long long step = (long long)t->step + 1;
-    if (step == 1)
-        return input_error("%s: %s of step 1 is %g before any update: the weights hold numbers that are not finite, or too large", t->model->dir,
-                           what, value);
-    return run_error("step %lld: %s is %g at learning rate %g: training diverged; lower --lr, give --warmup or --clip 1", step, what, value, lr);
 }
 
 /* The allocator's part of the step, after the update (train/adalora.h). */
@@ -161,11 +166,11 @@ int trainer_step(trainer *t, const train_example *const *items, int64_t n, int64
         return input_error("step %lld: none of its %lld items has a scored token; leave such items out or raise --batch", (long long)t->step + 1,
                            (long long)n);
     zero_grad(t);
-    for (int64_t i = 0; i < n && !rc; i += micro) rc = micro_batch(t, items + i, i + micro < n ? micro : n - i, 1.0 / (double)out->scored, &loss_sum);
+    for (int64_t i = 0; i < n && !rc; i += micro)
+        rc = micro_batch(t, items + i, i + micro < n ? micro : n - i, 1.0 / (double)out->scored, lr, &loss_sum);
     if (rc) return rc;
     if (t->adapter) adapter_backward(t->adapter);
     out->loss = loss_sum / (double)out->scored;
-    if (!isfinite(out->loss)) return not_finite(t, "the loss", out->loss, lr);
     if (t->regulariser) out->orth = orthogonality_add(t->regulariser, o->adalora.orth);
     out->grad_norm = sqrt(be->sum_squares(t->params.grad, t->params.count));
     if (!isfinite(out->grad_norm)) return not_finite(t, "the gradient's norm", out->grad_norm, lr);
