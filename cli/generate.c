@@ -1,0 +1,131 @@
+/* tiebreak generate: what a model says, greedily. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/verbs.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/memory.h"
+#include "model/adapter.h"
+#include "model/generate.h"
+#include "model/tokenizer.h"
+
+static struct {
+    const char *model, *adapter, *prompt, *device;
+    int64_t     max_new, threads;
+    bool        json;
+} o;
+
+typedef struct {
+    model     *m;
+    adapter   *a;
+    tokenizer *t;
+    ids        prompt;
+    int32_t   *out;
+    int64_t    n_out;
+} session;
+
+static bool ends_text(void *ctx, int64_t item, const int32_t *out, int64_t n)
+{
+    const session *s = ctx;
+    (void)item;
+    if (out[n - 1] == tokenizer_eos(s->t)) return true;
+    for (int i = 0; i < s->m->cfg.n_eos; i++)
+        if (out[n - 1] == s->m->cfg.eos[i]) return true;
+    return false;
+}
+
+static int open_all(session *s)
+{
+    const backend *be = backend_find(o.device);
+    if (!be) return error_context(ERR_INPUT, "--device %s", o.device);
+    if (o.threads) be->set_threads((int)o.threads);
+    int rc = tokenizer_open(&s->t, o.model);
+    if (!rc) rc = model_open(&s->m, o.model, be, false);
+    if (!rc && o.adapter) rc = adapter_open(&s->a, be, &s->m->cfg, o.adapter);
+    if (!rc && s->a) adapter_expand(s->a);
+    return rc;
+}
+
+/* The prompt's ids with what the tokenizer puts before a text; an empty prompt is the beginning of a text alone. */
+static int encode_prompt(session *s)
+{
+    int rc = tokenizer_encode(s->t, o.prompt, strlen(o.prompt), true, &s->prompt);
+    if (rc) return error_context(rc, "--prompt");
+    int32_t bos = tokenizer_bos(s->t) >= 0 ? tokenizer_bos(s->t) : s->m->cfg.bos;
+    if (!s->prompt.n && bos >= 0) ids_push(&s->prompt, bos);
+    if (!s->prompt.n) return input_error("--prompt \"\": this model has no token that begins a text; give at least one character");
+    int64_t room = s->m->cfg.positions - (int64_t)s->prompt.n;
+    if (o.max_new > room)
+        return input_error("--max-new-tokens %lld: the model has %lld positions and the prompt takes %zu, which leaves %lld", (long long)o.max_new,
+                           (long long)s->m->cfg.positions, s->prompt.n, (long long)(room > 0 ? room : 0));
+    return OK;
+}
+
+static int generate(session *s)
+{
+    int rc = encode_prompt(s);
+    if (rc) return rc;
+    s->out             = mem_alloc((size_t)o.max_new, sizeof *s->out);
+    generate_item item = { .prompt = s->prompt.ids, .n_prompt = (int64_t)s->prompt.n, .max_new = o.max_new, .ids = s->out };
+    decoder      *d    = decoder_new(s->m);
+    rc = generate_items(d, s->a ? adapter_pairs(s->a) : NULL, &item, 1, (generate_options) { .batch = 1, .stop = ends_text, .ctx = s });
+    decoder_free(d);
+    s->n_out = item.n_new;
+    return rc;
+}
+
+static int print(const session *s)
+{
+    str text = { 0 };
+    int rc   = tokenizer_decode(s->t, s->out, (size_t)s->n_out, true, &text);
+    if (!rc && o.json) {
+        json *j = json_object(), *list = json_array();
+        for (int64_t i = 0; i < s->n_out; i++) json_push(list, cJSON_CreateNumber(s->out[i]));
+        json_set_str(j, "text", str_c(&text));
+        json_set(j, "ids", list);
+        str line = { 0 };
+        json_print(j, &line, true);
+        fputs(line.s, stdout);
+        str_free(&line);
+        json_free(j);
+    } else if (!rc) {
+        fwrite(str_c(&text), 1, text.n, stdout);
+        putchar('\n');
+    }
+    str_free(&text);
+    return rc;
+}
+
+static int run(int argc, char **argv)
+{
+    static const option table[] = {
+        { "model", OPT_STR, &o.model, .required = true, .arg = "DIR", .help = "base model: a Hugging Face folder with its tokenizer" },
+        { "adapter", OPT_STR, &o.adapter, .arg = "DIR", .help = "adapter on it: a folder of ours or of PEFT's" },
+        { "prompt", OPT_STR, &o.prompt, .required = true, .arg = "TEXT", .help = "what the text begins with; may be empty" },
+        { "max-new-tokens", OPT_INT, &o.max_new, .min = 1, .max = 1 << 24, .def = "64", .arg = "N",
+          .help = "stop after so many, or at the end token" },
+        { "device", OPT_STR, &o.device, .def = "cpu", .arg = "NAME", .help = "cpu, or ref: plain C in f64, slow" },
+        { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N", .help = "worker threads; every core when not given" },
+        { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout: text, and ids, the new ones" },
+        { 0 }
+    };
+    session s  = { 0 };
+    int     rc = options_parse(&verb_generate, table, argc, argv, NULL);
+    if (rc) return rc;
+    rc = open_all(&s);
+    if (!rc) rc = generate(&s);
+    if (!rc) rc = print(&s);
+    free(s.out);
+    ids_free(&s.prompt);
+    adapter_free(s.a);
+    model_close(s.m);
+    tokenizer_close(s.t);
+    return rc ? error_context(rc, "generate") : OK;
+}
+
+const verb verb_generate = { "generate", "what a model says, greedily", "--model DIR --prompt TEXT [--adapter DIR]",
+                             "  tiebreak generate --model base --prompt \"Once upon a time\" --max-new-tokens 100\n"
+                             "  tiebreak generate --model base --adapter runs/lora/adapter --prompt \"\" --json\n",
+                             run };
