@@ -1,0 +1,100 @@
+#include "kernels/check.h"
+
+typedef struct {
+    linear_dims d;
+    bool        bias, accumulate;
+} linear_case;
+
+/* Nothing divides a block, a panel or a vector; one row, two, a few, many; wide, deep, strided, empty. */
+static const linear_case cases[] = {
+    { { .n = 1, .in = 1, .out = 1 }, false, false },
+    { { .n = 1, .in = 300, .out = 517 }, true, false },
+    { { .n = 2, .in = 67, .out = 33 }, false, true },
+    { { .n = 7, .in = 515, .out = 129, .ldx = 520, .ldy = 131 }, true, true },
+    { { .n = 8, .in = 64, .out = 64 }, false, false },
+    { { .n = 13, .in = 31, .out = 50 }, true, false },
+    { { .n = 64, .in = 48, .out = 96, .ldy = 300 }, false, false },
+    { { .n = 131, .in = 77, .out = 45, .ldx = 80 }, true, true },
+    { { .n = 301, .in = 1030, .out = 35 }, false, false },
+    { { .n = 530, .in = 5, .out = 3 }, true, false },
+    { { .n = 0, .in = 9, .out = 4 }, true, false },
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+static void call_fwd(const backend *be, real **a, const void *c_)
+{
+    const linear_case *c = c_;
+    be->linear_fwd(a[0], a[1], a[2], a[3], c->d, c->accumulate);
+}
+static void call_bwd_x(const backend *be, real **a, const void *c_)
+{
+    const linear_case *c = c_;
+    be->linear_bwd_x(a[0], a[1], a[2], c->d, c->accumulate);
+}
+static void call_bwd_w(const backend *be, real **a, const void *c_) { be->linear_bwd_w(a[0], a[1], a[2], a[3], ((const linear_case *)c_)->d); }
+
+static void cpu_agrees_with_ref(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CASES; i++) {
+        const linear_case *c = &cases[i];
+        linear_dims        d = c->d;
+        char               what[64];
+        snprintf(what, sizeof what, "linear case %d", i);
+        check_array fwd[] = { check_rows("y", d.n, d.ldy, d.out, true, check_sum_tol(d.in)),
+                              check_rows("x", d.n, d.ldx, d.in, false, 0),
+                              { "W", .n = d.out * d.in },
+                              { "bias", .n = c->bias ? d.out : -1 } };
+        check_op(what, fwd, 4, call_fwd, c);
+        check_array bwd_x[] = { check_rows("dx", d.n, d.ldx, d.in, true, check_sum_tol(d.out)),
+                                check_rows("dy", d.n, d.ldy, d.out, false, 0),
+                                { "W", .n = d.out * d.in } };
+        check_op(what, bwd_x, 3, call_bwd_x, c);
+        check_array bwd_w[] = { { "dW", .n = d.out * d.in, .out = true, .tol = check_sum_tol(d.n) },
+                                { "dbias", .n = c->bias ? d.out : -1, .out = true, .tol = check_sum_tol(d.n) },
+                                check_rows("dy", d.n, d.ldy, d.out, false, 0),
+                                check_rows("x", d.n, d.ldx, d.in, false, 0) };
+        check_op(what, bwd_w, 4, call_bwd_w, c);
+        bwd_w[0].n = -1;
+        bwd_w[1].n = d.out;
+        check_op(what, bwd_w, 4, call_bwd_w, c);
+    }
+}
+
+/* loss = <weight, y>: the op is linear in each argument, so one weighting suffices. */
+typedef struct {
+    linear_dims d;
+    double     *x, *W, *bias, *weight, *y;
+} linear_loss;
+
+static double loss(void *ctx)
+{
+    linear_loss *l = ctx;
+    backend_find("ref")->linear_fwd(l->y, l->x, l->W, l->bias, l->d, false);
+    return check_dot(l->y, l->weight, l->d.n * l->d.out);
+}
+
+static void gradients_match_differences(void **state)
+{
+    (void)state;
+    const backend *be = backend_find("ref");
+    rng            r  = rng_seed(1);
+    linear_loss    l  = { .d = { .n = 5, .in = 7, .out = 6 } };
+    l.x = check_random(&r, 35), l.W = check_random(&r, 42), l.bias = check_random(&r, 6), l.weight = check_random(&r, 30), l.y = check_random(&r, 30);
+    double dx[35], dW[42] = { 0 }, dbias[6] = { 0 };
+    be->linear_bwd_x(dx, l.weight, l.W, l.d, false);
+    be->linear_bwd_w(dW, dbias, l.weight, l.x, l.d);
+    assert_within(check_gradient(loss, &l, l.x, dx, 35), CHECK_GRADIENT_TOL);
+    assert_within(check_gradient(loss, &l, l.W, dW, 42), CHECK_GRADIENT_TOL);
+    assert_within(check_gradient(loss, &l, l.bias, dbias, 6), CHECK_GRADIENT_TOL);
+    free(l.x), free(l.W), free(l.bias), free(l.weight), free(l.y);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cpu_agrees_with_ref),
+        cmocka_unit_test(gradients_match_differences),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
