@@ -296,23 +296,32 @@ static int refuse_unsupported(const json *j, const char *path)
     return OK;
 }
 
-int config_read(model_config *c, const char *path)
+int config_parse(model_config *c, const char *text, size_t n, const char *where)
 {
-    *c       = (model_config) { .bos = -1 };
-    json *j  = NULL;
-    int   rc = json_read_file(&j, path, (size_t)1 << 20);
-    if (!rc && !cJSON_IsObject(j)) rc = input_error("%s: must hold one JSON object", path);
+    *c          = (model_config) { .bos = -1 };
+    json   *j   = NULL;
     int64_t bos = -1;
-    if (!rc) rc = read_family(c, j, path);
-    if (!rc) rc = refuse_unsupported(j, path);
-    if (!rc) rc = read_shape(c, j, path);
-    if (!rc) rc = read_rope(c, j, path);
-    if (!rc) rc = optional_num(j, path, "rms_norm_eps", 0, 1, 1e-6, &c->norm_eps);
-    if (!rc) rc = optional_bool(j, path, "tie_word_embeddings", false, &c->tied_embeddings);
-    if (!rc) rc = optional_int(j, path, "bos_token_id", 0, c->vocab - 1, -1, &bos);
-    if (!rc) rc = read_eos(c, j, path);
+    int     rc  = json_parse(&j, text, n, where);
+    if (!rc && !cJSON_IsObject(j)) rc = input_error("%s: must hold one JSON object", where);
+    if (!rc) rc = read_family(c, j, where);
+    if (!rc) rc = refuse_unsupported(j, where);
+    if (!rc) rc = read_shape(c, j, where);
+    if (!rc) rc = read_rope(c, j, where);
+    if (!rc) rc = optional_num(j, where, "rms_norm_eps", 0, 1, 1e-6, &c->norm_eps);
+    if (!rc) rc = optional_bool(j, where, "tie_word_embeddings", false, &c->tied_embeddings);
+    if (!rc) rc = optional_int(j, where, "bos_token_id", 0, c->vocab - 1, -1, &bos);
+    if (!rc) rc = read_eos(c, j, where);
     c->bos = (int32_t)bos;
     json_free(j);
+    return rc;
+}
+
+int config_read(model_config *c, const char *path)
+{
+    str text = { 0 };
+    int rc   = file_read(path, (size_t)1 << 20, &text);
+    if (!rc) rc = config_parse(c, str_c(&text), text.n, path);
+    str_free(&text);
     return rc;
 }
 

@@ -2,6 +2,7 @@
 #ifndef TIEBREAK_MODEL_CONFIG_H
 #define TIEBREAK_MODEL_CONFIG_H
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { EOS_MAX = 8, CONFIG_NAME = 64 };
@@ -40,6 +41,7 @@ int config_load(model_config *c, const char *preset_or_dir);
 /* A config.json as transformers writes it, before version 5 or since: Llama family (llama; mistral without a window; qwen2). Whatever changes the
  * maths and is not supported is refused by name (ERR_INPUT). */
 int config_read(model_config *c, const char *path);
+int config_parse(model_config *c, const char *text, size_t n, const char *where); /* the same from memory; where: for messages */
 /* The i-th preset's name, NULL past the end. */
 const char *config_preset_name(int i);
 
