@@ -35,12 +35,14 @@ typedef struct {
     char       sha256[65]; /* of the file(s) */
 } dataset;
 
-/* reader: a row of the reader table (squad, dialogsum, iwslt, hellaswag, gsm8k, text, tokens). The form (JSON, JSONL, CSV, XML, ...) is recognised from the content.
- * Errors name file, line or path inside it, the value, what is allowed. */
-int         dataset_read(dataset **out, const char *reader, const char *path);
+/* reader: a row of the reader table (squad, dialogsum, iwslt, hellaswag, gsm8k, text, tokens). The form (JSON, JSONL, CSV, XML, ...) is recognised
+ * from the content. Errors name file, line or path inside it, the value, what is allowed. */
+int dataset_read(dataset **out, const char *reader, const char *path);
+/* The same over bytes the caller keeps; `where` names them in messages. `target`: the other side of a parallel text, or NULL. */
+int         dataset_parse(dataset **out, const char *reader, const char *bytes, size_t n, const char *target, size_t n_target, const char *where);
 void        dataset_free(dataset *d);
 const char *dataset_reader_name(int i); /* NULL past the end */
 
-const char  *record_field(const data_item *item, const char *name);           /* first of that name; NULL when absent */
+const char  *record_field(const data_item *item, const char *name);             /* first of that name; NULL when absent */
 const field *record_fields(const data_item *item, const char *name, int64_t k); /* k-th of that name; NULL past the last */
 #endif
