@@ -43,7 +43,7 @@ static int set_modules(adapter *a)
             if (p->rank[m] < 0 || p->rank[m] > RANK_MAX)
                 return input_error("adapter: layer %lld %s: rank %lld: must be 0..%d", (long long)l, site_table[site].name, (long long)p->rank[m],
                                    RANK_MAX);
-            if (shared && p->rank[m] != spec->rank)
+            if (shared && p->rank[m] && p->rank[m] != spec->rank)
                 return input_error("adapter: layer %lld %s: rank %lld differs from %lld: modules that share a factor need one rank", (long long)l,
                                    site_table[site].name, (long long)p->rank[m], (long long)spec->rank);
             if (!isfinite(p->scale[m]))
@@ -64,7 +64,8 @@ static void add_tensor(adapter *a, factor_id f, int64_t layer, int site, factor_
 static void add_factor(adapter *a, factor_id f)
 {
     const factor_spec *spec   = &a->spec.method.factor[f];
-    int64_t            in_max = 0, out_max = 0, r = a->spec.rank;
+    int64_t            in_max = 0, out_max = 0;
+    a->priv->first[f] = a->n_tensors;
     if (spec->scope == SCOPE_ONE) return;
     for (int site = 0; site < SITE_COUNT; site++) {
         if (!has_site(a, site)) continue;
@@ -72,23 +73,23 @@ static void add_factor(adapter *a, factor_id f)
         if (in > in_max) in_max = in;
         if (out > out_max) out_max = out;
         for (int64_t i = 0; i < factor_instances(spec, a->cfg.layers); i++) {
-            bool layer = spec->scope == SCOPE_LAYER;
-            add_tensor(a, f, spec->scope == SCOPE_TIED ? -1 : i, site, factor_shape_of(f, in, out, layer ? a->priv->rank[module_of(i, site)] : r));
+            int64_t      r     = spec->scope == SCOPE_LAYER ? a->priv->rank[module_of(i, site)] : a->spec.rank;
+            factor_shape shape = factor_shape_of(f, in, out, r);
+            if (!r && f == FACTOR_V) shape.cols = 0; /* nothing is there, so nothing scales it */
+            add_tensor(a, f, spec->scope == SCOPE_TIED ? -1 : i, site, shape);
         }
     }
-    if (spec->scope == SCOPE_MODEL) add_tensor(a, f, -1, -1, factor_shape_of(f, in_max, out_max, r));
+    if (spec->scope == SCOPE_MODEL) add_tensor(a, f, -1, -1, factor_shape_of(f, in_max, out_max, a->spec.rank));
 }
 
 const adapter_tensor *adapter_find(const adapter *a, factor_id f, int64_t layer, int site)
 {
     const factor_spec *spec = &a->spec.method.factor[f];
-    int64_t            want = spec->scope == SCOPE_LAYER ? layer : spec->scope == SCOPE_GROUP ? layer / spec->group : -1;
-    if (spec->scope == SCOPE_ONE) return NULL;
-    for (int64_t i = 0; i < a->n_tensors; i++) {
-        const adapter_tensor *t = &a->tensors[i];
-        if (t->factor == f && t->layer == want && (spec->scope == SCOPE_MODEL || t->site == site)) return t;
-    }
-    return NULL;
+    int64_t            at   = a->priv->first[f];
+    if (spec->scope == SCOPE_ONE || !has_site(a, site)) return NULL;
+    if (spec->scope == SCOPE_MODEL) return &a->tensors[at];
+    for (int s = 0; s < site; s++) at += has_site(a, s) ? factor_instances(spec, a->cfg.layers) : 0;
+    return &a->tensors[at + (spec->scope == SCOPE_LAYER ? layer : spec->scope == SCOPE_GROUP ? layer / spec->group : 0)];
 }
 
 real *adapter_values(const adapter *a, const adapter_tensor *t) { return real_at(a->be, t->trained ? a->theta : a->frozen, t->offset); }
@@ -158,6 +159,11 @@ static void wire(adapter *a)
 
 int adapter_new(adapter **out, const backend *be, const model_config *c, adapter_spec spec)
 {
+    return adapter_new_within(out, be, c, spec, INT64_MAX);
+}
+
+int adapter_new_within(adapter **out, const backend *be, const model_config *c, adapter_spec spec, int64_t numbers)
+{
     *out = NULL;
     if (!spec.sites) return input_error("adapter: no site to adapt");
     if (c->counting_only) return input_error("adapter: %s is a shape for counting only", c->name);
@@ -177,13 +183,16 @@ int adapter_new(adapter **out, const backend *be, const model_config *c, adapter
     p->pairs                  = mem_alloc((size_t)p->modules, sizeof *p->pairs);
     a->tensors                = mem_alloc((size_t)(FACTOR_COUNT * p->modules), sizeof *a->tensors);
     int rc                    = set_modules(a);
+    a->spec.module_rank       = p->rank; /* the caller's lists are not kept */
+    a->spec.module_scale      = p->scale;
+    for (int f = 0; !rc && f < FACTOR_COUNT; f++) add_factor(a, (factor_id)f);
+    if (!rc && a->theta_count + a->frozen_count > numbers)
+        rc = input_error("adapter: %s at these ranks has %lld numbers, and there are %lld", spec.method.name,
+                         (long long)(a->theta_count + a->frozen_count), (long long)numbers);
     if (rc) {
         adapter_free(a);
         return rc;
     }
-    a->spec.module_rank  = p->rank; /* the caller's lists are not kept */
-    a->spec.module_scale = p->scale;
-    for (int f = 0; f < FACTOR_COUNT; f++) add_factor(a, (factor_id)f);
     a->theta  = be->alloc(a->theta_count);
     a->grad   = be->alloc(a->theta_count);
     a->frozen = be->alloc(a->frozen_count);

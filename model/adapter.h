@@ -22,8 +22,8 @@ typedef struct {
     int64_t  rank;
     double   alpha; /* 0: = rank where the method takes one */
     uint64_t seed;  /* of the inits (and VeRA's projection_prng_key) */
-    /* NULL, or [layers * SITE_COUNT] (index layer * SITE_COUNT + site): rank (0 = nothing there; only for scope LAYER and ONE) and s of each module
-     */
+    /* NULL, or [layers * SITE_COUNT] (index layer * SITE_COUNT + site): rank and s of each module. Rank 0: nothing is there. Other ranks than `rank`
+     * only where every factor is LAYER or ONE. */
     const int64_t *module_rank;
     const double  *module_scale;
 } adapter_spec;

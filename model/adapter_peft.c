@@ -18,14 +18,15 @@
     "\"use_dora\":false,\"use_qalora\":false,\"use_rslora\":false,\"velora_config\":null"
 
 static const peft_layout layouts[] = {
-    { "LORA", .module_suffix = { [FACTOR_A] = ".lora_A.weight", [FACTOR_B] = ".lora_B.weight" }, .method = "lora", .method_rslora = "rslora",
-      .rank_key = "r", .defaults = "{\"peft_type\":\"LORA\"," LORA_FIELDS "}" },
-    { "ADALORA", .module_suffix = { [FACTOR_A] = ".lora_A", [FACTOR_U] = ".lora_E", [FACTOR_B] = ".lora_B" }, .method = "adalora",
-      .rank_key = "init_r",
+    { "LORA", .module_suffix = { [FACTOR_A] = ".lora_A.weight", [FACTOR_B] = ".lora_B.weight" }, .rule = SCALE_ALPHA_R, .method = "lora",
+      .method_rslora = "rslora", .rank_key = "r", .defaults = "{\"peft_type\":\"LORA\"," LORA_FIELDS "}" },
+    { "ADALORA", .module_suffix = { [FACTOR_A] = ".lora_A", [FACTOR_U] = ".lora_E", [FACTOR_B] = ".lora_B" }, .keeps_empty = true,
+      .rule = SCALE_ALPHA_R_EPS, .method = "adalora", .rank_key = "init_r",
       .defaults = "{\"peft_type\":\"ADALORA\",\"target_r\":8,\"init_r\":12,\"tinit\":0,\"tfinal\":0,\"deltaT\":1,\"beta1\":0.85,\"beta2\":0.85,"
                   "\"orth_reg_weight\":0.5,\"total_step\":1," LORA_FIELDS "}" },
     { "VERA", .module_suffix = { [FACTOR_U] = ".vera_lambda_d", [FACTOR_V] = ".vera_lambda_b" },
-      .model_key = { [FACTOR_A] = "base_model.vera_A", [FACTOR_B] = "base_model.vera_B" }, .vector_1d = true, .method = "vera", .rank_key = "r",
+      .model_key = { [FACTOR_A] = "base_model.vera_A", [FACTOR_B] = "base_model.vera_B" }, .vector_1d = true, .rule = SCALE_CONST, .method = "vera",
+      .rank_key = "r",
       .defaults = "{\"auto_mapping\":null,\"base_model_name_or_path\":null,\"bias\":\"none\",\"d_initial\":0.1,\"fan_in_fan_out\":false,"
                   "\"inference_mode\":true,\"init_weights\":true,\"layers_pattern\":null,\"layers_to_transform\":null,\"modules_to_save\":null,"
                   "\"peft_type\":\"VERA\",\"peft_version\":\"0.21.2\",\"projection_prng_key\":0,\"r\":256,\"revision\":null,"
@@ -38,6 +39,8 @@ const peft_layout *peft_layout_find(const char *type)
         if (!strcmp(layouts[i].type, type)) return &layouts[i];
     return NULL;
 }
+
+scale_rule peft_scale_rule(const peft_layout *p, bool use_rslora) { return use_rslora && p->method_rslora ? SCALE_ALPHA_SQRT_R : p->rule; }
 
 static const char prefix[] = "base_model.model.";
 
@@ -103,7 +106,6 @@ static const struct {
     { "arrow_config", "it routes between adapters" },
     { "use_bdlora", "its factors are block-diagonal" },
     { "kasa_config", "it truncates the base's weights" },
-    { "fan_in_fan_out", "it is for bases that store weights transposed" },
 };
 
 static bool is_set(const json *j)
@@ -130,12 +132,20 @@ int peft_check_config(const json *config, const char *where)
     return OK;
 }
 
-const json *peft_pattern(const json *pattern, const char *module_path)
+int peft_pattern(const json **out, const json *pattern, const char *module_path, const char *where)
 {
-    size_t n = strlen(module_path);
-    for (const json *p = pattern ? pattern->child : NULL; p; p = p->next) {
-        size_t k = p->string ? strlen(p->string) : 0;
-        if (k && k <= n && !strcmp(module_path + n - k, p->string) && (k == n || module_path[n - k - 1] == '.')) return p;
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
+    size_t            n       = strlen(module_path);
+    *out                      = NULL;
+    for (const json *p = pattern ? pattern->child : NULL; p && !*out; p = p->next) {
+        const char *key   = p->string ? p->string : "";
+        bool        whole = *key == '^';
+        size_t      k     = strlen(key += whole);
+        if (strspn(key, plain) != k)
+            return input_error("%s: pattern \"%s\": regular expressions are not supported; name the modules, e.g. \"%s\"", where, p->string,
+                               module_path);
+        bool tail = k && k <= n && !strcmp(module_path + n - k, key);
+        if (tail && (k == n || (!whole && module_path[n - k - 1] == '.'))) *out = p;
     }
-    return NULL;
+    return OK;
 }

@@ -8,7 +8,9 @@
 typedef struct {
     const char *type;
     const char *module_suffix[FACTOR_COUNT], *model_key[FACTOR_COUNT];
-    bool        vector_1d;              /* u and v are saved as [n]; else u as [r, 1] */
+    bool        vector_1d;   /* u and v are saved as [n]; else u as [r, 1] */
+    bool        keeps_empty; /* a module of rank 0 is saved as empty tensors, and rank_pattern holds masks; else it is left out */
+    scale_rule  rule;
     const char *method, *method_rslora; /* the rows that a config of this type means; with "use_rslora" */
     const char *rank_key;               /* the config's rank */
     const char *defaults;               /* the config as PEFT writes it, JSON */
@@ -26,8 +28,14 @@ bool peft_parse_key(const peft_layout *p, const char *name, factor_id *f, int64_
 /* Keys that PEFT saves and that do not change the forward. */
 bool peft_ignored_key(const char *name);
 
+/* How a config of this layout makes s from its lora_alpha (or 1). */
+scale_rule peft_scale_rule(const peft_layout *p, bool use_rslora);
+/* adapter_config.json for a folder of this layout (NULL: our own); takes `block`, may be NULL. (adapter_config.c) */
+int adapter_config_json(json **out, const adapter *a, const peft_layout *p, const char *base_name, json *block);
+
 /* Refuse, by name, what changes the forward and is not supported. `where` is the config's path. */
 int peft_check_config(const json *config, const char *where);
-/* The entry of rank_pattern or alpha_pattern that applies to a module path (equal, or a dotted tail of it; the first wins), or NULL. */
-const json *peft_pattern(const json *pattern, const char *module_path);
+/* The entry of alpha_pattern that applies to a module path: equal, or a dotted tail of it, and the first wins; *out NULL: none. PEFT reads the keys
+ * as regular expressions; one that uses more than names and dots (and a leading ^) is refused. */
+int peft_pattern(const json **out, const json *pattern, const char *module_path, const char *where);
 #endif

@@ -1,5 +1,5 @@
 /* Writing adapter folders: PEFT's own format where it has one, else one tensor per stored factor. */
-#include <math.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,26 +10,33 @@
 #include "model/adapter_layout.h"
 #include "model/adapter_peft.h"
 
-/* PEFT's layout for this method and these sites, or NULL: our own. */
-static const peft_layout *layout_of(const method *m, site_set sites) { return sites >> SITE_QKV & 1 ? NULL : peft_layout_find(m->peft); }
-
-/* Rows of a module kept by the allocator, as indices; all of them without one. Returns their number. */
-static int64_t kept_rows(const adapter *a, int64_t job, int64_t *rows)
+/* PEFT's layout for these factors on these sites, or NULL: our own. PEFT's fused projections are other modules, and VeRA has no scale there. */
+static const peft_layout *layout_of(const adapter *a)
 {
-    int64_t r = a->jobs[job].r, n = 0;
-    for (int64_t i = 0; i < r; i++)
-        if (!a->kept || a->kept[job * a->spec.rank + i]) rows[n++] = i;
+    const peft_layout *p = a->spec.sites >> SITE_QKV & 1 ? NULL : peft_layout_find(a->spec.method.peft);
+    for (int64_t j = 0; p && p->rule == SCALE_CONST && j < a->n_jobs; j++)
+        if (a->jobs[j].r && a->jobs[j].s != 1) return NULL;
+    return p;
+}
+
+void adapter_module_name(int64_t layer, int site, char out[ADAPTER_MODULE_MAX])
+{
+    snprintf(out, ADAPTER_MODULE_MAX, "layers.%lld.%s", (long long)layer, site_table[site].name);
+}
+
+int64_t adapter_kept_rows(const adapter *a, int64_t layer, int site, int64_t *rows)
+{
+    int64_t r = a->spec.module_rank[layer * SITE_COUNT + site], job = layer, n = 0;
+    for (int s = 0; s < site; s++) job += a->spec.sites >> s & 1 ? a->cfg.layers : 0;
+    for (int64_t i = 0; i < r; i++) {
+        if (a->kept && !a->kept[job * a->spec.rank + i]) continue;
+        if (rows) rows[n] = i;
+        n++;
+    }
     return n;
 }
 
-static int64_t job_of(const adapter *a, int64_t layer, int site)
-{
-    int before = 0;
-    for (int s = 0; s < site; s++) before += a->spec.sites >> s & 1;
-    return before * a->cfg.layers + layer;
-}
-
-/* The values of one tensor as F32, with the rows (A, u) or columns (B) that the allocator pruned left out. */
+/* The values of one tensor as F32, with the rows (A) or columns (B, u) that the allocator pruned left out. */
 static float *saved_values(const adapter *a, const adapter_tensor *t, int64_t *rows, int64_t *cols)
 {
     int64_t n   = t->rows * t->cols;
@@ -41,7 +48,7 @@ static float *saved_values(const adapter *a, const adapter_tensor *t, int64_t *r
     if (!a->kept || a->spec.method.factor[t->factor].scope != SCOPE_LAYER) {
         for (int64_t i = 0; i < n; i++) out[i] = (float)all[i];
     } else {
-        int64_t *keep = mem_alloc((size_t)a->spec.rank + 1, sizeof *keep), k = kept_rows(a, job_of(a, t->layer, t->site), keep), at = 0;
+        int64_t *keep = mem_alloc((size_t)a->spec.rank + 1, sizeof *keep), k = adapter_kept_rows(a, t->layer, t->site, keep), at = 0;
         bool     by_row = t->factor == FACTOR_A, by_col = t->factor == FACTOR_B || t->factor == FACTOR_U;
         *rows = by_row ? k : t->rows;
         *cols = by_col ? k : t->cols;
@@ -53,156 +60,65 @@ static float *saved_values(const adapter *a, const adapter_tensor *t, int64_t *r
     return out;
 }
 
-static int write_weights(const adapter *a, const peft_layout *p, const char *dir)
+/* [n] vectors where the layout has them so, else matrices; a rank of 0 keeps its empty dimension. */
+static tensor_view view_of(const char *name, const adapter_tensor *t, const peft_layout *p, const float *values, int64_t rows, int64_t cols)
+{
+    bool        vector = t->factor == FACTOR_U || t->factor == FACTOR_V, flat = vector && (!p || p->vector_1d);
+    tensor_view v = { .name = name, .dtype = DT_F32, .n_dims = flat ? 1 : 2, .count = rows * cols, .bytes = (const unsigned char *)values };
+    v.shape[0]    = vector ? cols : rows;
+    v.shape[1]    = vector ? 1 : cols;
+    return v;
+}
+
+static int write_weights(const adapter *a, const peft_layout *p, const char *path)
 {
     tensor_view *views         = mem_alloc((size_t)a->n_tensors + 1, sizeof *views);
     char(*names)[PEFT_KEY_MAX] = mem_alloc((size_t)a->n_tensors + 1, sizeof *names);
+    int64_t n                  = 0;
     for (int64_t i = 0; i < a->n_tensors; i++) {
         const adapter_tensor *t = &a->tensors[i];
         int64_t               rows, cols;
         float                *values = saved_values(a, t, &rows, &cols);
         if (p)
-            peft_tensor_key(p, t->factor, t->layer, t->site, names[i]);
+            peft_tensor_key(p, t->factor, t->layer, t->site, names[n]);
         else
-            adapter_tensor_name(t, a, names[i]);
-        bool    vector = t->factor == FACTOR_U || t->factor == FACTOR_V, flat = vector && (!p || p->vector_1d);
-        int64_t first = vector ? cols : rows; /* a rank of 0 keeps its empty dimension */
-        views[i]      = (tensor_view) { .name   = names[i],
-                                        .dtype  = DT_F32,
-                                        .n_dims = flat ? 1 : 2,
-                                        .shape  = { first, vector ? 1 : cols },
-                                        .count  = rows * cols,
-                                        .bytes  = (const unsigned char *)values };
+            adapter_tensor_name(t, a, names[n]);
+        if (rows * cols > 0 || (p && p->keeps_empty)) {
+            views[n] = view_of(names[n], t, p, values, rows, cols);
+            n++;
+        } else {
+            free(values);
+        }
     }
-    char *path = path_join(dir, ADAPTER_WEIGHTS);
-    int   rc   = safetensors_write(path, views, a->n_tensors);
-    for (int64_t i = 0; i < a->n_tensors; i++) free((void *)(uintptr_t)views[i].bytes);
-    free(path);
+    int rc = safetensors_write(path, views, n);
+    for (int64_t i = 0; i < n; i++) free((void *)(uintptr_t)views[i].bytes);
     free(names);
     free(views);
     return rc;
 }
 
-static void replace(json *obj, const char *key, json *value)
+int adapter_write(const adapter *a, const char *dir, const char *base_name, json *block)
 {
-    cJSON_DeleteItemFromObjectCaseSensitive(obj, key);
-    json_set(obj, key, value);
-}
-
-static json *module_names(site_set sites)
-{
-    json *list = json_array();
-    for (int s = 0; s < SITE_COUNT; s++)
-        if (sites >> s & 1 && site_table[s].module[0]) json_push(list, cJSON_CreateString(path_base(strchr(site_table[s].module, '.') + 1)));
-    return list;
-}
-
-/* rank_pattern and alpha_pattern: whole module paths, so that keys never overlap. */
-static void set_patterns(json *config, const adapter *a)
-{
-    json *ranks = json_object(), *alphas = json_object();
-    for (int64_t j = 0; j < a->n_jobs; j++) {
-        char    path[PEFT_KEY_MAX];
-        int     site  = -1;
-        int64_t layer = j % a->cfg.layers, nth = j / a->cfg.layers;
-        for (int s = 0; s < SITE_COUNT && nth >= 0; s++)
-            if (a->spec.sites >> s & 1 && nth-- == 0) site = s;
-        peft_module_path(layer, site, path);
-        int64_t r = a->jobs[j].r;
-        if (a->spec.method.allocates) {
-            int64_t *rows = mem_alloc((size_t)a->spec.rank + 1, sizeof *rows), k = kept_rows(a, j, rows), at = 0;
-            json    *mask = json_array();
-            for (int64_t i = 0; i < a->spec.rank; i++) {
-                bool keep = at < k && rows[at] == i;
-                at += keep;
-                json_push(mask, cJSON_CreateBool(keep));
-            }
-            str key = { 0 };
-            str_printf(&key, "%s.lora_E", path);
-            if (a->kept || r != a->spec.rank)
-                json_set(ranks, key.s, mask);
-            else
-                json_free(mask);
-            str_free(&key);
-            free(rows);
-            continue;
-        }
-        if (!r) continue;
-        if (r != a->spec.rank) json_set_int(ranks, path, r);
-        double want = method_scale(&a->spec.method, a->spec.alpha, r);
-        if (fabs(a->jobs[j].s - want) > 1e-15 * fabs(want)) json_set_num(alphas, path, a->spec.alpha * a->jobs[j].s / want);
+    const peft_layout *p       = layout_of(a);
+    json              *config  = NULL;
+    char              *weights = path_join(dir, ADAPTER_WEIGHTS), *path = path_join(dir, ADAPTER_CONFIG);
+    int                rc = adapter_config_json(&config, a, p, base_name, block);
+    if (!rc) rc = file_make_dirs(dir);
+    if (!rc && remove(path) && errno != ENOENT) rc = run_error("%s: cannot be replaced: %s", path, strerror(errno));
+    if (!rc) rc = write_weights(a, p, weights);
+    if (!rc) { /* last: a folder with a config is whole */
+        str text = { 0 };
+        json_print(config, &text, true);
+        rc = file_write_atomic(path, text.s, text.n);
+        str_free(&text);
     }
-    replace(config, "rank_pattern", ranks->child || !a->spec.method.allocates ? ranks : cJSON_CreateNull());
-    if (!ranks->child && a->spec.method.allocates) json_free(ranks);
-    replace(config, "alpha_pattern", alphas);
-}
-
-static json *shape_block(const model_config *c)
-{
-    json *s = json_object();
-    json_set_int(s, "layers", c->layers);
-    json_set_int(s, "hidden", c->hidden);
-    json_set_int(s, "inter", c->inter);
-    json_set_int(s, "heads", c->heads);
-    json_set_int(s, "kv_heads", c->kv_heads);
-    json_set_int(s, "head_dim", c->head_dim);
-    return s;
-}
-
-static json *tiebreak_block(const adapter *a, const json *extra)
-{
-    json *b = extra ? cJSON_Duplicate(extra, true) : json_object();
-    char  spec[METHOD_SPEC_MAX], sites[64];
-    method_spec(&a->spec.method, spec, sizeof spec);
-    site_set_print(a->spec.sites, sites, sizeof sites);
-    replace(b, "method", cJSON_CreateString(a->spec.method.name));
-    replace(b, "spec", cJSON_CreateString(spec));
-    replace(b, "sites", cJSON_CreateString(sites));
-    replace(b, "rank", cJSON_CreateNumber((double)a->spec.rank));
-    replace(b, "alpha", method_takes_alpha(&a->spec.method) ? cJSON_CreateNumber(a->spec.alpha) : cJSON_CreateNull());
-    replace(b, "seed", cJSON_CreateNumber((double)a->spec.seed));
-    replace(b, "trainable", cJSON_CreateNumber((double)a->theta_count));
-    replace(b, "shape", shape_block(&a->cfg));
-    return b;
-}
-
-static int make_config(json **out, const adapter *a, const peft_layout *p, const char *base_name, const json *extra)
-{
-    static const char own[] =
-        "{\"peft_type\":\"TIEBREAK\",\"r\":8,\"rank_pattern\":{},\"alpha_pattern\":{},\"target_modules\":[],\"task_type\":\"CAUSAL_LM\"}";
-    const char *text = p ? p->defaults : own;
-    int         rc   = json_parse(out, text, strlen(text), "adapter_config defaults");
-    if (rc) return rc;
-    json *c = *out;
-    replace(c, "base_model_name_or_path", base_name ? cJSON_CreateString(base_name) : cJSON_CreateNull());
-    replace(c, p ? p->rank_key : "r", cJSON_CreateNumber((double)a->spec.rank));
-    replace(c, "target_modules", module_names(a->spec.sites));
-    if (json_find(c, "lora_alpha")) replace(c, "lora_alpha", cJSON_CreateNumber(a->spec.alpha));
-    if (json_find(c, "use_rslora")) replace(c, "use_rslora", cJSON_CreateBool(a->spec.method.rule == SCALE_ALPHA_SQRT_R));
-    if (json_find(c, "projection_prng_key")) replace(c, "projection_prng_key", cJSON_CreateNumber((double)a->spec.seed));
-    if (json_find(c, "rank_pattern") && p) set_patterns(c, a);
-    const json *allocator = extra ? json_find(extra, "allocator") : NULL; /* AdaLoRA's own fields, under PEFT's names */
-    for (const json *f = allocator ? allocator->child : NULL; f; f = f->next)
-        if (json_find(c, f->string)) replace(c, f->string, cJSON_Duplicate(f, true));
-    json_set(c, "tiebreak", tiebreak_block(a, extra));
-    return OK;
+    json_free(config);
+    free(weights);
+    free(path);
+    return rc;
 }
 
 int adapter_save(const adapter *a, const char *dir, const char *base_name, const json *extra)
 {
-    const peft_layout *p      = layout_of(&a->spec.method, a->spec.sites);
-    json              *config = NULL;
-    int                rc     = file_make_dirs(dir);
-    if (!rc) rc = make_config(&config, a, p, base_name, extra);
-    if (!rc) rc = write_weights(a, p, dir);
-    if (!rc) { /* last: a folder with a config is whole */
-        str   text = { 0 };
-        char *path = path_join(dir, ADAPTER_CONFIG);
-        json_print(config, &text, true);
-        rc = file_write_atomic(path, text.s, text.n);
-        free(path);
-        str_free(&text);
-    }
-    json_free(config);
-    return rc;
+    return adapter_write(a, dir, base_name, adapter_block(a, extra));
 }

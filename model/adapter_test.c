@@ -164,8 +164,14 @@ static void bad_specs_are_refused(void **state)
     assert_input_error(adapter_new(&a, be, &shape, (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 0 }), "must be 1..65536");
     assert_input_error(adapter_new(&a, be, &shape, (adapter_spec) { .method = m, .sites = 0, .rank = 2 }), "no site");
     assert_input_error(adapter_new(&a, be, &shape, (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 2, .alpha = 4 }), "takes no alpha");
+    for (int l = 0; l < 3; l++) ranks[l * SITE_COUNT + SITE_Q] = l;
     assert_input_error(adapter_new(&a, be, &shape, (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 2, .module_rank = ranks }),
                        "need one rank");
+    ranks[1 * SITE_COUNT + SITE_Q] = 0; /* rank 0 is legal beside shared factors: layers 0 and 1 have nothing, layer 2 has u and v */
+    assert_ok(adapter_new(&a, be, &shape, (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 2, .module_rank = ranks }));
+    assert_int_equal(a->theta_count, 2 * (10 + 10) + 2 + 10);
+    adapter_free(a);
+    memset(ranks, 0, sizeof ranks);
     assert_ok(method_find(&m, "lora"));
     ranks[1 * SITE_COUNT + SITE_Q] = 2; /* the other layers have rank 0: legal, nothing is there */
     assert_ok(adapter_new(&a, be, &shape, (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 2, .module_rank = ranks }));

@@ -49,7 +49,6 @@ const method *method_row(int i)
         m->about     = rows[i].about;
         m->peft      = method_peft_type(m);
         m->allocates = rows[i].allocates;
-        if (m->allocates) m->peft = "ADALORA";
     }
     return m;
 }
@@ -112,13 +111,25 @@ double method_scale(const method *m, double alpha, int64_t r_init)
     return NAN;
 }
 
+double method_alpha(scale_rule rule, double s, int64_t r_init)
+{
+    switch (rule) {
+    case SCALE_ALPHA_R: return s * (double)r_init;
+    case SCALE_ALPHA_SQRT_R: return s * sqrt((double)r_init);
+    case SCALE_ALPHA_R_EPS: return s * ((double)r_init + 1e-5);
+    default: return s;
+    }
+}
+
 const char *method_peft_type(const method *m)
 {
-    const factor_spec *f     = m->factor;
-    bool               pair  = f[FACTOR_R].scope == SCOPE_ONE && f[FACTOR_A].scope == f[FACTOR_B].scope;
-    bool               plain = f[FACTOR_U].scope == SCOPE_ONE && f[FACTOR_V].scope == SCOPE_ONE;
-    bool               both  = f[FACTOR_U].scope == SCOPE_LAYER && f[FACTOR_V].scope == SCOPE_LAYER;
+    const factor_spec *f       = m->factor;
+    bool               pair    = f[FACTOR_R].scope == SCOPE_ONE && f[FACTOR_A].scope == f[FACTOR_B].scope;
+    bool               plain   = f[FACTOR_U].scope == SCOPE_ONE && f[FACTOR_V].scope == SCOPE_ONE;
+    bool               triplet = f[FACTOR_U].scope == SCOPE_LAYER && f[FACTOR_V].scope == SCOPE_ONE;
+    bool               both    = f[FACTOR_U].scope == SCOPE_LAYER && f[FACTOR_V].scope == SCOPE_LAYER;
     if (pair && plain && f[FACTOR_A].scope == SCOPE_LAYER && m->rule != SCALE_ALPHA_R_EPS) return "LORA";
+    if (pair && triplet && f[FACTOR_A].scope == SCOPE_LAYER && m->rule == SCALE_ALPHA_R_EPS) return "ADALORA";
     if (pair && both && f[FACTOR_A].scope == SCOPE_MODEL && m->rule == SCALE_CONST && m->scale == 1) return "VERA";
     return NULL;
 }

@@ -62,6 +62,8 @@ int method_parse(method *m, const char *spec);
 int method_check(const method *m, const char *text);
 
 double method_scale(const method *m, double alpha, int64_t r_init);
+/* The alpha that makes a scale: method_scale's inverse; for SCALE_CONST the scale itself. */
+double method_alpha(scale_rule rule, double s, int64_t r_init);
 bool   method_takes_alpha(const method *m);
 /* PEFT's peft_type whose file format holds these factors on separate sites, read off their scopes; NULL: none. */
 const char *method_peft_type(const method *m);
