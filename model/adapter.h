@@ -70,7 +70,9 @@ void               adapter_backward(adapter *a);    /* once per optimiser step, 
  * supported; the shapes must fit c. */
 int adapter_save(const adapter *a, const char *dir, const char *base_name, const json *extra);
 int adapter_open(adapter **out, const backend *be, const model_config *c, const char *dir);
-/* Any adapter as a plain PEFT LoRA: lora_A = A, lora_B = diag(v) B R diag(u) rounded once from f64, lora_alpha = s r. */
+/* Any adapter as a plain PEFT LoRA: lora_A = A, lora_B = diag(v) B R diag(u) rounded once from f64, lora_alpha = s r (patterns where modules differ,
+ * modules of rank 0 left out), fused qkv as q, k and v. A folder that already holds exactly this is left as it is; one that holds another adapter is
+ * ERR_INPUT. base_name may be NULL. */
 int adapter_export_lora(const adapter *a, const char *dir, const char *base_name);
 /* The base's shape as far as the folder tells it (dimensions of the adapted linears), so that it can be opened without a base. */
 int adapter_shape(model_config *c, const char *dir);
