@@ -63,7 +63,7 @@ void cpu_backend_start(void)
 
 backend cpu_backend = {
     .name             = "cpu",
-    .about            = "f32, OpenMP, oneDNN",
+    .about            = "f32, OpenMP, own register tiles (AVX-512, AVX2 or plain C)",
     .elem             = sizeof(float),
     .host             = true,
     .threads          = 1,

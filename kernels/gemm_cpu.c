@@ -5,10 +5,8 @@
 #include "kernels/cpu.h"
 #include "kernels/gemm.h"
 
-/* K_BLOCK x N_BLOCK floats of B (512 KiB) in L2; K_BLOCK x rows of A (12 KiB) in L1. */
-enum { K_BLOCK = 256, N_BLOCK = 512, MAX_ROWS = 16 };
-/* An operand is copied into panels only when that many rows or columns of the other share the copy. */
-enum { COPY_A_FROM_N = 128, COPY_B_FROM_M = 48 };
+/* At most K_BLOCK x N_BLOCK floats of B at a time (1.2 MB: most of it in L2); rows of A along K_BLOCK in L1. */
+enum { K_BLOCK = 384, N_BLOCK = 768 };
 
 static const gemm_isa *chosen;
 
@@ -29,64 +27,59 @@ const gemm_isa *gemm_best(void)
     return chosen;
 }
 
-int64_t gemm_scratch(void) { return K_BLOCK * (N_BLOCK + MAX_ROWS); }
+int64_t gemm_scratch(void) { return K_BLOCK * N_BLOCK; }
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* One block of B, rows k0.. and columns j0.., as panels of isa->cols columns one after the other: [panel][k][cols]. */
-static void copy_B(float *to, const gemm_isa *isa, const gemm_args *g, int64_t k0, int64_t k, int64_t j0, int64_t n)
+/* The smallest equal blocks, in whole units, of which no more are needed than of size most. */
+static int64_t even_block(int64_t length, int64_t most, int64_t unit)
 {
-    for (int64_t j = 0; j < n; j += isa->cols, to += k * isa->cols) {
-        int          cols = (int)least(isa->cols, n - j);
-        const float *B    = g->B + k0 * g->b_row + (j0 + j) * g->b_col;
-        if (g->b_col == 1)
-            for (int64_t i = 0; i < k; i++)
-                for (int c = 0; c < cols; c++) to[i * isa->cols + c] = B[i * g->b_row + c];
-        else
-            isa->transpose(to, isa->cols, B, g->b_col, cols, k);
-    }
+    int64_t blocks = (length + most - 1) / most, block = (length + blocks - 1) / blocks;
+    return (block + unit - 1) / unit * unit;
 }
 
-/* Rows i0.. of A against one block of B. */
+/* One block of B as the tile reads it: in place where its rows are contiguous, else transposed into panels [panel][k][isa->cols]. */
 typedef struct {
     const float *B;
     int64_t      ldb, panel; /* row stride of B, and from one panel to the next */
     int64_t      k0, k, j0, n;
 } b_block;
 
-static void rows_by_block(const gemm_isa *isa, const gemm_args *g, const b_block *b, int64_t i0, int m, float *copy)
+static b_block block_of(const gemm_isa *isa, const gemm_args *g, int64_t k0, int64_t k, int64_t j0, int64_t n, float *scratch)
+{
+    const float *B = g->B + k0 * g->b_row + j0 * g->b_col;
+    if (g->b_col == 1) return (b_block) { B, g->b_row, isa->cols, k0, k, j0, n };
+    for (int64_t j = 0; j < n; j += isa->cols)
+        isa->transpose(scratch + j * k, isa->cols, B + j * g->b_col, g->b_col, (int)least(isa->cols, n - j), k);
+    return (b_block) { scratch, isa->cols, k * isa->cols, k0, k, j0, n };
+}
+
+/* Rows i0 .. i0+m-1 of A against one block of B. */
+static void rows_by_block(const gemm_isa *isa, const gemm_args *g, const b_block *b, int64_t i0, int m)
 {
     const float *A = g->A + i0 * g->a_row + b->k0 * g->a_col, *start = b->k0 ? g->C : g->start;
-    int64_t      a_row = g->a_row, a_col = g->a_col, ld_start = b->k0 ? g->ldc : g->ld_start;
-    if (b->n >= COPY_A_FROM_N && a_col == 1) {
-        isa->transpose(copy, isa->rows, A, a_row, m, b->k);
-        A = copy, a_row = 1, a_col = isa->rows;
-    }
+    int64_t      ld_start = b->k0 ? g->ldc : g->ld_start;
     for (int64_t j = 0; j < b->n; j += isa->cols)
-        isa->tile(g->C + i0 * g->ldc + b->j0 + j, g->ldc, start ? start + i0 * ld_start + b->j0 + j : NULL, ld_start, A, a_row, a_col,
+        isa->tile(g->C + i0 * g->ldc + b->j0 + j, g->ldc, start ? start + i0 * ld_start + b->j0 + j : NULL, ld_start, A, g->a_row, g->a_col,
                   b->B + j / isa->cols * b->panel, b->ldb, b->k, m, (int)least(isa->cols, b->n - j));
 }
 
 void gemm_serial(const gemm_args *g, float *scratch)
 {
-    const gemm_isa *isa    = gemm_best();
-    float          *copy   = scratch + K_BLOCK * N_BLOCK;
-    bool            copied = g->b_col != 1 || g->m >= COPY_B_FROM_M;
+    const gemm_isa *isa = gemm_best();
     if (g->k == 0 && g->m > 0) { /* the start alone */
         for (int64_t i = 0; i < g->m; i++)
             for (int64_t j = 0; j < g->n; j++) g->C[i * g->ldc + j] = g->start ? g->start[i * g->ld_start + j] : 0;
         return;
     }
-    /* With few rows a panel of B is used once: then one panel at a time, so that its copy stays in L1. */
-    int64_t n_block = g->m <= isa->rows ? isa->cols : N_BLOCK;
+    if (g->m <= 0 || g->n <= 0) return;
+    /* With few rows a transposed panel is used once: then one panel at a time, so that it stays in L1. */
+    int64_t n_most  = g->m <= isa->rows && g->b_col != 1 ? isa->cols : N_BLOCK;
+    int64_t n_block = even_block(g->n, n_most, isa->cols), k_block = even_block(g->k, K_BLOCK, 1);
     for (int64_t j0 = 0; j0 < g->n; j0 += n_block)
-        for (int64_t k0 = 0; k0 < g->k; k0 += K_BLOCK) {
-            b_block b = { .k0 = k0, .k = least(K_BLOCK, g->k - k0), .j0 = j0, .n = least(n_block, g->n - j0) };
-            if (copied) copy_B(scratch, isa, g, k0, b.k, j0, b.n);
-            b.B     = copied ? scratch : g->B + k0 * g->b_row + j0;
-            b.ldb   = copied ? isa->cols : g->b_row;
-            b.panel = copied ? b.k * isa->cols : isa->cols;
-            for (int64_t i = 0; i < g->m; i += isa->rows) rows_by_block(isa, g, &b, i, (int)least(isa->rows, g->m - i), copy);
+        for (int64_t k0 = 0; k0 < g->k; k0 += k_block) {
+            b_block b = block_of(isa, g, k0, least(k_block, g->k - k0), j0, least(n_block, g->n - j0), scratch);
+            for (int64_t i = 0; i < g->m; i += isa->rows) rows_by_block(isa, g, &b, i, (int)least(isa->rows, g->m - i));
         }
 }
 
