@@ -1,9 +1,12 @@
 #include "train/folder.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "core/error.h"
@@ -135,6 +138,19 @@ int folder_begin(const char *out, const json *asked)
     json_print(asked, &text, true);
     rc = file_write_atomic(path, text.s, text.n);
     str_free(&text);
+    free(path);
+    return rc;
+}
+
+int folder_lock(int *fd, const char *out)
+{
+    char *path = path_join(out, "cell.json");
+    int   rc   = OK;
+    *fd        = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        rc = run_error("%s: cannot be opened: %s", path, strerror(errno));
+    else if (flock(*fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+        rc = run_error("%s: another process is training in this folder; wait for it, or stop it and run the same command again", out);
     free(path);
     return rc;
 }

@@ -18,6 +18,8 @@ typedef enum { FOLDER_NEW, FOLDER_STARTED, FOLDER_FINISHED } folder_state;
 int folder_look(folder_state *state, json **record, const char *out, const json *asked);
 /* Make the folder and write cell.json. */
 int folder_begin(const char *out, const json *asked);
+/* Hold cell.json for this process until *fd is closed; ERR_FAILED when another process trains there. */
+int folder_lock(int *fd, const char *out);
 /* Write record.json and remove what only an unfinished cell needs. */
 int folder_finish(const char *out, const json *record);
 /* "adapter.lr is 0.001 there and 0.002 here", up to three members; empty when equal. */

@@ -31,6 +31,13 @@ static void life_of_a_cell(void **state)
     assert_ok(folder_begin(dir, asked));
     assert_int_equal(look(dir, asked, &record), FOLDER_STARTED);
     assert_null(record);
+    int first, second;
+    assert_ok(folder_lock(&first, dir));
+    assert_int_equal(folder_lock(&second, dir), ERR_FAILED);
+    close(first);
+    close(second);
+    assert_ok(folder_lock(&first, dir));
+    close(first);
     assert_ok(file_write_atomic(checkpoint, "x", 1));
 
     json *done = record_new("train", cJSON_Duplicate(asked, true), json_object(), "cpu", 1);

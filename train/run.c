@@ -40,6 +40,7 @@ typedef struct {
     progress_state        state;
     FILE                 *log;
     char                 *log_path, *checkpoint_path;
+    int                   lock;           /* -1: not held */
     double                started, saved; /* clock at the start of this process's run, at the last checkpoint */
     progress              bar;
 } run;
@@ -362,6 +363,7 @@ static int train(run *r, folder_state state, json **record)
     example_order_init(&r->order, s->data.n, (uint64_t)s->q->seed, !s->q->no_shuffle);
     r->items = mem_alloc((size_t)s->per_step, sizeof *r->items);
     if (state == FOLDER_NEW) rc = folder_begin(s->q->out, r->asked);
+    if (!rc) rc = folder_lock(&r->lock, s->q->out);
     if (!rc && file_exists(r->checkpoint_path)) rc = load_checkpoint(r);
     if (!rc) rc = open_log(r);
     r->saved = clock_s();
@@ -373,6 +375,7 @@ static int train(run *r, folder_state state, json **record)
 int train_run(const train_request *q, json **record)
 {
     run          r = { .started         = clock_s(),
+                       .lock            = -1,
                        .log_path        = path_join(q->out, "train_log.jsonl"),
                        .checkpoint_path = path_join(q->out, "checkpoint.safetensors") };
     folder_state state;
@@ -394,6 +397,7 @@ int train_run(const train_request *q, json **record)
     free(r.items);
     trainer_free(r.trainer);
     setup_close(&r.s);
+    if (r.lock >= 0) close(r.lock);
     free(r.log_path);
     free(r.checkpoint_path);
     return rc;
