@@ -3,4 +3,4 @@
 #include <stddef.h>
 
 /* A verb is one file in cli/ and one row here. */
-const verb *const verb_table[] = { &verb_bench, &verb_report, &verb_mini, &verb_count, &verb_generate, &verb_tokenize, &verb_info, NULL };
+const verb *const verb_table[] = { &verb_train, &verb_bench, &verb_report, &verb_mini, &verb_count, &verb_generate, &verb_tokenize, &verb_info, NULL };
