@@ -1,0 +1,231 @@
+/* tiebreak adapter: look into an adapter folder; write it as a plain LoRA that any server loads. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/verbs.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/memory.h"
+#include "model/adapter.h"
+
+static struct {
+    const char *model, *to, *out;
+    int64_t     threads;
+    bool        json;
+} o;
+
+/* The folder as an adapter on the base's shape: the given base's, or what the folder itself tells. */
+static int open_folder(adapter **a, json **config, const char *dir)
+{
+    model_config c;
+    int          rc = adapter_read_config(config, dir);
+    if (!rc) rc = o.model ? config_load(&c, o.model) : adapter_shape(&c, dir);
+    if (!rc) rc = adapter_open(a, backend_find("ref"), &c, dir);
+    return rc;
+}
+
+static bool all_finite(const adapter *a)
+{
+    const double *arrays[] = { a->theta, a->frozen }; /* ref: host f64 */
+    int64_t       counts[] = { a->theta_count, a->frozen_count };
+    for (int k = 0; k < 2; k++)
+        for (int64_t i = 0; i < counts[k]; i++)
+            if (!isfinite(arrays[k][i])) return false;
+    return true;
+}
+
+/* The scale that every module with a rank has; NaN when they differ. */
+static double common_scale(const adapter *a)
+{
+    double s = NAN;
+    for (int64_t j = 0; j < a->n_jobs; j++) {
+        if (!a->jobs[j].r) continue;
+        if (!isnan(s) && fabs(s - a->jobs[j].s) > 1e-12 * fabs(s)) return NAN;
+        s = a->jobs[j].s;
+    }
+    return s;
+}
+
+static json *modules_json(const adapter *a)
+{
+    json *list = json_array();
+    for (int64_t m = 0; m < a->cfg.layers * SITE_COUNT; m++) {
+        int site = (int)(m % SITE_COUNT);
+        if (!(a->spec.sites >> site & 1)) continue;
+        json *j = json_object();
+        json_set_int(j, "layer", m / SITE_COUNT);
+        json_set_str(j, "site", site_table[site].name);
+        json_set_int(j, "in", site_in(&a->cfg, (site_id)site));
+        json_set_int(j, "out", site_out(&a->cfg, (site_id)site));
+        json_set_int(j, "rank", a->spec.module_rank[m]);
+        json_set_num(j, "s", a->spec.module_scale[m]);
+        json_push(list, j);
+    }
+    return list;
+}
+
+/* What the folder says beyond the row: how it was trained, where it came from. */
+static json *training_json(const json *config)
+{
+    static const char *const row[] = { "method", "spec", "sites", "rank", "alpha", "seed", "trainable", "shape", "ranks", "scales", NULL };
+    const json              *block = json_find(config, "tiebreak");
+    if (!cJSON_IsObject(block)) return cJSON_CreateNull();
+    json *rest = cJSON_Duplicate(block, true);
+    for (int i = 0; row[i]; i++) cJSON_DeleteItemFromObjectCaseSensitive(rest, row[i]);
+    return rest;
+}
+
+static int describe(json **out, const adapter *a, const json *config, const char *dir)
+{
+    char        spec[METHOD_SPEC_MAX], sites[64], hash[65], *weights = path_join(dir, "adapter_model.safetensors");
+    struct stat st   = { .st_size = 0 };
+    const json *base = json_find(config, "base_model_name_or_path");
+    int         rc   = adapter_hash(dir, hash);
+    if (!rc && stat(weights, &st)) rc = input_error("%s: cannot be read", weights);
+    free(weights);
+    if (rc) return rc;
+    method_spec(&a->spec.method, spec, sizeof spec);
+    site_set_print(a->spec.sites, sites, sizeof sites);
+    json *j = *out = json_object();
+    json_set_str(j, "folder", dir);
+    json_set_str(j, "peft_type", json_find(config, "peft_type")->valuestring);
+    json_set_str(j, "base", cJSON_IsString(base) ? base->valuestring : NULL);
+    json_set_str(j, "method", a->spec.method.name);
+    json_set_str(j, "spec", spec);
+    json_set_str(j, "sites", sites);
+    json_set_int(j, "layers", a->cfg.layers);
+    json_set_int(j, "rank", a->spec.rank);
+    json_set(j, "alpha", method_takes_alpha(&a->spec.method) ? cJSON_CreateNumber(a->spec.alpha) : cJSON_CreateNull());
+    json_set_num(j, "s", common_scale(a));
+    json_set_int(j, "trainable", a->theta_count);
+    json_set_int(j, "frozen", a->frozen_count);
+    json_set_int(j, "adapter_bytes", 4 * (a->theta_count + a->frozen_count));
+    json_set_int(j, "file_bytes", st.st_size);
+    json_set_str(j, "sha256", hash);
+    json_set_bool(j, "finite", all_finite(a));
+    json_set(j, "modules", modules_json(a));
+    json_set(j, "training", training_json(config));
+    return OK;
+}
+
+static void print_ranks(const adapter *a)
+{
+    bool same = true;
+    for (int64_t j = 0; j < a->n_jobs; j++) same &= a->jobs[j].r == a->spec.rank;
+    for (int site = 0; !same && site < SITE_COUNT; site++) {
+        if (!(a->spec.sites >> site & 1)) continue;
+        printf("  ranks of %-4s ", site_table[site].name);
+        for (int64_t l = 0; l < a->cfg.layers; l++) printf(" %lld", (long long)a->spec.module_rank[l * SITE_COUNT + site]);
+        putchar('\n');
+    }
+}
+
+static void print_description(const adapter *a, const json *d)
+{
+    const json *base = json_find(d, "base"), *training = json_find(d, "training");
+    double      s = common_scale(a);
+    printf("%s: %s on %s\n", json_find(d, "folder")->valuestring, a->spec.method.name, cJSON_IsString(base) ? base->valuestring : "an unnamed base");
+    printf("  spec          %s\n", json_find(d, "spec")->valuestring);
+    printf("  sites         %s, %lld layers\n", json_find(d, "sites")->valuestring, (long long)a->cfg.layers);
+    printf("  rank          %lld\n", (long long)a->spec.rank);
+    print_ranks(a);
+    if (isnan(s))
+        puts("  s             differs by module (--json lists them)");
+    else
+        printf("  s             %.8g\n", s);
+    printf("  trained       %lld numbers; %lld frozen ones are stored\n", (long long)a->theta_count, (long long)a->frozen_count);
+    printf("  file          %.0f bytes, sha256 %s\n", json_find(d, "file_bytes")->valuedouble, json_find(d, "sha256")->valuestring);
+    if (!cJSON_IsTrue(json_find(d, "finite"))) puts("  NOT FINITE    some numbers are NaN or infinite");
+    if (cJSON_IsObject(training) && training->child) {
+        str text = { 0 };
+        json_print(training, &text, false);
+        printf("  training      %s\n", text.s);
+        str_free(&text);
+    }
+}
+
+static void print_json(const json *j)
+{
+    str text = { 0 };
+    json_print(j, &text, true);
+    fputs(text.s, stdout);
+    str_free(&text);
+}
+
+static int inspect(const adapter *a, const json *config, const char *dir)
+{
+    json *d  = NULL;
+    int   rc = describe(&d, a, config, dir);
+    if (!rc && o.json) print_json(d);
+    if (!rc && !o.json) print_description(a, d);
+    json_free(d);
+    return rc;
+}
+
+static int export(const adapter *a, const json *config, const char *dir)
+{
+    if (!o.out) return input_error("--out DIR is needed: where the exported folder goes");
+    if (strcmp(o.to, "lora")) return input_error("--to %s: must be lora, the one format that every server loads", o.to);
+    const json *base = json_find(config, "base_model_name_or_path");
+    json       *ours = NULL, *d = NULL;
+    adapter    *e    = NULL;
+    const char *from = dir;
+    int         rc   = adapter_export_lora(a, o.out, cJSON_IsString(base) ? base->valuestring : NULL);
+    if (!rc) rc = adapter_read_config(&ours, o.out);
+    if (!rc) rc = adapter_open(&e, a->be, &a->cfg, o.out);
+    if (!rc) rc = describe(&d, e, ours, o.out);
+    if (!rc && o.json) print_json(d);
+    if (!rc && !o.json) {
+        printf("%s (%s, %lld numbers) as a plain LoRA:\n", from, a->spec.method.name, (long long)(a->theta_count + a->frozen_count));
+        print_description(e, d);
+    }
+    json_free(d);
+    json_free(ours);
+    adapter_free(e);
+    return rc;
+}
+
+/* What can be done with a folder. */
+static const struct {
+    const char *name;
+    int (*run)(const adapter *a, const json *config, const char *dir);
+} actions[] = { { "inspect", inspect }, { "export", export } };
+enum { ACTIONS = sizeof actions / sizeof *actions };
+
+static int run(int argc, char **argv)
+{
+    static const option table[] = {
+        { "to", OPT_STR, &o.to, .def = "lora", .arg = "FORMAT", .help = "export: lora, a plain PEFT LoRA" },
+        { "out", OPT_STR, &o.out, .arg = "DIR", .help = "export: the folder to write" },
+        { "model", OPT_STR, &o.model, .arg = "PRESET|DIR", .help = "the base, where the folder alone does not tell its shapes" },
+        { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N", .help = "as for every verb; this one uses one" },
+        { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
+        { 0 },
+    };
+    positionals p                  = { .min = 2, .max = 2, .what = "inspect DIR or export DIR" };
+    const char *names[ACTIONS + 1] = { 0 };
+    int         rc = options_parse(&verb_adapter, table, argc, argv, &p), k = 0;
+    if (rc) return rc;
+    for (int i = 0; i < ACTIONS; i++) names[i] = actions[i].name;
+    while (k < ACTIONS && strcmp(p.args[0], names[k])) k++;
+    if (k == ACTIONS) {
+        const char *near = nearest_word(p.args[0], names);
+        return input_error("adapter: \"%s\": must be inspect or export%s%s%s", p.args[0], near ? "; did you mean " : "", near ? near : "",
+                           near ? "?" : "");
+    }
+    json    *config = NULL;
+    adapter *a      = NULL;
+    rc              = open_folder(&a, &config, p.args[1]);
+    if (!rc) rc = actions[k].run(a, config, p.args[1]);
+    adapter_free(a);
+    json_free(config);
+    return rc ? error_context(rc, "adapter") : OK;
+}
+
+const verb verb_adapter = { "adapter", "look into an adapter folder, or export it as a plain LoRA", "inspect DIR | export DIR --to lora --out DIR",
+                            "  tiebreak adapter inspect runs/tied-lora\n"
+                            "  tiebreak adapter export runs/tied-lora --to lora --out runs/tied-lora-as-lora\n",
+                            run };
