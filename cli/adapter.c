@@ -1,4 +1,4 @@
-/* tiebreak adapter: look into an adapter folder; write it as a plain LoRA that any server loads. */
+/* tiebreak adapter: look into an adapter folder; write it as a plain LoRA that any server loads; build it into its base. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/memory.h"
-#include "model/adapter.h"
+#include "model/adapter_merge.h"
 
 static struct {
     const char *model, *to, *out;
@@ -188,24 +188,52 @@ static int export(const adapter *a, const json *config, const char *dir)
     return rc;
 }
 
+static int merge(const adapter *a, const json *config, const char *dir)
+{
+    (void)a;
+    (void)config;
+    if (!o.out) return input_error("--out DIR is needed: where the merged model goes");
+    if (!o.model || !file_is_dir(o.model)) return input_error("--model DIR is needed: the base's folder, with its weights");
+    if (file_exists(o.out)) return input_error("--out %s: is there already; name a folder that is not", o.out);
+    const backend *be = backend_find("cpu");
+    model         *m  = NULL;
+    adapter       *f  = NULL;
+    int            rc = model_open(&m, o.model, be, true);
+    if (!rc) rc = adapter_open(&f, be, &m->cfg, dir);
+    if (!rc) rc = adapter_merge(f, m);
+    if (!rc) rc = model_save(m, o.out, o.model);
+    if (!rc && o.json) {
+        json *j = json_object();
+        json_set_str(j, "folder", o.out);
+        json_set_int(j, "parameters", m->flat_count);
+        json_set_str(j, "base_sha256", model_hash(m));
+        print_json(j);
+        json_free(j);
+    }
+    if (!rc && !o.json) printf("%s with %s built in: %s\n", o.model, dir, o.out);
+    adapter_free(f);
+    model_close(m);
+    return rc;
+}
+
 /* What can be done with a folder. */
 static const struct {
     const char *name;
     int (*run)(const adapter *a, const json *config, const char *dir);
-} actions[] = { { "inspect", inspect }, { "export", export } };
+} actions[] = { { "inspect", inspect }, { "export", export }, { "merge", merge } };
 enum { ACTIONS = sizeof actions / sizeof *actions };
 
 static int run(int argc, char **argv)
 {
     static const option table[] = {
         { "to", OPT_STR, &o.to, .def = "lora", .arg = "FORMAT", .help = "export: lora, a plain PEFT LoRA" },
-        { "out", OPT_STR, &o.out, .arg = "DIR", .help = "export: the folder to write" },
-        { "model", OPT_STR, &o.model, .arg = "PRESET|DIR", .help = "the base, where the folder alone does not tell its shapes" },
+        { "out", OPT_STR, &o.out, .arg = "DIR", .help = "export, merge: the folder to write" },
+        { "model", OPT_STR, &o.model, .arg = "PRESET|DIR", .help = "merge: the base\nelse, where the folder alone does not tell its shapes" },
         { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N", .help = "as for every verb; this one uses one" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
         { 0 },
     };
-    positionals p                  = { .min = 2, .max = 2, .what = "inspect DIR or export DIR" };
+    positionals p                  = { .min = 2, .max = 2, .what = "inspect DIR, export DIR or merge DIR" };
     const char *names[ACTIONS + 1] = { 0 };
     int         rc = options_parse(&verb_adapter, table, argc, argv, &p), k = 0;
     if (rc) return rc;
@@ -213,7 +241,7 @@ static int run(int argc, char **argv)
     while (k < ACTIONS && strcmp(p.args[0], names[k])) k++;
     if (k == ACTIONS) {
         const char *near = nearest_word(p.args[0], names);
-        return input_error("adapter: \"%s\": must be inspect or export%s%s%s", p.args[0], near ? "; did you mean " : "", near ? near : "",
+        return input_error("adapter: \"%s\": must be inspect, export or merge%s%s%s", p.args[0], near ? "; did you mean " : "", near ? near : "",
                            near ? "?" : "");
     }
     json    *config = NULL;
@@ -225,7 +253,9 @@ static int run(int argc, char **argv)
     return rc ? error_context(rc, "adapter") : OK;
 }
 
-const verb verb_adapter = { "adapter", "look into an adapter folder, or export it as a plain LoRA", "inspect DIR | export DIR --to lora --out DIR",
+const verb verb_adapter = { "adapter", "look into an adapter folder, export it as a plain LoRA, or merge it into its base",
+                            "inspect DIR | export DIR --to lora --out DIR | merge DIR --model DIR --out DIR",
                             "  tiebreak adapter inspect runs/tied-lora\n"
-                            "  tiebreak adapter export runs/tied-lora --to lora --out runs/tied-lora-as-lora\n",
+                            "  tiebreak adapter export runs/tied-lora --to lora --out runs/tied-lora-as-lora\n"
+                            "  tiebreak adapter merge runs/tied-lora --model base --out merged\n",
                             run };
