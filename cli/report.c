@@ -6,7 +6,7 @@
 #include "reports/report.h"
 
 static struct {
-    const char *out;
+    const char *out, *against;
     int64_t     threads;
     bool        json;
 } o;
@@ -15,6 +15,8 @@ static int run(int argc, char **argv)
 {
     static const option table[] = {
         { "out", OPT_STR, &o.out, .required = true, .arg = "DIR", .help = "folder for index.html, report.md, plots and CSV files (made if missing)" },
+        { "against", OPT_STR, &o.against, .arg = "DIR",
+          .help = "compare with the same cells among these records; exit 1 when one differs (Holm, 5 %)" },
         { "threads", OPT_INT, &o.threads, .min = 1, .max = 1024, .arg = "N", .help = "accepted everywhere; a report needs one" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout: what was read and written" },
         { 0 }
@@ -23,7 +25,7 @@ static int run(int argc, char **argv)
     int         rc = options_parse(&verb_report, table, argc, argv, &p);
     if (rc) return rc;
     report_counts c;
-    rc = report_write(p.args[0], o.out, &c);
+    rc = report_write(p.args[0], o.out, o.against, &c);
     if (rc) return rc;
     if (o.json) {
         json *j    = json_object();
@@ -33,6 +35,8 @@ static int run(int argc, char **argv)
         json_set_int(j, "trains", c.trains);
         json_set_int(j, "benches", c.benches);
         json_set_int(j, "plots", c.plots);
+        json_set_int(j, "compared", c.compared);
+        json_set_int(j, "differ", c.differ);
         json_set_str(j, "out", o.out);
         json_print(j, &text, false);
         puts(text.s);
@@ -41,7 +45,11 @@ static int run(int argc, char **argv)
     } else {
         printf("%lld records, %lld plots: %s/index.html\n", (long long)c.records, (long long)c.plots, o.out);
     }
-    return OK;
+    if (!o.against) return OK;
+    if (!o.json) printf("%lld cells are in %s too; %lld of them differ (Holm, 5 %%)\n", (long long)c.compared, o.against, (long long)c.differ);
+    return c.differ ? run_error("report: %lld of %lld cells differ from those in %s; the table is in %s/report.md", (long long)c.differ,
+                                (long long)c.compared, o.against, o.out)
+                    : OK;
 }
 
 const verb verb_report = { "report", "records to one HTML page with plots, Markdown and CSV", "RUNS --out DIR [--json]",

@@ -183,6 +183,12 @@ static void statistics(void **state)
     assert_within(fabs(stats_t975(2) - 4.303), 1e-3);
     assert_within(fabs(stats_t975(60) - 2.0003), 2e-4);
     assert_within(fabs(stats_normal_cdf(1.959963984540054) - 0.975), 1e-12);
+    /* two-sided 5 % points from the table of t, and the closed form for df = 1: 1 - 2/pi atan(t) */
+    assert_within(fabs(stats_t_pvalue(4.302652729911275, 2) - 0.05), 1e-10);
+    assert_within(fabs(stats_t_pvalue(-2.2281388519649385, 10) - 0.05), 1e-10);
+    assert_within(fabs(stats_t_pvalue(3, 1) - (1 - 2 / acos(-1) * atan(3))), 1e-12);
+    assert_within(fabs(stats_t_pvalue(0, 5) - 1), 0);
+    assert_true(isnan(stats_t_pvalue(NAN, 5)));
     static const double p[] = { 0.01, 0.04, 0.03, 0.005 };
     double              h[4];
     stats_holm(p, 4, h);

@@ -62,6 +62,38 @@ double stats_t975(int64_t df)
 
 double stats_normal_cdf(double z) { return 0.5 * erfc(-z / sqrt(2.0)); }
 
+/* Continued fraction of the incomplete beta function, Lentz's method (Numerical methods: DLMF 8.17.22). */
+static double beta_fraction(double a, double b, double x)
+{
+    double tiny = 1e-300, c = 1, d = 1 - (a + b) * x / (a + 1), f;
+    d = 1 / (fabs(d) < tiny ? tiny : d);
+    f = d;
+    for (int m = 1; m <= 500; m++) {
+        double k = m, even = k * (b - k) * x / ((a + 2 * k - 1) * (a + 2 * k)), odd = -(a + k) * (a + b + k) * x / ((a + 2 * k) * (a + 2 * k + 1));
+        double step = 1, terms[2] = { even, odd };
+        for (int i = 0; i < 2; i++) {
+            d    = 1 + terms[i] * d;
+            d    = 1 / (fabs(d) < tiny ? tiny : d);
+            c    = 1 + terms[i] / c;
+            c    = fabs(c) < tiny ? tiny : c;
+            step = c * d;
+            f *= step;
+        }
+        if (fabs(step - 1) < 1e-15) break;
+    }
+    return f;
+}
+
+double stats_t_pvalue(double t, double df)
+{
+    if (isnan(t) || !(df >= 1)) return NAN;
+    if (isinf(t)) return 0;
+    double x = df / (df + t * t), a = df / 2, b = 0.5; /* p = I_x(df/2, 1/2) */
+    if (x >= 1) return 1;
+    double front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x));
+    return x < (a + 1) / (a + b + 2) ? front * beta_fraction(a, b, x) / a : 1 - front * beta_fraction(b, a, 1 - x) / b;
+}
+
 typedef struct {
     double  p;
     int64_t i;

@@ -10,6 +10,7 @@
 #include "reports/overhead.h"
 #include "reports/plot.h"
 #include "reports/quality.h"
+#include "reports/reproduce.h"
 
 static const char *text_of(const json *obj, const char *key)
 {
@@ -127,7 +128,7 @@ static void count_kinds(json *const *records, int64_t n, report_counts *c)
     }
 }
 
-static int write_page(const char *out, const quality *q, const overhead *o, json *const *records, report_counts *c)
+static int write_page(const char *out, const quality *q, const overhead *o, const reproduction *r, json *const *records, report_counts *c)
 {
     plot_list plots;
     int       rc = plot_all(&plots, q, o, out);
@@ -144,16 +145,17 @@ static int write_page(const char *out, const quality *q, const overhead *o, json
         rc = inline_svg(&html, out, &plots.items[i], i);
         str_printf(&md, "![%s](%s)\n\n", plots.items[i].caption, plots.items[i].file);
     }
-    table tables[3];
+    table tables[4];
     quality_table(q, &tables[0]);
     overhead_table(o, &tables[1]);
-    machines_table(records, c->records, &tables[2]);
-    if (!rc) rc = write_tables(out, tables, 3, &html, &md);
+    reproduction_table(r, &tables[2]);
+    machines_table(records, c->records, &tables[3]);
+    if (!rc) rc = write_tables(out, tables, 4, &html, &md);
     str_puts(&html, "</body></html>\n");
     if (!rc) rc = write_in(out, "report.md", &md);
     if (!rc) rc = write_in(out, "index.html", &html);
     c->plots = (int64_t)plots.n;
-    for (int i = 0; i < 3; i++) table_free(&tables[i]);
+    for (int i = 0; i < 4; i++) table_free(&tables[i]);
     plot_list_free(&plots);
     str_free(&html);
     str_free(&md);
@@ -161,23 +163,38 @@ static int write_page(const char *out, const quality *q, const overhead *o, json
     return rc;
 }
 
-int report_write(const char *runs, const char *out, report_counts *counts)
+static void free_records(json **records, int64_t n)
 {
-    json  **records;
-    int64_t n;
-    int     rc = record_scan(&records, &n, runs);
-    if (rc) return rc;
-    quality  q = { 0 };
-    overhead o = { 0 };
-    count_kinds(records, n, counts);
-    if (!n) rc = input_error("report: %s: holds no record; run `tiebreak eval`, `bench` or `sweep` with --out inside it first", runs);
-    if (!rc) rc = quality_from_records(&q, records, n);
-    if (!rc) rc = overhead_from_records(&o, records, n);
-    if (!rc) rc = file_make_dirs(out);
-    if (!rc) rc = write_page(out, &q, &o, records, counts);
-    quality_free(&q);
-    overhead_free(&o);
     for (int64_t i = 0; i < n; i++) json_free(records[i]);
     free(records);
+}
+
+int report_write(const char *runs, const char *out, const char *against, report_counts *counts)
+{
+    json   **records = NULL, **others = NULL;
+    int64_t  n = 0, n_others = 0;
+    quality  q = { 0 }, before = { 0 };
+    overhead o  = { 0 };
+    int      rc = record_scan(&records, &n, runs);
+    if (!rc && against) rc = record_scan(&others, &n_others, against);
+    count_kinds(records, n, counts);
+    if (!rc && !n) rc = input_error("report: %s: holds no record; run `tiebreak eval`, `bench` or `sweep` with --out inside it first", runs);
+    if (!rc) rc = quality_from_records(&q, records, n);
+    if (!rc) rc = quality_from_records(&before, others, n_others);
+    if (!rc) rc = overhead_from_records(&o, records, n);
+    if (!rc) rc = file_make_dirs(out);
+    if (!rc) {
+        reproduction r;
+        reproduce(&r, &q, &before);
+        counts->compared = (int64_t)r.n;
+        counts->differ   = r.differ;
+        rc               = write_page(out, &q, &o, &r, records, counts);
+        reproduction_free(&r);
+    }
+    quality_free(&q);
+    quality_free(&before);
+    overhead_free(&o);
+    free_records(records, n);
+    free_records(others, n_others);
     return rc;
 }

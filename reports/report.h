@@ -6,8 +6,10 @@
 
 typedef struct {
     int64_t records, evals, trains, benches, plots;
+    int64_t compared, differ; /* cells found in `against` too, and those of them that differ (Holm, 5 %) */
 } report_counts;
 
-/* Reads every record under runs (a folder), writes into out (made if missing). ERR_INPUT when there is no record to show. */
-int report_write(const char *runs, const char *out, report_counts *counts);
+/* Reads every record under runs (a folder), writes into out (made if missing). against: another folder of records to compare the same cells with, or
+ * NULL. ERR_INPUT when there is no record to show. */
+int report_write(const char *runs, const char *out, const char *against, report_counts *counts);
 #endif

@@ -1,8 +1,10 @@
 #include "core/file.h"
 #include "core/record.h"
+#include "core/stats.h"
 #include "core/test.h"
 #include "reports/quality.h"
 #include "reports/report.h"
+#include "reports/reproduce.h"
 
 static json *eval_record(const char *method, int64_t rank, int64_t seed, double value, double trainable, const char *task)
 {
@@ -94,6 +96,36 @@ static void front_never_ranks_what_intervals_cannot_separate(void **state)
     for (int i = 0; i < 4; i++) json_free(r[i]);
 }
 
+static void reruns_agree_unless_seeds_cannot_explain_the_gap(void **state)
+{
+    (void)state;
+    static const double seeds[] = { 60, 62, 64 };
+    json               *old[8], *fresh[3];
+    for (int i = 0; i < 3; i++) old[i] = eval_record("lora", 8, i, seeds[i], 1000, "squad");
+    for (int i = 0; i < 3; i++) old[3 + i] = eval_record("vera", 8, i, 30 + 0.1 * i, 500, "squad");
+    old[6]   = eval_record(NULL, 0, 0, 10, 0, "squad");
+    fresh[0] = eval_record("lora", 8, 7, 58, 1000, "squad"); /* 4 below the mean: t = -1.73, df 2 */
+    fresh[1] = eval_record("vera", 8, 7, 25, 500, "squad");  /* 5.1 below with sd 0.1 */
+    fresh[2] = eval_record(NULL, 0, 0, 10, 0, "squad");
+    quality      a, b;
+    reproduction r;
+    assert_ok(quality_from_records(&a, old, 7));
+    assert_ok(quality_from_records(&b, fresh, 3));
+    reproduce(&r, &b, &a);
+    assert_int_equal(r.n, 3);
+    assert_int_equal(r.differ, 1);
+    for (size_t i = 0; i < r.n; i++) {
+        if (!strcmp(r.cells[i].here->method, "lora")) assert_within(fabs(r.cells[i].p - stats_t_pvalue(4 / (2 * sqrt(4.0 / 3)), 2)), 1e-12);
+        if (!strcmp(r.cells[i].here->method, "base")) assert_within(fabs(r.cells[i].p - 1), 0);
+        assert_true((r.cells[i].adjusted < 0.05) == !strcmp(r.cells[i].here->method, "vera"));
+    }
+    reproduction_free(&r);
+    quality_free(&a);
+    quality_free(&b);
+    for (int i = 0; i < 7; i++) json_free(old[i]);
+    for (int i = 0; i < 3; i++) json_free(fresh[i]);
+}
+
 static void tables_escape_what_their_format_needs(void **state)
 {
     (void)state;
@@ -133,7 +165,7 @@ static void a_folder_of_records_becomes_a_page(void **state)
     int           k = 0;
     report_counts c;
     assert_ok(file_make_dirs(runs));
-    assert_input_error(report_write(runs, out, &c), "holds no record");
+    assert_input_error(report_write(runs, out, NULL, &c), "holds no record");
     for (int s = 0; s < 3; s++) {
         put(runs, &k, eval_record("lora", 8, s, 60 + s, 12288, "squad"));
         put(runs, &k, eval_record("lora", 2, s, 50 + 2 * s, 3072, "squad"));
@@ -145,7 +177,7 @@ static void a_folder_of_records_becomes_a_page(void **state)
         put(runs, &k, bench_record("lora", false, r, 0.05 + 0.003 * r));
         put(runs, &k, bench_record("vera", true, r, 0.06 + 0.003 * r));
     }
-    assert_ok(report_write(runs, out, &c));
+    assert_ok(report_write(runs, out, NULL, &c));
     assert_int_equal(c.records, k);
     assert_int_equal(c.plots, 2);
     str html = { 0 };
@@ -174,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(seeds_become_one_point_with_students_interval),
         cmocka_unit_test(front_never_ranks_what_intervals_cannot_separate),
+        cmocka_unit_test(reruns_agree_unless_seeds_cannot_explain_the_gap),
         cmocka_unit_test(tables_escape_what_their_format_needs),
         cmocka_unit_test(a_folder_of_records_becomes_a_page),
     };

@@ -1,0 +1,78 @@
+#include "reports/reproduce.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/stats.h"
+
+static double square(double x) { return x * x; }
+
+static double p_value(const quality_point *a, const quality_point *b)
+{
+    double gap = a->mean - b->mean, df = a->n_seeds + b->n_seeds - 2;
+    if (fabs(gap) <= 1e-9 * fabs(b->mean)) return 1;
+    if (df >= 1) {
+        double sum = 0;
+        if (a->n_seeds > 1) sum += (a->n_seeds - 1) * square(a->seed_sd);
+        if (b->n_seeds > 1) sum += (b->n_seeds - 1) * square(b->seed_sd);
+        double se = sqrt(sum / df * (1.0 / a->n_seeds + 1.0 / b->n_seeds));
+        return se > 0 ? stats_t_pvalue(gap / se, df) : 0;
+    }
+    double se = sqrt(square(a->item_stderr[0]) + square(b->item_stderr[0]));
+    return 2 * stats_normal_cdf(-fabs(gap) / se);
+}
+
+void reproduce(reproduction *r, const quality *here, const quality *there)
+{
+    *r = (reproduction) { .cells = mem_alloc(here->n + 1, sizeof *r->cells) };
+    for (size_t i = 0; i < here->n; i++) {
+        const quality_point *a = &here->points[i];
+        for (size_t k = 0; k < there->n && a->primary; k++) {
+            const quality_point *b = &there->points[k];
+            if (strcmp(a->group, b->group) || strcmp(a->metric, b->metric)) continue;
+            r->cells[r->n++] = (reproduced_cell) { a, b, p_value(a, b), NAN };
+        }
+    }
+    double *p = mem_alloc(2 * r->n + 1, sizeof *p);
+    for (size_t i = 0; i < r->n; i++) p[i] = r->cells[i].p;
+    stats_holm(p, (int64_t)r->n, p + r->n);
+    for (size_t i = 0; i < r->n; i++) {
+        r->cells[i].adjusted = p[r->n + i];
+        r->differ += !(r->cells[i].adjusted >= 0.05); /* NaN counts as a difference */
+    }
+    free(p);
+}
+
+void reproduction_free(reproduction *r)
+{
+    free(r->cells);
+    *r = (reproduction) { 0 };
+}
+
+void reproduction_table(const reproduction *r, table *t)
+{
+    table_init(
+        t, "reproduction", "The same cells, measured before",
+        "Scores here against those of the record set compared with. p: two-sided, pooled over training seeds; Holm's adjustment over all cells.",
+        "task|metric|method|rank#|here#|seeds#|there#|seeds there#|p#|Holm p#|verdict");
+    for (size_t i = 0; i < r->n; i++) {
+        const reproduced_cell *c = &r->cells[i];
+        table_row(t);
+        table_cell(t, "%s", c->here->task);
+        table_cell(t, "%s", c->here->metric);
+        table_cell(t, "%s", c->here->method);
+        if (c->here->rank >= 0)
+            table_cell(t, "%lld", (long long)c->here->rank);
+        else
+            table_cell(t, "-");
+        table_cell(t, "%.4g", c->here->mean);
+        table_cell(t, "%d", c->here->n_seeds);
+        table_cell(t, "%.4g", c->there->mean);
+        table_cell(t, "%d", c->there->n_seeds);
+        table_cell(t, "%.3g", c->p);
+        table_cell(t, "%.3g", c->adjusted);
+        table_cell(t, c->adjusted >= 0.05 ? "agrees" : "DIFFERS");
+    }
+}
