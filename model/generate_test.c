@@ -67,7 +67,7 @@ static void count_call(void *ctx, int64_t item)
     calls[item]++;
 }
 
-/* Prompts of different lengths, more of them than places: each text is the one it has alone. */
+/* Prompts of different lengths, more of them than places: each text is the one it has alone, and its margins are to the bit those of a batch of 1. */
 static void texts_do_not_depend_on_the_batch(void **state)
 {
     (void)state;
@@ -78,6 +78,7 @@ static void texts_do_not_depend_on_the_batch(void **state)
         pair_arrays  *p = random_pairs(m, f32 ? 1u << SITE_QKV : (1u << SITE_COUNT) - 2, 2);
         generate_item want[ITEMS], got[ITEMS];
         int32_t       want_ids[ITEMS][NEW], got_ids[ITEMS][NEW];
+        double        margin_alone[ITEMS] = { 0 };
         for (int i = 0; i < ITEMS; i++) {
             want[i]    = (generate_item) { .prompt = text + i % 5, .n_prompt = 1 + (i * 5) % 9, .max_new = i == 4 ? 0 : 3 + i, .ids = want_ids[i] };
             got[i]     = want[i];
@@ -96,6 +97,8 @@ static void texts_do_not_depend_on_the_batch(void **state)
                     assert_int_equal(got[i].n_new, n);
                     assert_memory_equal(got_ids[i], want_ids[i], (size_t)n * sizeof(int32_t));
                     if (!stopping && n) assert_within(fabs(got[i].min_margin - want[i].min_margin), f32 ? 1e-4 : 1e-12);
+                    if (!stopping && places == 1) margin_alone[i] = got[i].min_margin;
+                    if (!stopping) assert_true(got[i].min_margin == margin_alone[i]);
                     assert_int_equal(calls[i], 1);
                 }
             }
