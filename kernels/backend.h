@@ -143,8 +143,9 @@ typedef struct backend {
     /* --- cross-entropy over rows of logits [n, vocab]: nll[i] = logsumexp(row) - row[target_i]; best[i] = argmax (first wins; NULL: not wanted).
      * target -1: nll 0. nll is host-sized f64 on the device: [n] double. */
     void (*xent_fwd)(double *nll, int32_t *best, const real *logits, const int32_t *targets, int64_t n, int64_t vocab);
-    /* In place: logits -> (softmax(logits) - onehot(target)) * scale; rows with target -1 become 0 */
-    void (*xent_bwd)(real *logits, const int32_t *targets, int64_t n, int64_t vocab, double scale);
+    /* In place: logits -> (softmax(logits) - onehot(target)) * scale; rows with target -1 become 0. nll as in xent_fwd, to the bit, or NULL: training
+     * wants both, and the rows of logits are long. */
+    void (*xent_bwd)(real *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
 
     /* --- rows: dst [n, d] = src[rows[i]];  dst[rows[i]] += src (rows may repeat: added in order i = 0, 1, ...) */
     void (*gather_rows)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);

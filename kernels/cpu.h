@@ -26,7 +26,7 @@ void attention_bwd_cpu(real *dq, real *dk, real *dv, const real *d_o, const real
 void swiglu_fwd_cpu(real *y, const real *gu, int64_t n, int64_t d);
 void swiglu_bwd_cpu(real *dgu, const real *dy, const real *gu, int64_t n, int64_t d);
 void xent_fwd_cpu(double *nll, int32_t *best, const real *logits, const int32_t *targets, int64_t n, int64_t vocab);
-void xent_bwd_cpu(real *logits, const int32_t *targets, int64_t n, int64_t vocab, double scale);
+void xent_bwd_cpu(real *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
 
 void   gather_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
 void   scatter_add_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);

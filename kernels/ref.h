@@ -25,7 +25,7 @@ void attention_bwd_ref(real *dq, real *dk, real *dv, const real *d_o, const real
 void swiglu_fwd_ref(real *y, const real *gu, int64_t n, int64_t d);
 void swiglu_bwd_ref(real *dgu, const real *dy, const real *gu, int64_t n, int64_t d);
 void xent_fwd_ref(double *nll, int32_t *best, const real *logits, const int32_t *targets, int64_t n, int64_t vocab);
-void xent_bwd_ref(real *logits, const int32_t *targets, int64_t n, int64_t vocab, double scale);
+void xent_bwd_ref(real *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
 
 void   gather_rows_ref(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
 void   scatter_add_rows_ref(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);

@@ -27,13 +27,14 @@ void xent_fwd_cpu(double *nll, int32_t *best, const real *logits_, const int32_t
     }
 }
 
-void xent_bwd_cpu(real *logits_, const int32_t *targets, int64_t n, int64_t vocab, double scale)
+void xent_bwd_cpu(real *logits_, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale)
 {
 #pragma omp parallel for schedule(static)
     for (int64_t t = 0; t < n; t++) {
         float  *row = (float *)logits_ + t * vocab;
         int32_t top;
         double  lse = log_sum_exp(row, vocab, &top);
+        if (nll) nll[t] = targets[t] < 0 ? 0 : lse - row[targets[t]];
         for (int64_t j = 0; j < vocab; j++) row[j] = targets[t] < 0 ? 0 : (float)((expf((float)(row[j] - lse)) - (j == targets[t])) * scale);
     }
 }

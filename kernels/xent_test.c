@@ -13,7 +13,7 @@ static void call_fwd(const backend *be, real **a, const void *c_)
 static void call_bwd(const backend *be, real **a, const void *c_)
 {
     const xent_case *c = c_;
-    be->xent_bwd(a[0], (const int32_t *)a[1], c->n, c->vocab, 0.125);
+    be->xent_bwd(a[0], (double *)a[1], (const int32_t *)a[2], c->n, c->vocab, 0.125);
 }
 
 static void cpu_agrees_with_ref(void **state)
@@ -34,8 +34,10 @@ static void cpu_agrees_with_ref(void **state)
         check_op(what, fwd, 4, call_fwd, c);
         fwd[1].n = -1;
         check_op(what, fwd, 4, call_fwd, c);
-        check_array bwd[] = { { "logits", .n = c->n * c->vocab, .out = true, .tol = 1e-6 * c->spread, .spread = c->spread }, fwd[3] };
-        check_op(what, bwd, 2, call_bwd, c);
+        check_array bwd[] = { { "logits", .n = c->n * c->vocab, .out = true, .tol = 1e-6 * c->spread, .spread = c->spread }, fwd[0], fwd[3] };
+        check_op(what, bwd, 3, call_bwd, c);
+        bwd[1].n = -1;
+        check_op(what, bwd, 3, call_bwd, c);
     }
 }
 
@@ -84,7 +86,10 @@ static void gradients_match_differences(void **state)
     xent_loss l = { check_random(&r, 18), { 4, -1, 0 } };
     double    d[18];
     memcpy(d, l.logits, sizeof d);
-    backend_find("ref")->xent_bwd(d, l.targets, 3, 6, 0.5);
+    double nll[3], nll_fwd[3];
+    backend_find("ref")->xent_fwd(nll_fwd, NULL, l.logits, l.targets, 3, 6);
+    backend_find("ref")->xent_bwd(d, nll, l.targets, 3, 6, 0.5);
+    assert_memory_equal(nll, nll_fwd, sizeof nll);
     assert_within(check_gradient(loss, &l, l.logits, d, 18), CHECK_GRADIENT_TOL);
     free(l.logits);
 }

@@ -319,9 +319,11 @@ static void loss_bwd(decoder *d, real *dy, double scale)
         int64_t     k      = chunk_at(d, at);
         real       *logits = decoder_logits_chunk(d, at, k);
         linear_dims ld     = { .n = k, .in = c->hidden, .out = c->vocab };
-        be->xent_fwd(d->nll + at, NULL, logits, d->targets + at, k, c->vocab);
-        if (!dy) continue;
-        be->xent_bwd(logits, d->targets + at, k, c->vocab, scale);
+        if (!dy) {
+            be->xent_fwd(d->nll + at, NULL, logits, d->targets + at, k, c->vocab);
+            continue;
+        }
+        be->xent_bwd(logits, d->nll + at, d->targets + at, k, c->vocab, scale);
         if (d->m->flat) be->linear_bwd_w(d->m->lm_head_grad, NULL, logits, real_at(be, d->y.p, at * c->hidden), ld);
         be->linear_bwd_x(real_at(be, dy, at * c->hidden), logits, d->m->lm_head, ld, false);
     }
