@@ -345,5 +345,7 @@ int decoder_backward(decoder *d, double scale, double *nll)
         for (int64_t l = c->layers - 1; l >= 0 && l >= d->low_layer && dx; l--) dx = layer_bwd(d, l, dx);
         if (d->m->flat) be->scatter_add_rows(d->m->embed_grad, dx, d->ids, n, c->hidden);
     }
-    return fetch_nll(d, nll);
+    int rc  = fetch_nll(d, nll);
+    d->keep = false; /* gate and up have become their gradients */
+    return rc;
 }

@@ -64,16 +64,20 @@ decoder               *decoder_new(model *m);
 void                   decoder_free(decoder *d);
 model                 *decoder_model(decoder *d);
 
-/* pairs: [layers * SITE_COUNT], index layer * SITE_COUNT + site, r = 0 where nothing is adapted; or NULL for the base alone.
- * keep: keep what the backward needs. Returns OK or an input error (position past cfg.positions, id outside the vocabulary). */
+/* pairs: [layers * SITE_COUNT], index layer * SITE_COUNT + site, r = 0 where nothing is adapted; or NULL for the base alone. The structs are copied;
+ * what they point to must live until the backward is done.
+ * keep: keep what the backward needs. Segments follow one another and cover the batch; a row may stand twice (two targets of one token). Returns OK,
+ * or ERR_INPUT (position past cfg.positions, id or target outside the vocabulary).
+ *
+ * Each row's numbers come out the same to the bit in any batch and for any number of threads, if the backend's products do (ref and cpu): only a text
+ * that continues a prefix may differ from the same text in one piece, by rounding. */
 int decoder_forward(decoder *d, const batch *b, const pair_arrays *pairs, bool keep);
-/* After a forward: -log p(target) at each row (host f64 [n_rows]) and the argmax ids (or NULL). Vocabulary products in chunks of rows. */
+/* After a forward: -log p(target) at each row (host f64 [n_rows], or NULL) and the argmax ids (or NULL). Vocabulary products in chunks of rows.
+ * A number that is not finite is ERR_INPUT naming the model's folder. */
 int decoder_nll(decoder *d, double *nll, int32_t *best);
-/* After a forward: logits of row i .. i+count-1 to the host, [count, vocab] f64. */
+/* After a forward: logits of row first .. first+count-1 to the host, [count, vocab] f64. */
 int decoder_logits(decoder *d, int64_t first, int64_t count, double *logits);
-/* After a forward with keep: *loss_sum = sum of -log p over the rows; gradients of loss_sum * scale are accumulated into the pairs' dA, dB, and, when
- * the model is trainable, into its flat_grad. Nothing below the lowest adapted layer is computed. nll as in decoder_nll, or NULL. */
+/* After a forward with keep and targets, once: gradients of scale * (sum of -log p over the rows) are added to the pairs' dA and dB where these are
+ * not NULL, and, when the model is trainable, to its flat_grad. Nothing below the lowest pair that trains is computed. nll as in decoder_nll. */
 int decoder_backward(decoder *d, double scale, double *nll);
-
-/* --- scoring and generation with a cache: model/score.h, model/generate.h */
 #endif
