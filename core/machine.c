@@ -55,7 +55,7 @@ const char *machine_os(void)
     char           name[128];
     struct utsname u;
     lookup("/etc/os-release", "PRETTY_NAME", '=', name, sizeof name);
-    if (uname(&u)) strcpy(u.release, "?");
+    if (uname(&u)) snprintf(u.release, sizeof u.release, "?");
     snprintf(text, sizeof text, "%s, Linux %s", name[0] ? name : "unknown system", u.release);
     return text;
 }

@@ -27,8 +27,8 @@ static void facts_document(str *out, rng *r)
 static const char *const talks[] = {
     "$a: Where is the $c $o?\n$b: It is at the $p.\n$a: I will take it to the $q $t.\nSo $a took the $c $o from the $p to the $q.",
     "$a: Do you have the $c $o?\n$b: Yes, it is at the $p.\n$a: Please bring it to the $q.\n$b: No, I have no time.\nSo the $c $o stays at the $p.",
-    "$a: Do you have the $c $o?\n$b: Yes, it is at the $p.\n$a: Please bring it to the $q $t.\n$b: Yes, I will.\nSo $b brings the $c $o to the $q "
-    "$t.",
+    ("$a: Do you have the $c $o?\n$b: Yes, it is at the $p.\n$a: Please bring it to the $q $t.\n$b: Yes, I will.\nSo $b brings the $c $o to the $q "
+     "$t."),
     "$a: How much is the $o?\n$b: It is $1 coins.\n$a: I give you $2 coins.\n$b: Good.\nSo $a buys the $o for $2 coins.",
     "$a: How much is the $o?\n$b: It is $1 coins.\n$a: I give you $2 coins.\n$b: No.\nSo $b keeps the $o and $a keeps $2 coins.",
     "$a: Shall we go to the $p $t?\n$b: I can come $u.\n$a: Good.\nSo $a and $b meet at the $p $u.",

@@ -37,7 +37,7 @@ static void test_solutions_add_up(void **state)
             assert_true(c >= 0);
             last = c;
         }
-        assert_int_equal(atoi(strstr(str_c(&x.text[1]), "#### ") + 5), last);
+        assert_int_equal(strtol(strstr(str_c(&x.text[1]), "#### ") + 5, NULL, 10), last);
     }
     mini_item_free(&x);
 }
