@@ -90,7 +90,7 @@ static void add_dialogsum(split_file *f, const mini_item *x)
     json_set_str(j, "fname", item_id(f, id, sizeof id));
     json_set_str(j, "dialogue", str_c(&x->text[0]));
     for (int i = 0; i < (test ? 3 : 1); i++) {
-        char key[16];
+        char key[24];
         snprintf(key, sizeof key, test ? "summary%d" : "summary", i + 1);
         json_set_str(j, key, str_c(&x->text[1 + i]));
         snprintf(key, sizeof key, test ? "topic%d" : "topic", i + 1);
