@@ -182,3 +182,64 @@ void quality_table(const quality *q, table *t)
         table_cell(t, p->on_front ? "yes" : "");
     }
 }
+
+enum { SUMMARY_TASKS = TABLE_COLUMNS - 4 };
+
+static bool same_adapter(const quality_point *a, const quality_point *b)
+{
+    return !strcmp(a->method, b->method) && a->rank == b->rank && !strcmp(a->sites, b->sites);
+}
+
+/* Where a point stands in the summary: by trained parameters, then as its label reads. */
+static int by_cost(const void *x, const void *y)
+{
+    const quality_point *a = *(const quality_point *const *)x, *b = *(const quality_point *const *)y;
+    int                  c = (a->trainable > b->trainable) - (a->trainable < b->trainable);
+    if (!c) c = strcmp(a->method, b->method);
+    return c ? c : (a->rank > b->rank) - (a->rank < b->rank);
+}
+
+void quality_summary(const quality *q, table *t)
+{
+    const quality_point *tasks[SUMMARY_TASKS], **rows = mem_alloc(q->n + 1, sizeof *rows);
+    int                  n_tasks = 0;
+    size_t               n_rows  = 0;
+    str                  heads   = { 0 };
+    str_puts(&heads, "method|rank#|sites|trained parameters#");
+    for (size_t i = 0; i < q->n; i++) {
+        const quality_point *p = &q->points[i];
+        int                  k = 0;
+        size_t               r = 0;
+        if (!p->primary) continue;
+        while (k < n_tasks && strcmp(tasks[k]->task, p->task)) k++;
+        if (k == n_tasks && n_tasks < SUMMARY_TASKS) {
+            tasks[n_tasks++] = p;
+            str_printf(&heads, "|%s, %s#", p->task, p->metric);
+        }
+        while (r < n_rows && !same_adapter(rows[r], p)) r++;
+        if (r == n_rows) rows[n_rows++] = p;
+    }
+    qsort(rows, n_rows, sizeof *rows, by_cost);
+    table_init(t, "summary", "Which adapter: scores by task",
+               "Mean over training seeds +- half of its 95 % interval; the base alone has the interval of its items.", heads.s);
+    for (size_t r = 0; r < n_rows; r++) {
+        table_row(t);
+        table_cell(t, "%s", rows[r]->method);
+        table_cell(t, rows[r]->rank >= 0 ? "%lld" : "-", (long long)rows[r]->rank);
+        table_cell(t, "%s", rows[r]->sites);
+        table_cell(t, "%lld", (long long)rows[r]->trainable);
+        for (int k = 0; k < n_tasks; k++) {
+            const quality_point *found = NULL;
+            for (size_t i = 0; i < q->n && !found; i++)
+                if (q->points[i].primary && !strcmp(q->points[i].task, tasks[k]->task) && same_adapter(&q->points[i], rows[r])) found = &q->points[i];
+            if (!found)
+                table_cell(t, "-");
+            else if (isfinite(found->half))
+                table_cell(t, "%.3g +- %.2g", found->mean, found->half);
+            else
+                table_cell(t, "%.3g", found->mean);
+        }
+    }
+    free(rows);
+    str_free(&heads);
+}

@@ -141,6 +141,10 @@ static int write_page(const char *out, const quality *q, const overhead *o, cons
                "<h1>Which adapter?</h1>\n<p>%s</p>\n",
                style, summary.s);
     str_printf(&md, "# Which adapter?\n\n%s\n\n", summary.s);
+    table summary_rows;
+    quality_summary(q, &summary_rows);
+    if (!rc) rc = write_tables(out, &summary_rows, 1, &html, &md);
+    table_free(&summary_rows);
     for (size_t i = 0; i < plots.n && !rc; i++) {
         rc = inline_svg(&html, out, &plots.items[i], i);
         str_printf(&md, "![%s](%s)\n\n", plots.items[i].caption, plots.items[i].file);

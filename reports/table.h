@@ -19,7 +19,7 @@ typedef struct {
     char *(*rows)[TABLE_COLUMNS]; /* owned */
 } table;
 
-/* heads: one string of names split by '|'; a name that ends in '#' is numeric. The strings passed must outlive the table. */
+/* heads: one string of names split by '|'; a name that ends in '#' is numeric. title, note and file must outlive the table. */
 void table_init(table *t, const char *file, const char *title, const char *note, const char *heads);
 void table_free(table *t);
 /* Begin a row, then add its cells left to right; cells not added are empty. */
