@@ -1,66 +1,92 @@
-/* Rows by index, and whole arrays: f32. Contracts: kernels/backend.h. */
-#include <math.h>
-
+/* Rows by index, and whole arrays, on the CPU. Contracts: kernels/backend.h. */
 #include "kernels/cpu.h"
+#include "kernels/simd.h"
 
-void gather_rows_cpu(real *dst_, const real *src_, const int32_t *rows, int64_t n, int64_t d)
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+SIMD static void add_row(float *dst, const float *src, int64_t n)
 {
-    float       *dst = dst_;
-    const float *src = src_;
-    for (int64_t t = 0; t < n; t++)
-        for (int64_t i = 0; i < d; i++) dst[t * d + i] = src[rows[t] * d + i];
+    for (int64_t i = 0; i < n; i++) dst[i] += src[i];
 }
 
-void scatter_add_rows_cpu(real *dst_, const real *src_, const int32_t *rows, int64_t n, int64_t d)
+void gather_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {
-    float       *dst = dst_;
-    const float *src = src_;
-    for (int64_t t = 0; t < n; t++)
-        for (int64_t i = 0; i < d; i++) dst[rows[t] * d + i] += src[t * d + i];
+#pragma omp parallel for schedule(static) if (n * d > CPU_ALONE)
+    for (int64_t t = 0; t < n; t++) memcpy((float *)dst + t * d, (const float *)src + rows[t] * d, (size_t)d * sizeof(float));
 }
 
-void add_cpu(real *dst_, const real *src_, int64_t count)
+/* A thread owns columns, so rows that repeat are added in order. */
+void scatter_add_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {
-    float       *dst = dst_;
-    const float *src = src_;
-    for (int64_t i = 0; i < count; i++) dst[i] += src[i];
+    enum { COLUMNS = 64 };
+#pragma omp parallel for schedule(static) if (n * d > CPU_ALONE)
+    for (int64_t c = 0; c < d; c += COLUMNS)
+        for (int64_t t = 0; t < n; t++) add_row((float *)dst + rows[t] * d + c, (const float *)src + t * d + c, least(COLUMNS, d - c));
+}
+
+enum { BLOCK = 8192 };
+
+void add_cpu(real *dst, const real *src, int64_t count)
+{
+#pragma omp parallel for schedule(static) if (count > CPU_ALONE)
+    for (int64_t i = 0; i < count; i += BLOCK) add_row((float *)dst + i, (const float *)src + i, least(BLOCK, count - i));
 }
 
 void scale_cpu(real *x_, double a_, int64_t count)
 {
-    float  a = (float)a_;
-    float *x = x_;
+    float *x = x_, a = (float)a_;
     for (int64_t i = 0; i < count; i++) x[i] *= a;
 }
 
-/* Blocks of one size, their sums added in order: the bits do not depend on the threads. */
-double sum_squares_cpu(const real *x_, int64_t count)
+SIMD static double block_squares(const float *x, int64_t n)
 {
-    enum { BLOCK = 4096 };
-    const float *x     = x_;
-    double       total = 0;
-    for (int64_t start = 0; start < count; start += BLOCK) {
-        double sum = 0;
-        for (int64_t i = start; i < count && i < start + BLOCK; i++) sum += (double)x[i] * x[i];
-        total += sum;
-    }
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) sum += (double)x[i] * x[i];
+    return sum;
+}
+
+/* At most PARTS partial sums, their bounds a matter of count alone, added in order. */
+double sum_squares_cpu(const real *x, int64_t count)
+{
+    enum { PARTS = 256 };
+    int64_t part = count / PARTS + 1 > BLOCK ? count / PARTS + 1 : BLOCK, parts = (count + part - 1) / part;
+    double  sums[PARTS], total                                                  = 0;
+#pragma omp parallel for schedule(static) if (count > CPU_ALONE)
+    for (int64_t i = 0; i < parts; i++) sums[i] = block_squares((const float *)x + i * part, least(part, count - i * part));
+    for (int64_t i = 0; i < parts; i++) total += sums[i];
     return total;
 }
 
-void adamw_cpu(real *p_, real *m_, real *v_, const real *g_, int64_t count, adamw_params h)
+/* The constants of one AdamW step, rounded once. */
+typedef struct {
+    float rate, decay, clip, beta1, rest1, beta2, rest2, root, eps; /* rest = 1 - beta; root = 1 / sqrt(1 - beta2^step) */
+} adamw_step;
+
+SIMD static void adamw_block(float *p, float *m, float *v, const float *g, int64_t n, adamw_step s)
 {
-    float       *p = p_, *m = m_, *v = v_;
-    const float *g     = g_;
-    float        c2    = (float)(1 / sqrt(1 - pow(h.beta2, (double)h.step)));
-    float        rate  = (float)(h.lr / (1 - pow(h.beta1, (double)h.step)));
-    float        beta1 = (float)h.beta1, one_minus_beta1 = (float)(1 - h.beta1);
-    float        beta2 = (float)h.beta2, one_minus_beta2 = (float)(1 - h.beta2);
-    float        decay = (float)(h.lr * h.weight_decay), clip = (float)h.clip, eps = (float)h.eps;
-#pragma omp parallel for simd schedule(static)
-    for (int64_t i = 0; i < count; i++) {
-        float gi = g[i] * clip, pi = p[i] - decay * p[i];
-        m[i] = beta1 * m[i] + one_minus_beta1 * gi;
-        v[i] = beta2 * v[i] + one_minus_beta2 * gi * gi;
-        p[i] = pi - rate * m[i] / (sqrtf(v[i]) * c2 + eps);
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        float gi = g[i] * s.clip, mi = s.beta1 * m[i] + s.rest1 * gi, vi = s.beta2 * v[i] + s.rest2 * gi * gi;
+        p[i] = (p[i] - s.decay * p[i]) - s.rate * mi / (sqrtf(vi) * s.root + s.eps);
+        m[i] = mi;
+        v[i] = vi;
     }
+}
+
+void adamw_cpu(real *p, real *m, real *v, const real *g, int64_t count, adamw_params h)
+{
+    double     c1 = 1 - pow(h.beta1, (double)h.step), c2 = 1 - pow(h.beta2, (double)h.step);
+    adamw_step s = { .rate  = (float)(h.lr / c1),
+                     .decay = (float)(h.lr * h.weight_decay),
+                     .clip  = (float)h.clip,
+                     .beta1 = (float)h.beta1,
+                     .rest1 = (float)(1 - h.beta1),
+                     .beta2 = (float)h.beta2,
+                     .rest2 = (float)(1 - h.beta2),
+                     .root  = (float)(1 / sqrt(c2)),
+                     .eps   = (float)h.eps };
+#pragma omp parallel for schedule(static) if (count > CPU_ALONE)
+    for (int64_t i = 0; i < count; i += BLOCK)
+        adamw_block((float *)p + i, (float *)m + i, (float *)v + i, (const float *)g + i, least(BLOCK, count - i), s);
 }

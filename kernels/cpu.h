@@ -35,6 +35,9 @@ void   scale_cpu(real *x, double a, int64_t count);
 double sum_squares_cpu(const real *x, int64_t count);
 void   adamw_cpu(real *p, real *m, real *v, const real *g, int64_t count, adamw_params h);
 
+/* Up to this many elements of light work (some 10 microseconds) one thread does it alone: waking others costs more. */
+enum { CPU_ALONE = 32768 };
+
 /* Scratch of the calling OpenMP thread, at least `floats` long, 64-byte aligned; kept between calls, contents undefined, one use at a time. */
 float *cpu_scratch(int64_t floats);
 #endif

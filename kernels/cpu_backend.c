@@ -18,10 +18,10 @@ static struct {
 float *cpu_scratch(int64_t floats)
 {
     int t = omp_get_thread_num();
-    if (scratch[t].floats < floats) {
+    if (scratch[t].floats < floats) { /* half as much again, so that sizes that creep up do not allocate each time */
         free(scratch[t].p);
-        scratch[t].p      = mem_alloc((size_t)floats, sizeof(float));
-        scratch[t].floats = floats;
+        scratch[t].floats = floats + floats / 2;
+        scratch[t].p      = mem_alloc((size_t)scratch[t].floats, sizeof(float));
     }
     return scratch[t].p;
 }

@@ -1,9 +1,9 @@
-/* expand on the CPU, f32 with f64 sums where rows are summed. Contract and formulas: kernels/expand.h. */
-#include "core/memory.h"
+/* expand on the CPU, a row of B at a time. Contract and formulas: kernels/expand.h. */
 #include "kernels/cpu.h"
+#include "kernels/simd.h"
 
 /* br[j] = (B R)_nj for one row n. */
-static void row_BR(float *br, const expand_job *e, int64_t n)
+static inline void row_BR(float *br, const expand_job *e, int64_t n)
 {
     int64_t      r = e->r;
     const float *b = (const float *)e->B + n * r, *R = e->R;
@@ -12,7 +12,7 @@ static void row_BR(float *br, const expand_job *e, int64_t n)
         for (int64_t j = 0; j < r; j++) br[j] += b[k] * R[k * r + j];
 }
 
-static void fwd_job(const expand_job *e)
+SIMD static void fwd_job(const expand_job *e)
 {
     const float *u = e->u, *v = e->v;
     for (int64_t n = 0; n < e->out; n++) {
@@ -29,7 +29,7 @@ void expand_fwd_cpu(const expand_job *jobs, int64_t count)
 }
 
 /* Row n of g = s diag(v) G diag(u) into dB and dR. */
-static void row_grad_B_and_R(const expand_job *e, const float *g, int64_t n)
+static inline void row_grad_B_and_R(const expand_job *e, const float *g, int64_t n)
 {
     int64_t      r = e->r;
     const float *R = e->R, *b = (const float *)e->B + n * r;
@@ -44,7 +44,7 @@ static void row_grad_B_and_R(const expand_job *e, const float *g, int64_t n)
         for (int64_t j = 0; j < r; j++) dR[k * r + j] += b[k] * g[j];
 }
 
-static void bwd_job(const expand_job *e)
+SIMD static void bwd_job(const expand_job *e)
 {
     int64_t      r = e->r;
     float       *g = cpu_scratch(2 * r), *br = g + r, *du = e->du, *dv = e->dv;

@@ -1,6 +1,7 @@
 /* linear on the CPU. Contracts: kernels/backend.h. */
 #include "kernels/cpu.h"
 #include "kernels/gemm.h"
+#include "kernels/simd.h"
 
 void linear_fwd_cpu(real *y_, const real *x, const real *W, const real *bias_, linear_dims d, bool accumulate)
 {
@@ -42,8 +43,14 @@ void linear_bwd_x_cpu(real *dx, const real *dy, const real *W, linear_dims d, bo
                         .b_col    = 1 });
 }
 
+SIMD static void add_row(float *dst, const float *src, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) dst[i] += src[i];
+}
+
 void linear_bwd_w_cpu(real *dW, real *dbias_, const real *dy_, const real *x, linear_dims d)
 {
+    enum { COLUMNS = 64 };
     float       *dbias = dbias_;
     const float *dy    = dy_;
     int64_t      ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
@@ -61,6 +68,8 @@ void linear_bwd_w_cpu(real *dW, real *dbias_, const real *dy_, const real *x, li
                             .B        = x,
                             .b_row    = ldx,
                             .b_col    = 1 });
-    for (int64_t t = 0; t < d.n && dbias; t++)
-        for (int64_t o = 0; o < d.out; o++) dbias[o] += dy[t * ldy + o];
+    if (!dbias) return;
+#pragma omp parallel for schedule(static) if (d.n * d.out > CPU_ALONE)
+    for (int64_t c = 0; c < d.out; c += COLUMNS) /* a thread owns columns: rows are added in order */
+        for (int64_t t = 0; t < d.n; t++) add_row(dbias + c, dy + t * ldy + c, d.out - c < COLUMNS ? d.out - c : COLUMNS);
 }

@@ -1,38 +1,53 @@
-/* RMSNorm (Zhang & Sennrich 2019): y = x rstd g with rstd = 1 / sqrt(mean(x^2) + eps). Contract: kernels/backend.h.
- *
- * backward, with w = dy g:  dx = rstd (w - x rstd^2 mean(w x)),  dg = sum over rows of dy x rstd. */
+/* RMSNorm on the CPU: one row at a time, rows over threads. Contract: kernels/backend.h; formulas: kernels/rmsnorm.c. */
 #include <math.h>
 
 #include "kernels/cpu.h"
+#include "kernels/simd.h"
 
-void rmsnorm_fwd_cpu(real *y_, real *rstd_, const real *x_, const real *g_, norm_dims d, double eps)
+SIMD static float fwd_row(float *y, const float *x, const float *g, int64_t d, float eps)
 {
-    float       *rstd = rstd_;
-    const float *g    = g_;
-    int64_t      ldx = d.ldx ? d.ldx : d.d, ldy = d.ldy ? d.ldy : d.d;
-#pragma omp parallel for schedule(static)
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < d; i++) sum += x[i] * x[i];
+    float s = 1 / sqrtf(sum / (float)d + eps);
+    for (int64_t i = 0; i < d; i++) y[i] = x[i] * s * g[i];
+    return s;
+}
+
+void rmsnorm_fwd_cpu(real *y, real *rstd, const real *x, const real *g, norm_dims d, double eps)
+{
+    int64_t ldx = d.ldx ? d.ldx : d.d, ldy = d.ldy ? d.ldy : d.d;
+#pragma omp parallel for schedule(static) if (d.n * d.d > CPU_ALONE)
     for (int64_t t = 0; t < d.n; t++) {
-        const float *x   = (const float *)x_ + t * ldx;
-        float       *y   = (float *)y_ + t * ldy;
-        float        sum = 0;
-        for (int64_t i = 0; i < d.d; i++) sum += x[i] * x[i];
-        float s = 1 / sqrtf(sum / (float)d.d + (float)eps);
-        for (int64_t i = 0; i < d.d; i++) y[i] = x[i] * s * g[i];
-        if (rstd) rstd[t] = s;
+        float s = fwd_row((float *)y + t * ldy, (const float *)x + t * ldx, g, d.d, (float)eps);
+        if (rstd) ((float *)rstd)[t] = s;
     }
 }
 
-void rmsnorm_bwd_cpu(real *dx_, real *dg_, const real *dy_, const real *x_, const real *rstd_, const real *g_, norm_dims d)
+SIMD static void bwd_row(float *dx, const float *dy, const float *x, float s, const float *g, int64_t d)
 {
-    float       *dg   = dg_;
-    const float *rstd = rstd_, *g = g_;
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < d; i++) sum += dy[i] * g[i] * x[i];
+    float c = sum / (float)d * s * s;
+    for (int64_t i = 0; i < d; i++) dx[i] += s * (dy[i] * g[i] - x[i] * c);
+}
+
+SIMD static void gain_row(float *dg, const float *dy, const float *x, float s, int64_t d)
+{
+    for (int64_t i = 0; i < d; i++) dg[i] += dy[i] * x[i] * s;
+}
+
+void rmsnorm_bwd_cpu(real *dx, real *dg, const real *dy_, const real *x_, const real *rstd_, const real *g, norm_dims d)
+{
+    enum { COLUMNS = 64 };
+    const float *dy = dy_, *x = x_, *rstd = rstd_;
     int64_t      ldx = d.ldx ? d.ldx : d.d, ldy = d.ldy ? d.ldy : d.d;
-    for (int64_t t = 0; t < d.n; t++) {
-        const float *x = (const float *)x_ + t * ldx, *dy = (const float *)dy_ + t * ldy;
-        float       *dx = (float *)dx_ + t * ldx, s = rstd[t], sum = 0;
-        for (int64_t i = 0; i < d.d; i++) sum += dy[i] * g[i] * x[i];
-        float c = sum / (float)d.d * s * s;
-        for (int64_t i = 0; i < d.d; i++) dx[i] += s * (dy[i] * g[i] - x[i] * c);
-        for (int64_t i = 0; i < d.d && dg; i++) dg[i] += dy[i] * x[i] * s;
-    }
+#pragma omp parallel for schedule(static) if (d.n * d.d > CPU_ALONE)
+    for (int64_t t = 0; t < d.n; t++) bwd_row((float *)dx + t * ldx, dy + t * ldy, x + t * ldx, rstd[t], g, d.d);
+    if (!dg) return;
+#pragma omp parallel for schedule(static) if (d.n * d.d > CPU_ALONE)
+    for (int64_t c = 0; c < d.d; c += COLUMNS) /* a thread owns columns: rows are added in order */
+        for (int64_t t = 0; t < d.n; t++)
+            gain_row((float *)dg + c, dy + t * ldy + c, x + t * ldx + c, rstd[t], d.d - c < COLUMNS ? d.d - c : COLUMNS);
 }

@@ -1,19 +1,26 @@
-/* Rotary position embedding (Su et al. 2021) in the rotate-half layout of Llama. Contract: kernels/backend.h. */
+/* Rotary position embedding on the CPU. Contract: kernels/backend.h. */
 #include "kernels/cpu.h"
+#include "kernels/simd.h"
 
-void rope_cpu(real *x_, const int32_t *pos, const real *table_, rope_dims d, bool inverse)
+SIMD static void rotate_heads(float *x, const float *c, const float *s, float sign, int64_t heads, int64_t half)
 {
-    int64_t ldx = d.ldx ? d.ldx : d.heads * d.head_dim, half = d.head_dim / 2;
-#pragma omp parallel for schedule(static)
-    for (int64_t t = 0; t < d.n; t++) {
-        const float *c = (const float *)table_ + pos[t] * d.head_dim, *s = c + half;
-        for (int64_t h = 0; h < d.heads; h++) {
-            float *x = (float *)x_ + t * ldx + h * d.head_dim;
-            for (int64_t i = 0; i < half; i++) {
-                float a = x[i], b = x[i + half], sine = inverse ? -s[i] : s[i];
-                x[i]        = a * c[i] - b * sine;
-                x[i + half] = b * c[i] + a * sine;
-            }
+    for (int64_t h = 0; h < heads; h++, x += 2 * half) {
+        float *low = x, *high = x + half;
+#pragma omp simd
+        for (int64_t i = 0; i < half; i++) {
+            float a = low[i], b = high[i], sine = sign * s[i];
+            low[i]  = a * c[i] - b * sine;
+            high[i] = b * c[i] + a * sine;
         }
+    }
+}
+
+void rope_cpu(real *x, const int32_t *pos, const real *table, rope_dims d, bool inverse)
+{
+    int64_t width = d.heads * d.head_dim, ldx = d.ldx ? d.ldx : width, half = d.head_dim / 2;
+#pragma omp parallel for schedule(static) if (d.n * width > CPU_ALONE)
+    for (int64_t t = 0; t < d.n; t++) {
+        const float *c = (const float *)table + pos[t] * d.head_dim;
+        rotate_heads((float *)x + t * ldx, c, c + half, inverse ? -1 : 1, d.heads, half);
     }
 }

@@ -1,29 +1,39 @@
-/* SwiGLU (Shazeer 2020): y = silu(gate) up, silu(z) = z / (1 + expf(-z)). Contract: kernels/backend.h. */
-#include <math.h>
-
+/* SwiGLU on the CPU: one row at a time, rows over threads. Contract: kernels/backend.h; formulas: kernels/swiglu.c. */
 #include "kernels/cpu.h"
+#include "kernels/simd.h"
 
-void swiglu_fwd_cpu(real *y_, const real *gu_, int64_t n, int64_t d)
+SIMD static void fwd_row(float *y, const float *gate, const float *up, int64_t d)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp simd
+    for (int64_t i = 0; i < d; i++) y[i] = gate[i] / (1 + exp_f32(-gate[i])) * up[i];
+}
+
+void swiglu_fwd_cpu(real *y, const real *gu, int64_t n, int64_t d)
+{
+#pragma omp parallel for schedule(static) if (n * d > CPU_ALONE)
     for (int64_t t = 0; t < n; t++) {
-        const float *gate = (const float *)gu_ + t * 2 * d, *up = gate + d;
-        float       *y = (float *)y_ + t * d;
-        for (int64_t i = 0; i < d; i++) y[i] = gate[i] / (1 + expf(-gate[i])) * up[i];
+        const float *gate = (const float *)gu + t * 2 * d;
+        fwd_row((float *)y + t * d, gate, gate + d, d);
     }
 }
 
-/* With q = 1 / (1 + expf(-z)): silu'(z) = q (1 + z (1 - q)). */
-void swiglu_bwd_cpu(real *dgu_, const real *dy_, const real *gu_, int64_t n, int64_t d)
+/* dgate, dup may be gate, up themselves: element i is read before it is written. */
+SIMD static void bwd_row(float *dgate, float *dup, const float *dy, const float *gate, const float *up, int64_t d)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp simd
+    for (int64_t i = 0; i < d; i++) {
+        float z = gate[i], u = up[i], q = 1 / (1 + exp_f32(-z));
+        dgate[i] = dy[i] * u * q * (1 + z * (1 - q));
+        dup[i]   = dy[i] * z * q;
+    }
+}
+
+void swiglu_bwd_cpu(real *dgu, const real *dy, const real *gu, int64_t n, int64_t d)
+{
+#pragma omp parallel for schedule(static) if (n * d > CPU_ALONE)
     for (int64_t t = 0; t < n; t++) {
-        const float *gate = (const float *)gu_ + t * 2 * d, *up = gate + d, *dy = (const float *)dy_ + t * d;
-        float       *dgate = (float *)dgu_ + t * 2 * d, *dup = dgate + d;
-        for (int64_t i = 0; i < d; i++) {
-            float z = gate[i], u = up[i], q = 1 / (1 + expf(-z));
-            dgate[i] = dy[i] * u * q * (1 + z * (1 - q));
-            dup[i]   = dy[i] * z * q;
-        }
+        const float *gate  = (const float *)gu + t * 2 * d;
+        float       *dgate = (float *)dgu + t * 2 * d;
+        bwd_row(dgate, dgate + d, (const float *)dy + t * d, gate, gate + d, d);
     }
 }
