@@ -12,7 +12,7 @@ static int item(builder *b, const json *obj, const char *where, int64_t line)
     int rc = builder_add_member(b, obj, where, "dialogue", "dialogue");
     if (!rc && json_has(obj, "summary")) rc = builder_add_member(b, obj, where, "summary", "summary");
     for (int k = 1; k <= 9 && !rc; k++) {
-        char key[16];
+        char key[24];
         snprintf(key, sizeof key, "summary%d", k);
         if (json_has(obj, key)) rc = builder_add_member(b, obj, where, key, "summary");
     }
