@@ -35,6 +35,11 @@ typedef struct {
                  int64_t ldb, int64_t k, int m, int n);
     /* to[k * cols_to + i] = from[i * ld + k] for i < m <= cols_to, k < count. */
     void (*transpose)(float *to, int64_t cols_to, const float *from, int64_t ld, int m, int64_t count);
+    /* The product of a few rows with a transposed B, B(k, j) = B[j * ldb + k], read once and transposed in registers on its way: C [m, n] for
+     * m <= few_rows, n <= few_cols, contiguous rows of A. The same chains, so the same bits, as tile. few_rows 0: there is none. */
+    int few_rows, few_cols;
+    void (*few)(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A, int64_t a_row, const float *B, int64_t ldb, int64_t k,
+                int m, int n);
 } gemm_isa;
 extern const gemm_isa gemm_portable;
 #if defined(__x86_64__)

@@ -98,7 +98,7 @@ AVX2 static void transpose(float *to, int64_t cols_to, const float *from, int64_
     }
 }
 
-const gemm_isa gemm_avx2 = { ROWS, 2 * LANES, tile, transpose };
+const gemm_isa gemm_avx2 = { ROWS, 2 * LANES, tile, transpose, 0, 0, NULL };
 #else
 typedef int gemm_needs_x86;
 #endif

@@ -68,10 +68,12 @@ AVX512 static void tile(float *C, int64_t ldc, const float *start, int64_t ld_st
 __attribute__((always_inline)) AVX512 static inline void transpose_16(__m512 r[16])
 {
     __m512 t[16];
+    UNROLL
     for (int i = 0; i < 16; i += 2) {
         t[i]     = _mm512_unpacklo_ps(r[i], r[i + 1]);
         t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
     }
+    UNROLL
     for (int i = 0; i < 16; i += 4) {
         __m512d a = _mm512_castps_pd(t[i]), b = _mm512_castps_pd(t[i + 1]), c = _mm512_castps_pd(t[i + 2]), d = _mm512_castps_pd(t[i + 3]);
         r[i]     = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
@@ -79,6 +81,7 @@ __attribute__((always_inline)) AVX512 static inline void transpose_16(__m512 r[1
         r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
         r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
     }
+    UNROLL
     for (int i = 0; i < 4; i++) {
         __m512 a = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88), b = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
         __m512 c = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88), d = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
@@ -87,6 +90,7 @@ __attribute__((always_inline)) AVX512 static inline void transpose_16(__m512 r[1
         t[i + 4]  = _mm512_shuffle_f32x4(b, d, 0x88);
         t[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
     }
+    UNROLL
     for (int i = 0; i < 16; i++) r[i] = t[i];
 }
 
@@ -107,7 +111,55 @@ AVX512 static void transpose(float *to, int64_t cols_to, const float *from, int6
     }
 }
 
-const gemm_isa gemm_avx512 = { ROWS, 2 * LANES, tile, transpose };
+enum { FEW_ROWS = 8, AHEAD = 128 }; /* floats to fetch ahead in each row of B */
+
+__attribute__((always_inline)) AVX512 static inline void few_of(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A,
+                                                                int64_t a_row, const float *B, int64_t ldb, int64_t k, const int m, int n)
+{
+    __mmask16 keep = (__mmask16)(0xffff >> (LANES - n));
+    __m512    acc[FEW_ROWS], r[LANES];
+    UNROLL
+    for (int i = 0; i < m; i++) acc[i] = start ? _mm512_maskz_loadu_ps(keep, start + i * ld_start) : _mm512_setzero_ps();
+    for (int64_t k0 = 0; k0 < k; k0 += LANES) {
+        int       steps = k - k0 < LANES ? (int)(k - k0) : LANES;
+        __mmask16 part  = (__mmask16)(0xffff >> (LANES - steps));
+        UNROLL
+        for (int j = 0; j < LANES; j++) {
+            const float *row = B + (j < n ? j : 0) * ldb + k0;
+            r[j]             = _mm512_maskz_loadu_ps(part, row);
+            _mm_prefetch((const char *)(row + AHEAD), _MM_HINT_T0);
+        }
+        transpose_16(r);
+        UNROLL
+        for (int j = 0; j < LANES; j++) {
+            if (j >= steps) break;
+            UNROLL
+            for (int i = 0; i < m; i++) acc[i] = _mm512_fmadd_ps(_mm512_set1_ps(A[i * a_row + k0 + j]), r[j], acc[i]);
+        }
+    }
+    UNROLL
+    for (int i = 0; i < m; i++) _mm512_mask_storeu_ps(C + i * ldc, keep, acc[i]);
+}
+
+#define FEW_CASE(M)                                                                                                                                  \
+    case M: few_of(C, ldc, start, ld_start, A, a_row, B, ldb, k, M, n); break;
+
+AVX512 static void few(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A, int64_t a_row, const float *B, int64_t ldb,
+                       int64_t k, int m, int n)
+{
+    switch (m) {
+        FEW_CASE(1)
+        FEW_CASE(2)
+        FEW_CASE(3)
+        FEW_CASE(4)
+        FEW_CASE(5)
+        FEW_CASE(6)
+        FEW_CASE(7)
+        FEW_CASE(8)
+    }
+}
+
+const gemm_isa gemm_avx512 = { ROWS, 2 * LANES, tile, transpose, FEW_ROWS, LANES, few };
 #else
 typedef int gemm_needs_x86;
 #endif

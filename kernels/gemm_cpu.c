@@ -73,6 +73,12 @@ void gemm_serial(const gemm_args *g, float *scratch)
         return;
     }
     if (g->m <= 0 || g->n <= 0) return;
+    if (g->m <= isa->few_rows && g->a_col == 1 && g->b_col != 1) {
+        for (int64_t j = 0; j < g->n; j += isa->few_cols)
+            isa->few(g->C + j, g->ldc, g->start ? g->start + j : NULL, g->ld_start, g->A, g->a_row, g->B + j * g->b_col, g->b_col, g->k, (int)g->m,
+                     (int)least(isa->few_cols, g->n - j));
+        return;
+    }
     /* With few rows a transposed panel is used once: then one panel at a time, so that it stays in L1. */
     int64_t n_most  = g->m <= isa->rows && g->b_col != 1 ? isa->cols : N_BLOCK;
     int64_t n_block = even_block(g->n, n_most, isa->cols), k_block = even_block(g->k, K_BLOCK, 1);

@@ -1,4 +1,6 @@
 /* The register tile in plain C: 4 rows of 8 columns, for any CPU. */
+#include <stddef.h>
+
 #include "kernels/gemm.h"
 
 enum { ROWS = 4, COLS = 8 };
@@ -27,4 +29,4 @@ static void transpose(float *to, int64_t cols_to, const float *from, int64_t ld,
         for (int i = 0; i < m; i++) to[k * cols_to + i] = from[i * ld + k];
 }
 
-const gemm_isa gemm_portable = { ROWS, COLS, tile, transpose };
+const gemm_isa gemm_portable = { ROWS, COLS, tile, transpose, 0, 0, NULL };
