@@ -1,6 +1,8 @@
 /* tiebreak VERB ...: finds the verb, runs it, prints the one error message, exits with its status. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/options.h"
 #include "core/error.h"
@@ -13,8 +15,21 @@ static void usage(FILE *to)
           to);
 }
 
+/* Worker threads that wait should sleep soon: an OpenMP runtime that spins instead takes the core from whoever holds up the barrier, and a busy
+ * machine then runs ten times slower. The runtime reads its environment before main, so the program starts itself once more. */
+static void wait_politely(char **argv)
+{
+    static const char *const chosen[] = { "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME" };
+    for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++)
+        if (getenv(chosen[i])) return; /* the user's choice, or ours already */
+    setenv("GOMP_SPINCOUNT", "2000", 1); /* some microseconds */
+    setenv("KMP_BLOCKTIME", "0", 1);
+    execv("/proc/self/exe", argv); /* where that fails, go on as we are */
+}
+
 int main(int argc, char **argv)
 {
+    wait_politely(argv);
     if (argc < 2) {
         usage(stderr);
         return ERR_INPUT;
