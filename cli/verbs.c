@@ -6,6 +6,7 @@
 const verb *const verb_table[] = {
     &verb_count,   /* what a method costs on paper */
     &verb_train,   /* one cell */
+    &verb_eval,    /* what an adapter scores */
     &verb_sweep,   /* many */
     &verb_bench,   /* kernels */
     &verb_report,  /* what it all says */

@@ -1,6 +1,5 @@
 #include "eval/adapter_card.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,71 +9,58 @@
 #include "core/file.h"
 #include "core/memory.h"
 
-/* What a record keeps, and the key PEFT has for it where it has one. */
-static const struct {
-    const char *key, *peft;
-} fields[] = { { "method", "peft_type" }, { "spec", NULL },  { "rank", "r" }, { "alpha", "lora_alpha" }, { "sites", "target_modules" },
-               { "seed", NULL },          { "steps", NULL }, { "lr", NULL },  { "batch", NULL },         { "train", NULL } };
-
-/* The member of our block, of what it says of the training, or PEFT's own. */
-static const json *find(const json *config, const json *block, const char *key, const char *peft)
+/* What the adapter says of itself, whoever made it. */
+static json *own_card(const adapter *a)
 {
-    const json *train = block ? json_find(block, "train") : NULL;
-    if (block && json_has(block, key)) return json_find(block, key);
-    if (train && json_has(train, key)) return json_find(train, key);
-    return peft && json_has(config, peft) ? json_find(config, peft) : NULL;
+    char  spec[METHOD_SPEC_MAX], sites[64];
+    json *card = json_object();
+    method_spec(&a->spec.method, spec, sizeof spec);
+    site_set_print(a->spec.sites, sites, sizeof sites);
+    json_set_str(card, "method", a->spec.method.name);
+    json_set_str(card, "spec", spec);
+    json_set_int(card, "rank", a->spec.rank);
+    json_set(card, "alpha", method_takes_alpha(&a->spec.method) ? cJSON_CreateNumber(a->spec.alpha) : cJSON_CreateNull());
+    json_set_str(card, "sites", sites);
+    return card;
 }
 
-static void set_lower(json *j, const char *key, const char *text)
+int adapter_card_read(json **out, const char *dir, const adapter *a)
 {
-    char *lower = mem_strdup(text);
-    for (char *c = lower; *c; c++) *c = (char)tolower((unsigned char)*c);
-    json_set_str(j, key, lower);
-    free(lower);
-}
-
-int adapter_card_read(json **out, const char *dir)
-{
-    json *config;
-    char  sha256[65];
+    static const char *const training[] = { "seed", "steps", "lr", "batch", "train" };
+    json                    *config;
+    char                     sha256[65];
     *out   = NULL;
     int rc = adapter_read_config(&config, dir);
-    if (rc) return rc;
-    if ((rc = adapter_hash(dir, sha256))) {
-        json_free(config);
-        return rc;
+    if (!rc) rc = adapter_hash(dir, sha256);
+    if (!rc) {
+        const json *block = json_has(config, "tiebreak") ? json_find(config, "tiebreak") : NULL;
+        *out              = own_card(a);
+        for (size_t i = 0; i < sizeof training / sizeof *training; i++) {
+            const json *value = block ? json_find(block, training[i]) : NULL;
+            json_set(*out, training[i], value ? cJSON_Duplicate(value, true) : cJSON_CreateNull());
+        }
+        json_set_str(*out, "sha256", sha256);
     }
-    const json *block = json_has(config, "tiebreak") ? json_find(config, "tiebreak") : NULL;
-    json       *card  = json_object();
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        const json *value = find(config, block, fields[i].key, fields[i].peft);
-        if (value && !i && cJSON_IsString(value))
-            set_lower(card, fields[i].key, value->valuestring);
-        else
-            json_set(card, fields[i].key, value ? cJSON_Duplicate(value, true) : cJSON_CreateNull());
-    }
-    json_set_str(card, "sha256", sha256);
     json_free(config);
-    *out = card;
-    return OK;
+    return rc;
 }
 
 int full_card_read(json **base, json **adapted, const char *dir)
 {
     json       *card;
     const json *b, *a;
-    char       *path = path_join(dir, "tiebreak.json"), sha256[65];
+    char       *path = path_join(dir, "tiebreak.json");
     *base = *adapted = NULL;
     if (!file_exists(path)) {
         free(path);
         return OK;
     }
     int rc = json_read_file(&card, path, 16u << 20);
-    if (!rc && !(rc = json_get_object(card, path, "base", &b)) && !(rc = json_get_object(card, path, "adapter", &a)) &&
-        !(rc = adapter_hash(dir, sha256))) {
+    if (!rc) rc = json_get_object(card, path, "base", &b);
+    if (!rc) rc = json_get_object(card, path, "adapter", &a);
+    if (!rc) {
         *base    = cJSON_Duplicate(b, true);
         *adapted = cJSON_Duplicate(a, true);
-        json_set_str(*adapted, "sha256", sha256);
     }
     json_free(card);
     free(path);

@@ -84,8 +84,9 @@ static int describe(const cell *c, int64_t max_new, json **asked)
     str                 name = { 0 }, file = { 0 };
     json               *base = NULL, *adapted = NULL;
     *asked = NULL;
-    int rc = q->adapter ? adapter_card_read(&adapted, q->adapter) : full_card_read(&base, &adapted, q->model);
+    int rc = q->adapter ? adapter_card_read(&adapted, q->adapter, c->adapter) : full_card_read(&base, &adapted, q->model);
     if (rc) return rc;
+    if (base) json_set_str(adapted, "sha256", model_hash(c->model));
     set_base_name(&name, q->model);
     set_base_name(&file, q->data);
     json *j = *asked = json_object();
@@ -105,8 +106,23 @@ static int describe(const cell *c, int64_t max_new, json **asked)
 
 /* --- the folder */
 
+/* The first member in which two cells differ, as "limit": 10 there, 3 here. */
+static void difference(const json *there, const json *here, str *out)
+{
+    str a = { 0 }, b = { 0 };
+    for (const json *h = here->child; h && !out->n; h = h->next) {
+        const json *t = json_find(there, h->string);
+        if (t && cJSON_Compare(t, h, true)) continue;
+        if (t) json_print(t, &a, false);
+        json_print(h, &b, false);
+        str_printf(out, "\"%s\" is %.120s there, %.120s here", h->string, t ? str_c(&a) : "absent", str_c(&b));
+    }
+    str_free(&a);
+    str_free(&b);
+}
+
 /* OK with *record when the cell is finished there; OK without when it is to be run; an error when the folder is another's. */
-static int look_at_folder(const char *out, const char *id, json **record)
+static int look_at_folder(const char *out, const char *id, const json *asked, json **record)
 {
     char *path = path_join(out, "record.json"), *samples = path_join(out, "samples.jsonl"), *log = path_join(out, "journal.jsonl"), other[17];
     int   rc = OK;
@@ -114,9 +130,16 @@ static int look_at_folder(const char *out, const char *id, json **record)
     if (file_exists(out) && !file_is_dir(out)) rc = input_error("%s: --out must be a folder", out);
     if (!rc && file_exists(path)) {
         rc = record_read(record, path);
-        if (!rc && strcmp(json_find(*record, "id")->valuestring, id))
-            rc = input_error("%s: holds the finished cell %s, and %s is asked: choose another --out or remove the folder", out,
-                             json_find(*record, "id")->valuestring, id);
+        if (!rc && strcmp(json_find(*record, "id")->valuestring, id)) {
+            const char *kind = json_find(*record, "kind")->valuestring;
+            str         text = { 0 };
+            if (strcmp(kind, "eval"))
+                str_printf(&text, "a record of kind \"%s\"", kind);
+            else
+                difference(json_find(*record, "asked"), asked, &text);
+            rc = input_error("%s: holds another finished cell: %s. Choose another --out, or remove the folder", out, str_c(&text));
+            str_free(&text);
+        }
     } else if (!rc && file_exists(samples) && !(journal_cell(log, other) && !strcmp(other, id))) {
         rc = input_error("%s: samples of an unknown run: choose another --out or remove the file", samples);
     }
@@ -205,6 +228,7 @@ static int run(const cell *c, json *asked, const char *id, int64_t max_new, json
                                       .tok            = c->tok,
                                       .task           = c->task,
                                       .data           = c->data,
+                                      .where          = q->data,
                                       .limit          = q->limit,
                                       .batch          = q->batch,
                                       .max_new_tokens = max_new,
@@ -238,7 +262,7 @@ int eval_run(const eval_request *q, json **record)
     if (!rc) rc = describe(&c, max_new, &asked);
     if (!rc) {
         record_id(asked, id);
-        rc = look_at_folder(q->out, id, record);
+        rc = look_at_folder(q->out, id, asked, record);
     }
     if (!rc && !*record)
         rc = run(&c, asked, id, max_new, record);

@@ -105,8 +105,9 @@ static int prepare(run *r)
         rc          = request_make(&r->requests[i], h->task, &h->data->items[i], h->tok, r->ask.rules);
         r->order[i] = i;
     }
-    if (!rc) qsort_r(r->order, (size_t)r->n, sizeof *r->order, by_cost, r->requests);
-    return rc;
+    if (rc) return h->where ? error_context(rc, "%s", h->where) : rc;
+    qsort_r(r->order, (size_t)r->n, sizeof *r->order, by_cost, r->requests);
+    return OK;
 }
 
 /* The end of the group that begins at `first`: fixed by the data and the batch, never by what is already finished. */

@@ -22,6 +22,7 @@ typedef struct {
     const tokenizer   *tok;   /* NULL for a task that needs none */
     const task        *task;
     const dataset     *data;
+    const char        *where;          /* the data file's name, for messages */
     int64_t            limit;          /* the first N items; 0: all */
     int64_t            batch;          /* GENERATE: sequences at once; else items a forward; 0: chosen by tokens */
     int64_t            max_new_tokens; /* 0: the task's */

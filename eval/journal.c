@@ -1,8 +1,10 @@
 #include "eval/journal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "core/error.h"
@@ -11,6 +13,7 @@
 #include "core/memory.h"
 
 static const char schema[]     = "tiebreak-eval/1";
+static const char own_start[]  = "{\"journal\":"; /* a first line cut short still begins so */
 static const char sample_key[] = ",\"sample\":";
 
 /* {"journal":...} -> its cell and plan; false when the line is something else. */
@@ -71,15 +74,15 @@ static int load(journal *j, const char *cell, const char *plan, size_t *keep)
     char        id[17] = "";
     size_t      pos    = 0, n;
     const char *line;
-    int         rc = file_read(j->path, (size_t)1 << 36, &text);
-    *keep          = 0;
-    if (!rc && next_line(str_c(&text), text.n, &pos, &line, &n) && line[n] == '\n' && read_head(line, n, id, &planned)) {
-        if (strcmp(id, cell))
-            rc = input_error("%s: an unfinished run of another cell (%s, now asked: %s): choose another --out or remove the folder", j->path, id,
-                             cell);
-        else if (!strcmp(str_c(&planned), plan))
-            for (*keep = pos; next_line(text.s, text.n, &pos, &line, &n) && line[n] == '\n' && n && read_item(j, line, n);) *keep = pos;
-    }
+    int         rc    = file_read(j->path, (size_t)1 << 36, &text);
+    bool        known = !rc && next_line(str_c(&text), text.n, &pos, &line, &n) && line[n] == '\n' && read_head(line, n, id, &planned);
+    *keep             = 0;
+    if (known && strcmp(id, cell))
+        rc = input_error("%s: an unfinished run of another cell (%s, now asked: %s): choose another --out or remove the folder", j->path, id, cell);
+    else if (known && !strcmp(str_c(&planned), plan))
+        for (*keep = pos; next_line(text.s, text.n, &pos, &line, &n) && line[n] == '\n' && n && read_item(j, line, n);) *keep = pos;
+    else if (!rc && !known && text.n && strncmp(text.s, own_start, sizeof own_start - 1))
+        rc = input_error("%s: not a journal of this program: choose another --out or remove the file", j->path);
     str_free(&text);
     str_free(&planned);
     if (!rc) error_clear();
@@ -114,13 +117,18 @@ int journal_open(journal *j, const char *path, const char *cell, const char *pla
     size_t keep = 0;
     if (!path) return OK;
     j->path = mem_strdup(path);
-    int rc  = file_exists(path) ? load(j, cell, plan, &keep) : OK;
+    int fd  = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    j->file = fd < 0 ? NULL : fdopen(fd, "r+b");
+    if (!j->file) {
+        int rc = run_error("%s: cannot write: %s", path, strerror(errno));
+        if (fd >= 0) close(fd);
+        return rc;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB)) return run_error("%s: another process is working on this cell: wait for it, or choose another --out", path);
+    int rc = load(j, cell, plan, &keep);
     if (rc) return rc;
-    j->file = fopen(path, keep ? "r+b" : "wb");
-    if (!j->file) return run_error("%s: cannot write: %s", path, strerror(errno));
-    if (!keep) return begin(j, cell, plan);
-    if (ftruncate(fileno(j->file), (off_t)keep) || fseek(j->file, 0, SEEK_END)) return run_error("%s: cannot write: %s", path, strerror(errno));
-    return OK;
+    if (ftruncate(fd, (off_t)keep) || fseek(j->file, 0, SEEK_END)) return run_error("%s: cannot write: %s", path, strerror(errno));
+    return keep ? OK : begin(j, cell, plan);
 }
 
 int journal_add(journal *j, int64_t item, finished_item f)

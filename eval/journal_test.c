@@ -64,6 +64,15 @@ static void another_cell_is_refused_another_plan_begins_anew(void **state)
     assert_ok(journal_open(&j, path, cell, "batch 8", 4, 2));
     assert_false(j.items[3].finished);
     journal_close(&j);
+    /* A first line cut short is begun anew; somebody else's file is not touched. */
+    assert_int_equal(truncate(path, 20), 0);
+    assert_ok(journal_open(&j, path, cell, "batch 8", 4, 2));
+    journal_close(&j);
+    assert_int_equal(truncate(path, 0), 0);
+    append(path, "Dear diary\n");
+    assert_input_error(journal_open(&j, path, cell, "batch 8", 4, 2), "not a journal");
+    journal_close(&j);
+    assert_false(journal_cell(path, (char[17]) { 0 }));
     free(path);
     test_rmdir(dir);
 }
@@ -90,6 +99,22 @@ static void damaged_lines_end_what_is_believed(void **state)
     }
 }
 
+static void one_process_at_a_time(void **state)
+{
+    (void)state;
+    char   *dir = test_tmpdir(), *path = path_join(dir, "journal.jsonl");
+    journal a, b;
+    assert_ok(journal_open(&a, path, cell, "p", 4, 2));
+    assert_int_equal(journal_open(&b, path, cell, "p", 4, 2), ERR_FAILED);
+    assert_non_null(strstr(error_text(), "another process"));
+    journal_close(&b);
+    journal_close(&a);
+    assert_ok(journal_open(&a, path, cell, "p", 4, 2));
+    journal_close(&a);
+    free(path);
+    test_rmdir(dir);
+}
+
 static void without_a_path_nothing_is_written(void **state)
 {
     (void)state;
@@ -105,9 +130,8 @@ static void without_a_path_nothing_is_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_killed_run_finds_what_was_finished),
-        cmocka_unit_test(another_cell_is_refused_another_plan_begins_anew),
-        cmocka_unit_test(damaged_lines_end_what_is_believed),
+        cmocka_unit_test(a_killed_run_finds_what_was_finished), cmocka_unit_test(another_cell_is_refused_another_plan_begins_anew),
+        cmocka_unit_test(damaged_lines_end_what_is_believed),   cmocka_unit_test(one_process_at_a_time),
         cmocka_unit_test(without_a_path_nothing_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,33 +5,40 @@
 
 #include "core/error.h"
 
-static int add(stop_list *s, size_t *cap, const char *text)
+int stop_list_begin(stop_list *out, const tokenizer *tok, const model_config *cfg)
 {
-    ids v  = { 0 };
+    int32_t eos  = tokenizer_eos(tok);
+    str     text = { 0 };
+    *out         = (stop_list) { .tok = tok, .cfg = cfg };
+    int rc       = eos >= 0 ? tokenizer_decode(tok, &eos, 1, false, &text) : OK;
+    out->eos     = mem_strdup(str_c(&text));
+    str_free(&text);
+    return rc;
+}
+
+int stop_list_add(stop_list *s, const char *text)
+{
+    ids v = { 0 };
+    if (!*text) return OK;
     int rc = tokenizer_encode(s->tok, text, strlen(text), false, &v);
-    if ((size_t)s->n == *cap) s->items = mem_grow(s->items, cap, sizeof *s->items);
+    if ((size_t)s->n == s->cap) s->items = mem_grow(s->items, &s->cap, sizeof *s->items);
     s->items[s->n++] = (stop_string) { mem_strdup(text), (int64_t)v.n + 2 };
     ids_free(&v);
     return rc;
 }
 
+int stop_list_end(stop_list *s)
+{
+    for (int64_t i = 0; i < s->n; i++)
+        if (!strcmp(s->items[i].text, s->eos)) return OK;
+    return stop_list_add(s, s->eos);
+}
+
 int stop_list_make(stop_list *out, const task *t, const tokenizer *tok, const model_config *cfg)
 {
-    *out           = (stop_list) { .tok = tok, .cfg = cfg };
-    size_t  cap    = 0;
-    int32_t eos    = tokenizer_eos(tok);
-    str     text   = { 0 };
-    bool    listed = false;
-    int     rc     = eos >= 0 ? tokenizer_decode(tok, &eos, 1, false, &text) : OK;
-    out->eos       = mem_strdup(str_c(&text));
-    str_free(&text);
-    for (int i = 0; !rc && task_stop(t, i); i++) {
-        if (!*task_stop(t, i)) continue;
-        listed |= !strcmp(task_stop(t, i), out->eos);
-        rc = add(out, &cap, task_stop(t, i));
-    }
-    if (!rc && *out->eos && !listed) rc = add(out, &cap, out->eos);
-    return rc;
+    int rc = stop_list_begin(out, tok, cfg);
+    for (int i = 0; !rc && task_stop(t, i); i++) rc = stop_list_add(out, task_stop(t, i));
+    return rc ? rc : stop_list_end(out);
 }
 
 void stop_list_free(stop_list *s)

@@ -18,10 +18,15 @@ typedef struct {
     const model_config *cfg;
     stop_string        *items;
     int64_t             n;
+    size_t              cap;
     char               *eos; /* text of the EOS token; "" when there is none */
 } stop_list;
 
+/* A task's list; or one made by hand: begin, add each string (an empty one is passed over), end with EOS. */
 int  stop_list_make(stop_list *out, const task *t, const tokenizer *tok, const model_config *cfg);
+int  stop_list_begin(stop_list *out, const tokenizer *tok, const model_config *cfg);
+int  stop_list_add(stop_list *s, const char *text);
+int  stop_list_end(stop_list *s);
 void stop_list_free(stop_list *s);
 
 /* The stop string that ends the text whose new tokens so far are v[0 .. n), or NULL. */

@@ -1,0 +1,90 @@
+/* tiebreak eval: score a base, or a base and an adapter, on a task. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/verbs.h"
+#include "core/error.h"
+#include "eval/cell.h"
+
+static eval_request q;
+static bool         as_json;
+
+/* The record's result, flat, with the task's name: what scripts read. */
+static json *summary(const json *record)
+{
+    static const char *const asked[] = { "task", "task_version", "prompt" };
+    const json              *a = json_find(record, "asked"), *result = json_find(record, "result");
+    json                    *j = json_object();
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) json_set(j, asked[i], cJSON_Duplicate(json_find(a, asked[i]), true));
+    for (const json *m = result->child; m; m = m->next) json_set(j, m->string, cJSON_Duplicate(m, true));
+    json_set(j, "id", cJSON_Duplicate(json_find(record, "id"), true));
+    json_set_str(j, "out", q.out);
+    return j;
+}
+
+static double number(const json *j, const char *key)
+{
+    const json *x = json_find(j, key);
+    return cJSON_IsNumber(x) ? x->valuedouble : NAN;
+}
+
+static void print_table(const json *s)
+{
+    printf("%s, prompt %s, %.0f items\n", json_find(s, "task")->valuestring, json_find(s, "prompt")->valuestring, number(s, "n"));
+    for (const json *m = json_find(s, "metrics")->child; m; m = m->next) {
+        double error = number(m, "stderr");
+        printf("  %-22s %10.4f", m->string, number(m, "value"));
+        if (isnan(error))
+            printf("  %10s", "");
+        else
+            printf(" ± %8.4f ", error);
+        printf("  %s\n", json_find(m, "signature")->valuestring);
+    }
+    if (number(s, "cut_items") > 0)
+        printf("  %.0f prompts were cut from the left, %.0f tokens in all\n", number(s, "cut_items"), number(s, "cut_tokens"));
+    printf("  %.1f s, %.0f tokens/s, peak %.0f MB, samples in %s/%s\n", number(s, "wall_s"), number(s, "tokens_per_s"), number(s, "peak_bytes") / 1e6,
+           q.out, json_find(s, "samples")->valuestring);
+}
+
+static int run(int argc, char **argv)
+{
+    static const option table[] = {
+        { "model", OPT_STR, &q.model, .required = true, .arg = "DIR", .help = "base model: a Hugging Face folder" },
+        { "adapter", OPT_STR, &q.adapter, .arg = "DIR", .help = "adapter on it: a PEFT folder, or one that `tiebreak train` wrote" },
+        { "task", OPT_STR, &q.task, .required = true, .arg = "T",
+          .help = "squad, dialogsum, iwslt, hellaswag, gsm8k, text, tokens, or a task's JSON file" },
+        { "data", OPT_STR, &q.data, .required = true, .arg = "FILE", .help = "the task's data file, in its original format" },
+        { "prompt", OPT_STR, &q.prompt, .arg = "NAME", .help = "prompt variant of the task, as `lm-eval`" },
+        { "metrics", OPT_STR, &q.metrics, .arg = "LIST", .help = "instead of the task's; `loss` scores the targets and generates nothing" },
+        { "limit", OPT_INT, &q.limit, .min = 1, .max = 1e15, .arg = "N", .help = "only the first N items" },
+        { "batch", OPT_INT, &q.batch, .min = 1, .max = 65536, .arg = "N", .help = "items worked on at once; chosen by tokens when not given" },
+        { "max-new-tokens", OPT_INT, &q.max_new_tokens, .min = 1, .max = 1e9, .arg = "N",
+          .help = "longest generated text; the task's when not given" },
+        { "threads", OPT_INT, &q.threads, .min = 1, .max = 4096, .arg = "N", .help = "worker threads; every core when not given" },
+        { "out", OPT_STR, &q.out, .required = true, .arg = "DIR", .help = "folder for samples.jsonl and record.json" },
+        { "json", OPT_FLAG, &as_json, .help = "one JSON object on stdout" },
+        { 0 }
+    };
+    json *record;
+    int   rc = options_parse(&verb_eval, table, argc, argv, NULL);
+    if (rc) return rc;
+    if ((rc = eval_run(&q, &record))) return error_context(rc, "eval");
+    json *s = summary(record);
+    if (as_json) {
+        str text = { 0 };
+        json_print(s, &text, true);
+        fputs(text.s, stdout);
+        str_free(&text);
+    } else {
+        print_table(s);
+    }
+    json_free(s);
+    json_free(record);
+    return OK;
+}
+
+const verb verb_eval = { "eval", "score a base, or a base with an adapter, on a task", "--model DIR [--adapter DIR] --task T --data FILE --out DIR",
+                         "  tiebreak eval --model base --task squad --data dev-v1.1.json --limit 100 --out runs/squad\n"
+                         "  tiebreak eval --model base --adapter runs/lora --task hellaswag --data hellaswag_val.jsonl --out runs/hs --json\n",
+                         run };

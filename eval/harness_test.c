@@ -1,0 +1,357 @@
+#include "eval/harness.h"
+
+#include "eval/test_model.h"
+
+/* A run of the harness over `items` of a reference data file, and the samples it made, as JSON. */
+typedef struct {
+    test_model     model;
+    task          *task;
+    dataset       *data;
+    harness_result result;
+    json          *samples;
+} reference_run;
+
+typedef struct {
+    const char *task, *prompt, *data, *metrics;
+    int64_t     limit, max_new, positions; /* positions 0: the model's own */
+} reference_case;
+
+static reference_run run_reference(const char *dir, reference_case c)
+{
+    reference_run r = { .model = open_test_model(dir) };
+    if (c.positions) r.model.model->cfg.positions = c.positions;
+    assert_ok(task_open(&r.task, c.task, c.prompt));
+    assert_ok(task_read(r.task, test_data(c.data), &r.data));
+    assert_ok(harness_run(&(harness) { .dec            = r.model.dec,
+                                       .tok            = r.model.tok,
+                                       .task           = r.task,
+                                       .data           = r.data,
+                                       .limit          = c.limit,
+                                       .max_new_tokens = c.max_new,
+                                       .metrics        = c.metrics,
+                                       .quiet          = true },
+                          &r.result));
+    r.samples = json_array();
+    for (int64_t i = 0; i < r.result.n; i++) {
+        json *one;
+        assert_ok(json_parse(&one, r.result.items.items[i].sample, strlen(r.result.items.items[i].sample), "sample"));
+        json_push(r.samples, one);
+    }
+    return r;
+}
+
+static void end_reference(reference_run *r)
+{
+    json_free(r->samples);
+    harness_result_free(&r->result);
+    dataset_free(r->data);
+    task_close(r->task);
+    close_test_model(&r->model);
+}
+
+static int metric_index(const harness_result *r, const char *name)
+{
+    for (int i = 0; i < r->n_metrics; i++)
+        if (!strcmp(r->metrics[i]->name, name)) return i;
+    fail_msg("the task has no metric %s", name);
+    return 0;
+}
+
+/* --- multiple choice */
+
+static void check_hellaswag(const char *dir, const char *data, const char *reference, int64_t limit, int64_t positions)
+{
+    reference_run r = run_reference(
+        dir, (reference_case) { .task = "hellaswag", .prompt = "lm-eval", .data = data, .limit = limit, .positions = positions });
+    json       *lines = read_lines(test_data(reference));
+    const json *want  = lines->child;
+    for (const json *got = r.samples->child; got; got = got->next, want = want->next) {
+        assert_text(text_at(got, "prompt"), text_at(want, "context"));
+        int k = 0;
+        for (const json *c = at(want, "choices")->child; c; c = c->next, k++) {
+            double ll = cJSON_GetArrayItem(at(got, "loglikelihoods"), k)->valuedouble;
+            assert_text(slice_of(cJSON_GetArrayItem(at(got, "choices"), k)->valuestring), text_at(c, "continuation"));
+            assert_int_equal((int)cJSON_GetArrayItem(at(got, "tokens"), k)->valuedouble, cJSON_GetArraySize(at(c, "ids")));
+            assert_within(fabs(ll - number_at(c, "ll_f64")), ll_tolerance(number_at(c, "ll_f64")));
+            assert_int_equal(cJSON_IsTrue(cJSON_GetArrayItem(at(got, "greedy"), k)), cJSON_IsTrue(at(c, "is_greedy")));
+        }
+        assert_true(number_at(got, "scores/acc") == number_at(want, "acc"));
+        assert_true(number_at(got, "scores/acc_norm") == number_at(want, "acc_norm"));
+    }
+    json_free(lines);
+    end_reference(&r);
+}
+
+static void hellaswag_agrees(void **state)
+{
+    (void)state;
+    need_data(dir, "models/stories260K-hf");
+    need_data(path, "lm-eval-reference/hellaswag_0shot.jsonl");
+    (void)path;
+    check_hellaswag(dir, "lm-eval-reference/data/hellaswag.docs.jsonl", "lm-eval-reference/hellaswag_0shot.jsonl", 40, 0);
+}
+
+static void hellaswag_cut_from_the_left_agrees(void **state)
+{
+    (void)state;
+    need_data(dir, "models/stories260K-hf");
+    check_hellaswag(dir, "lm-eval-reference/data/hellaswag.docs.jsonl", "lm-eval-reference/hellaswag_maxlen192.jsonl", 50, 192);
+}
+
+static void hellaswag_text_rules_agree(void **state)
+{
+    (void)state;
+    need_data(dir, "models/stories260K-hf");
+    check_hellaswag(dir, "lm-eval-reference/data/hellaswag_edge.docs.jsonl", "lm-eval-reference/hellaswag_edge.jsonl", 0, 0);
+}
+
+/* --- texts */
+
+/* Below this gap between the two best logits another order of summation may take the other token. */
+static const double margin_of_doubt = 3e-4;
+
+static int64_t check_texts(const reference_run *r, const json *lines)
+{
+    int64_t     doubtful = 0;
+    const json *want     = lines->child;
+    for (const json *got = r->samples->child; got; got = got->next, want = want->next) {
+        assert_text(text_at(got, "prompt"), text_at(want, "prompt"));
+        assert_int_equal((int64_t)number_at(got, "cut"), (int64_t)number_at(want, "truncated"));
+        if (number_at(want, "min_margin_f64") < margin_of_doubt) {
+            doubtful++;
+            continue;
+        }
+        assert_text(text_at(got, "prediction"), text_at(want, "text"));
+        assert_within(fabs(number_at(got, "min_margin") - number_at(want, "min_margin_f64")), 1e-4);
+    }
+    assert_null(want);
+    return doubtful;
+}
+
+static void check_metric(const harness_result *r, const char *name, double value, double error)
+{
+    int i = metric_index(r, name);
+    assert_within(fabs(r->value[i] - value), 1e-9);
+    if (!isnan(error)) assert_within(fabs(r->error[i] - error), 1e-9);
+}
+
+static void gsm8k_agrees(void **state)
+{
+    (void)state;
+    need_data(dir, "models/stories260K-hf");
+    need_data(path, "lm-eval-reference/gsm8k_0shot.jsonl");
+    json         *lines = read_lines(path);
+    reference_run r     = run_reference(
+            dir, (reference_case) { .task = "gsm8k", .prompt = "lm-eval", .data = "lm-eval-reference/data/gsm8k.docs.jsonl", .max_new = 64 });
+    assert_int_equal(check_texts(&r, lines), 0);
+    const json *got = r.samples->child;
+    for (const json *want = lines->child; want; want = want->next, got = got->next) {
+        double strict = at(at(want, "exact_match"), "strict-match")->valuedouble;
+        assert_true(number_at(got, "scores/exact_match") == strict);
+    }
+    check_metric(&r.result, "exact_match", 0, 0);
+    json_free(lines);
+    end_reference(&r);
+}
+
+static void squad_agrees(void **state)
+{
+    (void)state;
+    need_data(dir, "models/stories260K-hf");
+    need_data(path, "lm-eval-reference/squad.jsonl");
+    json         *lines = read_lines(path), *results = read_json(test_data("lm-eval-reference/results.json"));
+    reference_run r = run_reference(
+        dir, (reference_case) { .task = "squad", .prompt = "lm-eval", .data = "lm-eval-reference/data/squad.docs.json", .max_new = 32 });
+    assert_int_equal(check_texts(&r, lines), 0);
+    const json *got = r.samples->child;
+    for (const json *want = lines->child; want; want = want->next, got = got->next) {
+        assert_text(text_at(got, "id"), text_at(want, "id"));
+        assert_text(text_at(got, "target"), text_at(want, "target"));
+        assert_within(fabs(number_at(got, "scores/f1") / 100 - at(at(at(want, "scores"), "v1.1"), "f1")->valuedouble), 1e-9);
+    }
+    const json *reported = at(at(results, "tasks"), "squad");
+    check_metric(&r.result, "f1", number_at(at(reported, "official_v1.1"), "f1"),
+                 100 * number_at(at(at(results, "analytic"), "squad v1.1 f1"), "stderr"));
+    check_metric(&r.result, "em", 0, 0);
+    json_free(lines);
+    json_free(results);
+    end_reference(&r);
+}
+
+static void dialogsum_agrees(void **state)
+{
+    static const char *const names[] = { "rouge1", "rouge2", "rougeL" };
+    (void)state;
+    need_data(dir, "models/stories260K-hf");
+    need_data(path, "lm-eval-reference/dialogsum.jsonl");
+    json         *lines = read_lines(path), *results = read_json(test_data("lm-eval-reference/results.json"));
+    reference_run r = run_reference(
+        dir, (reference_case) { .task = "dialogsum", .prompt = "lm-eval", .data = "lm-eval-reference/data/dialogsum.docs.jsonl", .max_new = 48 });
+    assert_int_equal(check_texts(&r, lines), 0);
+    for (int i = 0; i < 3; i++) {
+        char value[64], error[64];
+        snprintf(value, sizeof value, "%s,none", names[i]);
+        snprintf(error, sizeof error, "%s_stderr,none", names[i]);
+        const json *reported = at(at(results, "tasks"), "dialogsum");
+        check_metric(&r.result, names[i], number_at(reported, value), number_at(reported, error));
+    }
+    json_free(lines);
+    json_free(results);
+    end_reference(&r);
+}
+
+static void iwslt_agrees(void **state)
+{
+    (void)state;
+    need_data(dir, "models/stories260K-hf");
+    need_data(path, "lm-eval-reference/iwslt_de_en.jsonl");
+    json         *lines = read_lines(path), *results = read_json(test_data("lm-eval-reference/results.json"));
+    reference_run r = run_reference(
+        dir, (reference_case) { .task = "iwslt", .prompt = "lm-eval", .data = "lm-eval-reference/data/iwslt.docs.de", .max_new = 48 });
+    /* One text has a step with a gap of 6.7e-5. Where it came out the same, the corpus score is the same too. */
+    assert_int_equal(check_texts(&r, lines), 1);
+    bool        same = true;
+    const json *got  = r.samples->child;
+    for (const json *want = lines->child; want; want = want->next, got = got->next)
+        same &= !strcmp(at(got, "prediction")->valuestring, at(want, "text")->valuestring);
+    const json *reported = at(at(results, "tasks"), "iwslt_de_en");
+    if (same) check_metric(&r.result, "bleu", number_at(reported, "bleu,none"), number_at(reported, "bleu_stderr,none"));
+    json_free(lines);
+    json_free(results);
+    end_reference(&r);
+}
+
+/* --- whole texts */
+
+static void rolling_likelihoods_agree(void **state)
+{
+    (void)state;
+    need_data(dir, "models/stories260K-hf");
+    need_data(path, "lm-eval-reference/rolling.jsonl");
+    json         *lines = read_lines(path), *results = read_json(test_data("lm-eval-reference/results.json"));
+    reference_run r    = run_reference(dir,
+                                       (reference_case) { .task = "text", .prompt = "lm-eval", .data = "lm-eval-reference/data/rolling.docs.jsonl" });
+    const json   *want = lines->child;
+    for (const json *got = r.samples->child; got; got = got->next, want = want->next) {
+        double ll = number_at(want, "ll_f64");
+        assert_int_equal((int64_t)number_at(got, "tokens"), cJSON_GetArraySize(at(want, "ids")));
+        /* As many roundings as tokens: the README's tolerance for each window. */
+        assert_within(fabs(number_at(got, "loglikelihood") - ll), ll_tolerance(ll) * cJSON_GetArraySize(at(want, "windows")));
+        assert_within(fabs(number_at(got, "scores/bits_per_byte") / number_at(want, "bits_per_byte") - 1), 1e-5);
+    }
+    const json *reported = at(at(results, "tasks"), "rolling");
+    assert_within(fabs(r.result.value[metric_index(&r.result, "word_perplexity")] / number_at(reported, "word_perplexity,none") - 1), 1e-5);
+    assert_within(fabs(r.result.value[metric_index(&r.result, "byte_perplexity")] / number_at(reported, "byte_perplexity,none") - 1), 1e-5);
+    assert_within(fabs(r.result.value[metric_index(&r.result, "bits_per_byte")] / number_at(reported, "bits_per_byte,none") - 1), 1e-5);
+    json_free(lines);
+    json_free(results);
+    end_reference(&r);
+}
+
+static void plain_likelihoods_agree_with_the_model_reference(void **state)
+{
+    (void)state;
+    need_data(dir, "models/stories260K-hf");
+    need_data(path, "models/stories260K/reference.json");
+    json *reference = read_json(path);
+    char *tmp = test_tmpdir(), *file = path_join(tmp, "texts.txt");
+    str   texts = { 0 };
+    for (const json *j = at(reference, "logprobs")->child; j; j = j->next) {
+        str_puts(&texts, at(j, "text")->valuestring);
+        str_putc(&texts, '\n');
+    }
+    assert_ok(file_write_atomic(file, texts.s, texts.n));
+    reference_run r = { .model = open_test_model(dir) };
+    assert_ok(task_open(&r.task, "text", NULL));
+    assert_ok(task_read(r.task, file, &r.data));
+    assert_ok(harness_run(&(harness) { .dec = r.model.dec, .tok = r.model.tok, .task = r.task, .data = r.data, .quiet = true }, &r.result));
+    int64_t i = 0;
+    for (const json *j = at(reference, "logprobs")->child; j; j = j->next, i++) {
+        json *got;
+        assert_ok(json_parse(&got, r.result.items.items[i].sample, strlen(r.result.items.items[i].sample), "sample"));
+        assert_int_equal((int64_t)number_at(got, "tokens"), cJSON_GetArraySize(at(j, "ids")) - 1);
+        assert_within(fabs(number_at(got, "loglikelihood") - number_at(j, "sum")), 1e-4);
+        json_free(got);
+    }
+    assert_int_equal(i, r.result.n);
+    end_reference(&r);
+    json_free(reference);
+    str_free(&texts);
+    free(file);
+    test_rmdir(tmp);
+}
+
+/* --- losses */
+
+/* The loss of a generated task's targets is what a chain of conditional log-likelihoods says, whatever is packed together. */
+static void the_loss_does_not_depend_on_the_batch(void **state)
+{
+    (void)state;
+    need_data(dir, "models/stories260K-hf");
+    need_data(path, "lm-eval-reference/data/gsm8k.docs.jsonl");
+    (void)path;
+    static const int64_t batches[] = { 1, 3, 0 };
+    double               loss[3];
+    for (int b = 0; b < 3; b++) {
+        reference_run r = { .model = open_test_model(dir) };
+        assert_ok(task_open(&r.task, "gsm8k", NULL));
+        assert_ok(task_read(r.task, test_data("lm-eval-reference/data/gsm8k.docs.jsonl"), &r.data));
+        assert_ok(harness_run(&(harness) { .dec     = r.model.dec,
+                                           .tok     = r.model.tok,
+                                           .task    = r.task,
+                                           .data    = r.data,
+                                           .limit   = 12,
+                                           .batch   = batches[b],
+                                           .metrics = "loss",
+                                           .quiet   = true },
+                              &r.result));
+        loss[b] = r.result.value[0];
+        assert_true(isfinite(loss[b]) && r.result.error[0] > 0);
+        end_reference(&r);
+    }
+    /* float32 sums in another order. */
+    assert_within(fabs(loss[1] / loss[0] - 1), 1e-6);
+    assert_within(fabs(loss[2] / loss[0] - 1), 1e-6);
+}
+
+static void requests_that_do_not_fit_are_refused(void **state)
+{
+    const metric *metrics[HARNESS_METRICS_MAX];
+    int           n;
+    request_kind  kind;
+    task         *t;
+    int64_t       max_new;
+    (void)state;
+    assert_ok(task_open(&t, "hellaswag", NULL));
+    assert_input_error(harness_metrics(t, "bleu", metrics, &n, &kind), "multiple choice");
+    assert_input_error(harness_metrics(t, "blue", metrics, &n, &kind), "no such metric");
+    assert_input_error(harness_metrics(t, ",", metrics, &n, &kind), "names no metric");
+    assert_ok(harness_metrics(t, "acc_bytes,acc", metrics, &n, &kind));
+    assert_true(n == 2 && kind == REQUEST_CHOICES);
+    assert_ok(harness_metrics(t, "loss", metrics, &n, &kind));
+    assert_true(n == 1 && kind == REQUEST_TARGET);
+    task_close(t);
+    assert_ok(task_open(&t, "gsm8k", NULL));
+    assert_input_error(harness_max_new(t, 512, 512, &max_new), "1..511");
+    assert_ok(harness_max_new(t, 511, 512, &max_new));
+    assert_int_equal(max_new, 511);
+    task_close(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hellaswag_agrees),
+        cmocka_unit_test(hellaswag_cut_from_the_left_agrees),
+        cmocka_unit_test(hellaswag_text_rules_agree),
+        cmocka_unit_test(gsm8k_agrees),
+        cmocka_unit_test(squad_agrees),
+        cmocka_unit_test(dialogsum_agrees),
+        cmocka_unit_test(iwslt_agrees),
+        cmocka_unit_test(rolling_likelihoods_agree),
+        cmocka_unit_test(plain_likelihoods_agree_with_the_model_reference),
+        cmocka_unit_test(the_loss_does_not_depend_on_the_batch),
+        cmocka_unit_test(requests_that_do_not_fit_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,41 @@
+/* For tests: the reference model, its tokenizer, and a harness over them. */
+#ifndef TIEBREAK_EVAL_TEST_MODEL_H
+#define TIEBREAK_EVAL_TEST_MODEL_H
+#include "eval/harness.h"
+#include "eval/test_lines.h"
+
+typedef struct {
+    model     *model;
+    tokenizer *tok;
+    decoder   *dec;
+} test_model;
+
+static inline test_model open_test_model(const char *dir)
+{
+    test_model     t;
+    const backend *be = backend_find("cpu");
+    assert_non_null(be);
+    be->set_threads(1);
+    assert_ok(model_open(&t.model, dir, be, false));
+    assert_ok(tokenizer_open(&t.tok, dir));
+    t.dec = decoder_new(t.model);
+    return t;
+}
+
+static inline void close_test_model(test_model *t)
+{
+    decoder_free(t->dec);
+    tokenizer_close(t->tok);
+    model_close(t->model);
+}
+
+/* The tolerance of the reference's README for float32 code against its float64 numbers. */
+static inline double ll_tolerance(double ll_f64) { return 2e-4 + 1e-6 * fabs(ll_f64); }
+
+static inline void assert_ids(const int32_t *got, int64_t n, const json *want)
+{
+    assert_int_equal(n, cJSON_GetArraySize(want));
+    int64_t i = 0;
+    for (const json *x = want->child; x; x = x->next, i++) assert_int_equal(got[i], (int32_t)x->valuedouble);
+}
+#endif
