@@ -97,7 +97,9 @@ static int scan_modules(reading *r, const model_config *c)
         if (!rc) rc = module_scale(r, layer, site, r->rank[m], &r->scale[m]);
         if (rc) return rc;
     }
-    return r->spec.sites ? OK : input_error("%s: holds no adapter tensor", r->file->path);
+    bool any = r->layout->keeps_empty && r->spec.sites;
+    for (int64_t m = 0; m < c->layers * SITE_COUNT; m++) any |= r->rank[m] > 0;
+    return any ? OK : input_error("%s: holds no adapter", r->file->path);
 }
 
 /* A folder of our own has one rank and one scale, and lists the modules that differ. */
@@ -260,6 +262,13 @@ static int open_with(reading *r, adapter **out, const backend *be, const model_c
     return rc;
 }
 
+int adapter_read(adapter **out, const backend *be, const model_config *c, const json *config, const safetensors *file, const char *where)
+{
+    reading r = { .where = where, .config = config, .file = file };
+    *out      = NULL;
+    return open_with(&r, out, be, c);
+}
+
 int adapter_open(adapter **out, const backend *be, const model_config *c, const char *dir)
 {
     json        *config = NULL;
@@ -268,10 +277,7 @@ int adapter_open(adapter **out, const backend *be, const model_config *c, const 
     *out   = NULL;
     int rc = adapter_read_config(&config, dir);
     if (!rc) rc = safetensors_open(&file, weights);
-    if (!rc) {
-        reading r = { .where = where, .config = config, .file = file };
-        rc        = open_with(&r, out, be, c);
-    }
+    if (!rc) rc = adapter_read(out, be, c, config, file, where);
     safetensors_close(file);
     json_free(config);
     free(where);

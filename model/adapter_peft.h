@@ -33,6 +33,9 @@ scale_rule peft_scale_rule(const peft_layout *p, bool use_rslora);
 /* adapter_config.json for a folder of this layout (NULL: our own); takes `block`, may be NULL. (adapter_config.c) */
 int adapter_config_json(json **out, const adapter *a, const peft_layout *p, const char *base_name, json *block);
 
+/* adapter_open over a folder's two parts that are read already; `where` is the config's path. (adapter_open.c) */
+int adapter_read(adapter **out, const backend *be, const model_config *c, const json *config, const safetensors *file, const char *where);
+
 /* Refuse, by name, what changes the forward and is not supported. `where` is the config's path. */
 int peft_check_config(const json *config, const char *where);
 /* The entry of alpha_pattern that applies to a module path: equal, or a dotted tail of it, and the first wins; *out NULL: none. PEFT reads the keys
