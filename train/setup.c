@@ -19,13 +19,12 @@ static int open_task(setup *s, int64_t positions)
 }
 
 /* --steps, --epochs or both: whatever ends first. */
-static int plan(setup *s)
+static void plan(setup *s)
 {
     const train_request *q = s->q;
-    if (!q->steps && !q->epochs) return input_error("one of --steps N and --epochs N is needed (with both, whatever ends first)");
-    s->per_step  = q->batch * q->accumulate;
-    s->steps     = q->steps;
-    s->items_end = q->steps * s->per_step;
+    s->per_step            = q->batch * q->accumulate;
+    s->steps               = q->steps;
+    s->items_end           = q->steps * s->per_step;
     if (q->epochs && (!q->steps || q->epochs * s->data.n < s->items_end)) {
         s->items_end = q->epochs * s->data.n;
         s->steps     = (s->items_end + s->per_step - 1) / s->per_step;
@@ -33,12 +32,11 @@ static int plan(setup *s)
     s->options               = q->options;
     s->options.adalora.total = s->steps;
     if (!s->options.adalora.target_rank) s->options.adalora.target_rank = 8;
-    return schedule_find(&s->schedule, q->schedule ? q->schedule : "constant");
 }
 
 /* --- the adapter: the method's own start, or a folder's */
 
-static int new_adapter(setup *s)
+static int new_adapter(setup *s, const model_config *c)
 {
     const train_request *q    = s->q;
     adapter_spec         spec = { .rank = q->rank ? q->rank : 8, .seed = (uint64_t)q->seed };
@@ -48,14 +46,14 @@ static int new_adapter(setup *s)
         rc = input_error("--alpha %g: method %s has a fixed scale, alpha has no place in it; leave --alpha out", q->alpha, q->method);
     if (!rc) rc = site_set_parse(&spec.sites, q->sites ? q->sites : "qkv");
     spec.alpha = q->alpha > 0 ? q->alpha : method_takes_alpha(&spec.method) ? (double)spec.rank : 0;
-    return rc ? rc : adapter_new(&s->adapter, s->be, &s->model->cfg, spec);
+    return rc ? rc : adapter_new(&s->adapter, s->be, c, spec);
 }
 
-static int continue_adapter(setup *s)
+static int continue_adapter(setup *s, const model_config *c)
 {
     const train_request *q    = s->q;
     const char          *from = q->init_adapter;
-    int                  rc   = adapter_open(&s->adapter, s->be, &s->model->cfg, from);
+    int                  rc   = adapter_open(&s->adapter, s->be, c, from);
     if (rc) return rc;
     const adapter_spec *spec = &s->adapter->spec;
     char                its[METHOD_SPEC_MAX], asked[METHOD_SPEC_MAX];
@@ -94,14 +92,17 @@ int setup_open(setup *s, const train_request *q)
     *s         = (setup) { .q = q, .full = q->method && !strcmp(q->method, "full"), .be = backend_find(q->device ? q->device : "cpu") };
     s->threads = q->threads ? (int)q->threads : machine_cores();
     if (!s->be) return error_context(ERR_INPUT, "--device %s", q->device);
+    if (!q->steps && !q->epochs) return input_error("one of --steps N and --epochs N is needed (with both, whatever ends first)");
     if (!file_is_dir(q->model)) return input_error("--model %s: must be a Hugging Face folder with the weights", q->model);
     s->be->set_threads(s->threads);
+    /* what is quick to refuse comes first: options and shapes, then the data, then the weights */
     int rc = s->full ? refuse_for_full(q) : OK;
     if (!rc) rc = config_load(&c, q->model);
+    if (!rc) rc = schedule_find(&s->schedule, q->schedule ? q->schedule : "constant");
+    if (!rc && !s->full) rc = q->init_adapter ? continue_adapter(s, &c) : new_adapter(s, &c);
     if (!rc) rc = open_task(s, c.positions);
-    if (!rc) rc = plan(s);
+    if (!rc) plan(s);
     if (!rc) rc = model_open(&s->model, q->model, s->be, s->full);
-    if (!rc && !s->full) rc = q->init_adapter ? continue_adapter(s) : new_adapter(s);
     return rc;
 }
 
