@@ -1,6 +1,8 @@
 /* Adapter folders against what PEFT itself wrote, and our own round trips. */
 #include "model/peft_reference.h"
 
+enum { PATH_MAX_TEST = 640 };
+
 static double *values_of(const adapter *a, const adapter_tensor *t)
 {
     double *x = mem_alloc((size_t)(t->rows * t->cols) + 1, sizeof *x);
@@ -60,7 +62,40 @@ static void vera_projections_are_drawn_bit_for_bit(void **state)
     assert_true(drawn >= 8);
 }
 
-/* A folder's factors equal the stored ones after the last step; a pruned module keeps a subset of its rows. */
+/* The rows of `all` [rows, cols] (columns when by_col) that the final mask keeps, against what the folder holds. */
+static void assert_kept(const peft_case *c, const adapter *a, const adapter_tensor *t)
+{
+    char           path[PATH_MAX_TEST];
+    json          *config;
+    int64_t        r0 = a->spec.rank, at = 0, width = t->factor == FACTOR_A ? t->cols : t->factor == FACTOR_B ? t->rows : 1;
+    adapter_tensor whole = *t;
+    if (t->factor == FACTOR_A)
+        whole.rows = r0;
+    else
+        whole.cols = r0;
+    double *all = peft_stored(c, "perturbed", "step30", &whole), *got = values_of(a, t);
+    snprintf(path, sizeof path, "%s/adapter", c->dir);
+    assert_ok(adapter_read_config(&config, path));
+    snprintf(path, sizeof path, "model.layers.%d.%s.lora_E", (int)t->layer, site_table[t->site].module);
+    const json *mask = json_find(json_find(config, "rank_pattern"), path);
+    assert_int_equal(cJSON_GetArraySize(mask), r0);
+    int64_t kept = t->factor == FACTOR_A ? t->rows : t->cols, k = 0;
+    for (const json *m = mask->child; m; m = m->next, k++) {
+        if (!cJSON_IsTrue(m)) continue;
+        for (int64_t i = 0; i < width; i++) {
+            double x = t->factor == FACTOR_A ? all[k * width + i] : all[i * r0 + k],
+                   y = t->factor == FACTOR_A ? got[at * width + i] : got[i * kept + at];
+            assert_true(x == y);
+        }
+        at++;
+    }
+    assert_int_equal(at, kept);
+    json_free(config);
+    free(all);
+    free(got);
+}
+
+/* A folder's factors equal the stored ones after the last step; of a pruned module, the rows that the final mask keeps. */
 static void peft_folders_load_with_their_factors(void **state)
 {
     (void)state;
@@ -77,22 +112,24 @@ static void peft_folders_load_with_their_factors(void **state)
             continue;
         }
         assert_ok(adapter_open(&a, backend_find("ref"), &c.cfg, dir));
-        const char *last = a->spec.method.allocates ? "step30" : "step10";
         for (int64_t k = 0; k < a->n_tensors; k++) {
-            adapter_tensor t = a->tensors[k];
-            if (!t.trained || a->spec.method.allocates) continue;
-            double *want = peft_stored(&c, "perturbed", last, &t), *got = values_of(a, &t);
-            assert_true(want || t.factor == FACTOR_A); /* LoRA-FA's frozen A is not among the steps */
-            if (want) assert_memory_equal(got, want, (size_t)(t.rows * t.cols) * 8);
+            const adapter_tensor *t = &a->tensors[k];
+            if (a->spec.method.allocates) {
+                assert_kept(&c, a, t);
+                continue;
+            }
+            double *want = peft_stored(&c, "perturbed", "step10", t), *got = values_of(a, t);
+            if (!want) want = peft_stored(&c, "perturbed", "factor", t); /* frozen: as at the start */
+            assert_non_null(want);
+            assert_memory_equal(got, want, (size_t)(t->rows * t->cols) * 8);
             free(want);
             free(got);
         }
-        for (int64_t j = 0; j < a->n_jobs; j++) assert_true(a->jobs[j].r <= a->spec.rank || !strcmp(c.name, "lora-patterns"));
         loaded++;
         adapter_free(a);
         peft_case_close(&c);
     }
-    assert_true(loaded >= 15);
+    assert_int_equal(loaded, 17);
 }
 
 static void assert_same(const adapter *a, const adapter *b)

@@ -1,0 +1,114 @@
+/* `tiebreak count --json`: what scripts read, and the refusals. */
+#include <fcntl.h>
+
+#include "cli/verbs.h"
+#include "core/json.h"
+#include "core/test.h"
+
+enum { ARGS = 16 };
+
+/* Run the verb on words separated by blanks with stdout in a file; the JSON it printed, or NULL with *rc set. */
+static json *count(const char *words, int *rc)
+{
+    char  copy[512], *argv[ARGS], path[] = "/tmp/tiebreak-count-XXXXXX", text[65536];
+    int   argc = 0, file = mkstemp(path), keep = dup(1);
+    json *j = NULL;
+    snprintf(copy, sizeof copy, "count %s", words);
+    for (char *w = strtok(copy, " "); w && argc < ARGS; w = strtok(NULL, " ")) argv[argc++] = w;
+    fflush(stdout);
+    dup2(file, 1);
+    *rc = verb_count.run(argc, argv);
+    fflush(stdout);
+    dup2(keep, 1);
+    close(keep);
+    ssize_t n = pread(file, text, sizeof text, 0);
+    close(file);
+    unlink(path);
+    if (!*rc) assert_ok(json_parse(&j, text, (size_t)n, "stdout"));
+    return j;
+}
+
+static double number(const json *j, const char *key)
+{
+    const json *x = json_find(j, key);
+    return cJSON_IsNumber(x) ? x->valuedouble : NAN;
+}
+
+static void every_method_is_listed(void **state)
+{
+    (void)state;
+    int   rc;
+    json *j = count("--model llama2-7b --rank 8 --json", &rc);
+    assert_int_equal(rc, OK);
+    const json *methods = json_find(j, "methods");
+    assert_int_equal(cJSON_GetArraySize(methods), 14); /* thirteen rows and full */
+    for (const json *m = methods->child; m; m = m->next) assert_true(number(m, "trainable") > 0 && number(m, "adapter_bytes") > 0);
+    json_free(j);
+}
+
+static void published_counts_reach_the_command_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words;
+        double      trainable, bytes;
+    } cases[] = {
+        { "--model llama2-7b --method tied-lora --rank 8 --json", 524544, 4 * 524544 },
+        { "--model llama3.2-3b --method vera --rank 256 --sites q,v --json", 129024, 4 * (129024 + 256 * 6144) },
+        { "--model llama3.2-3b --method full --json", 3212749824, 4 * 3212749824.0 },
+        { "--model roberta-base --method A=model:train:normal,R=layer:train:zero,B=model:train:normal --rank 2 --sites q,v --json", 3168, 4 * 3168 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int   rc;
+        json *j = count(cases[i].words, &rc);
+        assert_int_equal(rc, OK);
+        assert_true(number(j, "trainable") == cases[i].trainable);
+        assert_true(number(j, "adapter_bytes") == cases[i].bytes);
+        json_free(j);
+    }
+}
+
+static void flops_are_the_formulas(void **state)
+{
+    (void)state; /* LLaMA-2 7B: 32 layers, d 4096, MLP 11008, vocabulary 32000; q and v: d -> d; rank 8, A and B trained */
+    int         rc;
+    json       *j = count("--model llama2-7b --method lora --rank 8 --sites q,v --json", &rc);
+    const json *f = json_find(j, "flops_per_token");
+    double      d = 4096, base = 32 * (4 * d * d + 3 * d * 11008) + 32000 * d, pairs = 32.0 * 2 * 8 * (d + d);
+    assert_true(number(f, "base_forward") == 2 * base && number(f, "base_training") == 4 * base);
+    assert_true(number(f, "adapter_forward") == 2 * pairs && number(f, "adapter_training") == 6 * pairs);
+    json_free(j);
+}
+
+static void bad_requests_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words, *part;
+    } cases[] = {
+        { "--model mini --method loro", "did you mean lora?" },
+        { "--model mini --method vera --alpha 3", "takes no alpha" },
+        { "--model nowhere --method lora", "no such preset" },
+        { "--model mini --method lora --sites qv", "sites" },
+        { "--model mini --method lora --rank 0", "--rank 0" },
+        { "--model mini --method lora --rank 8x", "--rank 8x" },
+        { "--method lora", "--model" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int rc;
+        error_clear();
+        json_free(count(cases[i].words, &rc));
+        if (rc != ERR_INPUT || !strstr(error_text(), cases[i].part)) fail_msg("%s: status %d, \"%s\"", cases[i].words, rc, error_text());
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_method_is_listed),
+        cmocka_unit_test(published_counts_reach_the_command_line),
+        cmocka_unit_test(flops_are_the_formulas),
+        cmocka_unit_test(bad_requests_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
