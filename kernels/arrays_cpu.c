@@ -2,8 +2,6 @@
 #include "kernels/cpu.h"
 #include "kernels/simd.h"
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 SIMD static void add_row(float *dst, const float *src, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) dst[i] += src[i];

@@ -13,7 +13,6 @@
 /* Queries whose probabilities the backward holds at once: enough to make dk and dv products of some length. */
 enum { BWD_QUERIES = 48 };
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* The keys of a span as one list: first the prefix, then its own rows. */

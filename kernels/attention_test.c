@@ -1,4 +1,5 @@
 #include "kernels/check.h"
+#include "kernels/gemm.h"
 
 /* Rows of q and of k, v are those the spans name plus some nobody names: those must come back unchanged (o, dq) or zero-added (dk, dv). */
 typedef struct {
@@ -69,9 +70,8 @@ static void call_bwd(const backend *be, real **a, const void *c_)
     be->attention_bwd(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], c->spans, c->n_spans, c->d, c->scale);
 }
 
-static void cpu_agrees_with_ref(void **state)
+static void check_cases(void)
 {
-    (void)state;
     for (int i = 0; i < CASES; i++) {
         const attention_case *c  = &cases[i];
         attention_dims        d  = c->d;
@@ -98,6 +98,37 @@ static void cpu_agrees_with_ref(void **state)
                               { "lse", .n = c->q_rows * d.heads, .out = true, .tol = tol } };
         check_op(c->what, bwd, 9, call_bwd, c);
     }
+}
+
+/* With the register tile of every instruction set this CPU has. */
+static void cpu_agrees_with_ref(void **state)
+{
+    (void)state;
+    for (int level = 0; level <= 2; level++)
+        if (gemm_use(level)) check_cases();
+}
+
+/* A query has the same bits as part of its whole sequence, one at a time over cached rows, and with its past as a shared prefix. */
+static void queries_have_the_same_bits_in_any_span(void **state)
+{
+    (void)state;
+    enum { LEN = 83, HEADS = 4, KV = 2, DIM = 40, PREFIX = 37 };
+    const attention_dims d  = { HEADS, KV, DIM, 0, 0, 0, 0 };
+    const backend       *be = backend_find("cpu");
+    rng                  r  = rng_seed(11);
+    float               *q = be->alloc(LEN * HEADS * DIM), *k = be->alloc(LEN * KV * DIM), *v = be->alloc(LEN * KV * DIM);
+    float               *o = be->alloc(LEN * HEADS * DIM), *again = be->alloc(LEN * HEADS * DIM);
+    for (int i = 0; i < LEN * HEADS * DIM; i++) q[i] = (float)rng_normal(&r);
+    for (int i = 0; i < LEN * KV * DIM; i++) k[i] = (float)rng_normal(&r), v[i] = (float)rng_normal(&r);
+    be->attention_fwd(o, NULL, q, k, v, &(attention_span) { 0, LEN, 0, LEN, 0, 0 }, 1, d, 0.2);
+    attention_span one[LEN];
+    for (int i = 0; i < LEN; i++) one[i] = (attention_span) { i, 1, 0, i + 1, 0, 0 };
+    be->attention_fwd(again, NULL, q, k, v, one, LEN, d, 0.2);
+    assert_memory_equal(o, again, LEN * HEADS * DIM * sizeof(float));
+    const attention_span split[] = { { 0, PREFIX, 0, PREFIX, 0, 0 }, { PREFIX, LEN - PREFIX, PREFIX, LEN - PREFIX, 0, PREFIX } };
+    be->attention_fwd(again, NULL, q, k, v, split, 2, d, 0.2);
+    assert_memory_equal(o, again, LEN * HEADS * DIM * sizeof(float));
+    be->release(q), be->release(k), be->release(v), be->release(o), be->release(again);
 }
 
 typedef struct {
@@ -152,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cpu_agrees_with_ref),
+        cmocka_unit_test(queries_have_the_same_bits_in_any_span),
         cmocka_unit_test(gradients_match_differences),
         cmocka_unit_test(hand_computed),
     };

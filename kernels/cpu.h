@@ -38,6 +38,8 @@ void   adamw_cpu(real *p, real *m, real *v, const real *g, int64_t count, adamw_
 /* Up to this many elements of light work (some 10 microseconds) one thread does it alone: waking others costs more. */
 enum { CPU_ALONE = 32768 };
 
+static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
 /* Scratch of the calling OpenMP thread, at least `floats` long, 64-byte aligned; kept between calls, contents undefined, one use at a time. */
 float *cpu_scratch(int64_t floats);
 #endif

@@ -1,76 +1,151 @@
-/* expand on the CPU, a row of B at a time. Contract and formulas: kernels/expand.h. */
+/* expand on the CPU: rows of B in blocks, products with R on gemm's register tile. Contract and formulas: kernels/expand.h. */
 #include "kernels/cpu.h"
+#include "kernels/gemm.h"
 #include "kernels/simd.h"
 
-/* br[j] = (B R)_nj for one row n. */
-static inline void row_BR(float *br, const expand_job *e, int64_t n)
+/* Rows of B taken at once; the sums over rows for dR and du go block by block. */
+enum { ROWS = 64 };
+
+/* Some rows n0 .. n0+n-1 of one job. u, B, R, ... are as in expand_job, the last three at row n0. */
+typedef struct {
+    int64_t      n, r;
+    float        s;
+    const float *u, *R, *B, *v, *G;
+} row_block;
+
+static row_block block_of(const expand_job *e, int64_t n0)
 {
-    int64_t      r = e->r;
-    const float *b = (const float *)e->B + n * r, *R = e->R;
-    for (int64_t j = 0; j < r; j++) br[j] = R ? 0 : b[j];
-    for (int64_t k = 0; k < r && R; k++)
-        for (int64_t j = 0; j < r; j++) br[j] += b[k] * R[k * r + j];
+    int64_t      n = e->out - n0 < ROWS ? e->out - n0 : ROWS;
+    const float *B = e->B, *v = e->v, *G = e->dBp;
+    return (row_block) { n, e->r, (float)e->s, e->u, e->R, B + n0 * e->r, v ? v + n0 : NULL, G ? G + n0 * e->r : NULL };
 }
 
-SIMD static void fwd_job(const expand_job *e)
+/* to [n, r] = B R */
+static void product_BR(float *to, const row_block *b, float *scratch)
 {
-    const float *u = e->u, *v = e->v;
-    for (int64_t n = 0; n < e->out; n++) {
-        float *row = (float *)e->Bp + n * e->r, sv = (float)e->s * (v ? v[n] : 1);
-        row_BR(row, e, n);
-        for (int64_t j = 0; j < e->r; j++) row[j] *= u ? sv * u[j] : sv;
+    int64_t r = b->r;
+    if (b->R)
+        gemm_serial(
+            &(gemm_args) { .m = b->n, .n = r, .k = r, .C = to, .ldc = r, .A = b->B, .a_row = r, .a_col = 1, .B = b->R, .b_row = r, .b_col = 1 },
+            scratch);
+    else
+        memcpy(to, b->B, (size_t)(b->n * r) * sizeof *to);
+}
+
+/* to [n, r] = s diag(v) from diag(u); to may be from. */
+SIMD static void scale_rows(float *to, const float *from, const row_block *b)
+{
+    for (int64_t n = 0; n < b->n; n++, to += b->r, from += b->r) {
+        float sv = b->v ? b->s * b->v[n] : b->s;
+#pragma omp simd
+        for (int64_t j = 0; j < b->r; j++) to[j] = from[j] * sv;
+        if (!b->u) continue;
+#pragma omp simd
+        for (int64_t j = 0; j < b->r; j++) to[j] *= b->u[j];
     }
 }
 
 void expand_fwd_cpu(const expand_job *jobs, int64_t count)
 {
 #pragma omp parallel for schedule(dynamic)
-    for (int64_t i = 0; i < count; i++) fwd_job(&jobs[i]);
-}
-
-/* Row n of g = s diag(v) G diag(u) into dB and dR. */
-static inline void row_grad_B_and_R(const expand_job *e, const float *g, int64_t n)
-{
-    int64_t      r = e->r;
-    const float *R = e->R, *b = (const float *)e->B + n * r;
-    float       *dB = e->dB ? (float *)e->dB + n * r : NULL, *dR = e->dR;
-    for (int64_t j = 0; j < r && dB && !R; j++) dB[j] += g[j];
-    for (int64_t k = 0; k < r && dB && R; k++) {
-        float sum = 0;
-        for (int64_t j = 0; j < r; j++) sum += g[j] * R[k * r + j];
-        dB[k] += sum;
-    }
-    for (int64_t k = 0; k < r && dR; k++)
-        for (int64_t j = 0; j < r; j++) dR[k * r + j] += b[k] * g[j];
-}
-
-SIMD static void bwd_job(const expand_job *e)
-{
-    int64_t      r = e->r;
-    float       *g = cpu_scratch(2 * r), *br = g + r, *du = e->du, *dv = e->dv;
-    const float *u = e->u, *v = e->v, *G = e->dBp;
-    bool         any = e->dB || e->dR || du || dv; /* only A trained: there is no G */
-    for (int64_t n = 0; any && n < e->out; n++) {
-        float vn = v ? v[n] : 1, s = (float)e->s;
-        for (int64_t j = 0; j < r; j++) g[j] = s * vn * G[n * r + j] * (u ? u[j] : 1);
-        row_grad_B_and_R(e, g, n);
-        if (!du && !dv) continue;
-        row_BR(br, e, n);
-        float sum = 0;
-        for (int64_t j = 0; j < r; j++) {
-            float w = s * br[j] * G[n * r + j];
-            if (du) du[j] += vn * w;
-            sum += w * (u ? u[j] : 1);
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t n0 = 0; n0 < jobs[i].out && jobs[i].r > 0; n0 += ROWS) {
+            row_block b  = block_of(&jobs[i], n0);
+            float    *to = (float *)jobs[i].Bp + n0 * b.r;
+            product_BR(to, &b, cpu_scratch(gemm_scratch()));
+            scale_rows(to, to, &b);
         }
+}
+
+SIMD static void add_all(float *restrict dst, const float *restrict src, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) dst[i] += src[i];
+}
+
+/* With g = s diag(v) G diag(u):  dB += g R^T,  dR += B^T g */
+static void grad_B_and_R(float *dB, float *dR, const float *g, const row_block *b, float *scratch)
+{
+    int64_t r = b->r;
+    if (dB && !b->R) add_all(dB, g, b->n * r);
+    if (dB && b->R)
+        gemm_serial(&(gemm_args) { .m        = b->n,
+                                   .n        = r,
+                                   .k        = r,
+                                   .C        = dB,
+                                   .ldc      = r,
+                                   .start    = dB,
+                                   .ld_start = r,
+                                   .A        = g,
+                                   .a_row    = r,
+                                   .a_col    = 1,
+                                   .B        = b->R,
+                                   .b_row    = 1,
+                                   .b_col    = r },
+                    scratch);
+    if (dR)
+        gemm_serial(&(gemm_args) { .m        = r,
+                                   .n        = r,
+                                   .k        = b->n,
+                                   .C        = dR,
+                                   .ldc      = r,
+                                   .start    = dR,
+                                   .ld_start = r,
+                                   .A        = b->B,
+                                   .a_row    = 1,
+                                   .a_col    = r,
+                                   .B        = g,
+                                   .b_row    = r,
+                                   .b_col    = 1 },
+                    scratch);
+}
+
+/* w = s BR G in place of BR, then du += v w and the sum over j of u_j w_j: one row. */
+static inline float row_grad_u_and_v(float *restrict du, float *restrict w, const float *restrict G, const float *restrict u, float s, float v,
+                                     int64_t r)
+{
+    float sum = 0;
+    for (int64_t j = 0; j < r; j++) w[j] *= s * G[j];
+    if (du)
+        for (int64_t j = 0; j < r; j++) du[j] += v * w[j];
+    if (u) {
+#pragma omp simd reduction(+ : sum)
+        for (int64_t j = 0; j < r; j++) sum += w[j] * u[j];
+    } else {
+#pragma omp simd reduction(+ : sum)
+        for (int64_t j = 0; j < r; j++) sum += w[j];
+    }
+    return sum;
+}
+
+SIMD static void grad_u_and_v(float *du, float *dv, float *BR, const row_block *b)
+{
+    for (int64_t n = 0; n < b->n; n++) {
+        float sum = row_grad_u_and_v(du, BR + n * b->r, b->G + n * b->r, b->u, b->s, b->v ? b->v[n] : 1, b->r);
         if (dv) dv[n] += sum;
     }
-    for (int64_t j = 0; j < r && e->dA; j++)
-        for (int64_t i = 0; i < e->in; i++) ((float *)e->dA)[j * e->lda + i] += ((const float *)e->dAp)[j * e->in + i];
 }
 
-/* Jobs may share factors: one after the other. */
+static void bwd_rows(const expand_job *e, int64_t n0)
+{
+    row_block b = block_of(e, n0);
+    float    *g = cpu_scratch(gemm_scratch() + ROWS * b.r), *scratch = g + ROWS * b.r;
+    float    *dB = e->dB ? (float *)e->dB + n0 * b.r : NULL, *dv = e->dv ? (float *)e->dv + n0 : NULL;
+    if (dB || e->dR) {
+        scale_rows(g, b.G, &b);
+        grad_B_and_R(dB, e->dR, g, &b, scratch);
+    }
+    if (e->du || dv) {
+        product_BR(g, &b, scratch);
+        grad_u_and_v(e->du, dv, g, &b);
+    }
+}
+
+/* Jobs may share factors: one after the other. Where only A is trained there is no G. */
 void expand_bwd_cpu(const expand_job *jobs, int64_t count)
 {
-    for (int64_t i = 0; i < count; i++)
-        if (jobs[i].r) bwd_job(&jobs[i]);
+    for (const expand_job *e = jobs; e < jobs + count; e++) {
+        bool any = e->r > 0 && (e->dB || e->dR || e->du || e->dv);
+        for (int64_t n0 = 0; any && n0 < e->out; n0 += ROWS) bwd_rows(e, n0);
+        for (int64_t j = 0; j < e->r && e->dA; j++) add_all((float *)e->dA + j * e->lda, (const float *)e->dAp + j * e->in, e->in);
+    }
 }

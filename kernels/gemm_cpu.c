@@ -29,8 +29,6 @@ const gemm_isa *gemm_best(void)
 
 int64_t gemm_scratch(void) { return K_BLOCK * N_BLOCK; }
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* The smallest equal blocks, in whole units, of which no more are needed than of size most. */
 static int64_t even_block(int64_t length, int64_t most, int64_t unit)
 {

@@ -1,4 +1,5 @@
 #include "kernels/check.h"
+#include "kernels/gemm.h"
 
 typedef struct {
     pair_dims d;
@@ -42,9 +43,8 @@ static void call_bwd(const backend *be, real **a, const void *c_)
     be->pair_bwd(a[0], a[1], a[2], a[3], a[4], a[5], a[6], &p, c->d);
 }
 
-static void cpu_agrees_with_ref(void **state)
+static void check_cases(void)
 {
-    (void)state;
     for (int i = 0; i < CASES; i++) {
         const pair_case *c = &cases[i];
         pair_dims        d = c->d;
@@ -73,6 +73,14 @@ static void cpu_agrees_with_ref(void **state)
     }
 }
 
+/* With the register tile of every instruction set this CPU has. */
+static void cpu_agrees_with_ref(void **state)
+{
+    (void)state;
+    for (int level = 0; level <= 2; level++)
+        if (gemm_use(level)) check_cases();
+}
+
 /* Every rank of a staircase, so that no tail of a register block is missed. */
 static void cpu_agrees_at_every_rank(void **state)
 {
@@ -98,6 +106,30 @@ static void cpu_agrees_at_every_rank(void **state)
                               { "B", .n = 37 * r } };
         check_op(what, bwd, 9, call_bwd, &c);
     }
+}
+
+/* A token's h and y have the same bits alone and beside others. */
+static void rows_have_the_same_bits_in_any_batch(void **state)
+{
+    (void)state;
+    enum { IN = 419, OUT = 77, R = 24, N = 140 };
+    const backend *be = backend_find("cpu");
+    rng            r  = rng_seed(10);
+    float         *x = be->alloc(N * IN), *A = be->alloc(R * IN), *B = be->alloc(OUT * R);
+    float         *y = be->alloc(N * OUT), *h = be->alloc(N * R), *y1 = be->alloc(N * OUT), *h1 = be->alloc(N * R);
+    for (int i = 0; i < N * IN; i++) x[i] = (float)rng_normal(&r);
+    for (int i = 0; i < R * IN; i++) A[i] = (float)rng_normal(&r);
+    for (int i = 0; i < OUT * R; i++) B[i] = (float)rng_normal(&r);
+    const pair_arrays p = { .A = A, .B = B, .r = R, .lda = IN, .ldb = R };
+    be->pair_fwd(y, h, x, &p, (pair_dims) { .n = N, .in = IN, .out = OUT });
+    for (int64_t batch = 1; batch <= 64; batch = batch == 1 ? 7 : batch == 7 ? 64 : 65) {
+        be->zero(y1, N * OUT);
+        for (int64_t t = 0; t < N; t += batch)
+            be->pair_fwd(y1 + t * OUT, h1 + t * R, x + t * IN, &p, (pair_dims) { .n = N - t < batch ? N - t : batch, .in = IN, .out = OUT });
+        assert_memory_equal(y, y1, N * OUT * sizeof(float));
+        assert_memory_equal(h, h1, N * R * sizeof(float));
+    }
+    be->release(x), be->release(A), be->release(B), be->release(y), be->release(h), be->release(y1), be->release(h1);
 }
 
 typedef struct {
@@ -136,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cpu_agrees_with_ref),
         cmocka_unit_test(cpu_agrees_at_every_rank),
+        cmocka_unit_test(rows_have_the_same_bits_in_any_batch),
         cmocka_unit_test(gradients_match_differences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

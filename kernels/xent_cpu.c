@@ -4,26 +4,32 @@
 
 SIMD static float row_max(const float *row, int64_t n) { return max_f32(row, n); }
 
-SIMD static float sum_exp(const float *row, int64_t n, float max)
+/* to = exp(row - max), whose sum is returned; to may be row. */
+SIMD static float sum_exp(float *to, const float *row, int64_t n, float max)
 {
     float sum = 0;
 #pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < n; j++) sum += exp_f32(row[j] - max);
+    for (int64_t j = 0; j < n; j++) {
+        float e = exp_f32(row[j] - max);
+        to[j]   = e;
+        sum += e;
+    }
     return sum;
 }
 
-SIMD static void softmax_times(float *row, int64_t n, float lse_high, float lse_low, float scale)
+SIMD static void scale_row(float *row, int64_t n, float a)
 {
-    for (int64_t j = 0; j < n; j++) row[j] = exp_f32((row[j] - lse_high) - lse_low) * scale;
+    for (int64_t j = 0; j < n; j++) row[j] *= a;
 }
 
-/* log sum exp of a row: f32 sums over short blocks, added up in f64. */
-static double log_sum_exp(const float *row, int64_t vocab, float max)
+/* Sum of exp(row - max): f32 sums over short blocks, added up in f64. The exponentials go to `to` (which may be row), or nowhere when it is NULL. */
+static double row_sum_exp(float *to, const float *row, int64_t vocab, float max)
 {
     enum { BLOCK = 512 };
+    float  nowhere[BLOCK];
     double sum = 0;
-    for (int64_t j = 0; j < vocab; j += BLOCK) sum += sum_exp(row + j, vocab - j < BLOCK ? vocab - j : BLOCK, max);
-    return max + log(sum);
+    for (int64_t j = 0; j < vocab; j += BLOCK) sum += sum_exp(to ? to + j : nowhere, row + j, least(BLOCK, vocab - j), max);
+    return sum;
 }
 
 void xent_fwd_cpu(double *nll, int32_t *best, const real *logits, const int32_t *targets, int64_t n, int64_t vocab)
@@ -32,7 +38,7 @@ void xent_fwd_cpu(double *nll, int32_t *best, const real *logits, const int32_t 
     for (int64_t t = 0; t < n; t++) {
         const float *row = (const float *)logits + t * vocab;
         float        max = row_max(row, vocab);
-        nll[t]           = targets[t] < 0 ? 0 : log_sum_exp(row, vocab, max) - row[targets[t]];
+        nll[t]           = targets[t] < 0 ? 0 : max + log(row_sum_exp(NULL, row, vocab, max)) - row[targets[t]];
         if (!best) continue;
         int64_t j = 0;
         while (j < vocab && row[j] != max) j++;
@@ -50,9 +56,10 @@ void xent_bwd_cpu(real *logits, double *nll, const int32_t *targets, int64_t n, 
             if (nll) nll[t] = 0;
             continue;
         }
-        double lse = log_sum_exp(row, vocab, row_max(row, vocab));
-        if (nll) nll[t] = lse - row[targets[t]];
-        softmax_times(row, vocab, (float)lse, (float)(lse - (double)(float)lse), (float)scale);
+        float  max = row_max(row, vocab), target = row[targets[t]];
+        double sum = row_sum_exp(row, row, vocab, max);
+        if (nll) nll[t] = max + log(sum) - target;
+        scale_row(row, vocab, (float)(scale / sum));
         row[targets[t]] -= (float)scale;
     }
 }
