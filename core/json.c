@@ -10,12 +10,12 @@
 
 enum { MAX_DEPTH = 512 };
 
-static int at_error(const char *text, size_t at, const char *where, const char *what)
+static int at_error(const char *text, size_t at, const char *where, int64_t line, const char *what)
 {
-    size_t line = 1, start = 0;
+    size_t start = 0;
     for (size_t i = 0; i < at; i++)
         if (text[i] == '\n') line++, start = i + 1;
-    return input_error("%s: line %zu, column %zu: %s", where, line, at - start + 1, what);
+    return input_error("%s: line %lld, column %zu: %s", where, (long long)line, at - start + 1, what);
 }
 
 /* Nesting is checked before the recursive parser sees the text. Returns the offset of the bracket that is too deep, or n. */
@@ -41,23 +41,25 @@ static size_t too_deep(const char *text, size_t n)
     return n;
 }
 
-int json_parse(json **out, const char *text, size_t n, const char *where)
+int json_parse(json **out, const char *text, size_t n, const char *where) { return json_parse_from(out, text, n, where, 1); }
+
+int json_parse_from(json **out, const char *text, size_t n, const char *where, int64_t first_line)
 {
     *out        = NULL;
     size_t good = utf8_valid_prefix(text, n);
-    if (good < n) return at_error(text, good, where, "not valid UTF-8; JSON files must be UTF-8");
+    if (good < n) return at_error(text, good, where, first_line, "not valid UTF-8; JSON files must be UTF-8");
     if (n >= 3 && !memcmp(text, "\xEF\xBB\xBF", 3)) text += 3, n -= 3;
     if (!n) return input_error("%s: is empty; expected JSON", where);
     size_t deep = too_deep(text, n);
-    if (deep < n) return at_error(text, deep, where, "nested deeper than 512 levels");
+    if (deep < n) return at_error(text, deep, where, first_line, "nested deeper than 512 levels");
     const char *end = NULL;
     *out            = cJSON_ParseWithLengthOpts(text, n, &end, false);
-    if (!*out) return at_error(text, end ? (size_t)(end - text) : 0, where, "not valid JSON here (is the file cut short?)");
+    if (!*out) return at_error(text, end ? (size_t)(end - text) : 0, where, first_line, "not valid JSON here (is the file cut short?)");
     for (size_t i = (size_t)(end - text); i < n; i++) {
         if (text[i] != ' ' && text[i] != '\n' && text[i] != '\r' && text[i] != '\t') {
             json_free(*out);
             *out = NULL;
-            return at_error(text, i, where, "text after the end of the JSON value");
+            return at_error(text, i, where, first_line, "text after the end of the JSON value");
         }
     }
     return OK;

@@ -18,7 +18,9 @@
 typedef cJSON json;
 
 /* `where` names the source in messages ("squad/dev.json", "train.jsonl:17"). Caller frees with json_free. */
-int  json_parse(json **out, const char *text, size_t n, const char *where);
+int json_parse(json **out, const char *text, size_t n, const char *where);
+/* The same for a part of a file: messages count its lines from first_line on. */
+int  json_parse_from(json **out, const char *text, size_t n, const char *where, int64_t first_line);
 int  json_read_file(json **out, const char *path, size_t max_bytes);
 void json_free(json *j); /* NULL is fine */
 

@@ -1,6 +1,5 @@
-/* Inside the readers: building a dataset item by item, and walking JSON lines.
+/* Inside the readers: building a dataset item by item, and walking JSON.
  *
- *     builder b;
  *     builder_begin(b, "id-1", line);
  *     builder_add(b, "question", text, n);
  *     builder_end(b);
@@ -10,6 +9,7 @@
 #include "core/json.h"
 #include "datasets/dataset.h"
 
+/* What a reader is given: valid UTF-8 without byte order mark and without NUL, not NUL-terminated. */
 typedef struct {
     const char *bytes, *where; /* where: the file, in messages */
     size_t      n;
@@ -17,33 +17,50 @@ typedef struct {
     size_t      n_target;
 } source;
 
+typedef struct builder_part builder_part;
 typedef struct {
-    dataset *d;
-    size_t   cap_items;
-    field   *fields; /* of the item in the making */
-    size_t   n_fields, cap_fields;
-    char    *id;
-    int64_t  line;
+    dataset      *d;
+    size_t        cap_items;
+    builder_part *parts; /* of the item in the making */
+    size_t        n_parts, cap_parts;
+    str           text, id;
+    int64_t       line;
 } builder;
 
 void       builder_begin(builder *b, const char *id, int64_t line);               /* id NULL: the item's number */
-void       builder_add(builder *b, const char *name, const char *text, size_t n); /* name: a constant */
+void       builder_add(builder *b, const char *name, const char *text, size_t n); /* name: a constant; text is copied */
 data_item *builder_end(builder *b);
+void       builder_free(builder *b);
 
-/* A required string member into a field of the same or another name. */
+/* A text that many items have (a paragraph, a title) is kept once: copy it, then add the copy to each. */
+const char *builder_keep(builder *b, const char *text, size_t n);
+void        builder_add_kept(builder *b, const char *name, const char *kept, size_t n);
+
+/* A required string member as a field. */
 int builder_add_member(builder *b, const json *obj, const char *where, const char *key, const char *name);
+/* Every string of an array as a field of its own. */
+int builder_add_strings(builder *b, const json *array, const char *where, const char *key, const char *name);
 
-/* Call each(b, object, where-with-line, line, ctx) for every JSON line; blank lines are passed over. JSON arrays of objects (a file that starts with
- * '[') and single objects that span lines are walked too. */
+/* Call each(b, object, where-with-place, line) for every JSON line (blank lines are passed over), or for every member of the one array of a file that
+ * starts with '['. */
 typedef int (*json_item_fn)(builder *b, const json *obj, const char *where, int64_t line);
 int each_json_item(builder *b, const source *s, json_item_fn each);
+/* A whole file, or one of its lines, as one JSON value; "\u0000" is refused, because a C string would end there. */
+int json_parse_text(json **out, const char *text, size_t n, const char *where, int64_t first_line);
 
-/* First byte that is not white space (after a byte order mark), or '\0'. */
+/* next_line, counted, with the carriage return of a CRLF end taken off. A line above the limit of 64 MiB is ERR_INPUT. */
+typedef struct {
+    const char *text;
+    size_t      n;
+    int64_t     number; /* 1-based, of this line */
+    size_t      pos;    /* where the next line begins */
+} text_line;
+int text_next(text_line *l, const source *s, bool *more);
+
+/* First byte that is not white space, or '\0'. */
 char first_char(const source *s);
-/* ERR_INPUT when bytes are not UTF-8, with line and column. */
-int check_utf8(const char *bytes, size_t n, const char *where);
 
-/* The readers: datasets/READER.c each. */
+/* The readers: datasets/READER.c each; read_tokens in text.c. */
 int read_squad(builder *b, const source *s);
 int read_dialogsum(builder *b, const source *s);
 int read_iwslt(builder *b, const source *s);

@@ -1,5 +1,4 @@
 /* GSM8K (openai/grade-school-math): JSON lines of question and answer; the answer is a worked solution that ends in "#### NUMBER". */
-#include "core/error.h"
 #include "datasets/builder.h"
 
 static int item(builder *b, const json *obj, const char *where, int64_t line)

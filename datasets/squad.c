@@ -1,115 +1,151 @@
 /* SQuAD v1.1 and v2.0 (Rajpurkar et al. 2016, 2018): the official JSON of articles, paragraphs and questions, or flat JSON lines of one question
- * each. */
-#include <stdio.h>
+ * each, the hub's form. answer_start is not read: the official scores do not use it. A question without answers has none in the text. */
 #include <string.h>
 
 #include "core/error.h"
 #include "datasets/builder.h"
 
+/* A text that the questions below it share; text NULL: there is none. */
+typedef struct {
+    const char *text;
+    size_t      n;
+} kept;
+
+static kept keep(builder *b, const json *text)
+{
+    if (!cJSON_IsString(text)) return (kept) { 0 };
+    size_t n = strlen(text->valuestring);
+    return (kept) { builder_keep(b, text->valuestring, n), n };
+}
+
 static int add_answers(builder *b, const json *answers, const char *where)
 {
-    for (const json *a = answers->child; a; a = a->next) {
-        int rc = cJSON_IsObject(a) ? builder_add_member(b, a, where, "text", "answer") : input_error("%s: answers: each must be an object", where);
-        if (rc) return rc;
+    int64_t i = 0;
+    for (const json *a = answers->child; a; a = a->next, i++) {
+        const json *text = cJSON_IsObject(a) ? json_find(a, "text") : NULL;
+        if (!cJSON_IsString(text)) return input_error("%s.answers[%lld]: must be an object with the string \"text\"", where, (long long)i);
+        builder_add(b, "answer", text->valuestring, strlen(text->valuestring));
     }
     return OK;
 }
 
-static int question(builder *b, const json *qa, const char *where, const char *title, const char *context)
+/* Call each() with every object of an array member; `where` grows by ".key[i]". */
+typedef int (*part_fn)(builder *b, const json *part, str *where, kept title, kept context);
+static int each_part(builder *b, const json *obj, const char *key, str *where, part_fn each, kept title, kept context)
+{
+    const json *array;
+    int         rc = json_get_array(obj, str_c(where), key, &array);
+    size_t      n  = where->n;
+    int64_t     i  = 0;
+    for (const json *j = rc ? NULL : array->child; j && !rc; j = j->next, i++) {
+        str_printf(where, "%s%s[%lld]", where->s[n - 1] == ' ' ? "" : ".", key, (long long)i);
+        rc          = cJSON_IsObject(j) ? each(b, j, where, title, context) : input_error("%s: must be an object", where->s);
+        where->n    = n;
+        where->s[n] = '\0';
+    }
+    return rc;
+}
+
+static int question(builder *b, const json *qa, str *where, kept title, kept context)
 {
     const char *id;
     const json *answers;
-    int         rc = json_get_str(qa, where, "id", &id);
+    int         rc = json_get_str(qa, where->s, "id", &id);
     if (rc) return rc;
     builder_begin(b, id, 0);
-    builder_add(b, "title", title, strlen(title));
-    builder_add(b, "context", context, strlen(context));
-    rc = builder_add_member(b, qa, where, "question", "question");
-    if (!rc) rc = json_get_array(qa, where, "answers", &answers);
-    if (!rc) rc = add_answers(b, answers, where);
+    if (title.text) builder_add_kept(b, "title", title.text, title.n);
+    builder_add_kept(b, "context", context.text, context.n);
+    rc = builder_add_member(b, qa, where->s, "question", "question");
+    if (!rc) rc = json_get_array(qa, where->s, "answers", &answers);
+    if (!rc) rc = add_answers(b, answers, where->s);
     if (!rc) builder_end(b);
     return rc;
 }
 
-static int paragraph(builder *b, const json *p, const char *where, const char *title)
+static int paragraph(builder *b, const json *p, str *where, kept title, kept context)
 {
-    const char *context;
-    const json *qas;
-    int         rc = json_get_str(p, where, "context", &context);
-    if (!rc) rc = json_get_array(p, where, "qas", &qas);
-    int64_t i = 0;
-    for (const json *q = rc ? NULL : qas->child; q && !rc; q = q->next, i++) {
-        str at = { 0 };
-        str_printf(&at, "%s.qas[%lld]", where, (long long)i);
-        rc = cJSON_IsObject(q) ? question(b, q, at.s, title, context) : input_error("%s: must be an object", at.s);
-        str_free(&at);
-    }
-    return rc;
+    const char *text;
+    int         rc = json_get_str(p, where->s, "context", &text);
+    if (rc) return rc;
+    context = keep(b, json_find(p, "context"));
+    return each_part(b, p, "qas", where, question, title, context);
 }
 
-static int article(builder *b, const json *a, const char *where)
+static int article(builder *b, const json *a, str *where, kept title, kept context)
 {
-    const json *title = json_find(a, "title"), *paragraphs;
-    int         rc    = json_get_array(a, where, "paragraphs", &paragraphs);
-    int64_t     i     = 0;
-    for (const json *p = rc ? NULL : paragraphs->child; p && !rc; p = p->next, i++) {
-        str at = { 0 };
-        str_printf(&at, "%s.paragraphs[%lld]", where, (long long)i);
-        rc = cJSON_IsObject(p) ? paragraph(b, p, at.s, cJSON_IsString(title) ? title->valuestring : "") : input_error("%s: must be an object", at.s);
-        str_free(&at);
-    }
-    return rc;
+    title = keep(b, json_find(a, "title"));
+    return each_part(b, a, "paragraphs", where, paragraph, title, context);
 }
 
-static int official(builder *b, const json *doc, const char *where)
+static int official(builder *b, const json *doc, const char *file)
 {
     const json *data;
-    int         rc = json_get_array(doc, where, "data", &data);
-    int64_t     i  = 0;
-    for (const json *a = rc ? NULL : data->child; a && !rc; a = a->next, i++) {
-        str at = { 0 };
-        str_printf(&at, "%s: data[%lld]", where, (long long)i);
-        rc = cJSON_IsObject(a) ? article(b, a, at.s) : input_error("%s: must be an object", at.s);
-        str_free(&at);
-    }
+    int         rc = json_get_array(doc, file, "data", &data);
+    if (rc) return rc;
+    str where = { 0 };
+    str_printf(&where, "%s: ", file);
+    rc = each_part(b, doc, "data", &where, article, (kept) { 0 }, (kept) { 0 });
+    str_free(&where);
     return rc;
 }
 
-/* {"id", "title", "context", "question", "answers": {"text": [...], "answer_start": [...]}}, the hub's form. */
+/* {"id", "title", "context", "question", "answers": {"text": [...], "answer_start": [...]}}; answers as in the official form are read too. */
 static int flat(builder *b, const json *obj, const char *where, int64_t line)
 {
-    const json *answers, *texts;
+    const json *answers = json_find(obj, "answers"), *texts;
     const char *id;
     int         rc = json_get_str(obj, where, "id", &id);
     if (rc) return rc;
     builder_begin(b, id, line);
-    const json *title = json_find(obj, "title");
-    const char *name  = cJSON_IsString(title) ? title->valuestring : "";
-    builder_add(b, "title", name, strlen(name));
-    rc = builder_add_member(b, obj, where, "context", "context");
+    if (json_has(obj, "title")) rc = builder_add_member(b, obj, where, "title", "title");
+    if (!rc) rc = builder_add_member(b, obj, where, "context", "context");
     if (!rc) rc = builder_add_member(b, obj, where, "question", "question");
-    if (!rc && cJSON_IsArray(json_find(obj, "answers"))) {
-        rc = add_answers(b, json_find(obj, "answers"), where);
-    } else {
-        if (!rc) rc = json_get_object(obj, where, "answers", &answers);
+    if (!rc && cJSON_IsArray(answers)) {
+        rc = add_answers(b, answers, where);
+    } else if (!rc) {
+        rc = json_get_object(obj, where, "answers", &answers);
         if (!rc) rc = json_get_array(answers, where, "text", &texts);
-        for (const json *t = rc ? NULL : texts->child; t && !rc; t = t->next) {
-            if (!cJSON_IsString(t)) rc = input_error("%s: answers.text: each must be a string", where);
-            if (!rc) builder_add(b, "answer", t->valuestring, strlen(t->valuestring));
-        }
+        if (!rc) rc = builder_add_strings(b, texts, where, "answers.text", "answer");
     }
     if (!rc) builder_end(b);
     return rc;
 }
 
+static bool is_blank(const char *text, size_t n)
+{
+    while (n && (*text == ' ' || *text == '\n' || *text == '\r' || *text == '\t')) text++, n--;
+    return !n;
+}
+
+/* The first line as JSON, when it is a whole value by itself; *last: nothing but blanks follows it. */
+static json *first_line(const source *s, bool *last)
+{
+    text_line l = { 0 };
+    bool      more;
+    json     *j = NULL;
+    do {
+        if (text_next(&l, s, &more) || !more) return NULL;
+    } while (is_blank(l.text, l.n));
+    if (json_parse_text(&j, l.text, l.n, s->where, l.number)) error_clear();
+    *last = is_blank(s->bytes + l.pos, s->n - l.pos);
+    return j;
+}
+
+/* The official form is one object with "data", on one line or indented; flat lines begin with an object that asks a question. */
 int read_squad(builder *b, const source *s)
 {
-    /* Flat lines are many objects, the official form is one: its key "data" or "version" comes before any "question". */
-    const char *data = memmem(s->bytes, s->n, "\"data\"", 6), *asks = memmem(s->bytes, s->n, "\"question\"", 10);
-    if (first_char(s) == '[' || (asks && (!data || asks < data) && !memmem(s->bytes, s->n, "\"paragraphs\"", 12))) return each_json_item(b, s, flat);
-    json *doc;
-    int   rc = json_parse(&doc, s->bytes, s->n, s->where);
-    if (!rc) rc = cJSON_IsObject(doc) ? official(b, doc, s->where) : input_error("%s: must be a JSON object with \"data\"", s->where);
+    bool  last = false;
+    json *doc  = first_char(s) == '{' ? first_line(s, &last) : NULL;
+    int   rc   = OK;
+    if (first_char(s) == '[' || json_find(doc, "question") || json_find(doc, "context")) {
+        json_free(doc);
+        return each_json_item(b, s, flat);
+    }
+    if (!doc || !last) {
+        json_free(doc);
+        rc = s->n ? json_parse_text(&doc, s->bytes, s->n, s->where, 1) : OK;
+    }
+    if (!rc && s->n) rc = cJSON_IsObject(doc) ? official(b, doc, s->where) : input_error("%s: must be a JSON object with \"data\"", s->where);
     json_free(doc);
     return rc;
 }

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "core/file.h"
 #include "datasets/builder.h"
 
 static int text_item(builder *b, const json *obj, const char *where, int64_t line)
@@ -14,17 +13,25 @@ static int text_item(builder *b, const json *obj, const char *where, int64_t lin
     return rc;
 }
 
-int read_text(builder *b, const source *s)
+/* Empty lines are items too: which line an item is stays plain, and nothing of the file is dropped. */
+static int read_lines(builder *b, const source *s)
 {
-    if (first_char(s) == '{') return each_json_item(b, s, text_item);
-    size_t      pos = 0, n;
-    const char *line;
-    for (int64_t number = 1; next_line(s->bytes, s->n, &pos, &line, &n); number++) {
-        builder_begin(b, NULL, number);
-        builder_add(b, "text", line, n);
+    text_line l = { 0 };
+    bool      more;
+    int       rc;
+    while (!(rc = text_next(&l, s, &more)) && more) {
+        builder_begin(b, NULL, l.number);
+        builder_add(b, "text", l.text, l.n);
         builder_end(b);
     }
-    return OK;
+    return rc;
+}
+
+int read_text(builder *b, const source *s)
+{
+    if (first_char(s) != '{') return read_lines(b, s);
+    int rc = each_json_item(b, s, text_item);
+    return rc ? error_context(rc, "text that begins with \"{\" is read as JSON lines") : OK;
 }
 
 /* An array of whole numbers min..2^31-1, owned by the dataset. */
@@ -36,12 +43,24 @@ static int ids_of(builder *b, const json *obj, const char *where, const char *ke
     *n           = cJSON_GetArraySize(array);
     int32_t *ids = arena_alloc(&b->d->memory, (size_t)*n + 1, sizeof *ids), k = 0;
     for (const json *j = array->child; j; j = j->next, k++) {
-        double v = cJSON_IsNumber(j) ? j->valuedouble : -1e9;
-        if (!(v >= min && v <= INT32_MAX) || v != (double)(int32_t)v)
-            return input_error("%s: %s[%d]: must be a whole number from %d on%s", where, key, k, min, min < 0 ? " (-100: not scored)" : "");
+        double v = j->valuedouble;
+        if (!cJSON_IsNumber(j)) return input_error("%s: %s[%d]: must be a whole number", where, key, k);
+        if (!(v >= min && v <= INT32_MAX) || v != (double)(int32_t)v || (v < 0 && v != -100))
+            return input_error("%s: %s[%d]: %.17g: must be a whole number 0..%d%s", where, key, k, v, INT32_MAX,
+                               min < 0 ? ", or -100 for not scored" : "");
         ids[k] = (int32_t)v;
     }
     *out = ids;
+    return OK;
+}
+
+/* A mask of ones says nothing; a zero in it changes what the model sees. */
+static int check_mask(const json *obj, const char *where)
+{
+    int64_t i = 0;
+    for (const json *j = json_has(obj, "attention_mask") ? json_find(obj, "attention_mask")->child : NULL; j; j = j->next, i++)
+        if (!cJSON_IsNumber(j) || j->valuedouble != 1)
+            return input_error("%s: attention_mask[%lld]: must be 1; leave padding out of input_ids and labels", where, (long long)i);
     return OK;
 }
 
@@ -51,12 +70,10 @@ static int token_item(builder *b, const json *obj, const char *where, int64_t li
     int64_t        n, n_labels;
     int            rc = ids_of(b, obj, where, "input_ids", 0, &n, &ids);
     if (!rc) rc = ids_of(b, obj, where, "labels", -100, &n_labels, &labels);
+    if (!rc) rc = check_mask(obj, where);
     if (rc) return rc;
     if (!n) return input_error("%s: input_ids is empty; a sequence needs one id at least", where);
     if (n != n_labels) return input_error("%s: %lld input_ids but %lld labels; they must be as many", where, (long long)n, (long long)n_labels);
-    for (int64_t i = 0; i < n; i++)
-        if (labels[i] < 0 && labels[i] != -100)
-            return input_error("%s: labels[%lld]: %d: must be an id, or -100 for not scored", where, (long long)i, labels[i]);
     builder_begin(b, NULL, line);
     data_item *item    = builder_end(b);
     item->token_ids    = ids;
