@@ -1,9 +1,8 @@
-/* Byte-pair encoding of one word: the pair of lowest rank is merged first, the leftmost on ties (Sennrich et al. 2016, as the tokenizers library runs
- * it). */
+/* Byte-pair encoding of one word: the pair of lowest rank is merged first, the leftmost on ties (Sennrich et al. 2016, as the tokenizers library
+ * runs it). */
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/error.h"
 #include "model/tokenizer_parts.h"
 
 typedef struct {
@@ -18,6 +17,7 @@ struct bpe_work {
     symbol    *symbols;
     candidate *heap;
     size_t     n_symbols, cap_symbols, n_heap, cap_heap;
+    bool       unknown_waits;
 };
 
 void bpe_work_free(struct bpe_work *w)
@@ -63,16 +63,23 @@ static void push_symbol(struct bpe_work *w, int32_t id)
 }
 
 /* One character that is no token: its bytes as <0xXX> tokens where all exist, else the unknown token (a run of them is one where fuse_unk), else
- * nothing. */
+ * nothing. As in the tokenizers library an unknown token waits for the next known character, so that byte tokens overtake it. */
 static void push_unknown(const tokenizer *t, struct bpe_work *w, const char *s, size_t n)
 {
     bool bytes = t->byte_fallback;
     for (size_t i = 0; i < n; i++) bytes = bytes && t->byte_id[(unsigned char)s[i]] >= 0;
     if (bytes) {
         for (size_t i = 0; i < n; i++) push_symbol(w, t->byte_id[(unsigned char)s[i]]);
-    } else if (t->unk >= 0 && !(t->fuse_unk && w->n_symbols && w->symbols[w->n_symbols - 1].id == t->unk)) {
-        push_symbol(w, t->unk);
+        return;
     }
+    if (w->unknown_waits && !t->fuse_unk) push_symbol(w, t->unk);
+    w->unknown_waits = t->unk >= 0;
+}
+
+static void end_unknown(const tokenizer *t, struct bpe_work *w)
+{
+    if (w->unknown_waits) push_symbol(w, t->unk);
+    w->unknown_waits = false;
 }
 
 static void split_symbols(const tokenizer *t, struct bpe_work *w, const char *s, size_t n)
@@ -81,13 +88,16 @@ static void split_symbols(const tokenizer *t, struct bpe_work *w, const char *s,
     for (size_t i = 0; i < n;) {
         unsigned cp;
         int      k  = t->byte_level ? 1 : utf8_decode(s + i, n - i, &cp);
-        int32_t  id = t->byte_level ? t->byte_id[(unsigned char)s[i]] : text_map_get(&t->ids_of, s + i, (size_t)k);
-        if (id >= 0)
+        int32_t  id = t->byte_level ? t->byte_id[(unsigned char)s[i]] : text_map_get(&t->vocab, s + i, (size_t)k);
+        if (id >= 0) {
+            end_unknown(t, w);
             push_symbol(w, id);
-        else
+        } else {
             push_unknown(t, w, s + i, (size_t)k);
+        }
         i += (size_t)k;
     }
+    end_unknown(t, w);
     if (w->n_symbols) w->symbols[w->n_symbols - 1].next = -1;
 }
 
@@ -116,27 +126,16 @@ static void merge_all(const tokenizer *t, struct bpe_work *w)
     }
 }
 
-static int32_t whole_word(const tokenizer *t, const char *s, size_t n)
+void tokenizer_bpe(tokenizer *t, const char *s, size_t n, ids *out)
 {
-    if (!t->byte_level) return text_map_get(&t->ids_of, s, n);
-    char   mapped[512];
-    size_t m = 0;
-    if (n > sizeof mapped / 4) return -1;
-    for (size_t i = 0; i < n; i++) m += (size_t)utf8_encode(byte_to_char((unsigned char)s[i]), mapped + m);
-    return text_map_get(&t->ids_of, mapped, m);
-}
-
-int tokenizer_bpe(tokenizer *t, const char *s, size_t n, ids *out)
-{
-    if (!t->work) t->work = mem_alloc(1, sizeof *t->work);
-    struct bpe_work *w     = t->work;
-    int32_t          whole = t->ignore_merges ? whole_word(t, s, n) : -1;
+    if (!t->bpe) t->bpe = mem_alloc(1, sizeof *t->bpe);
+    struct bpe_work *w     = t->bpe;
+    int32_t          whole = t->ignore_merges ? text_map_get(t->byte_level ? &t->whole : &t->vocab, s, n) : -1;
     if (whole >= 0) {
         ids_push(out, whole);
-        return OK;
+        return;
     }
     split_symbols(t, w, s, n);
     merge_all(t, w);
     for (int32_t i = w->n_symbols ? 0 : -1; i >= 0; i = w->symbols[i].next) ids_push(out, w->symbols[i].id);
-    return OK;
 }

@@ -1,5 +1,4 @@
 /* Decoder steps over the list of token texts, then joined. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,170 +6,164 @@
 
 static const char bad[] = "\xEF\xBF\xBD"; /* U+FFFD */
 
+/* Texts one after the other; ends[i]: where the i-th ends. Each step reads one list and writes another, never longer than n parts. */
+typedef struct {
+    str     bytes;
+    size_t *ends;
+    size_t  n;
+} parts;
+
+static void end_part(parts *p) { p->ends[p->n++] = p->bytes.n; }
+
+static span part(const parts *p, size_t i)
+{
+    size_t from = i ? p->ends[i - 1] : 0;
+    return (span) { str_c(&p->bytes) + from, (uint32_t)(p->ends[i] - from) };
+}
+
+/* Bytes that follow a first byte, and the range of the second (Unicode standard, table 3-7). */
+static int sequence_tail(unsigned char c, unsigned char *low, unsigned char *high)
+{
+    *low  = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
+    *high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
+    return c >= 0xC2 && c <= 0xDF ? 1 : c >= 0xE0 && c <= 0xEF ? 2 : c >= 0xF0 && c <= 0xF4 ? 3 : 0;
+}
+
 /* One U+FFFD for each maximal ill-formed part (the Unicode standard's practice; Rust's from_utf8_lossy). */
 static void add_lossy(str *out, const char *s, size_t n)
 {
-    for (size_t i = 0; i < n;) {
-        unsigned cp;
-        int      k = utf8_decode(s + i, n - i, &cp);
-        if (k) {
-            str_add(out, s + i, (size_t)k);
-            i += (size_t)k;
-            continue;
-        }
-        unsigned char c = (unsigned char)s[i], low = 0x80, high = 0xBF;
-        int           want = c >= 0xC2 && c <= 0xDF ? 1 : c >= 0xE0 && c <= 0xEF ? 2 : c >= 0xF0 && c <= 0xF4 ? 3 : 0;
-        if (c == 0xE0) low = 0xA0;
-        if (c == 0xED) high = 0x9F;
-        if (c == 0xF0) low = 0x90;
-        if (c == 0xF4) high = 0x8F;
-        i++;
-        for (int j = 0; j < want && i < n; j++, i++) {
-            unsigned char d = (unsigned char)s[i];
-            if (d < low || d > high) break;
-            low = 0x80, high = 0xBF;
-        }
+    for (size_t i = 0, good; i < n;) {
+        good = utf8_valid_prefix(s + i, n - i);
+        str_add(out, s + i, good);
+        i += good;
+        if (i == n) break;
+        unsigned char low, high;
+        int           want = sequence_tail((unsigned char)s[i++], &low, &high);
+        for (; want && i < n && (unsigned char)s[i] >= low && (unsigned char)s[i] <= high; want--, i++) low = 0x80, high = 0xBF;
         str_puts(out, bad);
     }
 }
 
-typedef struct {
-    str   *parts;
-    size_t n;
-} parts;
-
-static void replace_in(str *text, span from, span to)
-{
-    str out = { 0 };
-    for (size_t i = 0; i < text->n;) {
-        if (from.n && i + from.n <= text->n && !memcmp(text->s + i, from.s, from.n)) {
-            str_add(&out, to.s, to.n);
-            i += from.n;
-        } else {
-            str_putc(&out, text->s[i++]);
-        }
-    }
-    str_free(text);
-    *text = out;
-}
-
-static void fuse(parts *p)
-{
-    str all = { 0 };
-    for (size_t i = 0; i < p->n; i++) {
-        str_add(&all, str_c(&p->parts[i]), p->parts[i].n);
-        str_free(&p->parts[i]);
-    }
-    p->n = p->n ? 1 : 0;
-    if (p->n)
-        p->parts[0] = all;
-    else
-        str_free(&all);
-}
-
-static void byte_level(parts *p)
+static void byte_level(const parts *in, parts *out)
 {
     str bytes = { 0 };
-    for (size_t i = 0; i < p->n; i++) {
-        size_t      mark = bytes.n, n = p->parts[i].n;
-        const char *s = str_c(&p->parts[i]);
-        for (size_t at = 0; at < n;) {
+    for (size_t i = 0; i < in->n; i++) {
+        size_t mark = bytes.n;
+        span   p    = part(in, i);
+        for (size_t at = 0; at < p.n;) {
             unsigned cp = 0;
-            int      k = utf8_decode(s + at, n - at, &cp), b = k ? char_to_byte(cp) : -1;
+            int      k = utf8_decode(p.s + at, p.n - at, &cp), b = k ? char_to_byte(cp) : -1;
             if (b < 0) { /* not in the alphabet (an added token): the token stands as it is */
                 bytes.n = mark;
-                str_add(&bytes, s, n);
+                str_add(&bytes, p.s, p.n);
                 break;
             }
             str_putc(&bytes, (char)b);
             at += (size_t)k;
         }
     }
-    str out = { 0 };
-    add_lossy(&out, str_c(&bytes), bytes.n);
+    add_lossy(&out->bytes, str_c(&bytes), bytes.n);
     str_free(&bytes);
-    for (size_t i = 0; i < p->n; i++) str_free(&p->parts[i]);
-    if (p->n) {
-        p->parts[0] = out;
-        p->n        = 1;
-    } else {
-        str_free(&out);
-    }
+    end_part(out);
 }
 
-static int byte_token(const str *s)
+static void add_replaced(str *out, span text, span from, span to)
 {
-    unsigned b;
-    char     tail;
-    if (s->n != 6 || s->s[0] != '<' || s->s[1] != '0' || s->s[2] != 'x' || sscanf(s->s + 3, "%2x%c", &b, &tail) != 2 || tail != '>') return -1;
-    return (int)b;
+    size_t done = 0;
+    for (const char *hit; (hit = memmem(text.s + done, text.n - done, from.s, from.n));) {
+        size_t at = (size_t)(hit - text.s);
+        str_add(out, text.s + done, at - done);
+        str_add(out, to.s, to.n);
+        done = at + from.n;
+    }
+    str_add(out, text.s + done, text.n - done);
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The byte of a token <0xXX>; -1: it is none. */
+static int byte_token(span s)
+{
+    if (s.n != 6 || memcmp(s.s, "<0x", 3) || s.s[5] != '>') return -1;
+    int high = hex_digit(s.s[3]), low = hex_digit(s.s[4]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
 /* A run of <0xXX> tokens: its bytes where they are valid UTF-8 as a whole, else one U+FFFD for each. */
-static void byte_fallback(parts *p)
+static void byte_fallback(const parts *in, parts *out)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < p->n;) {
-        size_t end = i;
-        str    run = { 0 };
-        for (int b; end < p->n && (b = byte_token(&p->parts[end])) >= 0; end++) str_putc(&run, (char)b);
-        if (end == i) {
-            p->parts[kept++] = p->parts[i++];
-            continue;
+    for (size_t i = 0, run; i < in->n; i += run) {
+        size_t mark = out->bytes.n;
+        int    b;
+        for (run = 0; i + run < in->n && (b = byte_token(part(in, i + run))) >= 0; run++) str_putc(&out->bytes, (char)b);
+        if (run && utf8_valid_prefix(out->bytes.s + mark, run) < run) {
+            out->bytes.n = mark;
+            for (size_t k = 0; k < run; k++) str_puts(&out->bytes, bad);
         }
-        bool valid = utf8_valid_prefix(run.s, run.n) == run.n;
-        for (size_t k = i; k < end; k++) str_free(&p->parts[k]);
-        if (!valid) {
-            str_clear(&run);
-            for (size_t k = i; k < end; k++) str_puts(&run, bad);
+        if (!run) {
+            span p = part(in, i);
+            str_add(&out->bytes, p.s, p.n);
+            run = 1;
         }
-        p->parts[kept++] = run;
-        i                = end;
-    }
-    p->n = kept;
-}
-
-static void strip_part(str *s, const decode_step *d)
-{
-    size_t from = 0, to = s->n;
-    for (int i = 0; i < d->start && from + d->from.n <= to && !memcmp(s->s + from, d->from.s, d->from.n); i++) from += d->from.n;
-    for (int i = 0; i < d->stop && to >= from + d->from.n && !memcmp(s->s + to - d->from.n, d->from.s, d->from.n); i++) to -= d->from.n;
-    if (from || to < s->n) {
-        str cut = { 0 };
-        str_add(&cut, s->s + from, to - from);
-        str_free(s);
-        *s = cut;
+        end_part(out);
     }
 }
 
-static void run_step(parts *p, const decode_step *d)
+static span stripped(span s, const decode_step *d)
 {
+    for (int i = 0; i < d->start && s.n >= d->from.n && !memcmp(s.s, d->from.s, d->from.n); i++) s = (span) { s.s + d->from.n, s.n - d->from.n };
+    for (int i = 0; i < d->stop && s.n >= d->from.n && !memcmp(s.s + s.n - d->from.n, d->from.s, d->from.n); i++) s.n -= d->from.n;
+    return s;
+}
+
+static void run_step(const decode_step *d, const parts *in, parts *out)
+{
+    static const span nothing = { "", 0 };
     switch (d->kind) {
-    case DEC_BYTE_LEVEL: byte_level(p); break;
+    case DEC_BYTE_LEVEL: byte_level(in, out); return;
+    case DEC_BYTE_FALLBACK: byte_fallback(in, out); return;
+    case DEC_FUSE:
+        str_add(&out->bytes, str_c(&in->bytes), in->bytes.n);
+        end_part(out);
+        return;
     case DEC_REPLACE:
-        for (size_t i = 0; i < p->n; i++) replace_in(&p->parts[i], d->from, d->to);
-        break;
-    case DEC_BYTE_FALLBACK: byte_fallback(p); break;
-    case DEC_FUSE: fuse(p); break;
-    case DEC_STRIP:
-        for (size_t i = 0; i < p->n; i++)
-            if (p->parts[i].n) strip_part(&p->parts[i], d);
-        break;
     case DEC_METASPACE:
-        for (size_t i = 0; i < p->n; i++) replace_in(&p->parts[i], d->from, d->to);
-        if (d->start && p->n && p->parts[0].n && p->parts[0].s[0] == ' ') strip_part(&p->parts[0], &(decode_step) { .from = { " ", 1 }, .start = 1 });
-        break;
+    case DEC_STRIP: break;
+    }
+    for (size_t i = 0; i < in->n; i++) {
+        span p = part(in, i);
+        if (d->kind == DEC_STRIP) {
+            p = stripped(p, d);
+            str_add(&out->bytes, p.s, p.n);
+        } else {
+            add_replaced(&out->bytes, p, d->from, d->kind == DEC_METASPACE && d->start && !i ? nothing : d->to);
+        }
+        end_part(out);
     }
 }
 
 void tokenizer_join(const tokenizer *t, const span *tokens, size_t n, str *out)
 {
-    parts p = { mem_alloc(n + 1, sizeof *p.parts), n };
-    for (size_t i = 0; i < n; i++) str_add(&p.parts[i], tokens[i].s, tokens[i].n);
-    for (int i = 0; i < t->n_decode; i++) run_step(&p, &t->decode[i]);
-    for (size_t i = 0; i < p.n; i++) {
-        str_add(out, str_c(&p.parts[i]), p.parts[i].n);
-        str_free(&p.parts[i]);
+    parts a = { .ends = mem_alloc(n + 1, sizeof *a.ends) }, b = { .ends = mem_alloc(n + 1, sizeof *b.ends) };
+    for (size_t i = 0; i < n; i++) {
+        if (i && !t->has_decoder) str_putc(&a.bytes, ' ');
+        str_add(&a.bytes, tokens[i].s, tokens[i].n);
+        end_part(&a);
     }
-    free(p.parts);
+    for (int i = 0; i < t->n_decode; i++) {
+        str_clear(&b.bytes);
+        b.n = 0;
+        run_step(&t->decode[i], &a, &b);
+        parts other = a;
+        a           = b;
+        b           = other;
+    }
+    str_add(out, str_c(&a.bytes), a.bytes.n);
+    str_free(&a.bytes);
+    str_free(&b.bytes);
+    free(a.ends);
+    free(b.ends);
 }

@@ -1,4 +1,4 @@
-/* tokenizer.json into tables. Nothing in the file is trusted; what is not supported is refused by name. */
+/* tokenizer.json's vocabulary, added tokens and merges into tables. Nothing in the file is trusted; what is not supported is refused by name. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,403 +6,272 @@
 #include "core/error.h"
 #include "model/tokenizer_parts.h"
 
-static span span_of(tokenizer *t, const char *s)
+span span_of(tokenizer *t, const char *s, size_t n) { return (span) { arena_strndup(&t->memory, s, n), (uint32_t)n }; }
+
+loading inside(const loading *l, const char *format, ...)
 {
-    size_t n = strlen(s);
-    return (span) { arena_strndup(&t->memory, s, n), (uint32_t)n };
+    loading in = { .t = l->t };
+    int     n  = snprintf(in.where, sizeof in.where, "%.400s: ", l->where);
+    va_list list;
+    va_start(list, format);
+    vsnprintf(in.where + n, sizeof in.where - (size_t)n, format, list);
+    va_end(list);
+    return in;
 }
 
-/* "where: SECTION" for messages about a part of the file. */
-typedef struct {
-    tokenizer  *t;
-    const char *where;
-} loading;
-
-static int get_str_or(const loading *l, const json *obj, const char *key, const char *other, const char **out)
+int optional_str(const loading *l, const json *obj, const char *key, const char *other, const char **out)
 {
     *out = other;
     return json_has(obj, key) ? json_get_str(obj, l->where, key, out) : OK;
 }
 
-static int get_bool_or(const loading *l, const json *obj, const char *key, bool other, bool *out)
+int optional_bool(const loading *l, const json *obj, const char *key, bool other, bool *out)
 {
     *out = other;
     return json_has(obj, key) ? json_get_bool(obj, l->where, key, out) : OK;
 }
 
-/* ---- vocabulary and added tokens */
-
-static int set_text(const loading *l, int32_t id, const char *text, bool replace)
+int read_id(const loading *l, const json *number, int32_t *id)
 {
-    tokenizer *t = l->t;
-    if (t->texts[id].s && !replace)
-        return input_error("%s: vocab: id %d stands for \"%.40s\" and \"%.40s\"; ids must differ", l->where, id, t->texts[id].s, text);
-    if (!t->texts[id].s) t->texts[id] = span_of(t, text);
-    return OK;
-}
-
-static int id_of(const loading *l, const json *j, const char *what, int32_t *id)
-{
-    double v = cJSON_IsNumber(j) ? j->valuedouble : -1;
+    double v = cJSON_IsNumber(number) ? number->valuedouble : -1;
     if (!(v >= 0 && v < TOKEN_ID_MAX) || v != (double)(int32_t)v)
-        return input_error("%s: %s: id must be a whole number 0..%d", l->where, what, TOKEN_ID_MAX - 1);
+        return input_error("%s: the id must be a whole number, 0..%d", l->where, TOKEN_ID_MAX - 1);
     *id = (int32_t)v;
     return OK;
 }
 
+enum { SHOWN_MAX = 200 }; /* 32 bytes, each an escape of six at most, and quotes */
+/* A token's text for a message: quoted, control characters escaped, long ones cut. */
+static const char *shown(const char *text, size_t n, char out[SHOWN_MAX])
+{
+    str quoted = { 0 };
+    if (n > 32) n = utf8_valid_prefix(text, 32);
+    json_quote(&quoted, text, n);
+    snprintf(out, SHOWN_MAX, "%.*s", SHOWN_MAX - 1, quoted.s);
+    str_free(&quoted);
+    return out;
+}
+
+/* ---- vocabulary and added tokens */
+
+static int largest_id(const loading *l, const json *vocab, const json *added, int32_t *most, size_t *count)
+{
+    char    text[SHOWN_MAX];
+    int32_t id = -1;
+    int     rc = OK;
+    *most      = -1;
+    *count     = 0;
+    for (const json *v = vocab->child; v && !rc; v = v->next, ++*count) {
+        if (cJSON_IsNumber(v) && v->valuedouble >= 0 && v->valuedouble < TOKEN_ID_MAX && v->valuedouble == (double)(int32_t)v->valuedouble) {
+            id = (int32_t)v->valuedouble;
+        } else {
+            loading in = inside(l, "vocab: %s", shown(v->string, strlen(v->string), text));
+            rc         = read_id(&in, v, &id);
+        }
+        if (id > *most) *most = id;
+    }
+    for (const json *a = added ? added->child : NULL; a && !rc; a = a->next, ++*count) {
+        loading in = inside(l, "an added token");
+        rc         = read_id(&in, json_find(a, "id"), &id);
+        if (id > *most) *most = id;
+    }
+    return rc;
+}
+
 static int size_vocabulary(const loading *l, const json *vocab, const json *added)
 {
-    int32_t most = -1, id = -1;
-    size_t  count = 0;
-    int     rc    = OK;
-    for (const json *v = vocab->child; v && !rc; v = v->next, count++) {
-        char what[80];
-        snprintf(what, sizeof what, "vocab \"%.40s\"", v->string);
-        rc = id_of(l, v, what, &id);
-        if (!rc && id > most) most = id;
-    }
-    for (const json *a = added ? added->child : NULL; a && !rc; a = a->next, count++) {
-        rc = id_of(l, json_find(a, "id"), "added_tokens", &id);
-        if (!rc && id > most) most = id;
-    }
+    int32_t most;
+    size_t  count;
+    int     rc = largest_id(l, vocab, added, &most, &count);
     if (rc) return rc;
-    if (!count) return input_error("%s: model: vocab is empty", l->where);
+    if (!vocab->child) return input_error("%s: model: vocab is empty", l->where);
     if ((size_t)most > 16 * count + 65536)
         return input_error("%s: vocab: the largest id is %d, but there are only %zu tokens", l->where, most, count);
     tokenizer *t  = l->t;
     t->n_ids      = most + 1;
     t->texts      = mem_alloc((size_t)t->n_ids, sizeof *t->texts);
-    t->is_added   = mem_alloc((size_t)t->n_ids, sizeof *t->is_added);
     t->is_special = mem_alloc((size_t)t->n_ids, sizeof *t->is_special);
-    text_map_init(&t->ids_of, count);
+    text_map_init(&t->vocab, count);
     return OK;
 }
 
 static int load_vocabulary(const loading *l, const json *vocab)
 {
+    tokenizer *t = l->t;
+    char       text[SHOWN_MAX], other[SHOWN_MAX];
     for (const json *v = vocab->child; v; v = v->next) {
         int32_t id = (int32_t)v->valuedouble;
-        int     rc = set_text(l, id, v->string, false);
-        if (rc) return rc;
-        if (!text_map_put(&l->t->ids_of, l->t->texts[id], id)) return input_error("%s: vocab: \"%.40s\" stands twice", l->where, v->string);
+        size_t  n  = strlen(v->string);
+        if (t->texts[id].s)
+            return input_error("%s: vocab: id %d stands for %s and %s; ids must differ", l->where, id, shown(t->texts[id].s, t->texts[id].n, other),
+                               shown(v->string, n, text));
+        t->texts[id] = span_of(t, v->string, n);
+        if (!text_map_put(&t->vocab, t->texts[id], id)) return input_error("%s: vocab: %s stands twice", l->where, shown(v->string, n, text));
     }
     return OK;
 }
 
-static int by_first_byte_then_longest(const void *x, const void *y)
+/* A normalised token is looked for in normalised text, and decodes to its normalised content. */
+static int place_added(const loading *l, added_token k, bool is_normalised)
 {
-    const added_token *a = x, *b = y;
-    int                c = (unsigned char)a->text.s[0] - (unsigned char)b->text.s[0];
-    return c ? c : (a->text.n < b->text.n) - (a->text.n > b->text.n);
+    tokenizer *t   = l->t;
+    added_set *set = is_normalised ? &t->normalised : &t->raw;
+    if (is_normalised) {
+        str text = { 0 };
+        str_add(&text, k.text.s, k.text.n);
+        int rc = normalise(t, &text);
+        if (!rc && !text.n) rc = input_error("%s: nothing is left of its content behind the normalizer", l->where);
+        if (!rc) k.text = t->texts[k.id] = span_of(t, text.s, text.n);
+        str_free(&text);
+        if (rc) return rc;
+    }
+    set->tokens[set->n++] = k;
+    return OK;
+}
+
+static int load_added_token(const loading *l, const json *a)
+{
+    tokenizer  *t = l->t;
+    added_token k = { 0 };
+    bool        is_normalised;
+    const char *content;
+    char        text[SHOWN_MAX], other[SHOWN_MAX];
+    if (!cJSON_IsObject(a)) return input_error("%s: must be an object with id and content", l->where);
+    int rc = json_get_str(a, l->where, "content", &content);
+    if (!rc && !*content) rc = input_error("%s: \"content\" is empty", l->where);
+    if (!rc) rc = read_id(l, json_find(a, "id"), &k.id);
+    if (!rc) rc = optional_bool(l, a, "lstrip", false, &k.lstrip);
+    if (!rc) rc = optional_bool(l, a, "rstrip", false, &k.rstrip);
+    if (!rc) rc = optional_bool(l, a, "single_word", false, &k.single_word);
+    if (!rc) rc = optional_bool(l, a, "special", false, &k.special);
+    if (!rc) rc = optional_bool(l, a, "normalized", !k.special, &is_normalised);
+    if (rc) return rc;
+    size_t  n     = strlen(content);
+    int32_t known = text_map_get(&t->vocab, content, n);
+    if (known >= 0 && known != k.id)
+        return input_error("%s: %s has id %d, but id %d in the vocabulary", l->where, shown(content, n, text), k.id, known);
+    if (known < 0 && t->texts[k.id].s)
+        return input_error("%s: %s has id %d, which stands for %s", l->where, shown(content, n, text), k.id,
+                           shown(t->texts[k.id].s, t->texts[k.id].n, other));
+    k.text = t->texts[k.id] = span_of(t, content, n);
+    if (!text_map_put(&t->added_ids, k.text, k.id)) return input_error("%s: %s stands twice", l->where, shown(content, n, text));
+    t->is_special[k.id] = k.special;
+    return place_added(l, k, is_normalised);
 }
 
 static int load_added(const loading *l, const json *added)
 {
-    tokenizer *t = l->t;
-    int        n = added ? cJSON_GetArraySize(added) : 0;
-    t->added     = mem_alloc((size_t)n + 1, sizeof *t->added);
-    for (const json *a = added ? added->child : NULL; a; a = a->next) {
-        const char  *text;
-        added_token *k  = &t->added[t->n_added];
-        int          rc = json_get_str(a, l->where, "content", &text);
-        if (!rc && !*text) rc = input_error("%s: added_tokens: an empty content", l->where);
-        if (!rc) rc = id_of(l, json_find(a, "id"), "added_tokens", &k->id);
-        if (!rc && t->texts[k->id].s && strcmp(t->texts[k->id].s, text))
-            rc = input_error("%s: added_tokens: \"%.40s\" has id %d, which stands for \"%.40s\"", l->where, text, k->id, t->texts[k->id].s);
-        if (!rc) rc = set_text(l, k->id, text, true);
-        if (!rc) rc = get_bool_or(l, a, "lstrip", false, &k->lstrip);
-        if (!rc) rc = get_bool_or(l, a, "rstrip", false, &k->rstrip);
-        if (!rc) rc = get_bool_or(l, a, "single_word", false, &k->single_word);
-        if (!rc) rc = get_bool_or(l, a, "special", false, &k->special);
+    tokenizer *t     = l->t;
+    size_t     count = added ? (size_t)cJSON_GetArraySize(added) : 0;
+    int        i     = 0;
+    text_map_init(&t->added_ids, count);
+    t->raw.tokens        = mem_alloc(count + 1, sizeof *t->raw.tokens);
+    t->normalised.tokens = mem_alloc(count + 1, sizeof *t->normalised.tokens);
+    for (const json *a = added ? added->child : NULL; a; a = a->next, i++) {
+        loading in = inside(l, "added_tokens[%d]", i);
+        int     rc = load_added_token(&in, a);
         if (rc) return rc;
-        k->text = t->texts[k->id];
-        text_map_put(&t->ids_of, k->text, k->id);
-        t->is_added[k->id]   = true;
-        t->is_special[k->id] = k->special;
-        t->n_added++;
     }
-    qsort(t->added, (size_t)t->n_added, sizeof *t->added, by_first_byte_then_longest);
-    int at = 0;
-    for (int b = 0; b <= BYTE_IDS; b++) {
-        while (at < t->n_added && (unsigned char)t->added[at].text.s[0] < b) at++;
-        t->added_first[b] = at;
-    }
+    added_set_sort(&t->raw);
+    added_set_sort(&t->normalised);
     return OK;
 }
 
 /* ---- merges: "left right" or ["left", "right"] */
 
+static bool ends_with_mark(span s) { return s.n >= 3 && !memcmp(s.s + s.n - 3, "\xE2\x96\x81", 3); }
+static bool begins_with_mark(span s) { return s.n >= 3 && !memcmp(s.s, "\xE2\x96\x81", 3); }
+
+static int merge_parts(const loading *l, const json *m, int number, span *left, span *right)
+{
+    if (cJSON_IsString(m)) {
+        const char *text = m->valuestring, *gap = strchr(text, ' ');
+        if (!gap || strchr(gap + 1, ' ')) {
+            char quoted[SHOWN_MAX];
+            return input_error("%s: merge %d: %s: must be two parts with one blank between; the file is damaged", l->where, number,
+                               shown(text, strlen(text), quoted));
+        }
+        *left  = (span) { text, (uint32_t)(gap - text) };
+        *right = (span) { gap + 1, (uint32_t)strlen(gap + 1) };
+        return OK;
+    }
+    if (!cJSON_IsArray(m) || cJSON_GetArraySize(m) != 2 || !cJSON_IsString(m->child) || !cJSON_IsString(m->child->next))
+        return input_error("%s: merge %d: must be a string or an array of two strings", l->where, number);
+    *left  = (span) { m->child->valuestring, (uint32_t)strlen(m->child->valuestring) };
+    *right = (span) { m->child->next->valuestring, (uint32_t)strlen(m->child->next->valuestring) };
+    return OK;
+}
+
 static int load_merge(const loading *l, const json *m, int32_t rank, str *joined)
 {
-    const char *left, *right;
-    size_t      n_left;
-    if (cJSON_IsString(m)) {
-        left            = m->valuestring;
-        const char *gap = strchr(left, ' ');
-        if (!gap) return input_error("%s: merge %d: \"%.60s\": must be two parts with a blank between", l->where, rank + 1, left);
-        n_left = (size_t)(gap - left);
-        right  = gap + 1;
-    } else if (cJSON_IsArray(m) && cJSON_GetArraySize(m) == 2 && cJSON_IsString(m->child) && cJSON_IsString(m->child->next)) {
-        left   = m->child->valuestring;
-        n_left = strlen(left);
-        right  = m->child->next->valuestring;
-    } else {
-        return input_error("%s: merge %d: must be a string or an array of two strings", l->where, rank + 1);
-    }
-    const text_map *v = &l->t->ids_of;
-    int32_t         a = text_map_get(v, left, n_left), b = text_map_get(v, right, strlen(right));
+    tokenizer *t    = l->t;
+    span       left = { 0 }, right = { 0 };
+    char       text[SHOWN_MAX];
+    int        rc = merge_parts(l, m, rank + 1, &left, &right);
+    if (rc) return rc;
+    int32_t a = text_map_get(&t->vocab, left.s, left.n), b = text_map_get(&t->vocab, right.s, right.n);
+    span    missing = a < 0 ? left : right;
     if (a < 0 || b < 0)
-        return input_error("%s: merge %d: its part \"%.*s\" is not in the vocabulary; the file is damaged", l->where, rank + 1,
-                           a < 0 ? (int)(n_left < 60 ? n_left : 60) : 60, a < 0 ? left : right);
+        return input_error("%s: merge %d: its part %s is not in the vocabulary; the file is damaged", l->where, rank + 1,
+                           shown(missing.s, missing.n, text));
     str_clear(joined);
-    str_add(joined, left, n_left);
-    str_puts(joined, right);
-    int32_t whole = text_map_get(v, joined->s, joined->n);
+    str_add(joined, left.s, left.n);
+    str_add(joined, right.s, right.n);
+    int32_t whole = text_map_get(&t->vocab, str_c(joined), joined->n);
     if (whole < 0)
-        return input_error("%s: merge %d: its result \"%.60s\" is not in the vocabulary; the file is damaged", l->where, rank + 1, joined->s);
-    merges_put(l->t, a, b, rank, whole);
+        return input_error("%s: merge %d: its result %s is not in the vocabulary; the file is damaged", l->where, rank + 1,
+                           shown(str_c(joined), joined->n, text));
+    merges_put(t, a, b, rank, whole);
+    if (begins_with_mark(right) && !ends_with_mark(left)) t->cut_at_marks = false;
     return OK;
 }
 
 static int load_merges(const loading *l, const json *merges)
 {
-    str joined = { 0 };
-    int rank = 0, rc = OK;
-    merges_init(l->t, (size_t)cJSON_GetArraySize(merges));
+    tokenizer *t      = l->t;
+    str        joined = { 0 };
+    int        rank = 0, rc = OK;
+    merges_init(t, (size_t)cJSON_GetArraySize(merges));
+    t->cut_at_marks = !t->ignore_merges && text_map_get(&t->vocab, "\xE2\x96\x81", 3) >= 0;
     for (const json *m = merges->child; m && !rc; m = m->next) rc = load_merge(l, m, rank++, &joined);
     str_free(&joined);
     return rc;
 }
 
-static int load_model(const loading *l, const json *doc)
+/* ---- the model */
+
+static int check_dropout(const loading *l, const json *model)
 {
-    tokenizer  *t = l->t;
-    const json *model, *vocab, *merges;
-    const char *type, *unk, *text;
-    bool        dropout = false;
-    int         rc      = json_get_object(doc, l->where, "model", &model);
-    if (!rc) rc = get_str_or(l, model, "type", "BPE", &type);
-    if (!rc && strcmp(type, "BPE")) rc = input_error("%s: model: type \"%s\": only BPE is supported", l->where, type);
-    if (!rc) rc = json_get_object(model, l->where, "vocab", &vocab);
-    if (!rc) rc = json_get_array(model, l->where, "merges", &merges);
-    if (!rc) dropout = json_has(model, "dropout") && !(cJSON_IsNumber(json_find(model, "dropout")) && json_find(model, "dropout")->valuedouble == 0);
-    if (!rc && dropout) rc = input_error("%s: model: dropout makes encoding random and is not supported", l->where);
+    const json *d = json_find(model, "dropout");
+    if (!d || cJSON_IsNull(d) || (cJSON_IsNumber(d) && d->valuedouble == 0)) return OK;
+    return input_error("%s: model: dropout makes encoding random and is not supported; set it to null", l->where);
+}
+
+static int model_flags(const loading *l, const json *model)
+{
     static const char *const affixes[] = { "continuing_subword_prefix", "end_of_word_suffix" };
-    for (int i = 0; i < 2 && !rc; i++) {
-        rc = get_str_or(l, model, affixes[i], "", &text);
-        if (!rc && *text) rc = input_error("%s: model: %s \"%s\" is not supported", l->where, affixes[i], text);
-    }
-    if (!rc) rc = get_bool_or(l, model, "byte_fallback", false, &t->byte_fallback);
-    if (!rc) rc = get_bool_or(l, model, "fuse_unk", false, &t->fuse_unk);
-    if (!rc) rc = get_bool_or(l, model, "ignore_merges", false, &t->ignore_merges);
-    if (!rc) rc = get_str_or(l, model, "unk_token", NULL, &unk);
-    const json *added = json_find(doc, "added_tokens");
-    if (!rc && added && !cJSON_IsArray(added)) rc = input_error("%s: \"added_tokens\": must be an array", l->where);
-    if (!rc) rc = size_vocabulary(l, vocab, added);
-    if (!rc) rc = load_vocabulary(l, vocab);
-    if (!rc) rc = load_added(l, added);
-    if (!rc) rc = load_merges(l, merges);
-    if (!rc && unk && (t->unk = text_map_get(&t->ids_of, unk, strlen(unk))) < 0)
-        rc = input_error("%s: model: unk_token \"%s\" is not in the vocabulary", l->where, unk);
-    return rc;
-}
-
-/* ---- the steps: each section is a step or a Sequence of them */
-
-typedef int (*step_fn)(const loading *l, const json *step, const char *type);
-
-static int load_steps(const loading *l, const json *section, const char *name, const char *list, step_fn add, int depth)
-{
-    const char *type;
-    const json *steps;
-    if (!section || cJSON_IsNull(section)) return OK;
-    if (!cJSON_IsObject(section) || depth > 4) return input_error("%s: \"%s\": must be an object", l->where, name);
-    int rc = json_get_str(section, l->where, "type", &type);
-    if (rc || strcmp(type, "Sequence")) return rc ? error_context(rc, "%s", name) : add(l, section, type);
-    rc = json_get_array(section, l->where, list, &steps);
-    for (const json *s = rc ? NULL : steps->child; s && !rc; s = s->next) rc = load_steps(l, s, name, list, add, depth + 1);
-    return rc;
-}
-
-static int too_many(const loading *l, const char *name) { return input_error("%s: %s: more than %d steps", l->where, name, STEPS_MAX); }
-
-static int literal_pattern(const loading *l, const json *step, const char **out)
-{
-    const json *pattern;
-    int         rc = json_get_object(step, l->where, "pattern", &pattern);
-    if (!rc && json_has(pattern, "Regex")) return input_error("%s: Replace with a Regex pattern is not supported, only String", l->where);
-    return rc ? rc : json_get_str(pattern, l->where, "String", out);
-}
-
-static int add_norm(const loading *l, const json *step, const char *type)
-{
-    static const struct {
-        const char *type;
-        norm_kind   kind;
-    } kinds[]        = { { "NFC", NORM_NFC },         { "NFD", NORM_NFD },        { "NFKC", NORM_NFKC },
-                         { "NFKD", NORM_NFKD },       { "Strip", NORM_STRIP },    { "Lowercase", NORM_LOWERCASE },
-                         { "Prepend", NORM_PREPEND }, { "Replace", NORM_REPLACE } };
-    tokenizer  *t    = l->t;
-    const char *from = "", *to = "";
-    size_t      i = 0, n = sizeof kinds / sizeof *kinds;
-    while (i < n && strcmp(kinds[i].type, type)) i++;
-    if (i == n) return input_error("%s: normalizer \"%s\" is not supported", l->where, type);
-    if (t->n_norm == STEPS_MAX) return too_many(l, "normalizer");
-    int rc = OK;
-    if (kinds[i].kind == NORM_PREPEND) rc = json_get_str(step, l->where, "prepend", &to);
-    if (kinds[i].kind == NORM_REPLACE) {
-        rc = literal_pattern(l, step, &from);
-        if (!rc) rc = json_get_str(step, l->where, "content", &to);
-    }
-    if (!rc) t->norm[t->n_norm++] = (norm_step) { kinds[i].kind, span_of(t, from), span_of(t, to) };
-    return rc;
-}
-
-/* GPT-2's encoder.py, with Unicode's white space. */
-static const char gpt2_pattern[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-
-static int split_pattern(const loading *l, const json *step, str *pattern)
-{
-    const json *p;
-    const char *text;
-    int         rc = json_get_object(step, l->where, "pattern", &p);
-    if (rc) return rc;
-    if (json_has(p, "Regex")) {
-        rc = json_get_str(p, l->where, "Regex", &text);
-        if (!rc) str_puts(pattern, text);
-        return rc;
-    }
-    rc = json_get_str(p, l->where, "String", &text);
-    for (; !rc && *text; text++) {
-        if (strchr("\\^$.|?*+()[]{}", *text)) str_putc(pattern, '\\');
-        str_putc(pattern, *text);
-    }
-    return rc;
-}
-
-static int split_of(const loading *l, const json *step, split_step *s, str *pattern)
-{
-    static const char *const names[] = { "Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", NULL };
+    tokenizer               *t         = l->t;
     const char              *text;
-    int                      rc = split_pattern(l, step, pattern);
-    if (!rc) rc = json_get_str(step, l->where, "behavior", &text);
-    if (!rc) rc = get_bool_or(l, step, "invert", false, &s->invert);
-    if (rc) return rc;
-    int k = 0;
-    while (names[k] && strcmp(names[k], text)) k++;
-    if (!names[k]) return input_error("%s: pre_tokenizer Split: behavior \"%s\" is not supported", l->where, text);
-    s->behaviour = (split_behaviour)k;
-    if (s->invert && s->behaviour != SPLIT_REMOVED && s->behaviour != SPLIT_ISOLATED)
-        return input_error("%s: pre_tokenizer Split: invert with behavior %s is not supported", l->where, text);
-    return OK;
-}
-
-static int add_split(const loading *l, const json *step, const char *type)
-{
-    tokenizer  *t       = l->t;
-    split_step  s       = { .behaviour = SPLIT_ISOLATED };
-    str         pattern = { 0 };
-    int         rc      = OK;
-    bool        flag;
-    const char *scheme;
-    if (t->n_split == STEPS_MAX) return too_many(l, "pre_tokenizer");
-    if (t->byte_level) return input_error("%s: pre_tokenizer: \"%s\" after ByteLevel is not supported", l->where, type);
-    if (!strcmp(type, "ByteLevel")) {
-        t->byte_level = true;
-        rc            = get_bool_or(l, step, "add_prefix_space", true, &s.add_prefix_space);
-        if (!rc) rc = get_bool_or(l, step, "use_regex", true, &flag);
-        if (!rc && flag) str_puts(&pattern, gpt2_pattern);
-    } else if (!strcmp(type, "Split")) {
-        rc = split_of(l, step, &s, &pattern);
-    } else if (!strcmp(type, "Digits")) {
-        rc = get_bool_or(l, step, "individual_digits", false, &flag);
-        str_puts(&pattern, flag ? "\\p{N}" : "\\p{N}+");
-    } else if (!strcmp(type, "Punctuation")) {
-        str_puts(&pattern, "\\p{P}");
-    } else if (!strcmp(type, "WhitespaceSplit")) {
-        s.behaviour = SPLIT_REMOVED;
-        str_puts(&pattern, "\\s+");
-    } else if (!strcmp(type, "Metaspace")) {
-        s.metaspace        = true;
-        rc                 = get_str_or(l, step, "prepend_scheme", "always", &scheme);
-        s.add_prefix_space = !rc && strcmp(scheme, "never") != 0;
-    } else {
-        rc = input_error("%s: pre_tokenizer \"%s\" is not supported", l->where, type);
+    int                      rc = optional_str(l, model, "type", "BPE", &text);
+    if (!rc && strcmp(text, "BPE")) rc = input_error("%s: model: type \"%.40s\": only BPE is supported", l->where, text);
+    if (!rc) rc = check_dropout(l, model);
+    for (int i = 0; i < 2 && !rc; i++) {
+        rc = optional_str(l, model, affixes[i], "", &text);
+        if (!rc && *text) rc = input_error("%s: model: %s \"%.40s\" is not supported", l->where, affixes[i], text);
     }
-    if (!rc && pattern.n) rc = regex_compile(&s.code, pattern.s, l->where);
-    if (!rc) t->split[t->n_split++] = s;
-    str_free(&pattern);
+    if (!rc) rc = optional_bool(l, model, "byte_fallback", false, &t->byte_fallback);
+    if (!rc) rc = optional_bool(l, model, "fuse_unk", false, &t->fuse_unk);
+    if (!rc) rc = optional_bool(l, model, "ignore_merges", false, &t->ignore_merges);
     return rc;
 }
 
-static int add_decode(const loading *l, const json *step, const char *type)
+static int find_unknown(const loading *l, const json *model)
 {
-    tokenizer  *t    = l->t;
-    decode_step d    = { .kind = DEC_BYTE_LEVEL };
-    const char *from = "", *to = "", *scheme;
-    int64_t     start, stop;
-    int         rc = OK;
-    if (t->n_decode == STEPS_MAX) return too_many(l, "decoder");
-    if (!strcmp(type, "ByteLevel")) {
-        d.kind = DEC_BYTE_LEVEL;
-    } else if (!strcmp(type, "ByteFallback")) {
-        d.kind = DEC_BYTE_FALLBACK;
-    } else if (!strcmp(type, "Fuse")) {
-        d.kind = DEC_FUSE;
-    } else if (!strcmp(type, "Replace")) {
-        d.kind = DEC_REPLACE;
-        rc     = literal_pattern(l, step, &from);
-        if (!rc) rc = json_get_str(step, l->where, "content", &to);
-    } else if (!strcmp(type, "Strip")) {
-        d.kind = DEC_STRIP;
-        rc     = json_get_str(step, l->where, "content", &from);
-        if (!rc) rc = json_get_int(step, l->where, "start", 0, 1 << 20, &start);
-        if (!rc) rc = json_get_int(step, l->where, "stop", 0, 1 << 20, &stop);
-        if (!rc) d.start = (int)start, d.stop = (int)stop;
-    } else if (!strcmp(type, "Metaspace")) {
-        d.kind  = DEC_METASPACE;
-        from    = "\xE2\x96\x81";
-        to      = " ";
-        rc      = get_str_or(l, step, "prepend_scheme", "always", &scheme);
-        d.start = !rc && strcmp(scheme, "never") != 0;
-    } else {
-        rc = input_error("%s: decoder \"%s\" is not supported", l->where, type);
-    }
-    d.from = span_of(t, from);
-    d.to   = span_of(t, to);
-    if (!rc) t->decode[t->n_decode++] = d;
-    return rc;
-}
-
-/* TemplateProcessing: the special tokens before and after sequence A. */
-static int add_template(const loading *l, const json *step, const char *type)
-{
-    tokenizer  *t = l->t;
-    const json *single;
-    bool        after = false;
-    if (!strcmp(type, "ByteLevel")) return OK; /* offsets only */
-    if (strcmp(type, "TemplateProcessing")) return input_error("%s: post_processor \"%s\" is not supported", l->where, type);
-    int rc = json_get_array(step, l->where, "single", &single);
-    for (const json *s = rc ? NULL : single->child; s && !rc; s = s->next) {
-        const json *special = json_find(s, "SpecialToken");
-        const char *id;
-        if (!special) {
-            after = true;
-            continue;
-        }
-        rc = json_get_str(special, l->where, "id", &id);
-        if (rc) break;
-        const json *row = json_find(json_find(step, "special_tokens"), id), *list = row ? json_find(row, "ids") : NULL;
-        if (!cJSON_IsArray(list)) return input_error("%s: post_processor: special_tokens has no ids for \"%s\"", l->where, id);
-        for (const json *i = list->child; i && !rc; i = i->next) {
-            int32_t token = 0;
-            rc = id_of(l, i, "post_processor", &token);
-            if (!rc && (token >= t->n_ids || !t->texts[token].s))
-                rc = input_error("%s: post_processor: id %d is not in the vocabulary", l->where, token);
-            if (!rc) ids_push(after ? &t->suffix : &t->prefix, token);
-        }
-    }
-    return rc;
+    const char *text;
+    int         rc = optional_str(l, model, "unk_token", NULL, &text);
+    if (rc || !text) return rc;
+    l->t->unk = tokenizer_id(l->t, text);
+    return l->t->unk < 0 ? input_error("%s: model: unk_token \"%.40s\" is not in the vocabulary", l->where, text) : OK;
 }
 
 static void find_byte_ids(tokenizer *t)
@@ -410,20 +279,52 @@ static void find_byte_ids(tokenizer *t)
     for (int b = 0; b < BYTE_IDS; b++) {
         char text[8];
         int  n        = t->byte_level ? utf8_encode(byte_to_char((unsigned char)b), text) : snprintf(text, sizeof text, "<0x%02X>", b);
-        t->byte_id[b] = text_map_get(&t->ids_of, text, (size_t)n);
+        t->byte_id[b] = text_map_get(&t->vocab, text, (size_t)n);
     }
 }
 
-int tokenizer_load(tokenizer *t, const json *doc, const char *where)
+/* Byte-level tokens by the bytes they stand for. */
+static void find_whole_words(tokenizer *t, const json *vocab)
 {
-    loading l = { t, where };
+    if (!t->byte_level || !t->ignore_merges) return;
+    str bytes = { 0 };
+    text_map_init(&t->whole, (size_t)t->n_ids);
+    for (const json *v = vocab->child; v; v = v->next) {
+        size_t n = strlen(v->string), at = 0;
+        str_clear(&bytes);
+        for (unsigned cp; at < n; at += (size_t)utf8_decode(v->string + at, n - at, &cp)) {
+            utf8_decode(v->string + at, n - at, &cp);
+            int b = char_to_byte(cp);
+            if (b < 0) break;
+            str_putc(&bytes, (char)b);
+        }
+        if (at == n) text_map_put(&t->whole, span_of(t, str_c(&bytes), bytes.n), (int32_t)v->valuedouble);
+    }
+    str_free(&bytes);
+}
+
+int tokenizer_load(tokenizer *t, const json *doc, const char *path)
+{
+    loading     l = { .t = t };
+    const json *model, *vocab, *merges;
+    snprintf(l.where, sizeof l.where, "%.400s", path);
     t->unk = t->bos = t->eos = -1;
-    if (!cJSON_IsObject(doc)) return input_error("%s: must be a JSON object (a Hugging Face tokenizer.json)", where);
-    int rc = load_model(&l, doc);
-    if (!rc) rc = load_steps(&l, json_find(doc, "normalizer"), "normalizer", "normalizers", add_norm, 0);
-    if (!rc) rc = load_steps(&l, json_find(doc, "pre_tokenizer"), "pre_tokenizer", "pretokenizers", add_split, 0);
-    if (!rc) rc = load_steps(&l, json_find(doc, "decoder"), "decoder", "decoders", add_decode, 0);
-    if (!rc) rc = load_steps(&l, json_find(doc, "post_processor"), "post_processor", "processors", add_template, 0);
-    if (!rc) find_byte_ids(t);
-    return rc;
+    if (!cJSON_IsObject(doc)) return input_error("%s: must be a JSON object (a Hugging Face tokenizer.json)", l.where);
+    const json *added = json_has(doc, "added_tokens") ? json_find(doc, "added_tokens") : NULL;
+    int         rc    = json_get_object(doc, l.where, "model", &model);
+    if (!rc) rc = model_flags(&l, model);
+    if (!rc) rc = json_get_object(model, l.where, "vocab", &vocab);
+    if (!rc) rc = json_get_array(model, l.where, "merges", &merges);
+    if (!rc && added && !cJSON_IsArray(added)) rc = input_error("%s: \"added_tokens\": must be an array", l.where);
+    if (!rc) rc = size_vocabulary(&l, vocab, added);
+    if (!rc) rc = load_vocabulary(&l, vocab);
+    if (!rc) rc = load_merges(&l, merges);
+    if (!rc) rc = tokenizer_load_steps(&l, doc);
+    if (!rc) rc = load_added(&l, added); /* behind the normaliser, which normalised tokens go through */
+    if (!rc) rc = find_unknown(&l, model);
+    if (!rc) rc = tokenizer_load_template(&l, doc);
+    if (rc) return rc;
+    find_byte_ids(t);
+    find_whole_words(t, vocab);
+    return OK;
 }

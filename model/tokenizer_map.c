@@ -3,7 +3,7 @@
 
 #include "model/tokenizer_parts.h"
 
-static uint64_t hash_text(const char *s, size_t n)
+uint64_t hash_text(const char *s, size_t n)
 {
     uint64_t h = 0x9E3779B97F4A7C15u ^ n;
     for (; n >= 8; s += 8, n -= 8) {
@@ -28,8 +28,14 @@ static size_t table_size(size_t count)
 void text_map_init(text_map *m, size_t count)
 {
     size_t size = table_size(count);
-    *m          = (text_map) { mem_alloc(size, sizeof *m->keys), mem_alloc(size, sizeof *m->values), size - 1, 0 };
+    *m          = (text_map) { mem_alloc(size, sizeof *m->keys), mem_alloc(size, sizeof *m->values), size - 1 };
     for (size_t i = 0; i < size; i++) m->values[i] = -1;
+}
+
+void text_map_free(text_map *m)
+{
+    free(m->keys);
+    free(m->values);
 }
 
 static size_t text_slot(const text_map *m, const char *s, size_t n)
@@ -45,11 +51,10 @@ bool text_map_put(text_map *m, span key, int32_t value)
     if (m->values[i] >= 0) return false;
     m->keys[i]   = key;
     m->values[i] = value;
-    m->n++;
     return true;
 }
 
-int32_t text_map_get(const text_map *m, const char *s, size_t n) { return m->values[text_slot(m, s, n)]; }
+int32_t text_map_get(const text_map *m, const char *s, size_t n) { return m->values ? m->values[text_slot(m, s, n)] : -1; }
 
 static size_t merge_slot_of(const tokenizer *t, uint64_t pair)
 {
@@ -68,12 +73,9 @@ void merges_init(tokenizer *t, size_t count)
 
 static uint64_t pair_of(int32_t left, int32_t right) { return (uint64_t)(uint32_t)left << 32 | (uint32_t)right; }
 
-bool merges_put(tokenizer *t, int32_t left, int32_t right, int32_t rank, int32_t id)
+void merges_put(tokenizer *t, int32_t left, int32_t right, int32_t rank, int32_t id)
 {
-    merge_slot *m = &t->merges[merge_slot_of(t, pair_of(left, right))];
-    if (m->pair != UINT64_MAX) return false;
-    *m = (merge_slot) { pair_of(left, right), rank, id };
-    return true;
+    t->merges[merge_slot_of(t, pair_of(left, right))] = (merge_slot) { pair_of(left, right), rank, id };
 }
 
 const merge_slot *merges_get(const tokenizer *t, int32_t left, int32_t right)
