@@ -24,6 +24,13 @@ static void report(reporter *r, int64_t parts)
 
 static void report_parts(void *ctx, int64_t parts) { report(ctx, parts); }
 
+/* The decoder refuses such logits already; this is what sums of them could still become. */
+static int not_finite(const answerer *a, double x)
+{
+    return input_error("%s: a score is %g: the weights of this model, or of the adapter, hold NaN, Inf or numbers far too large",
+                       decoder_model(a->dec)->dir, x);
+}
+
 /* --- texts */
 
 typedef struct {
@@ -60,7 +67,7 @@ static int answer_texts(const answerer *a, const request *const *requests, int64
         answers[i].n_new      = items[i].n_new;
         answers[i].min_margin = items[i].min_margin;
         rc                    = stop_cut(a->stops, items[i].ids, items[i].n_new, &answers[i].text);
-        if (!rc && isnan(items[i].min_margin)) rc = input_error("the logits are not numbers: the weights hold NaN or Inf");
+        if (!rc && isnan(items[i].min_margin)) rc = not_finite(a, items[i].min_margin);
     }
     for (int64_t i = 0; i < n; i++) free(items[i].ids);
     free(items);
@@ -199,8 +206,8 @@ int answer_requests(const answerer *a, const request *const *requests, int64_t n
     }
     for (int64_t i = 0; i < n && !rc; i++)
         for (int64_t k = 0; k < answers[i].n_ll && !rc; k++)
-            if (!isfinite(answers[i].ll[k])) rc = input_error("a log-likelihood is %g: the weights hold NaN or Inf", answers[i].ll[k]);
-    return rc ? error_context(rc, "%s", decoder_model(a->dec)->dir) : OK;
+            if (!isfinite(answers[i].ll[k])) rc = not_finite(a, answers[i].ll[k]);
+    return rc;
 }
 
 void answer_free(answer *a)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/nearest.h"
 #include "core/progress.h"
 
 /* Tokens of one forward when no batch is asked for: enough rows for the products to run at their rate, few enough to stay in cache. */
@@ -11,16 +12,27 @@ enum { TOKENS_PER_FORWARD = 2048, SEQUENCES = 16, GROUPS_OF_SEQUENCES = 4 };
 
 /* --- what is asked */
 
+static int no_such_metric(const char *where, const char *name)
+{
+    const char *names[64];
+    int         n   = 0;
+    str         all = { 0 };
+    for (; n < 63 && metric_row(n); n++) {
+        names[n] = metric_row(n)->name;
+        str_printf(&all, "%s%s", n ? " " : "", names[n]);
+    }
+    names[n]         = NULL;
+    const char *near = nearest_word(name, names);
+    int rc = input_error("%s: %s: no such metric%s%s%s; there are %s", where, name, near ? "; did you mean " : "", near ? near : "", near ? "?" : "",
+                         str_c(&all));
+    str_free(&all);
+    return rc;
+}
+
 static int add_metric(const char *where, const char *name, const metric **metrics, int *n)
 {
     const metric *m = metric_find(name);
-    if (!m) {
-        str all = { 0 };
-        for (int i = 0; metric_row(i); i++) str_printf(&all, "%s%s", i ? " " : "", metric_row(i)->name);
-        int rc = input_error("%s: metric %s: no such metric; there are: %s", where, name, str_c(&all));
-        str_free(&all);
-        return rc;
-    }
+    if (!m) return no_such_metric(where, name);
     if (*n == HARNESS_METRICS_MAX) return input_error("%s: more than %d metrics", where, HARNESS_METRICS_MAX);
     metrics[(*n)++] = m;
     return OK;

@@ -12,12 +12,14 @@ typedef struct {
 
 static inline test_model open_test_model(const char *dir)
 {
-    test_model     t;
+    test_model     t  = { 0 };
     const backend *be = backend_find("cpu");
     assert_non_null(be);
     be->set_threads(1);
     assert_ok(model_open(&t.model, dir, be, false));
-    assert_ok(tokenizer_open(&t.tok, dir));
+    char *file = path_join(dir, "tokenizer.json"); /* the random bases of the adapter reference have none */
+    if (file_exists(file)) assert_ok(tokenizer_open(&t.tok, dir));
+    free(file);
     t.dec = decoder_new(t.model);
     return t;
 }
