@@ -98,8 +98,8 @@ static int add_cell(const making *m, const char *label, const json *rank, const 
     str name = { 0 }, dir = { 0 }, eval_dir = { 0 }, number = { 0 };
     str_printf(&name, "%s/%s", path_base(task), label);
     if (trains) str_printf(&name, "/s%.0f", seed->valuedouble);
-    str_printf(&dir, "%s/%s", m->out, name.s);
-    str_printf(&eval_dir, "%s/eval", dir.s);
+    str_printf(&dir, "%s/%s/train", m->out, name.s);
+    str_printf(&eval_dir, "%s/%s/eval", m->out, name.s);
     char *base = beside(m, model), *train_file = beside(m, train), *test_file = beside(m, test);
     bool  full = trains && !strcmp(json_find(m->method, "method")->valuestring, "full");
     add(&c->eval, "eval");

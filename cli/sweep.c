@@ -66,11 +66,10 @@ static char *cell_dir(const grid_cell *c, const char *below)
 
 static int run_cell(const grid_cell *c)
 {
-    char *dir = cell_dir(c, ""), *eval_dir = cell_dir(c, "/eval");
-    int   rc = c->train.n ? run_command(&c->train, dir, "train.log") : OK;
-    if (!rc) rc = run_command(&c->eval, eval_dir, "eval.log");
+    char *dir = cell_dir(c, "");
+    int   rc  = c->train.n ? run_command(&c->train, dir, "train.log") : OK;
+    if (!rc) rc = run_command(&c->eval, dir, "eval.log");
     free(dir);
-    free(eval_dir);
     return rc;
 }
 
@@ -172,7 +171,7 @@ static int run(int argc, char **argv)
 {
     static const option table[] = {
         { "out", OPT_STR, &o.out, .required = true, .arg = "DIR",
-          .help = "folder for the cells: DIR/TASK/METHOD-rRANK/sSEED, each with its records" },
+          .help = "folder for the cells: DIR/TASK/METHOD-rRANK/sSEED, each with train/, eval/ and their logs" },
         { "seeds", OPT_INT, &o.seeds, .min = 1, .max = 64, .arg = "N", .help = "only the first N seeds of the grid" },
         { "shard", OPT_STR, &o.shard, .arg = "I/N", .help = "only every N-th cell, from the I-th (0..N-1): one task of a job array" },
         { "dry-run", OPT_FLAG, &o.dry_run, .help = "print the commands instead of running them" },
@@ -180,8 +179,8 @@ static int run(int argc, char **argv)
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
         { 0 }
     };
-    positionals p  = { .min = 1, .max = 1, .what = "GRID, the grid's JSON file" };
-    int         rc = options_parse(&verb_sweep, table, argc, argv, &p);
+    positionals p     = { .min = 1, .max = 1, .what = "GRID, the grid's JSON file" };
+    int         rc    = options_parse(&verb_sweep, table, argc, argv, &p);
     int64_t     index = 0, count = 1, done = 0;
     grid        g = { 0 };
     if (!rc) rc = parse_shard(&index, &count);
