@@ -7,8 +7,11 @@
 
 typedef struct task task;
 
-/* name_or_file: a built-in name or a path ending in .json; prompt: a variant's name, or NULL for the default. */
-int         task_open(task **out, const char *name_or_file, const char *prompt);
+/* name_or_file: a built-in name or a path ending in .json; prompt: a variant's name, or NULL for the default. A file with unknown members, values of
+ * the wrong kind, templates that do not close, metrics that do not exist or point the other way is ERR_INPUT, in whichever variant it is. */
+int task_open(task **out, const char *name_or_file, const char *prompt);
+/* The same from memory; `where` names it in messages. */
+int         task_parse(task **out, const char *text, size_t n, const char *where, const char *prompt);
 void        task_close(task *t);
 const char *task_name(const task *t);
 const char *task_prompt(const task *t); /* the variant in use */

@@ -1,0 +1,36 @@
+/* Inside the task: what a task file says, read and checked once. */
+#ifndef TIEBREAK_EVAL_TASK_FILE_H
+#define TIEBREAK_EVAL_TASK_FILE_H
+#include "core/json.h"
+#include "eval/metric.h"
+#include "eval/task.h"
+
+enum { TASK_METRICS_MAX = 16 };
+
+/* What a variant may say; what it leaves out, the file says for all of them. Strings and lists belong to the document. */
+typedef struct {
+    const char *answer;
+    const char *prompt, *target, *target_if_absent, *delimiter;
+    const json *prompt_filters, *stop;
+    int64_t     max_new_tokens;
+    bool        scores_bos, append_eos;
+    const json *metrics;    /* name -> "higher" or "lower" */
+    const json *references; /* {"each": FIELD} */
+    const json *choices;    /* {"each": FIELD} or {"list": [...]}, with "filters" */
+    const char *gold;
+    /* of the objects above */
+    const char *references_each, *choices_each;
+    const json *choices_list, *choices_filters;
+} task_rules;
+
+struct task {
+    json            *doc;
+    char            *where; /* the file, in messages */
+    const char      *name, *about, *reader, *default_variant, *variant;
+    const json      *prompts;
+    int64_t          version;
+    task_rules       rules;
+    task_answer_kind answer;
+    const metric    *metrics[TASK_METRICS_MAX + 1];
+};
+#endif
