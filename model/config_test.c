@@ -124,6 +124,26 @@ static void defaults_are_those_of_transformers(void **state)
     assert_true(!c.qkv_bias && !c.o_bias);
 }
 
+static void generation_config_has_the_last_word_on_the_end(void **state)
+{
+    (void)state;
+    char        *dir = test_tmpdir(), *config = path_join(dir, "config.json"), *generation = path_join(dir, "generation_config.json");
+    const char   base[] = LLAMA ",\"eos_token_id\":2}", more[] = "{\"eos_token_id\":[3,4]}", none[] = "{\"do_sample\":true}";
+    model_config c;
+    assert_ok(file_write_atomic(config, base, strlen(base)));
+    assert_ok(file_write_atomic(generation, none, strlen(none)));
+    assert_ok(config_load(&c, dir));
+    assert_true(c.n_eos == 1 && c.eos[0] == 2);
+    assert_ok(file_write_atomic(generation, more, strlen(more)));
+    assert_ok(config_load(&c, dir));
+    assert_true(c.n_eos == 2 && c.eos[0] == 3 && c.eos[1] == 4);
+    assert_ok(file_write_atomic(generation, "{", 1));
+    assert_input_error(config_load(&c, dir), "generation_config.json");
+    free(config);
+    free(generation);
+    test_rmdir(dir);
+}
+
 static void llama3_scaling_is_read_in_both_forms(void **state)
 {
     (void)state;
@@ -198,6 +218,7 @@ int main(void)
         cmocka_unit_test(site_sets_parse_and_print),
         cmocka_unit_test(old_and_new_forms_are_read),
         cmocka_unit_test(defaults_are_those_of_transformers),
+        cmocka_unit_test(generation_config_has_the_last_word_on_the_end),
         cmocka_unit_test(llama3_scaling_is_read_in_both_forms),
         cmocka_unit_test(what_is_not_supported_is_refused_by_name),
     };
