@@ -1,4 +1,5 @@
 /* Plain text, one text a line, or JSON lines with `text` (and perhaps `name`); and ready-made token ids with labels. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -31,7 +32,11 @@ int read_text(builder *b, const source *s)
 {
     if (first_char(s) != '{') return read_lines(b, s);
     int rc = each_json_item(b, s, text_item);
-    return rc ? error_context(rc, "text that begins with \"{\" is read as JSON lines") : OK;
+    if (!rc) return OK;
+    char *why = mem_strdup(error_text());
+    rc        = input_error("%s (a file that begins with \"{\" is read as JSON lines, each with \"text\")", why);
+    free(why);
+    return rc;
 }
 
 /* An array of whole numbers min..2^31-1, owned by the dataset. */
