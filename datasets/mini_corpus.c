@@ -7,33 +7,41 @@
 #include "datasets/mini_lum.h"
 #include "datasets/mini_tasks.h"
 
-/* Facts, then some of them said again in other words: reading, looking up, copying. */
+/* Facts, then some of them said again in other words, or asked for and told: reading, looking up, copying. */
 static void facts_document(str *out, rng *r)
 {
     fact_set f;
     facts_draw(&f, r, 2 + pick(r, 3));
     facts_say(out, &f);
-    for (int k = 2 + pick(r, 3); k > 0; k--) {
-        int             i   = pick(r, f.n);
+    for (int k = 3 + pick(r, 3); k > 0; k--) {
+        int             i = pick(r, f.n), n = 0;
         const relation *rel = &relations[f.which[i]];
-        int             n   = 0;
         while (n < 4 && rel->again[n]) n++;
         str_putc(out, ' ');
-        say(out, &f.scenes[i], rel->again[pick(r, n)]);
+        if (chance(r, 0.6)) {
+            say(out, &f.scenes[i], rel->again[pick(r, n)]);
+        } else {
+            const query *q = &rel->talk[pick(r, 2)];
+            str_puts(out, "They ask ");
+            say(out, &f.scenes[i], q->question);
+            str_puts(out, " They say: ");
+            say(out, &f.scenes[i], q->answer);
+        }
     }
 }
 
-/* Talk as in a play, and what came of it. */
+/* Talk, and what came of it. */
 static const char *const talks[] = {
-    "$a: Where is the $c $o?\n$b: It is at the $p.\n$a: I will take it to the $q $t.\nSo $a took the $c $o from the $p to the $q.",
-    "$a: Do you have the $c $o?\n$b: Yes, it is at the $p.\n$a: Please bring it to the $q.\n$b: No, I have no time.\nSo the $c $o stays at the $p.",
-    ("$a: Do you have the $c $o?\n$b: Yes, it is at the $p.\n$a: Please bring it to the $q $t.\n$b: Yes, I will.\nSo $b brings the $c $o to the $q "
-     "$t."),
-    "$a: How much is the $o?\n$b: It is $1 coins.\n$a: I give you $2 coins.\n$b: Good.\nSo $a buys the $o for $2 coins.",
-    "$a: How much is the $o?\n$b: It is $1 coins.\n$a: I give you $2 coins.\n$b: No.\nSo $b keeps the $o and $a keeps $2 coins.",
-    "$a: Shall we go to the $p $t?\n$b: I can come $u.\n$a: Good.\nSo $a and $b meet at the $p $u.",
-    "$a: I lost my $c $n.\n$b: I saw a $c $n at the $p $t.\n$a: Thank you.\nSo $a looks for the $n at the $p.",
-    "$a: My $o is broken.\n$b: The $j at the $p can help you.\n$a: Thank you.\nSo $a takes the $o to the $j.",
+    "$a says: Where is the $c $o? $b says: It is at the $p. $a says: I will take it to the $q $t. So $a takes the $c $o from the $p to the $q $t.",
+    "$a says: Do you have the $c $o? $b says: Yes, it is at the $p. $a says: Please bring it to the $q. $b says: No, I have no time. So the $c $o "
+    "stays at the $p.",
+    "$a says: Do you have the $c $o? $b says: Yes, it is at the $p. $a says: Please bring it to the $q $t. $b says: Yes, I will. So $b brings the "
+    "$c $o from the $p to the $q $t.",
+    "$a says: How much is the $o? $b says: It is $1 coins. $a says: I give you $2 coins. $b says: Good. So $a buys the $o for $2 coins, not $1.",
+    "$a says: How much is the $o? $b says: It is $1 coins. $a says: I give you $2 coins. $b says: No. So $b keeps the $o and $a keeps $2 coins.",
+    "$a says: Shall we go to the $p $t? $b says: I can come $u. $a says: Good. So $a and $b meet at the $p $u.",
+    "$a says: I lost my $c $n. $b says: I saw a $c $n at the $p $t. $a says: Thank you. So $a looks for the $c $n at the $p.",
+    "$a says: My $o is broken. $b says: The $j at the $p can help you. $a says: Thank you. So $a takes the $o to the $j at the $p.",
 };
 
 static void talk_document(str *out, rng *r)
@@ -69,27 +77,24 @@ static void count_document(str *out, rng *r)
     for (int i = 0, n = 2 + pick(r, 2); i < n; i++) {
         scene s;
         scene_cast(&s, r);
-        int first = 1 + pick(r, 25), more = 1 + pick(r, 20);
+        int first = 1 + pick(r, 25), more = 1 + pick(r, 16);
         if (i) str_putc(out, ' ');
-        if (chance(r, 0.6)) {
-            scene_number(&s, '1', first), scene_number(&s, '2', more), scene_number(&s, '3', first + more);
-            say(out, &s, chance(r, 0.5) ? "$a has $1 $O and gets $2 more. Now there are $3 $O." : "$1 $O and $2 $M are $3 things.");
-        } else {
-            scene_number(&s, '1', first + more), scene_number(&s, '2', more), scene_number(&s, '3', first);
-            say(out, &s, "$a has $1 $O and loses $2. Now there are $3 $O.");
-        }
+        bool gain = chance(r, 0.5);
+        scene_number(&s, '1', gain ? first : first + more), scene_number(&s, '2', more), scene_number(&s, '3', gain ? first + more : first);
+        say(out, &s, gain ? "$a has $1 $O and gets $2 more. So there are $1+$2=$3 $O." : "$a has $1 $O and loses $2. So there are $1-$2=$3 $O.");
     }
 }
 
-static void lum_story_document(str *out, rng *r)
+/* Sentences of the second language, some with what they mean. Only words that the text explains are translated. */
+static void lum_document(str *out, rng *r)
 {
-    scene s;
-    scene_cast(&s, r);
-    for (int i = 0, n = 2 + pick(r, 3); i < n; i++) {
-        lum_sentence x = { 0 };
-        lum_draw(&x, r, &s);
+    for (int i = 0, n = 2 + pick(r, 2); i < n; i++) {
+        lum_sentence x    = { 0 };
+        bool         tell = chance(r, 0.6);
+        lum_draw(&x, r, tell);
         if (i) str_putc(out, ' ');
-        str_puts(out, str_c(chance(r, 0.75) ? &x.lum : &x.en));
+        str_puts(out, str_c(tell || chance(r, 0.7) ? &x.lum : &x.en));
+        if (tell) str_printf(out, " That is: %s", str_c(&x.en));
         lum_sentence_free(&x);
     }
 }
@@ -100,7 +105,7 @@ static void glossary_document(str *out, rng *r)
         list_id l = (list_id)(1 + pick(r, LISTS - 1));
         int     k = pick(r, world[l].n);
         if (!lum_explained(l, k)) continue;
-        if (out->n) str_putc(out, ' ');
+        if (out->n > 1) str_putc(out, ' ');
         if (chance(r, 0.5))
             str_printf(out, "%s means %s.", lum_word(l, k), world[l].words[k].en);
         else
@@ -135,14 +140,15 @@ static void              echo_document(str *out, rng *r)
 static const struct {
     double share;
     void (*write)(str *out, rng *r);
-} kinds[] = { { 0.30, facts_document },     { 0.16, talk_document },     { 0.08, sums_document }, { 0.10, count_document },
-              { 0.12, lum_story_document }, { 0.06, glossary_document }, { 0.10, echo_document }, { 0.08, craft_document } };
+} kinds[] = { { 0.40, facts_document }, { 0.12, talk_document },     { 0.04, sums_document }, { 0.10, count_document },
+              { 0.18, lum_document },   { 0.04, glossary_document }, { 0.06, echo_document }, { 0.06, craft_document } };
 
 void mini_document(str *out, rng *r)
 {
     double u = rng_uniform(r);
     size_t k = 0, last = sizeof kinds / sizeof *kinds - 1;
     while (k < last && u >= kinds[k].share) u -= kinds[k++].share;
+    str_putc(out, ' '); /* the first word is the token it is elsewhere */
     kinds[k].write(out, r);
 }
 

@@ -8,7 +8,7 @@ typedef struct {
     str en, lum;
 } lum_sentence;
 
-/* Draw a sentence with the people and things of s; x holds empty or old texts. */
-void lum_draw(lum_sentence *x, rng *r, const scene *s);
+/* Draw a sentence; x holds empty or old texts. explained: of explained words only (mini_world.h). */
+void lum_draw(lum_sentence *x, rng *r, bool explained);
 void lum_sentence_free(lum_sentence *x);
 #endif

@@ -21,7 +21,7 @@ void mini_item_free(mini_item *x)
 static void draw_squad(mini_item *x, rng *r)
 {
     fact_set f;
-    facts_draw(&f, r, 3);
+    facts_draw_about_one(&f, r, 3);
     facts_say(&x->text[0], &f);
     int             i = pick(r, f.n), n = 0;
     const relation *rel = &relations[f.which[i]];
@@ -87,9 +87,8 @@ static void draw_dialogsum(mini_item *x, rng *r)
 /* Lum | English */
 static void draw_iwslt(mini_item *x, rng *r)
 {
-    scene        s = { 0 };
     lum_sentence l = { 0 };
-    lum_draw(&l, r, &s);
+    lum_draw(&l, r, false);
     str_puts(&x->text[0], str_c(&l.lum));
     str_puts(&x->text[1], str_c(&l.en));
     lum_sentence_free(&l);
@@ -103,9 +102,9 @@ static void draw_hellaswag(mini_item *x, rng *r)
     scene_cast(&s, r);
     int tool = pick(r, TOOLS), material = pick(r, MATERIALS);
     int other_tool = (tool + 1 + pick(r, TOOLS - 1)) % TOOLS, other_material = (material + 1 + pick(r, MATERIALS - 1)) % MATERIALS;
-    str_printf(&x->text[0], "%s takes the %s and some %s to the %s.", s.word['a'], craft_tools[tool].tool, craft_materials[material].material,
+    str_printf(&x->text[0], "The %s takes the %s and some %s to the %s.", s.word['j'], craft_tools[tool].tool, craft_materials[material].material,
                s.word['p']);
-    str_printf(&x->text[1], "Then %s", s.word['a']);
+    str_printf(&x->text[1], "the %s", s.word['j']);
     str_printf(&x->text[3], "Working with %s", craft_materials[material].material);
     int64_t order[4] = { 0, 1, 2, 3 };
     rng_shuffle(r, order, 4);
@@ -125,13 +124,13 @@ static void draw_gsm8k(mini_item *x, rng *r)
     scene s;
     scene_cast(&s, r);
     int now = 3 + pick(r, 18), steps = 1 + pick(r, 2);
-    str_printf(&x->text[0], "%s has %d %s.", s.word['a'], now, s.word['O']);
+    str_printf(&x->text[0], "First %s has %d %s.", s.word['a'], now, s.word['O']);
     for (int i = 0; i < steps; i++) {
         bool gain = chance(r, 0.5) || now < 4;
         int  d = 1 + pick(r, gain ? 12 : now - 1 < 12 ? now - 1 : 12), after = gain ? now + d : now - d;
-        str_printf(&x->text[0], " %s %s %d %s.", s.word['a'], gain ? gains[pick(r, 6)] : losses[pick(r, 6)], d, i ? "more" : s.word['O']);
-        str_printf(&x->text[1], "%s has %d%c%d=<<%d%c%d=%d>>%d %s.\n", s.word['a'], now, gain ? '+' : '-', d, now, gain ? '+' : '-', d, after, after,
-                   s.word['O']);
+        str_printf(&x->text[0], " Then %s %s %d %s.", s.word['a'], gain ? gains[pick(r, 6)] : losses[pick(r, 6)], d, s.word['O']);
+        str_printf(&x->text[1], "%s %d%c%d=<<%d%c%d=%d>>%d %s.\n", i ? "Then" : "First", now, gain ? '+' : '-', d, now, gain ? '+' : '-', d, after,
+                   after, s.word['O']);
         now = after;
     }
     str_printf(&x->text[0], " How many %s does %s have?", s.word['O'], s.word['a']);

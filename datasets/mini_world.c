@@ -57,7 +57,7 @@ static void lum_fill(void)
                 snprintf(w, sizeof w, "%s%s", first_syllable[rng_below(&r, 16)], last_syllable[rng_below(&r, 12)]);
             } while (lum_taken(w));
             if (world[l].capital) w[0] = (char)(w[0] - 'a' + 'A');
-            explained[l][i] = rng_uniform(&r) < 0.6;
+            explained[l][i] = rng_uniform(&r) < 0.7;
             if (l == NAMES) snprintf(w, sizeof w, "%s", names[i].en);
             memcpy(lum[l][i], w, sizeof w);
         }
