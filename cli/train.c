@@ -45,8 +45,10 @@ static void print_summary(const json *s)
     const json *valid = json_find(s, "valid");
     printf("%.0f steps, loss %.4f -> %.4f", number(s, "steps"), number(s, "loss_first"), number(s, "loss_last"));
     if (cJSON_IsObject(valid)) printf(", held out %.4f -> %.4f", number(valid, "loss_first"), number(valid, "loss_last"));
-    printf("\n%.0f trained numbers, %.0f bytes in %s\n%.1f s, %.0f tokens/s, peak %.0f MB\n", number(s, "trainable"), number(s, "adapter_bytes"),
-           q.out, number(s, "wall_s"), number(s, "tokens_per_s"), number(s, "peak_bytes") / 1e6);
+    printf("\n%.0f trained numbers, %.0f bytes in %s\n", number(s, "trainable"), number(s, "adapter_bytes"), q.out);
+    if (number(s, "too_long") > 0)
+        printf("%.0f of %.0f items were too long and left out\n", number(s, "too_long"), number(s, "too_long") + number(s, "items"));
+    printf("%.1f s, %.0f tokens/s, peak %.0f MB\n", number(s, "wall_s"), number(s, "tokens_per_s"), number(s, "peak_bytes") / 1e6);
 }
 
 static int run(int argc, char **argv)
