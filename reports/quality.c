@@ -220,8 +220,11 @@ void quality_summary(const quality *q, table *t)
         if (r == n_rows) rows[n_rows++] = p;
     }
     qsort(rows, n_rows, sizeof *rows, by_cost);
-    table_init(t, "summary", "Which adapter: scores by task",
-               "Mean over training seeds +- half of its 95 % interval; the base alone has the interval of its items.", heads.s);
+    table_init(
+        t, "summary", "Which adapter: scores by task",
+        "Mean over training seeds +- half of its 95 % interval; the base alone has the interval of its items. AdaLoRA's rank is the one it starts "
+        "with; its allocator prunes to target_r.",
+        heads.s);
     for (size_t r = 0; r < n_rows; r++) {
         table_row(t);
         table_cell(t, "%s", rows[r]->method);
