@@ -138,7 +138,7 @@ static int plot_quality(plot_list *list, const quality *q, size_t from, size_t t
         }
     }
     str_puts(&s, "EOD\nset logscale x\nset xlabel 'trained parameters (log scale)'\nset title ");
-    str_printf(&name, "%s on %s: %s against trained parameters", first->task, first->base, first->metric);
+    str_printf(&name, "%s: %s against trained parameters", first->task, first->metric);
     quoted(&s, name.s);
     str_printf(&s, "\nset ylabel '%s (%s is better)'\nset offsets graph 0.05, graph 0.05, graph 0.05, graph 0.05\nset format x '%%.0s%%c'\n",
                first->metric, first->higher_is_better ? "higher" : "lower");
@@ -154,7 +154,9 @@ static int plot_quality(plot_list *list, const quality *q, size_t from, size_t t
         str_printf(&plot, ", $m%d using 1:2 with lines lw 1 lc rgb '%s' notitle", m, colors[m % N_COLORS]);
     }
     str_printf(&s, "plot %s\n", str_c(&plot));
-    str_printf(&caption, "%s. Bars: 95 %% intervals. Ringed: the Pareto front, which leaves out only what is worse beyond the intervals.", name.s);
+    str_printf(&caption,
+               "%s, base model \"%s\". Bars: 95 %% intervals. Ringed: the Pareto front, which leaves out only what is worse beyond the intervals.",
+               name.s, first->base);
     str_clear(&name);
     str_printf(&name, "quality-%s-%s", first->base, first->task);
     int rc = methods.n ? finish(list, dir, name.s, caption.s, &s, 430) : OK;

@@ -10,13 +10,13 @@
 #include "core/record.h"
 #include "core/stats.h"
 
-/* Members that tell runs of one cell apart without being part of what is compared. */
-static void drop_identity(json *j)
+/* What tells runs of one cell apart: the training seed and what came of it. Base and data keep their hashes: other bytes are another cell. */
+static void drop_seed(json *adapter)
 {
-    static const char *const names[] = { "seed", "sha256", "out" };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) cJSON_DeleteItemFromObjectCaseSensitive(j, names[i]);
-    for (json *c = j->child; c; c = c->next)
-        if (cJSON_IsObject(c)) drop_identity(c);
+    static const char *const names[] = { "seed", "sha256" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) cJSON_DeleteItemFromObjectCaseSensitive(adapter, names[i]);
+    json *train = cJSON_GetObjectItemCaseSensitive(adapter, "train");
+    if (cJSON_IsObject(train)) cJSON_DeleteItemFromObjectCaseSensitive(train, "seed");
 }
 
 static const char *text_or(const json *obj, const char *key, const char *other)
@@ -40,7 +40,49 @@ static quality_point *find_or_add(quality *q, const quality_point *like)
     return &q->points[q->n++];
 }
 
-static int add_record(quality *q, const json *record)
+/* Base and adapter as asked for, seed included, what came of it left out: equal in the record of a training and in those of its scores. */
+static void training_key(const json *record, char out[17])
+{
+    const json *asked = json_find(record, "asked");
+    json *key = json_object(), *own = cJSON_Duplicate(json_find(asked, "adapter"), true), *base = cJSON_Duplicate(json_find(asked, "base"), true);
+    if (cJSON_IsObject(own)) cJSON_DeleteItemFromObjectCaseSensitive(own, "sha256");
+    if (base) json_set(key, "base", base);
+    if (own) json_set(key, "adapter", own);
+    record_id(key, out);
+    json_free(key);
+}
+
+typedef struct {
+    char   key[17];
+    double wall_s;
+} training;
+
+typedef struct {
+    training *items;
+    size_t    n;
+} trainings;
+
+static trainings find_trainings(json *const *records, int64_t n)
+{
+    trainings t = { mem_alloc((size_t)n + 1, sizeof *t.items), 0 };
+    for (int64_t i = 0; i < n; i++) {
+        if (strcmp(json_find(records[i], "kind")->valuestring, "train")) continue;
+        training_key(records[i], t.items[t.n].key);
+        t.items[t.n++].wall_s = number_or(json_find(records[i], "result"), "wall_s", NAN);
+    }
+    return t;
+}
+
+static double training_s(const trainings *t, const json *record)
+{
+    char key[17];
+    training_key(record, key);
+    for (size_t i = 0; i < t->n; i++)
+        if (!strcmp(t->items[i].key, key)) return t->items[i].wall_s;
+    return NAN;
+}
+
+static int add_record(quality *q, const json *record, const trainings *t)
 {
     const char *id = json_find(record, "id")->valuestring;
     char        where[64];
@@ -63,7 +105,8 @@ static int add_record(quality *q, const json *record)
                            .trainable     = (int64_t)number_or(result, "trainable", 0),
                            .adapter_bytes = (int64_t)number_or(result, "adapter_bytes", 0) };
     json         *copy = cJSON_Duplicate(asked, true);
-    drop_identity(copy);
+    json         *own  = cJSON_GetObjectItemCaseSensitive(copy, "adapter");
+    if (cJSON_IsObject(own)) drop_seed(own);
     record_id(copy, p.group);
     json_free(copy);
     for (const json *m = metrics->child; m; m = m->next) {
@@ -76,7 +119,7 @@ static int add_record(quality *q, const json *record)
         if (at->n_seeds == SEEDS_MAX) return input_error("%s: more than %d runs of one cell", where, SEEDS_MAX);
         at->values[at->n_seeds]      = value;
         at->item_stderr[at->n_seeds] = number_or(m, "stderr", NAN);
-        at->wall_s[at->n_seeds]      = number_or(result, "train_wall_s", NAN);
+        at->wall_s[at->n_seeds]      = training_s(t, record);
         at->n_seeds++;
     }
     return OK;
@@ -125,10 +168,12 @@ static int by_place(const void *x, const void *y)
 
 int quality_from_records(quality *q, json *const *records, int64_t n)
 {
-    *q     = (quality) { 0 };
-    int rc = OK;
+    *q           = (quality) { 0 };
+    int       rc = OK;
+    trainings t  = find_trainings(records, n);
     for (int64_t i = 0; i < n && !rc; i++)
-        if (!strcmp(json_find(records[i], "kind")->valuestring, "eval")) rc = add_record(q, records[i]);
+        if (!strcmp(json_find(records[i], "kind")->valuestring, "eval")) rc = add_record(q, records[i], &t);
+    free(t.items);
     if (rc) {
         quality_free(q);
         return rc;
