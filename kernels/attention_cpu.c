@@ -11,7 +11,7 @@
 #include "kernels/simd.h"
 
 /* Queries whose probabilities the backward holds at once: enough to make dk and dv products of some length. */
-enum { BWD_QUERIES = 48 };
+enum { BWD_QUERIES = 56 };
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 

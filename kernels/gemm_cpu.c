@@ -5,8 +5,8 @@
 #include "kernels/cpu.h"
 #include "kernels/gemm.h"
 
-/* At most K_BLOCK x N_BLOCK floats of B at a time (1.2 MB: most of it in L2); rows of A along K_BLOCK in L1. */
-enum { K_BLOCK = 384, N_BLOCK = 768 };
+/* At most K_BLOCK x N_BLOCK floats of B at a time (1 MB: most of it in L2); a tile's rows of A along K_BLOCK (28 KiB) in L1. */
+enum { K_BLOCK = 512, N_BLOCK = 512, MAX_ROWS = 16 };
 
 static const gemm_isa *chosen;
 
@@ -27,7 +27,7 @@ const gemm_isa *gemm_best(void)
     return chosen;
 }
 
-int64_t gemm_scratch(void) { return K_BLOCK * N_BLOCK; }
+int64_t gemm_scratch(void) { return K_BLOCK * (N_BLOCK + MAX_ROWS); }
 
 /* The smallest equal blocks, in whole units, of which no more are needed than of size most. */
 static int64_t even_block(int64_t length, int64_t most, int64_t unit)
@@ -52,13 +52,20 @@ static b_block block_of(const gemm_isa *isa, const gemm_args *g, int64_t k0, int
     return (b_block) { scratch, isa->cols, k * isa->cols, k0, k, j0, n };
 }
 
-/* Rows i0 .. i0+m-1 of A against one block of B. */
-static void rows_by_block(const gemm_isa *isa, const gemm_args *g, const b_block *b, int64_t i0, int m)
+/* Rows of A whose stride is a multiple of 2 KiB fall on the same few places of L1 and push each other out. */
+static bool rows_collide(const gemm_args *g) { return g->a_col == 1 && g->a_row % 512 == 0; }
+
+/* Rows i0 .. i0+m-1 of A against one block of B; copy has room for them. */
+static void rows_by_block(const gemm_isa *isa, const gemm_args *g, const b_block *b, int64_t i0, int m, float *copy)
 {
     const float *A = g->A + i0 * g->a_row + b->k0 * g->a_col, *start = b->k0 ? g->C : g->start;
-    int64_t      ld_start = b->k0 ? g->ldc : g->ld_start;
+    int64_t      a_row = g->a_row, a_col = g->a_col, ld_start = b->k0 ? g->ldc : g->ld_start;
+    if (rows_collide(g) && b->n >= 4 * isa->cols) {
+        isa->transpose(copy, isa->rows, A, a_row, m, b->k);
+        A = copy, a_row = 1, a_col = isa->rows;
+    }
     for (int64_t j = 0; j < b->n; j += isa->cols)
-        isa->tile(g->C + i0 * g->ldc + b->j0 + j, g->ldc, start ? start + i0 * ld_start + b->j0 + j : NULL, ld_start, A, g->a_row, g->a_col,
+        isa->tile(g->C + i0 * g->ldc + b->j0 + j, g->ldc, start ? start + i0 * ld_start + b->j0 + j : NULL, ld_start, A, a_row, a_col,
                   b->B + j / isa->cols * b->panel, b->ldb, b->k, m, (int)least(isa->cols, b->n - j));
 }
 
@@ -83,7 +90,7 @@ void gemm_serial(const gemm_args *g, float *scratch)
     for (int64_t j0 = 0; j0 < g->n; j0 += n_block)
         for (int64_t k0 = 0; k0 < g->k; k0 += k_block) {
             b_block b = block_of(isa, g, k0, least(k_block, g->k - k0), j0, least(n_block, g->n - j0), scratch);
-            for (int64_t i = 0; i < g->m; i += isa->rows) rows_by_block(isa, g, &b, i, (int)least(isa->rows, g->m - i));
+            for (int64_t i = 0; i < g->m; i += isa->rows) rows_by_block(isa, g, &b, i, (int)least(isa->rows, g->m - i), scratch + K_BLOCK * N_BLOCK);
         }
 }
 
