@@ -62,6 +62,20 @@ static void times_keys(float *S, int64_t lds, const float *A, int64_t lda, const
         isa->tile(S + j, lds, NULL, 0, A, lda, 1, panels + j * head_dim, isa->cols, head_dim, m, (int)least(isa->cols, keys - j));
 }
 
+/* The same straight from the rows of k, for so few rows of A that transposed keys would be used once. */
+static void times_keys_once(float *S, int64_t lds, const float *A, int64_t lda, const float *k, int64_t ldk, int64_t head_dim, int m, int64_t keys,
+                            const attention_span *s)
+{
+    const gemm_isa *isa = gemm_best();
+    key_run         runs[2];
+    runs_of(runs, s);
+    for (const key_run *run = runs; run < runs + 2; run++) {
+        int64_t count = least(run->count, keys - run->first);
+        for (int64_t j = 0; j < count; j += isa->few_cols)
+            isa->few(S + run->first + j, lds, NULL, 0, A, lda, k + (run->row + j) * ldk, ldk, head_dim, m, (int)least(isa->few_cols, count - j));
+    }
+}
+
 /* C [m, head_dim] = P [m, keys] times the rows of v. */
 static void times_rows(float *C, int64_t ldc, const float *P, int64_t ldp, const float *v, int64_t ldv, int64_t head_dim, int m, int64_t keys,
                        const attention_span *s)
@@ -108,11 +122,14 @@ typedef struct {
     int64_t      keys, step; /* of the first row, and more for each next */
 } query_rows;
 
-static void fwd_rows(const query_rows *r, int m, float *S, const float *panels, const float *v, const attention_span *s, const attention_dims *d,
-                     float scale)
+static void fwd_rows(const query_rows *r, int m, float *S, const float *panels, const float *k, const float *v, const attention_span *s,
+                     const attention_dims *d, float scale)
 {
     int64_t last = r->keys + (m - 1) * r->step, lds = padded(all_keys(s));
-    times_keys(S, lds, r->q, r->ldq, panels, d->head_dim, m, last);
+    if (panels)
+        times_keys(S, lds, r->q, r->ldq, panels, d->head_dim, m, last);
+    else
+        times_keys_once(S, lds, r->q, r->ldq, k, d->ldk, d->head_dim, m, last, s);
     float sums[64];
     for (int i = 0; i < m; i++) {
         float   lse, *row = S + i * lds;
@@ -131,7 +148,10 @@ static void fwd_task(float *o, float *lse, const float *q, const float *k, const
 {
     int64_t D = d->head_dim, group = d->heads / d->kv_heads, first = kv_head * group, rows = gemm_best()->rows;
     float  *panels = cpu_scratch(padded(all_keys(s)) * (D + rows)), *S = panels + padded(all_keys(s)) * D;
-    transpose_keys(panels, k + kv_head * D, d->ldk, D, s);
+    if (s->q_len * group <= gemm_best()->few_rows)
+        panels = NULL;
+    else
+        transpose_keys(panels, k + kv_head * D, d->ldk, D, s);
     int64_t along = s->q_len == 1 ? group : s->q_len, across = s->q_len == 1 ? 1 : group; /* one query: its heads are the rows */
     for (int64_t g = 0; g < across; g++)
         for (int64_t i = 0; i < along; i += rows) {
@@ -145,7 +165,7 @@ static void fwd_task(float *o, float *lse, const float *q, const float *k, const
                              .ld_lse = one ? 1 : d->heads,
                              .keys   = keys_of(s, query),
                              .step   = one ? 0 : 1 };
-            fwd_rows(&r, (int)least(rows, along - i), S, panels, v + kv_head * D, s, d, scale);
+            fwd_rows(&r, (int)least(rows, along - i), S, panels, k + kv_head * D, v + kv_head * D, s, d, scale);
         }
 }
 

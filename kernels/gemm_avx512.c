@@ -113,7 +113,8 @@ AVX512 static void transpose(float *to, int64_t cols_to, const float *from, int6
     }
 }
 
-enum { FEW_ROWS = 8, AHEAD = 128 }; /* floats to fetch ahead in each row of B */
+/* B comes from memory: each row is fetched AHEAD floats before it is used, and at its end the start of the row 16 further, which comes next. */
+enum { FEW_ROWS = 8, AHEAD = 64 };
 
 __attribute__((always_inline)) AVX512 static inline void few_of(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A,
                                                                 int64_t a_row, const float *B, int64_t ldb, int64_t k, const int m, int n)
@@ -125,11 +126,12 @@ __attribute__((always_inline)) AVX512 static inline void few_of(float *C, int64_
     for (int64_t k0 = 0; k0 < k; k0 += LANES) {
         int       steps = k - k0 < LANES ? (int)(k - k0) : LANES;
         __mmask16 part  = (__mmask16)(0xffff >> (LANES - steps));
+        uintptr_t next  = (uintptr_t)B + sizeof(float) * (size_t)(k0 + AHEAD < k ? k0 + AHEAD : k0 + AHEAD - k + LANES * ldb);
         UNROLL
         for (int j = 0; j < LANES; j++) {
-            const float *row = B + (j < n ? j : 0) * ldb + k0;
-            r[j]             = _mm512_maskz_loadu_ps(part, row);
-            _mm_prefetch((const char *)(row + AHEAD), _MM_HINT_T0);
+            int64_t row = (j < n ? j : 0) * ldb;
+            r[j]        = _mm512_maskz_loadu_ps(part, B + row + k0);
+            _mm_prefetch((const char *)(next + sizeof(float) * (size_t)row), _MM_HINT_T0);
         }
         transpose_16(r);
         UNROLL

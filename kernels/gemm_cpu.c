@@ -121,8 +121,8 @@ void gemm(const gemm_args *g)
     int64_t threads = omp_get_max_threads(), longer = g->m >= g->n ? g->m : g->n;
     int64_t parts = least(threads * PARTS_PER_THREAD, longer / PART);
     if (parts < threads) parts = threads;
-    /* Below this many multiply-adds (some 10 microseconds) waking threads costs more than they give; a few rows are bound by reading B. */
-    bool alone = threads == 1 || ((double)g->m + 4) * (double)g->n * (double)g->k < 5e5;
+    /* Below this many multiply-adds (some 20 microseconds) waking threads costs more than they give; a few rows are bound by reading B. */
+    bool alone = threads == 1 || ((double)g->m + 4) * (double)g->n * (double)g->k < 1e6;
     if (alone) {
         gemm_serial(g, cpu_scratch(gemm_scratch()));
         return;
