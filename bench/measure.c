@@ -210,7 +210,7 @@ int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, 
         m.base_ns    = mem_alloc((size_t)m.cap, sizeof *m.base_ns);
         m.case_ns    = mem_alloc((size_t)m.cap, sizeof *m.case_ns);
         bench_case c = { spec->name, sample, &m, m.cap };
-        rc           = bench_run(&c, 1, NULL, NULL);
+        rc           = bench_run(&c, 1);
     }
     if (!rc) rc = bench_check(&s);
     if (!rc) {

@@ -51,6 +51,7 @@ static void json_refuses_with_the_place(void **state)
         { "{\"a\": 1", "not valid JSON" },
         { "[1] 2", "text after the end" },
         { "[\"\xFF\"]", "not valid UTF-8" },
+        { "[\"a\\\\u0000\",\n \"b\\u0000\"]", "line 2, column 4: holds \\u0000" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         json *j = NULL;

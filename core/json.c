@@ -41,6 +41,19 @@ static size_t too_deep(const char *text, size_t n)
     return n;
 }
 
+/* The offset of an escape \u0000 (a backslash that is itself escaped begins none), or n. */
+static size_t find_escaped_nul(const char *text, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        const char *slash = memchr(text + at, '\\', n - at);
+        if (!slash) break;
+        at = (size_t)(slash - text);
+        if (n - at >= 6 && !memcmp(slash, "\\u0000", 6)) return at;
+        at += 2;
+    }
+    return n;
+}
+
 int json_parse(json **out, const char *text, size_t n, const char *where) { return json_parse_from(out, text, n, where, 1); }
 
 int json_parse_from(json **out, const char *text, size_t n, const char *where, int64_t first_line)
@@ -52,6 +65,8 @@ int json_parse_from(json **out, const char *text, size_t n, const char *where, i
     if (!n) return input_error("%s: is empty; expected JSON", where);
     size_t deep = too_deep(text, n);
     if (deep < n) return at_error(text, deep, where, first_line, "nested deeper than 512 levels");
+    size_t nul = find_escaped_nul(text, n); /* cJSON's strings end at a NUL: what follows would be lost without a word */
+    if (nul < n) return at_error(text, nul, where, first_line, "holds \\u0000; a text cannot hold the NUL character: take it out");
     const char *end = NULL;
     *out            = cJSON_ParseWithLengthOpts(text, n, &end, false);
     if (!*out) return at_error(text, end ? (size_t)(end - text) : 0, where, first_line, "not valid JSON here (is the file cut short?)");

@@ -5,7 +5,7 @@
  *     if (!rc) rc = json_get_int(doc, path, "num_hidden_layers", 1, 4096, &layers);
  *     json_free(doc);
  *
- * Reading refuses invalid UTF-8, nesting past 512, numbers that overflow and trailing text; the message names file, line and column. Getters name the
+ * Reading refuses invalid UTF-8, nesting past 512, the escape \u0000 and trailing text; the message names file, line and column. Getters name the
  * file (`where`), the key, the value and what is allowed, and return ERR_INPUT. */
 #ifndef TIEBREAK_CORE_JSON_H
 #define TIEBREAK_CORE_JSON_H

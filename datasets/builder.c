@@ -108,28 +108,12 @@ int text_next(text_line *l, const source *s, bool *more)
     return OK;
 }
 
-/* The offset of an escape \u0000 (a backslash that is itself escaped begins none), or n. */
-static size_t find_escaped_nul(const char *text, size_t n)
-{
-    for (size_t at = 0; at < n;) {
-        const char *slash = memchr(text + at, '\\', n - at);
-        if (!slash) break;
-        at = (size_t)(slash - text);
-        if (n - at >= 6 && !memcmp(slash, "\\u0000", 6)) return at;
-        at += 2;
-    }
-    return n;
-}
-
 int json_parse_text(json **out, const char *text, size_t n, const char *where, int64_t first_line)
 {
     *out = NULL;
     if (n > document_max)
         return input_error("%s: %zu bytes of JSON are too many at once (at most %zu); use one JSON object a line", where, n, document_max);
-    size_t nul = find_escaped_nul(text, n);
-    if (nul == n) return json_parse_from(out, text, n, where, first_line);
-    for (size_t i = 0; i < nul; i++) first_line += text[i] == '\n';
-    return input_error("%s: line %lld: holds \\u0000; a text cannot hold the NUL character: take it out", where, (long long)first_line);
+    return json_parse_from(out, text, n, where, first_line);
 }
 
 static int each_of_array(builder *b, const json *array, const source *s, json_item_fn each)

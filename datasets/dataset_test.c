@@ -151,7 +151,7 @@ static void bad_files_are_refused_with_the_place(void **state)
         { "gsm8k", "{\"question\":\"q\"}", NULL, "f: line 1: \"answer\" is missing" },
         { "gsm8k", "{\"question\":\"q\",\"answer\":\"a\"}\n{\"question\":7,\"answer\":\"a\"}", NULL, "f: line 2: \"question\": 7" },
         { "gsm8k", "{\"question\":\"q\",\"answer\":\"a\"}\n{\"question\":\"q\",", NULL, "f: line 2, column" },
-        { "gsm8k", "{\"question\":\"q\",\"answer\":\"a\\u0000b\"}", NULL, "f: line 1: holds \\u0000" },
+        { "gsm8k", "{\"question\":\"q\",\"answer\":\"a\\u0000b\"}", NULL, "f: line 1, column 28: holds \\u0000" },
         { "gsm8k", "{\"question\":\"q\",\"answer\":[[7]]}", NULL, "\"answer\": [[7]]: must be a string" },
         { "gsm8k", "[1]", NULL, "f: [0]" },
         { "gsm8k", "\xFF", NULL, "line 1, byte 1" },

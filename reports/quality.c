@@ -190,14 +190,6 @@ void quality_free(quality *q)
     *q = (quality) { 0 };
 }
 
-void quality_label(const quality_point *p, char *out, size_t size)
-{
-    if (p->rank >= 0)
-        snprintf(out, size, "%s r=%lld", p->method, (long long)p->rank);
-    else
-        snprintf(out, size, "%s", p->method);
-}
-
 void quality_table(const quality *q, table *t)
 {
     table_init(t, "quality", "Quality against cost",

@@ -35,6 +35,4 @@ bool quality_separated(const quality_point *a, const quality_point *b);
 void quality_table(const quality *q, table *t);
 /* The page's first answer: adapters down, tasks across (primary metrics), mean and 95 % half-width. */
 void quality_summary(const quality *q, table *t);
-/* Short label: "lora r=8". */
-void quality_label(const quality_point *p, char *out, size_t size);
 #endif
