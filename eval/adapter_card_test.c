@@ -117,7 +117,7 @@ static void losses_of_ready_made_ids_are_pytorchs(void **state)
         assert_ok(task_read(k, file, &data));
         assert_ok(harness_run(&(harness) { .dec = t.dec, .task = k, .data = data, .quiet = true }, &r));
         double loss = cJSON_GetArrayItem(at(want, "loss_f64"), i)->valuedouble;
-        assert_string_equal(r.metrics[0]->name, "loss");
+        assert_string_equal(r.metrics.rows[0].name, "loss");
         /* PyTorch's own float32 is up to 1e-7 off here. */
         assert_within(fabs(r.value[0] / loss - 1), 1e-6);
         harness_result_free(&r);

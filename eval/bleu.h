@@ -25,8 +25,8 @@ typedef struct {
 bleu_score bleu_from_stats(const double stats[BLEU_STATS], bool effective);
 
 /* rows of the metric table */
-extern const char bleu_signature[];
-void              bleu_item(const metric *m, const metric_input *in, double *stats);
-double            bleu_corpus(const double *sums, int64_t n);
-double            bleu_sentence(const double *stats);
+void   bleu_sign(const metric *m, int64_t n_refs, str *out);
+void   bleu_item(const metric *m, const metric_input *in, double *stats);
+double bleu_corpus(const metric *m, const double *sums, int64_t n);
+double bleu_sentence(const metric *m, const double *stats);
 #endif

@@ -87,7 +87,10 @@ static void agrees_with_sacrebleu_on_iwslt(void **state)
     assert_within(fabs(metric_value(m, stats, n) - number_at(task, "bleu,none")), 1e-9);
     assert_within(fabs(metric_stderr(m, stats, n) - number_at(task, "bleu_stderr,none")), 1e-9);
     slice line = text_at(at(at(task, "official"), "bleu"), "line");
-    assert_true(!strncmp(line.s, bleu_signature, strlen(bleu_signature)));
+    str   sign = { 0 };
+    metric_signature(m, 1, &sign);
+    assert_true(!strncmp(line.s, sign.s, sign.n));
+    str_free(&sign);
     json_free(lines);
     json_free(want);
 }

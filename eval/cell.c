@@ -158,13 +158,17 @@ static int look_at_folder(const char *out, const char *id, const json *asked, js
 static json *metrics_json(const harness_result *r)
 {
     json *all = json_object();
-    for (int m = 0; m < r->n_metrics; m++) {
-        json *one = json_object();
-        json_set_num(one, "value", r->value[m]);
-        json_set_num(one, "stderr", r->error[m]);
-        json_set_str(one, "better", r->metrics[m]->higher ? "higher" : "lower");
-        json_set_str(one, "signature", r->metrics[m]->signature);
-        json_set(all, r->metrics[m]->name, one);
+    for (int k = 0; k < r->metrics.n; k++) {
+        const metric *m    = &r->metrics.rows[k];
+        json         *one  = json_object();
+        str           sign = { 0 };
+        metric_signature(m, r->n_refs, &sign);
+        json_set_num(one, "value", r->value[k]);
+        json_set_num(one, "stderr", r->error[k]);
+        json_set_str(one, "better", m->higher ? "higher" : "lower");
+        json_set_str(one, "signature", str_c(&sign));
+        json_set(all, m->name, one);
+        str_free(&sign);
     }
     return all;
 }
@@ -248,16 +252,15 @@ static int run(const cell *c, json *asked, const char *id, int64_t max_new, json
 
 int eval_run(const eval_request *q, json **record)
 {
-    cell          c = { .q = q, .started = clock_s() };
-    const metric *metrics[HARNESS_METRICS_MAX];
-    int           n_metrics;
-    int64_t       max_new = 0;
-    request_kind  kind;
-    json         *asked = NULL;
-    char          id[17];
+    cell         c = { .q = q, .started = clock_s() };
+    metric_list  metrics;
+    int64_t      max_new = 0;
+    request_kind kind;
+    json        *asked = NULL;
+    char         id[17];
     *record = NULL;
     int rc  = cell_open(&c);
-    if (!rc) rc = harness_metrics(c.task, q->metrics, metrics, &n_metrics, &kind);
+    if (!rc) rc = harness_metrics(c.task, q->metrics, &metrics, &kind);
     if (!rc && kind == REQUEST_GENERATE) rc = harness_max_new(c.task, q->max_new_tokens, c.model->cfg.positions, &max_new);
     if (!rc) rc = describe(&c, max_new, &asked);
     if (!rc) {

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "core/nearest.h"
 #include "core/progress.h"
 
 /* Tokens of one forward when no batch is asked for: enough rows for the products to run at their rate, few enough to stay in cache. */
@@ -12,37 +11,11 @@ enum { TOKENS_PER_FORWARD = 2048, SEQUENCES = 16, GROUPS_OF_SEQUENCES = 4 };
 
 /* --- what is asked */
 
-static int no_such_metric(const char *where, const char *name)
-{
-    const char *names[64];
-    int         n   = 0;
-    str         all = { 0 };
-    for (; n < 63 && metric_row(n); n++) {
-        names[n] = metric_row(n)->name;
-        str_printf(&all, "%s%s", n ? " " : "", names[n]);
-    }
-    names[n]         = NULL;
-    const char *near = nearest_word(name, names);
-    int rc = input_error("%s: %s: no such metric%s%s%s; there are %s", where, name, near ? "; did you mean " : "", near ? near : "", near ? "?" : "",
-                         str_c(&all));
-    str_free(&all);
-    return rc;
-}
-
-static int add_metric(const char *where, const char *name, const metric **metrics, int *n)
-{
-    const metric *m = metric_find(name);
-    if (!m) return no_such_metric(where, name);
-    if (*n == HARNESS_METRICS_MAX) return input_error("%s: more than %d metrics", where, HARNESS_METRICS_MAX);
-    metrics[(*n)++] = m;
-    return OK;
-}
-
 static const char *const source_names[] = {
     [METRIC_TEXT] = "scores generated texts", [METRIC_CHOICES] = "scores multiple choice", [METRIC_LIKELIHOOD] = "scores log-likelihoods"
 };
 
-int harness_metrics(const task *t, const char *names, const metric **metrics, int *n, request_kind *kind)
+int harness_metrics(const task *t, const char *names, metric_list *metrics, request_kind *kind)
 {
     static const struct {
         metric_source source;
@@ -52,24 +25,21 @@ int harness_metrics(const task *t, const char *names, const metric **metrics, in
                              [TASK_LIKELIHOOD] = { METRIC_LIKELIHOOD, REQUEST_TEXT } };
     metric_source source = own[task_answer(t)].source;
     int           rc     = OK;
-    *n                   = 0;
+    *metrics             = *task_metrics(t);
     *kind                = own[task_answer(t)].kind;
     if (names) {
-        char *list = mem_strdup(names), *save = NULL;
-        for (char *name = strtok_r(list, ",", &save); name && !rc; name = strtok_r(NULL, ",", &save)) rc = add_metric("--metrics", name, metrics, n);
-        free(list);
-        if (!rc && !*n) rc = input_error("--metrics \"%s\": names no metric", names);
-        if (!rc && metrics[0]->source == METRIC_LIKELIHOOD) {
+        metrics->n = 0;
+        rc         = metric_list_parse(metrics, names, task_metric_options(t), "--metrics");
+        if (!rc && metrics->rows[0].source == METRIC_LIKELIHOOD) {
             source = METRIC_LIKELIHOOD;
             *kind  = REQUEST_TARGET;
         }
-    } else {
-        for (int i = 0; !rc && task_metric(t, i); i++) rc = add_metric(task_name(t), task_metric(t, i), metrics, n);
-        if (!task_needs_tokenizer(t)) *kind = REQUEST_TARGET;
+    } else if (!task_needs_tokenizer(t)) {
+        *kind = REQUEST_TARGET;
     }
-    for (int i = 0; i < *n && !rc; i++)
-        if (metrics[i]->source != source)
-            rc = input_error("metric %s %s, and the task %s %s", metrics[i]->name, source_names[metrics[i]->source], task_name(t),
+    for (int i = 0; i < metrics->n && !rc; i++)
+        if (metrics->rows[i].source != source)
+            rc = input_error("metric %s %s, and the task %s %s", metrics->rows[i].name, source_names[metrics->rows[i].source], task_name(t),
                              source_names[source]);
     return rc;
 }
@@ -139,12 +109,12 @@ static void show(void *ctx, int64_t count)
 
 static int keep(run *r, harness_result *out, int64_t item, const answer *a)
 {
-    double         stats[HARNESS_METRICS_MAX * METRIC_STATS_MAX];
+    double         stats[METRICS_MAX * METRIC_STATS_MAX];
     str            sample = { 0 };
     const request *q      = &r->requests[item];
     request_kind   kind   = r->ask.rules.kind;
-    sample_stats(q, a, kind, out->metrics, out->n_metrics, stats);
-    sample_print(&sample, &r->h->data->items[item], q, a, kind, out->metrics, out->n_metrics, stats);
+    sample_stats(q, a, kind, &out->metrics, stats);
+    sample_print(&sample, &r->h->data->items[item], q, a, kind, &out->metrics, stats);
     out->work += q->cost + a->n_new;
     return journal_add(&out->items, item, (finished_item) { .cut = q->cut, .seen = q->cost, .made = a->n_new, .stats = stats, .sample = sample.s });
 }
@@ -174,16 +144,16 @@ static int work_on(run *r, harness_result *out, int64_t first, int64_t end)
 
 /* --- sums */
 
-static void summarize(harness_result *out)
+static void summarize(const run *r, harness_result *out)
 {
     double *column = NULL;
     int     offset = 0;
-    for (int m = 0; m < out->n_metrics; offset += out->metrics[m++]->n_stats) {
-        int width = out->metrics[m]->n_stats;
+    for (int m = 0; m < out->metrics.n; offset += out->metrics.rows[m++].n_stats) {
+        int width = out->metrics.rows[m].n_stats;
         column    = mem_resize(column, (size_t)(out->n * width), sizeof *column);
         for (int64_t i = 0; i < out->n; i++) memcpy(column + i * width, out->items.items[i].stats + offset, (size_t)width * sizeof *column);
-        out->value[m] = metric_value(out->metrics[m], column, out->n);
-        out->error[m] = metric_stderr(out->metrics[m], column, out->n);
+        out->value[m] = metric_value(&out->metrics.rows[m], column, out->n);
+        out->error[m] = metric_stderr(&out->metrics.rows[m], column, out->n);
     }
     free(column);
     for (int64_t i = 0; i < out->n; i++) {
@@ -192,6 +162,8 @@ static void summarize(harness_result *out)
         out->made += f->made;
         out->cut_items += f->cut > 0;
         out->cut_tokens += f->cut;
+        int64_t n_refs = r->requests[i].text.n_references;
+        out->n_refs    = i == 0 || n_refs == out->n_refs ? n_refs : 0;
     }
 }
 
@@ -199,7 +171,7 @@ static int plan(run *r, harness_result *out)
 {
     const harness *h    = r->h;
     request_rules *rule = &r->ask.rules;
-    int            rc   = harness_metrics(h->task, h->metrics, out->metrics, &out->n_metrics, &rule->kind);
+    int            rc   = harness_metrics(h->task, h->metrics, &out->metrics, &rule->kind);
     rule->positions     = decoder_model(h->dec)->cfg.positions;
     if (!rc && rule->kind == REQUEST_GENERATE) rc = harness_max_new(h->task, h->max_new_tokens, rule->positions, &rule->max_new);
     out->max_new_tokens = rule->max_new;
@@ -214,7 +186,7 @@ static int open_journal(const run *r, harness_result *out)
     char text[64];
     int  n_stats = 0;
     snprintf(text, sizeof text, "batch %lld", (long long)r->h->batch);
-    for (int m = 0; m < out->n_metrics; m++) n_stats += out->metrics[m]->n_stats;
+    for (int m = 0; m < out->metrics.n; m++) n_stats += out->metrics.rows[m].n_stats;
     return journal_open(&out->items, r->h->journal, r->h->cell, text, r->n, n_stats);
 }
 
@@ -235,7 +207,7 @@ int harness_run(const harness *h, harness_result *out)
         rc  = work_on(&r, out, first, end);
     }
     progress_end(&r.bar);
-    if (!rc) summarize(out);
+    if (!rc) summarize(&r, out);
     for (int64_t i = 0; r.requests && i < r.n; i++) request_free(&r.requests[i]);
     free(r.requests);
     free(r.order);

@@ -2,7 +2,7 @@
  *
  *     harness_result r;
  *     int rc = harness_run(&(harness) { .dec = d, .pairs = adapter_pairs(a), .tok = t, .task = k, .data = set }, &r);
- *     for (int i = 0; i < r.n_metrics; i++) printf("%s %.4f\n", r.metrics[i]->name, r.value[i]);
+ *     for (int i = 0; i < r.metrics.n; i++) printf("%s %.4f\n", r.metrics.rows[i].name, r.value[i]);
  *     harness_result_free(&r);
  *
  * Items are worked on longest first in fixed groups, and everything that comes out is in data order. What an item gets depends on the model, the
@@ -13,8 +13,6 @@
 #include "eval/journal.h"
 #include "eval/metric.h"
 #include "eval/sample.h"
-
-enum { HARNESS_METRICS_MAX = 16 };
 
 typedef struct {
     decoder           *dec;
@@ -33,20 +31,20 @@ typedef struct {
 } harness;
 
 typedef struct {
-    int64_t       n;
-    int           n_metrics;
-    const metric *metrics[HARNESS_METRICS_MAX];
-    double        value[HARNESS_METRICS_MAX], error[HARNESS_METRICS_MAX]; /* error NaN: undefined */
-    int64_t       max_new_tokens;
-    int64_t       seen, made;            /* tokens read by the model and generated, in this and earlier runs of the cell */
-    int64_t       work;                  /* the same, both, in this run only: what the clock saw */
-    int64_t       cut_items, cut_tokens; /* prompts that were cut from the left */
-    journal       items;                 /* every sample, in data order */
+    int64_t     n;
+    metric_list metrics;
+    double      value[METRICS_MAX], error[METRICS_MAX]; /* error NaN: undefined */
+    int64_t     n_refs;                                 /* references of each item; 0: their number varies */
+    int64_t     max_new_tokens;
+    int64_t     seen, made;            /* tokens read by the model and generated, in this and earlier runs of the cell */
+    int64_t     work;                  /* the same, both, in this run only: what the clock saw */
+    int64_t     cut_items, cut_tokens; /* prompts that were cut from the left */
+    journal     items;                 /* every sample, in data order */
 } harness_result;
 
 /* The metrics that a request for `names` (NULL: the task's own) means, and what the model has to be asked for them. ERR_INPUT when a name is unknown
  * or does not fit the task. */
-int harness_metrics(const task *t, const char *names, const metric **metrics, int *n, request_kind *kind);
+int harness_metrics(const task *t, const char *names, metric_list *metrics, request_kind *kind);
 /* New tokens a text may have: asked, or the task's; ERR_INPUT when asked is more than the model allows. */
 int harness_max_new(const task *t, int64_t asked, int64_t positions, int64_t *max_new);
 

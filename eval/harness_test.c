@@ -55,8 +55,8 @@ static void end_reference(reference_run *r)
 
 static int metric_index(const harness_result *r, const char *name)
 {
-    for (int i = 0; i < r->n_metrics; i++)
-        if (!strcmp(r->metrics[i]->name, name)) return i;
+    for (int i = 0; i < r->metrics.n; i++)
+        if (!strcmp(r->metrics.rows[i].name, name)) return i;
     fail_msg("the task has no metric %s", name);
     return 0;
 }
@@ -321,20 +321,19 @@ static void samples_do_not_depend_on_batch_or_threads(void **state)
 
 static void requests_that_do_not_fit_are_refused(void **state)
 {
-    const metric *metrics[HARNESS_METRICS_MAX];
-    int           n;
-    request_kind  kind;
-    task         *t;
-    int64_t       max_new;
+    metric_list  metrics;
+    request_kind kind;
+    task        *t;
+    int64_t      max_new;
     (void)state;
     assert_ok(task_open(&t, "hellaswag", NULL));
-    assert_input_error(harness_metrics(t, "bleu", metrics, &n, &kind), "multiple choice");
-    assert_input_error(harness_metrics(t, "blue", metrics, &n, &kind), "no such metric");
-    assert_input_error(harness_metrics(t, ",", metrics, &n, &kind), "names no metric");
-    assert_ok(harness_metrics(t, "acc_bytes,acc", metrics, &n, &kind));
-    assert_true(n == 2 && kind == REQUEST_CHOICES);
-    assert_ok(harness_metrics(t, "loss", metrics, &n, &kind));
-    assert_true(n == 1 && kind == REQUEST_TARGET);
+    assert_input_error(harness_metrics(t, "bleu", &metrics, &kind), "multiple choice");
+    assert_input_error(harness_metrics(t, "blue", &metrics, &kind), "no such metric");
+    assert_input_error(harness_metrics(t, ",", &metrics, &kind), "names no metric");
+    assert_ok(harness_metrics(t, "acc_bytes,acc", &metrics, &kind));
+    assert_true(metrics.n == 2 && kind == REQUEST_CHOICES);
+    assert_ok(harness_metrics(t, "loss", &metrics, &kind));
+    assert_true(metrics.n == 1 && kind == REQUEST_TARGET);
     task_close(t);
     assert_ok(task_open(&t, "gsm8k", NULL));
     assert_input_error(harness_max_new(t, 512, 512, &max_new), "1..511");

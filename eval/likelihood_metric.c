@@ -23,23 +23,26 @@ void per_byte_item(const metric *m, const metric_input *in, double *stats)
     stats[1] = (double)in->bytes;
 }
 
-double nll_rate(const double *sums, int64_t n)
+double nll_rate(const metric *m, const double *sums, int64_t n)
 {
+    (void)m;
     (void)n;
     return -sums[0] / sums[1];
 }
 
-double perplexity(const double *sums, int64_t n) { return exp(nll_rate(sums, n)); }
-double bits_per_unit(const double *sums, int64_t n) { return nll_rate(sums, n) / log(2); }
+double perplexity(const metric *m, const double *sums, int64_t n) { return exp(nll_rate(m, sums, n)); }
+double bits_per_unit(const metric *m, const double *sums, int64_t n) { return nll_rate(m, sums, n) / log(2); }
 
-double sum_of_ll(const double *sums, int64_t n)
+double sum_of_ll(const metric *m, const double *sums, int64_t n)
 {
+    (void)m;
     (void)n;
     return sums[0];
 }
 
-double sum_of_units(const double *sums, int64_t n)
+double sum_of_units(const metric *m, const double *sums, int64_t n)
 {
+    (void)m;
     (void)n;
     return sums[1];
 }

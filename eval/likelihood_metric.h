@@ -7,9 +7,9 @@
 void   per_token_item(const metric *m, const metric_input *in, double *stats);
 void   per_word_item(const metric *m, const metric_input *in, double *stats);
 void   per_byte_item(const metric *m, const metric_input *in, double *stats);
-double nll_rate(const double *sums, int64_t n);      /* -ll / units */
-double perplexity(const double *sums, int64_t n);    /* exp(-ll / units) */
-double bits_per_unit(const double *sums, int64_t n); /* -ll / units / ln 2 */
-double sum_of_ll(const double *sums, int64_t n);
-double sum_of_units(const double *sums, int64_t n);
+double nll_rate(const metric *m, const double *sums, int64_t n);      /* -ll / units */
+double perplexity(const metric *m, const double *sums, int64_t n);    /* exp(-ll / units) */
+double bits_per_unit(const metric *m, const double *sums, int64_t n); /* -ll / units / ln 2 */
+double sum_of_ll(const metric *m, const double *sums, int64_t n);
+double sum_of_units(const metric *m, const double *sums, int64_t n);
 #endif

@@ -2,8 +2,12 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/error.h"
+#include "core/memory.h"
+#include "core/nearest.h"
 #include "core/stats.h"
 #include "eval/bleu.h"
 #include "eval/choice_metric.h"
@@ -13,7 +17,7 @@
 #include "eval/squad_metric.h"
 #include "eval/uncertainty.h"
 
-#define ROUGE_RULES "|refs:best|case:lower|stem:porter-nltk|version:rouge_score-0.1.2"
+#define ROUGE_RULES "|case:lower|version:rouge_score-0.1.2"
 
 /* lm-evaluation-harness caps the resamples of BLEU at 100; with the same number the standard errors are the same. */
 enum { BOOTSTRAP_ITERATIONS = 100 };
@@ -26,13 +30,14 @@ static const metric rows[] = {
     { "f1", "word F1 after SQuAD's normalisation", "squad-f1|rules:v1.1", METRIC_TEXT, MEAN(100), .item = squad_f1_item },
     { "em_v2", "exact match, SQuAD 2.0 rules", "squad-em|rules:v2.0", METRIC_TEXT, MEAN(100), .order = 1, .item = squad_em_item },
     { "f1_v2", "word F1, SQuAD 2.0 rules", "squad-f1|rules:v2.0", METRIC_TEXT, MEAN(100), .order = 1, .item = squad_f1_item },
-    { "rouge1", "unigram F", "rouge1" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 1, .item = rouge_item },
-    { "rouge2", "bigram F", "rouge2" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 2, .item = rouge_item },
-    { "rougeL", "longest common subsequence F", "rougeL" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = ROUGE_L, .item = rouge_item },
-    { "rougeLsum", "summary-level longest common subsequence F", "rougeLsum" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = ROUGE_LSUM,
+    { "rouge1", "unigram F", "rouge1" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 1, .sign = rouge_sign, .item = rouge_item },
+    { "rouge2", "bigram F", "rouge2" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 2, .sign = rouge_sign, .item = rouge_item },
+    { "rougeL", "longest common subsequence F", "rougeL" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = ROUGE_L, .sign = rouge_sign,
       .item = rouge_item },
-    { "bleu", "corpus BLEU", bleu_signature, METRIC_TEXT, .higher = true, .error = STDERR_BOOTSTRAP, .n_stats = BLEU_STATS, .item = bleu_item,
-      .corpus = bleu_corpus, .sentence = bleu_sentence },
+    { "rougeLsum", "summary-level longest common subsequence F", "rougeLsum" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = ROUGE_LSUM,
+      .sign = rouge_sign, .item = rouge_item },
+    { "bleu", "corpus BLEU", "BLEU", METRIC_TEXT, .sign = bleu_sign, .higher = true, .error = STDERR_BOOTSTRAP, .n_stats = BLEU_STATS,
+      .item = bleu_item, .corpus = bleu_corpus, .sentence = bleu_sentence },
     { "exact_match", "the number after ####, strictly", "gsm8k|filter:strict|version:lm-eval-3", METRIC_TEXT, MEAN(1), .item = gsm8k_match_item },
     { "exact_match_flexible", "the last number in the text", "gsm8k|filter:flexible|version:lm-eval-3", METRIC_TEXT, MEAN(1), .order = 1,
       .item = gsm8k_match_item },
@@ -62,6 +67,81 @@ const metric *metric_find(const char *name)
     return NULL;
 }
 
+/* --- lists */
+
+/* A reference tool's name for some rows, and what the tool itself calls them. */
+static const struct {
+    const char *name;
+    const char *row[2], *shown[2];
+} groups[] = {
+    { "squad-v1.1", { "em", "f1" }, { "em", "f1" } },
+    { "squad-v2.0", { "em_v2", "f1_v2" }, { "em", "f1" } },
+    { "gsm8k-strict", { "exact_match" }, { "gsm8k-strict" } },
+    { "gsm8k-flexible", { "exact_match_flexible" }, { "gsm8k-flexible" } },
+};
+enum { GROUPS = sizeof groups / sizeof *groups };
+
+static int no_such_metric(const char *where, const char *name)
+{
+    const char *names[64];
+    int         n   = 0;
+    str         all = { 0 };
+    for (int i = 0; metric_row(i) && n < 63; i++) names[n++] = metric_row(i)->name;
+    for (int i = 0; i < GROUPS && n < 63; i++) names[n++] = groups[i].name;
+    for (int i = 0; i < n; i++) str_printf(&all, "%s%s", i ? " " : "", names[i]);
+    names[n]         = NULL;
+    const char *near = nearest_word(name, names);
+    int         rc   = input_error("%s: %.40s: no such metric%s%s%s; there are %s", where, name, near ? "; did you mean " : "", near ? near : "",
+                         near ? "?" : "", str_c(&all));
+    str_free(&all);
+    return rc;
+}
+
+static bool has_name(const metric_list *list, const char *name)
+{
+    for (int i = 0; i < list->n; i++)
+        if (!strcmp(list->rows[i].name, name)) return true;
+    return false;
+}
+
+/* Shown under another name where that is still free. */
+static int add_row(metric_list *list, const char *name, const char *shown, const metric_options *options, const char *where)
+{
+    const metric *row = metric_find(name);
+    if (!row) return no_such_metric(where, name);
+    if (has_name(list, shown)) shown = name;
+    if (has_name(list, shown)) return input_error("%s: %s: is named twice", where, name);
+    if (list->n == METRICS_MAX) return input_error("%s: more than %d metrics", where, METRICS_MAX);
+    metric *m = &list->rows[list->n++];
+    *m        = *row;
+    m->name   = shown;
+    if (options) m->options = *options;
+    return OK;
+}
+
+int metric_list_add(metric_list *list, const char *name, const metric_options *options, const char *where)
+{
+    int rc = OK;
+    for (int g = 0; g < GROUPS; g++) {
+        if (strcmp(groups[g].name, name)) continue;
+        for (int i = 0; i < 2 && groups[g].row[i] && !rc; i++) rc = add_row(list, groups[g].row[i], groups[g].shown[i], options, where);
+        return rc;
+    }
+    return add_row(list, name, name, options, where);
+}
+
+int metric_list_parse(metric_list *list, const char *names, const metric_options *options, const char *where)
+{
+    char *own = mem_strdup(names), *save = NULL;
+    int   rc = OK, before = list->n;
+    for (char *name = strtok_r(own, ",", &save); name && !rc; name = strtok_r(NULL, ",", &save)) rc = metric_list_add(list, name, options, where);
+    free(own);
+    if (!rc && list->n == before) rc = input_error("%s \"%s\": names no metric", where, names);
+    return rc;
+}
+
+/* --- scores */
+
 void metric_item(const metric *m, const metric_input *in, double *stats)
 {
     assert(m->n_stats <= METRIC_STATS_MAX);
@@ -71,7 +151,7 @@ void metric_item(const metric *m, const metric_input *in, double *stats)
 static double value_of_sums(const void *ctx, const double *sums, int64_t n)
 {
     const metric *m = ctx;
-    if (m->corpus) return m->corpus(sums, n);
+    if (m->corpus) return m->corpus(m, sums, n);
     return m->scale * sums[0] / (double)n;
 }
 
@@ -95,4 +175,10 @@ double metric_stderr(const metric *m, const double *stats, int64_t n)
     return NAN;
 }
 
-double metric_sentence(const metric *m, const double *stats) { return m->sentence ? m->sentence(stats) : value_of_sums(m, stats, 1); }
+double metric_sentence(const metric *m, const double *stats) { return m->sentence ? m->sentence(m, stats) : value_of_sums(m, stats, 1); }
+
+void metric_signature(const metric *m, int64_t n_refs, str *out)
+{
+    str_puts(out, m->rules);
+    if (m->sign) m->sign(m, n_refs, out);
+}

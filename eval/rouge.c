@@ -167,7 +167,21 @@ rouge_score rouge_multi(const slice *references, int64_t n, slice prediction, in
     return best;
 }
 
+void rouge_sign(const metric *m, int64_t n_refs, str *out)
+{
+    static const char *const multi[] = { [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean" };
+    (void)n_refs;
+    str_printf(out, "|refs:%s|stem:%s", multi[m->options.multi], m->options.stemmer ? "porter-nltk" : "no");
+}
+
 void rouge_item(const metric *m, const metric_input *in, double *stats)
 {
-    *stats = in->n_references ? rouge_multi(in->references, in->n_references, in->prediction, m->order, true).f : 0;
+    bool    stem = m->options.stemmer;
+    int64_t n    = m->options.multi == REFERENCES_FIRST && in->n_references ? 1 : in->n_references;
+    *stats       = 0;
+    if (m->options.multi == REFERENCES_MEAN) {
+        for (int64_t i = 0; i < n; i++) *stats += rouge(in->references[i], in->prediction, m->order, stem).f / (double)n;
+    } else if (n) {
+        *stats = rouge_multi(in->references, n, in->prediction, m->order, stem).f;
+    }
 }

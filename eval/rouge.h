@@ -16,6 +16,7 @@ rouge_score rouge(slice reference, slice prediction, int order, bool stem);
 /* The reference with the highest F (the first on ties) gives the score: rouge_score's score_multi. n >= 1. */
 rouge_score rouge_multi(const slice *references, int64_t n, slice prediction, int order, bool stem);
 
-/* rows of the metric table: F, stemmed, best reference; the row's order says which ROUGE */
+/* rows of the metric table: F; the row's order says which ROUGE, its options whether to stem and what becomes of several references */
+void rouge_sign(const metric *m, int64_t n_refs, str *out);
 void rouge_item(const metric *m, const metric_input *in, double *stats);
 #endif

@@ -5,7 +5,7 @@
 #include "core/json.h"
 #include "core/memory.h"
 
-int sample_stats(const request *r, const answer *a, request_kind kind, const metric *const *metrics, int n_metrics, double *stats)
+int sample_stats(const request *r, const answer *a, request_kind kind, const metric_list *metrics, double *stats)
 {
     const task_text *t          = &r->text;
     slice           *references = mem_alloc((size_t)t->n_references, sizeof *references);
@@ -31,7 +31,7 @@ int sample_stats(const request *r, const answer *a, request_kind kind, const met
         in.bytes     = (int64_t)target.n;
     }
     int k = 0;
-    for (int m = 0; m < n_metrics; k += metrics[m++]->n_stats) metric_item(metrics[m], &in, stats + k);
+    for (int m = 0; m < metrics->n; k += metrics->rows[m++].n_stats) metric_item(&metrics->rows[m], &in, stats + k);
     free(references);
     free(chars);
     free(bytes);
@@ -65,20 +65,20 @@ static void set_choices(json *j, const request *r, const answer *a)
     json_set(j, "greedy", greedy);
 }
 
-static void set_scores(json *j, const metric *const *metrics, int n_metrics, const double *stats)
+static void set_scores(json *j, const metric_list *metrics, const double *stats)
 {
     json *scores = json_object(), *counts = NULL;
-    for (int m = 0; m < n_metrics; stats += metrics[m++]->n_stats) {
-        json_set_num(scores, metrics[m]->name, metric_sentence(metrics[m], stats));
-        if (metrics[m]->source != METRIC_TEXT || metrics[m]->n_stats < 2) continue;
+    for (const metric *m = metrics->rows; m < metrics->rows + metrics->n; stats += m++->n_stats) {
+        json_set_num(scores, m->name, metric_sentence(m, stats));
+        if (m->source != METRIC_TEXT || m->n_stats < 2) continue;
         if (!counts) counts = json_object();
-        json_set(counts, metrics[m]->name, cJSON_CreateDoubleArray(stats, metrics[m]->n_stats));
+        json_set(counts, m->name, cJSON_CreateDoubleArray(stats, m->n_stats));
     }
     json_set(j, "scores", scores);
     if (counts) json_set(j, "stats", counts);
 }
 
-void sample_print(str *out, const data_item *item, const request *r, const answer *a, request_kind kind, const metric *const *metrics, int n_metrics,
+void sample_print(str *out, const data_item *item, const request *r, const answer *a, request_kind kind, const metric_list *metrics,
                   const double *stats)
 {
     json *j = json_object();
@@ -98,7 +98,7 @@ void sample_print(str *out, const data_item *item, const request *r, const answe
         json_set_bool(j, "greedy", a->greedy[0]);
     }
     json_set_int(j, "cut", r->cut);
-    set_scores(j, metrics, n_metrics, stats);
+    set_scores(j, metrics, stats);
     json_print(j, out, false);
     json_free(j);
 }

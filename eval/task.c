@@ -52,12 +52,14 @@ static const member rule_members[] = {
     { "scores_bos", YES_NO, RULE_AT(scores_bos) },
     { "append_eos", YES_NO, RULE_AT(append_eos) },
     { "metrics", OBJECT, RULE_AT(metrics) },
+    { "metric_options", OBJECT, RULE_AT(metric_options) },
     { "references", OBJECT, RULE_AT(references) },
     { "choices", OBJECT, RULE_AT(choices) },
     { "gold", TEXT, RULE_AT(gold) },
     { NULL, TEXT, 0 },
 };
 static const member reference_members[] = { { "each", TEXT, RULE_AT(references_each) }, { NULL, TEXT, 0 } };
+static const member option_members[]    = { { "stemmer", YES_NO, RULE_AT(stemmer) }, { "multi", TEXT, RULE_AT(multi) }, { NULL, TEXT, 0 } };
 static const member choice_members[]    = {
        { "each", TEXT, RULE_AT(choices_each) },
        { "list", TEXTS, RULE_AT(choices_list) },
@@ -139,24 +141,33 @@ static int read_members(const json *obj, const char *where, const member *rows, 
 
 static const char *const answers[] = { [TASK_GENERATE] = "generate", [TASK_CHOICES] = "choices", [TASK_LIKELIHOOD] = "likelihood", NULL };
 
-static int check_metrics(const json *metrics, const char *where, const metric **out)
+static int read_metric_options(const task_rules *r, const char *where, metric_options *out)
 {
-    const char *names[64] = { 0 };
-    size_t      n         = 0;
-    for (int i = 0; metric_row(i) && i < 63; i++) names[i] = metric_row(i)->name;
-    for (const json *j = metrics ? metrics->child : NULL; j; j = j->next) {
-        const metric *m    = metric_find(j->string);
-        const char   *near = m ? NULL : nearest_word(j->string, names);
-        if (!m)
-            return input_error("%s: metrics: \"%.40s\": there is no such metric%s%s%s", where, j->string, near ? "; did you mean " : "",
-                               near ? near : "", near ? "?" : "");
+    static const char *const multi[] = { [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean", NULL };
+    *out                             = (metric_options) { .stemmer = r->stemmer };
+    int k                            = 0;
+    while (r->multi && multi[k] && strcmp(multi[k], r->multi)) k++;
+    if (!multi[k]) return input_error("%s: metric_options: \"multi\": \"%.40s\": must be max, first or mean", where, r->multi);
+    out->multi = (metric_multi)k;
+    return OK;
+}
+
+static int check_metrics(const task_rules *r, const char *where, metric_options *options, metric_list *out)
+{
+    str place = { 0 };
+    out->n    = 0;
+    str_printf(&place, "%s: metrics", where);
+    int rc = read_metric_options(r, where, options);
+    for (const json *j = r->metrics ? r->metrics->child : NULL; j && !rc; j = j->next) {
+        rc = metric_list_add(out, j->string, options, place.s);
+        if (rc) break;
+        const metric *m = &out->rows[out->n - 1];
         if (!cJSON_IsString(j) || strcmp(j->valuestring, m->higher ? "higher" : "lower"))
-            return input_error("%s: metrics: \"%s\": must be \"%s\": that way it is better", where, m->name, m->higher ? "higher" : "lower");
-        if (n == TASK_METRICS_MAX) return input_error("%s: metrics: more than %d", where, TASK_METRICS_MAX);
-        out[n++] = m;
+            rc = input_error("%s: \"%s\": must be \"%s\": that way it is better", place.s, m->name, m->higher ? "higher" : "lower");
     }
-    out[n] = NULL;
-    return n ? OK : input_error("%s: \"metrics\": names none; it must be an object such as {\"exact_match\": \"higher\"}", where);
+    str_free(&place);
+    if (rc) return rc;
+    return out->n ? OK : input_error("%s: \"metrics\": names none; it must be an object such as {\"exact_match\": \"higher\"}", where);
 }
 
 static int check_filters(const json *list, const char *where)
@@ -208,19 +219,22 @@ static int read_variant(task *t, const task_rules *common, const json *variant, 
 {
     task_rules       r      = *common;
     task_answer_kind answer = TASK_GENERATE;
-    const metric    *metrics[TASK_METRICS_MAX + 1];
+    metric_options   options;
+    metric_list      metrics;
     str              where = { 0 };
     str_printf(&where, "%s: prompts.%s", t->where, variant->string);
     int rc = cJSON_IsObject(variant) ? read_members(variant, where.s, rule_members, &r, NULL) : input_error("%s: must be an object", where.s);
     if (!rc && r.references) rc = read_members(r.references, where.s, reference_members, &r, NULL);
     if (!rc && r.choices) rc = read_members(r.choices, where.s, choice_members, &r, NULL);
+    if (!rc && r.metric_options) rc = read_members(r.metric_options, where.s, option_members, &r, NULL);
     if (!rc) rc = check_rules(t, &r, where.s, &answer);
-    if (!rc) rc = check_metrics(r.metrics, where.s, metrics);
+    if (!rc) rc = check_metrics(&r, where.s, &options, &metrics);
     if (!rc && chosen) {
         t->variant = variant->string;
         t->rules   = r;
         t->answer  = answer;
-        memcpy(t->metrics, metrics, sizeof metrics);
+        t->options = options;
+        t->metrics = metrics;
     }
     str_free(&where);
     return rc;
@@ -341,13 +355,14 @@ static const char *nth(const json *list, int i)
     return j ? j->valuestring : NULL;
 }
 
-const char      *task_name(const task *t) { return t->name; }
-const char      *task_prompt(const task *t) { return t->variant; }
-int64_t          task_version(const task *t) { return t->version; }
-task_answer_kind task_answer(const task *t) { return t->answer; }
-int64_t          task_max_new_tokens(const task *t) { return t->rules.max_new_tokens; }
-const char      *task_stop(const task *t, int i) { return nth(t->rules.stop, i); }
-const char      *task_metric(const task *t, int i) { return i >= 0 && i < TASK_METRICS_MAX && t->metrics[i] ? t->metrics[i]->name : NULL; }
-bool             task_scores_bos(const task *t) { return t->rules.scores_bos; }
-int              task_read(const task *t, const char *path, dataset **out) { return dataset_read(out, t->reader, path); }
-bool             task_needs_tokenizer(const task *t) { return strcmp(t->reader, "tokens") != 0; }
+const char           *task_name(const task *t) { return t->name; }
+const char           *task_prompt(const task *t) { return t->variant; }
+int64_t               task_version(const task *t) { return t->version; }
+task_answer_kind      task_answer(const task *t) { return t->answer; }
+int64_t               task_max_new_tokens(const task *t) { return t->rules.max_new_tokens; }
+const char           *task_stop(const task *t, int i) { return nth(t->rules.stop, i); }
+const metric_list    *task_metrics(const task *t) { return &t->metrics; }
+const metric_options *task_metric_options(const task *t) { return &t->options; }
+bool                  task_scores_bos(const task *t) { return t->rules.scores_bos; }
+int                   task_read(const task *t, const char *path, dataset **out) { return dataset_read(out, t->reader, path); }
+bool                  task_needs_tokenizer(const task *t) { return strcmp(t->reader, "tokens") != 0; }

@@ -3,6 +3,7 @@
 #ifndef TIEBREAK_EVAL_TASK_H
 #define TIEBREAK_EVAL_TASK_H
 #include "datasets/dataset.h"
+#include "eval/metric.h"
 #include "model/tokenizer.h"
 
 typedef struct task task;
@@ -29,7 +30,9 @@ int64_t          task_max_new_tokens(const task *t); /* TASK_GENERATE */
 const char      *task_stop(const task *t, int i);    /* i-th stop string, NULL past the end */
 bool             task_scores_bos(
                 const task *t); /* TASK_LIKELIHOOD: the text's own BOS is predicted too, after another one, as lm-evaluation-harness's rolling requests do */
-const char *task_metric(const task *t, int i); /* i-th metric's name (a row of eval/metric.h), NULL past the end */
+/* The metrics, with the options that the file says (borrowed). */
+const metric_list    *task_metrics(const task *t);
+const metric_options *task_metric_options(const task *t);
 
 /* One record turned into text. choices: what is scored by log-likelihood (n_choices 0: the answer is generated). */
 typedef struct {

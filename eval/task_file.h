@@ -5,8 +5,6 @@
 #include "eval/metric.h"
 #include "eval/task.h"
 
-enum { TASK_METRICS_MAX = 16 };
-
 /* What a variant may say; what it leaves out, the file says for all of them. Strings and lists belong to the document. */
 typedef struct {
     const char *answer;
@@ -14,11 +12,14 @@ typedef struct {
     const json *prompt_filters, *stop;
     int64_t     max_new_tokens;
     bool        scores_bos, append_eos;
-    const json *metrics;    /* name -> "higher" or "lower" */
+    const json *metrics; /* name -> "higher" or "lower" */
+    const json *metric_options;
     const json *references; /* {"each": FIELD} */
     const json *choices;    /* {"each": FIELD} or {"list": [...]}, with "filters" */
     const char *gold;
     /* of the objects above */
+    bool        stemmer;
+    const char *multi;
     const char *references_each, *choices_each;
     const json *choices_list, *choices_filters;
 } task_rules;
@@ -31,6 +32,7 @@ struct task {
     int64_t          version;
     task_rules       rules;
     task_answer_kind answer;
-    const metric    *metrics[TASK_METRICS_MAX + 1];
+    metric_options   options;
+    metric_list      metrics;
 };
 #endif

@@ -1,0 +1,31 @@
+/* A system's answers as numbers: what a run, a file of predictions or somebody else's sample log becomes, and what score tables and comparisons read.
+ *
+ *     scored s;
+ *     int rc = scored_read(&s, "runs/squad/samples.jsonl");
+ *     double em = metric_value(&s.metrics.rows[0], s.stats[0], s.n);
+ *     scored_free(&s);
+ */
+#ifndef TIEBREAK_EVAL_SCORED_H
+#define TIEBREAK_EVAL_SCORED_H
+#include "core/json.h"
+#include "eval/metric.h"
+
+typedef struct {
+    char       *name; /* as the user called it: a file or folder */
+    int64_t     n;
+    char      **ids; /* [n], distinct, in the file's order */
+    metric_list metrics;
+    double     *stats[METRICS_MAX]; /* of each metric [n, n_stats] */
+    int64_t     n_refs;             /* references of each item; 0: their number varies, or is not known */
+} scored;
+
+void scored_free(scored *s);
+
+/* Read a sample log: samples.jsonl of this program (or the folder of a run), or lm-evaluation-harness's samples_TASK_DATE.jsonl, where each filter's
+ * lines give metrics of their own ("exact_match,strict-match"). Metrics whose numbers are per item become rows that are means of them. Errors name
+ * file and line: no items, an id twice, a metric missing in some lines, a number that is not finite. */
+int scored_read(scored *out, const char *path);
+
+/* { "n", "metrics": { NAME: { "value", "stderr", "signature" } }, "items": [ { "id", NAME: value } ] }; items only when asked for. */
+json *scored_json(const scored *s, bool per_item);
+#endif
