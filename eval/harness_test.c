@@ -312,7 +312,7 @@ static void samples_do_not_depend_on_batch_or_threads(void **state)
             assert_string_equal(a.result.items.items[k].sample, b.result.items.items[k].sample);
             assert_string_equal(a.result.items.items[k].sample, c.result.items.items[k].sample);
         }
-        for (int m = 0; m < a.result.n_metrics; m++) assert_true(a.result.value[m] == b.result.value[m] && isfinite(a.result.value[m]));
+        for (int m = 0; m < a.result.metrics.n; m++) assert_true(a.result.value[m] == b.result.value[m] && isfinite(a.result.value[m]));
         end_reference(&a);
         end_reference(&b);
         end_reference(&c);
