@@ -8,7 +8,7 @@ static void rows_are_complete_and_unique(void **state)
     (void)state;
     for (const metric *m; (m = metric_row(count)); count++) {
         if (metric_find(m->name) != m) fail_msg("two rows are called %s", m->name);
-        if (!m->about || !m->signature || !m->item || m->n_stats < 1 || m->n_stats > METRIC_STATS_MAX) fail_msg("row %s lacks something", m->name);
+        if (!m->about || !m->rules || !m->item || m->n_stats < 1 || m->n_stats > METRIC_STATS_MAX) fail_msg("row %s lacks something", m->name);
         if (!m->corpus && (m->n_stats != 1 || m->scale == 0)) fail_msg("row %s is a mean without a scale", m->name);
     }
     assert_true(count > 0);
