@@ -104,12 +104,12 @@ static bool has_name(const metric_list *list, const char *name)
     return false;
 }
 
-/* Shown under another name where that is still free. */
+/* Shown under another name (of static storage; NULL: the row's) where that is still free. */
 static int add_row(metric_list *list, const char *name, const char *shown, const metric_options *options, const char *where)
 {
     const metric *row = metric_find(name);
     if (!row) return no_such_metric(where, name);
-    if (has_name(list, shown)) shown = name;
+    if (!shown || has_name(list, shown)) shown = row->name;
     if (has_name(list, shown)) return input_error("%s: %s: is named twice", where, name);
     if (list->n == METRICS_MAX) return input_error("%s: more than %d metrics", where, METRICS_MAX);
     metric *m = &list->rows[list->n++];
@@ -127,7 +127,7 @@ int metric_list_add(metric_list *list, const char *name, const metric_options *o
         for (int i = 0; i < 2 && groups[g].row[i] && !rc; i++) rc = add_row(list, groups[g].row[i], groups[g].shown[i], options, where);
         return rc;
     }
-    return add_row(list, name, name, options, where);
+    return add_row(list, name, NULL, options, where);
 }
 
 int metric_list_parse(metric_list *list, const char *names, const metric_options *options, const char *where)
