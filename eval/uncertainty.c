@@ -5,17 +5,10 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "core/rng.h"
+#include "core/pyrandom.h"
 #include "core/stats.h"
 
-enum { CHUNK = 1000, WIDTH_MAX = 16 };
-
-/* Python's random.random(): 53 bits from two words. */
-static double python_random(mt19937 *m)
-{
-    uint32_t a = mt19937_u32(m) >> 5, b = mt19937_u32(m) >> 6;
-    return (a * 67108864.0 + b) / 9007199254740992.0;
-}
+enum { CHUNK = 1000, WIDTH_MAX = 64 };
 
 double bootstrap_stderr(statistic *f, const void *ctx, const double *stats, int64_t n, int width, int64_t iterations)
 {
@@ -23,10 +16,10 @@ double bootstrap_stderr(statistic *f, const void *ctx, const double *stats, int6
     double *values = mem_alloc((size_t)iterations, sizeof *values);
     mt19937 m;
     for (int64_t i = 0; i < iterations; i++) {
-        if (i % CHUNK == 0) mt19937_seed_array(&m, (const uint32_t[]) { (uint32_t)(i / CHUNK) }, 1);
+        if (i % CHUNK == 0) py_seed(&m, (uint64_t)(i / CHUNK));
         double sums[WIDTH_MAX] = { 0 };
         for (int64_t k = 0; k < n; k++) {
-            const double *item = stats + (int64_t)floor(python_random(&m) * (double)n) * width;
+            const double *item = stats + (int64_t)floor(py_random(&m) * (double)n) * width;
             for (int w = 0; w < width; w++) sums[w] += item[w];
         }
         values[i] = f(ctx, sums, n);

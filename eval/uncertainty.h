@@ -7,7 +7,7 @@
 typedef double statistic(const void *ctx, const double *sums, int64_t n);
 
 /* lm-evaluation-harness's bootstrap_stderr to the draw: chunks of min(1000, iterations) resamples; chunk i draws with Python's random.Random(i),
- * each resample choices(items, k = n); the sample standard deviation of all replicates. stats [n, width], width <= 16. NaN for n = 0. */
+ * each resample choices(items, k = n); the sample standard deviation of all replicates. stats [n, width], width <= 64. NaN for n = 0. */
 double bootstrap_stderr(statistic *f, const void *ctx, const double *stats, int64_t n, int width, int64_t iterations);
 
 /* Delete-one jackknife: sqrt((n - 1) / n * sum (theta_i - mean)^2). For a mean it is sd / sqrt(n). NaN for n < 2. */
