@@ -22,6 +22,9 @@
 /* lm-evaluation-harness caps the resamples of BLEU at 100; with the same number the standard errors are the same. */
 enum { BOOTSTRAP_ITERATIONS = 100 };
 
+/* Three statistics an order of chrF: METRIC_STATS_MAX is enough for all of them. */
+enum { CHAR_ORDER_MAX = 12, WORD_ORDER_MAX = 4, BETA_MAX = 1000, SMOOTH_VALUE_MAX = 1000000 };
+
 #define MEAN(of) .scale = (of), .higher = true, .error = STDERR_MEAN, .n_stats = 1
 #define RATIO .higher = false, .error = STDERR_JACKKNIFE, .n_stats = 2
 
@@ -32,6 +35,13 @@ static const metric rows[] = {
     { "f1_v2", "word F1, SQuAD 2.0 rules", "squad-f1|rules:v2.0", METRIC_TEXT, MEAN(100), .order = 1, .item = squad_f1_item },
     { "rouge1", "unigram F", "rouge1" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 1, .sign = rouge_sign, .item = rouge_item },
     { "rouge2", "bigram F", "rouge2" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 2, .sign = rouge_sign, .item = rouge_item },
+    { "rouge3", "trigram F", "rouge3" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 3, .sign = rouge_sign, .item = rouge_item },
+    { "rouge4", "4-gram F", "rouge4" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 4, .sign = rouge_sign, .item = rouge_item },
+    { "rouge5", "5-gram F", "rouge5" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 5, .sign = rouge_sign, .item = rouge_item },
+    { "rouge6", "6-gram F", "rouge6" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 6, .sign = rouge_sign, .item = rouge_item },
+    { "rouge7", "7-gram F", "rouge7" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 7, .sign = rouge_sign, .item = rouge_item },
+    { "rouge8", "8-gram F", "rouge8" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 8, .sign = rouge_sign, .item = rouge_item },
+    { "rouge9", "9-gram F", "rouge9" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 9, .sign = rouge_sign, .item = rouge_item },
     { "rougeL", "longest common subsequence F", "rougeL" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = ROUGE_L, .sign = rouge_sign,
       .item = rouge_item },
     { "rougeLsum", "summary-level longest common subsequence F", "rougeLsum" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = ROUGE_LSUM,
@@ -138,6 +148,21 @@ int metric_list_parse(metric_list *list, const char *names, const metric_options
     free(own);
     if (!rc && list->n == before) rc = input_error("%s \"%s\": names no metric", where, names);
     return rc;
+}
+
+int metric_options_check(const metric_options *o, const char *where)
+{
+    bool valued = o->smooth == BLEU_FLOOR || o->smooth == BLEU_ADD_K;
+    if (o->smooth_value != 0 && !valued)
+        return input_error("%s: smooth_value %g: only the smoothings floor and add-k take a value; leave it out", where, o->smooth_value);
+    if (!(o->smooth_value >= 0 && o->smooth_value <= SMOOTH_VALUE_MAX))
+        return input_error("%s: smooth_value %g: must be above 0, at most %d", where, o->smooth_value, SMOOTH_VALUE_MAX);
+    if (o->char_order < 0 || o->char_order > CHAR_ORDER_MAX)
+        return input_error("%s: char_order %d: must be 1..%d", where, o->char_order, CHAR_ORDER_MAX);
+    if (o->word_order < 0 || o->word_order > WORD_ORDER_MAX)
+        return input_error("%s: word_order %d: must be 1..%d; for none take the metric chrf without it", where, o->word_order, WORD_ORDER_MAX);
+    if (o->beta < 0 || o->beta > BETA_MAX) return input_error("%s: beta %d: must be 1..%d", where, o->beta, BETA_MAX);
+    return OK;
 }
 
 /* --- scores */

@@ -60,6 +60,9 @@ typedef struct {
     bool whitespace, eps_smoothing;
 } metric_options;
 
+/* ERR_INPUT naming `where` (the command or file the options come from) for values no metric can take: what reads options calls this once. */
+int metric_options_check(const metric_options *o, const char *where);
+
 typedef struct metric {
     const char   *name, *about;
     const char   *rules; /* the signature's fixed part: the rules behind the number, for records and tables */

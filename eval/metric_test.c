@@ -37,12 +37,33 @@ static void totals_add_up_and_have_no_error(void **state)
     assert_true(isnan(metric_stderr(metric_find("tokens"), x, 2)));
 }
 
+static void refuses_options_no_metric_can_take(void **state)
+{
+    static const struct {
+        metric_options o;
+        const char    *part;
+    } bad[] = {
+        { { .smooth_value = 0.5 }, "smooth_value 0.5: only" },
+        { { .smooth = BLEU_FLOOR, .smooth_value = -1 }, "smooth_value -1: must" },
+        { { .smooth = BLEU_ADD_K, .smooth_value = NAN }, "must be above 0" },
+        { { .char_order = 13 }, "char_order 13: must be 1..12" },
+        { { .word_order = 5 }, "word_order 5: must be 1..4" },
+        { { .beta = -2 }, "beta -2" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_input_error(metric_options_check(&bad[i].o, "score"), bad[i].part);
+    assert_ok(metric_options_check(&(metric_options) { 0 }, "score"));
+    assert_ok(
+        metric_options_check(&(metric_options) { .smooth = BLEU_ADD_K, .smooth_value = 2, .char_order = 12, .word_order = 4, .beta = 3 }, "score"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_complete_and_unique),
         cmocka_unit_test(a_mean_is_scaled_and_empty_sets_have_no_value),
         cmocka_unit_test(totals_add_up_and_have_no_error),
+        cmocka_unit_test(refuses_options_no_metric_can_take),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
