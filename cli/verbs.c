@@ -7,6 +7,7 @@ const verb *const verb_table[] = {
     &verb_count,   /* what a method costs on paper */
     &verb_train,   /* one cell */
     &verb_eval,    /* what an adapter scores */
+    &verb_score,   /* what another program's predictions score */
     &verb_sweep,   /* many */
     &verb_bench,   /* kernels */
     &verb_report,  /* what it all says */

@@ -8,16 +8,25 @@
 #ifndef TIEBREAK_EVAL_SCORED_H
 #define TIEBREAK_EVAL_SCORED_H
 #include "core/json.h"
+#include "core/memory.h"
 #include "eval/metric.h"
 
 typedef struct {
     char       *name; /* as the user called it: a file or folder */
     int64_t     n;
-    char      **ids; /* [n], distinct, in the file's order */
+    char      **ids;     /* [n], distinct, in the file's order */
+    bool        numbers; /* every id was a number: they are written as numbers */
     metric_list metrics;
     double     *stats[METRICS_MAX]; /* of each metric [n, n_stats] */
     int64_t     n_refs;             /* references of each item; 0: their number varies, or is not known */
+    arena       memory;             /* owns ids and what names of metrics are not in the table */
+    size_t      cap;                /* items that ids and stats have room for */
 } scored;
+
+/* Room for one item more, its statistics zeroed; returns its number. The id is copied. Metrics must be known before. */
+int64_t scored_add(scored *s, const char *id, size_t n);
+/* ERR_INPUT when an id stands twice; `lines` [n] (or NULL) says where in messages. */
+int scored_check_ids(const scored *s, const char *where, const int64_t *lines);
 
 void scored_free(scored *s);
 
@@ -28,4 +37,8 @@ int scored_read(scored *out, const char *path);
 
 /* { "n", "metrics": { NAME: { "value", "stderr", "signature" } }, "items": [ { "id", NAME: value } ] }; items only when asked for. */
 json *scored_json(const scored *s, bool per_item);
+/* The same as text, an item a line, appended: every number with 17 significant digits. */
+void scored_print_json(const scored *s, bool per_item, str *out);
+/* One line a metric: value, standard error, signature. */
+void scored_print_table(const scored *s, str *out);
 #endif

@@ -1,0 +1,173 @@
+#include "eval/scored.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "eval/id_index.h"
+
+int64_t scored_add(scored *s, const char *id, size_t n)
+{
+    int64_t i = s->n++;
+    if ((size_t)i == s->cap) {
+        s->ids = mem_grow(s->ids, &s->cap, sizeof *s->ids);
+        for (int m = 0; m < s->metrics.n; m++)
+            s->stats[m] = mem_resize(s->stats[m], s->cap * (size_t)s->metrics.rows[m].n_stats, sizeof *s->stats[m]);
+    }
+    for (int m = 0; m < s->metrics.n; m++) {
+        int width = s->metrics.rows[m].n_stats;
+        memset(s->stats[m] + i * width, 0, (size_t)width * sizeof *s->stats[m]);
+    }
+    s->ids[i] = arena_strndup(&s->memory, id, n);
+    return i;
+}
+
+int scored_check_ids(const scored *s, const char *where, const int64_t *lines)
+{
+    id_index ix = { 0 };
+    int      rc = OK;
+    for (int64_t i = 0; i < s->n && !rc; i++) {
+        int64_t before = id_index_put(&ix, s->ids[i], strlen(s->ids[i]), i);
+        if (before < 0) continue;
+        rc = lines ? input_error("%s: line %lld: the id \"%.80s\" stands in line %lld too; every item has an id of its own", where,
+                                 (long long)lines[i], s->ids[i], (long long)lines[before])
+                   : input_error("%s: the id \"%.80s\" stands there twice; every item has an id of its own", where, s->ids[i]);
+    }
+    id_index_free(&ix);
+    return rc;
+}
+
+void scored_free(scored *s)
+{
+    for (int m = 0; m < METRICS_MAX; m++) free(s->stats[m]);
+    free(s->ids);
+    free(s->name);
+    arena_free(&s->memory);
+    *s = (scored) { 0 };
+}
+
+/* --- JSON and tables */
+
+/* Bootstraps are the long part: a metric each. */
+static void errors_of(const scored *s, double error[METRICS_MAX])
+{
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int m = 0; m < s->metrics.n; m++) error[m] = metric_stderr(&s->metrics.rows[m], s->stats[m], s->n);
+}
+
+static json *metrics_json(const scored *s)
+{
+    json  *all = json_object();
+    double error[METRICS_MAX];
+    errors_of(s, error);
+    for (int m = 0; m < s->metrics.n; m++) {
+        const metric *row  = &s->metrics.rows[m];
+        json         *one  = json_object();
+        str           sign = { 0 };
+        metric_signature(row, s->n_refs, &sign);
+        json_set_num(one, "value", metric_value(row, s->stats[m], s->n));
+        json_set_num(one, "stderr", error[m]);
+        json_set_str(one, "signature", str_c(&sign));
+        json_set(all, row->name, one);
+        str_free(&sign);
+    }
+    return all;
+}
+
+static double item_score(const scored *s, int m, int64_t i)
+{
+    const metric *row = &s->metrics.rows[m];
+    return metric_sentence(row, s->stats[m] + i * row->n_stats);
+}
+
+json *scored_json(const scored *s, bool per_item)
+{
+    json *j = json_object(), *items = json_array();
+    json_set_int(j, "n", s->n);
+    json_set(j, "metrics", metrics_json(s));
+    for (int64_t i = 0; i < s->n && per_item; i++) {
+        json *one = json_object();
+        if (s->numbers)
+            json_set_num(one, "id", strtod(s->ids[i], NULL));
+        else
+            json_set_str(one, "id", s->ids[i]);
+        for (int m = 0; m < s->metrics.n; m++) json_set_num(one, s->metrics.rows[m].name, item_score(s, m, i));
+        json_push(items, one);
+    }
+    if (per_item)
+        json_set(j, "items", items);
+    else
+        json_free(items);
+    return j;
+}
+
+static void print_number(str *out, double x)
+{
+    if (isfinite(x))
+        str_printf(out, "%.17g", x == 0 ? 0.0 : x);
+    else
+        str_puts(out, "null");
+}
+
+static void print_item(const scored *s, int64_t i, str *out)
+{
+    str_puts(out, "{\"id\":");
+    if (s->numbers)
+        str_puts(out, s->ids[i]);
+    else
+        json_quote(out, s->ids[i], strlen(s->ids[i]));
+    for (int m = 0; m < s->metrics.n; m++) {
+        str_putc(out, ',');
+        json_quote(out, s->metrics.rows[m].name, strlen(s->metrics.rows[m].name));
+        str_putc(out, ':');
+        print_number(out, item_score(s, m, i));
+    }
+    str_putc(out, '}');
+}
+
+void scored_print_json(const scored *s, bool per_item, str *out)
+{
+    double error[METRICS_MAX];
+    errors_of(s, error);
+    str_printf(out, "{\"n\":%lld,\"metrics\":{", (long long)s->n);
+    for (int m = 0; m < s->metrics.n; m++) {
+        const metric *row  = &s->metrics.rows[m];
+        str           sign = { 0 };
+        metric_signature(row, s->n_refs, &sign);
+        str_puts(out, m ? ",\n" : "\n");
+        json_quote(out, row->name, strlen(row->name));
+        str_puts(out, ":{\"value\":");
+        print_number(out, metric_value(row, s->stats[m], s->n));
+        str_puts(out, ",\"stderr\":");
+        print_number(out, error[m]);
+        str_puts(out, ",\"signature\":");
+        json_quote(out, str_c(&sign), sign.n);
+        str_putc(out, '}');
+        str_free(&sign);
+    }
+    str_putc(out, '}');
+    if (per_item) str_puts(out, ",\"items\":[");
+    for (int64_t i = 0; i < s->n && per_item; i++) {
+        str_puts(out, i ? ",\n" : "\n");
+        print_item(s, i, out);
+    }
+    str_puts(out, per_item ? "]}\n" : "}\n");
+}
+
+void scored_print_table(const scored *s, str *out)
+{
+    double error[METRICS_MAX];
+    errors_of(s, error);
+    str_printf(out, "%s: %lld items\n", s->name, (long long)s->n);
+    for (int m = 0; m < s->metrics.n; m++) {
+        const metric *row = &s->metrics.rows[m];
+        str_printf(out, "  %-22s %10.4f", row->name, metric_value(row, s->stats[m], s->n));
+        if (isnan(error[m]))
+            str_printf(out, "  %10s  ", "");
+        else
+            str_printf(out, " ± %8.4f   ", error[m]);
+        metric_signature(row, s->n_refs, out);
+        str_putc(out, '\n');
+    }
+}
