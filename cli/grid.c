@@ -10,7 +10,8 @@
 
 /* What the grid itself understands; `eval`: goes to eval, `both`: to train and eval, all the rest goes to train. */
 static const char *const own[]       = { "model", "tasks", "methods", "seeds", "task", "train", "test", "method", "ranks", "name", "about", NULL };
-static const char *const eval_only[] = { "limit", "max-new-tokens", "metrics", NULL };
+static const char *const eval_only[] = { "limit",        "max-new-tokens", "max-length",     "metrics", "shuffle-seed", "fewshot", "fewshot-data",
+                                         "fewshot-seed", "fewshot-draw",   "allow-identity", NULL };
 static const char *const both[]      = { "prompt", NULL };
 
 static bool is_in(const char *name, const char *const *list)

@@ -67,26 +67,6 @@ int full_card_read(json **base, json **adapted, const char *dir)
     return rc;
 }
 
-static bool any_nonzero(const backend *be, const pair_arrays *p, int64_t rows)
-{
-    double *row = mem_alloc((size_t)p->r, sizeof *row);
-    bool    any = false;
-    for (int64_t i = 0; i < rows && !any; i++) {
-        be->download(row, real_at(be, p->B, i * p->ldb), p->r);
-        for (int64_t k = 0; k < p->r; k++) any |= row[k] != 0;
-    }
-    free(row);
-    return any;
-}
-
-bool adapter_changes_anything(const adapter *a)
-{
-    const pair_arrays *pairs = adapter_pairs(a);
-    for (int64_t i = 0; i < a->cfg.layers * SITE_COUNT; i++)
-        if (pairs[i].r && any_nonzero(a->be, &pairs[i], site_out(&a->cfg, (site_id)(i % SITE_COUNT)))) return true;
-    return false;
-}
-
 int64_t weights_bytes(const char *dir)
 {
     static const char suffix[] = ".safetensors";

@@ -12,9 +12,6 @@ int adapter_card_read(json **out, const char *dir, const adapter *a);
  * of both, or both NULL when the folder is a plain base. */
 int full_card_read(json **base, json **adapted, const char *dir);
 
-/* Whether any B' holds a number other than zero. */
-bool adapter_changes_anything(const adapter *a);
-
 /* Bytes of the *.safetensors files of a folder; 0 for NULL. */
 int64_t weights_bytes(const char *dir);
 #endif

@@ -50,10 +50,7 @@ static int cell_open(cell *c)
     if (!rc) rc = model_open(&c->model, q->model, c->be, false);
     if (!rc && q->adapter) rc = adapter_open(&c->adapter, c->be, &c->model->cfg, q->adapter);
     if (rc) return rc;
-    if (c->adapter) {
-        adapter_expand(c->adapter);
-        if (!adapter_changes_anything(c->adapter)) warn("%s: every B' is zero: this adapter changes no logit, the scores are the base's", q->adapter);
-    }
+    if (c->adapter) adapter_expand(c->adapter);
     c->dec = decoder_new(c->model);
     return OK;
 }
@@ -76,6 +73,26 @@ static void set_base_name(str *out, const char *path)
     char *own = mem_strndup(path, n);
     str_puts(out, path_base(own));
     free(own);
+}
+
+/* Options that are not in use leave no trace. */
+static int describe_options(const eval_request *q, json *asked)
+{
+    if (q->max_length) json_set_int(asked, "max_length", q->max_length);
+    if (q->shuffled) json_set_int(asked, "shuffle_seed", q->shuffle_seed);
+    if (!q->fewshot) return OK;
+    char  sha256[65];
+    str   file  = { 0 };
+    json *shots = json_object();
+    int   rc    = sha256_file(q->fewshot_data, sha256);
+    set_base_name(&file, q->fewshot_data);
+    json_set_int(shots, "k", q->fewshot);
+    json_set_str(shots, "draw", q->fewshot_draw ? q->fewshot_draw : "random");
+    json_set_int(shots, "seed", q->fewshot_seed);
+    json_set(shots, "data", named_hash(str_c(&file), rc ? NULL : sha256));
+    json_set(asked, "fewshot", shots);
+    str_free(&file);
+    return rc;
 }
 
 static int describe(const cell *c, int64_t max_new, json **asked)
@@ -101,7 +118,11 @@ static int describe(const cell *c, int64_t max_new, json **asked)
     json_set(j, "adapter", adapted ? adapted : cJSON_CreateNull());
     str_free(&name);
     str_free(&file);
-    return OK;
+    if ((rc = describe_options(q, j))) {
+        json_free(j);
+        *asked = NULL;
+    }
+    return rc;
 }
 
 /* --- the folder */
@@ -173,6 +194,17 @@ static json *metrics_json(const harness_result *r)
     return all;
 }
 
+static json *delta_json(const adapter_delta *d)
+{
+    json *j = json_object();
+    json_set_int(j, "items", d->items);
+    json_set_int(j, "rows", d->rows);
+    json_set_num(j, "max_abs_logit", d->max_abs_logit);
+    json_set_num(j, "mean_abs_logit", d->mean_abs_logit);
+    json_set_int(j, "argmax_changed", d->argmax_changed);
+    return j;
+}
+
 static json *result_json(const cell *c, const harness_result *r, const json *adapted, double harness_s)
 {
     json *j = json_object();
@@ -180,6 +212,8 @@ static json *result_json(const cell *c, const harness_result *r, const json *ada
     json_set(j, "metrics", metrics_json(r));
     json_set_int(j, "trainable", c->adapter ? c->adapter->theta_count : adapted ? config_parameters(&c->model->cfg) : 0);
     json_set_int(j, "adapter_bytes", weights_bytes(c->q->adapter ? c->q->adapter : adapted ? c->q->model : NULL));
+    json_set_str(j, "prompt_sha256", r->prompt_sha256);
+    if (c->adapter) json_set(j, "adapter_delta", delta_json(&r->delta));
     json_set_str(j, "samples", "samples.jsonl");
     json_set_int(j, "tokens", r->seen);
     json_set_int(j, "new_tokens", r->made);
@@ -219,28 +253,36 @@ static int finish(const cell *c, const harness_result *r, json *asked, double ha
     return rc;
 }
 
-static int run(const cell *c, json *asked, const char *id, int64_t max_new, json **record)
+static harness cell_harness(const cell *c)
 {
-    const eval_request *q   = c->q;
-    char               *log = path_join(q->out, "journal.jsonl");
-    double              t   = clock_s();
-    harness_result      r   = { 0 };
-    int                 rc  = file_make_dirs(q->out);
-    if (!rc)
-        rc = harness_run(&(harness) { .dec            = c->dec,
-                                      .pairs          = c->adapter ? adapter_pairs(c->adapter) : NULL,
-                                      .tok            = c->tok,
-                                      .task           = c->task,
-                                      .data           = c->data,
-                                      .where          = q->data,
-                                      .limit          = q->limit,
-                                      .batch          = q->batch,
-                                      .max_new_tokens = max_new,
-                                      .metrics        = q->metrics,
-                                      .journal        = log,
-                                      .cell           = id,
-                                      .quiet          = q->quiet },
-                         &r);
+    const eval_request *q = c->q;
+    return (harness) { .dec            = c->dec,
+                       .pairs          = c->adapter ? adapter_pairs(c->adapter) : NULL,
+                       .tok            = c->tok,
+                       .task           = c->task,
+                       .data           = c->data,
+                       .where          = q->data,
+                       .limit          = q->limit,
+                       .shuffled       = q->shuffled,
+                       .shuffle_seed   = q->shuffle_seed,
+                       .shots          = { q->fewshot, q->fewshot_data, q->fewshot_seed, q->fewshot_draw && !strcmp(q->fewshot_draw, "first") },
+                       .max_length     = q->max_length,
+                       .batch          = q->batch,
+                       .max_new_tokens = q->max_new_tokens,
+                       .metrics        = q->metrics,
+                       .allow_identity = q->allow_identity,
+                       .quiet          = q->quiet };
+}
+
+static int run(const cell *c, harness *h, json *asked, const char *id, json **record)
+{
+    char          *log = path_join(c->q->out, "journal.jsonl");
+    double         t   = clock_s();
+    harness_result r   = { 0 };
+    int            rc  = file_make_dirs(c->q->out);
+    h->journal         = log;
+    h->cell            = id;
+    if (!rc) rc = harness_run(h, &r);
     if (rc)
         json_free(asked);
     else
@@ -250,25 +292,39 @@ static int run(const cell *c, json *asked, const char *id, int64_t max_new, json
     return rc;
 }
 
+/* Options that make sense only together. */
+static int check_request(const eval_request *q)
+{
+    if (q->shuffled && !q->limit) return input_error("--shuffle-seed draws the N items of --limit N: give --limit too");
+    if (q->fewshot && !q->fewshot_data) return input_error("--fewshot %lld: give --fewshot-data FILE, the examples' file", (long long)q->fewshot);
+    if (q->fewshot_data && !q->fewshot) return input_error("--fewshot-data %s: give --fewshot K, the number of examples", q->fewshot_data);
+    if (q->fewshot_draw && strcmp(q->fewshot_draw, "random") && strcmp(q->fewshot_draw, "first"))
+        return input_error("--fewshot-draw %s: must be random or first", q->fewshot_draw);
+    return OK;
+}
+
 int eval_run(const eval_request *q, json **record)
 {
-    cell         c = { .q = q, .started = clock_s() };
-    metric_list  metrics;
-    int64_t      max_new = 0;
-    request_kind kind;
-    json        *asked = NULL;
-    char         id[17];
+    cell          c = { .q = q, .started = clock_s() };
+    harness       h;
+    metric_list   metrics;
+    request_rules rules;
+    json         *asked = NULL;
+    char          id[17];
     *record = NULL;
-    int rc  = cell_open(&c);
-    if (!rc) rc = harness_metrics(c.task, q->metrics, &metrics, &kind);
-    if (!rc && kind == REQUEST_GENERATE) rc = harness_max_new(c.task, q->max_new_tokens, c.model->cfg.positions, &max_new);
-    if (!rc) rc = describe(&c, max_new, &asked);
+    int rc  = check_request(q);
+    if (!rc) rc = cell_open(&c);
+    if (!rc) {
+        h  = cell_harness(&c);
+        rc = harness_plan(&h, c.model->cfg.positions, &metrics, &rules);
+    }
+    if (!rc) rc = describe(&c, h.max_new_tokens = rules.max_new, &asked);
     if (!rc) {
         record_id(asked, id);
         rc = look_at_folder(q->out, id, asked, record);
     }
     if (!rc && !*record)
-        rc = run(&c, asked, id, max_new, record);
+        rc = run(&c, &h, asked, id, record);
     else
         json_free(asked);
     if (rc) {

@@ -1,5 +1,6 @@
 /* One evaluation cell: a base, perhaps an adapter, a task, a data file; its samples and its record in a folder.
  *
+ * What is left out of a request is left out of the record's "asked" too, so that a cell keeps its id when options are added.
  * The folder holds samples.jsonl and record.json when the cell is finished, journal.jsonl while it is not. */
 #ifndef TIEBREAK_EVAL_CELL_H
 #define TIEBREAK_EVAL_CELL_H
@@ -11,7 +12,14 @@ typedef struct {
     const char *data, *metrics;  /* metrics NULL: the task's */
     const char *out;
     int64_t     limit, batch, max_new_tokens; /* 0: all; chosen; the task's */
-    int64_t     threads;                      /* 0: every core */
+    int64_t     max_length;                   /* 0: the model's positions */
+    bool        shuffled;                     /* which `limit` items: the first, or a draw with shuffle_seed */
+    int64_t     shuffle_seed;
+    const char *fewshot_data; /* examples before each prompt; fewshot 0: none */
+    int64_t     fewshot, fewshot_seed;
+    const char *fewshot_draw;   /* NULL, "random" or "first" */
+    bool        allow_identity; /* score an adapter that changes no logit */
+    int64_t     threads;        /* 0: every core */
     bool        quiet;
 } eval_request;
 

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/progress.h"
+#include "eval/subset.h"
 
 /* Tokens of one forward when no batch is asked for: enough rows for the products to run at their rate, few enough to stay in cache. */
 enum { TOKENS_PER_FORWARD = 2048, SEQUENCES = 16, GROUPS_OF_SEQUENCES = 4 };
@@ -44,18 +46,34 @@ int harness_metrics(const task *t, const char *names, metric_list *metrics, requ
     return rc;
 }
 
-int harness_max_new(const task *t, int64_t asked, int64_t positions, int64_t *max_new)
+static int plan_new_tokens(const task *t, int64_t asked, request_rules *rules)
 {
+    int64_t positions = rules->positions;
+    if (asked && rules->kind != REQUEST_GENERATE)
+        return input_error("--max-new-tokens %lld: nothing is generated here, %s: leave the option out", (long long)asked,
+                           task_answer(t) == TASK_GENERATE ? "the metric scores the targets' log-likelihoods"
+                                                           : "the task is answered by log-likelihoods");
+    if (rules->kind != REQUEST_GENERATE) return OK;
     if (asked >= positions)
         return input_error("--max-new-tokens %lld: the model has %lld positions and one is the prompt's: 1..%lld", (long long)asked,
                            (long long)positions, (long long)(positions - 1));
-    *max_new = asked ? asked : task_max_new_tokens(t);
-    if (*max_new >= positions) {
-        *max_new = positions / 2;
+    rules->max_new = asked ? asked : task_max_new_tokens(t);
+    if (rules->max_new >= positions) {
+        rules->max_new = positions / 2;
         warn("the task %s asks for %lld new tokens and the model has %lld positions: %lld are generated, the rest is the prompt's", task_name(t),
-             (long long)task_max_new_tokens(t), (long long)positions, (long long)*max_new);
+             (long long)task_max_new_tokens(t), (long long)positions, (long long)rules->max_new);
     }
     return OK;
+}
+
+int harness_plan(const harness *h, int64_t positions, metric_list *metrics, request_rules *rules)
+{
+    *rules = (request_rules) { .positions = h->max_length ? h->max_length : positions };
+    int rc = harness_metrics(h->task, h->metrics, metrics, &rules->kind);
+    if (!rc && h->max_length > positions)
+        rc = input_error("--max-length %lld: the model has %lld positions: 2..%lld", (long long)h->max_length, (long long)positions,
+                         (long long)positions);
+    return rc ? rc : plan_new_tokens(h->task, h->max_new_tokens, rules);
 }
 
 /* --- groups */
@@ -64,8 +82,10 @@ typedef struct {
     const harness *h;
     answerer       ask;
     int64_t        n, group_items;
+    int64_t       *chosen;   /* [n]: places in the data */
     request       *requests; /* [n] */
     int64_t       *order;    /* items, longest first */
+    shot_set       shots;
     progress       bar;
     int64_t        done;
 } run;
@@ -77,19 +97,57 @@ static int by_cost(const void *a, const void *b, void *requests)
     return cx != cy ? (cx < cy ? 1 : -1) : (x > y) - (x < y);
 }
 
-static int prepare(run *r)
+static int prepare_item(run *r, int64_t i, str *shots)
 {
     const harness *h  = r->h;
-    int            rc = OK;
-    r->requests       = mem_alloc((size_t)r->n, sizeof *r->requests);
-    r->order          = mem_alloc((size_t)r->n, sizeof *r->order);
+    int            rc = shots_text(&r->shots, r->chosen[i], shots);
+    if (rc) return rc;
+    rc          = request_make(&r->requests[i], h->task, &h->data->items[r->chosen[i]], str_c(shots), h->tok, r->ask.rules);
+    r->order[i] = i;
+    return rc && h->where ? error_context(rc, "%s", h->where) : rc;
+}
+
+static int prepare(run *r)
+{
+    const harness *h     = r->h;
+    str            shots = { 0 };
+    r->requests          = mem_alloc((size_t)r->n, sizeof *r->requests);
+    r->order             = mem_alloc((size_t)r->n, sizeof *r->order);
+    int rc               = shots_open(&r->shots, &h->shots, h->task);
+    if (!rc) rc = shots_draw(&r->shots, h->data, h->where, r->n ? r->chosen[r->n - 1] + 1 : 0);
     for (int64_t i = 0; i < r->n && !rc; i++) {
-        rc          = request_make(&r->requests[i], h->task, &h->data->items[i], h->tok, r->ask.rules);
-        r->order[i] = i;
+        rc = prepare_item(r, i, &shots);
+        str_clear(&shots);
     }
-    if (rc) return h->where ? error_context(rc, "%s", h->where) : rc;
-    qsort_r(r->order, (size_t)r->n, sizeof *r->order, by_cost, r->requests);
-    return OK;
+    str_free(&shots);
+    if (!rc) qsort_r(r->order, (size_t)r->n, sizeof *r->order, by_cost, r->requests);
+    return rc;
+}
+
+/* Prompts and targets as they are asked, each followed by a NUL: what a score can be compared under. */
+static void hash_prompts(const run *r, char out[65])
+{
+    str all = { 0 };
+    for (int64_t i = 0; i < r->n; i++) {
+        const task_text *t = &r->requests[i].text;
+        if (t->prompt) str_add(&all, t->prompt, strlen(t->prompt) + 1);
+        if (t->target) str_add(&all, t->target, strlen(t->target) + 1);
+        for (int64_t c = 0; c < t->n_choices; c++) str_add(&all, t->choices[c], strlen(t->choices[c]) + 1);
+    }
+    sha256_hex(str_c(&all), all.n, out);
+    str_free(&all);
+}
+
+static int check_adapter(const run *r, harness_result *out)
+{
+    const harness *h = r->h;
+    if (!h->pairs) return OK;
+    int rc = identity_probe(h->dec, h->pairs, r->requests, r->n, r->ask.rules.positions, &out->delta);
+    if (!rc && out->delta.max_abs_logit == 0 && !h->allow_identity)
+        rc = run_error("the adapter changes no logit of the first %lld items: it was not trained or not applied, and its scores would be the base's; "
+                       "--allow-identity scores it all the same",
+                       (long long)out->delta.items);
+    return rc;
 }
 
 /* The end of the group that begins at `first`: fixed by the data and the batch, never by what is already finished. */
@@ -114,7 +172,7 @@ static int keep(run *r, harness_result *out, int64_t item, const answer *a)
     const request *q      = &r->requests[item];
     request_kind   kind   = r->ask.rules.kind;
     sample_stats(q, a, kind, &out->metrics, stats);
-    sample_print(&sample, &r->h->data->items[item], q, a, kind, &out->metrics, stats);
+    sample_print(&sample, &r->h->data->items[r->chosen[item]], q, a, kind, &out->metrics, stats);
     out->work += q->cost + a->n_new;
     return journal_add(&out->items, item, (finished_item) { .cut = q->cut, .seen = q->cost, .made = a->n_new, .stats = stats, .sample = sample.s });
 }
@@ -171,9 +229,7 @@ static int plan(run *r, harness_result *out)
 {
     const harness *h    = r->h;
     request_rules *rule = &r->ask.rules;
-    int            rc   = harness_metrics(h->task, h->metrics, &out->metrics, &rule->kind);
-    rule->positions     = decoder_model(h->dec)->cfg.positions;
-    if (!rc && rule->kind == REQUEST_GENERATE) rc = harness_max_new(h->task, h->max_new_tokens, rule->positions, &rule->max_new);
+    int            rc   = harness_plan(h, decoder_model(h->dec)->cfg.positions, &out->metrics, rule);
     out->max_new_tokens = rule->max_new;
     r->ask.sequences    = h->batch ? h->batch : SEQUENCES;
     r->ask.max_tokens   = h->batch ? h->batch * rule->positions : TOKENS_PER_FORWARD;
@@ -195,11 +251,14 @@ int harness_run(const harness *h, harness_result *out)
     stop_list stops = { 0 };
     run       r     = { .h = h, .ask = { .dec = h->dec, .pairs = h->pairs } };
     *out            = (harness_result) { 0 };
-    r.n = out->n = h->limit && h->limit < h->data->n ? h->limit : h->data->n;
-    int rc       = plan(&r, out);
+    r.chosen        = subset_choose(h->data->n, h->limit, h->shuffled, h->shuffle_seed, &r.n);
+    out->n          = r.n;
+    int rc          = plan(&r, out);
     if (!rc && r.ask.rules.kind == REQUEST_GENERATE) rc = stop_list_make(&stops, h->task, h->tok, &decoder_model(h->dec)->cfg);
     r.ask.stops = &stops;
     if (!rc) rc = prepare(&r);
+    if (!rc) hash_prompts(&r, out->prompt_sha256);
+    if (!rc) rc = check_adapter(&r, out);
     if (!rc) rc = open_journal(&r, out);
     r.bar = progress_start(task_name(h->task), r.n, "item", h->quiet);
     for (int64_t first = 0, end; first < r.n && !rc; first = end) {
@@ -211,6 +270,8 @@ int harness_run(const harness *h, harness_result *out)
     for (int64_t i = 0; r.requests && i < r.n; i++) request_free(&r.requests[i]);
     free(r.requests);
     free(r.order);
+    free(r.chosen);
+    shots_close(&r.shots);
     stop_list_free(&stops);
     if (rc) harness_result_free(out);
     return rc;

@@ -13,23 +13,30 @@ typedef struct {
 
 typedef struct {
     const char *task, *prompt, *data, *metrics;
-    int64_t     limit, max_new, positions; /* positions 0: the model's own */
+    int64_t     limit, max_new, max_length;
+    int64_t     fewshot;
+    const char *pool;
     int64_t     batch;
     int         threads; /* 0: one */
 } reference_case;
 
 static reference_run run_reference(const char *dir, reference_case c)
 {
-    reference_run r = { .model = open_test_model(dir) };
-    if (c.positions) r.model.model->cfg.positions = c.positions;
+    char          pool[1024] = "", data[1024];
+    reference_run r          = { .model = open_test_model(dir) };
+    if (c.pool) snprintf(pool, sizeof pool, "%s", test_data(c.pool));
+    snprintf(data, sizeof data, "%s", test_data(c.data));
     if (c.threads) r.model.model->be->set_threads(c.threads);
     assert_ok(task_open(&r.task, c.task, c.prompt));
-    assert_ok(task_read(r.task, test_data(c.data), &r.data));
+    assert_ok(task_read(r.task, data, &r.data));
     assert_ok(harness_run(&(harness) { .dec            = r.model.dec,
                                        .tok            = r.model.tok,
                                        .task           = r.task,
                                        .data           = r.data,
+                                       .where          = data,
                                        .limit          = c.limit,
+                                       .shots          = { .k = c.fewshot, .data = pool, .seed = 1234 },
+                                       .max_length     = c.max_length,
                                        .batch          = c.batch,
                                        .max_new_tokens = c.max_new,
                                        .metrics        = c.metrics,
@@ -63,50 +70,90 @@ static int metric_index(const harness_result *r, const char *name)
 
 /* --- multiple choice */
 
-static void check_hellaswag(const char *dir, const char *data, const char *reference, int64_t limit, int64_t positions)
+static void check_metric(const harness_result *r, const char *name, double value, double error)
 {
-    reference_run r = run_reference(
-        dir, (reference_case) { .task = "hellaswag", .prompt = "lm-eval", .data = data, .limit = limit, .positions = positions });
-    json       *lines = read_lines(test_data(reference));
-    const json *want  = lines->child;
+    int i = metric_index(r, name);
+    assert_within(fabs(r->value[i] - value), 1e-9);
+    if (!isnan(error)) assert_within(fabs(r->error[i] - error), 1e-9);
+}
+
+static int64_t check_choices(const json *got, const json *want)
+{
+    int64_t k = 0, cut = 0;
+    for (const json *c = at(want, "choices")->child; c; c = c->next, k++) {
+        double ll = cJSON_GetArrayItem(at(got, "loglikelihoods"), (int)k)->valuedouble;
+        assert_text(slice_of(cJSON_GetArrayItem(at(got, "choices"), (int)k)->valuestring), text_at(c, "continuation"));
+        assert_int_equal((int)cJSON_GetArrayItem(at(got, "tokens"), (int)k)->valuedouble, cJSON_GetArraySize(at(c, "ids")));
+        assert_within(fabs(ll - number_at(c, "ll_f64")), ll_tolerance(number_at(c, "ll_f64")));
+        assert_int_equal(cJSON_IsTrue(cJSON_GetArrayItem(at(got, "greedy"), (int)k)), cJSON_IsTrue(at(c, "is_greedy")));
+        if (number_at(c, "truncated") > (double)cut) cut = (int64_t)number_at(c, "truncated");
+    }
+    return cut;
+}
+
+/* result: the run's name in results.json, where it was of all items; NULL otherwise. */
+static void check_hellaswag(const char *reference, reference_case c, const char *result)
+{
+    need_data(dir, "models/stories260K-hf");
+    need_data(path, "lm-eval-reference/results.json");
+    char lines_file[128];
+    snprintf(lines_file, sizeof lines_file, "lm-eval-reference/%s.jsonl", reference);
+    c.task              = "hellaswag";
+    c.prompt            = "lm-eval";
+    json         *lines = read_lines(test_data(lines_file)), *results = read_json(path);
+    reference_run r    = run_reference(dir, c);
+    const json   *want = lines->child;
     for (const json *got = r.samples->child; got; got = got->next, want = want->next) {
         assert_text(text_at(got, "prompt"), text_at(want, "context"));
-        int k = 0;
-        for (const json *c = at(want, "choices")->child; c; c = c->next, k++) {
-            double ll = cJSON_GetArrayItem(at(got, "loglikelihoods"), k)->valuedouble;
-            assert_text(slice_of(cJSON_GetArrayItem(at(got, "choices"), k)->valuestring), text_at(c, "continuation"));
-            assert_int_equal((int)cJSON_GetArrayItem(at(got, "tokens"), k)->valuedouble, cJSON_GetArraySize(at(c, "ids")));
-            assert_within(fabs(ll - number_at(c, "ll_f64")), ll_tolerance(number_at(c, "ll_f64")));
-            assert_int_equal(cJSON_IsTrue(cJSON_GetArrayItem(at(got, "greedy"), k)), cJSON_IsTrue(at(c, "is_greedy")));
-        }
+        assert_int_equal(check_choices(got, want), (int64_t)number_at(got, "cut"));
         assert_true(number_at(got, "scores/acc") == number_at(want, "acc"));
         assert_true(number_at(got, "scores/acc_norm") == number_at(want, "acc_norm"));
     }
+    if (result) {
+        assert_null(want);
+        const json *reported = at(at(results, "tasks"), result);
+        check_metric(&r.result, "acc", number_at(reported, "acc,none"), number_at(reported, "acc_stderr,none"));
+        check_metric(&r.result, "acc_norm", number_at(reported, "acc_norm,none"), number_at(reported, "acc_norm_stderr,none"));
+    }
     json_free(lines);
+    json_free(results);
     end_reference(&r);
 }
+
+/* All items of a reference where there is time ($TIEBREAK_ALL_ITEMS), else so many. */
+static int64_t some_items(int64_t n) { return getenv("TIEBREAK_ALL_ITEMS") ? 0 : n; }
 
 static void hellaswag_agrees(void **state)
 {
     (void)state;
-    need_data(dir, "models/stories260K-hf");
-    need_data(path, "lm-eval-reference/hellaswag_0shot.jsonl");
-    (void)path;
-    check_hellaswag(dir, "lm-eval-reference/data/hellaswag.docs.jsonl", "lm-eval-reference/hellaswag_0shot.jsonl", 40, 0);
+    int64_t n = some_items(40);
+    check_hellaswag("hellaswag_0shot", (reference_case) { .data = "lm-eval-reference/data/hellaswag.docs.jsonl", .limit = n },
+                    n ? NULL : "hellaswag_0shot");
+}
+
+static void hellaswag_after_three_examples_agrees(void **state)
+{
+    (void)state;
+    int64_t n = some_items(20);
+    check_hellaswag("hellaswag_3shot",
+                    (reference_case) { .data    = "lm-eval-reference/data/hellaswag_3shot.docs.jsonl",
+                                       .pool    = "lm-eval-reference/data/hellaswag_3shot.pool.jsonl",
+                                       .fewshot = 3,
+                                       .limit   = n },
+                    n ? NULL : "hellaswag_3shot");
 }
 
 static void hellaswag_cut_from_the_left_agrees(void **state)
 {
     (void)state;
-    need_data(dir, "models/stories260K-hf");
-    check_hellaswag(dir, "lm-eval-reference/data/hellaswag.docs.jsonl", "lm-eval-reference/hellaswag_maxlen192.jsonl", 50, 192);
+    check_hellaswag("hellaswag_maxlen192", (reference_case) { .data = "lm-eval-reference/data/hellaswag.docs.jsonl", .limit = 50, .max_length = 192 },
+                    "hellaswag_maxlen192");
 }
 
 static void hellaswag_text_rules_agree(void **state)
 {
     (void)state;
-    need_data(dir, "models/stories260K-hf");
-    check_hellaswag(dir, "lm-eval-reference/data/hellaswag_edge.docs.jsonl", "lm-eval-reference/hellaswag_edge.jsonl", 0, 0);
+    check_hellaswag("hellaswag_edge", (reference_case) { .data = "lm-eval-reference/data/hellaswag_edge.docs.jsonl" }, NULL);
 }
 
 /* --- texts */
@@ -132,30 +179,41 @@ static int64_t check_texts(const reference_run *r, const json *lines)
     return doubtful;
 }
 
-static void check_metric(const harness_result *r, const char *name, double value, double error)
+static void check_gsm8k(const char *reference, const char *result, reference_case c, int64_t doubtful)
 {
-    int i = metric_index(r, name);
-    assert_within(fabs(r->value[i] - value), 1e-9);
-    if (!isnan(error)) assert_within(fabs(r->error[i] - error), 1e-9);
+    need_data(dir, "models/stories260K-hf");
+    need_data(path, "lm-eval-reference/results.json");
+    char lines_file[128];
+    snprintf(lines_file, sizeof lines_file, "lm-eval-reference/%s.jsonl", reference);
+    c.task              = "gsm8k";
+    c.prompt            = "lm-eval";
+    c.data              = "lm-eval-reference/data/gsm8k.docs.jsonl";
+    c.max_new           = 64;
+    json         *lines = read_lines(test_data(lines_file)), *results = read_json(path);
+    reference_run r = run_reference(dir, c);
+    assert_int_equal(check_texts(&r, lines), doubtful);
+    const json *got = r.samples->child, *reported = at(at(results, "tasks"), result);
+    for (const json *want = lines->child; want; want = want->next, got = got->next) {
+        assert_true(number_at(got, "scores/exact_match") == at(at(want, "exact_match"), "strict-match")->valuedouble);
+        assert_true(number_at(got, "scores/exact_match_flexible") == at(at(want, "exact_match"), "flexible-extract")->valuedouble);
+    }
+    check_metric(&r.result, "exact_match", number_at(reported, "exact_match,strict-match"), number_at(reported, "exact_match_stderr,strict-match"));
+    json_free(lines);
+    json_free(results);
+    end_reference(&r);
 }
 
 static void gsm8k_agrees(void **state)
 {
     (void)state;
-    need_data(dir, "models/stories260K-hf");
-    need_data(path, "lm-eval-reference/gsm8k_0shot.jsonl");
-    json         *lines = read_lines(path);
-    reference_run r     = run_reference(
-            dir, (reference_case) { .task = "gsm8k", .prompt = "lm-eval", .data = "lm-eval-reference/data/gsm8k.docs.jsonl", .max_new = 64 });
-    assert_int_equal(check_texts(&r, lines), 0);
-    const json *got = r.samples->child;
-    for (const json *want = lines->child; want; want = want->next, got = got->next) {
-        double strict = at(at(want, "exact_match"), "strict-match")->valuedouble;
-        assert_true(number_at(got, "scores/exact_match") == strict);
-    }
-    check_metric(&r.result, "exact_match", 0, 0);
-    json_free(lines);
-    end_reference(&r);
+    check_gsm8k("gsm8k_0shot", "gsm8k_0shot", (reference_case) { 0 }, 0);
+}
+
+/* Four texts have a step whose two best logits lie closer than float32 code can tell apart. */
+static void gsm8k_after_one_example_agrees(void **state)
+{
+    (void)state;
+    check_gsm8k("gsm8k_1shot", "gsm8k_1shot", (reference_case) { .pool = "lm-eval-reference/data/gsm8k.pool.jsonl", .fewshot = 1 }, 4);
 }
 
 static void squad_agrees(void **state)
@@ -321,10 +379,10 @@ static void samples_do_not_depend_on_batch_or_threads(void **state)
 
 static void requests_that_do_not_fit_are_refused(void **state)
 {
-    metric_list  metrics;
-    request_kind kind;
-    task        *t;
-    int64_t      max_new;
+    metric_list   metrics;
+    request_kind  kind;
+    task         *t;
+    request_rules rules;
     (void)state;
     assert_ok(task_open(&t, "hellaswag", NULL));
     assert_input_error(harness_metrics(t, "bleu", &metrics, &kind), "multiple choice");
@@ -334,11 +392,16 @@ static void requests_that_do_not_fit_are_refused(void **state)
     assert_true(metrics.n == 2 && kind == REQUEST_CHOICES);
     assert_ok(harness_metrics(t, "loss", &metrics, &kind));
     assert_true(metrics.n == 1 && kind == REQUEST_TARGET);
+    assert_input_error(harness_plan(&(harness) { .task = t, .max_new_tokens = 8 }, 512, &metrics, &rules), "nothing is generated");
+    assert_input_error(harness_plan(&(harness) { .task = t, .max_length = 513 }, 512, &metrics, &rules), "2..512");
+    assert_ok(harness_plan(&(harness) { .task = t, .max_length = 192 }, 512, &metrics, &rules));
+    assert_int_equal(rules.positions, 192);
     task_close(t);
     assert_ok(task_open(&t, "gsm8k", NULL));
-    assert_input_error(harness_max_new(t, 512, 512, &max_new), "1..511");
-    assert_ok(harness_max_new(t, 511, 512, &max_new));
-    assert_int_equal(max_new, 511);
+    assert_input_error(harness_plan(&(harness) { .task = t, .max_new_tokens = 512 }, 512, &metrics, &rules), "1..511");
+    assert_input_error(harness_plan(&(harness) { .task = t, .max_new_tokens = 8, .metrics = "loss" }, 512, &metrics, &rules), "nothing is generated");
+    assert_ok(harness_plan(&(harness) { .task = t, .max_new_tokens = 511 }, 512, &metrics, &rules));
+    assert_int_equal(rules.max_new, 511);
     task_close(t);
 }
 
@@ -346,9 +409,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hellaswag_agrees),
+        cmocka_unit_test(hellaswag_after_three_examples_agrees),
         cmocka_unit_test(hellaswag_cut_from_the_left_agrees),
         cmocka_unit_test(hellaswag_text_rules_agree),
         cmocka_unit_test(gsm8k_agrees),
+        cmocka_unit_test(gsm8k_after_one_example_agrees),
         cmocka_unit_test(squad_agrees),
         cmocka_unit_test(dialogsum_agrees),
         cmocka_unit_test(iwslt_agrees),

@@ -88,7 +88,7 @@ static int make_text(request *r, const task *t, const tokenizer *tok)
 static int make_target(request *r, const task *t, const data_item *item, const tokenizer *tok)
 {
     train_example x;
-    int           rc = task_encode(t, item, tok, &x);
+    int           rc = task_needs_tokenizer(t) ? task_encode_text(t, &r->text, tok, &x) : task_encode(t, item, tok, &x);
     if (rc) return rc;
     int64_t last = x.n;
     while (last > 0 && x.targets[last - 1] < 0) last--;
@@ -101,10 +101,19 @@ static int make_target(request *r, const task *t, const data_item *item, const t
     return OK;
 }
 
-int request_make(request *out, const task *t, const data_item *item, const tokenizer *tok, request_rules rules)
+static void put_before(task_text *text, const char *shots)
+{
+    str whole = { 0 };
+    str_printf(&whole, "%s%s", shots, text->prompt);
+    free(text->prompt);
+    text->prompt = whole.s;
+}
+
+int request_make(request *out, const task *t, const data_item *item, const char *shots, const tokenizer *tok, request_rules rules)
 {
     *out   = (request) { 0 };
     int rc = task_needs_tokenizer(t) ? task_render(t, item, &out->text) : OK;
+    if (!rc && *shots) put_before(&out->text, shots);
     if (!rc && rules.kind == REQUEST_GENERATE) rc = make_generate(out, tok, rules);
     if (!rc && rules.kind == REQUEST_CHOICES) rc = make_choices(out, tok, rules);
     if (!rc && rules.kind == REQUEST_TEXT) rc = make_text(out, t, tok);

@@ -25,8 +25,9 @@ typedef struct {
     int64_t  cost;   /* tokens the model will see at least: items are ordered by it */
 } request;
 
-/* Errors name the item: what is missing, or too long for the model. tok may be NULL for a task that needs none. */
-int  request_make(request *out, const task *t, const data_item *item, const tokenizer *tok, request_rules rules);
+/* shots: what stands before the prompt, "" for nothing. Errors name the item: what is missing, or too long for the model. tok may be NULL for a task
+ * that needs none. */
+int  request_make(request *out, const task *t, const data_item *item, const char *shots, const tokenizer *tok, request_rules rules);
 void request_free(request *r);
 
 /* Tokens to cut from the left of a context before a continuation: the last positions + 1 tokens stay, the last of which is not fed. */

@@ -56,6 +56,7 @@ static const member rule_members[] = {
     { "references", OBJECT, RULE_AT(references) },
     { "choices", OBJECT, RULE_AT(choices) },
     { "gold", TEXT, RULE_AT(gold) },
+    { "fewshot", OBJECT, RULE_AT(fewshot) },
     { NULL, TEXT, 0 },
 };
 static const member reference_members[] = { { "each", TEXT, RULE_AT(references_each) }, { NULL, TEXT, 0 } };
@@ -65,6 +66,12 @@ static const member choice_members[]    = {
        { "list", TEXTS, RULE_AT(choices_list) },
        { "filters", TEXTS, RULE_AT(choices_filters) },
        { NULL, TEXT, 0 },
+};
+
+static const member shot_members[] = {
+    { "separator", TEXT, RULE_AT(shot_separator) },
+    { "drop_self", YES_NO, RULE_AT(shots_drop_self) },
+    { NULL, TEXT, 0 },
 };
 
 static bool is_kind(const json *j, member_kind kind)
@@ -227,6 +234,7 @@ static int read_variant(task *t, const task_rules *common, const json *variant, 
     if (!rc && r.references) rc = read_members(r.references, where.s, reference_members, &r, NULL);
     if (!rc && r.choices) rc = read_members(r.choices, where.s, choice_members, &r, NULL);
     if (!rc && r.metric_options) rc = read_members(r.metric_options, where.s, option_members, &r, NULL);
+    if (!rc && r.fewshot) rc = read_members(r.fewshot, where.s, shot_members, &r, NULL);
     if (!rc) rc = check_rules(t, &r, where.s, &answer);
     if (!rc) rc = check_metrics(&r, where.s, &options, &metrics);
     if (!rc && chosen) {
@@ -273,7 +281,7 @@ static int check_reader(const task *t)
 
 static int read_task(task *t, const char *prompt)
 {
-    task_rules common = { .answer = answers[TASK_GENERATE], .delimiter = " ", .append_eos = true };
+    task_rules common = { .answer = answers[TASK_GENERATE], .delimiter = " ", .append_eos = true, .shot_separator = "\n\n" };
     if (!cJSON_IsObject(t->doc)) return input_error("%s: must be a JSON object", t->where);
     int rc = read_members(t->doc, t->where, file_members, t, &common);
     for (const member *m = file_members; m->name && !rc; m++)
@@ -363,6 +371,8 @@ int64_t               task_max_new_tokens(const task *t) { return t->rules.max_n
 const char           *task_stop(const task *t, int i) { return nth(t->rules.stop, i); }
 const metric_list    *task_metrics(const task *t) { return &t->metrics; }
 const metric_options *task_metric_options(const task *t) { return &t->options; }
+const char           *task_shot_separator(const task *t) { return t->rules.shot_separator; }
+bool                  task_shots_drop_self(const task *t) { return t->rules.shots_drop_self; }
 bool                  task_scores_bos(const task *t) { return t->rules.scores_bos; }
 int                   task_read(const task *t, const char *path, dataset **out) { return dataset_read(out, t->reader, path); }
 bool                  task_needs_tokenizer(const task *t) { return strcmp(t->reader, "tokens") != 0; }

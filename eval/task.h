@@ -34,6 +34,10 @@ bool             task_scores_bos(
 const metric_list    *task_metrics(const task *t);
 const metric_options *task_metric_options(const task *t);
 
+/* Few-shot examples: each is a prompt with its target, and the separator after it. Whether the pool may hold the item itself. */
+const char *task_shot_separator(const task *t);
+bool        task_shots_drop_self(const task *t);
+
 /* One record turned into text. choices: what is scored by log-likelihood (n_choices 0: the answer is generated). */
 typedef struct {
     char   *prompt;
@@ -53,7 +57,9 @@ typedef struct {
     int64_t  n, n_scored;
 } train_example;
 /* BOS as the tokenizer adds it, prompt, target, EOS (unless the task file says no). tok may be NULL for the task `tokens`. */
-int  task_encode(const task *t, const data_item *item, const tokenizer *tok, train_example *out);
+int task_encode(const task *t, const data_item *item, const tokenizer *tok, train_example *out);
+/* The same of a text that was rendered already, whatever was put before its prompt. */
+int  task_encode_text(const task *t, const task_text *text, const tokenizer *tok, train_example *out);
 void train_example_free(train_example *x);
 int  task_read(const task *t, const char *path, dataset **out);
 bool task_needs_tokenizer(const task *t);

@@ -27,6 +27,21 @@ static void set_labelled(train_example *x, const data_item *item)
     }
 }
 
+int task_encode_text(const task *t, const task_text *text, const tokenizer *tok, train_example *out)
+{
+    ids    all = { 0 }, rest = { 0 };
+    slice  target = slice_of(text->target);
+    int    rc     = encode_continuations(tok, slice_of(text->prompt), &target, 1, &all, &rest);
+    size_t n      = all.n;
+    *out          = (train_example) { 0 };
+    for (size_t i = 0; i < rest.n && !rc; i++) ids_push(&all, rest.ids[i]);
+    if (!rc && t->rules.append_eos && tokenizer_eos(tok) >= 0) ids_push(&all, tokenizer_eos(tok));
+    if (!rc) set_example(out, all.ids, (int64_t)all.n, (int64_t)n);
+    ids_free(&all);
+    ids_free(&rest);
+    return rc;
+}
+
 int task_encode(const task *t, const data_item *item, const tokenizer *tok, train_example *out)
 {
     *out = (train_example) { 0 };
@@ -35,17 +50,9 @@ int task_encode(const task *t, const data_item *item, const tokenizer *tok, trai
         return OK;
     }
     task_text text;
-    ids       all = { 0 }, rest = { 0 };
     int       rc = task_render(t, item, &text);
     if (rc) return rc;
-    slice target = slice_of(text.target);
-    rc           = encode_continuations(tok, slice_of(text.prompt), &target, 1, &all, &rest);
-    size_t n     = all.n;
-    for (size_t i = 0; i < rest.n && !rc; i++) ids_push(&all, rest.ids[i]);
-    if (!rc && t->rules.append_eos && tokenizer_eos(tok) >= 0) ids_push(&all, tokenizer_eos(tok));
-    if (!rc) set_example(out, all.ids, (int64_t)all.n, (int64_t)n);
-    ids_free(&all);
-    ids_free(&rest);
+    rc = task_encode_text(t, &text, tok, out);
     task_text_free(&text);
     return rc;
 }

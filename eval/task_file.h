@@ -17,11 +17,14 @@ typedef struct {
     const json *references; /* {"each": FIELD} */
     const json *choices;    /* {"each": FIELD} or {"list": [...]}, with "filters" */
     const char *gold;
+    const json *fewshot; /* {"separator": TEXT, "drop_self": true} */
     /* of the objects above */
     bool        stemmer;
     const char *multi;
     const char *references_each, *choices_each;
     const json *choices_list, *choices_filters;
+    const char *shot_separator;
+    bool        shots_drop_self;
 } task_rules;
 
 struct task {
