@@ -173,7 +173,7 @@ void metric_item(const metric *m, const metric_input *in, double *stats)
     m->item(m, in, stats);
 }
 
-static double value_of_sums(const void *ctx, const double *sums, int64_t n)
+double metric_of_sums(const void *ctx, const double *sums, int64_t n)
 {
     const metric *m = ctx;
     if (m->corpus) return m->corpus(m, sums, n);
@@ -186,21 +186,21 @@ double metric_value(const metric *m, const double *stats, int64_t n)
     if (n < 1) return NAN;
     for (int64_t i = 0; i < n; i++)
         for (int k = 0; k < m->n_stats; k++) sums[k] += stats[i * m->n_stats + k];
-    return value_of_sums(m, sums, n);
+    return metric_of_sums(m, sums, n);
 }
 
 double metric_stderr(const metric *m, const double *stats, int64_t n)
 {
     switch (m->error) {
     case STDERR_MEAN: return m->scale * stats_stderr(stats, n);
-    case STDERR_JACKKNIFE: return jackknife_stderr(value_of_sums, m, stats, n, m->n_stats);
-    case STDERR_BOOTSTRAP: return n < 2 ? NAN : bootstrap_stderr(value_of_sums, m, stats, n, m->n_stats, BOOTSTRAP_ITERATIONS);
+    case STDERR_JACKKNIFE: return jackknife_stderr(metric_of_sums, m, stats, n, m->n_stats);
+    case STDERR_BOOTSTRAP: return n < 2 ? NAN : bootstrap_stderr(metric_of_sums, m, stats, n, m->n_stats, BOOTSTRAP_ITERATIONS);
     case STDERR_NONE: break;
     }
     return NAN;
 }
 
-double metric_sentence(const metric *m, const double *stats) { return m->sentence ? m->sentence(m, stats) : value_of_sums(m, stats, 1); }
+double metric_sentence(const metric *m, const double *stats) { return m->sentence ? m->sentence(m, stats) : metric_of_sums(m, stats, 1); }
 
 void metric_signature(const metric *m, int64_t n_refs, str *out)
 {

@@ -98,6 +98,8 @@ const metric *metric_row(int i);
 const metric *metric_find(const char *name); /* NULL: no such metric */
 
 void metric_item(const metric *m, const metric_input *in, double *stats);
+/* The score of n items from the sums [n_stats] of their statistics; ctx is the metric (a `statistic` of eval/uncertainty.h). */
+double metric_of_sums(const void *ctx, const double *sums, int64_t n);
 /* stats [n, n_stats]. NaN for n = 0. */
 double metric_value(const metric *m, const double *stats, int64_t n);
 /* NaN where it is undefined (n = 1, STDERR_NONE). */

@@ -12,4 +12,8 @@ double bootstrap_stderr(statistic *f, const void *ctx, const double *stats, int6
 
 /* Delete-one jackknife: sqrt((n - 1) / n * sum (theta_i - mean)^2). For a mean it is sd / sqrt(n). NaN for n < 2. */
 double jackknife_stderr(statistic *f, const void *ctx, const double *stats, int64_t n, int width);
+
+/* Of a mean over groups of n_items[i] items with standard errors errors[i], as lm-evaluation-harness pools them (not inverse-variance):
+ * sqrt(sum (n_i - 1) n_i e_i^2 / (N - k) / N), the groups' variances pooled. */
+double pooled_stderr(const double *errors, const int64_t *n_items, int64_t groups);
 #endif

@@ -1,0 +1,197 @@
+#include "eval/paired.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/pyrandom.h"
+#include "core/stats.h"
+
+enum { WIDTH_MAX = 64, RESAMPLES = 1000, RANDOMISATIONS = 10000, SEED = 12345 };
+
+/* --- right or wrong */
+
+paired_counts paired_count(const double *a, const double *b, int64_t n)
+{
+    paired_counts c = { 0 };
+    for (int64_t i = 0; i < n; i++) {
+        bool x = a[i] > 0.5, y = b[i] > 0.5;
+        c.both += x && y;
+        c.only_a += x && !y;
+        c.only_b += !x && y;
+        c.neither += !x && !y;
+    }
+    return c;
+}
+
+/* P(X = k) and P(X <= k) for X of Binomial(n, 1/2), k <= n / 2: down from k each term is the last times j / (n - j + 1) <= 1. */
+static void half_binomial(int64_t k, int64_t n, double *at, double *up_to)
+{
+    double term = exp(lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1) - (double)n * 0.69314718055994530942);
+    *at         = term;
+    *up_to      = 0;
+    for (int64_t j = k; j >= 0 && *up_to + term > *up_to; j--) {
+        *up_to += term;
+        term *= (double)j / (double)(n - j + 1);
+    }
+}
+
+double mcnemar_exact(int64_t only_a, int64_t only_b)
+{
+    double at, up_to;
+    if (only_a == only_b) return 1;
+    half_binomial(only_a < only_b ? only_a : only_b, only_a + only_b, &at, &up_to);
+    return fmin(1, 2 * up_to);
+}
+
+double mcnemar_mid(int64_t only_a, int64_t only_b)
+{
+    double at, up_to;
+    if (only_a == only_b) return 1;
+    half_binomial(only_a < only_b ? only_a : only_b, only_a + only_b, &at, &up_to);
+    return 2 * up_to - at;
+}
+
+double paired_share_stderr(paired_counts c)
+{
+    double n = (double)(c.both + c.only_a + c.only_b + c.neither), d = (double)(c.only_b - c.only_a) / n;
+    return n < 2 ? NAN : sqrt(((double)(c.only_a + c.only_b) / n - d * d) / (n - 1));
+}
+
+/* --- resampling */
+
+static void add_item(double *sums, const double *item, int width)
+{
+    for (int w = 0; w < width; w++) sums[w] += item[w];
+}
+
+/* Two systems (b NULL: one) on the same resamples. */
+static void resample_both(const paired_input *in, int64_t resamples, uint64_t seed, double *of_a, double *of_b)
+{
+    numpy_rng g    = numpy_seed(seed);
+    int64_t  *rows = mem_alloc((size_t)in->n, sizeof *rows);
+    for (int64_t i = 0; i < resamples; i++) {
+        double a[WIDTH_MAX] = { 0 }, b[WIDTH_MAX] = { 0 };
+        numpy_integers(&g, in->n, in->n, rows);
+        for (int64_t k = 0; k < in->n; k++) add_item(a, in->a + rows[k] * in->width, in->width);
+        of_a[i] = in->value(in->ctx, a, in->n);
+        if (!of_b) continue;
+        for (int64_t k = 0; k < in->n; k++) add_item(b, in->b + rows[k] * in->width, in->width);
+        of_b[i] = in->value(in->ctx, b, in->n);
+    }
+    free(rows);
+}
+
+void resample(statistic *f, const void *ctx, const double *stats, int64_t n, int width, int64_t resamples, uint64_t seed, double *values)
+{
+    assert(width <= WIDTH_MAX);
+    resample_both(&(paired_input) { .a = stats, .n = n, .width = width, .value = f, .ctx = ctx }, resamples, seed, values, NULL);
+}
+
+static int ascending(const void *x, const void *y)
+{
+    double a = *(const double *)x, b = *(const double *)y;
+    return (a > b) - (a < b);
+}
+
+interval resampled_interval(double *values, int64_t n)
+{
+    interval i = { NAN, NAN, "bootstrap" };
+    for (int64_t k = 0; k < n; k++)
+        if (isnan(values[k])) return i;
+    if (n < 1) return i;
+    qsort(values, (size_t)n, sizeof *values, ascending);
+    i.low  = values[n / 40];
+    i.high = values[n - 1 - n / 40];
+    return i;
+}
+
+interval wilson_interval(double right, int64_t n)
+{
+    const double z = 1.959963984540054;
+    double       k = (double)n, p = right / k, middle = p + z * z / (2 * k), half = z * sqrt(p * (1 - p) / k + z * z / (4 * k * k));
+    if (n < 1) return (interval) { NAN, NAN, "wilson" };
+    /* At 0 and at n the formula's end is the share itself but for rounding. */
+    return (interval) { right > 0 ? (middle - half) / (1 + z * z / k) : 0, right < k ? (middle + half) / (1 + z * z / k) : 1, "wilson" };
+}
+
+/* --- tests */
+
+/* Reached but for the rounding of two sums of the same numbers in another order. */
+static bool reaches(double x, double wanted) { return x >= wanted * (1 - 1e-9); }
+
+static void bootstrap_test(const paired_input *in, int64_t resamples, uint64_t seed, paired_result *r)
+{
+    double *a = mem_alloc((size_t)resamples, sizeof *a), *b = mem_alloc((size_t)resamples, sizeof *b), *d = mem_alloc((size_t)resamples, sizeof *d);
+    double  observed = fabs(r->difference), mean_gap = 0;
+    int64_t ours = 1, theirs = 1;
+    resample_both(in, resamples, seed, a, b);
+    for (int64_t i = 0; i < resamples; i++) {
+        d[i] = b[i] - a[i];
+        mean_gap += fabs(d[i]) / (double)resamples;
+    }
+    for (int64_t i = 0; i < resamples; i++) {
+        ours += reaches(fabs(d[i] - r->difference), observed);
+        theirs += fabs(d[i]) - mean_gap > observed;
+    }
+    r->p_bootstrap           = (double)ours / (double)(resamples + 1);
+    r->sacrebleu_p_bootstrap = (double)theirs / (double)(resamples + 1);
+    r->error                 = stats_sd(d, resamples);
+    interval of_d = resampled_interval(d, resamples), of_a = resampled_interval(a, resamples), of_b = resampled_interval(b, resamples);
+    r->low    = of_d.low;
+    r->high   = of_d.high;
+    r->a_mean = stats_mean(a, resamples);
+    r->b_mean = stats_mean(b, resamples);
+    r->a_half = (of_a.high - of_a.low) / 2;
+    r->b_half = (of_b.high - of_b.low) / 2;
+    free(a);
+    free(b);
+    free(d);
+}
+
+/* Rows of the matrix of swaps that are drawn at once: a multiple of 32 bits, so no drawn bit is lost between them. */
+enum { ROWS = 32 };
+
+static void randomisation_test(const paired_input *in, int64_t trials, uint64_t seed, paired_result *r)
+{
+    numpy_rng g                = numpy_seed(seed);
+    bool     *stay             = mem_alloc((size_t)in->n, ROWS);
+    double    total[WIDTH_MAX] = { 0 }, observed = fabs(r->difference);
+    int64_t   ours = 1, theirs = 1;
+    for (int64_t i = 0; i < in->n; i++) {
+        add_item(total, in->a + i * in->width, in->width);
+        add_item(total, in->b + i * in->width, in->width);
+    }
+    for (int64_t t = 0; t < trials; t++) {
+        double      x[WIDTH_MAX] = { 0 }, y[WIDTH_MAX];
+        const bool *row          = stay + t % ROWS * in->n;
+        if (t % ROWS == 0) numpy_bools(&g, ROWS * in->n, stay);
+        for (int64_t i = 0; i < in->n; i++) add_item(x, (row[i] ? in->a : in->b) + i * in->width, in->width);
+        for (int w = 0; w < in->width; w++) y[w] = total[w] - x[w];
+        double gap = fabs(in->value(in->ctx, x, in->n) - in->value(in->ctx, y, in->n));
+        ours += reaches(gap, observed);
+        theirs += gap > observed;
+    }
+    r->p_randomisation           = (double)ours / (double)(trials + 1);
+    r->sacrebleu_p_randomisation = (double)theirs / (double)(trials + 1);
+    free(stay);
+}
+
+static double value_of(const paired_input *in, const double *stats)
+{
+    double sums[WIDTH_MAX] = { 0 };
+    for (int64_t i = 0; i < in->n; i++) add_item(sums, stats + i * in->width, in->width);
+    return in->value(in->ctx, sums, in->n);
+}
+
+void paired_test(const paired_input *in, const paired_options *options, paired_result *out)
+{
+    assert(in->n >= 1 && in->width <= WIDTH_MAX);
+    uint64_t seed   = options->has_seed ? options->seed : SEED;
+    *out            = (paired_result) { .a = value_of(in, in->a), .b = value_of(in, in->b) };
+    out->difference = out->b - out->a;
+    bootstrap_test(in, options->resamples ? options->resamples : RESAMPLES, seed, out);
+    randomisation_test(in, options->randomisations ? options->randomisations : RANDOMISATIONS, seed, out);
+}

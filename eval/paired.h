@@ -1,0 +1,81 @@
+/* Two systems on the same items: how far apart they are, and whether chance alone would put them there.
+ *
+ *     paired_input  in = { .a = base, .b = tuned, .n = n, .width = m->n_stats, .value = metric_of_sums, .ctx = m };
+ *     paired_result r;
+ *     paired_test(&in, &(paired_options) { 0 }, &r);
+ *     printf("%+.2f, 95 %% %.2f..%.2f, p = %.4f\n", r.difference, r.low, r.high, r.p_randomisation);
+ *
+ * Everything works on the sufficient statistics of items (eval/metric.h), so corpus scores are tested as what they are: functions of sums.
+ * The draws are NumPy's, in sacreBLEU's order, so its p-values and intervals are among the answers. */
+#ifndef TIEBREAK_EVAL_PAIRED_H
+#define TIEBREAK_EVAL_PAIRED_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "eval/uncertainty.h"
+
+/* --- right or wrong */
+
+/* What became of each item: both systems right, one of them, neither. */
+typedef struct {
+    int64_t both, only_a, only_b, neither;
+} paired_counts;
+
+/* a, b [n]: above 0.5 is right. */
+paired_counts paired_count(const double *a, const double *b, int64_t n);
+/* McNemar's test, conditional on the only_a + only_b items that differ: exact two-sided binomial p-value. Conservative: at 5 % it alarms less often.
+ * No item differs: 1. */
+double mcnemar_exact(int64_t only_a, int64_t only_b);
+/* The same with half the weight on what was observed (Fagerland, Lydersen, Laake 2013): near its nominal level, and the test to go by. */
+double mcnemar_mid(int64_t only_a, int64_t only_b);
+/* Standard error of the difference of two shares on the same items: sqrt(((b + c) / n - d^2) / (n - 1)). NaN for n < 2. */
+double paired_share_stderr(paired_counts c);
+
+/* --- any statistic of sums */
+
+typedef struct {
+    const double *a, *b; /* [n, width]: the baseline's statistics and the other's, item by item */
+    int64_t       n;
+    int           width; /* <= 64 */
+    statistic    *value;
+    const void   *ctx;
+} paired_input;
+
+/* Zeroed: sacreBLEU's 1000 resamples, 10000 randomisations, seed 12345. */
+typedef struct {
+    int64_t  resamples, randomisations;
+    uint64_t seed;
+    bool     has_seed; /* the seed is meant, even when it is 0 */
+} paired_options;
+
+typedef struct {
+    double a, b, difference; /* b - a */
+    double error;            /* of the difference: the resamples' standard deviation */
+    double low, high;        /* of the difference: the resamples' central 95 % */
+    /* Two-sided. Bootstrap: how often |d_i - d| >= |d|. Approximate randomisation: how often |d_i| >= |d| when each item's answers change places
+     * with probability 1/2; the test to go by. Ties count as reached, and the observed order is one of those counted (+1). */
+    double p_bootstrap, p_randomisation;
+    /* sacreBLEU's of the same draws. They ask for more than |d|, so systems without any difference get 1 / (N + 1); and the bootstrap's
+     * statistic, |d_i| - mean |d_i|, makes it one-sided: it alarms in about a tenth of pairs of equal systems. */
+    double sacrebleu_p_bootstrap, sacrebleu_p_randomisation;
+    /* sacreBLEU's mean of resamples, and half the width of their central 95 %. Its sums are float32, these are exact: equal to about 1e-4. */
+    double a_mean, a_half, b_mean, b_half;
+} paired_result;
+
+/* n >= 1. One item, or none that differs: p = 1. */
+void paired_test(const paired_input *in, const paired_options *options, paired_result *out);
+
+/* --- intervals of one score */
+
+typedef struct {
+    double      low, high; /* 95 %; NaN where undefined */
+    const char *rule;      /* "wilson", "normal", "bootstrap": how it was found */
+} interval;
+
+/* Wilson's score interval of a share (Wilson 1927). */
+interval wilson_interval(double right, int64_t n);
+/* Central 95 % of resamples, as sacreBLEU cuts them: order statistics N / 40 and N - 1 - N / 40. Sorts the values. */
+interval resampled_interval(double *values, int64_t n);
+/* The statistic over `resamples` bootstrap resamples of the items, into values [resamples]; NumPy's draws, one resample after the other. */
+void resample(statistic *f, const void *ctx, const double *stats, int64_t n, int width, int64_t resamples, uint64_t seed, double *values);
+#endif
