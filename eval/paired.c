@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 #include "core/pyrandom.h"
 #include "core/stats.h"
 
-enum { WIDTH_MAX = 64, RESAMPLES = 1000, RANDOMISATIONS = 10000, SEED = 12345 };
+enum { WIDTH_MAX = 64 };
 
 /* --- right or wrong */
 
@@ -67,7 +68,7 @@ static void add_item(double *sums, const double *item, int width)
     for (int w = 0; w < width; w++) sums[w] += item[w];
 }
 
-/* Two systems (b NULL: one) on the same resamples. */
+/* Two systems on the same resamples. */
 static void resample_both(const paired_input *in, int64_t resamples, uint64_t seed, double *of_a, double *of_b)
 {
     numpy_rng g    = numpy_seed(seed);
@@ -77,44 +78,10 @@ static void resample_both(const paired_input *in, int64_t resamples, uint64_t se
         numpy_integers(&g, in->n, in->n, rows);
         for (int64_t k = 0; k < in->n; k++) add_item(a, in->a + rows[k] * in->width, in->width);
         of_a[i] = in->value(in->ctx, a, in->n);
-        if (!of_b) continue;
         for (int64_t k = 0; k < in->n; k++) add_item(b, in->b + rows[k] * in->width, in->width);
         of_b[i] = in->value(in->ctx, b, in->n);
     }
     free(rows);
-}
-
-void resample(statistic *f, const void *ctx, const double *stats, int64_t n, int width, int64_t resamples, uint64_t seed, double *values)
-{
-    assert(width <= WIDTH_MAX);
-    resample_both(&(paired_input) { .a = stats, .n = n, .width = width, .value = f, .ctx = ctx }, resamples, seed, values, NULL);
-}
-
-static int ascending(const void *x, const void *y)
-{
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
-interval resampled_interval(double *values, int64_t n)
-{
-    interval i = { NAN, NAN, "bootstrap" };
-    for (int64_t k = 0; k < n; k++)
-        if (isnan(values[k])) return i;
-    if (n < 1) return i;
-    qsort(values, (size_t)n, sizeof *values, ascending);
-    i.low  = values[n / 40];
-    i.high = values[n - 1 - n / 40];
-    return i;
-}
-
-interval wilson_interval(double right, int64_t n)
-{
-    const double z = 1.959963984540054;
-    double       k = (double)n, p = right / k, middle = p + z * z / (2 * k), half = z * sqrt(p * (1 - p) / k + z * z / (4 * k * k));
-    if (n < 1) return (interval) { NAN, NAN, "wilson" };
-    /* At 0 and at n the formula's end is the share itself but for rounding. */
-    return (interval) { right > 0 ? (middle - half) / (1 + z * z / k) : 0, right < k ? (middle + half) / (1 + z * z / k) : 1, "wilson" };
 }
 
 /* --- tests */
@@ -139,13 +106,11 @@ static void bootstrap_test(const paired_input *in, int64_t resamples, uint64_t s
     r->p_bootstrap           = (double)ours / (double)(resamples + 1);
     r->sacrebleu_p_bootstrap = (double)theirs / (double)(resamples + 1);
     r->error                 = stats_sd(d, resamples);
-    interval of_d = resampled_interval(d, resamples), of_a = resampled_interval(a, resamples), of_b = resampled_interval(b, resamples);
-    r->low    = of_d.low;
-    r->high   = of_d.high;
-    r->a_mean = stats_mean(a, resamples);
-    r->b_mean = stats_mean(b, resamples);
-    r->a_half = (of_a.high - of_a.low) / 2;
-    r->b_half = (of_b.high - of_b.low) / 2;
+    r->a_mean                = stats_mean(a, resamples);
+    r->b_mean                = stats_mean(b, resamples);
+    r->gap                   = resampled_interval(d, resamples);
+    r->a_interval            = resampled_interval(a, resamples);
+    r->b_interval            = resampled_interval(b, resamples);
     free(a);
     free(b);
     free(d);
@@ -189,9 +154,8 @@ static double value_of(const paired_input *in, const double *stats)
 void paired_test(const paired_input *in, const paired_options *options, paired_result *out)
 {
     assert(in->n >= 1 && in->width <= WIDTH_MAX);
-    uint64_t seed   = options->has_seed ? options->seed : SEED;
     *out            = (paired_result) { .a = value_of(in, in->a), .b = value_of(in, in->b) };
     out->difference = out->b - out->a;
-    bootstrap_test(in, options->resamples ? options->resamples : RESAMPLES, seed, out);
-    randomisation_test(in, options->randomisations ? options->randomisations : RANDOMISATIONS, seed, out);
+    bootstrap_test(in, options->resamples, options->seed, out);
+    randomisation_test(in, options->randomisations, options->seed, out);
 }

@@ -2,16 +2,16 @@
  *
  *     paired_input  in = { .a = base, .b = tuned, .n = n, .width = m->n_stats, .value = metric_of_sums, .ctx = m };
  *     paired_result r;
- *     paired_test(&in, &(paired_options) { 0 }, &r);
- *     printf("%+.2f, 95 %% %.2f..%.2f, p = %.4f\n", r.difference, r.low, r.high, r.p_randomisation);
+ *     paired_test(&in, &PAIRED_DEFAULTS, &r);
+ *     printf("%+.2f, 95 %% %.2f..%.2f, p = %.4f\n", r.difference, r.gap.low, r.gap.high, r.p_randomisation);
  *
  * Everything works on the sufficient statistics of items (eval/metric.h), so corpus scores are tested as what they are: functions of sums.
  * The draws are NumPy's, in sacreBLEU's order, so its p-values and intervals are among the answers. */
 #ifndef TIEBREAK_EVAL_PAIRED_H
 #define TIEBREAK_EVAL_PAIRED_H
-#include <stdbool.h>
 #include <stdint.h>
 
+#include "eval/interval.h"
 #include "eval/uncertainty.h"
 
 /* --- right or wrong */
@@ -41,41 +41,29 @@ typedef struct {
     const void   *ctx;
 } paired_input;
 
-/* Zeroed: sacreBLEU's 1000 resamples, 10000 randomisations, seed 12345. */
 typedef struct {
-    int64_t  resamples, randomisations;
+    int64_t  resamples, randomisations; /* >= 1 */
     uint64_t seed;
-    bool     has_seed; /* the seed is meant, even when it is 0 */
 } paired_options;
+/* sacreBLEU's */
+#define PAIRED_DEFAULTS ((paired_options) { .resamples = 1000, .randomisations = 10000, .seed = 12345 })
 
 typedef struct {
-    double a, b, difference; /* b - a */
-    double error;            /* of the difference: the resamples' standard deviation */
-    double low, high;        /* of the difference: the resamples' central 95 % */
+    double   a, b, difference; /* b - a */
+    double   error;            /* of the difference: the resamples' standard deviation */
+    interval gap;              /* of the difference: the resamples' central 95 % */
     /* Two-sided. Bootstrap: how often |d_i - d| >= |d|. Approximate randomisation: how often |d_i| >= |d| when each item's answers change places
      * with probability 1/2; the test to go by. Ties count as reached, and the observed order is one of those counted (+1). */
     double p_bootstrap, p_randomisation;
     /* sacreBLEU's of the same draws. They ask for more than |d|, so systems without any difference get 1 / (N + 1); and the bootstrap's
      * statistic, |d_i| - mean |d_i|, makes it one-sided: it alarms in about a tenth of pairs of equal systems. */
     double sacrebleu_p_bootstrap, sacrebleu_p_randomisation;
-    /* sacreBLEU's mean of resamples, and half the width of their central 95 %. Its sums are float32, these are exact: equal to about 1e-4. */
-    double a_mean, a_half, b_mean, b_half;
+    /* Of each system alone. sacreBLEU prints the resamples' mean and half the interval's width; its sums are float32, these are exact: equal to
+     * about 1e-4. */
+    double   a_mean, b_mean;
+    interval a_interval, b_interval;
 } paired_result;
 
 /* n >= 1. One item, or none that differs: p = 1. */
 void paired_test(const paired_input *in, const paired_options *options, paired_result *out);
-
-/* --- intervals of one score */
-
-typedef struct {
-    double      low, high; /* 95 %; NaN where undefined */
-    const char *rule;      /* "wilson", "normal", "bootstrap": how it was found */
-} interval;
-
-/* Wilson's score interval of a share (Wilson 1927). */
-interval wilson_interval(double right, int64_t n);
-/* Central 95 % of resamples, as sacreBLEU cuts them: order statistics N / 40 and N - 1 - N / 40. Sorts the values. */
-interval resampled_interval(double *values, int64_t n);
-/* The statistic over `resamples` bootstrap resamples of the items, into values [resamples]; NumPy's draws, one resample after the other. */
-void resample(statistic *f, const void *ctx, const double *stats, int64_t n, int width, int64_t resamples, uint64_t seed, double *values);
 #endif
