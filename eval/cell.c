@@ -258,6 +258,7 @@ static harness cell_harness(const cell *c)
     const eval_request *q = c->q;
     return (harness) { .dec            = c->dec,
                        .pairs          = c->adapter ? adapter_pairs(c->adapter) : NULL,
+                       .adapter        = q->adapter,
                        .tok            = c->tok,
                        .task           = c->task,
                        .data           = c->data,

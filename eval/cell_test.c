@@ -2,6 +2,7 @@
 
 #include "core/record.h"
 #include "eval/test_model.h"
+#include "model/adapter.h"
 
 /* test_data's own buffers are reused. */
 static char base[1024], docs[1024];
@@ -166,11 +167,111 @@ static void record_and_samples_hold_what_the_contract_says(void **state)
     test_rmdir(dir);
 }
 
+/* --- adapters that do nothing, and options */
+
+static void save_untrained(const char *dir)
+{
+    adapter_spec spec = { .rank = 2, .alpha = 2, .seed = 1 };
+    adapter     *a;
+    test_model   t = open_test_model(base);
+    assert_ok(method_find(&spec.method, "lora"));
+    assert_ok(site_set_parse(&spec.sites, "q,v"));
+    assert_ok(adapter_new(&a, t.model->be, &t.model->cfg, spec));
+    assert_ok(adapter_save(a, dir, "base", NULL));
+    adapter_free(a);
+    close_test_model(&t);
+}
+
+static void an_adapter_that_does_nothing_fails_the_run(void **state)
+{
+    (void)state;
+    need_data(found, "models/stories260K-hf");
+    keep_path(base, found);
+    need_data(questions, "lm-eval-reference/data/gsm8k.docs.jsonl");
+    keep_path(docs, questions);
+    char        *dir = test_tmpdir(), *out = path_join(dir, "cell"), *untrained = path_join(dir, "adapter"), *file = path_join(out, "record.json");
+    json        *record;
+    eval_request q = small(out);
+    save_untrained(untrained);
+    q.adapter = untrained;
+    error_clear();
+    assert_int_equal(eval_run(&q, &record), ERR_FAILED);
+    assert_non_null(strstr(error_text(), "changes no logit of the first 4 items"));
+    assert_non_null(strstr(error_text(), "--allow-identity"));
+    assert_null(record);
+    assert_false(file_exists(file));
+    q.allow_identity = true;
+    assert_ok(eval_run(&q, &record));
+    assert_true(number_at(record, "result/adapter_delta/items") == 4 && number_at(record, "result/adapter_delta/max_abs_logit") == 0);
+    json_free(record);
+    free(file);
+    free(untrained);
+    free(out);
+    test_rmdir(dir);
+}
+
+/* What is asked is part of the cell; what is not asked leaves no trace, so that old cells keep their ids. */
+static void options_are_part_of_the_cell(void **state)
+{
+    (void)state;
+    need_data(found, "models/stories260K-hf");
+    keep_path(base, found);
+    need_data(questions, "lm-eval-reference/data/gsm8k.docs.jsonl");
+    keep_path(docs, questions);
+    need_data(examples, "lm-eval-reference/data/gsm8k.pool.jsonl");
+    char        *dir = test_tmpdir(), *out = path_join(dir, "cell"), *other = path_join(dir, "other");
+    json        *plain, *asked;
+    eval_request q = small(out), few = small(other);
+    q.limit   = 2;
+    few.limit = 2;
+    assert_ok(eval_run(&q, &plain));
+    few.fewshot      = 1;
+    few.fewshot_data = examples;
+    few.fewshot_seed = 1234;
+    few.shuffled     = true;
+    few.shuffle_seed = 7;
+    few.max_length   = 256;
+    assert_ok(eval_run(&few, &asked));
+    assert_null(json_find(at(plain, "asked"), "fewshot"));
+    assert_null(json_find(at(plain, "asked"), "max_length"));
+    assert_null(json_find(at(plain, "asked"), "shuffle_seed"));
+    assert_true(number_at(asked, "asked/fewshot/k") == 1 && number_at(asked, "asked/fewshot/seed") == 1234);
+    assert_string_equal(at(asked, "asked/fewshot/draw")->valuestring, "random");
+    assert_string_equal(at(asked, "asked/fewshot/data/name")->valuestring, "gsm8k.pool.jsonl");
+    assert_true(number_at(asked, "asked/max_length") == 256 && number_at(asked, "asked/shuffle_seed") == 7);
+    assert_int_equal(strlen(at(asked, "result/prompt_sha256")->valuestring), 64);
+    assert_string_not_equal(at(asked, "result/prompt_sha256")->valuestring, at(plain, "result/prompt_sha256")->valuestring);
+    char *lines   = path_join(other, "samples.jsonl");
+    json *samples = read_lines(lines);
+    /* sorted(random.Random(7).sample(range(50), 2)) = [9, 20] */
+    assert_string_equal(at(samples->child, "id")->valuestring, "9");
+    assert_string_equal(at(samples->child->next, "id")->valuestring, "20");
+    json_free(samples);
+    json_free(plain);
+    json_free(asked);
+    q.shuffled = true;
+    q.limit    = 0;
+    assert_input_error(eval_run(&q, &plain), "give --limit too");
+    q         = small(out);
+    q.fewshot = 2;
+    assert_input_error(eval_run(&q, &plain), "give --fewshot-data");
+    q.fewshot      = 0;
+    q.fewshot_data = examples;
+    assert_input_error(eval_run(&q, &plain), "give --fewshot K");
+    q.fewshot      = 1;
+    q.fewshot_draw = "last";
+    assert_input_error(eval_run(&q, &plain), "must be random or first");
+    free(lines);
+    free(other);
+    free(out);
+    test_rmdir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_killed_run_ends_with_the_same_bytes),
-        cmocka_unit_test(a_finished_cell_is_left_as_it_is_and_another_is_refused),
+        cmocka_unit_test(a_killed_run_ends_with_the_same_bytes),          cmocka_unit_test(a_finished_cell_is_left_as_it_is_and_another_is_refused),
+        cmocka_unit_test(an_adapter_that_does_nothing_fails_the_run),     cmocka_unit_test(options_are_part_of_the_cell),
         cmocka_unit_test(record_and_samples_hold_what_the_contract_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,9 +144,10 @@ static int check_adapter(const run *r, harness_result *out)
     if (!h->pairs) return OK;
     int rc = identity_probe(h->dec, h->pairs, r->requests, r->n, r->ask.rules.positions, &out->delta);
     if (!rc && out->delta.max_abs_logit == 0 && !h->allow_identity)
-        rc = run_error("the adapter changes no logit of the first %lld items: it was not trained or not applied, and its scores would be the base's; "
-                       "--allow-identity scores it all the same",
-                       (long long)out->delta.items);
+        rc = run_error(
+            "%s: changes no logit of the first %lld items: this adapter was not trained or not applied, and its scores would be the base's; "
+            "--allow-identity scores it all the same",
+            h->adapter ? h->adapter : "the adapter", (long long)out->delta.items);
     return rc;
 }
 

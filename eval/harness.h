@@ -18,8 +18,9 @@
 
 typedef struct {
     decoder           *dec;
-    const pair_arrays *pairs; /* NULL: the base alone */
-    const tokenizer   *tok;   /* NULL for a task that needs none */
+    const pair_arrays *pairs;   /* NULL: the base alone */
+    const char        *adapter; /* its name, for messages */
+    const tokenizer   *tok;     /* NULL for a task that needs none */
     const task        *task;
     const dataset     *data;
     const char        *where;    /* the data file, for messages and for whole records; NULL: not known */
