@@ -233,7 +233,7 @@ static int plan(run *r, harness_result *out)
     int            rc   = harness_plan(h, decoder_model(h->dec)->cfg.positions, &out->metrics, rule);
     out->max_new_tokens = rule->max_new;
     r->ask.sequences    = h->batch ? h->batch : SEQUENCES;
-    r->ask.max_tokens   = h->batch ? h->batch * rule->positions : TOKENS_PER_FORWARD;
+    r->ask.max_tokens   = h->batch * rule->positions > TOKENS_PER_FORWARD ? h->batch * rule->positions : TOKENS_PER_FORWARD;
     r->group_items      = rule->kind == REQUEST_GENERATE ? r->ask.sequences * GROUPS_OF_SEQUENCES : h->batch;
     return rc;
 }

@@ -71,8 +71,17 @@ static void add_row(pack *p, const score_item *items, int64_t item, int64_t row,
     p->owner[p->n_rows++] = item;
 }
 
+static bool same_context(const score_item *a, const score_item *b) { return a->context == b->context && a->n_context == b->n_context; }
+
+/* Whether no neighbour has the item's context, whatever is packed with it: a continuation in one piece with its context rounds otherwise than one
+ * that continues it, so the form must not depend on max_tokens. */
+static bool stands_alone(const score_item *items, int64_t i, int64_t n)
+{
+    return (i == 0 || !same_context(&items[i - 1], &items[i])) && (i + 1 == n || !same_context(&items[i], &items[i + 1]));
+}
+
 /* Items first .. first+count-1 share a context: it once, then each continuation but its last token, which is never fed. */
-static void add_group(pack *p, const score_item *items, int64_t first, int64_t count)
+static void add_group(pack *p, const score_item *items, int64_t first, int64_t count, bool join)
 {
     const score_item *lead = &items[first];
     add_tokens(p, lead->context, lead->n_context, 0, -1, false);
@@ -81,12 +90,10 @@ static void add_group(pack *p, const score_item *items, int64_t first, int64_t c
     for (int64_t i = first; i < first + count; i++) add_row(p, items, i, last_of_context, 0);
     for (int64_t i = first; i < first + count; i++) {
         int64_t at = p->n_tokens;
-        add_tokens(p, items[i].cont, items[i].n_cont - 1, lead->n_context, context, count == 1);
+        add_tokens(p, items[i].cont, items[i].n_cont - 1, lead->n_context, context, join);
         for (int64_t k = 1; k < items[i].n_cont; k++) add_row(p, items, i, at + k - 1, k);
     }
 }
-
-static bool same_context(const score_item *a, const score_item *b) { return a->context == b->context && a->n_context == b->n_context; }
 
 /* How many items from `first` on make the next group, and their tokens: a whole group, or when it alone is larger than max_tokens, what fits of it.
  */
@@ -142,7 +149,7 @@ int score_items(decoder *d, const pair_arrays *pairs, const score_item *items, i
         while (at < n) {
             int64_t tokens, count = next_group(items, at, n, max_tokens, &tokens);
             if (p.n_tokens && p.n_tokens + tokens > max_tokens) break;
-            add_group(&p, items, at, count);
+            add_group(&p, items, at, count, stands_alone(items, at, n));
             at += count;
         }
         rc = run(d, &p, pairs, results, token_ll);

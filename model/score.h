@@ -15,8 +15,8 @@ typedef struct {
     bool   greedy; /* every token is the argmax */
 } score_result;
 
-/* max_tokens bounds the tokens of one forward (a longer item gets a forward of its own). token_ll: NULL, or per-item pointers to [n_cont] doubles.
- * done(ctx, count) is called after each forward with the number of items finished so far (NULL: not). */
+/* max_tokens bounds the tokens of one forward (a longer item gets a forward of its own) and changes no bit of a result. token_ll: NULL, or per-item
+ * pointers to [n_cont] doubles. done(ctx, count) is called after each forward with the number of items finished so far (NULL: not). */
 int score_items(decoder *d, const pair_arrays *pairs, const score_item *items, int64_t n, int64_t max_tokens, score_result *results,
                 double *const *token_ll, void (*done)(void *ctx, int64_t count), void *ctx);
 #endif

@@ -70,7 +70,7 @@ static void packing_and_sharing_change_nothing(void **state)
         model       *m = open_odd(f32 ? "cpu" : "ref", false, false);
         decoder     *d = decoder_new(m);
         pair_arrays *p = random_pairs(m, 1u << SITE_QKV | 1u << SITE_O, 2);
-        score_result alone[ITEMS], packed[ITEMS];
+        score_result alone[ITEMS], packed[ITEMS], first[ITEMS];
         for (int i = 0; i < ITEMS; i++) assert_ok(score_items(d, p, &items[i], 1, 1, &alone[i], NULL, NULL, NULL));
         static const int64_t sizes[] = { 1, 6, 20, 1000 };
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
@@ -81,6 +81,8 @@ static void packing_and_sharing_change_nothing(void **state)
             assert_int_equal(finished, ITEMS);
             if (sizes[s] == 1000) assert_int_equal(forwards, 1);
             if (sizes[s] == 1) assert_true(forwards > 15);
+            if (!s) memcpy(first, packed, sizeof first);
+            for (int i = 0; i < ITEMS; i++) assert_true(packed[i].ll == first[i].ll); /* to the bit, however they are packed */
             for (int i = 0; i < ITEMS; i++) {
                 double sum = 0;
                 assert_within(fabs(packed[i].ll - alone[i].ll), f32 ? 1e-5 : 1e-12);
