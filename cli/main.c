@@ -27,6 +27,15 @@ static void wait_politely(char **argv)
     execv("/proc/self/exe", argv); /* where that fails, go on as we are */
 }
 
+/* Every message names the verb; those from below do not know it. */
+static void print_error(const char *name)
+{
+    const char *text  = error_text();
+    size_t      n     = strlen(name);
+    bool        named = !strncmp(text, name, n) && text[n] == ':';
+    fprintf(stderr, "tiebreak %s%s%s\n", named ? "" : name, named ? "" : ": ", text);
+}
+
 int main(int argc, char **argv)
 {
     wait_politely(argv);
@@ -46,7 +55,7 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], (*v)->name)) continue;
         int rc = (*v)->run(argc - 1, argv + 1);
         if (rc == OPTIONS_HELP) return OK;
-        if (rc) fprintf(stderr, "tiebreak %s\n", error_text());
+        if (rc) print_error((*v)->name);
         if (fflush(stdout) && !rc) return ERR_FAILED;
         return rc;
     }
