@@ -49,6 +49,14 @@ void *mem_grow(void *p, size_t *cap, size_t size)
     return mem_resize(p, *cap, size);
 }
 
+void *mem_scratch(void *p, size_t *cap, size_t n, size_t size)
+{
+    if (n <= *cap) return p;
+    free(p);
+    *cap = n < 256 ? 256 : n + n / 2;
+    return mem_alloc(*cap, size);
+}
+
 void *arena_alloc(arena *a, size_t count, size_t size)
 {
     if (size && count > (SIZE_MAX - 128) / size) out_of_memory(count, size);

@@ -16,6 +16,9 @@ char *mem_strndup(const char *s, size_t n);
 /* Growing array idiom: `if (n == cap) items = mem_grow(items, &cap, sizeof *items);` doubles cap (from 16). */
 void *mem_grow(void *p, size_t *cap, size_t size);
 
+/* Scratch kept between uses: room for n items, what was there may be lost; new room is zeroed. p and *cap start as NULL and 0; free with free(). */
+void *mem_scratch(void *p, size_t *cap, size_t n, size_t size);
+
 /* Many small things with one lifetime. A zeroed struct is a valid empty arena. */
 typedef struct arena {
     struct arena_block *blocks;

@@ -15,6 +15,12 @@ static void reserve(str *b, size_t more)
     b->cap = cap;
 }
 
+char *str_reserve(str *b, size_t n)
+{
+    reserve(b, n);
+    return b->s + b->n;
+}
+
 void str_add(str *b, const char *bytes, size_t n)
 {
     reserve(b, n);

@@ -10,10 +10,12 @@ typedef struct {
     size_t n, cap;
 } str;
 
-void        str_add(str *b, const char *bytes, size_t n);
-void        str_puts(str *b, const char *s);
-void        str_putc(str *b, char c);
-void        str_printf(str *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void str_add(str *b, const char *bytes, size_t n);
+void str_puts(str *b, const char *s);
+void str_putc(str *b, char c);
+void str_printf(str *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Room for n more bytes and the final NUL; where they go. The caller writes them, then adds their number to b->n and puts the NUL. */
+char       *str_reserve(str *b, size_t n);
 void        str_clear(str *b); /* empty, memory kept */
 void        str_free(str *b);
 const char *str_c(const str *b); /* never NULL */

@@ -11,6 +11,7 @@
 #include "core/stats.h"
 #include "eval/bleu.h"
 #include "eval/choice_metric.h"
+#include "eval/chrf.h"
 #include "eval/gsm8k_metric.h"
 #include "eval/likelihood_metric.h"
 #include "eval/rouge.h"
@@ -19,7 +20,7 @@
 
 #define ROUGE_RULES "|case:lower|version:rouge_score-0.1.2"
 
-/* lm-evaluation-harness caps the resamples of BLEU at 100; with the same number the standard errors are the same. */
+/* lm-evaluation-harness caps the resamples of BLEU and chrF at 100; with the same number the standard errors are the same. */
 enum { BOOTSTRAP_ITERATIONS = 100 };
 
 /* Three statistics an order of chrF: METRIC_STATS_MAX is enough for all of them. */
@@ -48,6 +49,10 @@ static const metric rows[] = {
       .sign = rouge_sign, .item = rouge_item },
     { "bleu", "corpus BLEU", "BLEU", METRIC_TEXT, .sign = bleu_sign, .higher = true, .error = STDERR_BOOTSTRAP, .n_stats = BLEU_STATS,
       .item = bleu_item, .corpus = bleu_corpus, .sentence = bleu_sentence },
+    { "chrf", "character n-gram F", "chrF", METRIC_TEXT, .prepare = chrf_prepare, .sign = chrf_sign, .higher = true, .error = STDERR_BOOTSTRAP,
+      .n_stats = 18, .item = chrf_item, .corpus = chrf_corpus },
+    { "chrf++", "character and word n-gram F", "chrF", METRIC_TEXT, .order = 2, .prepare = chrf_prepare, .sign = chrf_sign, .higher = true,
+      .error = STDERR_BOOTSTRAP, .n_stats = 24, .item = chrf_item, .corpus = chrf_corpus },
     { "exact_match", "the number after ####, strictly", "gsm8k|filter:strict|version:lm-eval-3", METRIC_TEXT, MEAN(1), .item = gsm8k_match_item },
     { "exact_match_flexible", "the last number in the text", "gsm8k|filter:flexible|version:lm-eval-3", METRIC_TEXT, MEAN(1), .order = 1,
       .item = gsm8k_match_item },
@@ -126,6 +131,7 @@ static int add_row(metric_list *list, const char *name, const char *shown, const
     *m        = *row;
     m->name   = shown;
     if (options) m->options = *options;
+    if (m->prepare) m->prepare(m);
     return OK;
 }
 

@@ -72,6 +72,8 @@ typedef struct metric {
     stderr_rule   error;
     int           n_stats;
     int           order; /* the n of ROUGE-n, the word order of chrF, or another variant of a family; 0: unused */
+    /* What options change in the row itself: n_stats. NULL: nothing. */
+    void (*prepare)(struct metric *m);
     /* Appends what the signature holds beyond `rules`: options as they are. n_refs: references of each item, 0 when their number varies. */
     void (*sign)(const struct metric *m, int64_t n_refs, str *out);
     /* stats [n_stats] out. Cannot fail: readers have made sure that what a task's metrics need is there. */

@@ -1,56 +1,55 @@
 #include "eval/porter.h"
 
-#include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
 
-#include "core/memory.h"
-
-/* A word being stemmed: at most one step makes it longer (-at -> -ate), never past what it was. */
+/* A word being stemmed, in place: at most one step makes it longer (-at -> -ate), never past what it was. */
 typedef struct {
     char  *s;
     size_t n;
-    bool  *consonant; /* scratch, as long as the word */
 } stem;
 
-static bool is_vowel_letter(char c) { return c && strchr("aeiou", c); }
+/* Porter's consonants: not a, e, i, o, u, and not y after a consonant. after: whether a consonant stands before c (false at the start). */
+static bool is_consonant(char c, bool after) { return c == 'y' ? !after : !(c == 'a' || c == 'e' || c == 'i' || c == 'o' || c == 'u'); }
 
-/* Porter's consonants: not a, e, i, o, u, and not y after a consonant. */
-static void classify(const stem *w, size_t n)
+/* Whether letter `at` is one: a run of y's alternates. */
+static bool consonant_at(const stem *w, size_t at)
 {
-    for (size_t i = 0; i < n; i++) w->consonant[i] = w->s[i] == 'y' ? i == 0 || !w->consonant[i - 1] : !is_vowel_letter(w->s[i]);
+    size_t start = at;
+    while (start > 0 && w->s[start] == 'y') start--;
+    bool c = is_consonant(w->s[start], false);
+    for (; start < at; start++) c = !c;
+    return c;
 }
 
 /* m of the first n letters: the number of vowel-consonant changes. */
 static int measure(const stem *w, size_t n)
 {
-    int m = 0;
-    classify(w, n);
-    for (size_t i = 1; i < n; i++) m += !w->consonant[i - 1] && w->consonant[i];
+    int  m      = 0;
+    bool before = true;
+    for (size_t i = 0; i < n; i++) {
+        bool c = is_consonant(w->s[i], i && before);
+        m += c && !before;
+        before = c;
+    }
     return m;
 }
 
 static bool contains_vowel(const stem *w, size_t n)
 {
-    classify(w, n);
+    bool c = false;
     for (size_t i = 0; i < n; i++)
-        if (!w->consonant[i]) return true;
+        if (!(c = is_consonant(w->s[i], c))) return true;
     return false;
 }
 
-static bool ends_double_consonant(const stem *w)
-{
-    if (w->n < 2 || w->s[w->n - 1] != w->s[w->n - 2]) return false;
-    classify(w, w->n);
-    return w->consonant[w->n - 1];
-}
+static bool ends_double_consonant(const stem *w) { return w->n >= 2 && w->s[w->n - 1] == w->s[w->n - 2] && consonant_at(w, w->n - 1); }
 
 /* *o: consonant, vowel, consonant other than w, x, y; or a whole stem of vowel, consonant. */
 static bool ends_cvc(const stem *w, size_t n)
 {
-    classify(w, n);
-    const bool *c = w->consonant;
-    if (n == 2) return !c[0] && c[1];
-    return n >= 3 && c[n - 3] && !c[n - 2] && c[n - 1] && !strchr("wxy", w->s[n - 1]);
+    if (n == 2) return !consonant_at(w, 0) && consonant_at(w, 1);
+    return n >= 3 && consonant_at(w, n - 3) && !consonant_at(w, n - 2) && consonant_at(w, n - 1) && !strchr("wxy", w->s[n - 1]);
 }
 
 static bool ends_with(const stem *w, const char *suffix)
@@ -120,9 +119,7 @@ static void step1b(stem *w)
 
 static void step1c(stem *w)
 {
-    if (!ends_with(w, "y") || w->n < 3) return;
-    classify(w, w->n - 1);
-    if (w->consonant[w->n - 2]) w->s[w->n - 1] = 'i';
+    if (ends_with(w, "y") && w->n >= 3 && consonant_at(w, w->n - 2)) w->s[w->n - 1] = 'i';
 }
 
 static void step2(stem *w)
@@ -186,16 +183,15 @@ static const char *irregular(const char *word, size_t n)
     return NULL;
 }
 
-void porter_stem(const char *word, size_t n, str *out)
+size_t porter_stem(char *word, size_t n)
 {
-    str_clear(out);
     const char *known = irregular(word, n);
-    if (known || n <= 2) {
-        str_add(out, known ? known : word, known ? strlen(known) : n);
-        return;
+    if (known) {
+        memcpy(word, known, strlen(known));
+        return strlen(known);
     }
-    stem w = { .s = mem_alloc(n + 1, 1), .n = n, .consonant = mem_alloc(n + 1, sizeof(bool)) };
-    memcpy(w.s, word, n);
+    if (n <= 2) return n;
+    stem w = { word, n };
     step1a(&w);
     step1b(&w);
     step1c(&w);
@@ -203,7 +199,5 @@ void porter_stem(const char *word, size_t n, str *out)
     step3(&w);
     step4(&w);
     step5(&w);
-    str_add(out, w.s, w.n);
-    free(w.s);
-    free(w.consonant);
+    return w.n;
 }

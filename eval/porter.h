@@ -3,8 +3,8 @@
  */
 #ifndef TIEBREAK_EVAL_PORTER_H
 #define TIEBREAK_EVAL_PORTER_H
-#include "core/str.h"
+#include <stddef.h>
 
-/* word: n lower-case ASCII letters and digits. The stem replaces *out; it may be empty. */
-void porter_stem(const char *word, size_t n, str *out);
+/* word: n lower-case ASCII letters and digits. The stem replaces it; returns its length, which may be 0 and is never above n. */
+size_t porter_stem(char *word, size_t n);
 #endif

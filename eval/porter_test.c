@@ -130,13 +130,15 @@ static const struct {
 
 static void stems_as_nltk_does(void **state)
 {
-    str stem = { 0 };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        porter_stem(cases[i].word, strlen(cases[i].word), &stem);
-        if (strcmp(stem.s, cases[i].stem)) fail_msg("%s: got %s, wanted %s", cases[i].word, stem.s, cases[i].stem);
+        char   word[64];
+        size_t n = strlen(cases[i].word);
+        memcpy(word, cases[i].word, n);
+        n = porter_stem(word, n);
+        if (n != strlen(cases[i].stem) || memcmp(word, cases[i].stem, n))
+            fail_msg("%s: got %.*s, wanted %s", cases[i].word, (int)n, word, cases[i].stem);
     }
-    str_free(&stem);
 }
 
 int main(void)

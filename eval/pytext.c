@@ -87,16 +87,27 @@ static bool is_final_sigma(slice text, size_t at)
     return true;
 }
 
+/* Lower case as far as text is ASCII; returns how far. */
+static size_t lower_ascii(slice text, str *out)
+{
+    char  *to = str_reserve(out, text.n);
+    size_t i  = 0;
+    for (; i < text.n && !(text.s[i] & 0x80); i++) to[i] = (char)(text.s[i] >= 'A' && text.s[i] <= 'Z' ? text.s[i] + 32 : text.s[i]);
+    to[i] = '\0';
+    out->n += i;
+    return i;
+}
+
 void py_lower(slice text, str *out)
 {
     enum { CAPITAL_SIGMA = 0x3A3, SMALL_SIGMA = 0x3C3, FINAL_SIGMA = 0x3C2, CAPITAL_I_WITH_DOT = 0x130 };
     for (size_t i = 0; i < text.n;) {
         char     bytes[4];
         unsigned cp;
-        int      len = py_next(text.s + i, text.n - i, &cp);
-        if (cp < 0x80) {
-            str_putc(out, (char)(cp >= 'A' && cp <= 'Z' ? cp + 32 : cp));
-        } else if (cp == CAPITAL_I_WITH_DOT) {
+        i += lower_ascii((slice) { text.s + i, text.n - i }, out);
+        if (i == text.n) break;
+        int len = py_next(text.s + i, text.n - i, &cp);
+        if (cp == CAPITAL_I_WITH_DOT) {
             str_puts(out, "i\xCC\x87"); /* i + U+0307, the one full mapping that is longer than one character */
         } else if (cp == CAPITAL_SIGMA) {
             unsigned sigma = is_final_sigma(text, i) ? FINAL_SIGMA : SMALL_SIGMA;
@@ -126,10 +137,23 @@ bool py_is_word(unsigned cp)
     }
 }
 
+static bool is_ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1C && c <= 0x1F); }
+
+/* Whether text (not empty) starts with a blank. *len: bytes of its first character. */
+static inline bool starts_with_blank(slice text, size_t *len)
+{
+    unsigned cp;
+    *len = 1;
+    if (!(text.s[0] & 0x80)) return is_ascii_space(text.s[0]);
+    *len = (size_t)py_next(text.s, text.n, &cp);
+    return is_space_py(cp);
+}
+
 slice py_rstrip(slice text)
 {
     while (text.n) {
         size_t start;
+        if ((unsigned char)text.s[text.n - 1] > ' ' && !(text.s[text.n - 1] & 0x80)) break; /* the common case */
         if (!is_space_py(previous(text.s, text.n, &start))) break;
         text.n = start;
     }
@@ -150,19 +174,13 @@ slice py_strip(slice text)
 
 bool py_next_word(slice *rest, slice *word)
 {
-    size_t   i = 0, len = 0;
-    unsigned cp;
-    for (; i < rest->n; i += len) {
-        len = (size_t)py_next(rest->s + i, rest->n - i, &cp);
-        if (!is_space_py(cp)) break;
-    }
-    size_t start = i;
-    for (; i < rest->n; i += len) {
-        len = (size_t)py_next(rest->s + i, rest->n - i, &cp);
-        if (is_space_py(cp)) break;
-    }
-    *word = (slice) { rest->s + start, i - start };
-    *rest = (slice) { rest->s + i, rest->n - i };
+    slice  text = *rest;
+    size_t len;
+    while (text.n && starts_with_blank(text, &len)) text.s += len, text.n -= len;
+    word->s = text.s;
+    while (text.n && !starts_with_blank(text, &len)) text.s += len, text.n -= len;
+    word->n = (size_t)(text.s - word->s);
+    *rest   = text;
     return word->n > 0;
 }
 

@@ -1,31 +1,78 @@
 #include "eval/rouge.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 #include "core/memory.h"
+#include "eval/lcs.h"
+#include "eval/ngrams.h"
 #include "eval/porter.h"
-#include "eval/tokens.h"
 
-static bool is_token_byte(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+/* A text's tokens; where its non-empty lines end (only "\n" ends a line). */
+typedef struct {
+    token_list tokens, ends;
+} lines;
 
-static void tokenize(slice text, bool stem, token_list *out)
+/* What one pair of texts needs, kept from one to the next. */
+typedef struct {
+    str           lower;
+    vocabulary    words;
+    lines         prediction, reference;
+    ngram_counter ngrams;
+    lcs_scratch   lcs;
+    int32_t      *left[2]; /* unused occurrences in reference and prediction, per token */
+    bool         *hit;
+    size_t        left_cap[2], hit_cap;
+} workspace;
+static _Thread_local workspace own;
+
+/* The lower case of a byte that can be part of a token; 0 of all others. */
+static char token_byte(char c) { return (char)((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : c >= 'A' && c <= 'Z' ? c + 32 : 0); }
+
+/* Lower case with every byte that is in no token as 0. Of all other characters two lower to ASCII: U+0130 to i and a mark, U+212A to k. */
+static void fold(slice text, str *out)
 {
-    str lower = { 0 }, stemmed = { 0 };
-    py_lower(text, &lower);
-    for (size_t i = 0; i < lower.n;) {
-        size_t start = i;
-        while (i < lower.n && is_token_byte(lower.s[i])) i++;
-        size_t n = i - start;
-        if (stem && n > 3) {
-            porter_stem(lower.s + start, n, &stemmed);
-            if (stemmed.n) tokens_add(out, stemmed.s, stemmed.n);
-        } else if (n) {
-            tokens_add(out, lower.s + start, n);
+    str_clear(out);
+    char *to = str_reserve(out, text.n + 1);
+    for (size_t i = 0; i < text.n; i++) {
+        size_t left = text.n - i;
+        if (text.s[i] == '\xC4' && left > 1 && text.s[i + 1] == '\xB0') {
+            *to++ = 'i';
+        } else if (text.s[i] == '\xE2' && left > 2 && text.s[i + 1] == '\x84' && text.s[i + 2] == '\xAA') {
+            *to++ = 'k';
+            i += 2;
+        } else {
+            *to++ = token_byte(text.s[i]);
         }
-        while (i < lower.n && !is_token_byte(lower.s[i])) i++;
     }
-    str_free(&lower);
-    str_free(&stemmed);
+    *to    = 0;
+    out->n = (size_t)(to - out->s);
+}
+
+static void read_line(workspace *w, slice text, bool stem, token_list *out)
+{
+    fold(text, &w->lower);
+    for (char *s = w->lower.s, *end = s + w->lower.n; s < end;) {
+        size_t n = strlen(s), kept = stem && n > 3 ? porter_stem(s, n) : n;
+        if (kept) tokens_add(out, vocabulary_add(&w->words, s, kept));
+        s += n + 1;
+    }
+}
+
+static void read_lines(workspace *w, slice text, bool stem, lines *out)
+{
+    tokens_clear(&out->tokens);
+    tokens_clear(&out->ends);
+    while (text.n) {
+        const char *newline = memchr(text.s, '\n', text.n);
+        size_t      n       = newline ? (size_t)(newline - text.s) : text.n;
+        if (n) {
+            read_line(w, (slice) { text.s, n }, stem, &out->tokens);
+            tokens_add(&out->ends, (int32_t)out->tokens.n);
+        }
+        n += newline != NULL;
+        text.s += n;
+        text.n -= n;
+    }
 }
 
 static rouge_score from_ratios(double precision, double recall)
@@ -34,134 +81,67 @@ static rouge_score from_ratios(double precision, double recall)
     return (rouge_score) { precision, recall, sum > 0 ? 2 * precision * recall / sum : 0 };
 }
 
-static rouge_score rouge_n(const int32_t *ref, int64_t n_ref, const int32_t *hyp, int64_t n_hyp, int order)
+static rouge_score rouge_n(workspace *w, const token_list *ref, const token_list *hyp, int order)
 {
-    ngram_table r = ngrams(ref, n_ref, order), h = ngrams(hyp, n_hyp, order);
-    double      common = (double)ngrams_clipped(&h, &r, 1);
-    rouge_score s      = from_ratios(common / (double)(h.total > 1 ? h.total : 1), common / (double)(r.total > 1 ? r.total : 1));
-    ngrams_free(&r);
-    ngrams_free(&h);
-    return s;
-}
-
-/* Lengths of longest common subsequences, [n_ref + 1, n_hyp + 1]. */
-static int32_t *lcs_table(const int32_t *ref, int64_t n_ref, const int32_t *hyp, int64_t n_hyp)
-{
-    int64_t  width = n_hyp + 1;
-    int32_t *t     = mem_alloc((size_t)(n_ref + 1) * (size_t)width, sizeof *t);
-    for (int64_t i = 1; i <= n_ref; i++) {
-        const int32_t *above = t + (i - 1) * width;
-        int32_t       *row   = t + i * width;
-        for (int64_t j = 1; j <= n_hyp; j++) row[j] = ref[i - 1] == hyp[j - 1] ? above[j - 1] + 1 : above[j] > row[j - 1] ? above[j] : row[j - 1];
-    }
-    return t;
-}
-
-static int64_t lcs_length(const int32_t *ref, int64_t n_ref, const int32_t *hyp, int64_t n_hyp)
-{
-    int32_t *row = mem_alloc((size_t)n_hyp + 1, sizeof *row);
-    for (int64_t i = 0; i < n_ref; i++) {
-        int32_t diagonal = 0;
-        for (int64_t j = 1; j <= n_hyp; j++) {
-            int32_t above = row[j];
-            row[j]        = ref[i] == hyp[j - 1] ? diagonal + 1 : above > row[j - 1] ? above : row[j - 1];
-            diagonal      = above;
-        }
-    }
-    int64_t length = row[n_hyp];
-    free(row);
-    return length;
-}
-
-/* Mark the reference positions of one LCS, walking back from the end. The tie rule is the tool's: left in the prediction only if strictly better. */
-static void mark_lcs(bool *hit, const int32_t *ref, int64_t n_ref, const int32_t *hyp, int64_t n_hyp)
-{
-    int64_t  width = n_hyp + 1, i = n_ref, j = n_hyp;
-    int32_t *t = lcs_table(ref, n_ref, hyp, n_hyp);
-    while (i > 0 && j > 0) {
-        if (ref[i - 1] == hyp[j - 1])
-            hit[i - 1] = true, i--, j--;
-        else if (t[i * width + j - 1] > t[(i - 1) * width + j])
-            j--;
-        else
-            i--;
-    }
-    free(t);
-}
-
-/* The tokens of the non-empty lines; ends[k] is where line k ends. Only "\n" ends a line. */
-static void tokenize_lines(slice text, bool stem, token_list *out, int64_t **ends, int64_t *n_lines)
-{
-    size_t cap = 0;
-    *ends      = NULL;
-    *n_lines   = 0;
-    for (size_t start = 0; start <= text.n;) {
-        size_t end = start;
-        while (end < text.n && text.s[end] != '\n') end++;
-        if (end > start) {
-            if ((size_t)*n_lines == cap) *ends = mem_grow(*ends, &cap, sizeof **ends);
-            tokenize((slice) { text.s + start, end - start }, stem, out);
-            (*ends)[(*n_lines)++] = out->n;
-        }
-        start = end + 1;
-    }
+    int64_t matches[ROUGE_ORDER_MAX], in_hyp = ngrams_total(hyp->n, order), in_ref = ngrams_total(ref->n, order);
+    ngrams_match(&w->ngrams, hyp, ref, 1, order, matches);
+    double common = (double)matches[order - 1];
+    return from_ratios(common / (double)(in_hyp > 1 ? in_hyp : 1), common / (double)(in_ref > 1 ? in_ref : 1));
 }
 
 /* Hits of the union LCS, each token of it counted while the whole summaries have unused occurrences on both sides. */
-static int64_t summary_hits(const int32_t *ref, int64_t n_ref, const int64_t *ref_ends, int64_t ref_lines, const int32_t *hyp, int64_t n_hyp,
-                            const int64_t *hyp_ends, int64_t hyp_lines)
+static int64_t summary_hits(workspace *w, const lines *ref, const lines *hyp)
 {
-    int32_t *left_ref = mem_alloc((size_t)(n_ref + n_hyp), sizeof *left_ref), *left_hyp = mem_alloc((size_t)(n_ref + n_hyp), sizeof *left_hyp);
-    bool    *hit  = mem_alloc((size_t)n_ref, sizeof *hit);
-    int64_t  hits = 0;
-    for (int64_t i = 0; i < n_ref; i++) left_ref[ref[i]]++;
-    for (int64_t i = 0; i < n_hyp; i++) left_hyp[hyp[i]]++;
-    for (int64_t r = 0, r0 = 0; r < ref_lines; r0 = ref_ends[r++])
-        for (int64_t h = 0, h0 = 0; h < hyp_lines; h0 = hyp_ends[h++]) mark_lcs(hit + r0, ref + r0, ref_ends[r] - r0, hyp + h0, hyp_ends[h] - h0);
-    for (int64_t i = 0; i < n_ref; i++) {
-        if (!hit[i] || left_ref[ref[i]] <= 0 || left_hyp[ref[i]] <= 0) continue;
-        hits++;
-        left_ref[ref[i]]--;
-        left_hyp[ref[i]]--;
+    size_t  words = (size_t)w->words.n, n_ref = (size_t)ref->tokens.n;
+    int64_t hits = 0;
+    for (int k = 0; k < 2; k++) {
+        const token_list *t = k ? &hyp->tokens : &ref->tokens;
+        w->left[k]          = mem_scratch(w->left[k], &w->left_cap[k], words, sizeof *w->left[k]);
+        memset(w->left[k], 0, words * sizeof *w->left[k]);
+        for (int64_t i = 0; i < t->n; i++) w->left[k][t->ids[i]]++;
     }
-    free(left_ref);
-    free(left_hyp);
-    free(hit);
+    w->hit = mem_scratch(w->hit, &w->hit_cap, n_ref, sizeof *w->hit);
+    memset(w->hit, 0, n_ref * sizeof *w->hit);
+    for (int64_t r = 0, r0 = 0; r < ref->ends.n; r0 = ref->ends.ids[r++])
+        for (int64_t h = 0, h0 = 0; h < hyp->ends.n; h0 = hyp->ends.ids[h++])
+            lcs_mark(&w->lcs, w->hit + r0, ref->tokens.ids + r0, ref->ends.ids[r] - r0, hyp->tokens.ids + h0, hyp->ends.ids[h] - h0, w->words.n);
+    for (size_t i = 0; i < n_ref; i++) {
+        int32_t token = ref->tokens.ids[i];
+        if (!w->hit[i] || w->left[0][token] <= 0 || w->left[1][token] <= 0) continue;
+        hits++;
+        w->left[0][token]--;
+        w->left[1][token]--;
+    }
     return hits;
 }
 
-rouge_score rouge(slice reference, slice prediction, int order, bool stem)
+/* Of the prediction that was read last. */
+static rouge_score against(workspace *w, slice reference, int order, bool stem)
 {
-    token_list r = { 0 }, h = { 0 };
-    int64_t   *r_ends, *h_ends, r_lines, h_lines;
-    int32_t   *ids[2];
-    tokenize_lines(reference, stem, &r, &r_ends, &r_lines);
-    tokenize_lines(prediction, stem, &h, &h_ends, &h_lines);
-    tokens_number((const token_list *const[]) { &r, &h }, 2, ids);
-    rouge_score s = { 0 };
-    if (r.n && h.n) {
-        if (order > 0) {
-            s = rouge_n(ids[0], r.n, ids[1], h.n, order);
-        } else {
-            int64_t hits = order == ROUGE_L ? lcs_length(ids[0], r.n, ids[1], h.n)
-                                            : summary_hits(ids[0], r.n, r_ends, r_lines, ids[1], h.n, h_ends, h_lines);
-            s            = from_ratios((double)hits / (double)h.n, (double)hits / (double)r.n);
-        }
-    }
-    free(ids[0]);
-    free(ids[1]);
-    free(r_ends);
-    free(h_ends);
-    tokens_free(&r);
-    tokens_free(&h);
-    return s;
+    lines *r = &w->reference, *h = &w->prediction;
+    read_lines(w, reference, stem, r);
+    int64_t n_ref = r->tokens.n, n_hyp = h->tokens.n;
+    if (!n_ref || !n_hyp) return (rouge_score) { 0 };
+    if (order > 0) return rouge_n(w, &r->tokens, &h->tokens, order);
+    int64_t hits = order == ROUGE_L ? lcs_length(&w->lcs, r->tokens.ids, n_ref, h->tokens.ids, n_hyp, w->words.n) : summary_hits(w, r, h);
+    return from_ratios((double)hits / (double)n_hyp, (double)hits / (double)n_ref);
 }
+
+static workspace *start(slice prediction, bool stem)
+{
+    vocabulary_clear(&own.words);
+    read_lines(&own, prediction, stem, &own.prediction);
+    return &own;
+}
+
+rouge_score rouge(slice reference, slice prediction, int order, bool stem) { return against(start(prediction, stem), reference, order, stem); }
 
 rouge_score rouge_multi(const slice *references, int64_t n, slice prediction, int order, bool stem)
 {
-    rouge_score best = rouge(references[0], prediction, order, stem);
+    workspace  *w    = start(prediction, stem);
+    rouge_score best = against(w, references[0], order, stem);
     for (int64_t i = 1; i < n; i++) {
-        rouge_score s = rouge(references[i], prediction, order, stem);
+        rouge_score s = against(w, references[i], order, stem);
         if (s.f > best.f) best = s;
     }
     return best;
@@ -180,7 +160,9 @@ void rouge_item(const metric *m, const metric_input *in, double *stats)
     int64_t n    = m->options.multi == REFERENCES_FIRST && in->n_references ? 1 : in->n_references;
     *stats       = 0;
     if (m->options.multi == REFERENCES_MEAN) {
-        for (int64_t i = 0; i < n; i++) *stats += rouge(in->references[i], in->prediction, m->order, stem).f / (double)n;
+        workspace *w = start(in->prediction, stem);
+        for (int64_t i = 0; i < n; i++) *stats += against(w, in->references[i], m->order, stem).f;
+        if (n) *stats /= (double)n;
     } else if (n) {
         *stats = rouge_multi(in->references, n, in->prediction, m->order, stem).f;
     }

@@ -9,9 +9,9 @@ typedef struct {
     double precision, recall, f;
 } rouge_score;
 
-/* order >= 1: ROUGE-n by clipped n-gram counts. ROUGE_L: one longest common subsequence over all tokens, newlines ignored. ROUGE_LSUM: sentences are
+/* order 1..9: ROUGE-n by clipped n-gram counts. ROUGE_L: one longest common subsequence over all tokens, newlines ignored. ROUGE_LSUM: sentences are
  * lines; per reference sentence the union of its LCS positions over the prediction's, each token counted while both sides have some left. */
-enum { ROUGE_L = -1, ROUGE_LSUM = -2 };
+enum { ROUGE_L = -1, ROUGE_LSUM = -2, ROUGE_ORDER_MAX = 9 };
 rouge_score rouge(slice reference, slice prediction, int order, bool stem);
 /* The reference with the highest F (the first on ties) gives the score: rouge_score's score_multi. n >= 1. */
 rouge_score rouge_multi(const slice *references, int64_t n, slice prediction, int order, bool stem);

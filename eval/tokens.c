@@ -5,119 +5,99 @@
 
 #include "core/memory.h"
 
-void tokens_add(token_list *t, const char *s, size_t n)
+struct vocabulary_entry {
+    size_t   start, n; /* of the token in bytes */
+    uint64_t hash;
+    size_t   slot;
+};
+
+void tokens_reserve(token_list *t, size_t n)
 {
-    /* start holds n + 1 offsets. */
-    while ((size_t)t->n + 2 > t->cap) t->start = mem_grow(t->start, &t->cap, sizeof *t->start);
-    t->start[t->n++] = t->bytes.n;
-    str_add(&t->bytes, s, n);
-    t->start[t->n] = t->bytes.n;
+    if (n <= t->cap) return;
+    while (t->cap < n) t->cap = t->cap ? 2 * t->cap : 64;
+    t->ids = mem_resize(t->ids, t->cap, sizeof *t->ids);
 }
 
-void tokens_split(token_list *t, slice text)
+void tokens_add(token_list *t, int32_t id)
 {
-    slice word;
-    while (py_next_word(&text, &word)) tokens_add(t, word.s, word.n);
+    tokens_reserve(t, (size_t)t->n + 1);
+    t->ids[t->n++] = id;
 }
 
-slice token_at(const token_list *t, int64_t i) { return (slice) { t->bytes.s + t->start[i], t->start[i + 1] - t->start[i] }; }
+void tokens_clear(token_list *t) { t->n = 0; }
 
 void tokens_free(token_list *t)
 {
-    str_free(&t->bytes);
-    free(t->start);
+    free(t->ids);
     *t = (token_list) { 0 };
 }
 
-typedef struct {
-    slice    token;
-    int32_t *id; /* where its number goes */
-} numbered;
+/* FNV-1a: short strings, one multiplication a byte; the last mix brings the high bits down to where slots are taken from. */
+static const uint64_t HASH_SEED = 0xCBF29CE484222325u;
+static uint64_t       hash_byte(uint64_t h, char c) { return (h ^ (unsigned char)c) * 0x100000001B3u; }
+static uint64_t       hash_end(uint64_t h) { return h ^ h >> 32; }
 
-static int by_token(const void *a, const void *b)
+static void place(vocabulary *v, int64_t entry)
 {
-    const slice x = ((const numbered *)a)->token, y = ((const numbered *)b)->token;
-    int         c = memcmp(x.s, y.s, x.n < y.n ? x.n : y.n);
-    return c ? c : (x.n > y.n) - (x.n < y.n);
+    size_t mask = v->n_slots - 1, at = v->entries[entry].hash & mask;
+    while (v->slots[at]) at = (at + 1) & mask;
+    v->slots[at]           = (int32_t)entry + 1;
+    v->entries[entry].slot = at;
 }
 
-void tokens_number(const token_list *const *lists, int64_t count, int32_t **ids)
+static void grow(vocabulary *v)
 {
-    int64_t total = 0, k = 0;
-    for (int64_t l = 0; l < count; l++) total += lists[l]->n;
-    numbered *all = mem_alloc((size_t)total, sizeof *all);
-    for (int64_t l = 0; l < count; l++) {
-        ids[l] = mem_alloc((size_t)lists[l]->n, sizeof *ids[l]);
-        for (int64_t i = 0; i < lists[l]->n; i++) all[k++] = (numbered) { token_at(lists[l], i), &ids[l][i] };
+    v->entries = mem_grow(v->entries, &v->cap, sizeof *v->entries);
+    free(v->slots);
+    v->n_slots = 4 * v->cap;
+    v->slots   = mem_alloc(v->n_slots, sizeof *v->slots);
+    for (int64_t i = 0; i < v->n; i++) place(v, i);
+}
+
+static int32_t add_hashed(vocabulary *v, const char *s, size_t n, uint64_t hash)
+{
+    if ((size_t)v->n == v->cap) grow(v);
+    size_t mask = v->n_slots - 1;
+    for (size_t at = hash & mask; v->slots[at]; at = (at + 1) & mask) {
+        const struct vocabulary_entry *e = &v->entries[v->slots[at] - 1];
+        if (e->hash == hash && e->n == n && !memcmp(v->bytes.s + e->start, s, n)) return v->slots[at] - 1;
     }
-    qsort(all, (size_t)total, sizeof *all, by_token);
-    int32_t number = 0;
-    for (k = 0; k < total; k++) {
-        if (k && by_token(&all[k - 1], &all[k])) number++;
-        *all[k].id = number;
-    }
-    free(all);
+    v->entries[v->n] = (struct vocabulary_entry) { .start = v->bytes.n, .n = n, .hash = hash };
+    str_add(&v->bytes, s, n);
+    place(v, v->n);
+    return (int32_t)v->n++;
 }
 
-static int compare_grams(const int32_t *a, const int32_t *b, int order)
+int32_t vocabulary_add(vocabulary *v, const char *s, size_t n)
 {
-    for (int i = 0; i < order; i++)
-        if (a[i] != b[i]) return a[i] < b[i] ? -1 : 1;
-    return 0;
+    uint64_t h = HASH_SEED;
+    for (size_t i = 0; i < n; i++) h = hash_byte(h, s[i]);
+    return add_hashed(v, s, n, hash_end(h));
 }
 
-static int by_gram(const void *a, const void *b, void *order)
+slice vocabulary_token(const vocabulary *v, int32_t id)
 {
-    return compare_grams(*(const int32_t *const *)a, *(const int32_t *const *)b, *(int *)order);
+    const struct vocabulary_entry *e = &v->entries[id];
+    return (slice) { v->bytes.s + e->start, e->n };
 }
 
-ngram_table ngrams(const int32_t *ids, int64_t length, int order)
+void vocabulary_split(vocabulary *v, slice text, token_list *out)
 {
-    int64_t     total = length >= order ? length - order + 1 : 0;
-    ngram_table t     = { .ids = ids, .order = order, .total = total };
-    t.gram            = mem_alloc((size_t)total, sizeof *t.gram);
-    t.count           = mem_alloc((size_t)total, sizeof *t.count);
-    for (int64_t i = 0; i < total; i++) t.gram[i] = ids + i;
-    qsort_r(t.gram, (size_t)total, sizeof *t.gram, by_gram, &order);
-    for (int64_t i = 0; i < total; i++) {
-        if (!t.n || compare_grams(t.gram[t.n - 1], t.gram[i], order)) t.gram[t.n++] = t.gram[i];
-        t.count[t.n - 1]++;
-    }
-    return t;
+    slice word;
+    while (py_next_word(&text, &word)) tokens_add(out, vocabulary_add(v, word.s, word.n));
 }
 
-void ngrams_free(ngram_table *t)
+void vocabulary_clear(vocabulary *v)
 {
-    free(t->gram);
-    free(t->count);
-    *t = (ngram_table) { 0 };
+    for (int64_t i = 0; i < v->n; i++) v->slots[v->entries[i].slot] = 0;
+    v->n = 0;
+    str_clear(&v->bytes);
 }
 
-static int64_t count_of(const ngram_table *t, const int32_t *gram)
+void vocabulary_free(vocabulary *v)
 {
-    int64_t low = 0, high = t->n;
-    while (low < high) {
-        int64_t mid = low + (high - low) / 2;
-        int     c   = compare_grams(t->gram[mid], gram, t->order);
-        if (!c) return t->count[mid];
-        if (c < 0)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return 0;
-}
-
-int64_t ngrams_clipped(const ngram_table *hyp, const ngram_table *refs, int64_t n_refs)
-{
-    int64_t sum = 0;
-    for (int64_t i = 0; i < hyp->n; i++) {
-        int64_t most = 0;
-        for (int64_t r = 0; r < n_refs; r++) {
-            int64_t c = count_of(&refs[r], hyp->gram[i]);
-            if (c > most) most = c;
-        }
-        sum += hyp->count[i] < most ? hyp->count[i] : most;
-    }
-    return sum;
+    free(v->entries);
+    free(v->slots);
+    str_free(&v->bytes);
+    *v = (vocabulary) { 0 };
 }

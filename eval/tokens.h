@@ -1,43 +1,40 @@
-/* Lists of tokens and their n-grams: what SQuAD's F1, ROUGE-N and BLEU all count.
+/* Texts as sequences of numbers: equal tokens, equal numbers. What BLEU, chrF, ROUGE and SQuAD's F1 count and compare.
  *
- *     token_list a = { 0 }, b = { 0 };
- *     tokens_split(&a, slice_of("the cat"));  tokens_split(&b, slice_of("the dog"));
- *     int32_t *ids[2];
- *     tokens_number((const token_list *[]) { &a, &b }, 2, ids);      // equal tokens, equal numbers
- *     ngram_table h = ngrams(ids[0], a.n, 1), r = ngrams(ids[1], b.n, 1);
- *     int64_t common = ngrams_clipped(&h, &r, 1);                     // 1
+ *     vocabulary v = { 0 };
+ *     token_list a = { 0 };
+ *     vocabulary_split(&v, slice_of("the cat the dog"), &a);     // 0 1 0 2
+ *     vocabulary_clear(&v); tokens_clear(&a);                    // next item: the memory is kept
  */
 #ifndef TIEBREAK_EVAL_TOKENS_H
 #define TIEBREAK_EVAL_TOKENS_H
 #include "eval/pytext.h"
 
-/* Token i is bytes[start[i] .. start[i + 1]). A zeroed struct is the empty list. */
+/* A zeroed struct is the empty sequence. */
 typedef struct {
-    str     bytes;
-    size_t *start;
-    int64_t n;
-    size_t  cap;
+    int32_t *ids;
+    int64_t  n;
+    size_t   cap;
 } token_list;
 
-void  tokens_add(token_list *t, const char *s, size_t n);
-void  tokens_split(token_list *t, slice text); /* Python's str.split() */
-slice token_at(const token_list *t, int64_t i);
-void  tokens_free(token_list *t);
+void tokens_add(token_list *t, int32_t id);
+/* Room for n ids from the start; what is there may be lost. */
+void tokens_reserve(token_list *t, size_t n);
+void tokens_clear(token_list *t);
+void tokens_free(token_list *t);
 
-/* Give each token of the `count` lists a number so that equal tokens have equal numbers; ids[k] is a fresh array the caller frees. */
-void tokens_number(const token_list *const *lists, int64_t count, int32_t **ids);
-
-/* The distinct n-grams of a sequence with their counts, in a fixed order. */
+/* The distinct tokens of one item, numbered from 0 as they come. A zeroed struct is empty. */
 typedef struct {
-    const int32_t  *ids; /* the sequence, borrowed */
-    int             order;
-    const int32_t **gram;
-    int64_t        *count;
-    int64_t         n, total; /* distinct, and all: max(0, length - order + 1) */
-} ngram_table;
+    struct vocabulary_entry *entries;
+    int32_t                 *slots; /* open addressing: entry + 1, or 0 */
+    str                      bytes;
+    int64_t                  n;
+    size_t                   cap, n_slots;
+} vocabulary;
 
-ngram_table ngrams(const int32_t *ids, int64_t length, int order);
-void        ngrams_free(ngram_table *t);
-/* Sum over the n-grams of hyp of min(count there, largest count in any of the references). All of one order and one numbering. */
-int64_t ngrams_clipped(const ngram_table *hyp, const ngram_table *refs, int64_t n_refs);
+int32_t vocabulary_add(vocabulary *v, const char *s, size_t n);
+slice   vocabulary_token(const vocabulary *v, int32_t id); /* valid until the next addition */
+/* Python's str.split(): the words of text, appended. */
+void vocabulary_split(vocabulary *v, slice text, token_list *out);
+void vocabulary_clear(vocabulary *v); /* in time of what it holds, not of what it ever held */
+void vocabulary_free(vocabulary *v);
 #endif
