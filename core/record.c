@@ -52,6 +52,20 @@ void record_id(const json *asked, char out[17])
     out[16] = '\0';
 }
 
+/* What tells runs of one cell apart: the training seed and what came of it. Base and data keep their hashes: other bytes are another cell. */
+void record_cell_id(const json *asked, char out[17])
+{
+    json *copy = cJSON_Duplicate(asked, true), *adapter = cJSON_GetObjectItemCaseSensitive(copy, "adapter");
+    json *train = cJSON_GetObjectItemCaseSensitive(adapter, "train");
+    if (cJSON_IsObject(adapter)) {
+        cJSON_DeleteItemFromObjectCaseSensitive(adapter, "seed");
+        cJSON_DeleteItemFromObjectCaseSensitive(adapter, "sha256");
+    }
+    if (cJSON_IsObject(train)) cJSON_DeleteItemFromObjectCaseSensitive(train, "seed");
+    record_id(copy, out);
+    json_free(copy);
+}
+
 json *record_new(const char *kind, json *asked, json *result, const char *device, int threads)
 {
     char      id[17], now[32];

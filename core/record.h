@@ -23,6 +23,9 @@
 
 /* 16 hex digits + NUL of the canonical text of asked. */
 void record_id(const json *asked, char out[17]);
+/* The same of an eval's asked without the adapter's training seed and what came of it ("seed", "sha256", "train"/"seed"): runs of one cell that
+ * differ in nothing else share it. */
+void record_cell_id(const json *asked, char out[17]);
 /* A whole record; takes ownership of asked and result. threads: as used. */
 json *record_new(const char *kind, json *asked, json *result, const char *device, int threads);
 int   record_write(const json *record, const char *path);

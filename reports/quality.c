@@ -10,15 +10,6 @@
 #include "core/record.h"
 #include "core/stats.h"
 
-/* What tells runs of one cell apart: the training seed and what came of it. Base and data keep their hashes: other bytes are another cell. */
-static void drop_seed(json *adapter)
-{
-    static const char *const names[] = { "seed", "sha256" };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) cJSON_DeleteItemFromObjectCaseSensitive(adapter, names[i]);
-    json *train = cJSON_GetObjectItemCaseSensitive(adapter, "train");
-    if (cJSON_IsObject(train)) cJSON_DeleteItemFromObjectCaseSensitive(train, "seed");
-}
-
 static const char *text_or(const json *obj, const char *key, const char *other)
 {
     const json *j = obj ? json_find(obj, key) : NULL;
@@ -95,20 +86,16 @@ static int add_record(quality *q, const json *record, const trainings *t)
     if (!rc) rc = json_get_int(result, where, "n", 1, INT64_C(1) << 40, &n);
     if (!rc) rc = json_get_object(result, where, "metrics", &metrics);
     if (rc) return rc;
-    quality_point p    = { .base          = text_or(json_find(asked, "base"), "name", "?"),
-                           .task          = task,
-                           .method        = adapter ? text_or(adapter, "method", "?") : "base",
-                           .sites         = text_or(adapter, "sites", ""),
-                           .rank          = (int64_t)number_or(adapter, "rank", -1),
-                           .lr            = number_or(adapter, "lr", NAN),
-                           .n             = n,
-                           .trainable     = (int64_t)number_or(result, "trainable", 0),
-                           .adapter_bytes = (int64_t)number_or(result, "adapter_bytes", 0) };
-    json         *copy = cJSON_Duplicate(asked, true);
-    json         *own  = cJSON_GetObjectItemCaseSensitive(copy, "adapter");
-    if (cJSON_IsObject(own)) drop_seed(own);
-    record_id(copy, p.group);
-    json_free(copy);
+    quality_point p = { .base          = text_or(json_find(asked, "base"), "name", "?"),
+                        .task          = task,
+                        .method        = adapter ? text_or(adapter, "method", "?") : "base",
+                        .sites         = text_or(adapter, "sites", ""),
+                        .rank          = (int64_t)number_or(adapter, "rank", -1),
+                        .lr            = number_or(adapter, "lr", NAN),
+                        .n             = n,
+                        .trainable     = (int64_t)number_or(result, "trainable", 0),
+                        .adapter_bytes = (int64_t)number_or(result, "adapter_bytes", 0) };
+    record_cell_id(asked, p.group);
     for (const json *m = metrics->child; m; m = m->next) {
         double value;
         if ((rc = json_get_num(m, where, "value", -INFINITY, INFINITY, &value))) return error_context(rc, "metric %s", m->string);
