@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/score_compare.h"
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "eval/offline.h"
@@ -12,6 +13,8 @@ static struct {
     int64_t     char_order, word_order, beta;
     bool        json, per_item, verbose;
 } o;
+static score_compare_options compare;
+enum { SYSTEMS = 16 };
 
 /* A word of the reference tools to the number that the metrics know it by. */
 static int word(const char *name, const char *given, const char *const *words, int *out)
@@ -80,16 +83,30 @@ static int run(int argc, char **argv)
         { "eps-smoothing", OPT_FLAG, &q.options.eps_smoothing, .help = "chrF: epsilon smoothing instead of the effective order" },
         { "stemmer", OPT_FLAG, &q.options.stemmer, .help = "ROUGE: Porter's stemmer, as NLTK has it" },
         { "multi", OPT_STR, &o.multi, .def = "max", .arg = "M", .help = "ROUGE with several references: first, mean or max" },
+        { "compare", OPT_FLAG, &compare.on,
+          .help = "compare systems, the first is the baseline: sample logs or folders of runs, also NAME=RUN,RUN (seeds)" },
+        { "common", OPT_FLAG, &compare.common, .help = "compare: only the items that all systems have" },
+        { "seed", OPT_INT, &compare.seed, .def = "12345", .min = 0, .max = 1e15, .arg = "N",
+          .help = "compare: of resampling; sacreBLEU's when not given" },
+        { "resamples", OPT_INT, &compare.resamples, .min = 1, .max = 1e7, .arg = "N",
+          .help = "compare: of the bootstrap and of the randomisation; 1000 and 10000 when not given" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
-        { "per-item", OPT_FLAG, &o.per_item, .help = "with --json: every item's scores too" },
+        { "per-item", OPT_FLAG, &o.per_item, .help = "with --json or --compare: every item's scores too" },
         { "verbose", OPT_FLAG, &o.verbose, .help = "say on stderr where the time went" },
         { 0 }
     };
     scored       s;
     offline_time time;
-    q      = (offline_request) { 0 };
-    int rc = options_parse(&verb_score, table, argc, argv, NULL);
+    q                   = (offline_request) { 0 };
+    positionals systems = { .max = SYSTEMS };
+    int         rc      = options_parse(&verb_score, table, argc, argv, &systems);
     if (rc) return rc;
+    if (compare.on) {
+        compare.json     = o.json;
+        compare.per_item = o.per_item;
+        return score_compare(&compare, &systems);
+    }
+    if (systems.n) return input_error("score: \"%s\": not understood here; systems are compared with --compare A B", systems.args[0]);
     if ((rc = set_options())) return rc;
     if (!q.metrics || !q.input) return input_error("score: --metric LIST and --input FILE are needed; `tiebreak score --help` shows how to call it");
     if ((rc = score_by_metric(&q, &s, &time))) return error_context(rc, "score");
@@ -99,7 +116,8 @@ static int run(int argc, char **argv)
     return OK;
 }
 
-const verb verb_score = { "score", "score predictions made elsewhere, without a model", "--metric LIST --input FILE.jsonl",
+const verb verb_score = { "score", "score predictions made elsewhere, without a model", "--metric LIST --input FILE.jsonl | --compare A B [C ...]",
                           "  tiebreak score --metric bleu,chrf --input translations.jsonl\n"
-                          "  tiebreak score --metric rougeL --stemmer --multi max --input summaries.jsonl --json --per-item\n",
+                          "  tiebreak score --metric rougeL --stemmer --multi max --input summaries.jsonl --json --per-item\n"
+                          "  tiebreak score --compare runs/base runs/lora vera=runs/vera/s0/eval,runs/vera/s1/eval\n",
                           run };

@@ -35,10 +35,10 @@ static int fill(line_blocks *b)
 /* Have at least one whole line in the buffer, or all that is left. */
 static int fill_line(line_blocks *b)
 {
+    if (!b->cap) b->bytes = mem_resize(NULL, b->cap = BLOCK, 1);
     memmove(b->bytes, b->bytes + b->used, b->filled - b->used);
     b->filled -= b->used;
     b->used = 0;
-    if (!b->cap) b->bytes = mem_resize(NULL, b->cap = BLOCK, 1);
     int rc = b->ended ? OK : fill(b);
     while (!rc && !b->ended && !memrchr(b->bytes, '\n', b->filled)) {
         if (b->cap > LINE_BYTES_MAX) break;
