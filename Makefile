@@ -14,7 +14,7 @@ MODULES := core kernels model train datasets eval bench reports cli
 FLAGS   := -g $(OPT) -fopenmp -fno-math-errno -ffp-contract=off $(SAN) $(WERROR) -I. -I$(B)
 CFLAGS  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-missing-field-initializers -Wno-pass-failed $(FLAGS)
 CXXFLAGS := -std=c++17 -Wall -Wextra $(FLAGS)
-LDLIBS  := -lcjson -lpcre2-8 -lutf8proc -lcrypto -lbenchmark -lstdc++ -lpthread -lm
+LDLIBS  := -lcurl -lcjson -lpcre2-8 -lutf8proc -lcrypto -lbenchmark -lstdc++ -lpthread -lm
 
 SOURCES := $(wildcard $(MODULES:%=%/*.c))
 TESTS   := $(filter %_test.c,$(SOURCES))
@@ -78,7 +78,7 @@ info: ## what was found on this machine
 	@echo "compiler   $$($(CC) --version | head -n 1)"
 	@echo "nvcc       $(if $(NVCC),$(NVCC),not found: the CUDA backend is left out)"
 	@echo "flags      $(FLAGS)"
-	@for p in cjson/cJSON.h pcre2.h utf8proc.h openssl/evp.h benchmark/benchmark.h cmocka.h; do \
+	@for p in cjson/cJSON.h pcre2.h utf8proc.h openssl/evp.h curl/curl.h benchmark/benchmark.h cmocka.h; do \
 	  for d in /usr/include /usr/local/include /usr/include/x86_64-linux-gnu; do [ -e $$d/$$p ] && echo "found      $$d/$$p"; done; done; true
 compile_commands.json: Makefile ## compile commands for editors
 	@{ echo '['; first=1; for f in $(SOURCES); do [ $$first ] || echo ','; first=; \

@@ -50,7 +50,8 @@ static void print_table(const json *s)
 static int run(int argc, char **argv)
 {
     static const option table[] = {
-        { "model", OPT_STR, &q.model, .required = true, .arg = "DIR", .help = "base model: a Hugging Face folder" },
+        { "model", OPT_STR, &q.model, .required = true, .arg = "DIR|URL",
+          .help = "base model: a Hugging Face folder, or the http(s) address of an OpenAI-compatible completions API" },
         { "adapter", OPT_STR, &q.adapter, .arg = "DIR", .help = "adapter on it: a PEFT folder, or one that `tiebreak train` wrote" },
         { "task", OPT_STR, &q.task, .required = true, .arg = "T",
           .help = "squad, dialogsum, iwslt, hellaswag, gsm8k, text, tokens, or a task's JSON file" },
@@ -71,6 +72,15 @@ static int run(int argc, char **argv)
           .help = "longest generated text; the task's when not given" },
         { "allow-identity", OPT_FLAG, &q.allow_identity, .help = "score an adapter that changes no logit (else an error: it was not applied)" },
         { "threads", OPT_INT, &q.threads, .min = 1, .max = 4096, .arg = "N", .help = "worker threads; every core when not given" },
+        { "tokenizer", OPT_STR, &q.tokenizer, .arg = "DIR",
+          .help = "URL: folder of the model's tokenizer.json; prompts go out as ids (else as text, uncut)" },
+        { "model-name", OPT_STR, &q.http.model, .arg = "NAME", .help = "URL: which of its models; the first when not given" },
+        { "concurrency", OPT_INT, &q.http.concurrency, .min = 1, .max = 1024, .arg = "N", .help = "URL: requests at once; 4 when not given" },
+        { "retries", OPT_INT, &q.http.retries, .min = 0, .max = 1000, .def = "5", .arg = "N",
+          .help = "URL: further tries after 429, 5xx, a broken connection" },
+        { "timeout-s", OPT_NUM, &q.http.timeout_s, .min = 0.1, .max = 86400, .def = "300", .arg = "S", .help = "URL: longest wait for an answer" },
+        { "api-key-env", OPT_STR, &q.http.key_env, .arg = "VAR",
+          .help = "URL: environment variable with the bearer key; OPENAI_API_KEY when not given" },
         { "out", OPT_STR, &q.out, .required = true, .arg = "DIR", .help = "folder for samples.jsonl and record.json" },
         { "json", OPT_FLAG, &as_json, .help = "one JSON object on stdout" },
         { 0 }
@@ -93,7 +103,9 @@ static int run(int argc, char **argv)
     return OK;
 }
 
-const verb verb_eval = { "eval", "score a base, or a base with an adapter, on a task", "--model DIR [--adapter DIR] --task T --data FILE --out DIR",
+const verb verb_eval = { "eval", "score a base, or a base with an adapter, on a task",
+                         "--model DIR|URL [--adapter DIR] --task T --data FILE --out DIR",
                          "  tiebreak eval --model base --task squad --data dev-v1.1.json --limit 100 --out runs/squad\n"
-                         "  tiebreak eval --model base --adapter runs/lora --task hellaswag --data hellaswag_val.jsonl --out runs/hs --json\n",
+                         "  tiebreak eval --model base --adapter runs/lora --task hellaswag --data hellaswag_val.jsonl --out runs/hs --json\n"
+                         "  tiebreak eval --model http://localhost:8000/v1 --tokenizer base --task gsm8k --data test.jsonl --out runs/served\n",
                          run };

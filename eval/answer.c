@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "eval/endpoint_answer.h"
 #include "eval/window.h"
 #include "model/generate.h"
 #include "model/score.h"
@@ -199,6 +200,7 @@ int answer_requests(const answerer *a, const request *const *requests, int64_t n
 {
     reporter progress = { .finished = finished, .ctx = ctx };
     int      rc;
+    if (a->served) return endpoint_answer(a, requests, n, answers, finished, ctx);
     switch (a->rules.kind) {
     case REQUEST_GENERATE: rc = answer_texts(a, requests, n, answers, &progress); break;
     case REQUEST_CHOICES: rc = answer_choices(a, requests, n, answers, &progress); break;
@@ -215,5 +217,6 @@ void answer_free(answer *a)
     str_free(&a->text);
     free(a->ll);
     free(a->greedy);
+    free(a->tokens);
     *a = (answer) { 0 };
 }

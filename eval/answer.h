@@ -1,13 +1,15 @@
 /* What a model answers to requests: texts, log-likelihoods of choices, log-likelihoods of targets. */
 #ifndef TIEBREAK_EVAL_ANSWER_H
 #define TIEBREAK_EVAL_ANSWER_H
+#include "eval/endpoint.h"
 #include "eval/request.h"
 #include "eval/stop.h"
 #include "model/decoder.h"
 
 typedef struct {
     decoder           *dec;
-    const pair_arrays *pairs; /* NULL: the base alone */
+    const pair_arrays *pairs;  /* NULL: the base alone */
+    endpoint          *served; /* a model behind HTTP answers; dec and pairs are NULL */
     request_rules      rules;
     const stop_list   *stops;      /* GENERATE */
     int64_t            sequences;  /* GENERATE: decoded at once */
@@ -24,6 +26,10 @@ typedef struct {
     double *ll;
     bool   *greedy;
     int64_t n_ll;
+    /* From a served model. */
+    int64_t *tokens; /* [n_ll] scored, as its tokenizer counts; NULL: as the request has them */
+    int64_t  n_seen; /* tokens it read; 0: as the request says */
+    bool     whole;  /* stands, though an error ended the run */
 } answer;
 
 /* Answer n requests together; what comes out depends on nothing but the model and these requests in this order. finished(ctx, count) is told of

@@ -23,6 +23,7 @@ typedef struct {
     model              *model;
     adapter            *adapter;
     decoder            *dec;
+    endpoint           *served; /* instead of model and dec */
     double              started;
 } cell;
 
@@ -34,25 +35,43 @@ static void cell_close(cell *c)
     tokenizer_close(c->tok);
     dataset_free(c->data);
     task_close(c->task);
+    endpoint_close(c->served);
 }
 
-static int cell_open(cell *c)
+static int open_served(cell *c)
+{
+    endpoint_options o = c->q->http;
+    o.url              = c->q->model;
+    o.max_length       = c->q->max_length;
+    c->threads         = 1;
+    int rc             = c->q->tokenizer ? tokenizer_open(&c->tok, c->q->tokenizer) : OK;
+    return rc ? rc : endpoint_open(&c->served, &o);
+}
+
+static int open_model(cell *c)
 {
     const eval_request *q = c->q;
     c->be                 = backend_find("cpu");
     c->threads            = q->threads ? (int)q->threads : machine_cores();
     if (!c->be) return ERR_FAILED;
     c->be->set_threads(c->threads);
-    int rc = task_open(&c->task, q->task, q->prompt);
-    if (!rc) rc = task_read(c->task, q->data, &c->data);
-    if (!rc && !c->data->n) rc = input_error("%s: holds no items", q->data);
-    if (!rc && task_needs_tokenizer(c->task)) rc = tokenizer_open(&c->tok, q->model);
+    int rc = task_needs_tokenizer(c->task) ? tokenizer_open(&c->tok, q->model) : OK;
     if (!rc) rc = model_open(&c->model, q->model, c->be, false);
     if (!rc && q->adapter) rc = adapter_open(&c->adapter, c->be, &c->model->cfg, q->adapter);
     if (rc) return rc;
     if (c->adapter) adapter_expand(c->adapter);
     c->dec = decoder_new(c->model);
     return OK;
+}
+
+static int cell_open(cell *c)
+{
+    const eval_request *q  = c->q;
+    int                 rc = task_open(&c->task, q->task, q->prompt);
+    if (!rc) rc = task_read(c->task, q->data, &c->data);
+    if (!rc && !c->data->n) rc = input_error("%s: holds no items", q->data);
+    if (rc) return rc;
+    return is_endpoint_url(q->model) ? open_served(c) : open_model(c);
 }
 
 /* --- what was asked */
@@ -75,10 +94,26 @@ static void set_base_name(str *out, const char *path)
     free(own);
 }
 
-/* Options that are not in use leave no trace. */
-static int describe_options(const eval_request *q, json *asked)
+/* What is known of a served model: no weights, so no hash of them. */
+static json *served_base(const endpoint *e)
 {
-    if (q->max_length) json_set_int(asked, "max_length", q->max_length);
+    json *j = named_hash(endpoint_model(e), NULL);
+    json_set_str(j, "url", endpoint_url(e));
+    return j;
+}
+
+/* Options that are not in use leave no trace. */
+static int describe_options(const cell *c, json *asked)
+{
+    const eval_request *q      = c->q;
+    int64_t             length = c->served ? endpoint_max_length(c->served) : q->max_length;
+    if (length) json_set_int(asked, "max_length", length);
+    if (c->served && c->tok) {
+        str tok = { 0 };
+        set_base_name(&tok, q->tokenizer);
+        json_set(asked, "tokenizer", named_hash(str_c(&tok), tokenizer_hash(c->tok)));
+        str_free(&tok);
+    }
     if (q->shuffled) json_set_int(asked, "shuffle_seed", q->shuffle_seed);
     if (!q->fewshot) return OK;
     char  sha256[65];
@@ -101,9 +136,10 @@ static int describe(const cell *c, int64_t max_new, json **asked)
     str                 name = { 0 }, file = { 0 };
     json               *base = NULL, *adapted = NULL;
     *asked = NULL;
-    int rc = q->adapter ? adapter_card_read(&adapted, q->adapter, c->adapter) : full_card_read(&base, &adapted, q->model);
+    int rc = c->served ? OK : q->adapter ? adapter_card_read(&adapted, q->adapter, c->adapter) : full_card_read(&base, &adapted, q->model);
     if (rc) return rc;
-    if (base) json_set_str(adapted, "sha256", model_hash(c->model));
+    if (c->served) base = served_base(c->served);
+    if (base && adapted) json_set_str(adapted, "sha256", model_hash(c->model));
     set_base_name(&name, q->model);
     set_base_name(&file, q->data);
     json *j = *asked = json_object();
@@ -118,7 +154,7 @@ static int describe(const cell *c, int64_t max_new, json **asked)
     json_set(j, "adapter", adapted ? adapted : cJSON_CreateNull());
     str_free(&name);
     str_free(&file);
-    if ((rc = describe_options(q, j))) {
+    if ((rc = describe_options(c, j))) {
         json_free(j);
         *asked = NULL;
     }
@@ -205,6 +241,17 @@ static json *delta_json(const adapter_delta *d)
     return j;
 }
 
+/* What it took to get the answers, in this run. */
+static json *http_json(const endpoint *e)
+{
+    json       *j = json_object();
+    http_counts n = endpoint_counted(e);
+    json_set_int(j, "concurrency", endpoint_concurrency(e));
+    json_set_int(j, "requests", n.requests);
+    json_set_int(j, "retries", n.retries);
+    return j;
+}
+
 static json *result_json(const cell *c, const harness_result *r, const json *adapted, double harness_s)
 {
     json *j = json_object();
@@ -214,6 +261,7 @@ static json *result_json(const cell *c, const harness_result *r, const json *ada
     json_set_int(j, "adapter_bytes", weights_bytes(c->q->adapter ? c->q->adapter : adapted ? c->q->model : NULL));
     json_set_str(j, "prompt_sha256", r->prompt_sha256);
     if (c->adapter) json_set(j, "adapter_delta", delta_json(&r->delta));
+    if (c->served) json_set(j, "http", http_json(c->served));
     json_set_str(j, "samples", "samples.jsonl");
     json_set_int(j, "tokens", r->seen);
     json_set_int(j, "new_tokens", r->made);
@@ -246,7 +294,7 @@ static int finish(const cell *c, const harness_result *r, json *asked, double ha
     json       *result  = result_json(c, r, adapted, harness_s);
     char       *path    = path_join(c->q->out, "record.json");
     int         rc      = write_samples(r, c->q->out);
-    *record             = record_new("eval", asked, result, c->be->name, c->threads);
+    *record             = record_new("eval", asked, result, c->served ? "http" : c->be->name, c->threads);
     if (!rc) rc = record_write(*record, path);
     if (!rc) remove(log);
     free(path);
@@ -257,6 +305,7 @@ static harness cell_harness(const cell *c)
 {
     const eval_request *q = c->q;
     return (harness) { .dec            = c->dec,
+                       .served         = c->served,
                        .pairs          = c->adapter ? adapter_pairs(c->adapter) : NULL,
                        .adapter        = q->adapter,
                        .tok            = c->tok,
@@ -296,6 +345,11 @@ static int run(const cell *c, harness *h, json *asked, const char *id, json **re
 /* Options that make sense only together. */
 static int check_request(const eval_request *q)
 {
+    bool url = is_endpoint_url(q->model);
+    if (url && q->adapter)
+        return input_error("--adapter %s: the model at %s is served as it is; score its served adapter by --model-name", q->adapter, q->model);
+    if (!url && (q->tokenizer || q->http.model || q->http.key_env || q->http.concurrency))
+        return input_error("--tokenizer, --model-name, --api-key-env and --concurrency are for a served model: --model http://HOST[:PORT]/v1");
     if (q->shuffled && !q->limit) return input_error("--shuffle-seed draws the N items of --limit N: give --limit too");
     if (q->fewshot && !q->fewshot_data) return input_error("--fewshot %lld: give --fewshot-data FILE, the examples' file", (long long)q->fewshot);
     if (q->fewshot_data && !q->fewshot) return input_error("--fewshot-data %s: give --fewshot K, the number of examples", q->fewshot_data);
@@ -317,7 +371,7 @@ int eval_run(const eval_request *q, json **record)
     if (!rc) rc = cell_open(&c);
     if (!rc) {
         h  = cell_harness(&c);
-        rc = harness_plan(&h, c.model->cfg.positions, &metrics, &rules);
+        rc = harness_plan(&h, c.served ? endpoint_max_length(c.served) : c.model->cfg.positions, &metrics, &rules);
     }
     if (!rc) rc = describe(&c, h.max_new_tokens = rules.max_new, &asked);
     if (!rc) {

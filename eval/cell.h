@@ -5,9 +5,10 @@
 #ifndef TIEBREAK_EVAL_CELL_H
 #define TIEBREAK_EVAL_CELL_H
 #include "core/json.h"
+#include "eval/endpoint.h"
 
 typedef struct {
-    const char *model, *adapter; /* folders; adapter NULL: the base alone */
+    const char *model, *adapter; /* folders; adapter NULL: the base alone. A URL as model: served there, no adapter */
     const char *task, *prompt;   /* prompt NULL: the task's default */
     const char *data, *metrics;  /* metrics NULL: the task's */
     const char *out;
@@ -21,6 +22,9 @@ typedef struct {
     bool        allow_identity; /* score an adapter that changes no logit */
     int64_t     threads;        /* 0: every core */
     bool        quiet;
+    /* with a URL */
+    const char      *tokenizer; /* folder; NULL: prompts go out as text */
+    endpoint_options http;      /* its url and max_length are the model and max_length above */
 } eval_request;
 
 /* Run the cell, go on with it, or, when `out` holds it finished, read it: *record is the caller's. A folder that holds another cell, or samples that

@@ -9,7 +9,7 @@
 #include "eval/subset.h"
 
 /* Tokens of one forward when no batch is asked for: enough rows for the products to run at their rate, few enough to stay in cache. */
-enum { TOKENS_PER_FORWARD = 2048, SEQUENCES = 16, GROUPS_OF_SEQUENCES = 4 };
+enum { TOKENS_PER_FORWARD = 2048, SEQUENCES = 16, GROUPS_OF_SEQUENCES = 4, GROUPS_OF_REQUESTS = 16 };
 
 /* --- what is asked */
 
@@ -73,6 +73,8 @@ int harness_plan(const harness *h, int64_t positions, metric_list *metrics, requ
     if (!rc && h->max_length > positions)
         rc = input_error("--max-length %lld: the model has %lld positions: 2..%lld", (long long)h->max_length, (long long)positions,
                          (long long)positions);
+    if (h->served) rules->positions = endpoint_positions(h->served, rules->kind);
+    rules->as_text = h->served && !h->tok && task_needs_tokenizer(h->task);
     return rc ? rc : plan_new_tokens(h->task, h->max_new_tokens, rules);
 }
 
@@ -174,30 +176,39 @@ static int keep(run *r, harness_result *out, int64_t item, const answer *a)
     request_kind   kind   = r->ask.rules.kind;
     sample_stats(q, a, kind, &out->metrics, stats);
     sample_print(&sample, &r->h->data->items[r->chosen[item]], q, a, kind, &out->metrics, stats);
-    out->work += q->cost + a->n_new;
-    return journal_add(&out->items, item, (finished_item) { .cut = q->cut, .seen = q->cost, .made = a->n_new, .stats = stats, .sample = sample.s });
+    int64_t seen = a->n_seen ? a->n_seen : q->cost;
+    out->work += seen + a->n_new;
+    return journal_add(&out->items, item, (finished_item) { .cut = q->cut, .seen = seen, .made = a->n_new, .stats = stats, .sample = sample.s });
 }
 
+/* Of a group that is not finished all is asked again, so that forwards are made of the same requests; a served model is asked only for the rest. */
 static int work_on(run *r, harness_result *out, int64_t first, int64_t end)
 {
-    int64_t         n        = end - first;
-    const request **requests = mem_alloc((size_t)n, sizeof *requests);
-    answer         *answers  = mem_alloc((size_t)n, sizeof *answers);
+    int64_t         n = 0, *places = mem_alloc((size_t)(end - first), sizeof *places);
+    const request **requests = mem_alloc((size_t)(end - first), sizeof *requests);
+    answer         *answers  = mem_alloc((size_t)(end - first), sizeof *answers);
     bool            finished = true;
     int             rc       = OK;
-    for (int64_t i = 0; i < n; i++) {
-        requests[i] = &r->requests[r->order[first + i]];
-        finished &= out->items.items[r->order[first + i]].finished;
+    for (int64_t i = first; i < end; i++) {
+        bool know = out->items.items[r->order[i]].finished;
+        finished &= know;
+        if (know && r->h->served) continue;
+        places[n]     = r->order[i];
+        requests[n++] = &r->requests[r->order[i]];
     }
     if (!finished) {
         rc = answer_requests(&r->ask, requests, n, answers, show, r);
-        for (int64_t i = 0; i < n && !rc; i++) rc = keep(r, out, r->order[first + i], &answers[i]);
+        for (int64_t i = 0; i < n; i++) {
+            int kept = !rc || answers[i].whole ? keep(r, out, places[i], &answers[i]) : OK;
+            if (!rc) rc = kept;
+        }
     }
-    r->done += n;
+    r->done += end - first;
     progress_update(&r->bar, r->done, NULL);
     for (int64_t i = 0; i < n; i++) answer_free(&answers[i]);
     free(answers);
     free(requests);
+    free(places);
     return rc;
 }
 
@@ -230,11 +241,13 @@ static int plan(run *r, harness_result *out)
 {
     const harness *h    = r->h;
     request_rules *rule = &r->ask.rules;
-    int            rc   = harness_plan(h, decoder_model(h->dec)->cfg.positions, &out->metrics, rule);
+    int64_t        all  = h->served ? endpoint_max_length(h->served) : decoder_model(h->dec)->cfg.positions;
+    int            rc   = harness_plan(h, all, &out->metrics, rule);
     out->max_new_tokens = rule->max_new;
     r->ask.sequences    = h->batch ? h->batch : SEQUENCES;
     r->ask.max_tokens   = h->batch * rule->positions > TOKENS_PER_FORWARD ? h->batch * rule->positions : TOKENS_PER_FORWARD;
     r->group_items      = rule->kind == REQUEST_GENERATE ? r->ask.sequences * GROUPS_OF_SEQUENCES : h->batch;
+    if (h->served && !h->batch) r->group_items = endpoint_concurrency(h->served) * GROUPS_OF_REQUESTS;
     return rc;
 }
 
@@ -250,12 +263,12 @@ static int open_journal(const run *r, harness_result *out)
 int harness_run(const harness *h, harness_result *out)
 {
     stop_list stops = { 0 };
-    run       r     = { .h = h, .ask = { .dec = h->dec, .pairs = h->pairs } };
+    run       r     = { .h = h, .ask = { .dec = h->dec, .pairs = h->pairs, .served = h->served } };
     *out            = (harness_result) { 0 };
     r.chosen        = subset_choose(h->data->n, h->limit, h->shuffled, h->shuffle_seed, &r.n);
     out->n          = r.n;
     int rc          = plan(&r, out);
-    if (!rc && r.ask.rules.kind == REQUEST_GENERATE) rc = stop_list_make(&stops, h->task, h->tok, &decoder_model(h->dec)->cfg);
+    if (!rc && r.ask.rules.kind == REQUEST_GENERATE) rc = stop_list_make(&stops, h->task, h->tok, h->dec ? &decoder_model(h->dec)->cfg : NULL);
     r.ask.stops = &stops;
     if (!rc) rc = prepare(&r);
     if (!rc) hash_prompts(&r, out->prompt_sha256);

@@ -20,7 +20,8 @@ typedef struct {
     decoder           *dec;
     const pair_arrays *pairs;   /* NULL: the base alone */
     const char        *adapter; /* its name, for messages */
-    const tokenizer   *tok;     /* NULL for a task that needs none */
+    endpoint          *served;  /* instead of dec: a model behind HTTP */
+    const tokenizer   *tok;     /* NULL for a task that needs none, or when a served model is sent text */
     const task        *task;
     const dataset     *data;
     const char        *where;    /* the data file, for messages and for whole records; NULL: not known */

@@ -109,11 +109,31 @@ static void put_before(task_text *text, const char *shots)
     text->prompt = whole.s;
 }
 
+/* Without ids: nothing is counted or cut here; the cost is a guess that orders items. */
+static int make_as_text(request *r, const task *t, request_kind kind)
+{
+    if (kind == REQUEST_TARGET)
+        return input_error("the targets that training learns end in the tokenizer's EOS: --metrics loss needs --tokenizer DIR");
+    if (kind == REQUEST_TEXT && task_scores_bos(t)) return input_error("this prompt scores the text's own BOS, which needs --tokenizer DIR");
+    size_t bytes = strlen(r->text.prompt);
+    for (int64_t i = 0; i < r->text.n_choices; i++) {
+        if (!r->text.choices[i][0]) return input_error("choice %lld is empty: there is nothing to score", (long long)i);
+        bytes += strlen(r->text.choices[i]);
+    }
+    if (kind == REQUEST_TEXT) bytes += strlen(r->text.target);
+    r->cost = (int64_t)bytes / 4 + 1;
+    return OK;
+}
+
 int request_make(request *out, const task *t, const data_item *item, const char *shots, const tokenizer *tok, request_rules rules)
 {
     *out   = (request) { 0 };
     int rc = task_needs_tokenizer(t) ? task_render(t, item, &out->text) : OK;
     if (!rc && *shots) put_before(&out->text, shots);
+    if (rules.as_text) {
+        if (!rc) rc = make_as_text(out, t, rules.kind);
+        if (!rc) return OK;
+    }
     if (!rc && rules.kind == REQUEST_GENERATE) rc = make_generate(out, tok, rules);
     if (!rc && rules.kind == REQUEST_CHOICES) rc = make_choices(out, tok, rules);
     if (!rc && rules.kind == REQUEST_TEXT) rc = make_text(out, t, tok);

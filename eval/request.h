@@ -10,6 +10,7 @@ typedef struct {
     request_kind kind;
     int64_t      positions; /* the most tokens one sequence of the model can have */
     int64_t      max_new;   /* REQUEST_GENERATE: 1 .. positions - 1 */
+    bool         as_text;   /* no ids are made: a served model has the tokenizer */
 } request_rules;
 
 typedef struct {

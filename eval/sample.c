@@ -26,7 +26,7 @@ int sample_stats(const request *r, const answer *a, request_kind kind, const met
     } else if (a->n_ll) {
         slice target = slice_of(t->target ? t->target : "");
         in.ll        = a->ll[0];
-        in.tokens    = r->scored;
+        in.tokens    = a->tokens ? a->tokens[0] : r->scored;
         in.words     = t->target ? py_resplit_words(target) : 0;
         in.bytes     = (int64_t)target.n;
     }
@@ -48,7 +48,7 @@ static json *choice_numbers(const request *r, const answer *a, json *tokens, jso
     json *lls = json_array();
     for (int64_t i = 0; i < a->n_ll; i++) {
         json_push(lls, cJSON_CreateNumber(a->ll[i]));
-        json_push(tokens, cJSON_CreateNumber((double)r->choices[i].n));
+        json_push(tokens, cJSON_CreateNumber((double)(a->tokens ? a->tokens[i] : (int64_t)r->choices[i].n)));
         json_push(greedy, cJSON_CreateBool(a->greedy[i]));
     }
     return lls;
@@ -94,7 +94,7 @@ void sample_print(str *out, const data_item *item, const request *r, const answe
         set_choices(j, r, a);
     } else {
         json_set_num(j, "loglikelihood", a->ll[0]);
-        json_set_int(j, "tokens", r->scored);
+        json_set_int(j, "tokens", a->tokens ? a->tokens[0] : r->scored);
         json_set_bool(j, "greedy", a->greedy[0]);
     }
     json_set_int(j, "cut", r->cut);

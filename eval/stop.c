@@ -7,7 +7,7 @@
 
 int stop_list_begin(stop_list *out, const tokenizer *tok, const model_config *cfg)
 {
-    int32_t eos  = tokenizer_eos(tok);
+    int32_t eos  = tok ? tokenizer_eos(tok) : -1;
     str     text = { 0 };
     *out         = (stop_list) { .tok = tok, .cfg = cfg };
     int rc       = eos >= 0 ? tokenizer_decode(tok, &eos, 1, false, &text) : OK;
@@ -20,7 +20,7 @@ int stop_list_add(stop_list *s, const char *text)
 {
     ids v = { 0 };
     if (!*text) return OK;
-    int rc = tokenizer_encode(s->tok, text, strlen(text), false, &v);
+    int rc = s->tok ? tokenizer_encode(s->tok, text, strlen(text), false, &v) : OK;
     if ((size_t)s->n == s->cap) s->items = mem_grow(s->items, &s->cap, sizeof *s->items);
     s->items[s->n++] = (stop_string) { mem_strdup(text), (int64_t)v.n + 2 };
     ids_free(&v);
@@ -86,12 +86,19 @@ const char *stop_reached(const stop_list *s, const int32_t *v, int64_t n)
 int stop_cut(const stop_list *s, const int32_t *v, int64_t n, str *out)
 {
     int rc = decode_known(s, v, n, true, out);
-    for (int64_t i = 0; i < s->n && !rc; i++) {
-        const char *hit = out->n ? memmem(out->s, out->n, s->items[i].text, strlen(s->items[i].text)) : NULL;
-        if (hit) {
-            out->n         = (size_t)(hit - out->s);
-            out->s[out->n] = '\0';
-        }
-    }
+    if (!rc) stop_cut_text(s, out);
     return rc;
+}
+
+const char *stop_cut_text(const stop_list *s, str *text)
+{
+    const char *last = NULL;
+    for (int64_t i = 0; i < s->n; i++) {
+        const char *hit = text->n ? memmem(text->s, text->n, s->items[i].text, strlen(s->items[i].text)) : NULL;
+        if (!hit) continue;
+        text->n          = (size_t)(hit - text->s);
+        text->s[text->n] = '\0';
+        last             = s->items[i].text;
+    }
+    return last;
 }

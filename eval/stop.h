@@ -22,7 +22,8 @@ typedef struct {
     char               *eos; /* text of the EOS token; "" when there is none */
 } stop_list;
 
-/* A task's list; or one made by hand: begin, add each string (an empty one is passed over), end with EOS. */
+/* tok NULL (a served model has it): the texts only, for stop_cut_text; nothing else may be asked of such a list.
+ * A task's list; or one made by hand: begin, add each string (an empty one is passed over), end with EOS. */
 int  stop_list_make(stop_list *out, const task *t, const tokenizer *tok, const model_config *cfg);
 int  stop_list_begin(stop_list *out, const tokenizer *tok, const model_config *cfg);
 int  stop_list_add(stop_list *s, const char *text);
@@ -33,4 +34,6 @@ void stop_list_free(stop_list *s);
 const char *stop_reached(const stop_list *s, const int32_t *v, int64_t n);
 /* The text of n new tokens, special tokens left out, cut. Ids the tokenizer does not know (a padded vocabulary) have no text. */
 int stop_cut(const stop_list *s, const int32_t *v, int64_t n, str *out);
+/* The cut alone, of a text as it is; returns the stop string that cut last, or NULL. */
+const char *stop_cut_text(const stop_list *s, str *text);
 #endif
