@@ -82,6 +82,7 @@ static int run(int argc, char **argv)
         { "api-key-env", OPT_STR, &q.http.key_env, .arg = "VAR",
           .help = "URL: environment variable with the bearer key; OPENAI_API_KEY when not given" },
         { "out", OPT_STR, &q.out, .required = true, .arg = "DIR", .help = "folder for samples.jsonl and record.json" },
+        { "lm-eval-logs", OPT_STR, &q.lm_eval_logs, .arg = "DIR", .help = "results and samples as lm-evaluation-harness writes them, too" },
         { "json", OPT_FLAG, &as_json, .help = "one JSON object on stdout" },
         { 0 }
     };

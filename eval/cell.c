@@ -11,6 +11,8 @@
 #include "core/record.h"
 #include "eval/adapter_card.h"
 #include "eval/harness.h"
+#include "eval/lm_eval_log.h"
+#include "eval/subset.h"
 
 /* Everything a cell opens. */
 typedef struct {
@@ -342,6 +344,28 @@ static int run(const cell *c, harness *h, json *asked, const char *id, json **re
     return rc;
 }
 
+/* From the folder of the finished cell, so that they can be had later too. */
+static int write_lm_eval_logs(const cell *c, const json *record)
+{
+    const eval_request *q       = c->q;
+    char               *samples = path_join(q->out, "samples.jsonl");
+    lm_eval_run         run     = { .task      = c->task,
+                                    .data      = c->data,
+                                    .data_file = q->data,
+                                    .record    = record,
+                                    .samples   = samples,
+                                    .model     = q->model,
+                                    .adapter   = q->adapter,
+                                    .cfg       = &c->model->cfg,
+                                    .tok       = c->tok };
+    int64_t            *chosen  = subset_choose(c->data->n, q->limit, q->shuffled, q->shuffle_seed, &run.n);
+    run.chosen                  = chosen;
+    int rc                      = lm_eval_log_write(&run, q->lm_eval_logs);
+    free(chosen);
+    free(samples);
+    return rc;
+}
+
 /* Options that make sense only together. */
 static int check_request(const eval_request *q)
 {
@@ -382,6 +406,7 @@ int eval_run(const eval_request *q, json **record)
         rc = run(&c, &h, asked, id, record);
     else
         json_free(asked);
+    if (!rc && q->lm_eval_logs) rc = write_lm_eval_logs(&c, *record);
     if (rc) {
         json_free(*record);
         *record = NULL;

@@ -20,7 +20,7 @@ static int run_cell(char **args)
                         .prompt  = "lm-eval",
                         .data    = args[2],
                         .out     = args[3],
-                        .limit   = atoll(args[4]),
+                        .limit   = strtoll(args[4], NULL, 10),
                         .batch   = 2,
                         .threads = 1,
                         .quiet   = true };

@@ -365,6 +365,9 @@ static const char *nth(const json *list, int i)
 
 const char           *task_name(const task *t) { return t->name; }
 const char           *task_prompt(const task *t) { return t->variant; }
+const char           *task_prompt_template(const task *t) { return t->rules.prompt; }
+const char           *task_target_template(const task *t) { return t->rules.target; }
+const char           *task_delimiter(const task *t) { return t->rules.delimiter; }
 int64_t               task_version(const task *t) { return t->version; }
 task_answer_kind      task_answer(const task *t) { return t->answer; }
 int64_t               task_max_new_tokens(const task *t) { return t->rules.max_new_tokens; }

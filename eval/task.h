@@ -16,6 +16,10 @@ int         task_parse(task **out, const char *text, size_t n, const char *where
 void        task_close(task *t);
 const char *task_name(const task *t);
 const char *task_prompt(const task *t); /* the variant in use */
+/* As the file says them, for logs: the prompt's and the target's template (NULL: none), the delimiter between them. */
+const char *task_prompt_template(const task *t);
+const char *task_target_template(const task *t);
+const char *task_delimiter(const task *t);
 int64_t     task_version(const task *t);
 const char *task_builtin_name(int i); /* NULL past the end */
 
@@ -44,7 +48,7 @@ typedef struct {
     char   *target;  /* what training learns and --metrics loss scores, with its leading delimiter */
     char  **choices; /* continuations with their delimiter */
     int64_t n_choices, gold;
-    int64_t delimiter;  /* bytes at the start of every choice that are the delimiter: lengths in acc_norm leave them out */
+    int64_t delimiter;  /* bytes at the start of the target and of every choice that are the delimiter: lengths in acc_norm leave them out */
     char  **references; /* right answers as the metrics read them (GSM8K: whole solutions); none: the question has no answer */
     int64_t n_references;
 } task_text;

@@ -67,7 +67,8 @@ static int render_choices(const task_rules *r, const data_item *item, task_text 
 
 static int render_target(const task_rules *r, const data_item *item, task_text *out)
 {
-    str text = { 0 };
+    str text       = { 0 };
+    out->delimiter = (int64_t)strlen(r->delimiter);
     str_puts(&text, r->delimiter);
     int rc = template_fill(r->target ? r->target : "", item, &text);
     if (rc && r->target_if_absent) {
