@@ -90,6 +90,8 @@ static int run(int argc, char **argv)
           .help = "compare: of resampling; sacreBLEU's when not given" },
         { "resamples", OPT_INT, &compare.resamples, .min = 1, .max = 1e7, .arg = "N",
           .help = "compare: of the bootstrap and of the randomisation; 1000 and 10000 when not given" },
+        { "calibrate", OPT_INT, &compare.calibrate, .min = 100, .max = 1e6, .arg = "TRIALS",
+          .help = "print how often the paired tests call equal systems different, over so many simulated pairs (2000 is usual)" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
         { "per-item", OPT_FLAG, &o.per_item, .help = "with --json or --compare: every item's scores too" },
         { "verbose", OPT_FLAG, &o.verbose, .help = "say on stderr where the time went" },
@@ -101,11 +103,10 @@ static int run(int argc, char **argv)
     positionals systems = { .max = SYSTEMS };
     int         rc      = options_parse(&verb_score, table, argc, argv, &systems);
     if (rc) return rc;
-    if (compare.on) {
-        compare.json     = o.json;
-        compare.per_item = o.per_item;
-        return score_compare(&compare, &systems);
-    }
+    compare.json     = o.json;
+    compare.per_item = o.per_item;
+    if (compare.on) return score_compare(&compare, &systems);
+    if (compare.calibrate) return score_calibrate(&compare);
     if (systems.n) return input_error("score: \"%s\": not understood here; systems are compared with --compare A B", systems.args[0]);
     if ((rc = set_options())) return rc;
     if (!q.metrics || !q.input) return input_error("score: --metric LIST and --input FILE are needed; `tiebreak score --help` shows how to call it");

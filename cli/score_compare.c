@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "core/error.h"
+#include "eval/calibrate.h"
 #include "eval/compare.h"
 
 int score_compare(const score_compare_options *o, const positionals *systems)
@@ -25,4 +26,21 @@ int score_compare(const score_compare_options *o, const positionals *systems)
     str_free(&text);
     comparison_free(&c);
     return OK;
+}
+
+int score_calibrate(const score_compare_options *o)
+{
+    calibration c;
+    str         text = { 0 };
+    calibration_run(&c, o->calibrate, (uint64_t)o->seed);
+    if (o->json) {
+        json *j = calibration_json(&c);
+        json_print(j, &text, true);
+        json_free(j);
+    } else {
+        calibration_print(&c, &text);
+    }
+    fwrite(text.s, 1, text.n, stdout);
+    str_free(&text);
+    return calibration_holds(&c) ? OK : run_error("--calibrate: a test that comparisons go by alarms outside 3..7 %% of equal pairs, beyond chance");
 }

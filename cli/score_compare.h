@@ -9,8 +9,11 @@
 typedef struct {
     bool    on, common, json, per_item;
     int64_t resamples, seed; /* resamples 0: sacreBLEU's numbers */
+    int64_t calibrate;       /* trials; 0: not asked for */
 } score_compare_options;
 
 /* Compare the systems named; prints. */
 int score_compare(const score_compare_options *o, const positionals *systems);
+/* Print how often the paired tests alarm; ERR_FAILED when one that comparisons go by is off its level. */
+int score_calibrate(const score_compare_options *o);
 #endif

@@ -213,10 +213,8 @@ static const struct {
 static void corpus_tests_equal_sacrebleu(void **state)
 {
     (void)state;
-    int done = 0;
     for (size_t i = 0; i < sizeof corpora / sizeof *corpora; i++) {
-        const metric *m = metric_find(corpora[i].metric);
-        if (!m) continue;
+        const metric *m        = metric_find(corpora[i].metric);
         int64_t       n        = corpora[i].n;
         double       *stats[2] = { mem_alloc((size_t)(n * m->n_stats), sizeof(double)), mem_alloc((size_t)(n * m->n_stats), sizeof(double)) };
         paired_result r;
@@ -236,9 +234,7 @@ static void corpus_tests_equal_sacrebleu(void **state)
         assert_within(fabs(r.p_randomisation - r.sacrebleu_p_randomisation), 2e-4);
         free(stats[0]);
         free(stats[1]);
-        done++;
     }
-    assert_true(done >= 4);
 }
 
 int main(void)
