@@ -114,10 +114,13 @@ static int add_record(quality *q, const json *record, const trainings *t)
 
 static void summarise(quality_point *p)
 {
-    int64_t k  = p->n_seeds;
-    p->mean    = stats_mean(p->values, k);
-    p->seed_sd = stats_sd(p->values, k);
-    p->half    = k > 1 ? stats_t975(k - 1) * p->seed_sd / sqrt((double)k) : 1.959963984540054 * p->item_stderr[0];
+    int64_t k       = p->n_seeds;
+    double  squares = 0;
+    for (int64_t i = 0; i < k; i++) squares += p->item_stderr[i] * p->item_stderr[i];
+    p->item_error = sqrt(squares / (double)k);
+    p->mean       = stats_mean(p->values, k);
+    p->seed_sd    = stats_sd(p->values, k);
+    p->half       = k > 1 ? stats_t975(k - 1) * p->seed_sd / sqrt((double)k) : 1.959963984540054 * p->item_stderr[0];
 }
 
 bool quality_separated(const quality_point *a, const quality_point *b)
@@ -180,9 +183,10 @@ void quality_free(quality *q)
 void quality_table(const quality *q, table *t)
 {
     table_init(t, "quality", "Quality against cost",
-               "Mean over training seeds with its 95 % interval (Student's t over seeds; of the items where there is one seed). "
+               "Mean over training seeds with its 95 % interval (Student's t over seeds; of the items where there is one seed). Two sources of "
+               "variance, apart: item stderr is how far other items would move one run, seed sd how far another training seed would. "
                "Front: no adapter with as few or fewer trained parameters is better beyond the intervals.",
-               "task|metric|method|rank#|sites|trainable#|adapter bytes#|score#|95 % half-width#|seed sd#|seeds#|items#|train s#|front");
+               "task|metric|method|rank#|sites|trainable#|adapter bytes#|score#|95 % half-width#|item stderr#|seed sd#|seeds#|items#|train s#|front");
     for (size_t i = 0; i < q->n; i++) {
         const quality_point *p = &q->points[i];
         table_row(t);
@@ -198,6 +202,7 @@ void quality_table(const quality *q, table *t)
         table_cell(t, "%lld", (long long)p->adapter_bytes);
         table_cell(t, "%.4g", p->mean);
         table_cell(t, isfinite(p->half) ? "%.2g" : "-", p->half);
+        table_cell(t, isfinite(p->item_error) ? "%.2g" : "-", p->item_error);
         table_cell(t, isfinite(p->seed_sd) ? "%.2g" : "-", p->seed_sd);
         table_cell(t, "%d", p->n_seeds);
         table_cell(t, "%lld", (long long)p->n);

@@ -18,8 +18,10 @@ typedef struct {
     int         n_seeds;
     double      values[SEEDS_MAX], item_stderr[SEEDS_MAX], wall_s[SEEDS_MAX];
     double      mean, half; /* 95 % half-width: over seeds (Student's t) where there are two or more, else of the items */
-    double      seed_sd;    /* NaN below two seeds */
-    bool        on_front;
+    /* The two sources of variance, apart: how far another training seed would move one run (NaN below two seeds), and how far other items would
+     * (root mean square over the runs). */
+    double seed_sd, item_error;
+    bool   on_front;
 } quality_point;
 
 typedef struct {

@@ -73,6 +73,19 @@ static void seeds_become_one_point_with_students_interval(void **state)
     assert_int_equal(q.points[1].n_seeds, 3);
     assert_within(fabs(q.points[1].mean - 62), 1e-12);
     assert_within(fabs(q.points[1].half - 4.303 * 2 / sqrt(3.0)), 1e-12);
+    /* The two sources of variance, in columns of their own. */
+    assert_within(fabs(q.points[1].seed_sd - 2), 1e-12);
+    assert_within(fabs(q.points[1].item_error - 1.5), 1e-12);
+    assert_true(isnan(q.points[0].seed_sd));
+    table t;
+    str   csv = { 0 };
+    quality_table(&q, &t);
+    table_csv(&t, &csv);
+    assert_non_null(strstr(csv.s, "score,95 % half-width,item stderr,seed sd,seeds,"));
+    assert_non_null(strstr(csv.s, ",62,5,1.5,2,3,"));
+    assert_non_null(strstr(csv.s, ",10,2.9,1.5,-,1,"));
+    str_free(&csv);
+    table_free(&t);
     quality_free(&q);
     for (int i = 0; i < 4; i++) json_free(r[i]);
 }
