@@ -8,11 +8,12 @@
 #include "eval/offline.h"
 
 static offline_request q;
-static struct {
-    const char *tokenize, *smooth, *multi;
+typedef struct {
+    const char *tokenize, *smooth, *multi, *form;
     int64_t     char_order, word_order, beta;
     bool        json, per_item, verbose;
-} o;
+} words_and_flags;
+static words_and_flags       o;
 static score_compare_options compare;
 enum { SYSTEMS = 16 };
 
@@ -40,45 +41,83 @@ static int set_options(void)
         [BLEU_EXP] = "exp", [BLEU_FLOOR] = "floor", [BLEU_ADD_K] = "add-k", [BLEU_NO_SMOOTHING] = "none", NULL
     };
     static const char *const multis[] = { [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean", NULL };
-    int                      tokenize = 0, smooth = 0, multi = 0, rc = word("tokenize", o.tokenize, tokenizers, &tokenize);
+    static const char *const forms[]  = { [PREDICTIONS_ANY] = "any", [PREDICTIONS_LINES] = "lines", [PREDICTIONS_JSON] = "json", NULL };
+    int                      tokenize = 0, smooth = 0, multi = 0, form = 0, rc = word("tokenize", o.tokenize, tokenizers, &tokenize);
     if (!rc) rc = word("smooth", o.smooth, smoothings, &smooth);
     if (!rc) rc = word("multi", o.multi, multis, &multi);
+    if (!rc) rc = word("form", o.form, forms, &form);
     q.options.tokenize   = (bleu_tokenizer)tokenize;
     q.options.smooth     = (bleu_smoothing)smooth;
     q.options.multi      = (metric_multi)multi;
     q.options.char_order = (int)o.char_order;
     q.options.word_order = (int)o.word_order;
     q.options.beta       = (int)o.beta;
-    return rc;
+    q.form               = (prediction_form)form;
+    return rc ? rc : metric_options_check(&q.options, "score");
 }
 
-static void print(const scored *s)
+static void print_report(const json *report)
 {
-    str text = { 0 };
+    printf("  as the official script says it:\n");
+    for (const json *m = report->child; m; m = m->next) printf("  %-22s %10.4f\n", m->string, m->valuedouble);
+}
+
+static void print(const scored *s, const squad_report *report)
+{
+    str   text = { 0 };
+    json *more = json_object();
+    if (report->all.total) json_set(more, "squad-v2.0", squad_report_json(report));
     if (o.json)
-        scored_print_json(s, o.per_item, &text);
+        scored_print_json(s, o.per_item, more, &text);
     else
         scored_print_table(s, &text);
     fwrite(text.s, 1, text.n, stdout);
+    if (!o.json && more->child) print_report(more->child);
+    json_free(more);
     str_free(&text);
+}
+
+static int check_ways(void)
+{
+    if (q.input && (q.task || q.data || q.predictions))
+        return input_error("score: --input goes with --metric alone; --task has --data and --predictions");
+    if (q.task && !(q.data && q.predictions)) return input_error("score: --task %s: needs --data FILE and --predictions FILE", q.task);
+    if (!q.task && (q.data || q.predictions)) return input_error("score: --data and --predictions go with --task T");
+    if (!q.task && !(q.metrics && q.input))
+        return input_error(
+            "score: say what to score: --task T --data FILE --predictions FILE, or --metric LIST --input FILE; `tiebreak score --help` "
+            "has examples");
+    return OK;
 }
 
 static int run(int argc, char **argv)
 {
     static const option table[] = {
+        { "task", OPT_STR, &q.task, .arg = "T", .help = "by task: squad, dialogsum, iwslt, hellaswag, gsm8k, or a task's JSON file" },
+        { "data", OPT_STR, &q.data, .arg = "FILE", .help = "the task's data file, in its original format" },
+        { "predictions", OPT_STR, &q.predictions, .arg = "FILE",
+          .help = "SQuAD's {id: answer}; one prediction a line; JSON lines {\"id\": 1, \"prediction\": \"...\"};\n"
+                  "a sample log of this program or of lm-evaluation-harness; for choices the index or\n"
+                  "all log-likelihoods; - is stdin" },
+        { "form", OPT_STR, &o.form, .def = "any", .arg = "F", .help = "of the predictions: lines, json, or any: what the first line looks like" },
+        { "limit", OPT_INT, &q.limit, .min = 1, .max = 1e15, .arg = "N", .help = "only the first N items of the data" },
+        { "prompt", OPT_STR, &q.prompt, .arg = "NAME", .help = "prompt variant of the task: it says what the choices are" },
+        { "rules", OPT_STR, &q.rules, .arg = "R", .help = "SQuAD: v1.1 or v2.0; by the data when not given" },
+        { "na-probs", OPT_STR, &q.na_probs, .arg = "FILE", .help = "SQuAD 2.0: probabilities {id: p} that there is no answer" },
+        { "na-threshold", OPT_NUM, &q.na_threshold, .def = "1", .arg = "X", .help = "SQuAD 2.0: a probability above it means no answer" },
         { "metric", OPT_STR, &q.metrics, .arg = "LIST",
-          .help = "by metric: names with commas, as bleu,chrf,chrf++,rouge1,rouge2,rougeL,rougeLsum,\n"
-                  "squad-v1.1,squad-v2.0,gsm8k-strict,gsm8k-flexible" },
+          .help = "names with commas: bleu, chrf, chrf++, rouge1..9, rougeL, rougeLsum, squad-v1.1,\n"
+                  "squad-v2.0, gsm8k-strict, gsm8k-flexible; with --task instead of the task's own" },
         { "input", OPT_STR, &q.input, .arg = "FILE",
-          .help = "JSON lines {\"id\": 1, \"prediction\": \"...\", \"references\": [\"...\"]}; - is stdin" },
+          .help = "by metric: JSON lines {\"id\": 1, \"prediction\": \"...\", \"references\": [\"...\"]}; - is stdin" },
         { "tokenize", OPT_STR, &o.tokenize, .def = "13a", .arg = "T", .help = "BLEU: 13a, intl, char, none" },
         { "smooth", OPT_STR, &o.smooth, .def = "exp", .arg = "S", .help = "BLEU: exp, floor, add-k, none" },
-        { "smooth-value", OPT_NUM, &q.options.smooth_value, .min = 0, .max = 1e6, .arg = "X", .help = "BLEU: of floor (0.1) and add-k (1)" },
+        { "smooth-value", OPT_NUM, &q.options.smooth_value, .arg = "X", .help = "BLEU: of floor (0.1 when not given) and add-k (1)" },
         { "effective-order", OPT_FLAG, &q.options.effective_order, .help = "BLEU: leave out orders that the texts are too short for" },
         { "lowercase", OPT_FLAG, &q.options.lowercase, .help = "BLEU, chrF: compare lower-cased texts" },
-        { "char-order", OPT_INT, &o.char_order, .min = 0, .max = 6, .arg = "N", .help = "chrF: longest character n-gram; 0: the metric's, 6" },
-        { "word-order", OPT_INT, &o.word_order, .min = 0, .max = 2, .arg = "N", .help = "chrF: longest word n-gram; 0: the metric's" },
-        { "beta", OPT_INT, &o.beta, .min = 0, .max = 100, .arg = "N", .help = "chrF: weight of recall; 0: the metric's, 2" },
+        { "char-order", OPT_INT, &o.char_order, .arg = "N", .help = "chrF: longest character n-gram; 6 when not given" },
+        { "word-order", OPT_INT, &o.word_order, .arg = "N", .help = "chrF: longest word n-gram; the metric's when not given" },
+        { "beta", OPT_INT, &o.beta, .arg = "N", .help = "chrF: weight of recall; 2 when not given" },
         { "whitespace", OPT_FLAG, &q.options.whitespace, .help = "chrF: keep blanks" },
         { "eps-smoothing", OPT_FLAG, &q.options.eps_smoothing, .help = "chrF: epsilon smoothing instead of the effective order" },
         { "stemmer", OPT_FLAG, &q.options.stemmer, .help = "ROUGE: Porter's stemmer, as NLTK has it" },
@@ -98,8 +137,11 @@ static int run(int argc, char **argv)
         { 0 }
     };
     scored       s;
+    squad_report report = { 0 };
     offline_time time;
     q                   = (offline_request) { 0 };
+    o                   = (words_and_flags) { 0 };
+    compare             = (score_compare_options) { 0 };
     positionals systems = { .max = SYSTEMS };
     int         rc      = options_parse(&verb_score, table, argc, argv, &systems);
     if (rc) return rc;
@@ -108,16 +150,21 @@ static int run(int argc, char **argv)
     if (compare.on) return score_compare(&compare, &systems);
     if (compare.calibrate) return score_calibrate(&compare);
     if (systems.n) return input_error("score: \"%s\": not understood here; systems are compared with --compare A B", systems.args[0]);
-    if ((rc = set_options())) return rc;
-    if (!q.metrics || !q.input) return input_error("score: --metric LIST and --input FILE are needed; `tiebreak score --help` shows how to call it");
-    if ((rc = score_by_metric(&q, &s, &time))) return error_context(rc, "score");
+    rc = check_ways();
+    if (!rc) rc = set_options();
+    if (rc) return rc;
+    rc = q.task ? score_by_task(&q, &s, &report, &time) : score_by_metric(&q, &s, &time);
+    if (rc) return rc;
     if (o.verbose) fprintf(stderr, "score: %lld items read in %.3f s, scored in %.3f s\n", (long long)s.n, time.read_s, time.score_s);
-    print(&s);
+    print(&s, &report);
     scored_free(&s);
     return OK;
 }
 
-const verb verb_score = { "score", "score predictions made elsewhere, without a model", "--metric LIST --input FILE.jsonl | --compare A B [C ...]",
+const verb verb_score = { "score", "score predictions made elsewhere, without a model",
+                          "--task T --data FILE --predictions FILE | --metric LIST --input FILE | --compare A B ...",
+                          "  tiebreak score --task squad --data dev-v2.0.json --predictions preds.json --na-probs na.json\n"
+                          "  tiebreak score --task hellaswag --data hellaswag_val.jsonl --predictions samples_hellaswag_2026-01-31.jsonl\n"
                           "  tiebreak score --metric bleu,chrf --input translations.jsonl\n"
                           "  tiebreak score --metric rougeL --stemmer --multi max --input summaries.jsonl --json --per-item\n"
                           "  tiebreak score --compare runs/base runs/lora vera=runs/vera/s0/eval,runs/vera/s1/eval\n",

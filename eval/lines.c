@@ -39,12 +39,39 @@ static int fill_line(line_blocks *b)
     memmove(b->bytes, b->bytes + b->used, b->filled - b->used);
     b->filled -= b->used;
     b->used = 0;
-    int rc = b->ended ? OK : fill(b);
+    int rc  = b->ended ? OK : fill(b);
     while (!rc && !b->ended && !memrchr(b->bytes, '\n', b->filled)) {
         if (b->cap > LINE_BYTES_MAX) break;
         b->bytes = mem_resize(b->bytes, b->cap = b->cap * 2 + 1, 1);
         rc       = fill(b);
     }
+    return rc;
+}
+
+static void skip_mark(line_blocks *b)
+{
+    if (!b->begun && b->filled >= 3 && !memcmp(b->bytes, "\xEF\xBB\xBF", 3)) b->used = 3;
+    b->begun = true;
+}
+
+int line_blocks_peek(line_blocks *b, slice *start)
+{
+    int rc = fill_line(b);
+    skip_mark(b);
+    *start = (slice) { b->bytes + b->used, b->filled - b->used };
+    return rc;
+}
+
+int line_blocks_rest(line_blocks *b, size_t max_bytes, str *out)
+{
+    int rc = OK;
+    do {
+        rc = fill_line(b);
+        skip_mark(b);
+        str_add(out, b->bytes + b->used, b->filled - b->used);
+        b->used = b->filled;
+    } while (!rc && !b->ended && out->n <= max_bytes);
+    if (!rc && out->n > max_bytes) rc = input_error("%s: is larger than %zu MiB, the most that is read at once", b->name, max_bytes >> 20);
     return rc;
 }
 
@@ -57,7 +84,6 @@ static int add_line(line_blocks *b, const char *line, size_t n)
     const char *nul = n ? memchr(line, 0, n) : NULL;
     if (nul)
         return input_error("%s: line %lld, byte %lld: a NUL byte; the file must be text", b->name, (long long)number, (long long)(nul - line) + 1);
-    if (number == 1 && n >= 3 && !memcmp(line, "\xEF\xBB\xBF", 3)) line += 3, n -= 3;
     if (n && line[n - 1] == '\r') n--;
     if ((size_t)b->n == b->cap_lines) b->lines = mem_grow(b->lines, &b->cap_lines, sizeof *b->lines);
     b->lines[b->n++] = (slice) { line, n };
@@ -69,6 +95,7 @@ int line_blocks_next(line_blocks *b)
     b->read += b->n;
     b->n   = 0;
     int rc = fill_line(b);
+    skip_mark(b);
     while (!rc && b->used < b->filled) {
         const char *line = b->bytes + b->used, *end = memchr(line, '\n', b->filled - b->used);
         if (!end && !b->ended && b->n) break; /* the rest of it comes with the next block */
@@ -95,6 +122,12 @@ int json_lines_open(json_lines *in, const char *path)
     return line_blocks_open(&in->text, path);
 }
 
+void json_lines_from(json_lines *in, line_blocks *opened)
+{
+    *in     = (json_lines) { .text = *opened };
+    *opened = (line_blocks) { 0 };
+}
+
 static void drop_docs(json_lines *in)
 {
     for (int64_t i = 0; i < in->n; i++) json_free(in->docs[i]);
@@ -108,29 +141,28 @@ static bool is_blank(slice line)
     return true;
 }
 
-/* Python's json module writes these words for numbers that are not finite; they are no JSON. NULL: none stands outside the strings. */
-static const char *not_finite(slice line)
+/* Python's json module writes these words for numbers that are not finite; they are no JSON. *at: where one stands outside the strings. */
+static const char *not_finite(const char *text, size_t n, size_t *at)
 {
     static const char *const words[] = { "NaN", "-Infinity", "Infinity" };
     bool                     quoted  = false;
-    for (size_t i = 0; i < line.n; i++) {
-        if (line.s[i] == '"') quoted = !quoted;
-        if (quoted && line.s[i] == '\\') i++;
-        for (int w = 0; w < 3 && !quoted && i < line.n; w++)
-            if (line.n - i >= strlen(words[w]) && !memcmp(line.s + i, words[w], strlen(words[w]))) return words[w];
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '"') quoted = !quoted;
+        if (quoted && text[i] == '\\') i++;
+        for (int w = 0; w < 3 && !quoted && i < n; w++)
+            if (n - i >= strlen(words[w]) && !memcmp(text + i, words[w], strlen(words[w]))) return *at = i, words[w];
     }
     return NULL;
 }
 
-static int parse_line(json_lines *in, int64_t i, slice line)
+int json_parse_finite(json **out, const char *text, size_t n, const char *where, int64_t first_line)
 {
-    int rc = json_parse_from(&in->docs[i], line.s, line.n, in->text.name, in->numbers[i]);
-    if (!rc) return OK;
-    const char *word = not_finite(line);
-    if (word && utf8_valid_prefix(line.s, line.n) == line.n)
-        rc = input_error("%s: line %lld: holds %s, which is no JSON and no score: every number must be finite", in->text.name,
-                         (long long)in->numbers[i], word);
-    return rc;
+    int         rc   = json_parse_from(out, text, n, where, first_line);
+    size_t      at   = 0;
+    const char *word = rc && utf8_valid_prefix(text, n) == n ? not_finite(text, n, &at) : NULL;
+    if (!word) return rc;
+    for (size_t i = 0; i < at; i++) first_line += text[i] == '\n';
+    return input_error("%s: line %lld: holds %s, which is no JSON and no score: every number must be finite", where, (long long)first_line, word);
 }
 
 /* Lines are parsed in parallel; what is reported is the first that is wrong, whichever thread met it. */
@@ -140,7 +172,7 @@ static int parse_lines(json_lines *in, const slice *lines)
     char   *why = NULL;
 #pragma omp parallel for schedule(dynamic, 16)
     for (int64_t i = 0; i < in->n; i++) {
-        if (!parse_line(in, i, lines[i])) continue;
+        if (!json_parse_finite(&in->docs[i], lines[i].s, lines[i].n, in->text.name, in->numbers[i])) continue;
 #pragma omp critical
         if (i < bad) {
             bad = i;

@@ -21,7 +21,7 @@ typedef struct {
     void       *file;
     char       *bytes;
     size_t      filled, used, cap, cap_lines;
-    bool        ended;
+    bool        begun, ended;
 } line_blocks;
 
 /* path "-": stdin. A missing or unreadable file is ERR_INPUT. A byte order mark is passed over. */
@@ -29,6 +29,10 @@ int line_blocks_open(line_blocks *b, const char *path);
 /* The next lines, n of them; n = 0: there are no more. A line above the limit, or one that holds a NUL byte, is ERR_INPUT. */
 int  line_blocks_next(line_blocks *b);
 void line_blocks_close(line_blocks *b);
+/* Before the first block: the beginning of the file, or all of it when it is short; nothing is used up. */
+int line_blocks_peek(line_blocks *b, slice *start);
+/* Everything that no block has given yet, appended; above max_bytes: ERR_INPUT. */
+int line_blocks_rest(line_blocks *b, size_t max_bytes, str *out);
 
 /* The same for a file of one JSON value a line; blank lines are passed over. */
 typedef struct {
@@ -40,8 +44,11 @@ typedef struct {
 } json_lines;
 
 int  json_lines_open(json_lines *in, const char *path);
-int  json_lines_next(json_lines *in); /* errors name file, line and column; those of the first wrong line */
+void json_lines_from(json_lines *in, line_blocks *opened); /* takes over a file whose beginning was looked at */
+int  json_lines_next(json_lines *in);                      /* errors name file, line and column; those of the first wrong line */
 void json_lines_close(json_lines *in);
+/* json_parse_from with a word about NaN and Infinity, which Python's json module writes. */
+int json_parse_finite(json **out, const char *text, size_t n, const char *where, int64_t first_line);
 /* "FILE: line 7" into where, for messages about the i-th value. */
 enum { LINE_WHERE = 512 };
 const char *json_line_where(const json_lines *in, int64_t i, char where[LINE_WHERE]);

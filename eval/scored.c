@@ -126,7 +126,7 @@ static void print_item(const scored *s, int64_t i, str *out)
     str_putc(out, '}');
 }
 
-void scored_print_json(const scored *s, bool per_item, str *out)
+void scored_print_json(const scored *s, bool per_item, const json *more, str *out)
 {
     double error[METRICS_MAX];
     errors_of(s, error);
@@ -147,6 +147,12 @@ void scored_print_json(const scored *s, bool per_item, str *out)
         str_free(&sign);
     }
     str_putc(out, '}');
+    for (const json *m = more ? more->child : NULL; m; m = m->next) {
+        str_puts(out, ",\n");
+        json_quote(out, m->string, strlen(m->string));
+        str_putc(out, ':');
+        json_print(m, out, false);
+    }
     if (per_item) str_puts(out, ",\"items\":[");
     for (int64_t i = 0; i < s->n && per_item; i++) {
         str_puts(out, i ? ",\n" : "\n");

@@ -37,8 +37,8 @@ int scored_read(scored *out, const char *path);
 
 /* { "n", "metrics": { NAME: { "value", "stderr", "signature" } }, "items": [ { "id", NAME: value } ] }; items only when asked for. */
 json *scored_json(const scored *s, bool per_item);
-/* The same as text, an item a line, appended: every number with 17 significant digits. */
-void scored_print_json(const scored *s, bool per_item, str *out);
+/* The same as text, an item a line, appended: every number with 17 significant digits. The members of `more` (or NULL) follow "metrics". */
+void scored_print_json(const scored *s, bool per_item, const json *more, str *out);
 /* One line a metric: value, standard error, signature. */
 void scored_print_table(const scored *s, str *out);
 #endif

@@ -175,7 +175,7 @@ static void text_and_json_say_the_same(void **state)
     json  *parsed, *made;
     log_is("{\"id\":7,\"scores\":{\"em\":100,\"f1\":33.333333333333336}}\n{\"id\":8,\"scores\":{\"em\":0,\"f1\":0.1}}\n");
     assert_ok(scored_read(&s, path));
-    scored_print_json(&s, true, &text);
+    scored_print_json(&s, true, NULL, &text);
     assert_ok(json_parse(&parsed, text.s, text.n, "text"));
     made = scored_json(&s, true);
     json_print(parsed, &again, false);

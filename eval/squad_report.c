@@ -1,6 +1,7 @@
 #include "eval/squad_report.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/memory.h"
@@ -89,4 +90,33 @@ squad_report squad_report_of(const squad_question *q, int64_t n, bool with_na_pr
     r.pr_oracle_ap = average_precision(sorted, scored, with_answer, oracle_of);
     free(sorted);
     return r;
+}
+
+static void set_average(json *j, const char *prefix, const squad_average *a)
+{
+    char name[32];
+    if (!a->total) return;
+    snprintf(name, sizeof name, "%sexact", prefix);
+    json_set_num(j, name, a->exact);
+    snprintf(name, sizeof name, "%sf1", prefix);
+    json_set_num(j, name, a->f1);
+    snprintf(name, sizeof name, "%stotal", prefix);
+    json_set_int(j, name, a->total);
+}
+
+json *squad_report_json(const squad_report *r)
+{
+    json *j = json_object();
+    set_average(j, "", &r->all);
+    set_average(j, "HasAns_", &r->has_answer);
+    set_average(j, "NoAns_", &r->no_answer);
+    if (!r->with_na_probs) return j;
+    json_set_num(j, "best_exact", r->best_exact);
+    json_set_num(j, "best_exact_thresh", r->best_exact_thresh);
+    json_set_num(j, "best_f1", r->best_f1);
+    json_set_num(j, "best_f1_thresh", r->best_f1_thresh);
+    json_set_num(j, "pr_exact_ap", r->pr_exact_ap);
+    json_set_num(j, "pr_f1_ap", r->pr_f1_ap);
+    json_set_num(j, "pr_oracle_ap", r->pr_oracle_ap);
+    return j;
 }

@@ -8,8 +8,7 @@
  * in the overall one and dies of them in the others); they still count as unanswerable questions that the best threshold starts from. */
 #ifndef TIEBREAK_EVAL_SQUAD_REPORT_H
 #define TIEBREAK_EVAL_SQUAD_REPORT_H
-#include <stdbool.h>
-#include <stdint.h>
+#include "core/json.h"
 
 typedef struct {
     bool    predicted;  /* there is a prediction; without one only has_answer is read */
@@ -34,4 +33,6 @@ typedef struct {
 
 /* threshold: an na_prob above it (strictly) counts as "no answer"; the script's default is 1. Without probabilities they are all 0. */
 squad_report squad_report_of(const squad_question *q, int64_t n, bool with_na_probs, double threshold);
+/* Under the script's names: exact, f1, total, HasAns_*, NoAns_* (where there are such questions), best_* and pr_*_ap. */
+json *squad_report_json(const squad_report *r);
 #endif

@@ -368,6 +368,7 @@ const char           *task_prompt(const task *t) { return t->variant; }
 const char           *task_prompt_template(const task *t) { return t->rules.prompt; }
 const char           *task_target_template(const task *t) { return t->rules.target; }
 const char           *task_delimiter(const task *t) { return t->rules.delimiter; }
+const char           *task_reader(const task *t) { return t->reader; }
 int64_t               task_version(const task *t) { return t->version; }
 task_answer_kind      task_answer(const task *t) { return t->answer; }
 int64_t               task_max_new_tokens(const task *t) { return t->rules.max_new_tokens; }

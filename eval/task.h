@@ -15,6 +15,7 @@ int task_open(task **out, const char *name_or_file, const char *prompt);
 int         task_parse(task **out, const char *text, size_t n, const char *where, const char *prompt);
 void        task_close(task *t);
 const char *task_name(const task *t);
+const char *task_reader(const task *t); /* of its data: a row of datasets/dataset.c */
 const char *task_prompt(const task *t); /* the variant in use */
 /* As the file says them, for logs: the prompt's and the target's template (NULL: none), the delimiter between them. */
 const char *task_prompt_template(const task *t);
