@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "eval/id_index.h"
+#include "eval/interval.h"
 
 int64_t scored_add(scored *s, const char *id, size_t n)
 {
@@ -56,6 +57,18 @@ static void errors_of(const scored *s, double error[METRICS_MAX])
     for (int m = 0; m < s->metrics.n; m++) error[m] = metric_stderr(&s->metrics.rows[m], s->stats[m], s->n);
 }
 
+static interval interval_of(const scored *s, int m, double error)
+{
+    const metric *row = &s->metrics.rows[m];
+    return metric_interval(row, s->stats[m], s->n, metric_value(row, s->stats[m], s->n), error);
+}
+
+static json *interval_json(interval i)
+{
+    const double ends[] = { i.low, i.high };
+    return isfinite(i.low) && isfinite(i.high) ? cJSON_CreateDoubleArray(ends, 2) : cJSON_CreateNull();
+}
+
 static json *metrics_json(const scored *s)
 {
     json  *all = json_object();
@@ -69,6 +82,8 @@ static json *metrics_json(const scored *s)
         json_set_num(one, "value", metric_value(row, s->stats[m], s->n));
         json_set_num(one, "stderr", error[m]);
         json_set_str(one, "signature", str_c(&sign));
+        json_set(one, "interval", interval_json(interval_of(s, m, error[m])));
+        json_set_str(one, "interval_rule", interval_of(s, m, error[m]).rule);
         json_set(all, row->name, one);
         str_free(&sign);
     }
@@ -110,6 +125,16 @@ static void print_number(str *out, double x)
         str_puts(out, "null");
 }
 
+/* As "interval":[low,high],"interval_rule":"wilson"; null where there is none. */
+static void print_interval(str *out, interval i)
+{
+    if (isfinite(i.low) && isfinite(i.high))
+        str_printf(out, ",\"interval\":[%.17g,%.17g]", i.low, i.high);
+    else
+        str_puts(out, ",\"interval\":null");
+    str_printf(out, ",\"interval_rule\":\"%s\"", i.rule);
+}
+
 static void print_item(const scored *s, int64_t i, str *out)
 {
     str_puts(out, "{\"id\":");
@@ -143,6 +168,7 @@ void scored_print_json(const scored *s, bool per_item, const json *more, str *ou
         print_number(out, error[m]);
         str_puts(out, ",\"signature\":");
         json_quote(out, str_c(&sign), sign.n);
+        print_interval(out, interval_of(s, m, error[m]));
         str_putc(out, '}');
         str_free(&sign);
     }
@@ -173,6 +199,8 @@ void scored_print_table(const scored *s, str *out)
             str_printf(out, "  %10s  ", "");
         else
             str_printf(out, " ± %8.4f   ", error[m]);
+        interval range = interval_of(s, m, error[m]);
+        if (isfinite(range.low)) str_printf(out, "95 %% %.4f .. %.4f (%s)   ", range.low, range.high, range.rule);
         metric_signature(row, s->n_refs, out);
         str_putc(out, '\n');
     }

@@ -35,7 +35,8 @@ void scored_free(scored *s);
  * file and line: no items, an id twice, a metric missing in some lines, a number that is not finite. */
 int scored_read(scored *out, const char *path);
 
-/* { "n", "metrics": { NAME: { "value", "stderr", "signature" } }, "items": [ { "id", NAME: value } ] }; items only when asked for. */
+/* { "n", "metrics": { NAME: { "value", "stderr", "signature", "interval": [low, high] (95 %; null where there is none), "interval_rule" } },
+ * "items": [ { "id", NAME: value } ] }; items only when asked for. */
 json *scored_json(const scored *s, bool per_item);
 /* The same as text, an item a line, appended: every number with 17 significant digits. The members of `more` (or NULL) follow "metrics". */
 void scored_print_json(const scored *s, bool per_item, const json *more, str *out);
