@@ -46,43 +46,35 @@ slice gsm8k_flexible(slice text)
 
 bool gsm8k_is_invalid(slice extracted) { return extracted.n == sizeof invalid - 1 && !memcmp(extracted.s, invalid, extracted.n); }
 
-/* The regexes the task ignores, in their order, then lower case. */
-static void normalize(slice text, str *out)
+/* The regexes the task ignores, in their order, then lower case. kept: scratch. */
+static void normalize(slice text, str *kept, str *out)
 {
     static const char mark[] = "#### ";
     const size_t      k      = sizeof mark - 1;
-    str               kept   = { 0 };
+    str_clear(kept);
+    char *to = str_reserve(kept, text.n);
     for (size_t i = 0; i < text.n; i++)
-        if (text.s[i] != ',' && text.s[i] != '$') str_putc(&kept, text.s[i]);
-    slice rest = { str_c(&kept), kept.n };
-    for (size_t i = rest.n; i-- > 0;) {
-        if (rest.n - i < k || memcmp(rest.s + i, mark, k)) continue;
-        rest = (slice) { rest.s + i + k, rest.n - i - k };
+        if (text.s[i] != ',' && text.s[i] != '$') *to++ = text.s[i];
+    slice rest = { kept->s, (size_t)(to - kept->s) };
+    for (size_t i = rest.n; i >= k; i--) {
+        if (memcmp(rest.s + i - k, mark, k)) continue;
+        rest = (slice) { rest.s + i, rest.n - i };
         break;
     }
     /* `\.$`: the dot before the end, or before a newline that ends the text (which stays). */
     size_t newline = rest.n && rest.s[rest.n - 1] == '\n';
-    str    lower   = { 0 };
-    if (rest.n > newline && rest.s[rest.n - 1 - newline] == '.') {
-        str_add(&lower, rest.s, rest.n - 1 - newline);
-        if (newline) str_putc(&lower, '\n');
-    } else {
-        str_add(&lower, rest.s, rest.n);
-    }
-    py_lower((slice) { str_c(&lower), lower.n }, out);
-    str_free(&kept);
-    str_free(&lower);
+    bool   dot     = rest.n > newline && rest.s[rest.n - 1 - newline] == '.';
+    str_clear(out);
+    py_lower((slice) { rest.s, rest.n - newline * dot - dot }, out);
+    if (newline && dot) str_putc(out, '\n');
 }
 
 bool gsm8k_match(slice extracted, slice reference)
 {
-    str a = { 0 }, b = { 0 };
-    normalize(extracted, &a);
-    normalize(reference, &b);
-    bool same = a.n == b.n && !memcmp(str_c(&a), str_c(&b), a.n);
-    str_free(&a);
-    str_free(&b);
-    return same;
+    static _Thread_local str kept, a, b; /* kept from item to item */
+    normalize(extracted, &kept, &a);
+    normalize(reference, &kept, &b);
+    return a.n == b.n && !memcmp(str_c(&a), str_c(&b), a.n);
 }
 
 static slice extract(const metric *m, const metric_input *in) { return m->order ? gsm8k_flexible(in->prediction) : gsm8k_strict(in->prediction); }

@@ -13,6 +13,7 @@
 #include "eval/choice_metric.h"
 #include "eval/chrf.h"
 #include "eval/gsm8k_metric.h"
+#include "eval/gsm8k_peft.h"
 #include "eval/likelihood_metric.h"
 #include "eval/rouge.h"
 #include "eval/squad_metric.h"
@@ -56,6 +57,8 @@ static const metric rows[] = {
     { "exact_match", "the number after ####, strictly", "gsm8k|filter:strict|version:lm-eval-3", METRIC_TEXT, MEAN(1), .item = gsm8k_match_item },
     { "exact_match_flexible", "the last number in the text", "gsm8k|filter:flexible|version:lm-eval-3", METRIC_TEXT, MEAN(1), .order = 1,
       .item = gsm8k_match_item },
+    { "gsm8k-peft", "the answer as PEFT's comparison of methods reads it", "gsm8k|filter:peft|version:013424400c", METRIC_TEXT, MEAN(1),
+      .item = gsm8k_peft_item },
     { "invalid", "share of texts without #### and a number", "gsm8k|filter:strict|version:lm-eval-3", METRIC_TEXT, .scale = 1, .higher = false,
       .n_stats = 1, .item = gsm8k_invalid_item },
     { "acc", "the right choice has the largest log-likelihood", "acc|norm:none", METRIC_CHOICES, MEAN(1), .item = acc_item },

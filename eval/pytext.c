@@ -137,6 +137,16 @@ bool py_is_word(unsigned cp)
     }
 }
 
+int py_digit(unsigned cp)
+{
+    if (cp < 0x80) return cp >= '0' && cp <= '9' ? (int)cp - '0' : -1;
+    if (category(cp) != UTF8PROC_CATEGORY_ND) return -1;
+    /* Unicode's decimal digits come in tens, in order; where runs touch (mathematical digits) they are tens too. */
+    unsigned first = cp;
+    while (category(first - 1) == UTF8PROC_CATEGORY_ND) first--;
+    return (int)((cp - first) % 10);
+}
+
 static bool is_ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1C && c <= 0x1F); }
 
 /* Whether text (not empty) starts with a blank. *len: bytes of its first character. */

@@ -23,6 +23,7 @@ int py_next(const char *s, size_t n, unsigned *cp);
 
 void  py_lower(slice text, str *out); /* str.lower(), appended */
 bool  py_is_word(unsigned cp);        /* \w of re: str.isalnum() or underscore */
+int   py_digit(unsigned cp);          /* 0..9 of a decimal digit of any script; -1 of all else */
 slice py_strip(slice text);           /* str.strip() */
 slice py_rstrip(slice text);
 /* str.split(): the next word of *rest, which shrinks; false when only blanks are left. */
