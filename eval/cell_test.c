@@ -249,6 +249,10 @@ static void options_are_part_of_the_cell(void **state)
     json_free(samples);
     json_free(plain);
     json_free(asked);
+    few         = small(other);
+    few.limit   = 2;
+    few.fewshot = 0;
+    assert_input_error(eval_run(&few, &asked), "there, absent here");
     q.shuffled = true;
     q.limit    = 0;
     assert_input_error(eval_run(&q, &plain), "give --limit too");
