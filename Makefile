@@ -22,6 +22,7 @@ FUZZERS := $(filter %_fuzz.c,$(SOURCES))
 LIBSRC  := $(filter-out $(TESTS) $(FUZZERS) cli/main.c,$(SOURCES)) $(wildcard $(MODULES:%=%/*.cc))
 LIBOBJ  := $(LIBSRC:%=$(B)/%.o) $(B)/eval/tasks.o
 TESTBIN := $(TESTS:%.c=$(B)/%)
+CUDASRC := $(wildcard kernels/cuda/*.cu)
 FUZZBIN := $(FUZZERS:%.c=$(B)/%)
 
 $(B)/tiebreak: $(B)/cli/main.c.o $(B)/libtiebreak.a
@@ -51,6 +52,30 @@ $(TESTBIN) $(FUZZBIN): $(B)/%: $(B)/%.c.o $(B)/libtiebreak.a
 	@echo '  LINK $@'
 	@$(CC) $(FLAGS) $(if $(findstring _fuzz,$@),$(FUZZ_LINK)) $^ -o $@ -lcmocka $(LDLIBS)
 
+# The CUDA backend: by nvcc for GPUs, and by the C++ compiler against an emulator for tests, from the same sources.
+CUDA_ARCH  ?= -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90a,code=sm_90a \
+              -gencode=arch=compute_80,code=compute_80 -gencode=arch=compute_90,code=compute_90
+NVCC_FLAGS := -std=c++20 -O3 -lineinfo -Xcompiler -fPIC -I. $(CUDA_ARCH) $(if $(CI),-Werror all-warnings)
+CUDAOBJ    := $(CUDASRC:kernels/cuda/%.cu=$(B)/cuda/%.o)
+EMULATED   := $(CUDASRC:%=$(B)/%.o) $(patsubst %,$(B)/%.o,$(wildcard kernels/cuda/*.cc))
+
+$(B)/libtiebreak-cuda.so: $(CUDAOBJ)
+	@echo '  LINK $@'
+	@$(NVCC) -shared $(CUDA_ARCH) $^ -o $@ -lcublas -Xlinker -rpath,$(abspath $(dir $(NVCC))/../lib64)
+$(B)/cuda/%.o: kernels/cuda/%.cu
+	@mkdir -p $(@D)
+	@echo '  NVCC $<'
+	@$(NVCC) $(NVCC_FLAGS) -MMD -MP -MF $(@:.o=.d) -Xptxas -v -c $< -o $@ 2>$(@:.o=.ptxas) || { cat $(@:.o=.ptxas); exit 1; }
+
+$(B)/libtiebreak-cuda-emulated.so: $(EMULATED)
+	@echo '  LINK $@'
+	@$(CXX) $(FLAGS) -shared $^ -o $@ -lm
+$(EMULATED): CXXFLAGS := -std=c++20 -Wall -Wextra $(FLAGS) -fPIC
+$(B)/%.cu.o: %.cu $(B)/flags
+	@mkdir -p $(@D)
+	@echo '  CXX  $<'
+	@$(CCACHE) $(CXX) -x c++ $(CXXFLAGS) -MMD -MP -c $< -o $@
+
 # A change of compiler or flags rebuilds everything.
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
@@ -61,9 +86,15 @@ $(B)/flags: FORCE
 	@cmp -s $@.h.new $(B)/build_info.h && rm $@.h.new || mv $@.h.new $(B)/build_info.h
 FORCE:
 
-.PHONY: help info test sanitize fuzz bench report mini format tidy clean FORCE all tests
+.PHONY: help info test sanitize fuzz bench report mini format tidy clean FORCE all tests cuda
 all: $(B)/tiebreak tests ## the program and every test
-tests: $(TESTBIN)
+tests: $(TESTBIN) $(B)/libtiebreak-cuda-emulated.so
+ifeq ($(NVCC),)
+cuda: ## the CUDA backend, build/libtiebreak-cuda.so; needs nvcc, no GPU
+	@echo 'cuda: nvcc is not found, so the CUDA backend is left out. Install the CUDA Toolkit (12.3 or newer) from NVIDIA, or: make cuda NVCC=/path/to/nvcc'; exit 1
+else
+cuda: $(B)/libtiebreak-cuda.so ## the CUDA backend, build/libtiebreak-cuda.so; needs nvcc, no GPU
+endif
 test: ## parity, gradient and golden tests on the CPU; needs no GPU
 	scripts/test --no-deps
 sanitize: ## the same tests under ASan and UBSan
@@ -76,7 +107,8 @@ mini: $(B)/tiebreak ## rebuild the miniature base and datasets from nothing
 	scripts/mini
 info: ## what was found on this machine
 	@echo "compiler   $$($(CC) --version | head -n 1)"
-	@echo "nvcc       $(if $(NVCC),$(NVCC),not found: the CUDA backend is left out)"
+	@echo "nvcc       $(if $(NVCC),$(NVCC): \`make cuda\` builds the CUDA backend,not found: the CUDA backend is left out; NVIDIA's CUDA Toolkit 12.3 or newer has it)"
+	@echo "cuda       $(if $(wildcard $(B)/libtiebreak-cuda.so),$(B)/libtiebreak-cuda.so,not built)"
 	@echo "flags      $(FLAGS)"
 	@for p in cjson/cJSON.h pcre2.h utf8proc.h openssl/evp.h curl/curl.h benchmark/benchmark.h cmocka.h; do \
 	  for d in /usr/include /usr/local/include /usr/include/x86_64-linux-gnu; do [ -e $$d/$$p ] && echo "found      $$d/$$p"; done; done; true
@@ -84,7 +116,7 @@ compile_commands.json: Makefile ## compile commands for editors
 	@{ echo '['; first=1; for f in $(SOURCES); do [ $$first ] || echo ','; first=; \
 	  printf '{"directory":"%s","file":"%s","command":"$(CC) $(CFLAGS) -c %s"}' "$(CURDIR)" $$f $$f; done; echo ']'; } > $@
 format: ## clang-format in place
-	clang-format -i $(wildcard $(MODULES:%=%/*.[ch]) $(MODULES:%=%/*.cc))
+	clang-format -i $(wildcard $(MODULES:%=%/*.[ch]) $(MODULES:%=%/*.cc) kernels/cuda/*.cu kernels/cuda/*.h kernels/cuda/*.cc)
 tidy: ## house rules: long lines, banned calls, leftovers
 	scripts/tidy
 help: ## list the targets

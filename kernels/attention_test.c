@@ -108,6 +108,12 @@ static void cpu_agrees_with_ref(void **state)
         if (gemm_use(level)) check_cases();
 }
 
+static void cuda_agrees_with_ref(void **state)
+{
+    (void)state;
+    check_on_cuda(check_cases);
+}
+
 /* A query has the same bits as part of its whole sequence, one at a time over cached rows, and with its past as a shared prefix. */
 static void queries_have_the_same_bits_in_any_span(void **state)
 {
@@ -183,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cpu_agrees_with_ref),
+        cmocka_unit_test(cuda_agrees_with_ref),
         cmocka_unit_test(queries_have_the_same_bits_in_any_span),
         cmocka_unit_test(gradients_match_differences),
         cmocka_unit_test(hand_computed),

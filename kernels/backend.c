@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "kernels/backends.h"
+#include "kernels/library.h"
 
 const backend *backend_find(const char *name)
 {
@@ -11,9 +12,7 @@ const backend *backend_find(const char *name)
         cpu_backend_start();
         return &cpu_backend;
     }
-    if (strcmp(name, "cuda") == 0)
-        run_error("no CUDA backend in this build; it is loaded from libtiebreak-cuda.so, which is built where nvcc is found. Use `cpu`");
-    else
-        input_error("backend \"%s\": must be ref, cpu or cuda", name);
+    if (strcmp(name, "cuda") == 0 || strcmp(name, "cuda-emulated") == 0) return backend_from_library(name);
+    input_error("backend \"%s\": must be ref, cpu or cuda", name);
     return NULL;
 }

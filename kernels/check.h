@@ -1,11 +1,13 @@
-/* For tests of ops: the same call on `ref` and `cpu`, and what must hold of it.
+/* For tests of ops: the same call on `ref` and on a backend under test, and what must hold of it.
  *
  *     static void call(const backend *be, real **a, const void *dims) { be->add(a[0], a[1], *(const int64_t *)dims); }
  *     check_array arrays[] = { { "dst", .n = 7, .out = true, .tol = 1e-7 }, { "src", .n = 7 } };
  *     check_op("add", arrays, 2, call, &(int64_t){ 7 });
  *
  * check_op fails the test unless the outputs agree within tol, inputs, guard bands and the gaps between strided rows come back unchanged, and
- * `cpu` gives the same bits again, with one thread and with two. Both backends start from the same values, random and representable in f32. */
+ * the backend gives the same bits again, with one thread and with two. Both start from the same values, random and representable in f32.
+ *
+ * The backend under test is `cpu`, or what check_on_cuda puts in its place: the CUDA kernels on the emulator and, where there is a GPU, on it. */
 #ifndef TIEBREAK_KERNELS_CHECK_H
 #define TIEBREAK_KERNELS_CHECK_H
 #include "core/memory.h"
@@ -45,11 +47,16 @@ static inline double check_load(const void *p, check_kind kind, size_t real_byte
     return check_elem(kind, real_bytes) == 8 ? ((const double *)p)[i] : ((const float *)p)[i];
 }
 
-/* The array with its guard bands, as backend be wants it; the same values for the same seed. */
+static inline size_t check_bytes(const check_array *a, const backend *be)
+{
+    return a->n < 0 ? 0 : ((size_t)a->n + 2 * CHECK_GUARD) * check_elem(a->kind, be->elem);
+}
+
+/* The array with its guard bands, as backend be wants it but on the host; the same values for the same seed. */
 static inline void *check_new(const check_array *a, const backend *be, uint64_t seed)
 {
     if (a->n < 0) return NULL;
-    void *p = mem_alloc((size_t)a->n + 2 * CHECK_GUARD, check_elem(a->kind, be->elem));
+    void *p = mem_alloc(check_bytes(a, be), 1);
     rng   r = rng_stream(seed, a->name);
     for (int64_t i = 0; i < a->n + 2 * CHECK_GUARD; i++) {
         bool   guard = i < CHECK_GUARD || i >= a->n + CHECK_GUARD;
@@ -60,17 +67,24 @@ static inline void *check_new(const check_array *a, const backend *be, uint64_t 
     return p;
 }
 
-/* One call on fresh arrays; they are left in out. */
+/* One call on fresh arrays; they are left in out, on the host. */
 static inline void check_run(void **out, const check_array *arrays, int count, const backend *be,
                              void (*call)(const backend *be, real **a, const void *dims), const void *dims)
 {
-    real *at[CHECK_ARRAYS] = { 0 };
+    real *on[CHECK_ARRAYS] = { 0 }, *at[CHECK_ARRAYS] = { 0 };
     for (int i = 0; i < count; i++) {
         out[i] = check_new(&arrays[i], be, 1);
-        if (out[i]) at[i] = (char *)out[i] + CHECK_GUARD * check_elem(arrays[i].kind, be->elem);
+        if (!out[i]) continue;
+        on[i] = be->alloc_bytes((int64_t)check_bytes(&arrays[i], be));
+        at[i] = (char *)on[i] + CHECK_GUARD * check_elem(arrays[i].kind, be->elem);
+        be->put(on[i], out[i], (int64_t)check_bytes(&arrays[i], be));
     }
     call(be, at, dims);
     assert_ok(be->sync());
+    for (int i = 0; i < count; i++) {
+        if (out[i]) be->get(out[i], on[i], (int64_t)check_bytes(&arrays[i], be));
+        be->release(on[i]);
+    }
 }
 
 /* Everything outside what the op may write is as it was before. */
@@ -87,49 +101,66 @@ static inline void check_untouched(const char *what, const check_array *a, const
     free(before);
 }
 
-static inline void check_agree(const char *what, const check_array *a, const void *ref, const void *cpu)
+static inline void check_agree(const char *what, const check_array *a, const void *ref, const void *found, const backend *be)
 {
     if (!ref || !a->out || a->n == 0) return;
     double *want = mem_alloc((size_t)a->n, 8), *got = mem_alloc((size_t)a->n, 8);
     for (int64_t i = 0; i < a->n; i++) {
         want[i] = check_load(ref, a->kind, 8, i + CHECK_GUARD);
-        got[i]  = check_load(cpu, a->kind, 4, i + CHECK_GUARD);
+        got[i]  = check_load(found, a->kind, 4, i + CHECK_GUARD);
     }
     double err = rel_err(got, want, a->n);
-    if (!(err <= a->tol)) fail_msg("%s: %s is off by %.3e of its norm, allowed %.1e", what, a->name, err, a->tol);
+    if (!(err <= a->tol)) fail_msg("%s, %s: %s is off by %.3e of its norm, allowed %.1e", what, be->name, a->name, err, a->tol);
     free(want);
     free(got);
 }
 
+/* Set by check_on_cuda alone. */
+static const backend *check_subject;
+
 static inline void check_op(const char *what, const check_array *arrays, int count, void (*call)(const backend *be, real **a, const void *dims),
                             const void *dims)
 {
-    const backend *ref = backend_find("ref"), *cpu = backend_find("cpu");
-    int            threads = cpu->threads;
+    const backend *ref = backend_find("ref"), *be = check_subject ? check_subject : backend_find("cpu");
+    int            threads = be->threads;
     void          *want[CHECK_ARRAYS], *got[CHECK_ARRAYS], *again[CHECK_ARRAYS];
     check_run(want, arrays, count, ref, call, dims);
-    cpu->set_threads(1);
-    check_run(got, arrays, count, cpu, call, dims);
+    be->set_threads(1);
+    check_run(got, arrays, count, be, call, dims);
     for (int i = 0; i < count; i++) {
         check_untouched(what, &arrays[i], want[i], ref);
-        check_untouched(what, &arrays[i], got[i], cpu);
-        check_agree(what, &arrays[i], want[i], got[i]);
+        check_untouched(what, &arrays[i], got[i], be);
+        check_agree(what, &arrays[i], want[i], got[i], be);
     }
-    for (int run = 0; run < 3; run++) {
-        cpu->set_threads(run == 0 ? 1 : run + 1);
-        check_run(again, arrays, count, cpu, call, dims);
+    for (int run = 0; run < (be->host ? 3 : 2); run++) {
+        be->set_threads(run == 0 ? 1 : run + 1);
+        check_run(again, arrays, count, be, call, dims);
         for (int i = 0; i < count; i++) {
-            size_t bytes = ((size_t)(arrays[i].n < 0 ? 0 : arrays[i].n) + 2 * CHECK_GUARD) * check_elem(arrays[i].kind, 4);
-            if (again[i] && memcmp(again[i], got[i], bytes) != 0)
-                fail_msg("%s: %s has other bits with %d threads", what, arrays[i].name, cpu->threads);
+            if (again[i] && memcmp(again[i], got[i], check_bytes(&arrays[i], be)) != 0)
+                fail_msg("%s, %s: %s has other bits in run %d, with %d threads", what, be->name, arrays[i].name, run + 2, be->threads);
             free(again[i]);
         }
     }
-    cpu->set_threads(threads);
+    be->set_threads(threads);
     for (int i = 0; i < count; i++) {
         free(want[i]);
         free(got[i]);
     }
+}
+
+/* A test's cases again, on every CUDA backend there is. The emulator is built with the tests, so that no case is left out where there is no GPU. */
+static inline void check_on_cuda(void (*cases)(void))
+{
+    static const char *const names[] = { "cuda-emulated", "cuda" };
+    int                      ran     = 0;
+    for (int i = 0; i < 2; i++) {
+        check_subject = backend_find(names[i]);
+        if (!check_subject) continue;
+        cases();
+        ran++;
+    }
+    check_subject = NULL;
+    if (!ran) skip_because("no CUDA backend loads; %s", error_text());
 }
 
 /* n rows of `width` in strides of ld (0: contiguous); what follows the last row is not part of the array. */

@@ -71,13 +71,24 @@ static void check_case(const expand_case *c)
     }
 }
 
-static void cpu_agrees_with_ref(void **state)
+static void check_cases(void)
 {
-    (void)state;
     static const int64_t ranks[] = { 0, 1, 3, 8, 17, 70 };
     for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
         for (int bits = 0; bits < 8; bits++)
             check_case(&(expand_case) { ranks[i], .u = (bits & 1) != 0, .R = (bits & 2) != 0, .v = (bits & 4) != 0, .A = i % 2 == 0 });
+}
+
+static void cpu_agrees_with_ref(void **state)
+{
+    (void)state;
+    check_cases();
+}
+
+static void cuda_agrees_with_ref(void **state)
+{
+    (void)state;
+    check_on_cuda(check_cases);
 }
 
 typedef struct {
@@ -133,6 +144,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cpu_agrees_with_ref),
+        cmocka_unit_test(cuda_agrees_with_ref),
         cmocka_unit_test(gradients_match_differences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

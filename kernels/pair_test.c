@@ -81,10 +81,15 @@ static void cpu_agrees_with_ref(void **state)
         if (gemm_use(level)) check_cases();
 }
 
-/* Every rank of a staircase, so that no tail of a register block is missed. */
-static void cpu_agrees_at_every_rank(void **state)
+static void cuda_agrees_with_ref(void **state)
 {
     (void)state;
+    check_on_cuda(check_cases);
+}
+
+/* Every rank of a staircase, so that no tail of a register block is missed. */
+static void check_ranks(void)
+{
     for (int64_t r = 1; r <= 256; r = r < 40 ? r + 1 : r + 27) {
         pair_case c = { { .n = 5, .in = 21, .out = 37 }, r, 0, 0, true, true, true };
         char      what[64];
@@ -106,6 +111,18 @@ static void cpu_agrees_at_every_rank(void **state)
                               { "B", .n = 37 * r } };
         check_op(what, bwd, 9, call_bwd, &c);
     }
+}
+
+static void cpu_agrees_at_every_rank(void **state)
+{
+    (void)state;
+    check_ranks();
+}
+
+static void cuda_agrees_at_every_rank(void **state)
+{
+    (void)state;
+    check_on_cuda(check_ranks);
 }
 
 /* A token's h and y have the same bits alone and beside others. */
@@ -167,7 +184,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cpu_agrees_with_ref),
+        cmocka_unit_test(cuda_agrees_with_ref),
         cmocka_unit_test(cpu_agrees_at_every_rank),
+        cmocka_unit_test(cuda_agrees_at_every_rank),
         cmocka_unit_test(rows_have_the_same_bits_in_any_batch),
         cmocka_unit_test(gradients_match_differences),
     };

@@ -3,9 +3,8 @@
 static void call_fwd(const backend *be, real **a, const void *d) { be->rmsnorm_fwd(a[0], a[1], a[2], a[3], *(const norm_dims *)d, 1e-5); }
 static void call_bwd(const backend *be, real **a, const void *d) { be->rmsnorm_bwd(a[0], a[1], a[2], a[3], a[4], a[5], *(const norm_dims *)d); }
 
-static void cpu_agrees_with_ref(void **state)
+static void check_cases(void)
 {
-    (void)state;
     static const norm_dims cases[] = { { 1, 1, 0, 0 }, { 3, 5, 7, 9 }, { 17, 288, 0, 0 }, { 203, 67, 70, 0 }, { 5, 771, 0, 800 }, { 0, 4, 0, 0 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         norm_dims d   = cases[i];
@@ -23,6 +22,18 @@ static void cpu_agrees_with_ref(void **state)
         bwd[1].n = -1;
         check_op(what, bwd, 6, call_bwd, &d);
     }
+}
+
+static void cpu_agrees_with_ref(void **state)
+{
+    (void)state;
+    check_cases();
+}
+
+static void cuda_agrees_with_ref(void **state)
+{
+    (void)state;
+    check_on_cuda(check_cases);
 }
 
 typedef struct {
@@ -66,6 +77,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cpu_agrees_with_ref),
+        cmocka_unit_test(cuda_agrees_with_ref),
         cmocka_unit_test(gradients_match_differences),
         cmocka_unit_test(hand_computed),
     };

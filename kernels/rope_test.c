@@ -11,9 +11,8 @@ static void call(const backend *be, real **a, const void *c_)
     be->rope(a[0], (const int32_t *)a[1], a[2], c->d, c->inverse);
 }
 
-static void cpu_agrees_with_ref(void **state)
+static void check_cases(void)
 {
-    (void)state;
     static const rope_case cases[] = { { { 1, 1, 2, 0 }, false },   { { 7, 3, 6, 20 }, true },   { { 33, 6, 48, 0 }, false },
                                        { { 65, 12, 64, 0 }, true }, { { 5, 2, 22, 50 }, false }, { { 0, 2, 4, 0 }, false } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -28,6 +27,18 @@ static void cpu_agrees_with_ref(void **state)
         snprintf(what, sizeof what, "rope case %d", (int)i);
         check_op(what, arrays, 3, call, &cases[i]);
     }
+}
+
+static void cpu_agrees_with_ref(void **state)
+{
+    (void)state;
+    check_cases();
+}
+
+static void cuda_agrees_with_ref(void **state)
+{
+    (void)state;
+    check_on_cuda(check_cases);
 }
 
 /* A quarter turn at position 1: (1, 2) becomes (-2, 1); the inverse turns it back. */
@@ -65,6 +76,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cpu_agrees_with_ref),
+        cmocka_unit_test(cuda_agrees_with_ref),
         cmocka_unit_test(hand_computed),
         cmocka_unit_test(inverse_is_the_transpose),
     };

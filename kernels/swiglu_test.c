@@ -20,9 +20,8 @@ static void call_bwd_in_place(const backend *be, real **a, const void *c_)
     be->swiglu_bwd(a[0], a[1], a[0], c->n, c->d);
 }
 
-static void cpu_agrees_with_ref(void **state)
+static void check_cases(void)
 {
-    (void)state;
     static const swiglu_case cases[] = { { 1, 1 }, { 3, 19 }, { 8, 768 }, { 133, 67 }, { 1, 2049 }, { 0, 5 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const swiglu_case *c = &cases[i];
@@ -38,6 +37,18 @@ static void cpu_agrees_with_ref(void **state)
         bwd[0].spread = 12;
         check_op(what, bwd, 2, call_bwd_in_place, c);
     }
+}
+
+static void cpu_agrees_with_ref(void **state)
+{
+    (void)state;
+    check_cases();
+}
+
+static void cuda_agrees_with_ref(void **state)
+{
+    (void)state;
+    check_on_cuda(check_cases);
 }
 
 /* Far out, silu(z) is z or 0, never NaN; NaN and Inf pass through. */
@@ -90,6 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cpu_agrees_with_ref),
+        cmocka_unit_test(cuda_agrees_with_ref),
         cmocka_unit_test(far_ends),
         cmocka_unit_test(gradients_match_differences),
     };

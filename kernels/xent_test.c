@@ -16,9 +16,8 @@ static void call_bwd(const backend *be, real **a, const void *c_)
     be->xent_bwd(a[0], (double *)a[1], (const int32_t *)a[2], c->n, c->vocab, 0.125);
 }
 
-static void cpu_agrees_with_ref(void **state)
+static void check_cases(void)
 {
-    (void)state;
     static const xent_case cases[] = { { 1, 1, 1 }, { 5, 33, 3 }, { 9, 1000, 10 }, { 70, 129, 30 }, { 3, 32001, 8 }, { 0, 7, 1 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const xent_case *c = &cases[i];
@@ -39,6 +38,18 @@ static void cpu_agrees_with_ref(void **state)
         bwd[1].n = -1;
         check_op(what, bwd, 3, call_bwd, c);
     }
+}
+
+static void cpu_agrees_with_ref(void **state)
+{
+    (void)state;
+    check_cases();
+}
+
+static void cuda_agrees_with_ref(void **state)
+{
+    (void)state;
+    check_on_cuda(check_cases);
 }
 
 /* Ties go to the first; a NaN anywhere shows in nll; logits of 1e4 do not overflow. */
@@ -119,10 +130,8 @@ static void gradients_match_differences(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_agrees_with_ref),
-        cmocka_unit_test(corner_rows),
-        cmocka_unit_test(backward_gives_the_same_loss),
-        cmocka_unit_test(gradients_match_differences),
+        cmocka_unit_test(cpu_agrees_with_ref),          cmocka_unit_test(cuda_agrees_with_ref),        cmocka_unit_test(corner_rows),
+        cmocka_unit_test(backward_gives_the_same_loss), cmocka_unit_test(gradients_match_differences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

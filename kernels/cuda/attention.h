@@ -1,0 +1,48 @@
+/* What the attention kernels share: spans as lists of keys, and tiles of rows in shared memory. Contract: kernels/backend.h. */
+#ifndef TIEBREAK_KERNELS_CUDA_ATTENTION_H
+#define TIEBREAK_KERNELS_CUDA_ATTENTION_H
+#include "kernels/cuda/reduce.h"
+
+static constexpr int KEYS    = WARP; /* of a tile: a lane each */
+static constexpr int DEPTH   = 32;   /* of head_dim per strip of a product over it */
+static constexpr int COLUMNS = 128;  /* of head_dim that a block accumulates: a longer head takes several blocks, which repeat the scores */
+static constexpr int WARPS   = THREADS / WARP;
+
+/* Arrays and shape of one call, strides made explicit. Rows are tokens, heads side by side in a row. */
+typedef struct {
+    const float   *q, *k, *v, *o, *d_o;
+    attention_dims d;
+    float          scale;
+} attention_view;
+
+attention_view attention_view_of(const real *q, const real *k, const real *v, const real *o, const real *d_o, attention_dims d, double scale);
+
+/* A list of spans on the device, each cut into blocks of `queries` queries: block first_block[i] is the first of span i. */
+typedef struct {
+    const attention_span *spans;
+    const int64_t        *first_block;
+    int                   count;
+    int64_t               blocks;
+} attention_list;
+
+attention_list attention_send(const attention_span *spans, int64_t n_spans, int queries);
+
+/* Keys of a span in order: the prefix, then its own rows. */
+static __device__ inline int64_t key_row(const attention_span &s, int64_t key)
+{
+    return key < s.pre_len ? s.pre0 + key : (int64_t)s.kv0 + key - s.pre_len;
+}
+/* Keys that query i sees. */
+static __device__ inline int64_t keys_of(const attention_span &s, int64_t i) { return (int64_t)s.pre_len + s.kv_len - s.q_len + i + 1; }
+
+/* to [line][DEPTH + 1] = DEPTH columns from c0 of one head's rows; zero past head_dim and in lines from `lines` on. row_of(line) is an array row. */
+template <class ROW>
+static __device__ inline void load_lines(float (*to)[DEPTH + 1], int all, int64_t lines, const float *from, int64_t ld, int64_t c0, int64_t head_dim,
+                                         ROW row_of)
+{
+    for (int at = (int)threadIdx.x; at < all * DEPTH; at += THREADS) {
+        int line = at / DEPTH, c = at % DEPTH;
+        to[line][c] = line < lines && c0 + c < head_dim ? from[row_of(line) * ld + c0 + c] : 0;
+    }
+}
+#endif

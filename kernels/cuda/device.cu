@@ -1,0 +1,143 @@
+/* What the CUDA ops share on the host: the stream, the first error, memory kept between calls. */
+#include "kernels/cuda/device.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cuda/open.h"
+#include "kernels/library.h"
+
+cudaStream_t   cuda_stream;
+cublasHandle_t cuda_blas;
+
+static struct {
+    backend_report report;
+    bool           failed;
+    char           text[1024];
+} errors;
+
+static struct {
+    void   *p;
+    int64_t bytes;
+} scratch[SCRATCH_COUNT], list; /* list: on the host */
+
+/* What to do, by error. The last row answers for all others. */
+static const struct {
+    cudaError_t code;
+    const char *advice;
+} advices[] = {
+    { cudaErrorNoDevice, "no CUDA device is visible: look at nvidia-smi and CUDA_VISIBLE_DEVICES, or use the device `cpu`" },
+    { cudaErrorInsufficientDriver, "the NVIDIA driver is absent or older than this CUDA: install a newer driver, or use the device `cpu`" },
+    { cudaErrorNoKernelImageForDevice, "this GPU's kind was not built for: `make cuda CUDA_ARCH=...` with its architecture" },
+    { cudaErrorIllegalAddress, "a kernel left its arrays, and this process cannot use the GPU any more: run it again under compute-sanitizer" },
+    { cudaErrorMemoryAllocation, "use a smaller batch, rank or model, or a GPU with more memory" },
+    { cudaSuccess, "run it again under compute-sanitizer, or use the device `cpu`" },
+};
+
+static const char *advice_for(cudaError_t e)
+{
+    int i = 0;
+    while (advices[i].code != cudaSuccess && advices[i].code != e) i++;
+    return advices[i].advice;
+}
+
+__attribute__((format(printf, 1, 2))) static void keep_first(const char *format, ...)
+{
+    va_list args;
+    if (errors.failed) return;
+    errors.failed = true;
+    va_start(args, format);
+    vsnprintf(errors.text, sizeof errors.text, format, args);
+    va_end(args);
+}
+
+bool cuda_ok(cudaError_t e, const char *call, const char *file, int line)
+{
+    if (e != cudaSuccess) keep_first("%s:%d: %s: %s (%s); %s", file, line, call, cudaGetErrorString(e), cudaGetErrorName(e), advice_for(e));
+    return e == cudaSuccess;
+}
+
+bool cuda_blas_ok(cublasStatus_t s, const char *call, const char *file, int line)
+{
+    if (s != CUBLAS_STATUS_SUCCESS)
+        keep_first("%s:%d: %s: %s; this is cuBLAS's word: see that its version is that of the CUDA Toolkit this was built with", file, line, call,
+                   cublasGetStatusString(s));
+    return s == CUBLAS_STATUS_SUCCESS;
+}
+
+bool cuda_failed(void) { return errors.failed; }
+
+int cuda_tell(void)
+{
+    if (!errors.failed) return 0;
+    errors.failed = false;
+    return errors.report("%s: %s", CUDA_BACKEND_NAME, errors.text);
+}
+
+void *cuda_allocate(int64_t bytes)
+{
+    void  *p     = NULL;
+    size_t free_ = 0, all = 0;
+    if (errors.failed) return NULL;
+    cudaError_t e = cudaMalloc(&p, bytes > 0 ? (size_t)bytes : 1);
+    if (e == cudaSuccess) return p;
+    cudaGetLastError(); /* an allocation that failed leaves the device as it was: forget it */
+    cudaMemGetInfo(&free_, &all);
+    keep_first("out of memory: %.1f MiB were asked for, %.1f of %.1f MiB are free (%s); %s", (double)bytes / 1048576, (double)free_ / 1048576,
+               (double)all / 1048576, cudaGetErrorName(e), advice_for(cudaErrorMemoryAllocation));
+    return NULL;
+}
+
+void *cuda_scratch(scratch_use use, int64_t bytes)
+{
+    if (scratch[use].bytes >= bytes) return scratch[use].p;
+    CUDA_OK(cudaFree(scratch[use].p));      /* waits for what still uses it */
+    scratch[use].bytes = bytes + bytes / 2; /* sizes that creep up do not allocate each time */
+    scratch[use].p     = cuda_allocate(scratch[use].bytes);
+    if (!scratch[use].p) scratch[use].bytes = 0;
+    return scratch[use].p;
+}
+
+void *cuda_list(int64_t bytes)
+{
+    if (list.bytes >= bytes) return list.p;
+    void *grown = realloc(list.p, (size_t)(bytes + bytes / 2));
+    if (!grown) {
+        fprintf(stderr, "out of memory: %lld bytes on the host for a list of jobs or spans; use a smaller batch\n", (long long)bytes);
+        exit(1);
+    }
+    list.p     = grown;
+    list.bytes = bytes + bytes / 2;
+    return grown;
+}
+
+const char *cuda_send(int64_t bytes)
+{
+    void *p = cuda_scratch(SCRATCH_LISTS, bytes);
+    if (!cuda_failed()) CUDA_OK(cudaMemcpyAsync(p, list.p, (size_t)bytes, cudaMemcpyHostToDevice, cuda_stream));
+    return (const char *)p;
+}
+
+/* The device, the stream and cuBLAS. The device is the first visible one: CUDA_VISIBLE_DEVICES picks another. */
+bool cuda_start(backend_report report, char *about, size_t about_size)
+{
+    cudaDeviceProp device;
+    int            count = 0, driver = 0;
+    errors.report = report;
+    if (!CUDA_OK(cudaGetDeviceCount(&count))) return false;
+    if (!CUDA_OK(cudaGetDeviceProperties(&device, 0))) return false;
+    if (device.major < 8) {
+        keep_first("%s has compute capability %d.%d; 8.0 or newer is needed (A100, RTX 30, ...). Use the device `cpu`", device.name, device.major,
+                   device.minor);
+        return false;
+    }
+    if (!CUDA_OK(cudaSetDevice(0)) || !CUDA_OK(cudaStreamCreateWithFlags(&cuda_stream, cudaStreamNonBlocking))) return false;
+    if (!BLAS_OK(cublasCreate(&cuda_blas)) || !BLAS_OK(cublasSetStream(cuda_blas, cuda_stream))) return false;
+    if (!BLAS_OK(cublasSetMathMode(cuda_blas, CUBLAS_DEFAULT_MATH))) return false; /* f32 in full: no TF32 */
+    cudaDriverGetVersion(&driver);
+    snprintf(about, about_size, "f32 on %s, compute capability %d.%d, %d multiprocessors, %.1f GiB, driver for CUDA %d.%d", device.name, device.major,
+             device.minor, device.multiProcessorCount, (double)device.totalGlobalMem / 1073741824, driver / 1000, driver % 1000 / 10);
+    return true;
+}

@@ -1,0 +1,89 @@
+/* What every .cu file here includes: the CUDA runtime, or the emulator in its place, and what the ops share on the host side.
+ *
+ *     KERNEL add_kernel(float *dst, const float *src, int64_t count) { ... }
+ *     LAUNCH(add_kernel, blocks_of(count, THREADS), THREADS, dst, src, count);
+ *
+ * LAUNCH hides the <<<>>> that only nvcc reads, so the same source compiles as C++ against kernels/cuda/emulate.h, and its logic runs in tests on
+ * machines without a GPU. There is one stream; everything is in its order. After an error nothing is launched any more until sync has told it:
+ * what comes after a failed call would only compute nonsense, or hide the first message behind a second one. */
+#ifndef TIEBREAK_KERNELS_CUDA_DEVICE_H
+#define TIEBREAK_KERNELS_CUDA_DEVICE_H
+#include <math.h>
+
+#include "kernels/backend.h"
+
+#ifdef __CUDACC__
+#include <cublas_v2.h>
+#include <cuda_runtime.h>
+#define CUDA_BACKEND_NAME "cuda"
+#define LAUNCH(kernel, grid, block, ...)                                                                                                             \
+    do {                                                                                                                                             \
+        if (cuda_failed()) break;                                                                                                                    \
+        kernel<<<(grid), (block), 0, cuda_stream>>>(__VA_ARGS__);                                                                                    \
+        cuda_ok(cudaGetLastError(), "launch of " #kernel, __FILE__, __LINE__);                                                                       \
+    } while (0)
+#else
+#include "kernels/cuda/emulate.h"
+#define CUDA_BACKEND_NAME "cuda-emulated"
+#define LAUNCH(kernel, grid, block, ...)                                                                                                             \
+    do {                                                                                                                                             \
+        if (cuda_failed()) break;                                                                                                                    \
+        emulate_launch(#kernel, grid, block, kernel, __VA_ARGS__);                                                                                   \
+    } while (0)
+#endif
+
+/* C names: the resource table and profilers show them as they stand here. */
+#define KERNEL extern "C" __global__ void
+
+static constexpr int THREADS = 256, WARP = 32; /* of a block, of a warp */
+
+extern cudaStream_t   cuda_stream;
+extern cublasHandle_t cuda_blas;
+
+/* True if e is success; else the first such message since the last sync is kept: file, line, call, CUDA's words and what to do. */
+bool cuda_ok(cudaError_t e, const char *call, const char *file, int line);
+bool cuda_blas_ok(cublasStatus_t s, const char *call, const char *file, int line);
+bool cuda_failed(void);
+#define CUDA_OK(call) cuda_ok((call), #call, __FILE__, __LINE__)
+#define BLAS_OK(call) cuda_blas_ok((call), #call, __FILE__, __LINE__)
+/* The message of that first error, recorded where the program looks for it (core/error.h); OK if there was none. */
+int cuda_tell(void);
+
+/* Device memory kept between calls, grown when a call needs more, contents undefined. One use of each at a time: the stream orders them. */
+typedef enum { SCRATCH_PARTS, SCRATCH_LISTS, SCRATCH_DELTA, SCRATCH_COUNT } scratch_use;
+void *cuda_scratch(scratch_use use, int64_t bytes);
+/* cudaMalloc that says what was asked and what was free; NULL after an error. */
+void *cuda_allocate(int64_t bytes);
+/* Lists that kernels read (jobs, spans) are put together in one host buffer, kept between calls, and sent as one copy into SCRATCH_LISTS. The buffer
+ * may be written again at once: it is pageable memory, which CUDA copies aside before it returns. */
+void       *cuda_list(int64_t bytes);
+const char *cuda_send(int64_t bytes);
+
+static inline unsigned blocks_of(int64_t count, int64_t per_block) { return (unsigned)((count + per_block - 1) / per_block); }
+
+/* Ops, one file each; contracts in kernels/backend.h, pair.h and expand.h. */
+void   linear_fwd_cuda(real *y, const real *x, const real *W, const real *bias, linear_dims d, bool accumulate);
+void   linear_bwd_x_cuda(real *dx, const real *dy, const real *W, linear_dims d, bool accumulate);
+void   linear_bwd_w_cuda(real *dW, real *dbias, const real *dy, const real *x, linear_dims d);
+void   pair_fwd_cuda(real *y, real *h, const real *x, const pair_arrays *p, pair_dims d);
+void   pair_bwd_cuda(real *dx, real *dA, real *dB, real *dh, const real *dy, const real *x, const real *h, const pair_arrays *p, pair_dims d);
+void   expand_fwd_cuda(const expand_job *jobs, int64_t count);
+void   expand_bwd_cuda(const expand_job *jobs, int64_t count);
+void   rmsnorm_fwd_cuda(real *y, real *rstd, const real *x, const real *g, norm_dims d, double eps);
+void   rmsnorm_bwd_cuda(real *dx, real *dg, const real *dy, const real *x, const real *rstd, const real *g, norm_dims d);
+void   rope_cuda(real *x, const int32_t *pos, const real *table, rope_dims d, bool inverse);
+void   attention_fwd_cuda(real *o, real *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,
+                          attention_dims d, double scale);
+void   attention_bwd_cuda(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o, const real *lse,
+                          const attention_span *spans, int64_t n_spans, attention_dims d, double scale);
+void   swiglu_fwd_cuda(real *y, const real *gu, int64_t n, int64_t d);
+void   swiglu_bwd_cuda(real *dgu, const real *dy, const real *gu, int64_t n, int64_t d);
+void   xent_fwd_cuda(double *nll, int32_t *best, const real *logits, const int32_t *targets, int64_t n, int64_t vocab);
+void   xent_bwd_cuda(real *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
+void   gather_rows_cuda(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
+void   scatter_add_rows_cuda(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
+void   add_cuda(real *dst, const real *src, int64_t count);
+void   scale_cuda(real *x, double a, int64_t count);
+double sum_squares_cuda(const real *x, int64_t count);
+void   adamw_cuda(real *p, real *m, real *v, const real *g, int64_t count, adamw_params h);
+#endif

@@ -1,0 +1,94 @@
+/* As much of CUDA as the .cu files here use, on the host: their logic runs in tests on machines without a GPU. Tests alone load what is built with it
+ * (libtiebreak-cuda-emulated.so); it says nothing about speed, and little about a GPU's memory model.
+ *
+ * Threads of a block are fibers that change at barriers and warp exchanges. To bring mistakes to light rather than to please:
+ *   - every other launch runs blocks and threads in the opposite order: a race or a missing barrier gives other bits on repeat;
+ *   - shared memory holds NaN when a block begins, new device memory holds NaN, and guard bands around it are looked at;
+ *   - device memory cannot be touched outside a launch or a copy: host code that uses a device pointer stops at once;
+ *   - pointers given to kernels and copies have to lie in device memory; barriers that not all threads reach stop with the kernel's name. */
+#ifndef TIEBREAK_KERNELS_CUDA_EMULATE_H
+#define TIEBREAK_KERNELS_CUDA_EMULATE_H
+#include <functional>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define __global__
+#define __device__
+#define __shared__ static __attribute__((section("emulated_shared")))
+#define __launch_bounds__(...)
+
+struct dim3 {
+    unsigned x, y, z;
+    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+extern dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+void __syncthreads(void);
+int  __syncthreads_or(int any);
+/* The bytes of `value` from the lane whose number differs by the bits of `mask`. All lanes of the warp take part. */
+void                 emulate_exchange(void *value, size_t bytes, int mask);
+template <class T> T __shfl_xor_sync(unsigned, T value, int mask)
+{
+    emulate_exchange(&value, sizeof value, mask);
+    return value;
+}
+template <class T> T min(T a, T b) { return b < a ? b : a; }
+
+/* Stops unless p is NULL or device memory. */
+void                    emulate_check_pointer(const char *kernel, const void *p);
+template <class T> void emulate_check(const char *, const T &) {}
+template <class T> void emulate_check(const char *kernel, T *const &p) { emulate_check_pointer(kernel, p); }
+
+void                                   emulate_run(const char *name, dim3 grid, dim3 block, const std::function<void()> &thread);
+template <class... P, class... A> void emulate_launch(const char *name, dim3 grid, dim3 block, void (*kernel)(P...), A... args)
+{
+    (emulate_check(name, args), ...);
+    emulate_run(name, grid, block, [=] { kernel(args...); });
+}
+
+typedef enum {
+    cudaSuccess,
+    cudaErrorMemoryAllocation,
+    cudaErrorInvalidValue,
+    cudaErrorInsufficientDriver,
+    cudaErrorNoDevice,
+    cudaErrorNoKernelImageForDevice,
+    cudaErrorIllegalAddress
+} cudaError_t;
+typedef enum { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice } cudaMemcpyKind;
+typedef struct {
+    char   name[64];
+    int    major, minor, multiProcessorCount;
+    size_t totalGlobalMem;
+} cudaDeviceProp;
+typedef int *cudaStream_t;
+enum { cudaStreamNonBlocking = 1 };
+
+const char *cudaGetErrorName(cudaError_t e);
+const char *cudaGetErrorString(cudaError_t e);
+cudaError_t cudaGetLastError(void);
+cudaError_t cudaGetDeviceCount(int *count);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device);
+cudaError_t cudaDriverGetVersion(int *version);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaMalloc(void **p, size_t bytes);
+cudaError_t cudaFree(void *p);
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all_bytes);
+cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t stream);
+
+typedef enum { CUBLAS_STATUS_SUCCESS, CUBLAS_STATUS_INVALID_VALUE } cublasStatus_t;
+typedef enum { CUBLAS_OP_N, CUBLAS_OP_T } cublasOperation_t;
+typedef enum { CUBLAS_DEFAULT_MATH } cublasMath_t;
+typedef int *cublasHandle_t;
+
+const char    *cublasGetStatusString(cublasStatus_t s);
+cublasStatus_t cublasCreate(cublasHandle_t *handle);
+cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream);
+cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode);
+cublasStatus_t cublasSgemm_64(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int64_t m, int64_t n, int64_t k,
+                              const float *alpha, const float *A, int64_t lda, const float *B, int64_t ldb, const float *beta, float *C, int64_t ldc);
+#endif

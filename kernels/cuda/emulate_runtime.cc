@@ -1,0 +1,191 @@
+/* The emulator's runtime: device memory in one region of its own, errors, and cuBLAS's product written out. */
+#include <map>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "kernels/cuda/emulate_memory.h"
+
+enum { GUARD = 256, GUARD_BYTE = 0xa5, FRESH_BYTE = 0xff };
+static const size_t region_bytes = (size_t)1 << 30;
+
+static struct {
+    unsigned char           *base;
+    std::map<size_t, size_t> used; /* offset -> bytes, guards left out */
+    size_t                   top;  /* no allocation ever reached further */
+    size_t                   bytes;
+} memory;
+
+static void make_region(void)
+{
+    if (memory.base) return;
+    void *p = mmap(NULL, region_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) {
+        perror("emulated CUDA: device memory");
+        abort();
+    }
+    memory.base = (unsigned char *)p;
+}
+
+static size_t pages(size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
+void          emulate_memory_open(void)
+{
+    make_region();
+    if (memory.top) mprotect(memory.base, pages(memory.top), PROT_READ | PROT_WRITE);
+}
+void emulate_memory_close(void)
+{
+    if (memory.top) mprotect(memory.base, pages(memory.top), PROT_NONE);
+}
+
+/* The allocation that holds [p, p + bytes), or NULL. */
+static const std::pair<const size_t, size_t> *owner(const void *p, size_t bytes)
+{
+    uintptr_t at = (uintptr_t)p - (uintptr_t)memory.base;
+    if (!memory.base || at >= region_bytes) return NULL;
+    auto next = memory.used.upper_bound(at);
+    if (next == memory.used.begin()) return NULL;
+    auto it = std::prev(next);
+    return at + bytes <= it->first + it->second ? &*it : NULL;
+}
+
+void emulate_check_pointer(const char *kernel, const void *p)
+{
+    if (!p || owner(p, 0)) return;
+    fprintf(stderr, "emulated CUDA: %s: is given %p, which is no device memory\n", kernel, p);
+    abort();
+}
+
+static void check_guards(size_t offset, size_t bytes)
+{
+    const unsigned char *p = memory.base + offset;
+    for (size_t i = 1; i <= GUARD; i++)
+        if (p[-(ptrdiff_t)i] != GUARD_BYTE || p[bytes + i - 1] != GUARD_BYTE) {
+            fprintf(stderr, "emulated CUDA: an array of %zu bytes was overrun: byte %zu %s it was written\n", bytes, i - 1,
+                    p[-(ptrdiff_t)i] != GUARD_BYTE ? "before" : "after");
+            abort();
+        }
+}
+
+cudaError_t cudaMalloc(void **p, size_t bytes)
+{
+    make_region();
+    size_t whole = (bytes + 255) / 256 * 256, offset = GUARD;
+    if (bytes == 0 || whole > region_bytes) return cudaErrorMemoryAllocation;
+    for (auto &a : memory.used) { /* first gap that fits */
+        if (a.first - GUARD >= offset + whole + GUARD) break;
+        offset = a.first + (a.second + 255) / 256 * 256 + 2 * GUARD;
+    }
+    if (offset + whole + GUARD > region_bytes) return cudaErrorMemoryAllocation;
+    memory.used[offset] = bytes;
+    memory.bytes += bytes;
+    if (offset + whole + GUARD > memory.top) memory.top = offset + whole + GUARD;
+    emulate_memory_open();
+    memset(memory.base + offset - GUARD, GUARD_BYTE, GUARD + whole + GUARD);
+    memset(memory.base + offset, FRESH_BYTE, bytes);
+    emulate_memory_close();
+    *p = memory.base + offset;
+    return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *p)
+{
+    if (!p) return cudaSuccess;
+    auto a = owner(p, 0);
+    if (!a || memory.base + a->first != p) return cudaErrorInvalidValue;
+    emulate_memory_open();
+    check_guards(a->first, a->second);
+    emulate_memory_close();
+    memory.bytes -= a->second;
+    memory.used.erase(a->first);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all_bytes)
+{
+    *all_bytes  = region_bytes;
+    *free_bytes = region_bytes - memory.bytes;
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpyKind kind, cudaStream_t)
+{
+    if (kind != cudaMemcpyDeviceToHost && !owner(dst, bytes)) return cudaErrorInvalidValue;
+    if (kind != cudaMemcpyHostToDevice && !owner(src, bytes)) return cudaErrorInvalidValue;
+    emulate_memory_open();
+    memmove(dst, src, bytes);
+    emulate_memory_close();
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t)
+{
+    if (!owner(dst, bytes)) return cudaErrorInvalidValue;
+    emulate_memory_open();
+    memset(dst, value, bytes);
+    emulate_memory_close();
+    return cudaSuccess;
+}
+
+/* Where a GPU would only now have done its work: the guards of every array. */
+cudaError_t cudaStreamSynchronize(cudaStream_t)
+{
+    emulate_memory_open();
+    for (auto &a : memory.used) check_guards(a.first, a.second);
+    emulate_memory_close();
+    return cudaSuccess;
+}
+
+static const struct {
+    const char *name, *text;
+} errors[] = {
+    { "cudaSuccess", "no error" },
+    { "cudaErrorMemoryAllocation", "out of memory" },
+    { "cudaErrorInvalidValue", "invalid argument" },
+    { "cudaErrorInsufficientDriver", "the driver is too old" },
+    { "cudaErrorNoDevice", "no device" },
+    { "cudaErrorNoKernelImageForDevice", "no kernel image for the device" },
+    { "cudaErrorIllegalAddress", "an illegal memory access was encountered" },
+};
+const char *cudaGetErrorName(cudaError_t e) { return errors[e].name; }
+const char *cudaGetErrorString(cudaError_t e) { return errors[e].text; }
+cudaError_t cudaGetLastError(void) { return cudaSuccess; }
+cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *, unsigned) { return cudaSuccess; }
+cudaError_t cudaGetDeviceCount(int *count)
+{
+    *count = 1;
+    return cudaSuccess;
+}
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    *version = 0;
+    return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int)
+{
+    *p = { "the host, emulated", 8, 0, 1, region_bytes };
+    return cudaSuccess;
+}
+
+const char    *cublasGetStatusString(cublasStatus_t s) { return s == CUBLAS_STATUS_SUCCESS ? "success" : "an invalid argument"; }
+cublasStatus_t cublasCreate(cublasHandle_t *) { return CUBLAS_STATUS_SUCCESS; }
+cublasStatus_t cublasSetStream(cublasHandle_t, cudaStream_t) { return CUBLAS_STATUS_SUCCESS; }
+cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t) { return CUBLAS_STATUS_SUCCESS; }
+
+/* Column-major: C [m, n] = alpha op(A) op(B) + beta C, with cuBLAS's rules for leading dimensions; beta 0 does not read C. */
+cublasStatus_t cublasSgemm_64(cublasHandle_t, cublasOperation_t op_a, cublasOperation_t op_b, int64_t m, int64_t n, int64_t k, const float *alpha,
+                              const float *A, int64_t lda, const float *B, int64_t ldb, const float *beta, float *C, int64_t ldc)
+{
+    const bool at = op_a == CUBLAS_OP_T, bt = op_b == CUBLAS_OP_T;
+    if (m < 0 || n < 0 || k < 0 || lda < (at ? k : m) || ldb < (bt ? n : k) || ldc < m) return CUBLAS_STATUS_INVALID_VALUE;
+    emulate_memory_open();
+    for (int64_t j = 0; j < n; j++)
+        for (int64_t i = 0; i < m; i++) {
+            float sum = 0;
+            for (int64_t l = 0; l < k; l++) sum += (at ? A[i * lda + l] : A[l * lda + i]) * (bt ? B[l * ldb + j] : B[j * ldb + l]);
+            C[j * ldc + i] = *alpha * sum + (*beta != 0 ? *beta * C[j * ldc + i] : 0);
+        }
+    emulate_memory_close();
+    return CUBLAS_STATUS_SUCCESS;
+}

@@ -1,0 +1,178 @@
+/* The emulator's threads: one fiber each, on one thread of the machine, changing only where CUDA threads wait. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include "kernels/cuda/emulate_memory.h"
+
+enum { WARP = 32, MOST_THREADS = 1024, MOST_BYTES = 16, STACK = 256 << 10 };
+
+dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+typedef struct {
+    void      *at[5]; /* where it stopped, for __builtin_longjmp */
+    dim3       index;
+    bool       alive;
+    ucontext_t first; /* its stack, used once to get onto it */
+} fiber;
+
+/* Threads that wait for each other: a block or a warp. Whoever comes last lets all go on. */
+typedef struct {
+    unsigned alive, arrived, round;
+} gathering;
+
+static struct {
+    const char                  *kernel;
+    const std::function<void()> *thread;
+    fiber                        fibers[MOST_THREADS];
+    int                          made, count, current, step; /* step: +1 or -1, the order in which threads run */
+    gathering                    block, warps[MOST_THREADS / WARP];
+    unsigned char                values[MOST_THREADS][MOST_BYTES];
+    int                          any;
+    unsigned                     idle, launches; /* idle: changes of fiber since any of them got on */
+    void                        *host[5];
+    ucontext_t                   host_first;
+} run;
+
+extern unsigned char __start_emulated_shared[], __stop_emulated_shared[];
+
+[[noreturn]] static void stop(const char *what)
+{
+    fprintf(stderr, "emulated CUDA: %s, block (%u, %u, %u), thread %u: %s\n", run.kernel, blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, what);
+    abort();
+}
+
+/* From one fiber to another. AddressSanitizer would take the jump for the end of the frames on this stack. */
+__attribute__((noinline, noreturn, no_sanitize("address"))) static void jump(void **to) { __builtin_longjmp(to, 1); }
+__attribute__((noinline, no_sanitize("address"))) static void           change_now(void **from, void **to)
+{
+    if (__builtin_setjmp(from) == 0) jump(to);
+}
+/* Called through a pointer: the compiler may not look inside and conclude which memory and registers survive while other fibers run. */
+static void (*volatile change)(void **from, void **to) = change_now;
+
+/* The next fiber alive in the launch's order, or the host when there is none. */
+static void leave(void)
+{
+    int from = run.current, at = from;
+    do at = (at + run.step + run.count) % run.count;
+    while (!run.fibers[at].alive && at != from);
+    if (!run.fibers[at].alive) {
+        change(run.fibers[from].at, run.host);
+    } else if (at != from) {
+        run.current = at;
+        threadIdx   = run.fibers[at].index;
+        change(run.fibers[from].at, run.fibers[at].at);
+    }
+}
+
+static void release_if_complete(gathering *g)
+{
+    if (g->alive == 0 || g->arrived < g->alive) return;
+    g->arrived = 0;
+    g->round++;
+    run.idle = 0;
+}
+
+static void wait(gathering *g)
+{
+    unsigned round = g->round;
+    g->arrived++;
+    run.idle = 0;
+    release_if_complete(g);
+    while (g->round == round) {
+        if (run.idle++ > 4u * MOST_THREADS) stop("waits at a barrier that other threads never reach");
+        leave();
+    }
+}
+
+void __syncthreads(void) { wait(&run.block); }
+
+int __syncthreads_or(int any)
+{
+    wait(&run.block);
+    run.any = 0;
+    wait(&run.block);
+    run.any |= any != 0;
+    wait(&run.block);
+    return run.any;
+}
+
+void emulate_exchange(void *value, size_t bytes, int mask)
+{
+    int        me   = run.current;
+    gathering *warp = &run.warps[me / WARP];
+    if (bytes > MOST_BYTES) stop("exchanges a value that is too large");
+    memcpy(run.values[me], value, bytes);
+    wait(warp);
+    if ((me ^ mask) >= run.count || !run.fibers[me ^ mask].alive) stop("exchanges with a lane that is not there");
+    memcpy(value, run.values[me ^ mask], bytes);
+    wait(warp);
+}
+
+static void fiber_body(void)
+{
+    fiber *f = &run.fibers[run.made];
+    if (__builtin_setjmp(f->at) == 0) setcontext(&run.host_first);
+    for (;;) {
+        (*run.thread)();
+        int me               = run.current;
+        run.fibers[me].alive = false;
+        run.block.alive--;
+        run.warps[me / WARP].alive--;
+        run.idle = 0;
+        release_if_complete(&run.block);
+        release_if_complete(&run.warps[me / WARP]);
+        leave();
+    }
+}
+
+static void make_fibers(int count)
+{
+    for (; run.made < count; run.made++) {
+        fiber *f     = &run.fibers[run.made];
+        void  *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (stack == MAP_FAILED) stop("no memory for a thread's stack");
+        getcontext(&f->first);
+        f->first.uc_stack.ss_sp   = stack;
+        f->first.uc_stack.ss_size = STACK;
+        f->first.uc_link          = NULL;
+        makecontext(&f->first, fiber_body, 0);
+        swapcontext(&run.host_first, &f->first);
+    }
+}
+
+static void run_block(void)
+{
+    memset(__start_emulated_shared, 0xff, (size_t)(__stop_emulated_shared - __start_emulated_shared));
+    run.block = { (unsigned)run.count, 0, 0 };
+    for (int w = 0; w * WARP < run.count; w++) run.warps[w] = { (unsigned)(run.count - w * WARP < WARP ? run.count - w * WARP : WARP), 0, 0 };
+    for (int t = 0; t < run.count; t++) {
+        run.fibers[t].alive = true;
+        run.fibers[t].index = dim3((unsigned)t % blockDim.x, (unsigned)t / blockDim.x % blockDim.y, (unsigned)t / blockDim.x / blockDim.y);
+    }
+    run.current = run.step > 0 ? 0 : run.count - 1;
+    threadIdx   = run.fibers[run.current].index;
+    change(run.host, run.fibers[run.current].at);
+}
+
+void emulate_run(const char *name, dim3 grid, dim3 block, const std::function<void()> &thread)
+{
+    int64_t blocks = (int64_t)grid.x * grid.y * grid.z;
+    run.kernel     = name;
+    run.thread     = &thread;
+    run.count      = (int)(block.x * block.y * block.z);
+    run.step       = run.launches++ % 2 ? -1 : 1;
+    gridDim        = grid;
+    blockDim       = block;
+    if (blocks == 0 || run.count == 0 || run.count > MOST_THREADS || grid.y > 65535 || grid.z > 65535) stop("a grid or block no GPU would take");
+    make_fibers(run.count);
+    emulate_memory_open();
+    for (int64_t i = 0; i < blocks; i++) {
+        int64_t b = run.step > 0 ? i : blocks - 1 - i;
+        blockIdx  = dim3((unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y), (unsigned)(b / grid.x / grid.y));
+        run_block();
+    }
+    emulate_memory_close();
+}

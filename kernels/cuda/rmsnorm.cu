@@ -1,0 +1,65 @@
+/* RMSNorm on the GPU: a block a row. Contract and formulas: kernels/backend.h, kernels/rmsnorm.c. */
+#include "kernels/cuda/product.h"
+#include "kernels/cuda/reduce.h"
+
+KERNEL __launch_bounds__(THREADS) rmsnorm_fwd_kernel(float *y, float *rstd, const float *x, const float *g, norm_dims d, float eps)
+{
+    __shared__ float shared[THREADS / WARP];
+    float            sum = 0;
+    x += (int64_t)blockIdx.x * d.ldx;
+    y += (int64_t)blockIdx.x * d.ldy;
+    for (int64_t i = threadIdx.x; i < d.d; i += THREADS) sum += x[i] * x[i];
+    float s = 1 / sqrtf(block_sum(sum, shared) / (float)d.d + eps);
+    for (int64_t i = threadIdx.x; i < d.d; i += THREADS) y[i] = x[i] * s * g[i];
+    if (rstd && threadIdx.x == 0) rstd[blockIdx.x] = s;
+}
+
+static norm_dims with_strides(norm_dims d)
+{
+    if (!d.ldx) d.ldx = d.d;
+    if (!d.ldy) d.ldy = d.d;
+    return d;
+}
+
+void rmsnorm_fwd_cuda(real *y, real *rstd, const real *x, const real *g, norm_dims d, double eps)
+{
+    if (d.n > 0)
+        LAUNCH(rmsnorm_fwd_kernel, (unsigned)d.n, THREADS, (float *)y, (float *)rstd, (const float *)x, (const float *)g, with_strides(d),
+               (float)eps);
+}
+
+/* dx += rstd (w - x rstd^2 mean(w x)), w = dy g */
+KERNEL __launch_bounds__(THREADS) rmsnorm_bwd_kernel(float *dx, const float *dy, const float *x, const float *rstd, const float *g, norm_dims d)
+{
+    __shared__ float shared[THREADS / WARP];
+    float            sum = 0, s = rstd[blockIdx.x];
+    x += (int64_t)blockIdx.x * d.ldx;
+    dx += (int64_t)blockIdx.x * d.ldx;
+    dy += (int64_t)blockIdx.x * d.ldy;
+    for (int64_t i = threadIdx.x; i < d.d; i += THREADS) sum += dy[i] * g[i] * x[i];
+    float c = block_sum(sum, shared) / (float)d.d * s * s;
+    for (int64_t i = threadIdx.x; i < d.d; i += THREADS) dx[i] += s * (dy[i] * g[i] - x[i] * c);
+}
+
+/* parts [gridDim.y, d]: sums of dy x rstd over runs of rows */
+KERNEL __launch_bounds__(THREADS) rmsnorm_bwd_g_kernel(float *parts, const float *dy, const float *x, const float *rstd, norm_dims d, int64_t rows)
+{
+    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, first = blockIdx.y * rows, last = first + rows < d.n ? first + rows : d.n;
+    if (i >= d.d) return;
+    float sum = 0;
+    for (int64_t t = first; t < last; t++) sum += dy[t * d.ldy + i] * x[t * d.ldx + i] * rstd[t];
+    parts[blockIdx.y * d.d + i] = sum;
+}
+
+void rmsnorm_bwd_cuda(real *dx, real *dg, const real *dy_, const real *x_, const real *rstd_, const real *g, norm_dims d)
+{
+    const float *dy = (const float *)dy_, *x = (const float *)x_, *rstd = (const float *)rstd_;
+    if (d.n == 0) return;
+    d = with_strides(d);
+    LAUNCH(rmsnorm_bwd_kernel, (unsigned)d.n, THREADS, (float *)dx, dy, x, rstd, (const float *)g, d);
+    if (!dg) return;
+    row_parts p     = row_parts_of(d.n);
+    float    *parts = (float *)cuda_scratch(SCRATCH_PARTS, p.count * d.d * (int64_t)sizeof(float));
+    LAUNCH(rmsnorm_bwd_g_kernel, dim3(blocks_of(d.d, THREADS), (unsigned)p.count), THREADS, parts, dy, x, rstd, d, p.rows);
+    cuda_add_parts((float *)dg, d.d, parts, p.count, 1, d.d, true);
+}

@@ -1,0 +1,90 @@
+#include "kernels/library.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "core/str.h"
+
+/* Folder of the running program, without the last '/'. */
+static char *program_folder(void)
+{
+    char    path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (n <= 0) return mem_strdup(".");
+    path[n]     = 0;
+    char *slash = strrchr(path, '/');
+    if (slash) *slash = 0;
+    return mem_strdup(path);
+}
+
+/* The library's path; caller frees. NULL with the reason recorded. */
+static char *library_path(const char *name)
+{
+    const char *asked = getenv("TIEBREAK_CUDA");
+    if (asked && *asked && strcmp(name, "cuda") == 0) {
+        if (access(asked, R_OK) == 0) return mem_strdup(asked);
+        run_error("TIEBREAK_CUDA=%s: no such file; it has to name libtiebreak-cuda.so, which `make cuda` builds", asked);
+        return NULL;
+    }
+    char *folder = program_folder(), *found = NULL;
+    for (int up = 0; up < 2 && !found; up++) {
+        str path = { 0 };
+        str_printf(&path, "%s/%slibtiebreak-%s.so", folder, up ? "../" : "", name);
+        if (access(path.s, R_OK) == 0) found = mem_strdup(path.s);
+        str_free(&path);
+    }
+    if (!found)
+        run_error(
+            "no CUDA backend: libtiebreak-%s.so is not beside the program in %s. `make cuda` builds it where nvcc is (CUDA Toolkit 12.3 or newer); "
+            "or use the device `cpu`",
+            name, folder);
+    free(folder);
+    return found;
+}
+
+static const backend *open_library(const char *name)
+{
+    char *path = library_path(name);
+    if (!path) return NULL;
+    const backend *be      = NULL;
+    void          *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library) {
+        run_error("%s does not load: %s. It needs cuBLAS of the CUDA version it was built with; `make cuda` builds it for this machine", path,
+                  dlerror());
+    } else {
+        backend_opener opener;
+        void          *symbol = dlsym(library, BACKEND_OPENER);
+        memcpy(&opener, &symbol, sizeof opener); /* ISO C has no cast from an object to a function */
+        if (!symbol)
+            run_error("%s has no %s: it is no backend of this program; `make cuda` builds one", path, BACKEND_OPENER);
+        else
+            be = opener(BACKEND_LIBRARY_VERSION, sizeof(backend), run_error);
+    }
+    free(path);
+    return be;
+}
+
+const backend *backend_from_library(const char *name)
+{
+    static struct {
+        const char    *name;
+        const backend *be;
+    } opened[2];
+    for (int i = 0; i < 2; i++) {
+        if (opened[i].name && strcmp(opened[i].name, name) == 0) return opened[i].be;
+        if (opened[i].name) continue;
+        const backend *be = open_library(name);
+        if (be) {
+            opened[i].name = be->name;
+            opened[i].be   = be;
+        }
+        return be;
+    }
+    run_error("device %s: two other backends are open already", name);
+    return NULL;
+}
