@@ -180,6 +180,7 @@ static void gather(comparison *c, compare_metric *m, int s, int64_t *const *plac
     out->seed_sd = stats_sd(out->run_values, system->n_runs);
     out->value   = metric_value(&m->row, out->stats, c->n);
     out->error   = metric_stderr(&m->row, out->stats, c->n);
+    out->share   = metric_is_share(&m->row, out->stats, c->n);
     out->range   = metric_interval(&m->row, out->stats, c->n, out->value, out->error);
     free(own);
 }
@@ -232,8 +233,9 @@ static void test_pair(const comparison *c, compare_metric *m, int s)
         out->better += sign * out->items[i] > sign * base->items[i];
         out->worse += sign * out->items[i] < sign * base->items[i];
     }
-    out->p = out->test.p_randomisation;
-    if (m->share) {
+    out->p     = out->test.p_randomisation;
+    out->flips = base->share && out->share;
+    if (out->flips) {
         out->counts  = paired_count(base->stats, out->stats, c->n);
         out->p_exact = mcnemar_exact(out->counts.only_a, out->counts.only_b);
         out->p = out->p_mid = mcnemar_mid(out->counts.only_a, out->counts.only_b);
@@ -276,11 +278,6 @@ static void measure(comparison *c)
         int s = j % c->n_systems, before = 0;
         for (int k = 0; k < s; k++) before += c->systems[k].n_runs;
         gather(c, &c->metrics[j / c->n_systems], s, c->places + before);
-    }
-    for (int k = 0; k < c->n_metrics; k++) {
-        compare_metric *m = &c->metrics[k];
-        m->share          = true;
-        for (int s = 0; s < c->n_systems; s++) m->share = m->share && metric_is_share(&m->row, m->scores[s].stats, c->n);
     }
 #pragma omp parallel for schedule(dynamic, 1)
     for (int j = 0; j < jobs; j++)

@@ -44,10 +44,12 @@ typedef struct {
     double   seed_sd;      /* standard deviation of run_values; NaN below two */
     double  *stats;        /* [n, n_stats], mean over runs */
     double  *items;        /* [n]: each item's score alone, mean over runs */
+    bool     share;        /* items are right or wrong */
     /* Against the first system (unused in that one itself): */
     paired_result   test;
     double          difference_error; /* of the items; a mean's closed form, else the resamples' */
-    paired_counts   counts;           /* of a share; so are these p-values */
+    bool            flips;            /* both are shares: the counts and the p-values below are theirs */
+    paired_counts   counts;
     double          p_exact, p_mid;
     double          p, p_holm;          /* by the test to go by; Holm over the systems */
     double          seed_error, seed_p; /* of the difference between the systems' mean runs (Welch); NaN when the seeds' spread is not known */
@@ -58,7 +60,6 @@ typedef struct {
 typedef struct {
     metric         row;
     str            signature;
-    bool           share;  /* items are right or wrong, in every system */
     compare_score *scores; /* [n_systems] */
 } compare_metric;
 
@@ -83,7 +84,7 @@ void comparison_free(comparison *c);
 
 /* Two numbers of one item that are not equal but for rounding. */
 bool        compare_differs(double x, double y);
-const char *compare_test_name(const compare_metric *m);
+const char *compare_test_name(const compare_score *s);
 const char *compare_verdict_text(const compare_metric *m, const compare_score *s);
 /* Text, appended; per_item: every item that changed, not the first few. */
 void  compare_print(const comparison *c, bool per_item, str *out);

@@ -6,7 +6,7 @@
 
 enum { SHOWN = 8 }; /* ids in a line, unless all are asked for */
 
-const char *compare_test_name(const compare_metric *m) { return m->share ? "McNemar mid-p" : "approximate randomisation"; }
+const char *compare_test_name(const compare_score *s) { return s->flips ? "McNemar mid-p" : "approximate randomisation"; }
 
 static bool is_better(const compare_metric *m, const compare_score *s) { return m->row.higher == (s->test.difference > 0); }
 
@@ -43,7 +43,7 @@ static void print_ids(const comparison *c, const compare_metric *m, const compar
 
 static void print_changes(const comparison *c, const compare_metric *m, const compare_score *s, bool all, str *out)
 {
-    if (m->share) {
+    if (s->flips) {
         print_ids(c, m, s, true, all, out);
         print_ids(c, m, s, false, all, out);
         return;
@@ -57,10 +57,10 @@ static void print_changes(const comparison *c, const compare_metric *m, const co
 
 static void print_tests(const comparison *c, const compare_metric *m, const compare_score *s, str *out)
 {
-    str_printf(out, "      p              %.4g, %s", s->p, compare_test_name(m));
+    str_printf(out, "      p              %.4g, %s", s->p, compare_test_name(s));
     if (c->n_systems > 2) str_printf(out, "; %.4g over %d systems (Holm)", s->p_holm, c->n_systems - 1);
     str_printf(out, "\n      other tests    ");
-    if (m->share) str_printf(out, "McNemar exact %.4g, approximate randomisation %.4g, ", s->p_exact, s->test.p_randomisation);
+    if (s->flips) str_printf(out, "McNemar exact %.4g, approximate randomisation %.4g, ", s->p_exact, s->test.p_randomisation);
     str_printf(out, "paired bootstrap %.4g", s->test.p_bootstrap);
     if (m->row.error != STDERR_MEAN)
         str_printf(out, "; as sacreBLEU counts: bootstrap %.4g, randomisation %.4g", s->test.sacrebleu_p_bootstrap,
@@ -168,6 +168,7 @@ static void set_difference(json *j, const comparison *c, const compare_metric *m
     json_set_num(j, "difference", s->test.difference);
     json_set_num(j, "difference_stderr", s->difference_error);
     json_set(j, "difference_interval", pair_json(s->test.gap.low, s->test.gap.high));
+    json_set_str(j, "test", compare_test_name(s));
     json_set_num(j, "p", s->p);
     json_set_num(j, "p_holm", s->p_holm);
     json_set_str(j, "verdict", compare_verdict_text(m, s));
@@ -179,7 +180,7 @@ static void set_difference(json *j, const comparison *c, const compare_metric *m
     json_set_int(items, "worse", s->worse);
     json_set_int(items, "equal", c->n - s->better - s->worse);
     json_set(j, "changed", items);
-    if (m->share) set_share(j, c, m, s, per_item);
+    if (s->flips) set_share(j, c, m, s, per_item);
     if (m->row.error != STDERR_MEAN) set_sacrebleu(j, &s->test);
 }
 
@@ -204,7 +205,6 @@ static json *metric_json(const comparison *c, const compare_metric *m, bool per_
     json *j = json_object(), *systems = json_array();
     json_set_str(j, "signature", str_c(&m->signature));
     json_set_str(j, "better", m->row.higher ? "higher" : "lower");
-    json_set_str(j, "test", compare_test_name(m));
     for (int s = 0; s < c->n_systems; s++) json_push(systems, score_json(c, m, s, per_item));
     json_set(j, "systems", systems);
     return j;
