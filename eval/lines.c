@@ -10,7 +10,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 
-enum { BLOCK = 4 << 20 };
+enum { FIRST = 64 << 10, BLOCK = 4 << 20 }; /* a small file needs no large block */
 
 int line_blocks_open(line_blocks *b, const char *path)
 {
@@ -35,14 +35,15 @@ static int fill(line_blocks *b)
 /* Have at least one whole line in the buffer, or all that is left. */
 static int fill_line(line_blocks *b)
 {
-    if (!b->cap) b->bytes = mem_resize(NULL, b->cap = BLOCK, 1);
+    if (!b->cap) b->bytes = mem_resize(NULL, b->cap = FIRST, 1);
     memmove(b->bytes, b->bytes + b->used, b->filled - b->used);
     b->filled -= b->used;
     b->used = 0;
     int rc  = b->ended ? OK : fill(b);
-    while (!rc && !b->ended && !memrchr(b->bytes, '\n', b->filled)) {
+    while (!rc && !b->ended && (b->cap < BLOCK || !memrchr(b->bytes, '\n', b->filled))) {
         if (b->cap > LINE_BYTES_MAX) break;
-        b->bytes = mem_resize(b->bytes, b->cap = b->cap * 2 + 1, 1);
+        b->cap   = b->cap < BLOCK ? BLOCK : b->cap * 2 + 1;
+        b->bytes = mem_resize(b->bytes, b->cap, 1);
         rc       = fill(b);
     }
     return rc;
