@@ -8,6 +8,9 @@ enum { SHOWN = 8 }; /* ids in a line, unless all are asked for */
 
 const char *compare_test_name(const compare_score *s) { return s->flips ? "McNemar mid-p" : "approximate randomisation"; }
 
+/* sacreBLEU's metrics say their references first in the signature; its tests come right after. */
+static bool is_sacrebleus(const compare_metric *m) { return m->row.error == STDERR_BOOTSTRAP && strstr(str_c(&m->signature), "|nrefs:"); }
+
 static bool is_better(const compare_metric *m, const compare_score *s) { return m->row.higher == (s->test.difference > 0); }
 
 const char *compare_verdict_text(const compare_metric *m, const compare_score *s)
@@ -62,7 +65,7 @@ static void print_tests(const comparison *c, const compare_metric *m, const comp
     str_printf(out, "\n      other tests    ");
     if (s->flips) str_printf(out, "McNemar exact %.4g, approximate randomisation %.4g, ", s->p_exact, s->test.p_randomisation);
     str_printf(out, "paired bootstrap %.4g", s->test.p_bootstrap);
-    if (m->row.error != STDERR_MEAN)
+    if (is_sacrebleus(m))
         str_printf(out, "; as sacreBLEU counts: bootstrap %.4g, randomisation %.4g", s->test.sacrebleu_p_bootstrap,
                    s->test.sacrebleu_p_randomisation);
     str_putc(out, '\n');
@@ -112,6 +115,12 @@ void compare_print(const comparison *c, bool per_item, str *out)
 
 /* --- JSON */
 
+/* Numbers stay numbers, where every id of the first log is one. */
+static json *id_json(const comparison *c, int64_t i)
+{
+    return c->systems[0].runs[0].numbers ? cJSON_CreateNumber(strtod(c->ids[i], NULL)) : cJSON_CreateString(c->ids[i]);
+}
+
 static json *pair_json(double low, double high)
 {
     const double both[] = { low, high };
@@ -127,7 +136,7 @@ static json *flips_json(const comparison *c, const compare_metric *m, const comp
     json_set_int(j, "n", to_right ? s->counts.only_b : s->counts.only_a);
     for (int64_t i = 0; i < c->n && (all || shown < SHOWN); i++) {
         if (!flipped(m, s, i, to_right)) continue;
-        json_push(ids, cJSON_CreateString(c->ids[i]));
+        json_push(ids, id_json(c, i));
         shown++;
     }
     json_set(j, "ids", ids);
@@ -149,8 +158,20 @@ static void set_share(json *j, const comparison *c, const compare_metric *m, con
     json_set(j, "flips", flips);
 }
 
+/* The signature with a test in it, as sacreBLEU writes it: BLEU|nrefs:1|bs:1000|seed:12345|case:mixed|... */
+static void set_signature(json *j, const char *key, const comparison *c, const compare_metric *m, const char *test, int64_t draws)
+{
+    const char *all = str_c(&m->signature), *rest = strstr(all, "|nrefs:") + 1;
+    str         own = { 0 };
+    rest += strcspn(rest, "|");
+    str_add(&own, all, (size_t)(rest - all));
+    str_printf(&own, "|%s:%lld|seed:%llu%s", test, (long long)draws, (unsigned long long)c->options.draws.seed, rest);
+    json_set_str(j, key, str_c(&own));
+    str_free(&own);
+}
+
 /* What sacreBLEU prints of the same two systems. */
-static void set_sacrebleu(json *j, const paired_result *t)
+static void set_sacrebleu(json *j, const comparison *c, const compare_metric *m, const paired_result *t)
 {
     json *own = json_object();
     json_set_num(own, "mean", t->b_mean);
@@ -158,7 +179,9 @@ static void set_sacrebleu(json *j, const paired_result *t)
     json_set_num(own, "baseline_mean", t->a_mean);
     json_set_num(own, "baseline_ci", (t->a_interval.high - t->a_interval.low) / 2);
     json_set_num(own, "p_bootstrap", t->sacrebleu_p_bootstrap);
+    set_signature(own, "signature_bootstrap", c, m, "bs", c->options.draws.resamples);
     json_set_num(own, "p_randomisation", t->sacrebleu_p_randomisation);
+    set_signature(own, "signature_randomisation", c, m, "ar", c->options.draws.randomisations);
     json_set(j, "sacrebleu", own);
 }
 
@@ -181,7 +204,7 @@ static void set_difference(json *j, const comparison *c, const compare_metric *m
     json_set_int(items, "equal", c->n - s->better - s->worse);
     json_set(j, "changed", items);
     if (s->flips) set_share(j, c, m, s, per_item);
-    if (m->row.error != STDERR_MEAN) set_sacrebleu(j, &s->test);
+    if (is_sacrebleus(m)) set_sacrebleu(j, c, m, &s->test);
 }
 
 static json *score_json(const comparison *c, const compare_metric *m, int s, bool per_item)
@@ -215,7 +238,7 @@ static json *items_json(const comparison *c)
     json *items = json_array();
     for (int64_t i = 0; i < c->n; i++) {
         json *one = json_object();
-        json_set_str(one, "id", c->ids[i]);
+        json_set(one, "id", id_json(c, i));
         for (int k = 0; k < c->n_metrics; k++) {
             json *values = json_array();
             for (int s = 0; s < c->n_systems; s++) json_push(values, cJSON_CreateNumber(c->metrics[k].scores[s].items[i]));

@@ -224,6 +224,38 @@ static void metrics_must_be_the_same(void **state)
     free(file);
 }
 
+/* A corpus metric is compared through its counts, and what sacreBLEU would print stands beside, signature and all. */
+static void corpus_metrics_come_with_sacrebleus_numbers(void **state)
+{
+    (void)state;
+    char *path[2] = { path_join(dir, "one.jsonl"), path_join(dir, "two.jsonl") };
+    for (int k = 0; k < 2; k++) {
+        str text = { 0 };
+        for (int i = 0; i < 30; i++)
+            str_printf(&text, "{\"id\": %d, \"scores\": {\"bleu\": 0}, \"stats\": {\"bleu\": [10, 11, %d, %d, 2, 1, 10, 9, 8, 7]}}\n", i,
+                       6 + (i + k) % 3, 4 + i * (k + 1) % 2);
+        assert_ok(file_write_atomic(path[k], text.s, text.n));
+        str_free(&text);
+    }
+    comparison c;
+    assert_ok(compare(&c, 2, path[0], path[1], NULL, false));
+    const compare_score *s = &c.metrics[0].scores[1];
+    assert_false(s->flips);
+    assert_string_equal(s->range.rule, "bootstrap");
+    assert_within(fabs(s->difference_error - s->test.error), 0);
+    assert_within(fabs(s->p - s->test.p_randomisation), 0);
+    json       *j   = compare_json(&c, true);
+    const json *own = json_find(cJSON_GetArrayItem(json_find(json_find(json_find(j, "metrics"), "bleu"), "systems"), 1), "sacrebleu");
+    assert_string_equal(json_find(own, "signature_bootstrap")->valuestring,
+                        "BLEU|nrefs:var|bs:200|seed:12345|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0");
+    assert_within(fabs(json_find(own, "p_randomisation")->valuedouble - s->test.sacrebleu_p_randomisation), 0);
+    assert_true(cJSON_IsNumber(json_find(json_find(j, "items")->child, "id"))); /* as in the logs */
+    json_free(j);
+    comparison_free(&c);
+    free(path[0]);
+    free(path[1]);
+}
+
 /* The harness's own logs: three-shot HellaSwag against itself. */
 static void logs_of_the_harness_are_compared(void **state)
 {
@@ -248,6 +280,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(items_must_be_the_same, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(seeds_are_a_variance_of_their_own, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(metrics_must_be_the_same, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(corpus_metrics_come_with_sacrebleus_numbers, make_dir, remove_dir),
         cmocka_unit_test(logs_of_the_harness_are_compared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
