@@ -317,52 +317,61 @@ static slice without_lead(slice s)
     return s;
 }
 
-static bool ends_with(const char *s, int64_t n, slice tail) { return n >= (int64_t)tail.n && !memcmp(s + n - tail.n, tail.s, tail.n); }
+static bool ends_with(slice s, slice tail) { return s.n >= tail.n && !memcmp(s.s + s.n - tail.n, tail.s, tail.n); }
+static bool begins_with(slice s, slice head) { return s.n >= head.n && !memcmp(s.s, head.s, head.n); }
 
-/* How many tokens are the prompt's, by their texts: the last one or none is new. -1: these texts do not end as the prompt does (pieces of
- * characters). */
-static int64_t prompt_tokens(const completion_echo *e, slice prompt)
+static slice spelling(const completion_echo *e, int64_t i, int64_t end)
 {
-    slice tail = without_lead(prompt);
-    for (int64_t made = e->made >= 0 && e->made < 2 ? e->made : 1; made >= 0 && e->begin; made--) {
-        int64_t n = e->n - made;
-        if (n > 0 && ends_with(str_c(&e->spelt), e->begin[n], tail)) return n;
-        if (e->made >= 0) break;
-    }
-    return -1;
+    return (slice) { str_c(&e->spelt) + e->begin[i], (size_t)(e->begin[end] - e->begin[i]) };
 }
 
 static int64_t code_points(slice s) { return (int64_t)utf8_length(s.s, s.n); }
 
-/* The same by text_offset, counted in code points: usable when the offset of the new token says that the prompt is as long as it is. */
-static bool offsets_fit(const completion_echo *e, slice prompt)
+/* How many tokens are the prompt's: all, or all but the new one. `generated` is the text that follows the prompt. A new token may be listed without
+ * having a text (EOS), and may be left out of the list (llama-cpp-python: BOS) whatever `usage` says, so the texts decide. */
+static int64_t prompt_tokens(const completion_echo *e, slice prompt, slice generated)
 {
-    if (!e->offset || e->n < 2 || e->made == 0) return false;
-    int64_t spelt = e->offset[e->n - 1] - e->offset[0], rest = e->offset[e->n - 1] - e->offset[1], whole = code_points(prompt);
-    return spelt == whole || rest == whole || spelt == code_points(without_lead(prompt));
+    slice last   = spelling(e, e->n - 1, e->n);
+    bool  is_new = generated.n || !last.n || !ends_with(prompt, last);
+    return e->n - is_new;
+}
+
+/* By the texts of the tokens: where the last n_prompt of them end with the tail, it begins at this offset in spelt; else -1 (characters in pieces).
+ */
+static int64_t cut_by_spelling(const completion_echo *e, int64_t n_prompt, slice tail)
+{
+    return ends_with(spelling(e, 0, n_prompt), tail) ? e->begin[n_prompt] - (int64_t)tail.n : -1;
+}
+
+/* By text_offset, in code points; -1 where the offsets do not give the prompt the length it has: with a blank more in front, or a token's text. */
+static int64_t cut_by_offset(const completion_echo *e, int64_t n_prompt, slice prompt, slice tail)
+{
+    if (!e->offset || n_prompt == e->n) return -1;
+    int64_t more  = e->offset[n_prompt] - e->offset[0] - code_points(prompt);
+    slice   first = spelling(e, 0, 1);
+    bool    blank = first.n && *first.s == ' ' && !(prompt.n && *prompt.s == ' '), other = !begins_with(prompt, first);
+    return more == 0 || (more == 1 && blank) || (more == code_points(first) && other && !blank) ? e->offset[n_prompt] - code_points(tail) : -1;
 }
 
 int completion_sum_text(const completion_echo *e, const char *where, slice prompt, size_t border, completion_sum *out)
 {
-    slice   tail = { prompt.s + border, prompt.n - border }, lead = without_lead(prompt);
-    int64_t n         = prompt_tokens(e, prompt);
-    int     rc        = OK;
-    *out              = (completion_sum) { .greedy = true };
+    slice       lead = without_lead(prompt), tail = border ? (slice) { prompt.s + border, prompt.n - border } : lead;
     const char *found = memmem(str_c(&e->text), e->text.n, lead.s, lead.n);
-    if (!found || found - e->text.s > LEAD_MAX) return no_echo(e, where, "the prompt");
-    if (n >= 0) {
-        int64_t cut = e->begin[n] - (int64_t)tail.n;
-        for (int64_t i = 0; i < n && !rc; i++)
-            if (e->begin[i + 1] > cut) rc = add(e, where, i, out);
-    } else if (offsets_fit(e, prompt)) {
-        int64_t cut = e->offset[e->n - 1] - code_points(tail);
-        for (int64_t i = 0; i + 1 < e->n && !rc; i++)
-            if (e->offset[i + 1] > cut) rc = add(e, where, i, out);
-    } else {
-        rc = input_error("%s: the tokens of the answer cannot be laid on the prompt (their texts do not spell it, their offsets do not fit): "
-                         "--tokenizer DIR, a folder with the model's tokenizer.json, sends ids instead",
-                         where);
+    int         rc    = OK;
+    *out              = (completion_sum) { .greedy = true };
+    if (!found || found - str_c(&e->text) > LEAD_MAX || e->n < 1) return no_echo(e, where, "the prompt");
+    int64_t n = -1, cut = -1, *place = e->begin ? e->begin + 1 : NULL; /* place[i]: where token i ends */
+    if (e->begin) {
+        n   = prompt_tokens(e, prompt, (slice) { found + lead.n, (size_t)(str_c(&e->text) + e->text.n - found) - lead.n });
+        cut = cut_by_spelling(e, n, tail);
+        if (cut < 0 && (cut = cut_by_offset(e, n, prompt, tail)) >= 0) place = e->offset + 1;
     }
+    if (cut < 0)
+        return input_error("%s: the tokens of the answer cannot be laid on the prompt (their texts do not spell it, their offsets do not fit): "
+                           "--tokenizer DIR, a folder with the model's tokenizer.json, sends ids instead",
+                           where);
+    for (int64_t i = 0; i < n && !rc; i++)
+        if (place[i] > cut) rc = add(e, where, i, out);
     if (!rc && !out->tokens) rc = input_error("%s: no token of the answer belongs to the continuation", where);
     return rc;
 }
