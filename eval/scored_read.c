@@ -8,7 +8,7 @@
 #include "core/file.h"
 #include "eval/id_index.h"
 #include "eval/lines.h"
-#include "eval/scored.h"
+#include "eval/scored_record.h"
 
 /* A log in the making. */
 typedef struct {
@@ -135,12 +135,13 @@ static bool is_text_pair(const json *value)
 }
 static bool is_number_pair(const json *value) { return is_pair(value) && cJSON_IsNumber(value->child) && cJSON_IsNumber(value->child->next); }
 
-/* The row that a value of the harness's log is for; NULL: not a number of one item. */
+/* The row that a value of the harness's log is for; NULL: the log's own number, or none. Accuracies mean the same there and here. */
 static const metric *foreign_row(const char *name, const json *value)
 {
     const metric *known = metric_find(name);
     if (known && known->source == METRIC_TEXT && known->n_stats > 1 && is_text_pair(value)) return known;
     if (known && known->source == METRIC_LIKELIHOOD && is_number_pair(value)) return known;
+    if (known && known->source == METRIC_CHOICES && (cJSON_IsNumber(value) || cJSON_IsBool(value))) return known;
     return NULL;
 }
 
@@ -345,6 +346,7 @@ int scored_read(scored *out, const char *path)
         for (int64_t i = 0; i < l.in.n && !rc; i++) rc = add_line(&l, i);
     if (!rc) rc = check_whole(&l, own);
     if (l.vary) out->n_refs = 0;
+    if (!rc) rc = l.foreign ? scored_read_results(out, own) : scored_read_record(out, own);
     json_lines_close(&l.in);
     id_index_free(&l.ids);
     free(l.have);

@@ -126,6 +126,52 @@ static void pairs_in_the_harness_log_are_scored_anew(void **state)
     scored_free(&s);
 }
 
+/* A record beside the log says by which rules it was made. */
+static void a_run_signs_as_its_record_does(void **state)
+{
+    (void)state;
+    static const char *const signatures[] = { "squad-em|rules:v2.0", "BLEU|nrefs:3|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0",
+                                              "rouge1|case:lower|version:rouge_score-0.1.2|refs:mean|stem:porter-nltk" };
+    static const char        record[]     = "{\"result\":{\"metrics\":{\"em\":{\"signature\":\"squad-em|rules:v2.0\"},"
+                                            "\"bleu\":{\"signature\":\"BLEU|nrefs:3|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0\"},"
+                                            "\"rouge1\":{\"signature\":\"rouge1|case:lower|version:rouge_score-0.1.2|refs:mean|stem:porter-nltk\"}}}}";
+    scored                   s;
+    char                    *beside = path_join(dir, "record.json");
+    assert_ok(file_write_atomic(beside, record, sizeof record - 1));
+    log_is("{\"id\":\"q\",\"scores\":{\"em\":100,\"bleu\":5,\"rouge1\":0.5},\"stats\":{\"bleu\":[5,5,5,4,3,2,5,4,3,2]}}\n");
+    assert_ok(scored_read(&s, dir));
+    for (int m = 0; m < 3; m++) {
+        str sign = { 0 };
+        metric_signature(&s.metrics.rows[m], s.n_refs, &sign);
+        assert_string_equal(str_c(&sign), signatures[m]);
+        str_free(&sign);
+    }
+    assert_string_equal(metric_name(&s, 0), "em");
+    assert_within(fabs(value(&s, "em") - 100), 0);
+    scored_free(&s);
+    assert_ok(file_write_atomic(beside, "{", 1));
+    assert_input_error(scored_read(&s, dir), "record.json");
+    free(beside);
+}
+
+static void the_harness_says_which_way_is_better(void **state)
+{
+    (void)state;
+    scored            s;
+    static const char results[] = "{\"higher_is_better\":{\"my_task\":{\"ter\":false,\"acc\":true}}}";
+    static const char line[]    = "{\"doc_id\":0,\"filter\":\"f\",\"metrics\":[\"ter\",\"acc\"],\"ter\":3.5,\"acc\":1}\n";
+    char *beside = path_join(dir, "results_2026-01-31T10-00-00.5.json"), *log = path_join(dir, "samples_my_task_2026-01-31T10-00-00.5.jsonl");
+    assert_ok(file_write_atomic(beside, results, sizeof results - 1));
+    assert_ok(file_write_atomic(log, line, sizeof line - 1));
+    assert_ok(scored_read(&s, dir)); /* the one log of the folder */
+    assert_string_equal(metric_name(&s, 0), "ter,f");
+    assert_false(s.metrics.rows[0].higher);
+    assert_true(s.metrics.rows[1].higher);
+    scored_free(&s);
+    free(beside);
+    free(log);
+}
+
 static void what_is_wrong_is_named(void **state)
 {
     (void)state;
@@ -198,6 +244,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(our_own_lines_keep_scores_and_counts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(perplexities_come_back_from_what_a_line_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pairs_in_the_harness_log_are_scored_anew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_run_signs_as_its_record_does, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_harness_says_which_way_is_better, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_wrong_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(text_and_json_say_the_same, set_up, tear_down),
     };
