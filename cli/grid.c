@@ -76,6 +76,12 @@ static int add_options(const making *m, command_line *train, command_line *eval)
             if (overridden || is_in(j->string, own)) continue;
             if (!strcmp(j->string, "rank") && json_find(m->method, "ranks")) continue;
             int rc = OK;
+            if (!strcmp(j->string, "fewshot-data") && cJSON_IsString(j)) { /* a file beside the grid's, as the others are */
+                char *path = beside(m, j->valuestring);
+                add_option(eval, j->string, path);
+                free(path);
+                continue;
+            }
             if (is_in(j->string, eval_only) || is_in(j->string, both)) rc = add_member(eval, j, m->where);
             if (!rc && !is_in(j->string, eval_only)) rc = add_member(train, j, m->where);
             if (rc) return rc;

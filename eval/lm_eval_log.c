@@ -306,6 +306,7 @@ int lm_eval_log_write(const lm_eval_run *r, const char *dir)
     int      rc      = file_make_dirs(dir);
     if (!rc) rc = parse_samples(r, &samples);
     if (!rc) rc = originals_open(&f.records, r->data_file);
+    if (!rc) originals_find_lists(&f.records, r->data);
     if (!rc) rc = add_lines(&f, samples);
     if (!rc) {
         str name = { 0 }, other = { 0 };

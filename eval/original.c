@@ -39,21 +39,35 @@ json *original_record(const originals *o, const data_item *item)
     return record;
 }
 
+static bool is_list(const originals *o, const char *name)
+{
+    for (int i = 0; i < o->n_lists; i++)
+        if (!strcmp(o->lists[i], name)) return true;
+    return false;
+}
+
+void originals_find_lists(originals *o, const dataset *data)
+{
+    for (int64_t i = 0; i < data->n; i++)
+        for (int64_t k = 0; k < data->items[i].n_fields; k++) {
+            const char *name = data->items[i].fields[k].name;
+            if (o->n_lists < 16 && !is_list(o, name) && record_fields(&data->items[i], name, 1)) o->lists[o->n_lists++] = name;
+        }
+}
+
 json *original_or_fields(const originals *o, const data_item *item)
 {
     json *record = original_record(o, item);
     if (record) return record;
     record = json_object();
     json_set_str(record, "id", item->id);
-    for (int64_t i = 0; i < item->n_fields; i++) {
-        const field *f    = &item->fields[i];
-        json        *text = cJSON_CreateString(f->text), *there = cJSON_GetObjectItemCaseSensitive(record, f->name);
-        if (!record_fields(item, f->name, 1)) {
-            json_set(record, f->name, text);
-        } else {
-            if (!there) json_set(record, f->name, there = json_array());
-            json_push(there, text);
-        }
+    for (int64_t i = 0; i < item->n_fields; i++)
+        if (!is_list(o, item->fields[i].name)) json_set_str(record, item->fields[i].name, item->fields[i].text);
+    for (int i = 0; i < o->n_lists; i++) {
+        json        *list = json_array();
+        const field *f;
+        for (int64_t k = 0; (f = record_fields(item, o->lists[i], k)); k++) json_push(list, cJSON_CreateString(f->text));
+        json_set(record, o->lists[i], list);
     }
     return record;
 }
