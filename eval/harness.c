@@ -181,27 +181,39 @@ static int keep(run *r, harness_result *out, int64_t item, const answer *a)
     return journal_add(&out->items, item, (finished_item) { .cut = q->cut, .seen = seen, .made = a->n_new, .stats = stats, .sample = sample.s });
 }
 
+static bool group_finished(const run *r, const harness_result *out, int64_t first, int64_t end)
+{
+    for (int64_t i = first; i < end; i++)
+        if (!out->items.items[r->order[i]].finished) return false;
+    return true;
+}
+
+/* Items that an earlier run left finished: the bar begins there, and its rate is of what is done now. */
+static int64_t finished_before(const run *r, const harness_result *out)
+{
+    int64_t n = 0;
+    for (int64_t first = 0, end; first < r->n; first = end) {
+        end = group_end(r, first);
+        if (group_finished(r, out, first, end)) n += end - first;
+    }
+    return n;
+}
+
 /* Of a group that is not finished all is asked again, so that forwards are made of the same requests; a served model is asked only for the rest. */
 static int work_on(run *r, harness_result *out, int64_t first, int64_t end)
 {
     int64_t         n = 0, *places = mem_alloc((size_t)(end - first), sizeof *places);
     const request **requests = mem_alloc((size_t)(end - first), sizeof *requests);
     answer         *answers  = mem_alloc((size_t)(end - first), sizeof *answers);
-    bool            finished = true;
-    int             rc       = OK;
     for (int64_t i = first; i < end; i++) {
-        bool know = out->items.items[r->order[i]].finished;
-        finished &= know;
-        if (know && r->h->served) continue;
+        if (r->h->served && out->items.items[r->order[i]].finished) continue;
         places[n]     = r->order[i];
         requests[n++] = &r->requests[r->order[i]];
     }
-    if (!finished) {
-        rc = answer_requests(&r->ask, requests, n, answers, show, r);
-        for (int64_t i = 0; i < n; i++) {
-            int kept = !rc || answers[i].whole ? keep(r, out, places[i], &answers[i]) : OK;
-            if (!rc) rc = kept;
-        }
+    int rc = answer_requests(&r->ask, requests, n, answers, show, r);
+    for (int64_t i = 0; i < n; i++) {
+        int kept = !rc || answers[i].whole ? keep(r, out, places[i], &answers[i]) : OK;
+        if (!rc) rc = kept;
     }
     r->done += end - first;
     progress_update(&r->bar, r->done, NULL);
@@ -275,9 +287,10 @@ int harness_run(const harness *h, harness_result *out)
     if (!rc) rc = check_adapter(&r, out);
     if (!rc) rc = open_journal(&r, out);
     r.bar = progress_start(task_name(h->task), r.n, "item", h->quiet);
+    if (!rc) progress_update(&r.bar, r.done = finished_before(&r, out), NULL);
     for (int64_t first = 0, end; first < r.n && !rc; first = end) {
         end = group_end(&r, first);
-        rc  = work_on(&r, out, first, end);
+        if (!group_finished(&r, out, first, end)) rc = work_on(&r, out, first, end);
     }
     progress_end(&r.bar);
     if (!rc) summarize(&r, out);
