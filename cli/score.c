@@ -6,12 +6,13 @@
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "eval/offline.h"
+#include "eval/paired.h"
 
 static offline_request q;
 typedef struct {
     const char *tokenize, *smooth, *multi, *form;
     int64_t     char_order, word_order, beta;
-    bool        json, per_item, verbose;
+    bool        json, per_item, verbose, confidence;
 } words_and_flags;
 static words_and_flags       o;
 static score_compare_options compare;
@@ -125,10 +126,10 @@ static int run(int argc, char **argv)
         { "compare", OPT_FLAG, &compare.on,
           .help = "compare systems, the first is the baseline: sample logs or folders of runs, also NAME=RUN,RUN (seeds)" },
         { "common", OPT_FLAG, &compare.common, .help = "compare: only the items that all systems have" },
-        { "seed", OPT_INT, &compare.seed, .def = "12345", .min = 0, .max = 1e15, .arg = "N",
-          .help = "compare: of resampling; sacreBLEU's when not given" },
+        { "confidence", OPT_FLAG, &o.confidence, .help = "BLEU, chrF: bootstrap interval, mean and half width, as sacreBLEU" },
+        { "seed", OPT_INT, &compare.seed, .def = "12345", .min = 0, .max = 1e15, .arg = "N", .help = "of resampling; sacreBLEU's when not given" },
         { "resamples", OPT_INT, &compare.resamples, .min = 1, .max = 1e7, .arg = "N",
-          .help = "compare: of the bootstrap and of the randomisation; 1000 and 10000 when not given" },
+          .help = "of a bootstrap and of a randomisation; 1000 and 10000 when not given" },
         { "calibrate", OPT_INT, &compare.calibrate, .min = 100, .max = 1e6, .arg = "TRIALS",
           .help = "print how often the paired tests call equal systems different, over so many simulated pairs (2000 is usual)" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
@@ -156,6 +157,8 @@ static int run(int argc, char **argv)
     rc = q.task ? score_by_task(&q, &s, &report, &time) : score_by_metric(&q, &s, &time);
     if (rc) return rc;
     if (o.verbose) fprintf(stderr, "score: %lld items read in %.3f s, scored in %.3f s\n", (long long)s.n, time.read_s, time.score_s);
+    if (o.confidence) s.resamples = compare.resamples ? compare.resamples : PAIRED_DEFAULTS.resamples;
+    s.seed = (uint64_t)compare.seed;
     print(&s, &report);
     scored_free(&s);
     return OK;

@@ -158,14 +158,10 @@ static void set_share(json *j, const comparison *c, const compare_metric *m, con
     json_set(j, "flips", flips);
 }
 
-/* The signature with a test in it, as sacreBLEU writes it: BLEU|nrefs:1|bs:1000|seed:12345|case:mixed|... */
-static void set_signature(json *j, const char *key, const comparison *c, const compare_metric *m, const char *test, int64_t draws)
+static void set_signature(json *j, const char *key, const comparison *c, const compare_metric *m, const char *procedure, int64_t draws)
 {
-    const char *all = str_c(&m->signature), *rest = strstr(all, "|nrefs:") + 1;
-    str         own = { 0 };
-    rest += strcspn(rest, "|");
-    str_add(&own, all, (size_t)(rest - all));
-    str_printf(&own, "|%s:%lld|seed:%llu%s", test, (long long)draws, (unsigned long long)c->options.draws.seed, rest);
+    str own = { 0 };
+    signature_of_draws(str_c(&m->signature), procedure, draws, c->options.draws.seed, &own);
     json_set_str(j, key, str_c(&own));
     str_free(&own);
 }

@@ -2,6 +2,12 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/pyrandom.h"
+#include "core/stats.h"
+#include "eval/resample.h"
 
 static const double z975 = 1.959963984540054;
 
@@ -32,6 +38,30 @@ interval resampled_interval(double *values, int64_t n)
     i.low  = values[n / 40];
     i.high = values[n - 1 - n / 40];
     return i;
+}
+
+interval bootstrap_interval(const metric *m, const double *stats, int64_t n, int64_t resamples, uint64_t seed, double *mean)
+{
+    numpy_rng g      = numpy_seed(seed);
+    double   *values = mem_alloc((size_t)resamples, sizeof *values), sums[RESAMPLE_WIDTH_MAX];
+    int64_t  *rows   = mem_alloc((size_t)n, sizeof *rows);
+    for (int64_t i = 0; i < resamples; i++) {
+        numpy_integers(&g, n, n, rows);
+        resample_sums(sums, stats, rows, n, m->n_stats);
+        values[i] = metric_of_sums(m, sums, n);
+    }
+    *mean            = stats_mean(values, resamples);
+    interval central = resampled_interval(values, resamples);
+    free(values);
+    free(rows);
+    return central;
+}
+
+void signature_of_draws(const char *signature, const char *procedure, int64_t draws, uint64_t seed, str *out)
+{
+    const char *refs = strstr(signature, "|nrefs:"), *rest = refs ? refs + 1 + strcspn(refs + 1, "|") : signature + strlen(signature);
+    str_add(out, signature, (size_t)(rest - signature));
+    str_printf(out, "|%s:%lld|seed:%llu%s", procedure, (long long)draws, (unsigned long long)seed, rest);
 }
 
 bool metric_is_share(const metric *m, const double *stats, int64_t n)

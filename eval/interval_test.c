@@ -46,11 +46,24 @@ static void resamples_are_cut_as_sacrebleu_cuts_them(void **state)
     assert_true(isnan(resampled_interval(bad, 2).low));
 }
 
+static void signatures_name_the_draws_as_sacrebleu_does(void **state)
+{
+    str a = { 0 }, b = { 0 };
+    (void)state;
+    signature_of_draws("BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0", "bs", 1000, 12345, &a);
+    signature_of_draws("mean|items:as logged", "ar", 10000, 7, &b);
+    assert_string_equal(a.s, "BLEU|nrefs:1|bs:1000|seed:12345|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0");
+    assert_string_equal(b.s, "mean|items:as logged|ar:10000|seed:7");
+    str_free(&a);
+    str_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wilson_equals_scipy),
         cmocka_unit_test(shares_get_wilson_and_means_the_normal_interval),
+        cmocka_unit_test(signatures_name_the_draws_as_sacrebleu_does),
         cmocka_unit_test(resamples_are_cut_as_sacrebleu_cuts_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,9 @@
 #include "core/memory.h"
 #include "core/pyrandom.h"
 #include "core/stats.h"
+#include "eval/resample.h"
 
-enum { WIDTH_MAX = 64 };
+enum { WIDTH_MAX = RESAMPLE_WIDTH_MAX };
 
 /* --- right or wrong */
 
@@ -68,19 +69,6 @@ static void add_item(double *sums, const double *item, int width)
     for (int w = 0; w < width; w++) sums[w] += item[w];
 }
 
-/* Sums over the items at rows [n]; means, of one number an item, are summed in a register. */
-static void sum_rows(double *sums, const double *stats, const int64_t *rows, int64_t n, int width)
-{
-    memset(sums, 0, (size_t)width * sizeof *sums);
-    if (width == 1) {
-        double sum = 0;
-        for (int64_t i = 0; i < n; i++) sum += stats[rows[i]];
-        sums[0] = sum;
-    } else {
-        for (int64_t i = 0; i < n; i++) add_item(sums, stats + rows[i] * width, width);
-    }
-}
-
 /* Two systems on the same resamples. */
 static void resample_both(const paired_input *in, int64_t resamples, uint64_t seed, double *of_a, double *of_b)
 {
@@ -89,9 +77,9 @@ static void resample_both(const paired_input *in, int64_t resamples, uint64_t se
     for (int64_t i = 0; i < resamples; i++) {
         double sums[WIDTH_MAX];
         numpy_integers(&g, in->n, in->n, rows);
-        sum_rows(sums, in->a, rows, in->n, in->width);
+        resample_sums(sums, in->a, rows, in->n, in->width);
         of_a[i] = in->value(in->ctx, sums, in->n);
-        sum_rows(sums, in->b, rows, in->n, in->width);
+        resample_sums(sums, in->b, rows, in->n, in->width);
         of_b[i] = in->value(in->ctx, sums, in->n);
     }
     free(rows);
@@ -150,7 +138,7 @@ static void randomisation_test(const paired_input *in, int64_t trials, uint64_t 
         const bool *row = stay + t % ROWS * n;
         if (t % ROWS == 0) numpy_bools(&g, ROWS * n, stay);
         for (int64_t i = 0; i < n; i++) rows[i] = 2 * i + row[i];
-        sum_rows(x, both, rows, n, in->width);
+        resample_sums(x, both, rows, n, in->width);
         for (int w = 0; w < width; w++) y[w] = total[w] - x[w];
         double gap = fabs(in->value(in->ctx, x, n) - in->value(in->ctx, y, n));
         ours += reaches(gap, observed);

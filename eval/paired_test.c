@@ -230,6 +230,10 @@ static void corpus_tests_equal_sacrebleu(void **state)
         assert_within(fabs((r.a_interval.high - r.a_interval.low) / 2 - corpora[i].a_half), 1e-4);
         assert_within(fabs(r.b_mean - corpora[i].b_mean), 1e-4);
         assert_within(fabs((r.b_interval.high - r.b_interval.low) / 2 - corpora[i].b_half), 1e-4);
+        /* A system alone is resampled by the same draws. */
+        double   mean_alone;
+        interval alone = bootstrap_interval(m, stats[0], n, 1000, 12345, &mean_alone);
+        assert_within(fabs(alone.low - r.a_interval.low) + fabs(alone.high - r.a_interval.high) + fabs(mean_alone - r.a_mean), 0);
         /* Real swaps rarely tie, so the two counts of randomisations agree but for the two orders that change everything or nothing. */
         assert_within(fabs(r.p_randomisation - r.sacrebleu_p_randomisation), 2e-4);
         free(stats[0]);

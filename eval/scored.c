@@ -50,17 +50,39 @@ void scored_free(scored *s)
 
 /* --- JSON and tables */
 
+/* What is said of one metric. */
+typedef struct {
+    double   value, error;
+    interval range;
+    double   mean; /* of the resamples; NaN where there were none */
+    str      signature;
+} shown;
+
 /* Bootstraps are the long part: a metric each. */
-static void errors_of(const scored *s, double error[METRICS_MAX])
+static void show_all(const scored *s, shown all[METRICS_MAX])
 {
 #pragma omp parallel for schedule(dynamic, 1)
-    for (int m = 0; m < s->metrics.n; m++) error[m] = metric_stderr(&s->metrics.rows[m], s->stats[m], s->n);
+    for (int m = 0; m < s->metrics.n; m++) {
+        const metric *row   = &s->metrics.rows[m];
+        const double *stats = s->stats[m];
+        str           plain = { 0 };
+        shown         one   = { .value = metric_value(row, stats, s->n), .error = metric_stderr(row, stats, s->n), .mean = NAN };
+        metric_signature(row, s->n_refs, &plain);
+        if (s->resamples && row->error == STDERR_BOOTSTRAP) {
+            one.range = bootstrap_interval(row, stats, s->n, s->resamples, s->seed, &one.mean);
+            signature_of_draws(str_c(&plain), "bs", s->resamples, s->seed, &one.signature);
+            str_free(&plain);
+        } else {
+            one.range     = metric_interval(row, stats, s->n, one.value, one.error);
+            one.signature = plain;
+        }
+        all[m] = one;
+    }
 }
 
-static interval interval_of(const scored *s, int m, double error)
+static void shown_free(const scored *s, shown all[METRICS_MAX])
 {
-    const metric *row = &s->metrics.rows[m];
-    return metric_interval(row, s->stats[m], s->n, metric_value(row, s->stats[m], s->n), error);
+    for (int m = 0; m < s->metrics.n; m++) str_free(&all[m].signature);
 }
 
 static json *interval_json(interval i)
@@ -71,22 +93,23 @@ static json *interval_json(interval i)
 
 static json *metrics_json(const scored *s)
 {
-    json  *all = json_object();
-    double error[METRICS_MAX];
-    errors_of(s, error);
+    json *all = json_object();
+    shown of[METRICS_MAX];
+    show_all(s, of);
     for (int m = 0; m < s->metrics.n; m++) {
-        const metric *row  = &s->metrics.rows[m];
-        json         *one  = json_object();
-        str           sign = { 0 };
-        metric_signature(row, s->n_refs, &sign);
-        json_set_num(one, "value", metric_value(row, s->stats[m], s->n));
-        json_set_num(one, "stderr", error[m]);
-        json_set_str(one, "signature", str_c(&sign));
-        json_set(one, "interval", interval_json(interval_of(s, m, error[m])));
-        json_set_str(one, "interval_rule", interval_of(s, m, error[m]).rule);
-        json_set(all, row->name, one);
-        str_free(&sign);
+        json *one = json_object();
+        json_set_num(one, "value", of[m].value);
+        json_set_num(one, "stderr", of[m].error);
+        json_set_str(one, "signature", str_c(&of[m].signature));
+        json_set(one, "interval", interval_json(of[m].range));
+        json_set_str(one, "interval_rule", of[m].range.rule);
+        if (!isnan(of[m].mean)) {
+            json_set_num(one, "mean", of[m].mean);
+            json_set_num(one, "ci", (of[m].range.high - of[m].range.low) / 2);
+        }
+        json_set(all, s->metrics.rows[m].name, one);
     }
+    shown_free(s, of);
     return all;
 }
 
@@ -125,14 +148,21 @@ static void print_number(str *out, double x)
         str_puts(out, "null");
 }
 
-/* As "interval":[low,high],"interval_rule":"wilson"; null where there is none. */
-static void print_interval(str *out, interval i)
+static void print_shown(str *out, const shown *of)
 {
-    if (isfinite(i.low) && isfinite(i.high))
-        str_printf(out, ",\"interval\":[%.17g,%.17g]", i.low, i.high);
+    str_puts(out, "{\"value\":");
+    print_number(out, of->value);
+    str_puts(out, ",\"stderr\":");
+    print_number(out, of->error);
+    str_puts(out, ",\"signature\":");
+    json_quote(out, str_c(&of->signature), of->signature.n);
+    if (isfinite(of->range.low) && isfinite(of->range.high))
+        str_printf(out, ",\"interval\":[%.17g,%.17g]", of->range.low, of->range.high);
     else
         str_puts(out, ",\"interval\":null");
-    str_printf(out, ",\"interval_rule\":\"%s\"", i.rule);
+    str_printf(out, ",\"interval_rule\":\"%s\"", of->range.rule);
+    if (!isnan(of->mean)) str_printf(out, ",\"mean\":%.17g,\"ci\":%.17g", of->mean, (of->range.high - of->range.low) / 2);
+    str_putc(out, '}');
 }
 
 static void print_item(const scored *s, int64_t i, str *out)
@@ -153,25 +183,16 @@ static void print_item(const scored *s, int64_t i, str *out)
 
 void scored_print_json(const scored *s, bool per_item, const json *more, str *out)
 {
-    double error[METRICS_MAX];
-    errors_of(s, error);
+    shown of[METRICS_MAX];
+    show_all(s, of);
     str_printf(out, "{\"n\":%lld,\"metrics\":{", (long long)s->n);
     for (int m = 0; m < s->metrics.n; m++) {
-        const metric *row  = &s->metrics.rows[m];
-        str           sign = { 0 };
-        metric_signature(row, s->n_refs, &sign);
         str_puts(out, m ? ",\n" : "\n");
-        json_quote(out, row->name, strlen(row->name));
-        str_puts(out, ":{\"value\":");
-        print_number(out, metric_value(row, s->stats[m], s->n));
-        str_puts(out, ",\"stderr\":");
-        print_number(out, error[m]);
-        str_puts(out, ",\"signature\":");
-        json_quote(out, str_c(&sign), sign.n);
-        print_interval(out, interval_of(s, m, error[m]));
-        str_putc(out, '}');
-        str_free(&sign);
+        json_quote(out, s->metrics.rows[m].name, strlen(s->metrics.rows[m].name));
+        str_putc(out, ':');
+        print_shown(out, &of[m]);
     }
+    shown_free(s, of);
     str_putc(out, '}');
     for (const json *m = more ? more->child : NULL; m; m = m->next) {
         str_puts(out, ",\n");
@@ -189,19 +210,19 @@ void scored_print_json(const scored *s, bool per_item, const json *more, str *ou
 
 void scored_print_table(const scored *s, str *out)
 {
-    double error[METRICS_MAX];
-    errors_of(s, error);
+    shown of[METRICS_MAX];
+    show_all(s, of);
     str_printf(out, "%s: %lld items\n", s->name, (long long)s->n);
     for (int m = 0; m < s->metrics.n; m++) {
-        const metric *row = &s->metrics.rows[m];
-        str_printf(out, "  %-22s %10.4f", row->name, metric_value(row, s->stats[m], s->n));
-        if (isnan(error[m]))
+        const shown *one = &of[m];
+        str_printf(out, "  %-22s %10.4f", s->metrics.rows[m].name, one->value);
+        if (isnan(one->error))
             str_printf(out, "  %10s  ", "");
         else
-            str_printf(out, " ± %8.4f   ", error[m]);
-        interval range = interval_of(s, m, error[m]);
-        if (isfinite(range.low)) str_printf(out, "95 %% %.4f .. %.4f (%s)   ", range.low, range.high, range.rule);
-        metric_signature(row, s->n_refs, out);
-        str_putc(out, '\n');
+            str_printf(out, " ± %8.4f   ", one->error);
+        if (isfinite(one->range.low)) str_printf(out, "95 %% %.4f .. %.4f (%s)   ", one->range.low, one->range.high, one->range.rule);
+        if (!isnan(one->mean)) str_printf(out, "mean %.4f ± %.4f   ", one->mean, (one->range.high - one->range.low) / 2);
+        str_printf(out, "%s\n", str_c(&one->signature));
     }
+    shown_free(s, of);
 }

@@ -19,6 +19,8 @@ typedef struct {
     metric_list metrics;
     double     *stats[METRICS_MAX]; /* of each metric [n, n_stats] */
     int64_t     n_refs;             /* references of each item; 0: their number varies, or is not known */
+    int64_t     resamples;          /* of corpus metrics' bootstrap intervals, as sacreBLEU's --confidence; 0: normal intervals */
+    uint64_t    seed;               /* of these */
     arena       memory;             /* owns ids and what names of metrics are not in the table */
     size_t      cap;                /* items that ids and stats have room for */
 } scored;
@@ -35,7 +37,8 @@ void scored_free(scored *s);
  * file and line: no items, an id twice, a metric missing in some lines, a number that is not finite. */
 int scored_read(scored *out, const char *path);
 
-/* { "n", "metrics": { NAME: { "value", "stderr", "signature", "interval": [low, high] (95 %; null where there is none), "interval_rule" } },
+/* { "n", "metrics": { NAME: { "value", "stderr", "signature", "interval": [low, high] (95 %; null where there is none), "interval_rule",
+ * and of a bootstrap the resamples' "mean" and "ci", half the interval's width } },
  * "items": [ { "id", NAME: value } ] }; items only when asked for. */
 json *scored_json(const scored *s, bool per_item);
 /* The same as text, an item a line, appended: every number with 17 significant digits. The members of `more` (or NULL) follow "metrics". */
