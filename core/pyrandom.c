@@ -197,3 +197,22 @@ void numpy_bools(numpy_rng *g, int64_t k, bool *out)
         out[i] = bits & 1;
     }
 }
+
+/* 0..most: the low bits of a word, drawn again while they are too large. */
+static int64_t masked_below(mt19937 *m, uint32_t most)
+{
+    uint32_t mask = most, x;
+    for (int shift = 1; shift < 32; shift *= 2) mask |= mask >> shift;
+    do x = mt19937_u32(m) & mask;
+    while (x > most);
+    return x;
+}
+
+void numpy_legacy_shuffle(mt19937 *m, int64_t *items, int64_t n)
+{
+    for (int64_t i = n - 1; i > 0; i--) {
+        int64_t j = masked_below(m, (uint32_t)i), t = items[i];
+        items[i] = items[j];
+        items[j] = t;
+    }
+}

@@ -45,4 +45,9 @@ double    numpy_random(numpy_rng *g);
 void numpy_integers(numpy_rng *g, int64_t n, int64_t k, int64_t *out);
 /* integers(2, size=k, dtype=bool): the bits of 32-bit draws, low bit first. Bits left over at the end are dropped, as NumPy does. */
 void numpy_bools(numpy_rng *g, int64_t k, bool *out);
+
+/* --- numpy.random.seed(s), the generator before default_rng: mt19937_seed(m, s), then */
+
+/* shuffle(items) of one dimension. PEFT's method_comparison picks its 50 validation items so: seed 0, arange(7473), the first 50. */
+void numpy_legacy_shuffle(mt19937 *m, int64_t *items, int64_t n); /* n <= 2^32 */
 #endif

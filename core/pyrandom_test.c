@@ -168,11 +168,30 @@ static void whole_matrices_of_draws_equal_numpy(void **state)
     free(all);
 }
 
+static void peft_validation_items_come_from_the_legacy_shuffle(void **state)
+{
+    enum { N = 7473 };
+    mt19937  m;
+    int64_t *items = mem_alloc(N, sizeof *items);
+    uint64_t h     = 0;
+    (void)state;
+    for (int i = 0; i < N; i++) items[i] = i;
+    mt19937_seed(&m, 0);
+    numpy_legacy_shuffle(&m, items, N);
+    assert_numbers(items, 6447, 6827, 39, 4229, 5594, 2200, 1029, 6375, 2006, 3925);
+    for (int i = 0; i < N; i++) h = hashed(h, (uint64_t)items[i]);
+    assert_true(h == 9164959030153019560u);
+    free(items);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_draws_words_bits_and_ranges),  cmocka_unit_test(samples_take_the_way_python_takes),
-        cmocka_unit_test(few_shot_draws_equal_the_harness),    cmocka_unit_test(numpy_draws_words_integers_and_bools),
+        cmocka_unit_test(random_draws_words_bits_and_ranges),
+        cmocka_unit_test(samples_take_the_way_python_takes),
+        cmocka_unit_test(few_shot_draws_equal_the_harness),
+        cmocka_unit_test(numpy_draws_words_integers_and_bools),
+        cmocka_unit_test(peft_validation_items_come_from_the_legacy_shuffle),
         cmocka_unit_test(whole_matrices_of_draws_equal_numpy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
