@@ -43,6 +43,11 @@ static void print_table(const json *s)
     }
     if (number(s, "cut_items") > 0)
         printf("  %.0f prompts were cut from the left, %.0f tokens in all\n", number(s, "cut_items"), number(s, "cut_tokens"));
+    const json *delta = json_find(s, "adapter_delta");
+    if (delta)
+        printf("  the adapter moves logits by %.3g on average, %.3g at most; %.0f of %.0f likeliest tokens change (first %.0f items)\n",
+               number(delta, "mean_abs_logit"), number(delta, "max_abs_logit"), number(delta, "argmax_changed"), number(delta, "rows"),
+               number(delta, "items"));
     printf("  %.1f s, %.0f tokens/s, peak %.0f MB, samples in %s/%s\n", number(s, "wall_s"), number(s, "tokens_per_s"), number(s, "peak_bytes") / 1e6,
            q.out, json_find(s, "samples")->valuestring);
 }

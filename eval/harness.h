@@ -6,7 +6,8 @@
  *     harness_result_free(&r);
  *
  * Items are worked on longest first in fixed groups, and everything that comes out is in data order. What an item gets depends on the model, the
- * task, the data and `batch` alone: a run that was killed and went on ends with the same bytes. */
+ * task and the data alone, to the bit: not on the batch, the threads or the items beside it. A run that was killed and went on ends with the same
+ * bytes. (Of a served model that is the server's affair.) */
 #ifndef TIEBREAK_EVAL_HARNESS_H
 #define TIEBREAK_EVAL_HARNESS_H
 #include "eval/answer.h"

@@ -231,6 +231,9 @@ static void bad_task_files_are_refused_by_name(void **state)
         { "\"stop\"", "\"reader\"", "f: prompts.b: \"reader\": there is no such member here" },
         { "\"references\"", "\"answer\":\"choose\",\"references\"", "\"choose\": must be generate, choices or likelihood" },
         { "\"references\"", "\"answer\":\"choices\",\"references\"", "\"choices\": must be" },
+        { "\"references\"", "\"fewshot\":3,\"references\"", "\"fewshot\": 3: must be an object" },
+        { "\"references\"", "\"fewshot\":{\"drop\":true},\"references\"", "\"drop\": there is no such member here; did you mean \"drop_self\"" },
+        { "\"references\"", "\"fewshot\":{\"separator\":1},\"references\"", "\"separator\": 1: must be a string" },
         { "\"references\"", "\"answer\":\"choices\",\"choices\":{\"list\":[\"x\"]},\"references\"", "\"gold\" is missing" },
         { "{\"task\"", "[\"task\"", "f: line 1" },
     };
