@@ -43,10 +43,11 @@ static _Thread_local workspace own;
 static void read_segment(workspace *w, slice segment, const metric_options *o, token_list *out)
 {
     tokens_clear(out);
-    vocabulary_split(&w->words, bleu_tokenize(&w->text, segment, o->tokenize, o->lowercase), out);
+    bleu_tokenize(&w->text, segment, o->tokenize, o->lowercase, &w->words, out);
 }
 
-static void read_segments(workspace *w, slice hypothesis, const slice *refs, int64_t n_refs, const metric_options *o)
+/* Returns the number of distinct tokens in the hypothesis: its ids are below it. */
+static int32_t read_segments(workspace *w, slice hypothesis, const slice *refs, int64_t n_refs, const metric_options *o)
 {
     if ((size_t)n_refs > w->n_lists) {
         w->refs = mem_resize(w->refs, (size_t)n_refs, sizeof *w->refs);
@@ -54,22 +55,24 @@ static void read_segments(workspace *w, slice hypothesis, const slice *refs, int
     }
     vocabulary_clear(&w->words);
     read_segment(w, hypothesis, o, &w->hyp);
+    int32_t width = (int32_t)w->words.n;
     for (int64_t r = 0; r < n_refs; r++) read_segment(w, refs[r], o, &w->refs[r]);
+    return width;
 }
 
 void bleu_stats(slice hypothesis, const slice *refs, int64_t n_refs, const metric_options *o, double stats[BLEU_STATS])
 {
     workspace *w = &own;
     int64_t    matches[BLEU_ORDER];
-    read_segments(w, hypothesis, refs, n_refs, o);
-    int64_t hyp_len = w->hyp.n, ref_len = w->refs[0].n;
+    int32_t    width   = read_segments(w, hypothesis, refs, n_refs, o);
+    int64_t    hyp_len = w->hyp.n, ref_len = w->refs[0].n;
     for (int64_t r = 1; r < n_refs; r++) {
         int64_t len = w->refs[r].n, gap = llabs(len - hyp_len), least = llabs(ref_len - hyp_len);
         if (gap < least || (gap == least && len < ref_len)) ref_len = len;
     }
     stats[0] = (double)hyp_len;
     stats[1] = (double)ref_len;
-    ngrams_match(&w->ngrams, &w->hyp, w->refs, n_refs, BLEU_ORDER, matches);
+    ngrams_match(&w->ngrams, &w->hyp, width, w->refs, n_refs, BLEU_ORDER, matches);
     for (int n = 1; n <= BLEU_ORDER; n++) {
         stats[1 + n]              = (double)matches[n - 1];
         stats[1 + BLEU_ORDER + n] = (double)ngrams_total(hyp_len, n);

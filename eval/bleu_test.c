@@ -6,14 +6,19 @@
 static void check_tokens(const char *why, const char *text, bleu_tokenizer tokenizer, const char *want)
 {
     bleu_tokenizer_scratch scratch = { 0 };
+    vocabulary             words   = { 0 };
+    token_list             tokens  = { 0 };
     str                    got     = { 0 };
-    slice                  rest    = bleu_tokenize(&scratch, slice_of(text), tokenizer, false), word;
-    while (py_next_word(&rest, &word)) {
-        if (got.n) str_putc(&got, ' ');
+    bleu_tokenize(&scratch, slice_of(text), tokenizer, false, &words, &tokens);
+    for (int64_t i = 0; i < tokens.n; i++) {
+        slice word = vocabulary_token(&words, tokens.ids[i]);
+        if (i) str_putc(&got, ' ');
         str_add(&got, word.s, word.n);
     }
     if (strcmp(str_c(&got), want)) fail_msg("%s: \"%s\"", why, str_c(&got));
     str_free(&got);
+    tokens_free(&tokens);
+    vocabulary_free(&words);
     bleu_tokenizer_free(&scratch);
 }
 

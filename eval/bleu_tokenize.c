@@ -3,13 +3,15 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* What the rules ask of a character. */
-enum { DIGIT = 1, POINT = 2, DASH = 4, SPACED = 8, NUMBER = 16, PUNCTUATION = 32, SYMBOL = 64 };
+/* What the rules ask of a character. OTHER: a control character that may be a blank; with the high bit of a byte of a longer character, which is the
+ * same bit, it marks what only the slow way through Python's split() can tell. */
+enum { DIGIT = 1, POINT = 2, DASH = 4, SPACED = 8, NUMBER = 16, PUNCTUATION = 32, SYMBOL = 64, OTHER = 128 };
 
 /* ASCII for both tokenizers. 13a spaces { | } ~, [ \ ] ^ _ `, blank ! " # $ % &, ( ) * +, : ; < = > ? @, / -- not ' , - . */
 /* clang-format off */
 enum { FIGURE = DIGIT | NUMBER, MARK = SPACED | PUNCTUATION, SIGN = SPACED | SYMBOL };
 static const unsigned char ascii[256] = {
+    ['\t'] = OTHER, ['\n'] = OTHER, ['\v'] = OTHER, ['\f'] = OTHER, ['\r'] = OTHER, [0x1C] = OTHER, [0x1D] = OTHER, [0x1E] = OTHER, [0x1F] = OTHER,
     [' '] = SPACED, ['\''] = PUNCTUATION, ['-'] = DASH | PUNCTUATION, ['.'] = POINT | PUNCTUATION, [','] = POINT | PUNCTUATION,
     ['0'] = FIGURE, ['1'] = FIGURE, ['2'] = FIGURE, ['3'] = FIGURE, ['4'] = FIGURE, ['5'] = FIGURE, ['6'] = FIGURE, ['7'] = FIGURE,
     ['8'] = FIGURE, ['9'] = FIGURE,
@@ -63,22 +65,19 @@ static void end(str *out, const char *at)
     out->s[out->n] = '\0';
 }
 
-/* Every character of the class gets a blank on both sides. Returns the classes seen. */
-static inline int pass_spaced(const str *in, str *out, int of, bool wide)
+/* Every symbol gets a blank on both sides. */
+static void pass_symbols(const str *in, str *out)
 {
-    int    seen = 0;
     size_t len;
     str_clear(out);
     char *to = str_reserve(out, 3 * in->n);
     for (size_t i = 0; i < in->n; i += len) {
-        int c = character(in->s + i, in->n - i, wide, &len);
-        seen |= c;
-        if (c & of) *to++ = ' ';
+        bool symbol = character(in->s + i, in->n - i, true, &len) & SYMBOL;
+        if (symbol) *to++ = ' ';
         to = put(to, in->s + i, len);
-        if (c & of) *to++ = ' ';
+        if (symbol) *to++ = ' ';
     }
     end(out, to);
-    return seen;
 }
 
 /* A pair of neighbours that matches is written as before, first, between, second, after: blanks or nothing. */
@@ -111,11 +110,19 @@ static inline void pass_pairs(const str *in, str *out, pair_rule r, bool wide)
     end(out, to);
 }
 
-static void swap(bleu_tokenizer_scratch *s)
+static void copy(str *to, slice text)
 {
-    str t   = s->text;
-    s->text = s->next;
-    s->next = t;
+    str_clear(to);
+    str_add(to, text.s, text.n);
+}
+
+/* A text that is one token, or none, or, where there may be blanks in it, several. */
+static inline void tokens_of(vocabulary *words, slice text, int seen, token_list *out)
+{
+    if (seen & OTHER)
+        vocabulary_split(words, text, out);
+    else if (text.n)
+        tokens_add(out, vocabulary_add(words, text.s, text.n));
 }
 
 /* In place: `by` is never longer than `what`. */
@@ -135,77 +142,100 @@ static void replace_all(str *text, const char *what, const char *by)
     if (to) end(text, to);
 }
 
-static void tokenize_13a(bleu_tokenizer_scratch *s)
+/* mteval-v13a's language-independent part. */
+static slice unescape_13a(bleu_tokenizer_scratch *s, slice text)
 {
+    if (!text.n || (!memchr(text.s, '<', text.n) && !memchr(text.s, '\n', text.n) && !memchr(text.s, '&', text.n))) return text;
+    copy(&s->text, text);
     replace_all(&s->text, "<skipped>", "");
     replace_all(&s->text, "-\n", "");
     replace_all(&s->text, "\n", " ");
-    if (s->text.n && memchr(s->text.s, '&', s->text.n)) {
-        /* In this order and once each: "&amp;quot;" becomes "&quot;". */
-        replace_all(&s->text, "&quot;", "\"");
-        replace_all(&s->text, "&amp;", "&");
-        replace_all(&s->text, "&lt;", "<");
-        replace_all(&s->text, "&gt;", ">");
+    /* In this order and once each: "&amp;quot;" becomes "&quot;". */
+    replace_all(&s->text, "&quot;", "\"");
+    replace_all(&s->text, "&amp;", "&");
+    replace_all(&s->text, "&lt;", "<");
+    replace_all(&s->text, "&gt;", ">");
+    return (slice) { s->text.s, s->text.n };
+}
+
+/* A stretch between spaced characters. The rules for points and dashes look at neighbours, and the neighbours at its ends are blanks: so they apply
+ * to each stretch alone. seen: the classes of its characters, before: of all but the last. */
+static void add_stretch(bleu_tokenizer_scratch *s, slice stretch, int seen, int before, vocabulary *words, token_list *out)
+{
+    bool points = seen & POINT, dashes = seen & DASH && seen & DIGIT;
+    if (points && !(before & POINT) && !dashes) {
+        /* One point, the last character: it is split off whatever stands before it. */
+        tokens_of(words, (slice) { stretch.s, stretch.n - 1 }, before, out);
+        tokens_add(out, vocabulary_add(words, stretch.s + stretch.n - 1, 1));
+        return;
     }
-    str_clear(&s->next);
-    str_putc(&s->next, ' ');
-    str_add(&s->next, s->text.s, s->text.n);
-    str_putc(&s->next, ' ');
-    int seen = pass_spaced(&s->next, &s->text, SPACED, false);
-    if (seen & POINT) {
-        pass_pairs(&s->text, &s->next, (pair_rule) { .first = DIGIT, .first_not = true, .second = POINT, .after = true }, false);
-        pass_pairs(&s->next, &s->text, (pair_rule) { .first = POINT, .second = DIGIT, .second_not = true, .before = true }, false);
+    if (points || dashes) {
+        str_clear(&s->next);
+        str_putc(&s->next, ' ');
+        str_add(&s->next, stretch.s, stretch.n);
+        str_putc(&s->next, ' ');
+        pass_pairs(&s->next, &s->pass, (pair_rule) { .first = DIGIT, .first_not = true, .second = POINT, .after = true }, false);
+        pass_pairs(&s->pass, &s->next, (pair_rule) { .first = POINT, .second = DIGIT, .second_not = true, .before = true }, false);
+        pass_pairs(&s->next, &s->pass, (pair_rule) { .first = DIGIT, .second = DASH, .after = true }, false);
+        stretch = (slice) { s->pass.s, s->pass.n };
+        seen    = OTHER;
     }
-    if (seen & DASH && seen & DIGIT) {
-        pass_pairs(&s->text, &s->next, (pair_rule) { .first = DIGIT, .second = DASH, .after = true }, false);
-        swap(s);
+    tokens_of(words, stretch, seen, out);
+}
+
+static void tokenize_13a(bleu_tokenizer_scratch *s, slice text, vocabulary *words, token_list *out)
+{
+    text = unescape_13a(s, text);
+    for (size_t i = 0; i < text.n; i++) {
+        size_t        start = i;
+        unsigned char seen = 0, before = 0, c = 0;
+        for (; i < text.n && !((c = ascii[(unsigned char)text.s[i]]) & SPACED); i++) {
+            before = seen;
+            seen |= c | (text.s[i] & OTHER);
+        }
+        if (i > start) add_stretch(s, (slice) { text.s + start, i - start }, seen, before, words, out);
+        if (i < text.n && text.s[i] != ' ') tokens_add(out, vocabulary_add(words, text.s + i, 1));
     }
 }
 
-static void tokenize_intl(bleu_tokenizer_scratch *s)
+static void tokenize_intl(bleu_tokenizer_scratch *s, slice text, vocabulary *words, token_list *out)
 {
+    copy(&s->text, text);
     pass_pairs(&s->text, &s->next, (pair_rule) { .first = NUMBER, .first_not = true, .second = PUNCTUATION, .after = true }, true);
     pass_pairs(&s->next, &s->text, (pair_rule) { .first = PUNCTUATION, .second = NUMBER, .second_not = true, .before = true }, true);
-    pass_spaced(&s->text, &s->next, SYMBOL, true);
-    swap(s);
+    pass_symbols(&s->text, &s->next);
+    vocabulary_split(words, (slice) { s->next.s, s->next.n }, out);
 }
 
-static void tokenize_char(bleu_tokenizer_scratch *s)
+static void tokenize_char(slice text, vocabulary *words, token_list *out)
 {
     size_t len;
-    str_clear(&s->next);
-    char *to = str_reserve(&s->next, 2 * s->text.n);
-    for (size_t i = 0; i < s->text.n; i += len) {
-        character(s->text.s + i, s->text.n - i, true, &len);
-        to    = put(to, s->text.s + i, len);
-        *to++ = ' ';
+    for (size_t i = 0; i < text.n; i += len) {
+        character(text.s + i, text.n - i, true, &len);
+        tokens_of(words, (slice) { text.s + i, len }, OTHER, out);
     }
-    end(&s->next, to);
-    swap(s);
 }
 
-slice bleu_tokenize(bleu_tokenizer_scratch *s, slice segment, bleu_tokenizer tokenizer, bool lowercase)
+void bleu_tokenize(bleu_tokenizer_scratch *s, slice segment, bleu_tokenizer tokenizer, bool lowercase, vocabulary *words, token_list *out)
 {
-    str_clear(&s->text);
     if (lowercase) {
-        str_reserve(&s->text, segment.n);
-        py_lower(segment, &s->text);
-        end(&s->text, s->text.s + py_rstrip((slice) { s->text.s, s->text.n }).n);
-    } else {
-        segment = py_rstrip(segment);
-        str_add(&s->text, segment.s, segment.n);
+        str_clear(&s->lower);
+        py_lower(segment, &s->lower);
+        segment = (slice) { str_c(&s->lower), s->lower.n };
     }
+    segment = py_rstrip(segment);
     switch (tokenizer) {
-    case BLEU_13A: tokenize_13a(s); break;
-    case BLEU_INTL: tokenize_intl(s); break;
-    case BLEU_CHAR: tokenize_char(s); break;
-    case BLEU_NONE: break;
+    case BLEU_13A: tokenize_13a(s, segment, words, out); break;
+    case BLEU_INTL: tokenize_intl(s, segment, words, out); break;
+    case BLEU_CHAR: tokenize_char(segment, words, out); break;
+    case BLEU_NONE: vocabulary_split(words, segment, out); break;
     }
-    return (slice) { str_c(&s->text), s->text.n };
 }
 
 void bleu_tokenizer_free(bleu_tokenizer_scratch *s)
 {
+    str_free(&s->lower);
     str_free(&s->text);
     str_free(&s->next);
+    str_free(&s->pass);
 }

@@ -33,25 +33,33 @@ typedef struct {
 
 typedef struct {
     str           lower;
-    vocabulary    words;
+    int32_t       ascii[128]; /* the number of each character + 1; 0: not seen yet */
+    vocabulary    characters, words;
     sequences     hyp, ref;
     ngram_counter ngrams;
 } workspace;
 static _Thread_local workspace own;
 
-static void read_characters(slice text, bool whitespace, token_list *out)
+/* Characters are numbered like words, ASCII without hashing. */
+static void read_characters(workspace *w, slice text, bool whitespace, token_list *out)
 {
     tokens_clear(out);
     tokens_reserve(out, text.n);
     int32_t *to = out->ids;
-    for (size_t i = 0; i < text.n;) {
-        unsigned cp = (unsigned char)text.s[i];
-        if (cp < 0x80)
-            i++;
-        else
-            i += (size_t)py_next(text.s + i, text.n - i, &cp);
-        *to = (int32_t)cp;
-        to += whitespace || (cp > 0x20 && cp < 0x80) || !is_space_py(cp);
+    for (size_t i = 0, len; i < text.n; i += len) {
+        const char *s     = text.s + i;
+        unsigned    cp    = (unsigned char)*s;
+        bool        blank = cp == ' ' || cp - 0x9 < 5 || cp - 0x1C < 4;
+        len               = 1;
+        if (cp < 0x80) {
+            if (!w->ascii[cp]) w->ascii[cp] = vocabulary_add(&w->characters, s, 1) + 1;
+            *to = w->ascii[cp] - 1;
+        } else {
+            len   = (size_t)py_next(s, text.n - i, &cp);
+            blank = is_space_py(cp);
+            *to   = vocabulary_add(&w->characters, s, len);
+        }
+        to += whitespace || !blank;
     }
     out->n = to - out->ids;
 }
@@ -78,7 +86,7 @@ static void read_text(workspace *w, const metric *m, slice text, sequences *out)
         py_lower(text, &w->lower);
         text = (slice) { str_c(&w->lower), w->lower.n };
     }
-    read_characters(text, m->options.whitespace, &out->characters);
+    read_characters(w, text, m->options.whitespace, &out->characters);
     if (word_order(m)) read_words(&w->words, text, &out->words);
 }
 
@@ -108,10 +116,10 @@ static double f_score(const metric *m, const double *stats)
 }
 
 /* The counts of orders 1..orders. Without an n-gram in the reference the hypothesis's do not count either. */
-static double *count(workspace *w, const token_list *hyp, const token_list *ref, int orders, double *stats)
+static double *count(workspace *w, const token_list *hyp, int32_t width, const token_list *ref, int orders, double *stats)
 {
     int64_t matches[METRIC_STATS_MAX];
-    if (orders) ngrams_match(&w->ngrams, hyp, ref, 1, orders, matches);
+    if (orders) ngrams_match(&w->ngrams, hyp, width, ref, 1, orders, matches);
     for (int n = 1; n <= orders; n++) {
         int64_t in_ref = ngrams_total(ref->n, n);
         *stats++       = in_ref ? (double)ngrams_total(hyp->n, n) : 0;
@@ -128,13 +136,16 @@ void chrf_item(const metric *m, const metric_input *in, double *stats)
     const slice       *refs    = in->n_references ? in->references : &nothing;
     int64_t            n       = in->n_references ? in->n_references : 1;
     double             best    = -1;
+    vocabulary_clear(&w->characters);
     vocabulary_clear(&w->words);
+    memset(w->ascii, 0, sizeof w->ascii);
     read_text(w, m, in->prediction, &w->hyp);
+    int32_t characters = (int32_t)w->characters.n, words = (int32_t)w->words.n;
     for (int64_t r = 0; r < n; r++) {
         double one[METRIC_STATS_MAX], f;
         read_text(w, m, refs[r], &w->ref);
-        double *words = count(w, &w->hyp.characters, &w->ref.characters, char_order(m), one);
-        count(w, &w->hyp.words, &w->ref.words, word_order(m), words);
+        double *rest = count(w, &w->hyp.characters, characters, &w->ref.characters, char_order(m), one);
+        count(w, &w->hyp.words, words, &w->ref.words, word_order(m), rest);
         f = n > 1 ? f_score(m, one) : 0;
         if (f <= best) continue;
         best = f;

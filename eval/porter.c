@@ -52,47 +52,55 @@ static bool ends_cvc(const stem *w, size_t n)
     return n >= 3 && consonant_at(w, n - 3) && !consonant_at(w, n - 2) && consonant_at(w, n - 1) && !strchr("wxy", w->s[n - 1]);
 }
 
-static bool ends_with(const stem *w, const char *suffix)
+/* From the last letter on, where most words already differ. */
+static inline bool ends_with_n(const stem *w, const char *suffix, size_t k)
 {
-    size_t k = strlen(suffix);
-    return w->n >= k && !memcmp(w->s + w->n - k, suffix, k);
+    if (w->n < k) return false;
+    for (size_t i = 1; i <= k; i++)
+        if (w->s[w->n - i] != suffix[k - i]) return false;
+    return true;
 }
+#define ends_with(w, suffix) ends_with_n(w, suffix, sizeof(suffix) - 1)
 
-static void replace(stem *w, const char *suffix, const char *by)
+static void replace(stem *w, size_t suffix, const char *by, size_t n)
 {
-    w->n -= strlen(suffix);
-    memcpy(w->s + w->n, by, strlen(by));
-    w->n += strlen(by);
+    w->n -= suffix;
+    for (size_t i = 0; i < n; i++) w->s[w->n++] = by[i];
 }
 
 typedef struct {
     const char *suffix, *by;
+    size_t      k, n; /* their lengths */
 } rule;
+#define RULE(suffix, by)                                                                                                                             \
+    {                                                                                                                                                \
+        suffix, by, sizeof(suffix) - 1, sizeof(by) - 1                                                                                               \
+    }
 
 /* The first suffix that matches decides: replaced when the stem's measure is above `above`, else the word stays and no other rule is tried. */
 static void apply(stem *w, const rule *rules, int above)
 {
     for (const rule *r = rules; r->suffix; r++) {
-        if (!ends_with(w, r->suffix)) continue;
-        if (measure(w, w->n - strlen(r->suffix)) > above) replace(w, r->suffix, r->by);
+        if (!ends_with_n(w, r->suffix, r->k)) continue;
+        if (measure(w, w->n - r->k) > above) replace(w, r->k, r->by, r->n);
         return;
     }
 }
 
 static void step1a(stem *w)
 {
-    static const rule plural[] = { { "sses", "ss" }, { "ies", "i" }, { "ss", "ss" }, { "s", "" }, { 0 } };
+    static const rule plural[] = { RULE("sses", "ss"), RULE("ies", "i"), RULE("ss", "ss"), RULE("s", ""), { 0 } };
     if (w->n == 4 && ends_with(w, "ies"))
-        replace(w, "ies", "ie");
+        w->n--; /* -ie */
     else
         apply(w, plural, -1);
 }
 
 static void step1b(stem *w)
 {
-    static const rule add_e[] = { { "at", "ate" }, { "bl", "ble" }, { "iz", "ize" }, { 0 } };
+    static const rule add_e[] = { RULE("at", "ate"), RULE("bl", "ble"), RULE("iz", "ize"), { 0 } };
     if (ends_with(w, "ied")) {
-        replace(w, "ied", w->n == 4 ? "ie" : "i");
+        w->n -= w->n == 4 ? 1 : 2; /* -ie, -i */
         return;
     }
     if (ends_with(w, "eed")) {
@@ -106,14 +114,14 @@ static void step1b(stem *w)
     else
         return;
     for (const rule *r = add_e; r->suffix; r++) {
-        if (!ends_with(w, r->suffix)) continue;
-        replace(w, r->suffix, r->by);
+        if (!ends_with_n(w, r->suffix, r->k)) continue;
+        replace(w, r->k, r->by, r->n);
         return;
     }
     if (ends_double_consonant(w)) {
         if (!strchr("lsz", w->s[w->n - 1])) w->n--;
     } else if (measure(w, w->n) == 1 && ends_cvc(w, w->n)) {
-        replace(w, "", "e");
+        w->s[w->n++] = 'e';
     }
 }
 
@@ -124,18 +132,18 @@ static void step1c(stem *w)
 
 static void step2(stem *w)
 {
-    static const rule rules[] = { { "ational", "ate" }, { "tional", "tion" },
-                                  { "enci", "ence" },   { "anci", "ance" },
-                                  { "izer", "ize" },    { "bli", "ble" },
-                                  { "alli", "al" },     { "entli", "ent" },
-                                  { "eli", "e" },       { "ousli", "ous" },
-                                  { "ization", "ize" }, { "ation", "ate" },
-                                  { "ator", "ate" },    { "alism", "al" },
-                                  { "iveness", "ive" }, { "fulness", "ful" },
-                                  { "ousness", "ous" }, { "aliti", "al" },
-                                  { "iviti", "ive" },   { "biliti", "ble" },
-                                  { "fulli", "ful" },   { 0 } };
-    if (ends_with(w, "alli") && measure(w, w->n - 4) > 0) replace(w, "alli", "al");
+    static const rule rules[] = { RULE("ational", "ate"), RULE("tional", "tion"),
+                                  RULE("enci", "ence"),   RULE("anci", "ance"),
+                                  RULE("izer", "ize"),    RULE("bli", "ble"),
+                                  RULE("alli", "al"),     RULE("entli", "ent"),
+                                  RULE("eli", "e"),       RULE("ousli", "ous"),
+                                  RULE("ization", "ize"), RULE("ation", "ate"),
+                                  RULE("ator", "ate"),    RULE("alism", "al"),
+                                  RULE("iveness", "ive"), RULE("fulness", "ful"),
+                                  RULE("ousness", "ous"), RULE("aliti", "al"),
+                                  RULE("iviti", "ive"),   RULE("biliti", "ble"),
+                                  RULE("fulli", "ful"),   { 0 } };
+    if (ends_with(w, "alli") && measure(w, w->n - 4) > 0) w->n -= 2;
     if (ends_with(w, "logi")) {
         /* The l counts as part of the stem, so that geo- and theo- behave like archaeo-. No suffix of the table ends in -logi. */
         if (measure(w, w->n - 3) > 0) w->n--;
@@ -146,16 +154,18 @@ static void step2(stem *w)
 
 static void step3(stem *w)
 {
-    static const rule rules[] = { { "icate", "ic" }, { "ative", "" }, { "alize", "al" }, { "iciti", "ic" },
-                                  { "ical", "ic" },  { "ful", "" },   { "ness", "" },    { 0 } };
+    static const rule rules[] = { RULE("icate", "ic"), RULE("ative", ""), RULE("alize", "al"), RULE("iciti", "ic"),
+                                  RULE("ical", "ic"),  RULE("ful", ""),   RULE("ness", ""),    { 0 } };
     apply(w, rules, 0);
 }
 
 static void step4(stem *w)
 {
-    static const rule rules[] = { { "al", "" },  { "ance", "" },  { "ence", "" }, { "er", "" },  { "ic", "" }, { "able", "" }, { "ible", "" },
-                                  { "ant", "" }, { "ement", "" }, { "ment", "" }, { "ent", "" }, { "ou", "" }, { "ism", "" },  { "ate", "" },
-                                  { "iti", "" }, { "ous", "" },   { "ive", "" },  { "ize", "" }, { 0 } };
+    static const rule rules[] = {
+        RULE("al", ""),  RULE("ance", ""),  RULE("ence", ""), RULE("er", ""),  RULE("ic", ""), RULE("able", ""), RULE("ible", ""),
+        RULE("ant", ""), RULE("ement", ""), RULE("ment", ""), RULE("ent", ""), RULE("ou", ""), RULE("ism", ""),  RULE("ate", ""),
+        RULE("iti", ""), RULE("ous", ""),   RULE("ive", ""),  RULE("ize", ""), { 0 }
+    };
     if (ends_with(w, "ion")) {
         if (measure(w, w->n - 3) > 1 && strchr("st", w->s[w->n - 4])) w->n -= 3;
         return;
@@ -172,26 +182,24 @@ static void step5(stem *w)
     if (ends_with(w, "ll") && measure(w, w->n - 1) > 1) w->n--;
 }
 
-static const char *irregular(const char *word, size_t n)
+static bool irregular(stem *w)
 {
-    static const rule forms[] = { { "sky", "sky" },        { "skies", "sky" },       { "dying", "die" },        { "lying", "lie" },
-                                  { "tying", "tie" },      { "news", "news" },       { "innings", "inning" },   { "inning", "inning" },
-                                  { "outings", "outing" }, { "outing", "outing" },   { "cannings", "canning" }, { "canning", "canning" },
-                                  { "howe", "howe" },      { "proceed", "proceed" }, { "exceed", "exceed" },    { "succeed", "succeed" } };
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        if (strlen(forms[i].suffix) == n && !memcmp(forms[i].suffix, word, n)) return forms[i].by;
-    return NULL;
+    static const rule forms[] = { RULE("sky", "sky"),        RULE("skies", "sky"),       RULE("dying", "die"),        RULE("lying", "lie"),
+                                  RULE("tying", "tie"),      RULE("news", "news"),       RULE("innings", "inning"),   RULE("inning", "inning"),
+                                  RULE("outings", "outing"), RULE("outing", "outing"),   RULE("cannings", "canning"), RULE("canning", "canning"),
+                                  RULE("howe", "howe"),      RULE("proceed", "proceed"), RULE("exceed", "exceed"),    RULE("succeed", "succeed") };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        if (w->n != forms[i].k || !ends_with_n(w, forms[i].suffix, forms[i].k)) continue;
+        replace(w, forms[i].k, forms[i].by, forms[i].n);
+        return true;
+    }
+    return false;
 }
 
 size_t porter_stem(char *word, size_t n)
 {
-    const char *known = irregular(word, n);
-    if (known) {
-        memcpy(word, known, strlen(known));
-        return strlen(known);
-    }
-    if (n <= 2) return n;
     stem w = { word, n };
+    if (n <= 2 || irregular(&w)) return w.n;
     step1a(&w);
     step1b(&w);
     step1c(&w);

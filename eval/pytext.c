@@ -147,14 +147,16 @@ int py_digit(unsigned cp)
     return (int)((cp - first) % 10);
 }
 
-static bool is_ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1C && c <= 0x1F); }
+/* Python's blanks in ASCII. */
+static const bool ascii_blank[128] = { ['\t'] = true, ['\n'] = true, ['\v'] = true, ['\f'] = true, ['\r'] = true,
+                                       [0x1C] = true, [0x1D] = true, [0x1E] = true, [0x1F] = true, [' '] = true };
 
 /* Whether text (not empty) starts with a blank. *len: bytes of its first character. */
 static inline bool starts_with_blank(slice text, size_t *len)
 {
     unsigned cp;
     *len = 1;
-    if (!(text.s[0] & 0x80)) return is_ascii_space(text.s[0]);
+    if (!(text.s[0] & 0x80)) return ascii_blank[(unsigned char)text.s[0]];
     *len = (size_t)py_next(text.s, text.n, &cp);
     return is_space_py(cp);
 }

@@ -14,8 +14,9 @@ typedef struct {
 
 /* What one pair of texts needs, kept from one to the next. */
 typedef struct {
-    str           lower;
+    str           token;
     vocabulary    words;
+    int32_t       width; /* distinct tokens of the prediction */
     lines         prediction, reference;
     ngram_counter ngrams;
     lcs_scratch   lcs;
@@ -25,54 +26,55 @@ typedef struct {
 } workspace;
 static _Thread_local workspace own;
 
-/* The lower case of a byte that can be part of a token; 0 of all others. */
-static char token_byte(char c) { return (char)((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : c >= 'A' && c <= 'Z' ? c + 32 : 0); }
-
-/* Lower case with every byte that is in no token as 0. Of all other characters two lower to ASCII: U+0130 to i and a mark, U+212A to k. */
-static void fold(slice text, str *out)
+/* The lower case of the token character at the start of text, 0 where there is none; *len: its bytes. Beyond ASCII two lower to ASCII: U+0130 to i
+ * (and a mark), U+212A to k. */
+static inline char token_character(slice text, size_t *len)
 {
-    str_clear(out);
-    char *to = str_reserve(out, text.n + 1);
-    for (size_t i = 0; i < text.n; i++) {
-        size_t left = text.n - i;
-        if (text.s[i] == '\xC4' && left > 1 && text.s[i + 1] == '\xB0') {
-            *to++ = 'i';
-        } else if (text.s[i] == '\xE2' && left > 2 && text.s[i + 1] == '\x84' && text.s[i + 2] == '\xAA') {
-            *to++ = 'k';
-            i += 2;
-        } else {
-            *to++ = token_byte(text.s[i]);
-        }
-    }
-    *to    = 0;
-    out->n = (size_t)(to - out->s);
+    char c = text.s[0];
+    *len   = 1;
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) return c;
+    if (c >= 'A' && c <= 'Z') return (char)(c + 32);
+    if (c == '\xC4' && text.n > 1 && text.s[1] == '\xB0') return *len = 2, 'i';
+    if (c == '\xE2' && text.n > 2 && text.s[1] == '\x84' && text.s[2] == '\xAA') return *len = 3, 'k';
+    return 0;
 }
 
-static void read_line(workspace *w, slice text, bool stem, token_list *out)
+static void add_token(workspace *w, char *token, size_t n, bool stem, token_list *out)
 {
-    fold(text, &w->lower);
-    for (char *s = w->lower.s, *end = s + w->lower.n; s < end;) {
-        size_t n = strlen(s), kept = stem && n > 3 ? porter_stem(s, n) : n;
-        if (kept) tokens_add(out, vocabulary_add(&w->words, s, kept));
-        s += n + 1;
-    }
+    if (stem && n > 3) n = porter_stem(token, n);
+    if (n) tokens_add(out, vocabulary_add(&w->words, token, n));
 }
 
 static void read_lines(workspace *w, slice text, bool stem, lines *out)
 {
     tokens_clear(&out->tokens);
     tokens_clear(&out->ends);
-    while (text.n) {
-        const char *newline = memchr(text.s, '\n', text.n);
-        size_t      n       = newline ? (size_t)(newline - text.s) : text.n;
-        if (n) {
-            read_line(w, (slice) { text.s, n }, stem, &out->tokens);
-            tokens_add(&out->ends, (int32_t)out->tokens.n);
+    str_clear(&w->token);
+    char  *token = str_reserve(&w->token, text.n);
+    size_t n     = 0, len;
+    bool   empty = true; /* the line so far */
+    for (; text.n; text.s += len, text.n -= len) {
+        char c = token_character(text, &len);
+        if (c) {
+            token[n++] = c;
+        } else {
+            if (n) add_token(w, token, n, stem, &out->tokens);
+            n = 0;
         }
-        n += newline != NULL;
-        text.s += n;
-        text.n -= n;
+        bool dotted = len == 2; /* U+0130: the mark after its i ends the token */
+        if (dotted) {
+            add_token(w, token, n, stem, &out->tokens);
+            n = 0;
+        }
+        if (*text.s != '\n') {
+            empty = false;
+        } else {
+            if (!empty) tokens_add(&out->ends, (int32_t)out->tokens.n);
+            empty = true;
+        }
     }
+    if (n) add_token(w, token, n, stem, &out->tokens);
+    if (!empty) tokens_add(&out->ends, (int32_t)out->tokens.n);
 }
 
 static rouge_score from_ratios(double precision, double recall)
@@ -84,7 +86,7 @@ static rouge_score from_ratios(double precision, double recall)
 static rouge_score rouge_n(workspace *w, const token_list *ref, const token_list *hyp, int order)
 {
     int64_t matches[ROUGE_ORDER_MAX], in_hyp = ngrams_total(hyp->n, order), in_ref = ngrams_total(ref->n, order);
-    ngrams_match(&w->ngrams, hyp, ref, 1, order, matches);
+    ngrams_match(&w->ngrams, hyp, w->width, ref, 1, order, matches);
     double common = (double)matches[order - 1];
     return from_ratios(common / (double)(in_hyp > 1 ? in_hyp : 1), common / (double)(in_ref > 1 ? in_ref : 1));
 }
@@ -131,6 +133,7 @@ static workspace *start(slice prediction, bool stem)
 {
     vocabulary_clear(&own.words);
     read_lines(&own, prediction, stem, &own.prediction);
+    own.width = (int32_t)own.words.n;
     return &own;
 }
 

@@ -96,9 +96,10 @@ static double token_f1(const str *p, const str *r, squad_rules rules)
     tokens_clear(&w->prediction);
     tokens_clear(&w->reference);
     vocabulary_split(&w->words, (slice) { str_c(p), p->n }, &w->prediction);
+    int32_t width = (int32_t)w->words.n;
     vocabulary_split(&w->words, (slice) { str_c(r), r->n }, &w->reference);
     if (!w->prediction.n || !w->reference.n) return rules == SQUAD_V2 && w->prediction.n == w->reference.n;
-    ngrams_match(&w->ngrams, &w->prediction, &w->reference, 1, 1, &common);
+    ngrams_match(&w->ngrams, &w->prediction, width, &w->reference, 1, 1, &common);
     if (!common) return 0;
     double precision = 1.0 * (double)common / (double)w->prediction.n, recall = 1.0 * (double)common / (double)w->reference.n;
     return (2 * precision * recall) / (precision + recall);

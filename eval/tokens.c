@@ -6,8 +6,8 @@
 #include "core/memory.h"
 
 struct vocabulary_entry {
+    uint64_t head;     /* of up to 8 bytes all there is; of more a hash */
     size_t   start, n; /* of the token in bytes */
-    uint64_t hash;
     size_t   slot;
 };
 
@@ -32,15 +32,33 @@ void tokens_free(token_list *t)
     *t = (token_list) { 0 };
 }
 
-/* FNV-1a: short strings, one multiplication a byte; the last mix brings the high bits down to where slots are taken from. */
-static const uint64_t HASH_SEED = 0xCBF29CE484222325u;
-static uint64_t       hash_byte(uint64_t h, char c) { return (h ^ (unsigned char)c) * 0x100000001B3u; }
-static uint64_t       hash_end(uint64_t h) { return h ^ h >> 32; }
-
-static void place(vocabulary *v, int64_t entry)
+static uint64_t load(const char *s, size_t n)
 {
-    size_t mask = v->n_slots - 1, at = v->entries[entry].hash & mask;
-    while (v->slots[at]) at = (at + 1) & mask;
+    uint64_t x = 0;
+    memcpy(&x, s, n);
+    return x;
+}
+
+/* Tokens of one length up to 8 have equal heads only if they are equal: loads overlap, but leave no byte out. */
+static inline uint64_t head_of(const char *s, size_t n)
+{
+    uint64_t h = 0;
+    if (n == 0) return 0;
+    if (n < 4) return (uint64_t)(unsigned char)s[0] | (uint64_t)(unsigned char)s[n / 2] << 8 | (uint64_t)(unsigned char)s[n - 1] << 16;
+    if (n <= 8) return load(s, 4) | load(s + n - 4, 4) << 32;
+    for (size_t i = 0; i + 8 < n; i += 8) h = (h ^ load(s + i, 8)) * 0x9E3779B97F4A7C15u;
+    return (h ^ load(s + n - 8, 8)) * 0x9E3779B97F4A7C15u;
+}
+
+static inline size_t first_slot(const vocabulary *v, uint64_t head, size_t n)
+{
+    uint64_t h = (head + n) * 0x9E3779B97F4A7C15u;
+    return (size_t)(h ^ h >> 32) & (v->n_slots - 1);
+}
+
+static void place(vocabulary *v, int64_t entry, size_t at)
+{
+    while (v->slots[at]) at = (at + 1) & (v->n_slots - 1);
     v->slots[at]           = (int32_t)entry + 1;
     v->entries[entry].slot = at;
 }
@@ -51,28 +69,22 @@ static void grow(vocabulary *v)
     free(v->slots);
     v->n_slots = 4 * v->cap;
     v->slots   = mem_alloc(v->n_slots, sizeof *v->slots);
-    for (int64_t i = 0; i < v->n; i++) place(v, i);
-}
-
-static int32_t add_hashed(vocabulary *v, const char *s, size_t n, uint64_t hash)
-{
-    if ((size_t)v->n == v->cap) grow(v);
-    size_t mask = v->n_slots - 1;
-    for (size_t at = hash & mask; v->slots[at]; at = (at + 1) & mask) {
-        const struct vocabulary_entry *e = &v->entries[v->slots[at] - 1];
-        if (e->hash == hash && e->n == n && !memcmp(v->bytes.s + e->start, s, n)) return v->slots[at] - 1;
-    }
-    v->entries[v->n] = (struct vocabulary_entry) { .start = v->bytes.n, .n = n, .hash = hash };
-    str_add(&v->bytes, s, n);
-    place(v, v->n);
-    return (int32_t)v->n++;
+    for (int64_t i = 0; i < v->n; i++) place(v, i, first_slot(v, v->entries[i].head, v->entries[i].n));
 }
 
 int32_t vocabulary_add(vocabulary *v, const char *s, size_t n)
 {
-    uint64_t h = HASH_SEED;
-    for (size_t i = 0; i < n; i++) h = hash_byte(h, s[i]);
-    return add_hashed(v, s, n, hash_end(h));
+    if ((size_t)v->n == v->cap) grow(v);
+    uint64_t head = head_of(s, n);
+    size_t   at   = first_slot(v, head, n);
+    for (; v->slots[at]; at = (at + 1) & (v->n_slots - 1)) {
+        const struct vocabulary_entry *e = &v->entries[v->slots[at] - 1];
+        if (e->head == head && e->n == n && (n <= 8 || !memcmp(v->bytes.s + e->start, s, n))) return v->slots[at] - 1;
+    }
+    v->entries[v->n] = (struct vocabulary_entry) { .head = head, .start = v->bytes.n, .n = n };
+    str_add(&v->bytes, s, n);
+    place(v, v->n, at);
+    return (int32_t)v->n++;
 }
 
 slice vocabulary_token(const vocabulary *v, int32_t id)
