@@ -7,6 +7,7 @@
 #include "core/progress.h"
 #include "eval/lines.h"
 #include "eval/offline.h"
+#include "eval/text_limit.h"
 
 /* One line, read; texts belong to its document. */
 typedef struct {
@@ -111,6 +112,7 @@ static int score_block(scored *s, const json_lines *in, by_metric *w, offline_ti
     char       where[LINE_WHERE];
     for (int64_t i = 0; i < in->n && !rc; i++) {
         rc = read_item(in->docs[i], json_line_where(in, i, where), in->numbers[i], w->may_lack, &items[i]);
+        if (!rc) rc = text_limit_check(&s->metrics, items[i].prediction, items[i].references, (int64_t)items[i].n_references, where);
         if (rc) break;
         int64_t k = scored_add(s, items[i].id.s, items[i].id.n), refs = (int64_t)items[i].n_references;
         if ((size_t)k == w->cap) w->lines = mem_grow(w->lines, &w->cap, sizeof *w->lines);

@@ -9,6 +9,7 @@
 #include "eval/offline.h"
 #include "eval/sample.h"
 #include "eval/squad_metric.h"
+#include "eval/text_limit.h"
 
 typedef struct {
     const offline_request *q;
@@ -206,6 +207,20 @@ static int check_choices(const by_task *w, const prediction *p, const task_text 
     return OK;
 }
 
+static int check_length(const by_task *w, const prediction *p, const task_text *text)
+{
+    char where[512];
+    if (p->line)
+        snprintf(where, sizeof where, "%.400s: line %lld", w->q->predictions, (long long)p->line);
+    else
+        snprintf(where, sizeof where, "%.400s: \"%.80s\"", w->q->predictions, p->id);
+    slice *refs = mem_alloc((size_t)text->n_references, sizeof *refs);
+    for (int64_t k = 0; k < text->n_references; k++) refs[k] = slice_of(text->references[k]);
+    int rc = text_limit_check(&w->metrics, p->text, refs, text->n_references, where);
+    free(refs);
+    return rc;
+}
+
 /* An item's numbers, all metrics' one after the other, and how many references it has. */
 static int item_stats(const by_task *w, int64_t i, double *stats, int64_t *n_refs)
 {
@@ -217,6 +232,7 @@ static int item_stats(const by_task *w, int64_t i, double *stats, int64_t *n_ref
     int               rc   = task_render(w->task, item, &r.text);
     if (rc) return error_context(rc, "%s", w->q->data);
     if (pick) rc = check_choices(w, p, &r.text, item);
+    if (!rc && !pick) rc = check_length(w, p, &r.text);
     if (!rc && !pick && !r.text.n_references && !w->squad)
         rc = input_error("%s: the item \"%.80s\" has no reference to compare with", w->q->data, item->id);
     if (pick && !rc) {

@@ -519,6 +519,25 @@ static void the_longest_line_has_a_limit(void **state)
         "line 1: is longer than 16 MiB");
 }
 
+static void a_table_too_large_is_refused(void **state)
+{
+    (void)state;
+    const size_t half = 1 << 19;
+    str          line = { 0 };
+    scored       s;
+    str_puts(&line, "{\"prediction\":\"");
+    for (size_t i = 0; i < half / 2; i++) str_puts(&line, "a ");
+    str_puts(&line, "\",\"references\":[\"x\",\"");
+    for (size_t i = 0; i < half / 2; i++) str_puts(&line, "a ");
+    str_puts(&line, "\"]}");
+    const char *path = file_of("long", line.s, line.n);
+    assert_input_error(score_by_metric(&(offline_request) { .metrics = "squad-v1.1,rougeLsum", .input = path }, &s, NULL),
+                       "line 1: rougeLsum compares line with line");
+    assert_ok(score_by_metric(&(offline_request) { .metrics = "squad-v1.1", .input = path }, &s, NULL));
+    scored_free(&s);
+    str_free(&line);
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -537,6 +556,7 @@ int main(void)
         IN_FOLDER(long_files_are_read_block_by_block),
         IN_FOLDER(wrong_lines_are_refused),
         IN_FOLDER(the_longest_line_has_a_limit),
+        IN_FOLDER(a_table_too_large_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
