@@ -5,6 +5,7 @@
 #include "cli/score_compare.h"
 #include "cli/verbs.h"
 #include "core/error.h"
+#include "core/progress.h"
 #include "eval/offline.h"
 #include "eval/paired.h"
 
@@ -78,17 +79,30 @@ static void print(const scored *s, const squad_report *report)
     str_free(&text);
 }
 
-static int check_ways(void)
+static int check_ways(const positionals *logs)
 {
+    if (logs->n > 1) return input_error("score: \"%s\": one sample log is shown at a time; --compare A B compares them", logs->args[1]);
+    if (logs->n && (q.input || q.metrics || q.task || q.data || q.predictions))
+        return input_error(
+            "score: \"%s\": a sample log alone shows the scores in it; its texts are scored anew with --task T --data FILE --predictions %s",
+            logs->args[0], logs->args[0]);
+    if (logs->n) return OK;
     if (q.input && (q.task || q.data || q.predictions))
         return input_error("score: --input goes with --metric alone; --task has --data and --predictions");
     if (q.task && !(q.data && q.predictions)) return input_error("score: --task %s: needs --data FILE and --predictions FILE", q.task);
     if (!q.task && (q.data || q.predictions)) return input_error("score: --data and --predictions go with --task T");
     if (!q.task && !(q.metrics && q.input))
-        return input_error(
-            "score: say what to score: --task T --data FILE --predictions FILE, or --metric LIST --input FILE; `tiebreak score --help` "
-            "has examples");
+        return input_error("score: say what to score: --task T --data FILE --predictions FILE, or --metric LIST --input FILE, or a sample log; "
+                           "`tiebreak score --help` has examples");
     return OK;
+}
+
+static int read_log(scored *s, const char *path, offline_time *time)
+{
+    double start = clock_s();
+    int    rc    = scored_read(s, path);
+    *time        = (offline_time) { .read_s = clock_s() - start };
+    return rc;
 }
 
 static int run(int argc, char **argv)
@@ -150,11 +164,10 @@ static int run(int argc, char **argv)
     compare.per_item = o.per_item;
     if (compare.on) return score_compare(&compare, &systems);
     if (compare.calibrate) return score_calibrate(&compare);
-    if (systems.n) return input_error("score: \"%s\": not understood here; systems are compared with --compare A B", systems.args[0]);
-    rc = check_ways();
+    rc = check_ways(&systems);
     if (!rc) rc = set_options();
     if (rc) return rc;
-    rc = q.task ? score_by_task(&q, &s, &report, &time) : score_by_metric(&q, &s, &time);
+    rc = systems.n ? read_log(&s, systems.args[0], &time) : q.task ? score_by_task(&q, &s, &report, &time) : score_by_metric(&q, &s, &time);
     if (rc) return rc;
     if (o.verbose) fprintf(stderr, "score: %lld items read in %.3f s, scored in %.3f s\n", (long long)s.n, time.read_s, time.score_s);
     if (o.confidence) s.resamples = compare.resamples ? compare.resamples : PAIRED_DEFAULTS.resamples;
@@ -165,7 +178,7 @@ static int run(int argc, char **argv)
 }
 
 const verb verb_score = { "score", "score predictions made elsewhere, without a model",
-                          "--task T --data FILE --predictions FILE | --metric LIST --input FILE | --compare A B ...",
+                          "--task T --data FILE --predictions FILE | --metric LIST --input FILE | LOG | --compare A B ...",
                           "  tiebreak score --task squad --data dev-v2.0.json --predictions preds.json --na-probs na.json\n"
                           "  tiebreak score --task hellaswag --data hellaswag_val.jsonl --predictions samples_hellaswag_2026-01-31.jsonl\n"
                           "  tiebreak score --metric bleu,chrf --input translations.jsonl\n"

@@ -129,6 +129,21 @@ static void a_task_with_its_data(void **state)
     str_free(&out);
 }
 
+static void a_sample_log_alone_shows_its_scores(void **state)
+{
+    (void)state;
+    str   out = { 0 };
+    json *j;
+    write_file("samples.jsonl", "{\"doc_id\":0,\"filter\":\"none\",\"metrics\":[\"acc\"],\"acc\":1.0}\n"
+                                "{\"doc_id\":1,\"filter\":\"none\",\"metrics\":[\"acc\"],\"acc\":0.0}\n");
+    assert_int_equal(score(". --json --per-item", &out), OK);
+    assert_ok(json_parse(&j, out.s, out.n, "stdout"));
+    assert_within(fabs(number_of(j, "metrics", "acc", "value") - 0.5), 0);
+    assert_int_equal(cJSON_GetArraySize(json_find(j, "items")), 2);
+    json_free(j);
+    str_free(&out);
+}
+
 static void refusals_print_no_score(void **state)
 {
     (void)state;
@@ -144,6 +159,9 @@ static void refusals_print_no_score(void **state)
         { "--metric bleu --input in.jsonl --tokenize 14a", "--tokenize 14a: must be one of 13a, intl, char, none" },
         { "--metric bleu --input in.jsonl --smooth exp --smooth-value 1", "smooth_value" },
         { "--metric bleu --input in.jsonl --multi some", "must be one of max, first, mean" },
+        { "in.jsonl", "\"scores\" is missing" },
+        { "a b", "--compare A B compares them" },
+        { "in.jsonl --metric bleu", "a sample log alone shows the scores in it" },
         { "--metric bleu --input bad.jsonl --json --per-item", "line 2: \"prediction\" is missing" },
         { "--metric bleu --input nothere.jsonl", "nothere.jsonl: not found" },
         { "--metric bleu --input empty.jsonl", "is empty" },
@@ -167,6 +185,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(json_has_metrics_and_items, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_table_names_value_error_and_signature, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_task_with_its_data, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_sample_log_alone_shows_its_scores, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refusals_print_no_score, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
