@@ -2,6 +2,8 @@
 
 #include "eval/encode.h"
 #include "eval/test_model.h"
+#include "core/rng.h"
+#include "model/adapter.h"
 #include "model/score.h"
 
 /* A run of the harness over `items` of a reference data file, and the samples it made, as JSON. */
@@ -20,7 +22,24 @@ typedef struct {
     const char *pool;
     int64_t     batch;
     int         threads; /* 0: one */
+    bool        adapted; /* with made-up weights in a rank-8 LoRA on every site */
 } reference_case;
+
+static adapter *random_adapter(const test_model *t)
+{
+    adapter_spec spec = { .rank = 8, .alpha = 8, .seed = 1 };
+    rng          r    = rng_seed(11);
+    adapter     *a;
+    assert_ok(method_find(&spec.method, "lora"));
+    assert_ok(site_set_parse(&spec.sites, "all"));
+    assert_ok(adapter_new(&a, t->model->be, &t->model->cfg, spec));
+    double *theta = mem_alloc((size_t)a->theta_count, sizeof *theta);
+    for (int64_t i = 0; i < a->theta_count; i++) theta[i] = 0.05 * rng_normal(&r);
+    a->be->upload(a->theta, theta, a->theta_count);
+    adapter_expand(a);
+    free(theta);
+    return a;
+}
 
 static reference_run run_reference(const char *dir, reference_case c)
 {
@@ -31,7 +50,9 @@ static reference_run run_reference(const char *dir, reference_case c)
     if (c.threads) r.model.model->be->set_threads(c.threads);
     assert_ok(task_open(&r.task, c.task, c.prompt));
     assert_ok(task_read(r.task, data, &r.data));
+    adapter *a = c.adapted ? random_adapter(&r.model) : NULL;
     assert_ok(harness_run(&(harness) { .dec            = r.model.dec,
+                                       .pairs          = a ? adapter_pairs(a) : NULL,
                                        .tok            = r.model.tok,
                                        .task           = r.task,
                                        .data           = r.data,
@@ -44,6 +65,7 @@ static reference_run run_reference(const char *dir, reference_case c)
                                        .metrics        = c.metrics,
                                        .quiet          = true },
                           &r.result));
+    adapter_free(a);
     r.samples = json_array();
     for (int64_t i = 0; i < r.result.n; i++) {
         json *one;
@@ -385,6 +407,8 @@ static void samples_do_not_depend_on_batch_or_threads(void **state)
           .limit      = 4 },
         { .task = "squad", .prompt = "lm-eval", .data = "lm-eval-reference/data/squad.docs.json", .limit = 12, .max_new = 16 },
         { .task = "gsm8k", .prompt = "lm-eval", .data = "lm-eval-reference/data/gsm8k.docs.jsonl", .limit = 12, .max_new = 16 },
+        { .task = "hellaswag", .data = "lm-eval-reference/data/hellaswag.docs.jsonl", .limit = 12, .adapted = true },
+        { .task = "gsm8k", .data = "lm-eval-reference/data/gsm8k.docs.jsonl", .limit = 9, .max_new = 12, .adapted = true },
         { .task = "iwslt", .data = "lm-eval-reference/data/iwslt.docs.de", .limit = 5, .max_new = 12 },
         { .task = "gsm8k", .data = "lm-eval-reference/data/gsm8k.docs.jsonl", .limit = 4, .metrics = "loss" },
         { .task = "text", .data = "lm-eval-reference/data/rolling.docs.jsonl", .limit = 1 },
@@ -406,6 +430,8 @@ static void samples_do_not_depend_on_batch_or_threads(void **state)
                 assert_true(a.result.value[m] == b.result.value[m] && isfinite(a.result.value[m]));
                 assert_true(a.result.error[m] == b.result.error[m] || isnan(a.result.error[m]));
             }
+            assert_memory_equal(&a.result.delta, &b.result.delta, sizeof a.result.delta);
+            assert_true((a.result.delta.max_abs_logit > 0.1) == asked[i].adapted);
             end_reference(&b);
         }
         end_reference(&a);
