@@ -183,5 +183,6 @@ const verb verb_score = { "score", "score predictions made elsewhere, without a 
                           "  tiebreak score --task hellaswag --data hellaswag_val.jsonl --predictions samples_hellaswag_2026-01-31.jsonl\n"
                           "  tiebreak score --metric bleu,chrf --input translations.jsonl\n"
                           "  tiebreak score --metric rougeL --stemmer --multi max --input summaries.jsonl --json --per-item\n"
+                          "  tiebreak score runs/lora\n"
                           "  tiebreak score --compare runs/base runs/lora vera=runs/vera/s0/eval,runs/vera/s1/eval\n",
                           run };

@@ -211,11 +211,14 @@ void scored_print_json(const scored *s, bool per_item, const json *more, str *ou
 void scored_print_table(const scored *s, str *out)
 {
     shown of[METRICS_MAX];
+    int   width = 22;
     show_all(s, of);
+    for (int m = 0; m < s->metrics.n; m++)
+        if ((int)strlen(s->metrics.rows[m].name) > width) width = (int)strlen(s->metrics.rows[m].name);
     str_printf(out, "%s: %lld items\n", s->name, (long long)s->n);
     for (int m = 0; m < s->metrics.n; m++) {
         const shown *one = &of[m];
-        str_printf(out, "  %-22s %10.4f", s->metrics.rows[m].name, one->value);
+        str_printf(out, "  %-*s %10.4f", width, s->metrics.rows[m].name, one->value);
         if (isnan(one->error))
             str_printf(out, "  %10s  ", "");
         else
