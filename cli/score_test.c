@@ -129,6 +129,41 @@ static void a_task_with_its_data(void **state)
     str_free(&out);
 }
 
+/* Standard input is the file `name` while the verb runs. */
+static int score_stdin(const char *name, const char *words, str *printed)
+{
+    char *path = path_join(dir, name);
+    int   keep = dup(0), file = open(path, O_RDONLY), rc;
+    assert_true(file >= 0 && keep >= 0);
+    dup2(file, 0);
+    close(file);
+    rewind(stdin);
+    rc = score(words, printed);
+    dup2(keep, 0);
+    close(keep);
+    free(path);
+    return rc;
+}
+
+static void standard_input_is_a_file_too(void **state)
+{
+    (void)state;
+    str file = { 0 }, piped = { 0 };
+    write_file("in.jsonl", lines);
+    write_file("empty", "");
+    assert_int_equal(score("--metric bleu,squad-v1.1 --input in.jsonl --json --per-item", &file), OK);
+    assert_int_equal(score_stdin("in.jsonl", "--metric bleu,squad-v1.1 --input - --json --per-item", &piped), OK);
+    assert_string_equal(piped.s, file.s);
+    write_file("data.jsonl", "{\"question\":\"q\",\"answer\":\"#### 5\"}\n");
+    write_file("p.json", "{\"0\":\n\"#### 5\"}");
+    assert_int_equal(score("--task gsm8k --data data.jsonl --predictions p.json --json", &file), OK);
+    assert_int_equal(score_stdin("p.json", "--task gsm8k --data data.jsonl --predictions - --json", &piped), OK);
+    assert_string_equal(piped.s, file.s);
+    assert_input_error(score_stdin("empty", "--metric bleu --input -", &piped), "stdin: is empty");
+    str_free(&file);
+    str_free(&piped);
+}
+
 static void a_sample_log_alone_shows_its_scores(void **state)
 {
     (void)state;
@@ -185,6 +220,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(json_has_metrics_and_items, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_table_names_value_error_and_signature, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_task_with_its_data, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(standard_input_is_a_file_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_sample_log_alone_shows_its_scores, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refusals_print_no_score, set_up, tear_down),
     };

@@ -27,7 +27,7 @@ typedef struct {
 
 /* --- metrics */
 
-static bool is_squads(const metric *m) { return !strncmp(m->rules, "squad-", 6); }
+static bool is_squads(const metric *m) { return m->item == squad_em_item || m->item == squad_f1_item; }
 static bool reads_lengths(const metric *m) { return m->source == METRIC_CHOICES && strcmp(m->name, "acc") != 0; }
 
 static int squad_rules_of(by_task *w)
@@ -247,6 +247,36 @@ static int item_stats(const by_task *w, int64_t i, double *stats, int64_t *n_ref
     return rc;
 }
 
+/* A log's target is one of the item's right answers, or what the task would have taught. */
+static bool is_target(const task_text *text, slice target)
+{
+    target = py_strip(target);
+    for (int64_t k = -1; k < text->n_references; k++) {
+        const char *own = k < 0 ? text->target : text->references[k];
+        slice       one = py_strip(slice_of(own ? own : ""));
+        if (one.n == target.n && !memcmp(one.s, target.s, one.n)) return true;
+    }
+    return false;
+}
+
+/* Texts have nothing else to show that a log belongs to another file of the same length. */
+static void judge_targets(const by_task *w)
+{
+    int64_t told = 0, same = 0;
+    for (int64_t i = 0; i < w->n; i++) {
+        task_text   text;
+        const slice target = w->of_item[i] < 0 ? slice_of("") : w->predicted.items[w->of_item[i]].target;
+        if (!target.n || task_render(w->task, &w->data->items[i], &text)) continue;
+        told++;
+        same += is_target(&text, target);
+        task_text_free(&text);
+    }
+    error_clear();
+    if (2 * same < told)
+        warn("%s: %lld of its %lld targets are not the answers in %s: do the files belong together?", w->q->predictions, (long long)(told - same),
+             (long long)told, w->q->data);
+}
+
 /* Every item on its own, in parallel; the error is that of the first item that has one. stats [n, width]. */
 static int all_stats(const by_task *w, double *stats, int width, int64_t *n_refs)
 {
@@ -265,7 +295,7 @@ static int all_stats(const by_task *w, double *stats, int width, int64_t *n_refs
             why = mem_strdup(error_text());
         }
     }
-    if (why) rc = error_context(input_error("%s", why), "%s", w->q->task);
+    if (why) input_error("%s", why); /* the text is its thread's: say it again in this one */
     free(why);
     return rc;
 }
@@ -364,6 +394,7 @@ static int score_all(by_task *w, scored *out, squad_report *report)
     int64_t *n_refs = mem_alloc((size_t)w->n, sizeof *n_refs);
     out->metrics    = w->metrics;
     int rc          = all_stats(w, stats, width, n_refs);
+    if (!rc) judge_targets(w);
     if (!rc && w->squad && w->v2) report_v2(w, stats, width, report);
     if (!rc) fill(w, out, stats, width, n_refs);
     free(stats);

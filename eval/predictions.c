@@ -20,7 +20,7 @@ static prediction *add(predictions *p)
 {
     if ((size_t)p->n == p->cap) p->items = mem_grow(p->items, &p->cap, sizeof *p->items);
     prediction *x = &p->items[p->n++];
-    *x            = (prediction) { .text = { "", 0 }, .chosen = -1, .gold = -1 };
+    *x            = (prediction) { .text = { "", 0 }, .target = { "", 0 }, .chosen = -1, .gold = -1 };
     return x;
 }
 
@@ -191,9 +191,17 @@ static void set_gold(const json *value, prediction *x)
     if (number_in(value, &v) && v >= 0 && v < CHOICES_MAX && v == floor(v)) x->gold = (int64_t)v;
 }
 
+static void set_target(predictions *p, const json *value, prediction *x)
+{
+    if (cJSON_IsString(value)) x->target = keep(p, value->valuestring, strlen(value->valuestring));
+}
+
 static int own_object(predictions *p, const json *line, const char *where, prediction_kind kind, prediction *x)
 {
-    if (kind == PREDICT_TEXT) return set_text(p, json_find(line, "prediction"), where, "prediction", x);
+    if (kind == PREDICT_TEXT) {
+        set_target(p, json_find(line, "target"), x);
+        return set_text(p, json_find(line, "prediction"), where, "prediction", x);
+    }
     set_gold(json_find(line, "gold"), x);
     const json *ll = json_find(line, "loglikelihoods");
     if (ll) return set_likelihoods(p, ll, where, "loglikelihoods", itself, x);
@@ -207,6 +215,7 @@ static int harness_object(predictions *p, const json *line, const char *where, p
         set_gold(json_find(line, "target"), x);
         return set_likelihoods(p, resps, where, "resps", of_response, x);
     }
+    set_target(p, json_find(line, "target"), x);
     if (!resps && cJSON_IsArray(filtered)) return set_text(p, filtered->child, where, "filtered_resps", x);
     if (!cJSON_IsArray(resps) || !cJSON_IsArray(resps->child)) return wrong_value(where, "resps", resps, "[[\"the answer\"]]");
     if (resps->child->child && resps->child->child->next)

@@ -28,8 +28,9 @@ typedef struct {
     slice         text; /* PREDICT_TEXT */
     const double *ll;   /* PREDICT_CHOICE: finite, at most 0; NULL where only `chosen` is known */
     int64_t       n_ll, chosen;
-    int64_t       gold; /* the right choice as the file has it; -1: it does not say */
-    int64_t       line; /* 0: the file is not by lines */
+    int64_t       gold;   /* the right choice as the file has it; -1: it does not say */
+    slice         target; /* PREDICT_TEXT: the right answer as the file has it; empty: it does not say */
+    int64_t       line;   /* 0: the file is not by lines */
 } prediction;
 
 typedef struct {
