@@ -106,7 +106,8 @@ static int run(int argc, char **argv)
         { "prompt", OPT_STR, &o.prompt, .required = true, .arg = "TEXT", .help = "what the text begins with; may be empty" },
         { "max-new-tokens", OPT_INT, &o.max_new, .min = 1, .max = 1 << 24, .def = "64", .arg = "N",
           .help = "stop after so many, or at the end token" },
-        { "device", OPT_STR, &o.device, .def = "cpu", .arg = "NAME", .help = "cpu, or ref: plain C in f64, slow" },
+        { "device", OPT_STR, &o.device, .def = "cpu", .arg = "NAME",
+          .help = "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
         { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N", .help = "worker threads; every core when not given" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout: text, and ids, the new ones" },
         { 0 }

@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/machine.h"
+#include "kernels/backend.h"
 
 static bool as_json;
 
@@ -21,6 +22,8 @@ static int run(int argc, char **argv)
     json_set_str(j, "cpu", machine_cpu());
     json_set_int(j, "cores", machine_cores());
     json_set_str(j, "os", machine_os());
+    const backend *cuda = backend_find("cuda");
+    json_set_str(j, "cuda", cuda ? cuda->about : error_text());
     if (as_json) {
         str out = { 0 };
         json_print(j, &out, true);

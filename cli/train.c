@@ -96,7 +96,8 @@ static int run(int argc, char **argv)
             { "valid", OPT_STR, &q.valid, .arg = "FILE", .help = "held-out items: their loss before and after" },
             { "valid-every", OPT_INT, &q.valid_every, .min = 1, .max = 1e12, .arg = "N", .help = "and every N steps" },
             { "checkpoint-s", OPT_NUM, &q.checkpoint_s, .min = 0, .max = 1e9, .def = "60", .arg = "X", .help = "seconds between checkpoints" },
-            { "device", OPT_STR, &q.device, .def = "cpu", .arg = "NAME", .help = "cpu, or ref: plain C in f64, slow" },
+            { "device", OPT_STR, &q.device, .def = "cpu", .arg = "NAME",
+              .help = "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
             { "threads", OPT_INT, &q.threads, .min = 1, .max = 4096, .arg = "N", .help = "worker threads; every core when not given" },
             { "json", OPT_FLAG, &as_json, .help = "one JSON object on stdout" },
             { 0 }

@@ -71,8 +71,66 @@ static void check_case(const expand_case *c)
     }
 }
 
+/* A model's list: three layers of two sites and one that was pruned away. A is one for all, read through a slice; B tied by site; u and v by layer;
+ * the sites differ in rank, width and s. */
+enum { LAYERS = 3, JOBS = 2 * LAYERS + 1, R0 = 5, R1 = 7, OUT0 = 40, OUT1 = 33, IN0 = 19, IN1 = 23 };
+enum { LIST_DA, LIST_DB0, LIST_DB1, LIST_DU, LIST_DV, LIST_G, LIST_DAP, LIST_B0, LIST_B1, LIST_U, LIST_V, LIST_SLOTS };
+
+static void list_of(expand_job jobs[JOBS], const backend *be, real **a)
+{
+    for (int i = 0; i < JOBS; i++) {
+        const int     layer = i / 2, site = i % 2;
+        const int64_t u = (2 * layer + site) * R1, v = (2 * layer + site) * OUT0, G = v * R1;
+        jobs[i] = (expand_job) { .in = site ? IN1 : IN0, .out = site ? OUT1 : OUT0, .r = site ? R1 : R0, .lda = IN1, .s = site ? 0.5 : -1.5 };
+        if (layer == LAYERS) jobs[i].r = 0;
+        if (layer == LAYERS) continue;
+        jobs[i].A = a[LIST_DAP], jobs[i].B = a[site ? LIST_B1 : LIST_B0], jobs[i].u = real_at(be, a[LIST_U], u),
+        jobs[i].v  = real_at(be, a[LIST_V], v);
+        jobs[i].dA = a[LIST_DA], jobs[i].dAp = a[LIST_DAP], jobs[i].dB = a[site ? LIST_DB1 : LIST_DB0], jobs[i].dBp = real_at(be, a[LIST_G], G);
+        jobs[i].du = real_at(be, a[LIST_DU], u), jobs[i].dv = real_at(be, a[LIST_DV], v);
+        jobs[i].Bp = real_at(be, a[LIST_G], G);
+    }
+}
+static void call_list_bwd(const backend *be, real **a, const void *none)
+{
+    (void)none;
+    expand_job jobs[JOBS];
+    list_of(jobs, be, a);
+    be->expand_bwd(jobs, JOBS);
+    be->expand_bwd(jobs, 0);
+}
+static void call_list_fwd(const backend *be, real **a, const void *none)
+{
+    (void)none;
+    expand_job jobs[JOBS];
+    list_of(jobs, be, a);
+    be->expand_fwd(jobs, JOBS);
+    be->expand_fwd(jobs, 0);
+}
+
+static void check_list(void)
+{
+    const double tol           = check_sum_tol(LAYERS * 2 * OUT0);
+    check_array  a[LIST_SLOTS] = { { "dA", .n = R1 * IN1, .out = true, .tol = tol },
+                                   { "dB of site 0", .n = OUT0 * R0, .out = true, .tol = tol },
+                                   { "dB of site 1", .n = OUT1 * R1, .out = true, .tol = tol },
+                                   { "du", .n = 2 * LAYERS * R1, .out = true, .tol = tol },
+                                   { "dv", .n = 2 * LAYERS * OUT0, .out = true, .tol = tol },
+                                   { "G", .n = 2 * LAYERS * OUT0 * R1 },
+                                   { "dAp", .n = R1 * IN1 },
+                                   { "B of site 0", .n = OUT0 * R0 },
+                                   { "B of site 1", .n = OUT1 * R1 },
+                                   { "u", .n = 2 * LAYERS * R1 },
+                                   { "v", .n = 2 * LAYERS * OUT0 } };
+    check_op("expand, a list of mixed jobs, backward", a, LIST_SLOTS, call_list_bwd, NULL);
+    for (int i = LIST_DA; i <= LIST_DV; i++) a[i].out = false;
+    a[LIST_G].out = true, a[LIST_G].tol = tol; /* G's place takes B' */
+    check_op("expand, a list of mixed jobs", a, LIST_SLOTS, call_list_fwd, NULL);
+}
+
 static void check_cases(void)
 {
+    check_list();
     static const int64_t ranks[] = { 0, 1, 3, 8, 17, 70 };
     for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
         for (int bits = 0; bits < 8; bits++)

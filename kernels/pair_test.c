@@ -21,6 +21,8 @@ static const pair_case cases[] = {
     { { .n = 67, .in = 290, .out = 70 }, 128, 0, 130, true, true, true },
     { { .n = 9, .in = 300, .out = 301, .ldx = 303, .ldy = 307 }, 256, 310, 0, true, true, true },
     { { .n = 3, .in = 7, .out = 5 }, 200, 0, 0, true, true, true },
+    { { .n = 2, .in = 9001, .out = 33 }, 5, 0, 0, true, true, true },
+    { { .n = 2049, .in = 21, .out = 19, .ldx = 22, .ldy = 23 }, 3, 0, 0, true, true, true },
     { { .n = 6, .in = 7, .out = 5 }, 0, 0, 0, true, true, true },
     { { .n = 0, .in = 7, .out = 5 }, 4, 0, 0, true, true, true },
 };

@@ -78,8 +78,7 @@ KERNEL __launch_bounds__(THREADS) attention_fwd_kernel(float *o, float *lse, att
         for (int j = 0; j < KEYS; j++)
             for (int i = 0; i < EACH; i++)
                 for (int x = 0; x < COLUMNS / WARP; x++) w[i].o[x] += p[warp + i * WARPS][j] * vt[j][lane + x * WARP];
-        __syncthreads();
-    }
+    } /* p and vt are written again behind two barriers of the next tile's scores */
     for (int i = 0; i < EACH; i++) {
         int64_t query = warp + i * WARPS, row = s.q0 + first + query;
         if (query >= queries) continue;

@@ -64,8 +64,7 @@ KERNEL __launch_bounds__(THREADS) attention_bwd_q_kernel(float *dq, float *delta
         for (int j = 0; j < KEYS; j++)
             for (int i = 0; i < EACH; i++)
                 for (int x = 0; x < COLUMNS / WARP; x++) sum[i][x] += ds[warp + i * WARPS][j] * kc[j][lane + x * WARP];
-        __syncthreads();
-    }
+    } /* ds and kc are written again behind two barriers of the next tile's scores */
     for (int i = 0; i < EACH; i++)
         for (int x = 0; x < COLUMNS / WARP; x++) {
             int64_t query = warp + i * WARPS, c = column0 + lane + x * WARP;
@@ -137,7 +136,6 @@ KERNEL __launch_bounds__(THREADS)
                         sum_v[x] += p[query][key0 + x] * o_c;
                     }
                 }
-                __syncthreads();
             }
     }
     for (int x = 0; x < KEYS_EACH; x++) {

@@ -125,8 +125,12 @@ bool cuda_start(backend_report report, char *about, size_t about_size)
 {
     cudaDeviceProp device;
     int            count = 0, driver = 0;
-    errors.report = report;
-    if (!CUDA_OK(cudaGetDeviceCount(&count))) return false;
+    errors.report     = report;
+    cudaError_t found = cudaGetDeviceCount(&count);
+    if (found != cudaSuccess) {
+        keep_first("no GPU can be used: %s (%s); %s", cudaGetErrorString(found), cudaGetErrorName(found), advice_for(found));
+        return false;
+    }
     if (!CUDA_OK(cudaGetDeviceProperties(&device, 0))) return false;
     if (device.major < 8) {
         keep_first("%s has compute capability %d.%d; 8.0 or newer is needed (A100, RTX 30, ...). Use the device `cpu`", device.name, device.major,

@@ -14,28 +14,37 @@ static struct {
     std::map<size_t, size_t> used; /* offset -> bytes, guards left out */
     size_t                   top;  /* no allocation ever reached further */
     size_t                   bytes;
+    bool                     open; /* may be touched */
 } memory;
+
+static const size_t large_page = (size_t)2 << 20;
+static size_t       pages(size_t bytes) { return (bytes + large_page - 1) / large_page * large_page; }
+
+unsigned char *emulate_region(size_t bytes, int protection)
+{
+    void *p = mmap(NULL, bytes + large_page, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) {
+        perror("emulated CUDA: memory");
+        abort();
+    }
+    p = (void *)pages((uintptr_t)p);
+    madvise(p, bytes, MADV_HUGEPAGE);
+    return (unsigned char *)p;
+}
 
 static void make_region(void)
 {
-    if (memory.base) return;
-    void *p = mmap(NULL, region_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) {
-        perror("emulated CUDA: device memory");
-        abort();
-    }
-    memory.base = (unsigned char *)p;
+    if (!memory.base) memory.base = emulate_region(region_bytes, PROT_NONE);
 }
-
-static size_t pages(size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
-void          emulate_memory_open(void)
+void emulate_memory_open(void)
 {
-    make_region();
-    if (memory.top) mprotect(memory.base, pages(memory.top), PROT_READ | PROT_WRITE);
+    if (!memory.open) mprotect(memory.base, pages(memory.top), PROT_READ | PROT_WRITE);
+    memory.open = true;
 }
-void emulate_memory_close(void)
+static void close_memory(void)
 {
-    if (memory.top) mprotect(memory.base, pages(memory.top), PROT_NONE);
+    if (memory.open) mprotect(memory.base, pages(memory.top), PROT_NONE);
+    memory.open = false;
 }
 
 /* The allocation that holds [p, p + bytes), or NULL. */
@@ -79,11 +88,13 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
     if (offset + whole + GUARD > region_bytes) return cudaErrorMemoryAllocation;
     memory.used[offset] = bytes;
     memory.bytes += bytes;
-    if (offset + whole + GUARD > memory.top) memory.top = offset + whole + GUARD;
+    if (offset + whole + GUARD > memory.top) {
+        close_memory();
+        memory.top = offset + whole + GUARD;
+    }
     emulate_memory_open();
     memset(memory.base + offset - GUARD, GUARD_BYTE, GUARD + whole + GUARD);
     memset(memory.base + offset, FRESH_BYTE, bytes);
-    emulate_memory_close();
     *p = memory.base + offset;
     return cudaSuccess;
 }
@@ -95,7 +106,6 @@ cudaError_t cudaFree(void *p)
     if (!a || memory.base + a->first != p) return cudaErrorInvalidValue;
     emulate_memory_open();
     check_guards(a->first, a->second);
-    emulate_memory_close();
     memory.bytes -= a->second;
     memory.used.erase(a->first);
     return cudaSuccess;
@@ -114,7 +124,6 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpy
     if (kind != cudaMemcpyHostToDevice && !owner(src, bytes)) return cudaErrorInvalidValue;
     emulate_memory_open();
     memmove(dst, src, bytes);
-    emulate_memory_close();
     return cudaSuccess;
 }
 
@@ -123,7 +132,6 @@ cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t)
     if (!owner(dst, bytes)) return cudaErrorInvalidValue;
     emulate_memory_open();
     memset(dst, value, bytes);
-    emulate_memory_close();
     return cudaSuccess;
 }
 
@@ -132,7 +140,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t)
 {
     emulate_memory_open();
     for (auto &a : memory.used) check_guards(a.first, a.second);
-    emulate_memory_close();
+    close_memory();
     return cudaSuccess;
 }
 
@@ -186,6 +194,5 @@ cublasStatus_t cublasSgemm_64(cublasHandle_t, cublasOperation_t op_a, cublasOper
             for (int64_t l = 0; l < k; l++) sum += (at ? A[i * lda + l] : A[l * lda + i]) * (bt ? B[l * ldb + j] : B[j * ldb + l]);
             C[j * ldc + i] = *alpha * sum + (*beta != 0 ? *beta * C[j * ldc + i] : 0);
         }
-    emulate_memory_close();
     return CUBLAS_STATUS_SUCCESS;
 }

@@ -6,15 +6,14 @@
 
 #include "kernels/cuda/emulate_memory.h"
 
-enum { WARP = 32, MOST_THREADS = 1024, MOST_BYTES = 16, STACK = 256 << 10 };
+enum { WARP = 32, MOST_THREADS = 1024, MOST_BYTES = 16, STACK = 32 << 10 };
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 typedef struct {
-    void      *at[5]; /* where it stopped, for __builtin_longjmp */
-    dim3       index;
-    bool       alive;
-    ucontext_t first; /* its stack, used once to get onto it */
+    void *at[5]; /* where it stopped, for __builtin_longjmp */
+    dim3  index;
+    bool  alive;
 } fiber;
 
 /* Threads that wait for each other: a block or a warp. Whoever comes last lets all go on. */
@@ -28,7 +27,8 @@ static struct {
     fiber                        fibers[MOST_THREADS];
     int                          made, count, current, step; /* step: +1 or -1, the order in which threads run */
     gathering                    block, warps[MOST_THREADS / WARP];
-    unsigned char                values[MOST_THREADS][MOST_BYTES];
+    unsigned char                values[2][MOST_THREADS][MOST_BYTES]; /* of one exchange and the next: nobody is two ahead */
+    unsigned                     exchanges[MOST_THREADS];             /* that a thread has come to */
     int                          any;
     unsigned                     idle, launches; /* idle: changes of fiber since any of them got on */
     void                        *host[5];
@@ -104,11 +104,11 @@ void emulate_exchange(void *value, size_t bytes, int mask)
     int        me   = run.current;
     gathering *warp = &run.warps[me / WARP];
     if (bytes > MOST_BYTES) stop("exchanges a value that is too large");
-    memcpy(run.values[me], value, bytes);
+    unsigned n = ++run.exchanges[me];
+    memcpy(run.values[n % 2][me], value, bytes);
     wait(warp);
-    if ((me ^ mask) >= run.count || !run.fibers[me ^ mask].alive) stop("exchanges with a lane that is not there");
-    memcpy(value, run.values[me ^ mask], bytes);
-    wait(warp);
+    if ((me ^ mask) >= run.count || run.exchanges[me ^ mask] < n) stop("exchanges with a lane that is not there");
+    memcpy(value, run.values[n % 2][me ^ mask], bytes);
 }
 
 static void fiber_body(void)
@@ -130,16 +130,15 @@ static void fiber_body(void)
 
 static void make_fibers(int count)
 {
+    static unsigned char *stacks = emulate_region((size_t)MOST_THREADS * STACK, PROT_READ | PROT_WRITE);
     for (; run.made < count; run.made++) {
-        fiber *f     = &run.fibers[run.made];
-        void  *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (stack == MAP_FAILED) stop("no memory for a thread's stack");
-        getcontext(&f->first);
-        f->first.uc_stack.ss_sp   = stack;
-        f->first.uc_stack.ss_size = STACK;
-        f->first.uc_link          = NULL;
-        makecontext(&f->first, fiber_body, 0);
-        swapcontext(&run.host_first, &f->first);
+        ucontext_t first; /* used once, to get onto the stack */
+        getcontext(&first);
+        first.uc_stack.ss_sp   = stacks + (size_t)run.made * STACK;
+        first.uc_stack.ss_size = (size_t)(STACK - run.made % 64 * 320); /* tops apart, or all would meet in the same lines of the cache */
+        first.uc_link          = NULL;
+        makecontext(&first, fiber_body, 0);
+        swapcontext(&run.host_first, &first);
     }
 }
 
@@ -150,6 +149,7 @@ static void run_block(void)
     for (int w = 0; w * WARP < run.count; w++) run.warps[w] = { (unsigned)(run.count - w * WARP < WARP ? run.count - w * WARP : WARP), 0, 0 };
     for (int t = 0; t < run.count; t++) {
         run.fibers[t].alive = true;
+        run.exchanges[t]    = 0;
         run.fibers[t].index = dim3((unsigned)t % blockDim.x, (unsigned)t / blockDim.x % blockDim.y, (unsigned)t / blockDim.x / blockDim.y);
     }
     run.current = run.step > 0 ? 0 : run.count - 1;
@@ -174,5 +174,4 @@ void emulate_run(const char *name, dim3 grid, dim3 block, const std::function<vo
         blockIdx  = dim3((unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y), (unsigned)(b / grid.x / grid.y));
         run_block();
     }
-    emulate_memory_close();
 }

@@ -12,12 +12,13 @@ template <int LINES>
 static __device__ void load_strip(float *to, const float *from, int64_t line_stride, int64_t k_stride, int64_t line0, int64_t lines, int64_t k0,
                                   int64_t k1)
 {
-    for (int at = (int)threadIdx.x; at < LINES * STEP; at += THREADS) {
-        int     k = k_stride == 1 ? at % STEP : at / LINES, line = k_stride == 1 ? at / STEP : at % LINES;
-        bool    inside             = line0 + line < lines && k0 + k < k1;
-        int64_t source             = (line0 + line) * line_stride + (k0 + k) * k_stride;
-        to[k * (LINES + 1) + line] = inside ? from[source] : 0;
-    }
+    const bool    along_k = k_stride == 1;
+    const int     next_k = along_k ? 0 : THREADS / LINES, next_line = along_k ? THREADS / STEP : 0, thread = (int)threadIdx.x;
+    int           k = along_k ? thread % STEP : thread / LINES, line = along_k ? thread / STEP : thread % LINES;
+    const int64_t next   = next_k * k_stride + next_line * line_stride;
+    const float  *source = from + (line0 + line) * line_stride + (k0 + k) * k_stride;
+    for (int i = 0; i < LINES * STEP / THREADS; i++, k += next_k, line += next_line, source += next)
+        to[k * (LINES + 1) + line] = line0 + line < lines && k0 + k < k1 ? *source : 0;
 }
 
 /* One tile of C over one part of k. a and b are shared memory for a strip each; k_part a multiple of STEP. A single part goes to C itself. */
