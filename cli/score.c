@@ -169,7 +169,7 @@ static int run(int argc, char **argv)
     if (rc) return rc;
     rc = systems.n ? read_log(&s, systems.args[0], &time) : q.task ? score_by_task(&q, &s, &report, &time) : score_by_metric(&q, &s, &time);
     if (rc) return rc;
-    if (o.verbose) fprintf(stderr, "score: %lld items read in %.3f s, scored in %.3f s\n", (long long)s.n, time.read_s, time.score_s);
+    if (o.verbose) fprintf(stderr, "score: %lld items read in %.3f s, scored in %.4f s of processor time\n", (long long)s.n, time.read_s, time.score_s);
     if (o.confidence) s.resamples = compare.resamples ? compare.resamples : PAIRED_DEFAULTS.resamples;
     s.seed = (uint64_t)compare.seed;
     print(&s, &report);

@@ -12,6 +12,13 @@ double clock_s(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+double processor_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 progress progress_start(const char *label, int64_t total, const char *unit, bool quiet)
 {
     return (progress) { .label = label, .unit = unit, .total = total, .first = -1, .started = clock_s(), .terminal = isatty(2), .quiet = quiet };

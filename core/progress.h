@@ -23,4 +23,6 @@ void progress_end(progress *p);
 
 /* Monotonic clock, seconds. */
 double clock_s(void);
+/* Processor time of all threads of this process, seconds: what work costs, whatever else the machine does. */
+double processor_s(void);
 #endif

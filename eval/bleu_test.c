@@ -46,6 +46,98 @@ static void tokenizes_as_13a(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_tokens(cases[i].why, cases[i].text, BLEU_13A, cases[i].tokens);
 }
 
+/* Expected: sacrebleu 2.6.0, BLEU(tokenize=...).tokenizer(text.rstrip()), split and joined. */
+static void tokenizes_as_the_other_tokenizers_do(void **state)
+{
+    static const struct {
+        bleu_tokenizer tokenizer;
+        const char    *text, *tokens;
+    } cases[] = {
+        { BLEU_INTL, "Hello, world.", "Hello , world ." },
+        { BLEU_INTL, "1,000.5 and 3.", "1,000.5 and 3." }, /* a final point stays with its number */
+        { BLEU_INTL, "a-b -5", "a - b - 5" },
+        { BLEU_INTL, "(x)", "( x )" },
+        { BLEU_INTL, "“Zitat”, 5‚3", "“ Zitat ” , 5‚3" },
+        { BLEU_INTL, "5€ + 3=8", "5 € + 3 = 8" },
+        { BLEU_INTL, "a…b", "a … b" },
+        { BLEU_INTL, "年。月", "年 。 月" },
+        { BLEU_INTL, "٣,٥ x", "٣,٥ x" },
+        { BLEU_INTL, "½,x", "½ , x" },
+        { BLEU_INTL, "I said: no!", "I said : no !" },
+        { BLEU_INTL, "x\xCC\x81.", "x\xCC\x81 ." },
+        { BLEU_INTL, "10.", "10." },
+        { BLEU_INTL, "$5.00", "$ 5.00" },
+        { BLEU_INTL, "a_b", "a _ b" },
+        { BLEU_INTL, "^`~|", "^ ` ~ |" },
+        { BLEU_INTL, "&amp; x", "& amp ; x" },
+        { BLEU_CHAR, "ab c", "a b c" },
+        { BLEU_CHAR, "語 a", "語 a" },
+        { BLEU_CHAR, "x\xCC\x81y", "x \xCC\x81 y" },
+        { BLEU_NONE, " a  b.\tc ", "a b. c" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_tokens("tokenizer", cases[i].text, cases[i].tokenizer, cases[i].tokens);
+}
+
+static metric with(metric_options o)
+{
+    metric_list list = { 0 };
+    assert_ok(metric_list_add(&list, "bleu", &o, "test"));
+    return list.rows[0];
+}
+
+/* Expected: BLEU(...).corpus_score(["the cat sat on a mat", "x y"], [["the cat is on the mat", "x z y"]]), the sentence scores with effective order,
+ * and the signature. */
+static void smooths_as_sacrebleu_does(void **state)
+{
+    static const struct {
+        metric_options o;
+        double         corpus, first, second;
+        const char    *smooth;
+    } cases[] = {
+        { { 0 }, 16.763815976519318, 19.304869754804482, 42.88819424803536, "exp" },
+        { { .smooth = BLEU_FLOOR }, 8.915493372506354, 10.266900960803408, 19.180183554164504, "floor[0.10]" },
+        { { .smooth = BLEU_FLOOR, .smooth_value = 0.5 }, 19.935649233873054, 22.957488466614336, 42.88819424803536, "floor[0.50]" },
+        { { .smooth = BLEU_ADD_K }, 28.392523610620607, 32.46679154750989, 51.0029457493824, "add-k[1.00]" },
+        { { .smooth = BLEU_ADD_K, .smooth_value = 2 }, 38.8347940824259, 44.17918226831576, 54.80623193671369, "add-k[2.00]" },
+        { { .smooth = BLEU_NO_SMOOTHING }, 0, 0, 0, "none" },
+    };
+    const slice refs[] = { slice_of("the cat is on the mat"), slice_of("x z y") }, texts[] = { slice_of("the cat sat on a mat"), slice_of("x y") };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        metric m = with(cases[i].o);
+        double stats[2 * BLEU_STATS];
+        str    sign = { 0 }, want = { 0 };
+        for (int k = 0; k < 2; k++)
+            metric_item(&m, &(metric_input) { .prediction = texts[k], .references = &refs[k], .n_references = 1 }, stats + k * BLEU_STATS);
+        assert_within(fabs(metric_value(&m, stats, 2) - cases[i].corpus), 1e-12);
+        assert_within(fabs(metric_sentence(&m, stats) - cases[i].first), 1e-12);
+        assert_within(fabs(metric_sentence(&m, stats + BLEU_STATS) - cases[i].second), 1e-12);
+        metric_signature(&m, 1, &sign);
+        str_printf(&want, "BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:%s|version:2.6.0", cases[i].smooth);
+        assert_string_equal(str_c(&sign), str_c(&want));
+        str_free(&sign);
+        str_free(&want);
+    }
+}
+
+/* Expected: BLEU(lowercase=True, tokenize="intl", effective_order=True) with two references for the first text and three for the second. */
+static void takes_all_references_and_options(void **state)
+{
+    const slice first[]  = { slice_of("the cat"), slice_of("THE CAT SAT"), slice_of("x") },
+                second[] = { slice_of("a dog runs"), slice_of("the dog ran home") };
+    metric m             = with((metric_options) { .lowercase = true, .tokenize = BLEU_INTL, .effective_order = true });
+    double stats[2 * BLEU_STATS];
+    str    sign = { 0 };
+    (void)state;
+    metric_item(&m, &(metric_input) { .prediction = slice_of("The Cat"), .references = first, .n_references = 3 }, stats);
+    metric_item(&m, &(metric_input) { .prediction = slice_of("a dog ran home now"), .references = second, .n_references = 2 }, stats + BLEU_STATS);
+    assert_within(fabs(metric_value(&m, stats, 2) - 48.89230224349011), 1e-12);
+    metric_signature(&m, 0, &sign);
+    assert_string_equal(str_c(&sign), "BLEU|nrefs:var|case:lc|eff:yes|tok:intl|smooth:exp|version:2.6.0");
+    str_free(&sign);
+}
+
 static void counts_against_several_references(void **state)
 {
     const slice          refs[] = { slice_of("the cat is on the mat now ok"), slice_of("there is a cat on the mat") };
@@ -109,6 +201,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tokenizes_as_13a),
+        cmocka_unit_test(tokenizes_as_the_other_tokenizers_do),
+        cmocka_unit_test(smooths_as_sacrebleu_does),
+        cmocka_unit_test(takes_all_references_and_options),
         cmocka_unit_test(counts_against_several_references),
         cmocka_unit_test(smooths_and_stops_as_sacrebleu_does),
         cmocka_unit_test(agrees_with_sacrebleu_on_iwslt),

@@ -145,16 +145,16 @@ static void replace_all(str *text, const char *what, const char *by)
 /* mteval-v13a's language-independent part. */
 static slice unescape_13a(bleu_tokenizer_scratch *s, slice text)
 {
-    if (!text.n || (!memchr(text.s, '<', text.n) && !memchr(text.s, '\n', text.n) && !memchr(text.s, '&', text.n))) return text;
-    copy(&s->text, text);
-    replace_all(&s->text, "<skipped>", "");
-    replace_all(&s->text, "-\n", "");
-    replace_all(&s->text, "\n", " ");
     /* In this order and once each: "&amp;quot;" becomes "&quot;". */
-    replace_all(&s->text, "&quot;", "\"");
-    replace_all(&s->text, "&amp;", "&");
-    replace_all(&s->text, "&lt;", "<");
-    replace_all(&s->text, "&gt;", ">");
+    static const char *const entity[4][2] = { { "&quot;", "\"" }, { "&amp;", "&" }, { "&lt;", "<" }, { "&gt;", ">" } };
+    bool                     tags = text.n && memchr(text.s, '<', text.n), newlines = text.n && memchr(text.s, '\n', text.n),
+         entities = text.n && memchr(text.s, '&', text.n);
+    if (!tags && !newlines && !entities) return text;
+    copy(&s->text, text);
+    if (tags) replace_all(&s->text, "<skipped>", "");
+    if (newlines) replace_all(&s->text, "-\n", "");
+    if (newlines) replace_all(&s->text, "\n", " ");
+    for (size_t i = 0; entities && i < 4; i++) replace_all(&s->text, entity[i][0], entity[i][1]);
     return (slice) { s->text.s, s->text.n };
 }
 

@@ -20,10 +20,11 @@ static slice strip_right(slice t, const char *of)
 /* What follows the last occurrence; s NULL when there is none. */
 static slice after_last(slice text, const char *mark)
 {
-    size_t k = strlen(mark);
-    for (size_t i = text.n; i >= k; i--)
-        if (!memcmp(text.s + i - k, mark, k)) return (slice) { text.s + i, text.n - i };
-    return (slice) { NULL, 0 };
+    size_t k    = strlen(mark);
+    slice  last = { NULL, 0 };
+    for (const char *at = text.n ? memmem(text.s, text.n, mark, k) : NULL; at; at = memmem(last.s, last.n, mark, k))
+        last = (slice) { at + k, (size_t)(text.s + text.n - at) - k };
+    return last;
 }
 
 /* The answer proper: the first line without blanks and signs around it. */

@@ -25,7 +25,7 @@ typedef struct {
     double          na_threshold; /* a question above it counts as not answered; the script's: 1 */
 } offline_request;
 
-/* Where the time went, for whoever compares. */
+/* Where the time went, for whoever compares: processor time, of all threads. */
 typedef struct {
     double read_s, score_s;
 } offline_time;

@@ -107,7 +107,7 @@ static int score_block(scored *s, const json_lines *in, by_metric *w, offline_ti
 {
     text_item *items = mem_alloc((size_t)in->n, sizeof *items);
     int64_t    first = s->n;
-    double     start = clock_s();
+    double     start = processor_s();
     int        rc    = OK;
     char       where[LINE_WHERE];
     for (int64_t i = 0; i < in->n && !rc; i++) {
@@ -121,10 +121,10 @@ static int score_block(scored *s, const json_lines *in, by_metric *w, offline_ti
         if (!k) s->n_refs = refs;
         w->vary |= refs != s->n_refs;
     }
-    double between = clock_s();
+    double between = processor_s();
     if (!rc) score_items(s, first, items, in->n);
     time->read_s += between - start;
-    time->score_s += clock_s() - between;
+    time->score_s += processor_s() - between;
     for (int64_t i = 0; i < in->n; i++) {
         str_free(&items[i].id);
         free(items[i].references);
@@ -135,9 +135,9 @@ static int score_block(scored *s, const json_lines *in, by_metric *w, offline_ti
 
 static int next_block(json_lines *in, offline_time *time)
 {
-    double start = clock_s();
+    double start = processor_s();
     int    rc    = json_lines_next(in);
-    time->read_s += clock_s() - start;
+    time->read_s += processor_s() - start;
     return rc;
 }
 

@@ -405,13 +405,13 @@ static int score_all(by_task *w, scored *out, squad_report *report)
 int score_by_task(const offline_request *q, scored *out, squad_report *report, offline_time *time)
 {
     by_task w     = { .q = q };
-    double  start = clock_s(), between;
+    double  start = processor_s(), between;
     *report       = (squad_report) { 0 };
     *out          = (scored) { .numbers = true, .name = mem_strdup(!strcmp(q->predictions, "-") ? "stdin" : q->predictions) };
     int rc        = read_all(&w);
-    between       = clock_s();
+    between       = processor_s();
     if (!rc) rc = score_all(&w, out, report);
-    if (time) *time = (offline_time) { between - start, clock_s() - between };
+    if (time) *time = (offline_time) { between - start, processor_s() - between };
     predictions_free(&w.predicted);
     probabilities_free(&w.na);
     id_index_free(&w.na_index);

@@ -69,6 +69,18 @@ static void counts_words_as_re_split(void **state)
     assert_int_equal(py_length(slice_of("aß日🙂")), 4);
 }
 
+static void reads_digits_of_all_scripts(void **state)
+{
+    /* Expected: unicodedata.decimal(character, -1). */
+    static const struct {
+        unsigned cp;
+        int      digit;
+    } cases[] = { { '7', 7 },     { 0x663, 3 },   { 0x96F, 9 },  { 0x1A80, 0 }, { 0x1A99, 9 }, { 0x1D7CE, 0 }, { 0x1D7D7, 9 },
+                  { 0x1D7D8, 0 }, { 0x1D7FF, 9 }, { 0xFF15, 5 }, { 'a', -1 },   { 0xB2, -1 },  { 0xBD, -1 },   { 0x2167, -1 } };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_int_equal(py_digit(cases[i].cp), cases[i].digit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -76,6 +88,7 @@ int main(void)
         cmocka_unit_test(words_are_letters_numbers_and_underscore),
         cmocka_unit_test(splits_and_strips_at_all_29_blanks),
         cmocka_unit_test(counts_words_as_re_split),
+        cmocka_unit_test(reads_digits_of_all_scripts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

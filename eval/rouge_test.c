@@ -49,6 +49,48 @@ static void the_best_reference_counts_the_first_on_ties(void **state)
     assert_true(s.f == 1);
 }
 
+/* Ten words against the same moved by one: 10 - n of the 11 - n n-grams are shared. */
+static void counts_up_to_9_grams(void **state)
+{
+    const slice reference = slice_of("one two three four five six seven eight nine ten");
+    char        name[8]   = "rouge1";
+    (void)state;
+    for (int n = 1; n <= ROUGE_ORDER_MAX; n++) {
+        double x;
+        name[5] = (char)('0' + n);
+        metric_item(metric_find(name),
+                    &(metric_input) {
+                        .prediction = slice_of("zero one two three four five six seven eight nine"), .references = &reference, .n_references = 1 },
+                    &x);
+        assert_within(fabs(x - (10. - n) / (11. - n)), 1e-15);
+    }
+    assert_null(metric_find("rouge10"));
+}
+
+static void several_references_by_name(void **state)
+{
+    static const struct {
+        metric_multi multi;
+        double       f;
+        const char  *sign;
+    } cases[]          = { { REFERENCES_MAX, 1, "max" }, { REFERENCES_FIRST, 0, "first" }, { REFERENCES_MEAN, (0 + 1 + 2. / 3) / 3, "mean" } };
+    const slice refs[] = { slice_of("x y"), slice_of("cat"), slice_of("cat sat") };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        metric_list list = { 0 };
+        double      x;
+        str         sign = { 0 }, want = { 0 };
+        assert_ok(metric_list_add(&list, "rouge1", &(metric_options) { .multi = cases[i].multi, .stemmer = i == 0 }, "test"));
+        metric_item(&list.rows[0], &(metric_input) { .prediction = slice_of("cat"), .references = refs, .n_references = 3 }, &x);
+        assert_within(fabs(x - cases[i].f), 1e-15);
+        metric_signature(&list.rows[0], 3, &sign);
+        str_printf(&want, "rouge1|case:lower|version:rouge_score-0.1.2|refs:%s|stem:%s", cases[i].sign, i == 0 ? "porter-nltk" : "no");
+        assert_string_equal(str_c(&sign), str_c(&want));
+        str_free(&sign);
+        str_free(&want);
+    }
+}
+
 static const struct {
     const char *name;
     int         order;
@@ -109,6 +151,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_by_hand),
         cmocka_unit_test(the_best_reference_counts_the_first_on_ties),
+        cmocka_unit_test(counts_up_to_9_grams),
+        cmocka_unit_test(several_references_by_name),
         cmocka_unit_test(agrees_with_rouge_score_on_dialogsum),
         cmocka_unit_test(agrees_on_the_bart_summaries),
     };

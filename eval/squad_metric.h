@@ -1,7 +1,8 @@
 /* SQuAD's exact match and F1, by the official scripts (evaluate-v1.1.py, evaluate-v2.0.py of rajpurkar/SQuAD-explorer).
  *
  * Normal form: lower case; the 32 ASCII punctuation characters deleted, nothing put in their place; the words a, an, the replaced by a blank;
- * blanks folded. Easy to get wrong: other punctuation stays and does end a word, so "l’a" loses its article. */
+ * blanks folded. Easy to get wrong: other punctuation stays and does end a word, so "l’a" loses its article. What a letter is, utf8proc's tables
+ * say (Unicode 15.0 in version 2.8; Python 3.11 has 14.0): a letter that Unicode 15 added, next to an article, keeps it one word here. */
 #ifndef TIEBREAK_EVAL_SQUAD_METRIC_H
 #define TIEBREAK_EVAL_SQUAD_METRIC_H
 #include "eval/metric.h"
