@@ -100,7 +100,7 @@ static int run(int argc, char **argv)
     const backend *be = backend_find(o.device);
     if (!be) return error_context(ERR_INPUT, "bench: --device %s", o.device);
     int64_t     n;
-    bench_spec *specs = bench_specs(&n);
+    bench_spec *specs = bench_specs(be->name, &n);
     rc                = select_cases(specs, &n);
     if (!rc && o.list) {
         for (int64_t i = 0; i < n; i++) puts(specs[i].name);

@@ -77,6 +77,8 @@ static int run(int argc, char **argv)
         { "max-new-tokens", OPT_INT, &q.max_new_tokens, .min = 1, .max = 1e9, .arg = "N",
           .help = "longest generated text; the task's when not given" },
         { "allow-identity", OPT_FLAG, &q.allow_identity, .help = "score an adapter that changes no logit (else an error: it was not applied)" },
+        { "device", OPT_STR, &q.device, .def = "cpu", .arg = "NAME",
+          .help = "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
         { "threads", OPT_INT, &q.threads, .min = 1, .max = 4096, .arg = "N", .help = "worker threads; every core when not given" },
         { "tokenizer", OPT_STR, &q.tokenizer, .arg = "DIR",
           .help = "URL: folder of the model's tokenizer.json; prompts go out as ids (else as text, uncut)" },

@@ -28,6 +28,7 @@ typedef struct {
 
 static void append(outcome *o, const backend *be, const real *g, int64_t n)
 {
+    if (n == 0) return; /* no pair on this site */
     o->grads = mem_resize(o->grads, (size_t)(o->n + n + 1), sizeof *o->grads);
     be->download(o->grads + o->n, g, n);
     o->n += n;
