@@ -198,21 +198,32 @@ static void tokenize_13a(bleu_tokenizer_scratch *s, slice text, vocabulary *word
     }
 }
 
+/* As for 13a, what stands between blanks can be looked at alone, except that a line's ends are no blanks here: there a rule finds no neighbour. */
 static void tokenize_intl(bleu_tokenizer_scratch *s, slice text, vocabulary *words, token_list *out)
 {
-    copy(&s->text, text);
-    pass_pairs(&s->text, &s->next, (pair_rule) { .first = NUMBER, .first_not = true, .second = PUNCTUATION, .after = true }, true);
-    pass_pairs(&s->next, &s->text, (pair_rule) { .first = PUNCTUATION, .second = NUMBER, .second_not = true, .before = true }, true);
-    pass_symbols(&s->text, &s->next);
-    vocabulary_split(words, (slice) { s->next.s, s->next.n }, out);
+    for (size_t i = 0; i < text.n; i++) {
+        size_t        start = i;
+        unsigned char seen  = 0;
+        for (; i < text.n && text.s[i] != ' '; i++) seen |= ascii[(unsigned char)text.s[i]] | (text.s[i] & OTHER);
+        if (!(seen & (PUNCTUATION | SYMBOL | OTHER))) {
+            if (i > start) tokens_add(out, vocabulary_add(words, text.s + start, i - start));
+            continue;
+        }
+        size_t from = start - (start > 0), to = i + (i < text.n);
+        copy(&s->text, (slice) { text.s + from, to - from });
+        pass_pairs(&s->text, &s->next, (pair_rule) { .first = NUMBER, .first_not = true, .second = PUNCTUATION, .after = true }, true);
+        pass_pairs(&s->next, &s->text, (pair_rule) { .first = PUNCTUATION, .second = NUMBER, .second_not = true, .before = true }, true);
+        pass_symbols(&s->text, &s->next);
+        vocabulary_split(words, (slice) { s->next.s, s->next.n }, out);
+    }
 }
 
 static void tokenize_char(slice text, vocabulary *words, token_list *out)
 {
-    size_t len;
-    for (size_t i = 0; i < text.n; i += len) {
-        character(text.s + i, text.n - i, true, &len);
-        tokens_of(words, (slice) { text.s + i, len }, OTHER, out);
+    unsigned cp;
+    for (size_t i = 0, len; i < text.n; i += len) {
+        len = (size_t)py_next(text.s + i, text.n - i, &cp);
+        if (!is_space_py(cp)) tokens_add(out, vocabulary_add(words, text.s + i, len));
     }
 }
 

@@ -5,6 +5,8 @@
 
 slice slice_of(const char *text) { return (slice) { text, strlen(text) }; }
 
+bool slice_equal(slice a, slice b) { return a.n == b.n && (!a.n || !memcmp(a.s, b.s, a.n)); }
+
 int py_next(const char *s, size_t n, unsigned *cp)
 {
     int len = utf8_decode(s, n, cp);

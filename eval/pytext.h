@@ -17,6 +17,7 @@ typedef struct {
 } slice;
 
 slice slice_of(const char *text); /* a NUL-terminated string */
+bool  slice_equal(slice a, slice b);
 
 /* The code point at s (n >= 1 bytes left) and its length; an invalid byte has length 1 and *cp = 0xFFFFFFFF. */
 int py_next(const char *s, size_t n, unsigned *cp);

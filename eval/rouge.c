@@ -7,17 +7,24 @@
 #include "eval/ngrams.h"
 #include "eval/porter.h"
 
-/* A text's tokens; where its non-empty lines end (only "\n" ends a line). */
+/* A text, its tokens, and where its non-empty lines end (only "\n" ends a line). Of a reference also its n-gram matches with the prediction, as far
+ * as they have been counted. */
 typedef struct {
+    str        text;
     token_list tokens, ends;
+    int        orders;
+    int64_t    matches[ROUGE_ORDER_MAX];
 } lines;
 
-/* What one pair of texts needs, kept from one to the next. */
+/* What one item needs. It is kept for the next metric, which mostly asks about the same texts. */
 typedef struct {
+    bool          stem;
+    int64_t       n; /* references read */
+    lines         prediction, *references;
+    size_t        n_lines;
     str           token;
     vocabulary    words;
     int32_t       width; /* distinct tokens of the prediction */
-    lines         prediction, reference;
     ngram_counter ngrams;
     lcs_scratch   lcs;
     int32_t      *left[2]; /* unused occurrences in reference and prediction, per token */
@@ -47,8 +54,11 @@ static void add_token(workspace *w, char *token, size_t n, bool stem, token_list
 
 static void read_lines(workspace *w, slice text, bool stem, lines *out)
 {
+    out->orders = 0;
     tokens_clear(&out->tokens);
     tokens_clear(&out->ends);
+    str_clear(&out->text);
+    str_add(&out->text, text.s, text.n);
     str_clear(&w->token);
     char  *token = str_reserve(&w->token, text.n);
     size_t n     = 0, len;
@@ -83,11 +93,16 @@ static rouge_score from_ratios(double precision, double recall)
     return (rouge_score) { precision, recall, sum > 0 ? 2 * precision * recall / sum : 0 };
 }
 
-static rouge_score rouge_n(workspace *w, const token_list *ref, const token_list *hyp, int order)
+/* The first order that is asked for is counted with those below it; whoever asks for another will ask for more. */
+static rouge_score rouge_n(workspace *w, lines *ref, int order)
 {
-    int64_t matches[ROUGE_ORDER_MAX], in_hyp = ngrams_total(hyp->n, order), in_ref = ngrams_total(ref->n, order);
-    ngrams_match(&w->ngrams, hyp, w->width, ref, 1, order, matches);
-    double common = (double)matches[order - 1];
+    const token_list *hyp = &w->prediction.tokens;
+    if (order > ref->orders) {
+        ref->orders = ref->orders ? ROUGE_ORDER_MAX : order;
+        ngrams_match(&w->ngrams, hyp, w->width, &ref->tokens, 1, ref->orders, ref->matches);
+    }
+    int64_t in_hyp = ngrams_total(hyp->n, order), in_ref = ngrams_total(ref->tokens.n, order);
+    double  common = (double)ref->matches[order - 1];
     return from_ratios(common / (double)(in_hyp > 1 ? in_hyp : 1), common / (double)(in_ref > 1 ? in_ref : 1));
 }
 
@@ -117,34 +132,51 @@ static int64_t summary_hits(workspace *w, const lines *ref, const lines *hyp)
     return hits;
 }
 
-/* Of the prediction that was read last. */
-static rouge_score against(workspace *w, slice reference, int order, bool stem)
+static bool is_text(const lines *l, slice text) { return slice_equal((slice) { l->text.s, l->text.n }, text); }
+
+static bool is_item(const workspace *w, slice prediction, const slice *references, int64_t n, bool stem)
 {
-    lines *r = &w->reference, *h = &w->prediction;
-    read_lines(w, reference, stem, r);
+    if (w->stem != stem || w->n != n || !is_text(&w->prediction, prediction)) return false;
+    for (int64_t i = 0; i < n; i++)
+        if (!is_text(&w->references[i], references[i])) return false;
+    return true;
+}
+
+static workspace *read_item(slice prediction, const slice *references, int64_t n, bool stem)
+{
+    workspace *w = &own;
+    if (is_item(w, prediction, references, n, stem)) return w;
+    if ((size_t)n > w->n_lines) {
+        w->references = mem_resize(w->references, (size_t)n, sizeof *w->references);
+        for (; w->n_lines < (size_t)n; w->n_lines++) w->references[w->n_lines] = (lines) { 0 };
+    }
+    w->stem = stem;
+    w->n    = n;
+    vocabulary_clear(&w->words);
+    read_lines(w, prediction, stem, &w->prediction);
+    w->width = (int32_t)w->words.n;
+    for (int64_t i = 0; i < n; i++) read_lines(w, references[i], stem, &w->references[i]);
+    return w;
+}
+
+static rouge_score against(workspace *w, int64_t reference, int order)
+{
+    lines  *r = &w->references[reference], *h = &w->prediction;
     int64_t n_ref = r->tokens.n, n_hyp = h->tokens.n;
     if (!n_ref || !n_hyp) return (rouge_score) { 0 };
-    if (order > 0) return rouge_n(w, &r->tokens, &h->tokens, order);
+    if (order > 0) return rouge_n(w, r, order);
     int64_t hits = order == ROUGE_L ? lcs_length(&w->lcs, r->tokens.ids, n_ref, h->tokens.ids, n_hyp, w->words.n) : summary_hits(w, r, h);
     return from_ratios((double)hits / (double)n_hyp, (double)hits / (double)n_ref);
 }
 
-static workspace *start(slice prediction, bool stem)
-{
-    vocabulary_clear(&own.words);
-    read_lines(&own, prediction, stem, &own.prediction);
-    own.width = (int32_t)own.words.n;
-    return &own;
-}
-
-rouge_score rouge(slice reference, slice prediction, int order, bool stem) { return against(start(prediction, stem), reference, order, stem); }
+rouge_score rouge(slice reference, slice prediction, int order, bool stem) { return against(read_item(prediction, &reference, 1, stem), 0, order); }
 
 rouge_score rouge_multi(const slice *references, int64_t n, slice prediction, int order, bool stem)
 {
-    workspace  *w    = start(prediction, stem);
-    rouge_score best = against(w, references[0], order, stem);
+    workspace  *w    = read_item(prediction, references, n, stem);
+    rouge_score best = against(w, 0, order);
     for (int64_t i = 1; i < n; i++) {
-        rouge_score s = against(w, references[i], order, stem);
+        rouge_score s = against(w, i, order);
         if (s.f > best.f) best = s;
     }
     return best;
@@ -163,8 +195,8 @@ void rouge_item(const metric *m, const metric_input *in, double *stats)
     int64_t n    = m->options.multi == REFERENCES_FIRST && in->n_references ? 1 : in->n_references;
     *stats       = 0;
     if (m->options.multi == REFERENCES_MEAN) {
-        workspace *w = start(in->prediction, stem);
-        for (int64_t i = 0; i < n; i++) *stats += against(w, in->references[i], m->order, stem).f;
+        workspace *w = read_item(in->prediction, in->references, n, stem);
+        for (int64_t i = 0; i < n; i++) *stats += against(w, i, m->order).f;
         if (n) *stats /= (double)n;
     } else if (n) {
         *stats = rouge_multi(in->references, n, in->prediction, m->order, stem).f;

@@ -3,14 +3,23 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "core/memory.h"
 #include "eval/ngrams.h"
 
-/* What one pair of answers needs, kept from one to the next. */
+/* An answer and the tokens of its normal form. */
 typedef struct {
+    str        text;
+    token_list tokens;
+} answer;
+
+/* What one item needs. It is kept for the next metric, which mostly asks about the same answers. */
+typedef struct {
+    int64_t       n; /* references read */
+    answer        prediction, *references;
+    size_t        n_answers;
     str           lower, normal;
     vocabulary    words;
     int32_t       width; /* distinct tokens of the prediction */
-    token_list    prediction, reference;
     ngram_counter ngrams;
 } workspace;
 static _Thread_local workspace own;
@@ -50,18 +59,14 @@ static void drop_articles(str *text)
     while (rest.n) {
         const char *start = rest.s;
         while (rest.n && is_word(rest, &len)) rest.s += len, rest.n -= len;
-        size_t n = (size_t)(rest.s - start);
-        if (is_article(start, n)) {
+        if (is_article(start, (size_t)(rest.s - start))) {
             *to++ = ' ';
-        } else {
-            memmove(to, start, n);
-            to += n;
+            start = rest.s;
         }
-        if (!rest.n) break;
-        memmove(to, rest.s, len); /* the character that ended the run */
-        to += len;
-        rest.s += len;
-        rest.n -= len;
+        if (rest.n) rest.s += len, rest.n -= len; /* with the run goes the character that ended it */
+        size_t n = (size_t)(rest.s - start);
+        if (to != start) memmove(to, start, n);
+        to += n;
     }
     text->n = (size_t)(to - text->s);
 }
@@ -104,59 +109,81 @@ static bool read_ascii(workspace *w, slice text, token_list *out)
     return true;
 }
 
-static void read_answer(workspace *w, slice text, token_list *out)
+static void read_answer(workspace *w, slice text, answer *out)
 {
-    tokens_clear(out);
-    if (read_ascii(w, text, out)) return;
-    tokens_clear(out);
+    str_clear(&out->text);
+    str_add(&out->text, text.s, text.n);
+    tokens_reserve(&out->tokens, 1); /* never NULL */
+    tokens_clear(&out->tokens);
+    if (read_ascii(w, text, &out->tokens)) return;
+    tokens_clear(&out->tokens);
     str_clear(&w->normal);
     squad_normalize(text, &w->normal);
-    vocabulary_split(&w->words, (slice) { str_c(&w->normal), w->normal.n }, out);
+    vocabulary_split(&w->words, (slice) { str_c(&w->normal), w->normal.n }, &out->tokens);
 }
 
-typedef double score_pair(workspace *w, squad_rules rules);
+static bool is_text(const answer *a, slice text) { return slice_equal((slice) { a->text.s, a->text.n }, text); }
+
+static bool is_item(const workspace *w, slice prediction, const slice *references, int64_t n)
+{
+    if (w->n != n || !is_text(&w->prediction, prediction)) return false;
+    for (int64_t i = 0; i < n; i++)
+        if (!is_text(&w->references[i], references[i])) return false;
+    return true;
+}
+
+static workspace *read_item(slice prediction, const slice *references, int64_t n)
+{
+    workspace *w = &own;
+    if (w->prediction.tokens.ids && is_item(w, prediction, references, n)) return w;
+    if ((size_t)n > w->n_answers) {
+        w->references = mem_resize(w->references, (size_t)n, sizeof *w->references);
+        for (; w->n_answers < (size_t)n; w->n_answers++) w->references[w->n_answers] = (answer) { 0 };
+    }
+    w->n = n;
+    vocabulary_clear(&w->words);
+    read_answer(w, prediction, &w->prediction);
+    w->width = (int32_t)w->words.n;
+    for (int64_t i = 0; i < n; i++) read_answer(w, references[i], &w->references[i]);
+    return w;
+}
+
+typedef double score_tokens(workspace *w, const token_list *p, const token_list *r, squad_rules rules);
 
 /* Normal forms have one blank between tokens, so they are equal where the tokens are. */
-static double exact(workspace *w, squad_rules rules)
+static double exact(workspace *w, const token_list *p, const token_list *r, squad_rules rules)
 {
+    (void)w;
     (void)rules;
-    const token_list *p = &w->prediction, *r = &w->reference;
     return p->n == r->n && !memcmp(p->ids, r->ids, (size_t)p->n * sizeof *p->ids);
 }
 
-static double token_f1(workspace *w, squad_rules rules)
+static double token_f1(workspace *w, const token_list *p, const token_list *r, squad_rules rules)
 {
-    int64_t common, n_p = w->prediction.n, n_r = w->reference.n;
-    if (!n_p || !n_r) return rules == SQUAD_V2 && n_p == n_r;
-    ngrams_match(&w->ngrams, &w->prediction, w->width, &w->reference, 1, 1, &common);
+    int64_t common;
+    if (!p->n || !r->n) return rules == SQUAD_V2 && p->n == r->n;
+    ngrams_match(&w->ngrams, p, w->width, r, 1, 1, &common);
     if (!common) return 0;
-    double precision = 1.0 * (double)common / (double)n_p, recall = 1.0 * (double)common / (double)n_r;
+    double precision = 1.0 * (double)common / (double)p->n, recall = 1.0 * (double)common / (double)r->n;
     return (2 * precision * recall) / (precision + recall);
 }
 
-static double best(score_pair *score, slice prediction, const slice *references, int64_t n, squad_rules rules)
+static double best(score_tokens *score, slice prediction, const slice *references, int64_t n, squad_rules rules)
 {
-    workspace *w    = &own;
-    double     most = 0;
-    bool       any  = false;
+    int32_t          none  = 0;
+    const token_list empty = { .ids = &none };
+    workspace       *w     = read_item(prediction, references, n);
+    double           most  = 0;
+    bool             any   = false;
     if (!n) rules = SQUAD_V2;
-    vocabulary_clear(&w->words);
-    tokens_reserve(&w->prediction, 1);
-    tokens_reserve(&w->reference, 1);
-    read_answer(w, prediction, &w->prediction);
-    w->width = (int32_t)w->words.n;
     for (int64_t i = 0; i < n; i++) {
-        /* Annotators mostly agree to the letter. */
-        const slice *r = &references[i];
-        if (i && r->n == r[-1].n && (!r->n || !memcmp(r->s, r[-1].s, r->n))) continue;
-        read_answer(w, *r, &w->reference);
-        if (rules == SQUAD_V2 && !w->reference.n) continue;
-        double s = score(w, rules);
+        const token_list *r = &w->references[i].tokens;
+        if (rules == SQUAD_V2 && !r->n) continue;
+        double s = score(w, &w->prediction.tokens, r, rules);
         any      = true;
         if (s > most) most = s;
     }
-    tokens_clear(&w->reference);
-    return any ? most : score(w, rules);
+    return any ? most : score(w, &w->prediction.tokens, &empty, rules);
 }
 
 double squad_em(slice prediction, const slice *references, int64_t n, squad_rules rules) { return best(exact, prediction, references, n, rules); }
