@@ -224,6 +224,21 @@ const char *json_line_where(const json_lines *in, int64_t i, char where[LINE_WHE
     return where;
 }
 
+int json_members_once(const json *line, const char *where)
+{
+    static const char *const names[] = { "id",    "prediction", "references", "loglikelihoods", "gold",   "target", "scores",
+                                         "stats", "doc_id",     "resps",      "filtered_resps", "filter", "metrics" };
+    unsigned                 seen    = 0;
+    for (const json *m = cJSON_IsObject(line) ? line->child : NULL; m; m = m->next) {
+        for (unsigned k = 0; k < sizeof names / sizeof *names; k++) {
+            if (strcmp(m->string, names[k]) != 0) continue;
+            if (seen & 1u << k) return input_error("%s: \"%s\" stands there twice", where, names[k]);
+            seen |= 1u << k;
+        }
+    }
+    return OK;
+}
+
 int json_id(const json *value, const char *where, const char *key, str *out)
 {
     if (cJSON_IsString(value) && value->valuestring[0]) {

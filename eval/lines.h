@@ -53,6 +53,9 @@ int json_parse_finite(json **out, const char *text, size_t n, const char *where,
 enum { LINE_WHERE = 512 };
 const char *json_line_where(const json_lines *in, int64_t i, char where[LINE_WHERE]);
 
+/* ERR_INPUT when a member that lines are known by ("id", "prediction", "scores", ...) stands twice in one: readers differ in which of two they take.
+ */
+int json_members_once(const json *line, const char *where);
 /* A value's id as text, appended: a string as it is, a whole number in digits. Anything else, or an empty string: ERR_INPUT. */
 int json_id(const json *value, const char *where, const char *key, str *out);
 #endif

@@ -61,6 +61,8 @@ static const metric rows[] = {
       .item = gsm8k_peft_item },
     { "invalid", "share of texts without #### and a number", "gsm8k|filter:strict|version:lm-eval-3", METRIC_TEXT, .scale = 1, .higher = false,
       .n_stats = 1, .item = gsm8k_invalid_item },
+    { "invalid_flexible", "share of texts without a number", "gsm8k|filter:flexible|version:lm-eval-3", METRIC_TEXT, .scale = 1, .higher = false,
+      .n_stats = 1, .order = 1, .item = gsm8k_invalid_item },
     { "acc", "the right choice has the largest log-likelihood", "acc|norm:none", METRIC_CHOICES, MEAN(1), .item = acc_item },
     { "acc_norm", "the same per character", "acc|norm:characters", METRIC_CHOICES, MEAN(1), .item = acc_norm_item },
     { "acc_bytes", "the same per byte", "acc|norm:bytes", METRIC_CHOICES, MEAN(1), .item = acc_bytes_item },

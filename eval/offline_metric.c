@@ -17,26 +17,6 @@ typedef struct {
     size_t n_references;
 } text_item;
 
-/* A line's members that count; others may stand there too. Each once: readers differ in which of two they take. */
-typedef struct {
-    const json *id, *prediction, *references;
-} line_members;
-
-static int find_members(const json *doc, const char *where, line_members *out)
-{
-    *out = (line_members) { 0 };
-    if (!cJSON_IsObject(doc)) return input_error("%s: must be an object {\"id\": ..., \"prediction\": \"...\", \"references\": [\"...\"]}", where);
-    for (const json *m = doc->child; m; m = m->next) {
-        const json **slot = !strcmp(m->string, "id")           ? &out->id
-                            : !strcmp(m->string, "prediction") ? &out->prediction
-                            : !strcmp(m->string, "references") ? &out->references
-                                                               : NULL;
-        if (slot && *slot) return input_error("%s: \"%s\" stands there twice", where, m->string);
-        if (slot) *slot = m;
-    }
-    return OK;
-}
-
 static int read_references(const json *array, const char *where, bool may_lack, text_item *out)
 {
     if (!cJSON_IsArray(array))
@@ -54,19 +34,20 @@ static int read_references(const json *array, const char *where, bool may_lack, 
 
 static int read_item(const json *doc, const char *where, int64_t line, bool may_lack, text_item *out)
 {
-    line_members m;
-    int          rc = find_members(doc, where, &m);
+    if (!cJSON_IsObject(doc)) return input_error("%s: must be an object {\"id\": ..., \"prediction\": \"...\", \"references\": [\"...\"]}", where);
+    const json *id = json_find(doc, "id"), *answer = json_find(doc, "prediction");
+    int         rc = json_members_once(doc, where);
     if (rc) return rc;
-    out->number = !m.id || cJSON_IsNumber(m.id);
-    if (m.id)
-        rc = json_id(m.id, where, "id", &out->id);
+    out->number = !id || cJSON_IsNumber(id);
+    if (id)
+        rc = json_id(id, where, "id", &out->id);
     else
         str_printf(&out->id, "%lld", (long long)line);
     if (rc) return rc;
-    if (!m.prediction) return input_error("%s: \"prediction\" is missing; an item without an answer has \"\"", where);
-    if (!cJSON_IsString(m.prediction)) return input_error("%s: \"prediction\": is no text; an item without an answer has \"\"", where);
-    out->prediction = slice_of(m.prediction->valuestring);
-    return read_references(m.references, where, may_lack, out);
+    if (!answer) return input_error("%s: \"prediction\" is missing; an item without an answer has \"\"", where);
+    if (!cJSON_IsString(answer)) return input_error("%s: \"prediction\": is no text; an item without an answer has \"\"", where);
+    out->prediction = slice_of(answer->valuestring);
+    return read_references(json_find(doc, "references"), where, may_lack, out);
 }
 
 /* The questions of SQuAD 2.0 may have no answer; all other metrics need something to compare with. */

@@ -73,16 +73,22 @@ static int plan_metrics(by_task *w)
     return rc;
 }
 
-/* How often no number was found says how far to trust a share of right ones. */
+/* How often no number was found says how far to trust a share of right ones: told with each filter. */
 static int add_invalid(by_task *w)
 {
-    const metric *strict = metric_find("exact_match");
-    bool          gsm8k = false, told = false;
-    for (int m = 0; m < w->metrics.n; m++) {
-        gsm8k |= w->metrics.rows[m].item == strict->item;
-        told |= !strcmp(w->metrics.rows[m].name, "invalid");
+    static const char *const names[] = { "exact_match", "invalid", "exact_match_flexible", "invalid_flexible" };
+    int                      asked = w->metrics.n, rc = OK;
+    for (int k = 0; k < 4; k += 2) {
+        const metric *match = metric_find(names[k]), *share = metric_find(names[k + 1]);
+        bool          matched = false, told = false;
+        for (int m = 0; m < asked; m++) {
+            const metric *row = &w->metrics.rows[m];
+            matched |= row->item == match->item && row->order == match->order;
+            told |= row->item == share->item && row->order == share->order;
+        }
+        if (matched && !told && !rc) rc = metric_list_add(&w->metrics, names[k + 1], NULL, "--metric");
     }
-    return gsm8k && !told ? metric_list_add(&w->metrics, "invalid", NULL, "--metric") : OK;
+    return rc;
 }
 
 /* Of a chosen index nothing is known but whether it is right. */

@@ -168,7 +168,7 @@ static void gsm8k_solutions_get_their_verdicts(void **state)
         const char *file = file_of("solutions.jsonl", lines.s, lines.n);
         by_task((offline_request) { .task = "gsm8k", .data = data, .predictions = file, .limit = 660 }, &s);
         assert_int_equal(s.n, 660);
-        assert_int_equal(s.metrics.n, 3); /* with the share of [invalid] */
+        assert_int_equal(s.metrics.n, 4); /* with the shares of [invalid] */
         int64_t i = 0;
         for (const json *one = all->child; one; one = one->next, i++) {
             bool right = cJSON_IsTrue(at(at(one, systems[k]), "is_correct"));
@@ -179,6 +179,41 @@ static void gsm8k_solutions_get_their_verdicts(void **state)
         str_free(&lines);
     }
     json_free(all);
+}
+
+static void gsm8k_filters_agree_with_the_harness(void **state)
+{
+    (void)state;
+    need_data(path, "lm-eval-reference/gsm8k_filters.jsonl");
+    need_data(results, "lm-eval-reference/results.json");
+    json  *all = read_lines(path), *said = read_json(results);
+    str    lines = { 0 };
+    scored s;
+    for (const json *one = all->child; one; one = one->next) {
+        json *line = json_object(), *references = json_array();
+        json_set_str(line, "prediction", at(one, "response")->valuestring);
+        json_push(references, cJSON_CreateString(at(one, "target")->valuestring));
+        json_set(line, "references", references);
+        json_print(line, &lines, false);
+        str_putc(&lines, '\n');
+        json_free(line);
+    }
+    offline_request q = { .metrics = "gsm8k-strict,gsm8k-flexible,invalid,invalid_flexible", .input = file_of("in.jsonl", lines.s, lines.n) };
+    assert_ok(score_by_metric(&q, &s, NULL));
+    int64_t i = 0;
+    for (const json *one = all->child; one; one = one->next, i++) {
+        assert_within(fabs(item_value(&s, "gsm8k-strict", i) - number_at(one, "exact_match/strict-match")), 0);
+        assert_within(fabs(item_value(&s, "gsm8k-flexible", i) - number_at(one, "exact_match/flexible-extract")), 0);
+    }
+    assert_int_equal(s.n, i);
+    assert_within(fabs(value(&s, "gsm8k-strict") - number_at(said, "tasks/gsm8k_filters/strict-match/exact_match")), 1e-15);
+    assert_within(fabs(value(&s, "invalid") * (double)i - number_at(said, "tasks/gsm8k_filters/strict-match/[invalid]")), 1e-9);
+    assert_within(fabs(value(&s, "gsm8k-flexible") - number_at(said, "tasks/gsm8k_filters/flexible-extract/exact_match")), 1e-15);
+    assert_within(fabs(value(&s, "invalid_flexible") * (double)i - number_at(said, "tasks/gsm8k_filters/flexible-extract/[invalid]")), 1e-9);
+    scored_free(&s);
+    str_free(&lines);
+    json_free(all);
+    json_free(said);
 }
 
 static void logs_of_the_harness_are_scored_as_it_did(void **state)
@@ -330,6 +365,7 @@ static void wrong_predictions_are_refused(void **state)
         { "gsm8k", "{\"id\":0,\"prediction\":\"a\"}\n{\"id\":7,\"prediction\":\"b\"}\n{\"id\":8,\"prediction\":\"b\"}\n", "2 of 3 ids are not in" },
         { "gsm8k", "{\"id\":0,\"prediction\":\"a\"}\n{\"prediction\":\"b\"}\n", "line 2: lacks an id, unlike" },
         { "gsm8k", "{\"prediction\":\"a\"}\n{\"id\":1,\"prediction\":\"b\"}\n", "line 2: has an id, unlike" },
+        { "gsm8k", "{\"id\":1,\"prediction\":\"a\",\"prediction\":\"b\"}\n", "line 1: \"prediction\" stands there twice" },
         { "gsm8k", "{\"id\":[1],\"prediction\":\"a\"}\n", "\"id\": [1]: must be a text or a whole number" },
         { "gsm8k", "{\"prediction\":1}\n", "line 1: \"prediction\": 1: must be a text" },
         { "gsm8k", "{\"prediction\":null}\n", "line 1: \"prediction\": null: must be a text" },
@@ -546,6 +582,7 @@ int main(void)
         cmocka_unit_test(dialogsum_output_has_its_rouge),
         cmocka_unit_test(hellaswag_log_likelihoods_choose_as_expected),
         IN_FOLDER(gsm8k_solutions_get_their_verdicts),
+        IN_FOLDER(gsm8k_filters_agree_with_the_harness),
         cmocka_unit_test(logs_of_the_harness_are_scored_as_it_did),
         IN_FOLDER(every_form_of_predictions_gives_the_same),
         IN_FOLDER(choices_come_as_indices_or_log_likelihoods),

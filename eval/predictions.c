@@ -236,7 +236,8 @@ static int json_line(predictions *p, const json *line, const char *where, predic
     const char *key     = foreign ? "doc_id" : "id";
     const json *id      = json_find(line, key);
     str         text    = { 0 };
-    int         rc      = id ? json_id(id, where, key, &text) : foreign ? wrong_value(where, key, id, "the document's number") : OK;
+    int         rc      = json_members_once(line, where);
+    if (!rc) rc = id ? json_id(id, where, key, &text) : foreign ? wrong_value(where, key, id, "the document's number") : OK;
     if (!rc && id) x->id = keep(p, text.s, text.n).s;
     str_free(&text);
     if (p->n > 1 && foreign != p->by_position) rc = input_error("%s: is of another kind than the lines before", where);

@@ -272,7 +272,8 @@ static int add_line(sample_log *l, int64_t i)
     if (!value || (!l->foreign && !json_find(line, "scores")))
         return input_error("%s: \"%s\" is missing; a sample log has %s in every line", where, value ? "scores" : key,
                            l->foreign ? "\"doc_id\" and \"metrics\"" : "\"id\" and \"scores\" (or, lm-evaluation-harness's, \"doc_id\")");
-    int     rc  = json_id(value, where, key, &id);
+    int rc = json_members_once(line, where);
+    if (!rc) rc = json_id(value, where, key, &id);
     int64_t old = l->s->n, item = rc ? 0 : item_of(l, &id);
     l->s->numbers &= cJSON_IsNumber(value);
     if (!rc && item < old && !l->foreign)

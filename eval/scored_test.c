@@ -189,6 +189,8 @@ static void what_is_wrong_is_named(void **state)
         { "{\"id\":\"a\",\"scores\":{\"em\":\"1\"}}\n", "line 1: \"em\": \"1\": must be a finite number" },
         { "{\"id\":\"a\",\"scores\":{\"em\":NaN}}\n", "line 1: holds NaN" },
         { "{\"id\":\"a\",\"scores\":[1]}\n", "\"scores\": [1]: must be an object" },
+        { "{\"id\":\"a\",\"scores\":{\"em\":1},\"scores\":{\"em\":0}}\n", "\"scores\" stands there twice" },
+        { "{\"id\":\"a\",\"scores\":{\"em\":1,\"em\":0}}\n", "has \"em\" twice" },
         { "{\"id\":\"a\",\"scores\":{}}\n", "holds no metric" },
         { "{\"id\":\"a\",\"scores\":{\"bleu\":3}}\n", "its counts are not under \"stats\"" },
         { "{\"id\":\"a\",\"scores\":{\"bleu\":3},\"stats\":{\"bleu\":[1,2]}}\n", "must be 10 finite numbers" },
