@@ -83,6 +83,8 @@ static int run(int argc, char **argv)
         { "tokenizer", OPT_STR, &q.tokenizer, .arg = "DIR",
           .help = "URL: folder of the model's tokenizer.json; prompts go out as ids (else as text, uncut)" },
         { "model-name", OPT_STR, &q.http.model, .arg = "NAME", .help = "URL: which of its models; the first when not given" },
+        { "gen-kwargs", OPT_STR, &q.http.gen_kwargs, .arg = "JSON",
+          .help = "URL: further members of requests for texts, as {\"repeat_penalty\":1} for llama-cpp-python" },
         { "concurrency", OPT_INT, &q.http.concurrency, .min = 1, .max = 1024, .arg = "N", .help = "URL: requests at once; 4 when not given" },
         { "retries", OPT_INT, &q.http.retries, .min = 0, .max = 1000, .def = "5", .arg = "N",
           .help = "URL: further tries after 429, 5xx, a broken connection" },

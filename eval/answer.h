@@ -8,12 +8,15 @@
 
 typedef struct {
     decoder           *dec;
-    const pair_arrays *pairs;  /* NULL: the base alone */
-    endpoint          *served; /* a model behind HTTP answers; dec and pairs are NULL */
-    request_rules      rules;
-    const stop_list   *stops;      /* GENERATE */
-    int64_t            sequences;  /* GENERATE: decoded at once */
-    int64_t            max_tokens; /* else: tokens of one forward; a longer request gets a forward of its own */
+    const pair_arrays *pairs; /* NULL: the base alone */
+    /* A model behind HTTP answers instead; whole(whole_ctx, i) is told of each answer as soon as it stands, and an error of its ends the run. */
+    endpoint *served;
+    int (*whole)(void *ctx, int64_t i);
+    void            *whole_ctx;
+    request_rules    rules;
+    const stop_list *stops;      /* GENERATE */
+    int64_t          sequences;  /* GENERATE: decoded at once */
+    int64_t          max_tokens; /* else: tokens of one forward; a longer request gets a forward of its own */
 } answerer;
 
 typedef struct {
@@ -29,7 +32,6 @@ typedef struct {
     /* From a served model. */
     int64_t *tokens; /* [n_ll] scored, as its tokenizer counts; NULL: as the request has them */
     int64_t  n_seen; /* tokens it read; 0: as the request says */
-    bool     whole;  /* stands, though an error ended the run */
 } answer;
 
 /* Answer n requests together; what comes out depends on nothing but the model and these requests in this order. finished(ctx, count) is told of

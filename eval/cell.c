@@ -210,8 +210,9 @@ static int check_request(const eval_request *q)
     bool url = is_endpoint_url(q->model);
     if (url && q->adapter)
         return input_error("--adapter %s: the model at %s is served as it is; score its served adapter by --model-name", q->adapter, q->model);
-    if (!url && (q->tokenizer || q->http.model || q->http.key_env || q->http.concurrency))
-        return input_error("--tokenizer, --model-name, --api-key-env and --concurrency are for a served model: --model http://HOST[:PORT]/v1");
+    if (!url && (q->tokenizer || q->http.gen_kwargs || q->http.model || q->http.key_env || q->http.concurrency))
+        return input_error(
+            "--tokenizer, --model-name, --gen-kwargs, --api-key-env and --concurrency are for a served model: --model http://HOST[:PORT]/v1");
     if (q->shuffled && !q->limit) return input_error("--shuffle-seed draws the N items of --limit N: give --limit too");
     if (q->fewshot && !q->fewshot_data) return input_error("--fewshot %lld: give --fewshot-data FILE, the examples' file", (long long)q->fewshot);
     if (q->fewshot_data && !q->fewshot) return input_error("--fewshot-data %s: give --fewshot K, the number of examples", q->fewshot_data);

@@ -42,6 +42,7 @@ static int describe_options(const cell *c, json *asked)
     const eval_request *q      = c->q;
     int64_t             length = c->served ? endpoint_max_length(c->served) : q->max_length;
     if (length) json_set_int(asked, "max_length", length);
+    if (c->served && *endpoint_gen_kwargs(c->served)) json_set_str(asked, "gen_kwargs", q->http.gen_kwargs);
     if (c->served && c->tok) {
         str tok = { 0 };
         set_base_name(&tok, q->tokenizer);
@@ -134,6 +135,7 @@ static json *http_json(const endpoint *e)
     json_set_int(j, "concurrency", endpoint_concurrency(e));
     json_set_int(j, "requests", n.requests);
     json_set_int(j, "retries", n.retries);
+    if (endpoint_other_tokens(e) >= 0) json_set_int(j, "other_than_greedy", endpoint_other_tokens(e));
     return j;
 }
 

@@ -30,7 +30,8 @@ static void put_prompt(str *out, const char *model, completion_prompt p)
     str_printf(out, ",\"temperature\":0,\"seed\":%d", SEED);
 }
 
-void completion_ask_text(str *out, const char *model, completion_prompt p, int64_t max_tokens, const char *const *stops, int64_t n_stops)
+void completion_ask_text(str *out, const char *model, completion_prompt p, int64_t max_tokens, const char *const *stops, int64_t n_stops,
+                         const char *more)
 {
     put_prompt(out, model, p);
     str_printf(out, ",\"max_tokens\":%lld", (long long)max_tokens);
@@ -38,7 +39,9 @@ void completion_ask_text(str *out, const char *model, completion_prompt p, int64
         str_puts(out, i ? "," : ",\"stop\":[");
         json_quote(out, stops[i], strlen(stops[i]));
     }
-    str_puts(out, n_stops ? "]}" : "}");
+    if (n_stops) str_putc(out, ']');
+    str_puts(out, more);
+    str_putc(out, '}');
 }
 
 void completion_ask_echo(str *out, const char *model, completion_prompt p)

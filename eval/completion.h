@@ -16,8 +16,9 @@ typedef struct {
     slice          text;
 } completion_prompt;
 
-/* Append the JSON body. stops: n_stops texts. */
-void completion_ask_text(str *out, const char *model, completion_prompt p, int64_t max_tokens, const char *const *stops, int64_t n_stops);
+/* Append the JSON body. stops: n_stops texts. more: further members, as ,"a":1 or "". */
+void completion_ask_text(str *out, const char *model, completion_prompt p, int64_t max_tokens, const char *const *stops, int64_t n_stops,
+                         const char *more);
 void completion_ask_echo(str *out, const char *model, completion_prompt p);
 
 /* A generated text as it came. */

@@ -14,11 +14,12 @@ static void bodies_are_those_of_the_contract(void **state)
     assert_string_equal(out.s,
                         "{\"model\":\"m\",\"prompt\":[[1,410,7]],\"temperature\":0,\"seed\":1234,\"max_tokens\":1,\"logprobs\":1,\"echo\":true}");
     str_clear(&out);
-    completion_ask_text(&out, "a \"b\"", (completion_prompt) { .text = slice_of("Hi\n") }, 12, stops, 2);
+    completion_ask_text(&out, "a \"b\"", (completion_prompt) { .text = slice_of("Hi\n") }, 12, stops, 2, ",\"k\":1");
     assert_string_equal(
-        out.s, "{\"model\":\"a \\\"b\\\"\",\"prompt\":\"Hi\\n\",\"temperature\":0,\"seed\":1234,\"max_tokens\":12,\"stop\":[\"Question:\",\"\\n\"]}");
+        out.s, "{\"model\":\"a "
+               "\\\"b\\\"\",\"prompt\":\"Hi\\n\",\"temperature\":0,\"seed\":1234,\"max_tokens\":12,\"stop\":[\"Question:\",\"\\n\"],\"k\":1}");
     str_clear(&out);
-    completion_ask_text(&out, "m", (completion_prompt) { .text = slice_of("x") }, 1, NULL, 0);
+    completion_ask_text(&out, "m", (completion_prompt) { .text = slice_of("x") }, 1, NULL, 0, "");
     assert_string_equal(out.s, "{\"model\":\"m\",\"prompt\":\"x\",\"temperature\":0,\"seed\":1234,\"max_tokens\":1}");
     str_free(&out);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "core/memory.h"
 #include "eval/completion.h"
 
@@ -11,8 +12,8 @@ enum { CONCURRENCY = 4, TIMEOUT_S = 300, MAX_LENGTH = 2048 };
 
 struct endpoint {
     http   *http;
-    char   *url, *completions, *model;
-    int64_t max_length, concurrency;
+    char   *url, *completions, *model, *gen_kwargs;
+    int64_t max_length, concurrency, other_tokens;
 };
 
 /* --- opening */
@@ -23,6 +24,9 @@ const char *endpoint_url(const endpoint *e) { return e->url; }
 const char *endpoint_model(const endpoint *e) { return e->model; }
 int64_t     endpoint_max_length(const endpoint *e) { return e->max_length; }
 int64_t     endpoint_concurrency(const endpoint *e) { return e->concurrency; }
+const char *endpoint_gen_kwargs(const endpoint *e) { return e->gen_kwargs; }
+int64_t     endpoint_other_tokens(const endpoint *e) { return e->other_tokens; }
+void        endpoint_set_other_tokens(endpoint *e, int64_t n) { e->other_tokens = n; }
 http_counts endpoint_counted(const endpoint *e) { return http_counted(e->http); }
 
 int64_t endpoint_positions(const endpoint *e, request_kind kind) { return kind == REQUEST_GENERATE ? e->max_length - 1 : e->max_length - 2; }
@@ -64,15 +68,38 @@ static int learn_model(endpoint *e, const endpoint_options *o)
     return rc;
 }
 
+/* {"a": 1} to ,"a":1 -- what the program itself says in a request is not to be said otherwise. */
+static int read_gen_kwargs(endpoint *e, const char *text)
+{
+    static const char *const own[] = { "model", "prompt", "temperature", "seed", "max_tokens", "stop", "echo", "logprobs", "n", "stream" };
+    json                    *more  = NULL;
+    str                      out   = { 0 };
+    int                      rc    = text ? json_parse(&more, text, strlen(text), "--gen-kwargs") : OK;
+    if (!rc && more && !cJSON_IsObject(more)) rc = input_error("--gen-kwargs %s: must be a JSON object", text);
+    for (size_t i = 0; !rc && more && i < sizeof own / sizeof *own; i++)
+        if (json_find(more, own[i])) rc = input_error("--gen-kwargs: \"%s\" is set by the program itself", own[i]);
+    if (!rc && more && more->child) {
+        json_print(more, &out, false);
+        out.s[0]       = ',';
+        out.s[--out.n] = '\0';
+    }
+    e->gen_kwargs = mem_strdup(str_c(&out));
+    str_free(&out);
+    json_free(more);
+    return rc;
+}
+
 int endpoint_open(endpoint **out, const endpoint_options *o)
 {
     const char *env = o->key_env ? o->key_env : "OPENAI_API_KEY", *key = getenv(env);
-    endpoint   *e  = mem_alloc(1, sizeof *e);
-    *out           = NULL;
-    e->concurrency = o->concurrency ? o->concurrency : CONCURRENCY;
-    e->url         = trimmed(o->url);
-    e->completions = join(e->url, "/completions");
-    int rc         = o->key_env && !key ? input_error("--api-key-env %s: no such variable in the environment", env) : OK;
+    endpoint   *e   = mem_alloc(1, sizeof *e);
+    *out            = NULL;
+    e->concurrency  = o->concurrency ? o->concurrency : CONCURRENCY;
+    e->url          = trimmed(o->url);
+    e->completions  = join(e->url, "/completions");
+    int rc          = o->key_env && !key ? input_error("--api-key-env %s: no such variable in the environment", env) : OK;
+    e->other_tokens = -1;
+    if (!rc) rc = read_gen_kwargs(e, o->gen_kwargs);
     if (!rc)
         rc = http_open(&e->http, (http_options) { .key         = key,
                                                   .concurrency = e->concurrency,
@@ -95,6 +122,7 @@ void endpoint_close(endpoint *e)
     free(e->url);
     free(e->completions);
     free(e->model);
+    free(e->gen_kwargs);
     free(e);
 }
 

@@ -16,6 +16,7 @@ typedef struct {
     const char *url;        /* with or without /completions at its end */
     const char *model;      /* NULL: the first of GET /models */
     const char *key_env;    /* variable that holds the bearer key; NULL: OPENAI_API_KEY */
+    const char *gen_kwargs; /* further members of a request for a text, a JSON object; NULL: none */
     int64_t     max_length; /* tokens the model takes; 0: what the server says (max_model_len), else 2048 as lm-evaluation-harness assumes */
     int64_t     concurrency, retries; /* 0: 4; as given */
     double      timeout_s;            /* 0: 300 */
@@ -35,6 +36,11 @@ http_counts             endpoint_counted(const endpoint *e);
 /* `positions` of request_rules for this kind: lm-evaluation-harness keeps max_length - 1 tokens of a prompt, one being generated, so one fewer than a
  * local model scores (its last token need not be fed). */
 int64_t endpoint_positions(const endpoint *e, request_kind kind);
+
+const char *endpoint_gen_kwargs(const endpoint *e); /* as members of an object; "" for none */
+/* Tokens of the first text that were not the likeliest; -1: not looked at yet. */
+int64_t endpoint_other_tokens(const endpoint *e);
+void    endpoint_set_other_tokens(endpoint *e, int64_t n);
 
 /* POST bodies to /completions: http_post_all there. */
 const char *endpoint_completions(const endpoint *e); /* the URL, for messages */

@@ -79,7 +79,7 @@ static int add_generate(asking *k, int64_t item)
     for (int64_t i = 0; i < s->n; i++) stops[i] = s->items[i].text;
     completion_ask_text(body, endpoint_model(k->a->served),
                         (completion_prompt) { r->input.n ? r->input.ids : NULL, (int64_t)r->input.n, slice_of(r->text.prompt) }, k->a->rules.max_new,
-                        stops, s->n);
+                        stops, s->n, endpoint_gen_kwargs(k->a->served));
     free(stops);
     return OK;
 }
@@ -198,15 +198,50 @@ static int finish_echo(asking *k, part *p, const char *body, size_t n)
     return rc;
 }
 
+static int stands(asking *k, int64_t item)
+{
+    int rc = k->a->whole ? k->a->whole(k->a->whole_ctx, item) : OK;
+    if (k->finished) k->finished(k->ctx, ++k->whole);
+    return rc;
+}
+
 static int part_arrived(void *ctx, int64_t index, const char *body, size_t n)
 {
     asking *k  = ctx;
     part   *p  = &k->parts[index];
     int     rc = k->a->rules.kind == REQUEST_GENERATE ? finish_text(k, p, body, n) : finish_echo(k, p, body, n);
-    if (rc || --k->missing[p->request]) return rc;
-    k->answers[p->request].whole = true;
-    if (k->finished) k->finished(k->ctx, ++k->whole);
+    return rc || --k->missing[p->request] ? rc : stands(k, p->request);
+}
+
+/* --- is it greedy? */
+
+static int look_at_greed(void *ctx, int64_t index, const char *body, size_t n)
+{
+    completion_echo e;
+    int64_t         other = 0;
+    (void)index;
+    if (completion_read_echo(&e, body, n, "")) return OK; /* it gives no log-probabilities: nothing can be said */
+    for (int64_t i = 0; i < e.n; i++) other += !isnan(e.logprob[i]) && !e.greedy[i];
+    if (other)
+        warn("%s: %lld of %lld tokens of the first text are not the likeliest by the server's own log-probabilities: a penalty or a sampler of its "
+             "own "
+             "is at work (llama-cpp-python: --gen-kwargs '{\"repeat_penalty\":1}')",
+             endpoint_completions(ctx), (long long)other, (long long)e.n);
+    endpoint_set_other_tokens(ctx, other);
+    completion_echo_free(&e);
     return OK;
+}
+
+static int check_greed(asking *k)
+{
+    str body = { 0 };
+    if (k->a->rules.kind != REQUEST_GENERATE || !k->n_parts || endpoint_other_tokens(k->a->served) >= 0) return OK;
+    endpoint_set_other_tokens(k->a->served, 0);
+    str_add(&body, str_c(&k->bodies[0]), k->bodies[0].n - 1);
+    str_puts(&body, ",\"logprobs\":1}");
+    int rc = endpoint_post(k->a->served, &body, 1, look_at_greed, k->a->served);
+    str_free(&body);
+    return rc == ERR_FAILED ? rc : OK; /* one that refuses the question may still answer without it */
 }
 
 int endpoint_answer(const answerer *a, const request *const *requests, int64_t n, answer *answers, void (*finished)(void *ctx, int64_t count),
@@ -225,10 +260,10 @@ int endpoint_answer(const answerer *a, const request *const *requests, int64_t n
         k.first[i + 1] = k.n_parts;
         if (!rc && k.first[i] == k.n_parts) { /* nothing there to score */
             finish_sums(&k, i);
-            answers[i].whole = true;
-            k.whole++;
+            rc = stands(&k, i);
         }
     }
+    if (!rc) rc = check_greed(&k);
     if (!rc) rc = endpoint_post(a->served, k.bodies, k.n_parts, part_arrived, &k);
     for (int64_t i = 0; i < k.n_parts; i++) {
         str_free(&k.bodies[i]);

@@ -339,6 +339,26 @@ static void model_name_key_and_address(void **state)
     stop_server(s);
 }
 
+static void a_sampler_that_is_not_greedy_is_noticed(void **state)
+{
+    static const serving hows[] = { SERVE_WELL, SERVE_PENALTY, SERVE_CHAT_STYLE };
+    (void)state;
+    for (size_t i = 0; i < sizeof hows / sizeof *hows; i++) {
+        test_server *s = start_server(base, hows[i]);
+        endpoint    *e;
+        json        *samples;
+        assert_ok(endpoint_open(&e, &(endpoint_options) { .url = s->url, .gen_kwargs = "{\"repeat_penalty\": 1}", .max_length = 512 }));
+        assert_ok(run_case(all_kinds[0], NULL, e, NULL, 512, &samples));
+        assert_true((endpoint_other_tokens(e) > 0) == (hows[i] == SERVE_PENALTY));
+        assert_non_null(strstr(str_c(&s->asked), ",\"repeat_penalty\":1"));
+        json_free(samples);
+        endpoint_close(e);
+        assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = s->url, .gen_kwargs = "{\"stop\": []}" }), "\"stop\" is set");
+        assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = s->url, .gen_kwargs = "[1]" }), "JSON object");
+        stop_server(s);
+    }
+}
+
 static str read_whole(const char *dir, const char *name)
 {
     str   text = { 0 };
@@ -371,7 +391,8 @@ static void a_failed_run_goes_on_where_it_was(void **state)
     assert_string_equal(at(record, "asked/base/url")->valuestring, s->url);
     assert_string_equal(at(record, "where/device")->valuestring, "http");
     assert_int_equal((int)number_at(record, "asked/max_length"), 128);
-    assert_int_equal((int)number_at(record, "result/http/requests"), 6); /* one for the models */
+    assert_int_equal((int)number_at(record, "result/http/requests"), 7); /* one for the models, one more for the first text */
+    assert_int_equal((int)number_at(record, "result/http/other_than_greedy"), 0);
     json_free(record);
     q.out   = failed;
     s->how  = SERVE_500;
@@ -382,7 +403,7 @@ static void a_failed_run_goes_on_where_it_was(void **state)
     s->how     = SERVE_WELL;
     int before = atomic_load(&s->completions);
     assert_ok(eval_run(&q, &record));
-    assert_int_equal(atomic_load(&s->completions) - before, 2);
+    assert_int_equal(atomic_load(&s->completions) - before, 4); /* two of five were kept */
     str a = read_whole(whole, "samples.jsonl"), b = read_whole(failed, "samples.jsonl");
     assert_true(a.n == b.n && !memcmp(a.s, b.s, a.n));
     q.adapter = base;
@@ -407,6 +428,7 @@ int main(void)
         cmocka_unit_test(a_slow_server_is_waited_for_until_the_limit),
         cmocka_unit_test(nobody_listens),
         cmocka_unit_test(model_name_key_and_address),
+        cmocka_unit_test(a_sampler_that_is_not_greedy_is_noticed),
         cmocka_unit_test(a_failed_run_goes_on_where_it_was),
     };
     return cmocka_run_group_tests(tests, make_home, remove_home);

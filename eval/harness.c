@@ -9,7 +9,7 @@
 #include "eval/subset.h"
 
 /* Tokens of one forward when no batch is asked for: enough rows for the products to run at their rate, few enough to stay in cache. */
-enum { TOKENS_PER_FORWARD = 2048, SEQUENCES = 16, GROUPS_OF_SEQUENCES = 4, GROUPS_OF_REQUESTS = 16 };
+enum { TOKENS_PER_FORWARD = 2048, SEQUENCES = 16, GROUPS_OF_SEQUENCES = 4, GROUPS_OF_REQUESTS = 64 };
 
 /* --- what is asked */
 
@@ -199,28 +199,46 @@ static int64_t finished_before(const run *r, const harness_result *out)
     return n;
 }
 
-/* Of a group that is not finished all is asked again, so that forwards are made of the same requests; a served model is asked only for the rest. */
+/* A group at work. */
+typedef struct {
+    run            *r;
+    harness_result *out;
+    int64_t         n, *places; /* items asked, and where they stand */
+    answer         *answers;
+} group;
+
+static int keep_one(void *ctx, int64_t i)
+{
+    group *g = ctx;
+    return keep(g->r, g->out, g->places[i], &g->answers[i]);
+}
+
+/* Of a group that is not finished all is asked again, so that forwards are made of the same requests, and kept when all is answered. A served model
+ * is asked only for the rest, and each answer is kept as it comes. */
 static int work_on(run *r, harness_result *out, int64_t first, int64_t end)
 {
-    int64_t         n = 0, *places = mem_alloc((size_t)(end - first), sizeof *places);
+    group g                  = { .r = r, .out = out, .places = mem_alloc((size_t)(end - first), sizeof *g.places) };
+    g.answers                = mem_alloc((size_t)(end - first), sizeof *g.answers);
     const request **requests = mem_alloc((size_t)(end - first), sizeof *requests);
-    answer         *answers  = mem_alloc((size_t)(end - first), sizeof *answers);
+    bool            finished = true;
+    int             rc       = OK;
     for (int64_t i = first; i < end; i++) {
-        if (r->h->served && out->items.items[r->order[i]].finished) continue;
-        places[n]     = r->order[i];
-        requests[n++] = &r->requests[r->order[i]];
+        bool know = out->items.items[r->order[i]].finished;
+        finished &= know;
+        if (know && r->h->served) continue;
+        g.places[g.n]   = r->order[i];
+        requests[g.n++] = &r->requests[r->order[i]];
     }
-    int rc = answer_requests(&r->ask, requests, n, answers, show, r);
-    for (int64_t i = 0; i < n; i++) {
-        int kept = !rc || answers[i].whole ? keep(r, out, places[i], &answers[i]) : OK;
-        if (!rc) rc = kept;
-    }
+    r->ask.whole     = keep_one;
+    r->ask.whole_ctx = &g;
+    if (!finished) rc = answer_requests(&r->ask, requests, g.n, g.answers, show, r);
+    for (int64_t i = 0; i < g.n && !finished && !rc && !r->h->served; i++) rc = keep_one(&g, i);
     r->done += end - first;
     progress_update(&r->bar, r->done, NULL);
-    for (int64_t i = 0; i < n; i++) answer_free(&answers[i]);
-    free(answers);
+    for (int64_t i = 0; i < g.n; i++) answer_free(&g.answers[i]);
+    free(g.answers);
+    free(g.places);
     free(requests);
-    free(places);
     return rc;
 }
 

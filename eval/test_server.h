@@ -28,6 +28,7 @@ typedef enum {
     SERVE_NANS,       /* NaN, as some JSON writers spell it */
     SERVE_CHAT_STYLE, /* logprobs in the chat API's form */
     SERVE_ONE_MORE,   /* a token of its own before the prompt */
+    SERVE_PENALTY,    /* other tokens than the likeliest */
     SERVE_ERROR,      /* status 200 with an error object */
 } serving;
 
@@ -83,8 +84,9 @@ static inline json *serve_top(const char *token, double own, double best)
 }
 
 /* Log-probabilities of ids from .. n - 1 given those before, as the API spells them. */
-static inline json *serve_logprobs(test_server *s, const ids *all, int64_t from, bool nulls)
+static inline json *serve_logprobs(test_server *s, const ids *all, int64_t from, serving how)
 {
+    bool     nulls = how == SERVE_NULLS;
     int64_t  n = (int64_t)all->n, vocab = s->model.model->cfg.vocab;
     int32_t *at     = mem_alloc((size_t)n, sizeof *at);
     int32_t *next   = mem_alloc((size_t)n, sizeof *next);
@@ -103,7 +105,7 @@ static inline json *serve_logprobs(test_server *s, const ids *all, int64_t from,
             for (int64_t v = 0; v < vocab; v++) best = fmax(best, logits[v]);
         }
         json_push(lps, i && !nulls ? cJSON_CreateNumber(own) : cJSON_CreateNull());
-        json_push(tops, i && !nulls ? serve_top(str_c(&token), own, own + best - logits[all->ids[i]]) : cJSON_CreateNull());
+        json_push(tops, i && !nulls ? serve_top(str_c(&token), own, own + best - logits[all->ids[i]] + (how == SERVE_PENALTY)) : cJSON_CreateNull());
         json_push(tokens, cJSON_CreateString(str_c(&token)));
         json_push(offsets, cJSON_CreateNumber((double)utf8_length(str_c(&before), before.n)));
         str_free(&token);
@@ -153,7 +155,7 @@ static inline json *serve_completion(test_server *s, const json *asked, serving 
         int64_t from = echo && how != SERVE_NO_ECHO ? 0 : item.n_prompt;
         for (int64_t i = 0; i < item.n_new; i++) ids_push(&all, item.ids[i]);
         text = serve_decode(s, all.ids + from, (int64_t)all.n - from, true);
-        json_set(choice, "logprobs", serve_logprobs(s, &all, from, how == SERVE_NULLS));
+        json_set(choice, "logprobs", serve_logprobs(s, &all, from, how));
         if (how == SERVE_CHAT_STYLE) {
             cJSON_ReplaceItemInObject(choice, "logprobs", json_object());
             json_set(cJSON_GetObjectItem(choice, "logprobs"), "content", json_array());
