@@ -72,7 +72,7 @@ static int run(int argc, char **argv)
         { "fewshot-seed", OPT_INT, &q.fewshot_seed, .max = 1e15, .def = "1234", .arg = "S", .help = "drawn as lm-evaluation-harness draws them" },
         { "fewshot-draw", OPT_STR, &q.fewshot_draw, .arg = "HOW", .help = "random, or first: the first K for every item" },
         { "max-length", OPT_INT, &q.max_length, .min = 2, .max = 1e9, .arg = "N",
-          .help = "tokens of a sequence: longer ones are cut from the left; the model's positions when not given" },
+          .help = "tokens of a sequence: longer ones are cut from the left; the model's positions when not given (URL: 2048, or what it says)" },
         { "batch", OPT_INT, &q.batch, .min = 1, .max = 65536, .arg = "N", .help = "items worked on at once; chosen by tokens when not given" },
         { "max-new-tokens", OPT_INT, &q.max_new_tokens, .min = 1, .max = 1e9, .arg = "N",
           .help = "longest generated text; the task's when not given" },

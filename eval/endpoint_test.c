@@ -225,6 +225,45 @@ static void text_prompts_give_the_same_scores(void **state)
     compare(base, all_kinds + 3, 1, 512, false);
 }
 
+/* Numbers that this program did not make: lm-evaluation-harness's, in float64, through the server by ids and by text. */
+static void served_scores_are_the_reference_s(void **state)
+{
+    (void)state;
+    need_data(found, "models/stories260K-hf");
+    need_data(path, "lm-eval-reference/hellaswag_0shot.jsonl");
+    need_data(docs, "lm-eval-reference/data/hellaswag.docs.jsonl");
+    test_server *s     = start_server(found, SERVE_WELL);
+    json        *lines = read_lines(path);
+    tokenizer   *tok;
+    str          first = { 0 };
+    size_t       end   = 0;
+    assert_ok(tokenizer_open(&tok, found));
+    assert_ok(file_read(docs, 64u << 20, &first));
+    for (int i = 0; i < 8; i++) end = (size_t)(strchr(first.s + end, '\n') - first.s) + 1;
+    first.n = end;
+    put(home, "first.jsonl", &first);
+    for (int as_text = 0; as_text < 2; as_text++) {
+        json       *samples;
+        endpoint   *e    = open_endpoint(s, 512);
+        const json *want = lines->child;
+        assert_ok(run_case((asked_case) { "hellaswag", "lm-eval", "first.jsonl", NULL, 0 }, NULL, e, as_text ? NULL : tok, 512, &samples));
+        for (const json *got = samples->child; got; got = got->next, want = want->next)
+            for (int c = 0; c < 4; c++) {
+                const json *choice = cJSON_GetArrayItem(at(want, "choices"), c);
+                double      ll = cJSON_GetArrayItem(at(got, "loglikelihoods"), c)->valuedouble, ll_f64 = number_at(choice, "ll_f64");
+                assert_within(fabs(ll - ll_f64), ll_tolerance(ll_f64));
+                assert_int_equal(cJSON_IsTrue(cJSON_GetArrayItem(at(got, "greedy"), c)), cJSON_IsTrue(at(choice, "is_greedy")));
+                assert_int_equal((int)cJSON_GetArrayItem(at(got, "tokens"), c)->valuedouble, cJSON_GetArraySize(at(choice, "ids")));
+            }
+        json_free(samples);
+        endpoint_close(e);
+    }
+    str_free(&first);
+    tokenizer_close(tok);
+    json_free(lines);
+    stop_server(s);
+}
+
 /* --- servers that fail */
 
 typedef struct {
@@ -424,6 +463,7 @@ int main(void)
         cmocka_unit_test(scores_through_http_are_the_local_ones),
         cmocka_unit_test(prompts_that_are_too_long_are_cut_as_here),
         cmocka_unit_test(text_prompts_give_the_same_scores),
+        cmocka_unit_test(served_scores_are_the_reference_s),
         cmocka_unit_test(every_failure_has_its_message),
         cmocka_unit_test(a_slow_server_is_waited_for_until_the_limit),
         cmocka_unit_test(nobody_listens),
