@@ -48,12 +48,13 @@ void bench_run_case(bench_state *s, int64_t layer)
     }
 }
 
-static double timed(bench_state *s, int64_t layer, void (*what)(bench_state *, int64_t))
+static int timed(bench_state *s, int64_t layer, void (*what)(bench_state *, int64_t), double *seconds)
 {
     double start = clock_s();
     what(s, layer);
-    s->be->sync();
-    return clock_s() - start;
+    int rc   = s->be->sync();
+    *seconds = clock_s() - start;
+    return rc;
 }
 
 /* One pair of samples; which comes first alternates, so a drift of the machine's speed hits both alike. */
@@ -61,10 +62,11 @@ static int sample(void *ctx, double *seconds)
 {
     sampler *m     = ctx;
     int64_t  layer = m->call % m->s->layers, base_first = (m->call / m->s->layers) % 2;
-    double   base = 0, with;
-    if (base_first) base = timed(m->s, layer, run_base);
-    with = timed(m->s, layer, bench_run_case);
-    if (!base_first) base = timed(m->s, layer, run_base);
+    double   base = 0, with = 0;
+    int      rc = base_first ? timed(m->s, layer, run_base, &base) : OK;
+    if (!rc) rc = timed(m->s, layer, bench_run_case, &with);
+    if (!rc && !base_first) rc = timed(m->s, layer, run_base, &base);
+    if (rc) return rc;
     m->call++;
     if (m->n < m->cap) {
         m->base_ns[m->n]   = 1e9 * base;
@@ -199,10 +201,10 @@ int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, 
     if (!rc) rc = bench_check(&s);
     if (!rc) {
         double one = 0, spent = 0;
-        for (int i = 0; i < 3; i++) { /* warm up, and learn how many pairs fit the time asked for */
+        for (int i = 0; i < 3 && !rc; i++) { /* warm up, and learn how many pairs fit the time asked for */
             double start = clock_s();
-            sample(&m, &one);
-            spent = clock_s() - start;
+            rc           = sample(&m, &one);
+            spent        = clock_s() - start;
         }
         double fit   = spent > 0 ? min_time_s / spent : PAIRS_MAX;
         m.call       = 0;
@@ -210,7 +212,7 @@ int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, 
         m.base_ns    = mem_alloc((size_t)m.cap, sizeof *m.base_ns);
         m.case_ns    = mem_alloc((size_t)m.cap, sizeof *m.case_ns);
         bench_case c = { spec->name, sample, &m, m.cap };
-        rc           = bench_run(&c, 1);
+        if (!rc) rc = bench_run(&c, 1);
     }
     if (!rc) rc = bench_check(&s);
     if (!rc) {

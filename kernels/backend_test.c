@@ -191,6 +191,23 @@ static void out_of_device_memory(void **state)
     be->release(x);
 }
 
+/* A wrong call: the message has the file, the line, the call and CUDA's own words; the first one is kept. */
+static void errors_name_the_call(void **state)
+{
+    (void)state;
+    const backend *be = backend_find("cuda-emulated");
+    if (!be) skip_because("%s", error_text());
+    double host[2] = { 0 };
+    be->put(host, host, sizeof host); /* no device memory */
+    be->copy(host, host, 2);
+    error_clear();
+    assert_int_equal(be->sync(), ERR_FAILED);
+    assert_non_null(strstr(error_text(), "kernels/cuda/backend.cu:"));
+    assert_non_null(strstr(error_text(), "cudaMemcpyHostToDevice"));
+    assert_non_null(strstr(error_text(), "cudaErrorInvalidValue"));
+    assert_ok(be->sync());
+}
+
 /* Without a GPU, or without the library, the reason names what is missing and what to do. */
 static void cuda_runs_here(void **state)
 {
@@ -213,6 +230,7 @@ int main(void)
         cmocka_unit_test(memory),
         cmocka_unit_test(long_arrays_move_whole),
         cmocka_unit_test(out_of_device_memory),
+        cmocka_unit_test(errors_name_the_call),
         cmocka_unit_test(cuda_runs_here),
         cmocka_unit_test(cpu_agrees_with_ref),
         cmocka_unit_test(cuda_agrees_with_ref),

@@ -117,6 +117,7 @@ static int micro_batch(trainer *t, const train_example *const *items, int64_t n,
     int rc = decoder_forward(t->dec, &p->batch, pairs_of(t), true);
     if (rc) return rc;
     rc = decoder_backward(t->dec, scale, p->nll);
+    if (rc == ERR_FAILED) return rc; /* the device's: what it left in nll means nothing */
     for (int64_t i = 0; i < p->batch.n_rows; i++) {
         /* The decoder blames the weights, rightly so in the first step. */
         if (!isfinite(p->nll[i])) return t->step || !rc ? not_finite(t, "a loss", p->nll[i], lr) : rc;
@@ -173,7 +174,7 @@ int trainer_step(trainer *t, const train_example *const *items, int64_t n, int64
     out->loss = loss_sum / (double)out->scored;
     if (t->regulariser) out->orth = orthogonality_add(t->regulariser, o->adalora.orth);
     out->grad_norm = sqrt(be->sum_squares(t->params.grad, t->params.count));
-    if (!isfinite(out->grad_norm)) return not_finite(t, "the gradient's norm", out->grad_norm, lr);
+    if (!isfinite(out->grad_norm)) return (rc = be->sync()) ? rc : not_finite(t, "the gradient's norm", out->grad_norm, lr);
     double clip = global_clip(o->clip, out->grad_norm);
     t->step++;
     be->adamw(t->params.value, t->params.m, t->params.v, t->params.grad, t->params.count,
