@@ -13,6 +13,7 @@ static offline_request q;
 typedef struct {
     const char *tokenize, *smooth, *multi, *form;
     int64_t     char_order, word_order, beta;
+    bool        for_metrics, for_task; /* given: an option of the metrics, one of the predictions of a task */
     bool        json, per_item, verbose, confidence;
 } words_and_flags;
 static words_and_flags       o;
@@ -61,7 +62,8 @@ static int set_options(void)
 static void print_report(const json *report)
 {
     printf("  as the official script says it:\n");
-    for (const json *m = report->child; m; m = m->next) printf("  %-22s %10.4f\n", m->string, m->valuedouble);
+    for (const json *m = report->child; m; m = m->next)
+        if (cJSON_IsNumber(m)) printf("  %-22s %10.4f\n", m->string, m->valuedouble);
 }
 
 static void print(const scored *s, const squad_report *report)
@@ -81,6 +83,11 @@ static void print(const scored *s, const squad_report *report)
 
 static int check_ways(const positionals *logs)
 {
+    if (o.per_item && !o.json) return input_error("score: --per-item goes with --json");
+    if (o.for_metrics && !q.metrics)
+        return input_error("score: options of metrics go with --metric LIST: %s",
+                           q.task ? "the task's own metrics have the task's own options" : "`tiebreak score --help` has examples");
+    if (o.for_task && !q.task) return input_error("score: --form, --limit, --prompt, --rules, --na-probs and --na-threshold go with --task T");
     if (logs->n > 1) return input_error("score: \"%s\": one sample log is shown at a time; --compare A B compares them", logs->args[1]);
     if (logs->n && (q.input || q.metrics || q.task || q.data || q.predictions))
         return input_error(
@@ -114,29 +121,36 @@ static int run(int argc, char **argv)
           .help = "SQuAD's {id: answer}; one prediction a line; JSON lines {\"id\": 1, \"prediction\": \"...\"};\n"
                   "a sample log of this program or of lm-evaluation-harness; for choices the index or\n"
                   "all log-likelihoods; - is stdin" },
-        { "form", OPT_STR, &o.form, .def = "any", .arg = "F", .help = "of the predictions: lines, json, or any: what the first line looks like" },
-        { "limit", OPT_INT, &q.limit, .min = 1, .max = 1e15, .arg = "N", .help = "only the first N items of the data" },
-        { "prompt", OPT_STR, &q.prompt, .arg = "NAME", .help = "prompt variant of the task: it says what the choices are" },
-        { "rules", OPT_STR, &q.rules, .arg = "R", .help = "SQuAD: v1.1 or v2.0; by the data when not given" },
-        { "na-probs", OPT_STR, &q.na_probs, .arg = "FILE", .help = "SQuAD 2.0: probabilities {id: p} that there is no answer" },
-        { "na-threshold", OPT_NUM, &q.na_threshold, .def = "1", .arg = "X", .help = "SQuAD 2.0: a probability above it means no answer" },
+        { "form", OPT_STR, &o.form, .given = &o.for_task, .def = "any", .arg = "F",
+          .help = "of the predictions: lines, json, or any: what the first line looks like" },
+        { "limit", OPT_INT, &q.limit, .given = &o.for_task, .min = 1, .max = 1e15, .arg = "N", .help = "only the first N items of the data" },
+        { "prompt", OPT_STR, &q.prompt, .given = &o.for_task, .arg = "NAME", .help = "prompt variant of the task: it says what the choices are" },
+        { "rules", OPT_STR, &q.rules, .given = &o.for_task, .arg = "R", .help = "SQuAD: v1.1 or v2.0; by the data when not given" },
+        { "na-probs", OPT_STR, &q.na_probs, .given = &o.for_task, .arg = "FILE", .help = "SQuAD 2.0: probabilities {id: p} that there is no answer" },
+        { "na-threshold", OPT_NUM, &q.na_threshold, .given = &o.for_task, .def = "1", .arg = "X",
+          .help = "SQuAD 2.0: a probability above it means no answer" },
         { "metric", OPT_STR, &q.metrics, .arg = "LIST",
           .help = "names with commas: bleu, chrf, chrf++, rouge1..9, rougeL, rougeLsum, squad-v1.1,\n"
                   "squad-v2.0, gsm8k-strict, gsm8k-flexible; with --task instead of the task's own" },
         { "input", OPT_STR, &q.input, .arg = "FILE",
           .help = "by metric: JSON lines {\"id\": 1, \"prediction\": \"...\", \"references\": [\"...\"]}; - is stdin" },
-        { "tokenize", OPT_STR, &o.tokenize, .def = "13a", .arg = "T", .help = "BLEU: 13a, intl, char, none" },
-        { "smooth", OPT_STR, &o.smooth, .def = "exp", .arg = "S", .help = "BLEU: exp, floor, add-k, none" },
-        { "smooth-value", OPT_NUM, &q.options.smooth_value, .arg = "X", .help = "BLEU: of floor (0.1 when not given) and add-k (1)" },
-        { "effective-order", OPT_FLAG, &q.options.effective_order, .help = "BLEU: leave out orders that the texts are too short for" },
-        { "lowercase", OPT_FLAG, &q.options.lowercase, .help = "BLEU, chrF: compare lower-cased texts" },
-        { "char-order", OPT_INT, &o.char_order, .arg = "N", .help = "chrF: longest character n-gram; 6 when not given" },
-        { "word-order", OPT_INT, &o.word_order, .arg = "N", .help = "chrF: longest word n-gram; the metric's when not given" },
-        { "beta", OPT_INT, &o.beta, .arg = "N", .help = "chrF: weight of recall; 2 when not given" },
-        { "whitespace", OPT_FLAG, &q.options.whitespace, .help = "chrF: keep blanks" },
-        { "eps-smoothing", OPT_FLAG, &q.options.eps_smoothing, .help = "chrF: epsilon smoothing instead of the effective order" },
-        { "stemmer", OPT_FLAG, &q.options.stemmer, .help = "ROUGE: Porter's stemmer, as NLTK has it" },
-        { "multi", OPT_STR, &o.multi, .def = "max", .arg = "M", .help = "ROUGE with several references: first, mean or max" },
+        { "tokenize", OPT_STR, &o.tokenize, .given = &o.for_metrics, .def = "13a", .arg = "T", .help = "BLEU: 13a, intl, char, none" },
+        { "smooth", OPT_STR, &o.smooth, .given = &o.for_metrics, .def = "exp", .arg = "S", .help = "BLEU: exp, floor, add-k, none" },
+        { "smooth-value", OPT_NUM, &q.options.smooth_value, .given = &o.for_metrics, .arg = "X",
+          .help = "BLEU: of floor (0.1 when not given) and add-k (1)" },
+        { "effective-order", OPT_FLAG, &q.options.effective_order, .given = &o.for_metrics,
+          .help = "BLEU: leave out orders that the texts are too short for" },
+        { "lowercase", OPT_FLAG, &q.options.lowercase, .given = &o.for_metrics, .help = "BLEU, chrF: compare lower-cased texts" },
+        { "char-order", OPT_INT, &o.char_order, .given = &o.for_metrics, .arg = "N", .help = "chrF: longest character n-gram; 6 when not given" },
+        { "word-order", OPT_INT, &o.word_order, .given = &o.for_metrics, .arg = "N",
+          .help = "chrF: longest word n-gram; the metric's when not given" },
+        { "beta", OPT_INT, &o.beta, .given = &o.for_metrics, .arg = "N", .help = "chrF: weight of recall; 2 when not given" },
+        { "whitespace", OPT_FLAG, &q.options.whitespace, .given = &o.for_metrics, .help = "chrF: keep blanks" },
+        { "eps-smoothing", OPT_FLAG, &q.options.eps_smoothing, .given = &o.for_metrics,
+          .help = "chrF: epsilon smoothing instead of the effective order" },
+        { "stemmer", OPT_FLAG, &q.options.stemmer, .given = &o.for_metrics, .help = "ROUGE: Porter's stemmer, as NLTK has it" },
+        { "multi", OPT_STR, &o.multi, .given = &o.for_metrics, .def = "max", .arg = "M",
+          .help = "ROUGE with several references: first, mean or max" },
         { "compare", OPT_FLAG, &compare.on,
           .help = "compare systems, the first is the baseline: sample logs or folders of runs, also NAME=RUN,RUN (seeds)" },
         { "common", OPT_FLAG, &compare.common, .help = "compare: only the items that all systems have" },
@@ -169,7 +183,8 @@ static int run(int argc, char **argv)
     if (rc) return rc;
     rc = systems.n ? read_log(&s, systems.args[0], &time) : q.task ? score_by_task(&q, &s, &report, &time) : score_by_metric(&q, &s, &time);
     if (rc) return rc;
-    if (o.verbose) fprintf(stderr, "score: %lld items read in %.3f s, scored in %.4f s of processor time\n", (long long)s.n, time.read_s, time.score_s);
+    if (o.verbose)
+        fprintf(stderr, "score: %lld items read in %.3f s, scored in %.4f s of processor time\n", (long long)s.n, time.read_s, time.score_s);
     if (o.confidence) s.resamples = compare.resamples ? compare.resamples : PAIRED_DEFAULTS.resamples;
     s.seed = (uint64_t)compare.seed;
     print(&s, &report);

@@ -194,6 +194,9 @@ static void refusals_print_no_score(void **state)
         { "--metric bleu --input in.jsonl --tokenize 14a", "--tokenize 14a: must be one of 13a, intl, char, none" },
         { "--metric bleu --input in.jsonl --smooth exp --smooth-value 1", "smooth_value" },
         { "--metric bleu --input in.jsonl --multi some", "must be one of max, first, mean" },
+        { "--metric bleu --input in.jsonl --per-item", "--per-item goes with --json" },
+        { "--metric bleu --input in.jsonl --limit 1", "go with --task T" },
+        { "--task gsm8k --data d --predictions p --multi mean", "the task's own metrics have the task's own options" },
         { "in.jsonl", "\"scores\" is missing" },
         { "a b", "--compare A B compares them" },
         { "in.jsonl --metric bleu", "a sample log alone shows the scores in it" },
@@ -201,7 +204,7 @@ static void refusals_print_no_score(void **state)
         { "--metric bleu --input nothere.jsonl", "nothere.jsonl: not found" },
         { "--metric bleu --input empty.jsonl", "is empty" },
         { "--metric bleu --input .", "is a folder" },
-        { "--metric bleu --input in.jsonl --form xml", "must be one of any, lines, json" },
+        { "--task gsm8k --data d --predictions p --form xml", "must be one of any, lines, json" },
     };
     str out = { 0 };
     write_file("in.jsonl", lines);
