@@ -30,7 +30,7 @@ static host_state host_init(const bench_state *b, int64_t layer)
     for (int f = 0; f < FACTOR_COUNT; f++) {
         const adapter_tensor *t = adapter_find(b->adapter, (factor_id)f, layer, (int)b->spec->site);
         if (!t) continue;
-        h.f[f]    = fetch(b->be, adapter_values(b->adapter, t), t->rows * t->cols);
+        h.f[f]    = fetch(b->be->params, adapter_values(b->adapter, t), t->rows * t->cols);
         h.cols[f] = t->cols;
     }
     h.W  = fetch(b->be, b->W[layer], h.in * h.out);

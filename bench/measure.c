@@ -107,7 +107,7 @@ static int state_init(bench_state *s, const bench_spec *spec, const backend *be,
     if (rc) return rc;
     rng g = rng_stream(seed, spec->name);
     for (int64_t l = 0; l < s->layers; l++) s->W[l] = random_array(be, in * out, 1 / sqrt((double)in), &g);
-    refill(be, s->adapter->theta, s->adapter->theta_count, 0.5, &g); /* non-zero everywhere: no factor hides a wrong one */
+    refill(be->params, s->adapter->theta, s->adapter->theta_count, 0.5, &g); /* non-zero everywhere: no factor hides a wrong one */
     adapter_expand(s->adapter);
     s->x  = random_array(be, n * in, 1, &g);
     s->dy = random_array(be, n * out, 1, &g);
@@ -149,7 +149,7 @@ static json *asked_of(const bench_state *s)
     json_set_int(a, "tokens", s->dims.n);
     json_set_int(a, "layers", s->layers);
     json_set_str(a, "device", s->be->name);
-    json_set_str(a, "dtype", s->be->elem == 8 ? "f64" : "f32");
+    json_set_str(a, "dtype", s->be->dtype);
     json_set_int(a, "threads", s->be->threads);
     return a;
 }

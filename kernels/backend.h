@@ -1,4 +1,5 @@
-/* A backend is one table of ops over opaque arrays. `ref` (f64, plain C) defines every op; `cpu` (f32) and `cuda` are the fast ones.
+/* A backend is one table of ops over opaque arrays. `ref` (f64, plain C) defines every op; `cpu` (f32), `cuda` (f32) and `cuda-bf16` are the fast
+ * ones.
  *
  *     const backend *be = backend_find("cpu");
  *     real *y = be->alloc(n * d);
@@ -9,8 +10,10 @@
  * nothing falls back silently.
  *
  * Conventions, for every op below:
- *   - `real *` is an array of the backend's element (f64 in ref, f32 in cpu and cuda), on the backend's device. Integer arrays are int32,
- *     on the device too (put them there with alloc_bytes and put). Only `double` and struct arguments live on the host.
+ *   - `real *` is an array of the working type, `param *` one of the parameter type (kernels/real.h), on the backend's device. The memory calls of a
+ *     table count in its working type. Parameters are in the hands of the table `params`: the one on the same device whose working type is this
+ *     one's parameter type; be->params->alloc(n) gives a `param *`. Where both types are one, be->params is be itself.
+ *   - Integer arrays are int32, on the device too (put them there with alloc_bytes and put). Only `double` and struct arguments live on the host.
  *   - Row-major. [n, d] with a row stride ld* counts elements; a stride of 0 in a dims struct means "contiguous" (= the row's width).
  *   - Outputs first, then inputs, then dims, then scalars. No output overlaps an input or another output unless the op says so.
  *   - Any n >= 0 and any other dimension >= 1 (rank r >= 0): tails are the op's job. Ops never allocate in a timed path after their first call
@@ -87,10 +90,12 @@ typedef struct {
 } adamw_params;
 
 typedef struct backend {
-    const char *name, *about;
-    size_t      elem;    /* bytes of one real */
-    int         threads; /* worker threads now in use (cpu); set through set_threads */
-    bool        host;    /* arrays are the host's memory: values of the same type, in a mapped file say, can be used where they lie */
+    const char           *name, *about;
+    const char           *dtype;   /* of one real: "f64", "f32" or "bf16" */
+    size_t                elem;    /* its bytes */
+    const struct backend *params;  /* whose reals are this backend's params */
+    int                   threads; /* worker threads now in use (cpu); set through set_threads */
+    bool                  host;    /* arrays are the host's memory: values of the same type, in a mapped file say, can be used where they lie */
 
     /* --- memory; alloc returns zeroed arrays and never NULL (see core/memory.h) */
     real *(*alloc)(int64_t count);
@@ -103,37 +108,40 @@ typedef struct backend {
     void (*download)(double *host, const real *src, int64_t count);
     void (*copy)(real *dst, const real *src, int64_t count);
     void (*zero)(real *dst, int64_t count);
+    void (*narrow)(real *dst, const param *src, int64_t count); /* rounded; a copy where both types are one */
     void (*set_threads)(int threads);
     int (*sync)(void); /* OK, or the first error since the last sync with its text recorded */
 
     /* --- linear: y = x W^T (+ bias). accumulate: y += instead of y =. bias [out] or NULL.  flops 2 n in out */
     void (*linear_fwd)(real *y, const real *x, const real *W, const real *bias, linear_dims d, bool accumulate);
+    /* the same with y in the parameter type, no bias: for logits, whose differences decide and would drown in bf16's steps */
+    void (*linear_fwd_wide)(param *y, const real *x, const real *W, linear_dims d);
     /* dx = dy W (accumulate: +=) */
     void (*linear_bwd_x)(real *dx, const real *dy, const real *W, linear_dims d, bool accumulate);
     /* dW [out, in] += dy^T x,  dbias [out] += column sums of dy; either may be NULL */
-    void (*linear_bwd_w)(real *dW, real *dbias, const real *dy, const real *x, linear_dims d);
+    void (*linear_bwd_w)(param *dW, param *dbias, const real *dy, const real *x, linear_dims d);
 
     /* --- pair and expand: see kernels/pair.h and kernels/expand.h */
     void (*pair_fwd)(real *y, real *h, const real *x, const pair_arrays *p, pair_dims d);
-    void (*pair_bwd)(real *dx, real *dA, real *dB, real *dh, const real *dy, const real *x, const real *h, const pair_arrays *p, pair_dims d);
+    void (*pair_bwd)(real *dx, param *dA, param *dB, real *dh, const real *dy, const real *x, const real *h, const pair_arrays *p, pair_dims d);
     void (*expand_fwd)(const expand_job *jobs, int64_t count);
     void (*expand_bwd)(const expand_job *jobs, int64_t count);
 
     /* --- RMSNorm: rstd = 1/sqrt(mean(x^2) + eps), y = x * rstd * g.  rstd [n] may be NULL in fwd */
-    void (*rmsnorm_fwd)(real *y, real *rstd, const real *x, const real *g, norm_dims d, double eps);
+    void (*rmsnorm_fwd)(real *y, param *rstd, const real *x, const real *g, norm_dims d, double eps);
     /* dx += ...; dg [d] += ... or NULL */
-    void (*rmsnorm_bwd)(real *dx, real *dg, const real *dy, const real *x, const real *rstd, const real *g, norm_dims d);
+    void (*rmsnorm_bwd)(real *dx, param *dg, const real *dy, const real *x, const param *rstd, const real *g, norm_dims d);
 
     /* --- rotary position embedding, rotate-half layout, in place: for i < head_dim/2,
      * (x_i, x_{i+h}) -> (x_i c_i - x_{i+h} s_i, x_{i+h} c_i + x_i s_i), h = head_dim/2. table [positions, head_dim]: cos in the first half of a
      * row, sin in the second. inverse: the transpose (used by the backward). pos [n] int32. */
-    void (*rope)(real *x, const int32_t *pos, const real *table, rope_dims d, bool inverse);
+    void (*rope)(real *x, const int32_t *pos, const param *table, rope_dims d, bool inverse);
 
     /* --- attention: o = softmax(q k^T scale) v over what each span allows. lse [n_rows_of_q, heads] receives log-sum-exp (NULL: not kept) */
-    void (*attention_fwd)(real *o, real *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,
+    void (*attention_fwd)(real *o, param *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,
                           attention_dims d, double scale);
     /* dq = ...; dk, dv += (spans may share a prefix: the caller zeroes dk and dv first). o, lse as the forward left them. */
-    void (*attention_bwd)(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o, const real *lse,
+    void (*attention_bwd)(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o, const param *lse,
                           const attention_span *spans, int64_t n_spans, attention_dims d, double scale);
 
     /* --- SwiGLU: gu [n, 2 d] = gate | up;  y [n, d] = silu(gate) * up.  bwd writes dgu [n, 2 d]; dgu may be gu itself */
@@ -142,27 +150,27 @@ typedef struct backend {
 
     /* --- cross-entropy over rows of logits [n, vocab]: nll[i] = logsumexp(row) - row[target_i]; best[i] = argmax (first wins; NULL: not wanted).
      * target -1: nll 0. nll is host-sized f64 on the device: [n] double. */
-    void (*xent_fwd)(double *nll, int32_t *best, const real *logits, const int32_t *targets, int64_t n, int64_t vocab);
+    void (*xent_fwd)(double *nll, int32_t *best, const param *logits, const int32_t *targets, int64_t n, int64_t vocab);
     /* In place: logits -> (softmax(logits) - onehot(target)) * scale; rows with target -1 become 0. nll as in xent_fwd, to the bit, or NULL: training
      * wants both, and the rows of logits are long. */
-    void (*xent_bwd)(real *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
+    void (*xent_bwd)(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
 
-    /* --- rows: dst [n, d] = src[rows[i]];  dst[rows[i]] += src (rows may repeat: added in order i = 0, 1, ...) */
+    /* --- rows: dst [n, d] = src[rows[i]];  dst[rows[i]] += src (rows may repeat: added in order i = 0, 1, ..., each sum rounded) */
     void (*gather_rows)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
     void (*scatter_add_rows)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
 
-    /* --- arrays */
-    void (*add)(real *dst, const real *src, int64_t count); /* dst += src */
-    void (*scale)(real *x, double a, int64_t count);        /* x *= a */
-    double (*sum_squares)(const real *x, int64_t count);    /* f64 accumulation */
+    /* --- arrays of parameters */
+    void (*add)(param *dst, const param *src, int64_t count); /* dst += src */
+    void (*scale)(param *x, double a, int64_t count);         /* x *= a */
+    double (*sum_squares)(const param *x, int64_t count);     /* f64 accumulation */
     /* AdamW with decoupled decay (Loshchilov & Hutter 2019), in PyTorch's order: p -= lr wd p; m, v; p -= lr mhat / (sqrt(vhat) + eps) */
-    void (*adamw)(real *p, real *m, real *v, const real *g, int64_t count, adamw_params h);
+    void (*adamw)(param *p, param *m, param *v, const param *g, int64_t count, adamw_params h);
 } backend;
 
-/* "ref", "cpu", or "cuda" (NULL with a recorded reason when it cannot be had here). Tables are static. */
+/* "ref", "cpu", "cuda" or "cuda-bf16" (NULL with a recorded reason when it cannot be had here). Tables are static. */
 const backend *backend_find(const char *name);
 
-/* Address of element i of an array of the backend's reals. */
+/* Address of element i of an array of the backend's reals; of its params: with be->params. */
 static inline real *real_at(const backend *be, const real *p, int64_t i) { return (real *)((uintptr_t)p + (size_t)i * be->elem); }
 
 #ifdef __cplusplus

@@ -35,6 +35,7 @@ static void  cpu_upload_f32(real *dst, const float *host, int64_t count) { memmo
 static void  cpu_copy(real *dst, const real *src, int64_t count) { memmove(dst, src, (size_t)count * sizeof(float)); }
 static void  cpu_zero(real *dst, int64_t count) { memset(dst, 0, (size_t)count * sizeof(float)); }
 static int   cpu_sync(void) { return OK; }
+static void  cpu_linear_fwd_wide(param *y, const real *x, const real *W, linear_dims d) { linear_fwd_cpu(y, x, W, NULL, d, false); }
 
 static void cpu_upload(real *dst_, const double *host, int64_t count)
 {
@@ -64,7 +65,9 @@ void cpu_backend_start(void)
 backend cpu_backend = {
     .name             = "cpu",
     .about            = "f32, OpenMP, own register tiles (AVX-512, AVX2 or plain C)",
+    .dtype            = "f32",
     .elem             = sizeof(float),
+    .params           = &cpu_backend,
     .host             = true,
     .threads          = 1,
     .alloc            = cpu_alloc,
@@ -77,9 +80,11 @@ backend cpu_backend = {
     .download         = cpu_download,
     .copy             = cpu_copy,
     .zero             = cpu_zero,
+    .narrow           = cpu_copy,
     .set_threads      = cpu_set_threads,
     .sync             = cpu_sync,
     .linear_fwd       = linear_fwd_cpu,
+    .linear_fwd_wide  = cpu_linear_fwd_wide,
     .linear_bwd_x     = linear_bwd_x_cpu,
     .linear_bwd_w     = linear_bwd_w_cpu,
     .pair_fwd         = pair_fwd_cpu,

@@ -8,7 +8,9 @@
  *             du_j += s sum_n v_n (BR)_nj G_nj  dv_n += s sum_j u_j (BR)_nj G_nj
  *             dA [:, :in] += dAp                (dA NULL where A is frozen, or where dAp is A's gradient itself)
  *
- * u, R, v may be NULL (the constant 1, the identity); A and B never are. B's rows are the first `out` of a taller shared B; B [., r] is contiguous.
+ * Factors and gradients are parameters; B' alone is of the working type. A' is not made here: where the types differ, one call of `narrow` makes that
+ * of every A (shared ones once), else it is A itself. u, R, v may be NULL (the constant 1, the identity); A and B never are. B's rows are the first
+ * `out` of a taller shared B; B [., r] is contiguous.
  * Gradients that are NULL are not computed. Jobs that share a factor add to the same array in job order: site by site, then layer by layer,
  * so the bits do not depend on threads. r = 0: the job does nothing. */
 #ifndef TIEBREAK_KERNELS_EXPAND_H
@@ -18,12 +20,12 @@
 #include "kernels/real.h"
 
 typedef struct {
-    int64_t     in, out, r, lda; /* lda: row stride of A and dA */
-    double      s;
-    const real *A, *u, *R, *B, *v;
-    real       *Bp;        /* forward: out */
-    const real *dAp, *dBp; /* backward: in; dAp [r, in] contiguous */
-    real       *dA, *du, *dR, *dB, *dv;
+    int64_t      in, out, r, lda; /* lda: row stride of A and dA */
+    double       s;
+    const param *A, *u, *R, *B, *v;
+    real        *Bp;        /* forward: out */
+    const param *dAp, *dBp; /* backward: in; dAp [r, in] contiguous */
+    param       *dA, *du, *dR, *dB, *dv;
 } expand_job;
 
 /* Floors of one job; bytes are every array read or written once (accumulated: twice). The backward counts the gradients the job asks for. */

@@ -8,7 +8,8 @@
  *             dx += dh A           [n, in]   or NULL
  *
  * A [r, in] has row stride lda >= in (a slice of a wider shared A), B [out, r] row stride ldb >= r; x, y, dx, dy have row strides ldx, ldy
- * (0 = contiguous); h, dh, dA, dB are contiguous. r = 0 is legal and does nothing. No two arrays overlap.
+ * (0 = contiguous); h, dh, dA, dB are contiguous. r = 0 is legal and does nothing. No two arrays overlap. dA and dB are gradients of parameters and
+ * of their type; all else is of the working type, h and dh too: they are factors of further products, which tensor cores take as they are.
  * flops: forward 2 n r (in + out); backward up to 2 n r (2 in + 2 out). */
 #ifndef TIEBREAK_KERNELS_PAIR_H
 #define TIEBREAK_KERNELS_PAIR_H
@@ -25,7 +26,7 @@ typedef struct {
 typedef struct {
     const real *A, *B; /* A', B' with s folded into B */
     int64_t     r, lda, ldb;
-    real       *dA, *dB; /* gradients of A', B': accumulated */
+    param      *dA, *dB; /* gradients of A', B': accumulated */
 } pair_arrays;
 
 /* What a call must do at least: multiply-adds count 2; bytes are every array read or written once, with elem bytes a real. */

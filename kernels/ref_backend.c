@@ -18,6 +18,7 @@ static void  ref_copy(real *dst, const real *src, int64_t count) { memmove(dst, 
 static void  ref_zero(real *dst, int64_t count) { memset(dst, 0, (size_t)count * sizeof(double)); }
 static void  ref_set_threads(int threads) { (void)threads; }
 static int   ref_sync(void) { return OK; }
+static void  ref_linear_fwd_wide(param *y, const real *x, const real *W, linear_dims d) { linear_fwd_ref(y, x, W, NULL, d, false); }
 
 static void ref_upload_f32(real *dst_, const float *host, int64_t count)
 {
@@ -28,7 +29,9 @@ static void ref_upload_f32(real *dst_, const float *host, int64_t count)
 backend ref_backend = {
     .name             = "ref",
     .about            = "plain C, f64, one thread: the definition of every op",
+    .dtype            = "f64",
     .elem             = sizeof(double),
+    .params           = &ref_backend,
     .host             = true,
     .threads          = 1,
     .alloc            = ref_alloc,
@@ -41,9 +44,11 @@ backend ref_backend = {
     .download         = ref_download,
     .copy             = ref_copy,
     .zero             = ref_zero,
+    .narrow           = ref_copy,
     .set_threads      = ref_set_threads,
     .sync             = ref_sync,
     .linear_fwd       = linear_fwd_ref,
+    .linear_fwd_wide  = ref_linear_fwd_wide,
     .linear_bwd_x     = linear_bwd_x_ref,
     .linear_bwd_w     = linear_bwd_w_ref,
     .pair_fwd         = pair_fwd_ref,

@@ -92,8 +92,15 @@ const adapter_tensor *adapter_find(const adapter *a, factor_id f, int64_t layer,
     return &a->tensors[at + (spec->scope == SCOPE_LAYER ? layer : spec->scope == SCOPE_GROUP ? layer / spec->group : 0)];
 }
 
-real *adapter_values(const adapter *a, const adapter_tensor *t) { return real_at(a->be, t->trained ? a->theta : a->frozen, t->offset); }
-real *adapter_gradient(const adapter *a, const adapter_tensor *t) { return t->trained ? real_at(a->be, a->grad, t->offset) : NULL; }
+static param *at(const adapter *a, const param *p, int64_t i) { return real_at(a->be->params, p, i); }
+param        *adapter_values(const adapter *a, const adapter_tensor *t) { return at(a, t->trained ? a->theta : a->frozen, t->offset); }
+param        *adapter_gradient(const adapter *a, const adapter_tensor *t) { return t->trained ? at(a, a->grad, t->offset) : NULL; }
+
+/* The values of A in the working type, where that is another: as they lie in theta or frozen, so that what is shared stays shared. */
+static real *working_A(const adapter *a, const adapter_tensor *t)
+{
+    return a->priv->A ? real_at(a->be, a->priv->A, t->offset - a->priv->A_first) : adapter_values(a, t);
+}
 
 /* Addresses of one job; `Bp` and `dAp` count the elements given out so far. */
 static void wire_job(adapter *a, int64_t layer, int site)
@@ -102,7 +109,7 @@ static void wire_job(adapter *a, int64_t layer, int site)
     int64_t                 m = module_of(layer, site);
     expand_job             *j = &a->jobs[a->n_jobs++];
     const adapter_tensor   *t[FACTOR_COUNT];
-    real                   *value[FACTOR_COUNT], *grad[FACTOR_COUNT];
+    param                  *value[FACTOR_COUNT], *grad[FACTOR_COUNT];
     bool                    needs_dB = false;
     for (int f = 0; f < FACTOR_COUNT; f++) {
         t[f]     = adapter_find(a, (factor_id)f, layer, site);
@@ -112,10 +119,11 @@ static void wire_job(adapter *a, int64_t layer, int site)
     }
     int64_t in = site_in(&a->cfg, (site_id)site), out = site_out(&a->cfg, (site_id)site), r = p->rank[m];
     bool    own_dA = a->spec.method.factor[FACTOR_A].scope == SCOPE_LAYER; /* A' is A of this module alone: its gradient goes straight there */
-    real   *Bp = real_at(a->be, p->Bp, p->Bp_count), *dBp = needs_dB ? real_at(a->be, p->dBp, p->Bp_count) : NULL, *dAp = NULL;
+    real   *Bp     = real_at(a->be, p->Bp, p->Bp_count);
+    param  *dBp = needs_dB ? at(a, p->dBp, p->Bp_count) : NULL, *dAp = NULL;
     p->Bp_count += out * r;
     if (grad[FACTOR_A] && !own_dA) {
-        dAp = real_at(a->be, p->dAp, p->dAp_count);
+        dAp = at(a, p->dAp, p->dAp_count);
         p->dAp_count += r * in;
     }
     *j          = (expand_job) { .in  = in,
@@ -136,7 +144,20 @@ static void wire_job(adapter *a, int64_t layer, int site)
                                  .dR  = grad[FACTOR_R],
                                  .dB  = grad[FACTOR_B],
                                  .dv  = grad[FACTOR_V] };
-    p->pairs[m] = (pair_arrays) { .A = j->A, .B = Bp, .r = r, .lda = j->lda, .ldb = r, .dA = own_dA ? grad[FACTOR_A] : dAp, .dB = dBp };
+    p->pairs[m] = (pair_arrays) {
+        .A = working_A(a, t[FACTOR_A]), .B = Bp, .r = r, .lda = j->lda, .ldb = r, .dA = own_dA ? grad[FACTOR_A] : dAp, .dB = dBp
+    };
+}
+
+/* All tensors of A lie one after another. */
+static void lay_out_working_A(adapter *a)
+{
+    struct adapter_private *p = a->priv;
+    if (a->be->params == a->be) return;
+    p->A_first = a->tensors[p->first[FACTOR_A]].offset;
+    for (int64_t i = 0; i < a->n_tensors; i++)
+        if (a->tensors[i].factor == FACTOR_A) p->A_count += a->tensors[i].rows * a->tensors[i].cols;
+    p->A = a->be->alloc(p->A_count);
 }
 
 static void wire(adapter *a)
@@ -150,8 +171,8 @@ static void wire(adapter *a)
     }
     const factor_spec *A = &a->spec.method.factor[FACTOR_A];
     p->Bp                = a->be->alloc(Bp);
-    p->dBp               = a->be->alloc(Bp);
-    p->dAp               = a->be->alloc(A->trained && A->scope != SCOPE_LAYER ? dAp : 0);
+    p->dBp               = a->be->params->alloc(Bp);
+    p->dAp               = a->be->params->alloc(A->trained && A->scope != SCOPE_LAYER ? dAp : 0);
     a->jobs              = mem_alloc((size_t)p->modules, sizeof *a->jobs);
     for (int site = 0; site < SITE_COUNT; site++)
         for (int64_t l = 0; has_site(a, site) && l < a->cfg.layers; l++) wire_job(a, l, site);
@@ -193,9 +214,10 @@ int adapter_new_within(adapter **out, const backend *be, const model_config *c, 
         adapter_free(a);
         return rc;
     }
-    a->theta  = be->alloc(a->theta_count);
-    a->grad   = be->alloc(a->theta_count);
-    a->frozen = be->alloc(a->frozen_count);
+    a->theta  = be->params->alloc(a->theta_count);
+    a->grad   = be->params->alloc(a->theta_count);
+    a->frozen = be->params->alloc(a->frozen_count);
+    lay_out_working_A(a);
     wire(a);
     adapter_init_values(a);
     adapter_expand(a);
@@ -207,7 +229,7 @@ void adapter_free(adapter *a)
 {
     if (!a) return;
     struct adapter_private *p        = a->priv;
-    real                   *arrays[] = { a->theta, a->grad, a->frozen, p->Bp, p->dBp, p->dAp };
+    void                   *arrays[] = { a->theta, a->grad, a->frozen, p->A, p->Bp, p->dBp, p->dAp };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) a->be->release(arrays[i]);
     free(p->rank);
     free(p->scale);
@@ -218,14 +240,21 @@ void adapter_free(adapter *a)
     free(a);
 }
 
-void               adapter_expand(adapter *a) { a->be->expand_fwd(a->jobs, a->n_jobs); }
+void adapter_expand(adapter *a)
+{
+    const struct adapter_private *p = a->priv;
+    if (p->A) a->be->narrow(p->A, at(a, a->spec.method.factor[FACTOR_A].trained ? a->theta : a->frozen, p->A_first), p->A_count);
+    a->be->expand_fwd(a->jobs, a->n_jobs);
+}
+
 const pair_arrays *adapter_pairs(const adapter *a) { return a->priv->pairs; }
 
 void adapter_zero_grad(adapter *a)
 {
-    a->be->zero(a->grad, a->theta_count);
-    a->be->zero(a->priv->dBp, a->priv->Bp_count);
-    a->be->zero(a->priv->dAp, a->priv->dAp_count);
+    const backend *be = a->be->params;
+    be->zero(a->grad, a->theta_count);
+    be->zero(a->priv->dBp, a->priv->Bp_count);
+    be->zero(a->priv->dAp, a->priv->dAp_count);
 }
 
 void adapter_backward(adapter *a) { a->be->expand_bwd(a->jobs, a->n_jobs); }

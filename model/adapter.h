@@ -44,7 +44,7 @@ typedef struct {
     const backend  *be;
     int64_t         n_tensors;
     adapter_tensor *tensors;
-    real           *theta, *grad, *frozen; /* trained factors, their gradients (same layout), frozen factors */
+    param          *theta, *grad, *frozen; /* trained factors, their gradients (same layout), frozen factors */
     int64_t         theta_count, frozen_count;
     expand_job     *jobs; /* one per adapted (site, layer): site by site, then layer by layer */
     int64_t         n_jobs;
@@ -56,8 +56,8 @@ int  adapter_new(adapter **out, const backend *be, const model_config *c, adapte
 void adapter_free(adapter *a);
 
 const adapter_tensor *adapter_find(const adapter *a, factor_id f, int64_t layer, int site); /* the stored tensor that module reads; NULL = ONE */
-real                 *adapter_values(const adapter *a, const adapter_tensor *t);
-real                 *adapter_gradient(const adapter *a, const adapter_tensor *t); /* NULL when frozen */
+param                *adapter_values(const adapter *a, const adapter_tensor *t);
+param                *adapter_gradient(const adapter *a, const adapter_tensor *t); /* NULL when frozen */
 
 void               adapter_expand(adapter *a);
 const pair_arrays *adapter_pairs(const adapter *a); /* [layers * SITE_COUNT] */

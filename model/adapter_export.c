@@ -71,7 +71,7 @@ static double *factor_values(const adapter *a, factor_id f, int64_t layer, int s
     *t = adapter_find(a, f, layer, site);
     if (!*t) return NULL;
     double *x = mem_alloc((size_t)((*t)->rows * (*t)->cols) + 1, sizeof *x);
-    a->be->download(x, adapter_values(a, *t), (*t)->rows * (*t)->cols);
+    a->be->params->download(x, adapter_values(a, *t), (*t)->rows * (*t)->cols);
     return x;
 }
 
@@ -103,8 +103,8 @@ static void export_module(adapter *e, const adapter *a, int64_t layer, int site)
         int64_t rows = site_out(&a->cfg, parts[i].site);
         double *B    = mem_alloc((size_t)(rows * r), sizeof *B);
         fold(B, x, parts[i].first, rows, r);
-        e->be->upload(adapter_values(e, adapter_find(e, FACTOR_A, layer, parts[i].site)), x[FACTOR_A], r * in);
-        e->be->upload(adapter_values(e, adapter_find(e, FACTOR_B, layer, parts[i].site)), B, rows * r);
+        e->be->params->upload(adapter_values(e, adapter_find(e, FACTOR_A, layer, parts[i].site)), x[FACTOR_A], r * in);
+        e->be->params->upload(adapter_values(e, adapter_find(e, FACTOR_B, layer, parts[i].site)), B, rows * r);
         free(B);
     }
     for (int f = 0; f < FACTOR_COUNT; f++) free(x[f]);

@@ -9,7 +9,10 @@ struct adapter_private {
     int64_t     *rank;                /* [modules], 0 where nothing is adapted */
     double      *scale;               /* [modules] */
     pair_arrays *pairs;               /* [modules] */
-    real        *Bp, *dBp, *dAp;      /* the pairs' arrays, one after another in job order */
+    real        *A;                   /* A' of every A: its values in the working type; NULL where that is the parameters' */
+    int64_t      A_first, A_count;    /* where they lie in theta or frozen */
+    real        *Bp;                  /* the pairs' arrays, one after another in job order */
+    param       *dBp, *dAp;
     int64_t      Bp_count, dAp_count;
 };
 

@@ -55,8 +55,8 @@ void decoder_free(decoder *d)
 {
     if (!d) return;
     const backend *be     = d->be;
-    buffer        *all[]  = { &d->rope_table, &d->last_kept, &d->y,   &d->rstd_y,   &d->logits, &d->xn,   &d->xn_rows, &d->act,
-                              &d->dx,         &d->dx_rows,   &d->dxn, &d->dxn_rows, &d->dact,   &d->dqkv, &d->d_o,     &d->dh };
+    buffer        *all[]  = { &d->rope_table, &d->last_kept, &d->y,   &d->rstd_y,   &d->logits, &d->dlogits, &d->xn,  &d->xn_rows, &d->act,
+                              &d->dx,         &d->dx_rows,   &d->dxn, &d->dxn_rows, &d->dact,   &d->dqkv,    &d->d_o, &d->dh };
     void          *ints[] = { d->ids, d->pos, d->rows, d->row_pos, d->targets, d->best, d->nll };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) buffer_free(be, all[i]);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) be->release(ints[i]);
@@ -135,7 +135,7 @@ static void need_rope_table(decoder *d, const run_plan *p)
     if (need <= d->rope_positions) return;
     double *table = mem_alloc((size_t)(need * c->head_dim), sizeof *table);
     rotary_table(c, need, table);
-    d->be->upload(buffer_need(d->be, &d->rope_table, need * c->head_dim), table, need * c->head_dim);
+    d->be->params->upload(buffer_need(d->be->params, &d->rope_table, need * c->head_dim), table, need * c->head_dim);
     d->rope_positions = need;
     free(table);
 }
@@ -176,7 +176,7 @@ int decoder_run(decoder *d, const run_plan *p, const pair_arrays *pairs, bool ke
     d->last = buffer_need(be, &layer_activations(d, 0)->x, p->n * c->hidden);
     be->gather_rows(d->last, d->m->embed, d->ids, p->n, c->hidden);
     for (int64_t l = 0; l < c->layers; l++) layer_fwd(d, l);
-    be->rmsnorm_fwd(buffer_need(be, &d->y, p->n_rows * c->hidden), buffer_need(be, &d->rstd_y, p->n_rows), d->last, d->m->norm,
+    be->rmsnorm_fwd(buffer_need(be, &d->y, p->n_rows * c->hidden), buffer_need(be->params, &d->rstd_y, p->n_rows), d->last, d->m->norm,
                     (norm_dims) { .n = p->n_rows, .d = c->hidden }, c->norm_eps);
     return OK;
 }
@@ -245,12 +245,12 @@ int decoder_forward(decoder *d, const batch *b, const pair_arrays *pairs, bool k
 
 /* --- logits, loss */
 
-real *decoder_logits_chunk(decoder *d, int64_t first, int64_t count)
+param *decoder_logits_chunk(decoder *d, int64_t first, int64_t count)
 {
     const model_config *c = &d->m->cfg;
-    real               *p = buffer_need(d->be, &d->logits, count * c->vocab);
-    d->be->linear_fwd(p, real_at(d->be, d->y.p, first * c->hidden), d->m->lm_head, NULL,
-                      (linear_dims) { .n = count, .in = c->hidden, .out = c->vocab }, false);
+    param              *p = buffer_need(d->be->params, &d->logits, count * c->vocab);
+    d->be->linear_fwd_wide(p, real_at(d->be, d->y.p, first * c->hidden), d->m->lm_head,
+                           (linear_dims) { .n = count, .in = c->hidden, .out = c->vocab });
     return p;
 }
 
@@ -302,12 +302,21 @@ int decoder_logits(decoder *d, int64_t first, int64_t count, double *logits)
         return run_error("decoder: rows %lld..%lld of %lld", (long long)first, (long long)(first + count), (long long)d->run.n_rows);
     for (int64_t at = 0; at < count; at += d->chunk_rows) {
         int64_t k = count - at < d->chunk_rows ? count - at : d->chunk_rows;
-        d->be->download(logits + at * vocab, decoder_logits_chunk(d, first + at, k), k * vocab);
+        d->be->params->download(logits + at * vocab, decoder_logits_chunk(d, first + at, k), k * vocab);
     }
     int rc = d->be->sync();
     for (int64_t i = 0; i < count * vocab && !rc; i++)
         if (!isfinite(logits[i])) rc = decoder_not_finite(d, first + i / vocab);
     return rc;
+}
+
+/* The gradient in the logits as the products take it. */
+static real *in_working_type(decoder *d, param *dlogits, int64_t count)
+{
+    if (d->be->params == d->be) return dlogits;
+    real *p = buffer_need(d->be, &d->dlogits, count);
+    d->be->narrow(p, dlogits, count);
+    return p;
 }
 
 /* The loss of every row, and dy [n_rows, hidden], its gradient times scale in the normalised states. */
@@ -317,15 +326,16 @@ static void loss_bwd(decoder *d, real *dy, double scale)
     const model_config *c  = &d->m->cfg;
     for (int64_t at = 0; at < d->run.n_rows; at += d->chunk_rows) {
         int64_t     k      = chunk_at(d, at);
-        real       *logits = decoder_logits_chunk(d, at, k);
+        param      *logits = decoder_logits_chunk(d, at, k);
         linear_dims ld     = { .n = k, .in = c->hidden, .out = c->vocab };
         if (!dy) {
             be->xent_fwd(d->nll + at, NULL, logits, d->targets + at, k, c->vocab);
             continue;
         }
         be->xent_bwd(logits, d->nll + at, d->targets + at, k, c->vocab, scale);
-        if (d->m->flat) be->linear_bwd_w(d->m->lm_head_grad, NULL, logits, real_at(be, d->y.p, at * c->hidden), ld);
-        be->linear_bwd_x(real_at(be, dy, at * c->hidden), logits, d->m->lm_head, ld, false);
+        const real *dlogits = in_working_type(d, logits, k * c->vocab);
+        if (d->m->flat) be->linear_bwd_w(d->m->lm_head_grad, NULL, dlogits, real_at(be, d->y.p, at * c->hidden), ld);
+        be->linear_bwd_x(real_at(be, dy, at * c->hidden), dlogits, d->m->lm_head, ld, false);
     }
 }
 

@@ -36,8 +36,8 @@ typedef struct {
 /* Load a Hugging Face folder: config.json and model.safetensors, or the shards model.safetensors.index.json names; F32, F16, BF16 or F64.
  * A tensor that is missing, of another shape or unknown is named (ERR_INPUT). Values are not looked at: the first number that is not finite shows in
  * decoder_nll, decoder_logits or generate_items.
- * trainable: own copies of all weights in `flat`, gradients beside them. Else F32 weights are used where the mapped file has them when the backend
- * can (backend.host); only q, k and v are copied, since files hold them apart. */
+ * trainable: own copies of all weights in `flat`, gradients beside them; ERR_INPUT where the backend's working type is not its parameters'. Else F32
+ * weights are used where the mapped file has them when the backend can (backend.host); only q, k and v are copied, since files hold them apart. */
 int  model_open(model **out, const char *dir, const backend *be, bool trainable);
 void model_close(model *m); /* NULL is fine */
 /* Write the weights (F32 safetensors, Hugging Face names) into dir, made if need be, beside the config, tokenizer and generation files of `like`. */

@@ -4,7 +4,7 @@
 #define TIEBREAK_MODEL_DECODER_INNER_H
 #include "model/decoder.h"
 
-/* An array of the backend that grows and is reused; what it held is lost when it grows. */
+/* An array that grows and is reused, of the type of the table that buffer_need is given; what it held is lost when it grows. */
 typedef struct {
     real   *p;
     int64_t count;
@@ -18,10 +18,10 @@ typedef struct {
     buffer x;                 /* [n, hidden] the layer's input */
     buffer qkv;               /* [n, q + 2 kv] after RoPE; or */
     buffer q, kv;             /* [nq, q], [n, 2 kv] */
-    buffer o, lse;            /* [nq, q], [nq, heads] */
+    buffer o, lse;            /* [nq, q], [nq, heads] of params */
     buffer mid;               /* [nq, hidden] after attention */
     buffer gate_up;           /* [nq, 2 inter] */
-    buffer rstd1, rstd2;      /* [n], [nq] */
+    buffer rstd1, rstd2;      /* [n], [nq] of params */
     buffer h[SITE_COUNT + 1]; /* [rows, r] of each pair; the last: a fused pair's second half where q and kv are apart */
 } activations;
 
@@ -44,7 +44,7 @@ struct decoder {
     model         *m;
     const backend *be;
     int64_t        q_out, kv_out; /* widths of q and of k */
-    buffer         rope_table;
+    buffer         rope_table;    /* of params */
     int64_t        rope_positions;
     int64_t        chunk_rows; /* logits held at once */
 
@@ -63,7 +63,8 @@ struct decoder {
 
     activations *kept; /* [layers] */
     activations  scratch;
-    buffer       last_kept, y, rstd_y, logits, xn, xn_rows, act;
+    buffer       rstd_y, logits; /* of params */
+    buffer       last_kept, y, xn, xn_rows, act, dlogits;
     buffer       dx, dx_rows, dxn, dxn_rows, dact, dqkv, d_o, dh;
 
     /* host scratch; capacities as above */
@@ -73,7 +74,7 @@ struct decoder {
     size_t          cap_spans, cap_row_spans;
 };
 
-/* At least count elements; returns b->p. */
+/* At least count elements of be's working type (be->params: of parameters); returns b->p. */
 real *buffer_need(const backend *be, buffer *b, int64_t count);
 void  buffer_free(const backend *be, buffer *b);
 
@@ -81,7 +82,7 @@ void  buffer_free(const backend *be, buffer *b);
  * backward is done if keep. */
 int decoder_run(decoder *d, const run_plan *plan, const pair_arrays *pairs, bool keep);
 /* Logits of rows first .. first+count-1 (count <= chunk_rows) on the device; valid until the next call. */
-real *decoder_logits_chunk(decoder *d, int64_t first, int64_t count);
+param *decoder_logits_chunk(decoder *d, int64_t first, int64_t count);
 /* ERR_INPUT that names the model's folder: a number that is not finite came out. */
 int decoder_not_finite(const decoder *d, int64_t row);
 

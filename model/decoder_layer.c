@@ -13,7 +13,7 @@
 
 typedef struct {
     const real *W, *bias;
-    real       *dW, *dbias; /* NULL when the model does not train */
+    param      *dW, *dbias; /* NULL when the model does not train */
     int64_t     in, out;
     int         order; /* as site_order */
 } stage;
@@ -80,7 +80,7 @@ static int pair_uses(const decoder *d, int64_t layer, stage_id s, int64_t stage_
         int64_t first = places[i].first_q * d->q_out, rest = site_out(&d->m->cfg, places[i].site) - first;
         int64_t at = places[i].at_q * d->q_out + places[i].at_kv * d->kv_out + places[i].at_inter * d->m->cfg.inter;
         p.B        = real_at(d->be, p.B, first * p.ldb);
-        if (p.dB) p.dB = real_at(d->be, p.dB, first * p.r);
+        if (p.dB) p.dB = real_at(d->be->params, p.dB, first * p.r);
         uses[n++] = (pair_use) { p, at, rest < stage_out - at ? rest : stage_out - at, places[i].first_q ? SITE_COUNT : (int)places[i].site };
     }
     return n;
@@ -243,19 +243,19 @@ void layer_fwd(decoder *d, int64_t layer)
     int64_t              n = d->run.n, nq = v.nq, hidden = c->hidden;
 
     real *xn = buffer_need(be, &d->xn, n * hidden);
-    be->rmsnorm_fwd(xn, buffer_need(be, &a->rstd1, n), a->x.p, w->norm1, (norm_dims) { .n = n, .d = hidden }, c->norm_eps);
+    be->rmsnorm_fwd(xn, buffer_need(be->params, &a->rstd1, n), a->x.p, w->norm1, (norm_dims) { .n = n, .d = hidden }, c->norm_eps);
     project_qkv(d, layer, &v, xn);
     rotate(d, &v, v.q, v.k, false);
     if (d->run.cache) into_cache(d, layer, &v);
-    real *o   = buffer_need(be, &a->o, nq * d->q_out);
-    real *lse = d->keep ? buffer_need(be, &a->lse, nq * c->heads) : NULL;
+    real  *o   = buffer_need(be, &a->o, nq * d->q_out);
+    param *lse = d->keep ? buffer_need(be->params, &a->lse, nq * c->heads) : NULL;
     be->attention_fwd(o, lse, v.q, v.k, v.v, v.trimmed ? d->run.row_spans : d->run.spans, v.trimmed ? d->run.n_row_spans : d->run.n_spans, v.dims,
                       v.scale);
     real *mid = residual(d, a, &v);
     stage_fwd(d, layer, STAGE_O, mid, o, nq, true);
 
     real *mn = buffer_need(be, &d->xn, nq * hidden);
-    be->rmsnorm_fwd(mn, buffer_need(be, &a->rstd2, nq), mid, w->norm2, (norm_dims) { .n = nq, .d = hidden }, c->norm_eps);
+    be->rmsnorm_fwd(mn, buffer_need(be->params, &a->rstd2, nq), mid, w->norm2, (norm_dims) { .n = nq, .d = hidden }, c->norm_eps);
     real *gate_up = buffer_need(be, &a->gate_up, nq * 2 * c->inter), *act = buffer_need(be, &d->act, nq * c->inter);
     stage_fwd(d, layer, STAGE_GATE_UP, gate_up, mn, nq, false);
     be->swiglu_fwd(act, gate_up, nq, c->inter);

@@ -91,14 +91,14 @@ static run_plan plan_step(generation *g)
     return plan;
 }
 
-static top_two best_of(const generation *g, const real *row)
+static top_two best_of(const generation *g, const param *row)
 {
     int64_t vocab = g->d->m->cfg.vocab;
-    return g->d->be->elem == sizeof(float) ? top_two_f32(row, vocab) : top_two_f64(row, vocab);
+    return g->d->be->params->elem == sizeof(float) ? top_two_f32(row, vocab) : top_two_f64(row, vocab);
 }
 
 /* Appends the most likely token to the text of row i, and frees its slot when the text ends. */
-static int take_token(generation *g, int64_t row, const real *logits)
+static int take_token(generation *g, int64_t row, const param *logits)
 {
     slot          *at  = &g->slots[g->active[row]];
     generate_item *it  = &g->items[at->item];
@@ -114,12 +114,12 @@ static int take_token(generation *g, int64_t row, const real *logits)
 
 static int take_tokens(generation *g, int64_t n_rows)
 {
-    const backend *be    = g->d->be;
+    const backend *be    = g->d->be->params; /* logits are of its type */
     int64_t        vocab = g->d->m->cfg.vocab, chunk = g->d->chunk_rows;
     int            rc = OK;
     for (int64_t first = 0; first < n_rows && !rc; first += chunk) {
-        int64_t     count  = n_rows - first < chunk ? n_rows - first : chunk;
-        const real *logits = decoder_logits_chunk(g->d, first, count);
+        int64_t      count  = n_rows - first < chunk ? n_rows - first : chunk;
+        const param *logits = decoder_logits_chunk(g->d, first, count);
         if (!be->host) {
             if (!g->logits) g->logits = mem_alloc((size_t)(chunk * vocab), be->elem);
             be->get(g->logits, logits, count * vocab * (int64_t)be->elem);

@@ -159,8 +159,15 @@ static int check_extras(const model *m)
 
 /* --- values into the decoder's arrays */
 
+/* The file's own bytes are the backend's: nothing to convert. */
+static bool same_type(const backend *be, dtype t) { return t == (be->elem == 8 ? DT_F64 : be->elem == 4 ? DT_F32 : DT_BF16); }
+
 static int upload_part(const model *m, real *dst, const tensor_view *t)
 {
+    if (same_type(m->be, t->dtype)) {
+        m->be->put(dst, t->bytes, t->count * (int64_t)m->be->elem);
+        return OK;
+    }
     static const size_t room = CHUNK * sizeof(double);
     void               *buf  = mem_alloc(room, 1);
     int                 rc   = OK;
@@ -247,6 +254,9 @@ static void lay_out_flat(model *m)
 static int load(model *m, bool trainable)
 {
     int rc = config_load(&m->cfg, m->dir);
+    if (!rc && trainable && m->be->params != m->be)
+        rc = input_error("%s: device %s keeps weights in %s, too coarse for the updates of training or merging all of them; use --dtype f32", m->dir,
+                         m->be->name, m->be->dtype);
     if (!rc && m->cfg.counting_only) rc = input_error("%s: only its parameters can be counted; no weights are read for it", m->dir);
     if (!rc) rc = find_files(m);
     if (!rc) rc = check_extras(m);

@@ -117,7 +117,9 @@ static inline pair_arrays *random_pairs(const model *m, unsigned sites, uint64_t
         real *A = m->be->alloc(rank * in), *B = m->be->alloc(out * rank);
         m->be->upload(A, v, rank * in);
         m->be->upload(B, v + rank * in, out * rank);
-        p[i] = (pair_arrays) { .A = A, .B = B, .r = rank, .lda = in, .ldb = rank, .dA = m->be->alloc(rank * in), .dB = m->be->alloc(out * rank) };
+        p[i] = (pair_arrays) {
+            .A = A, .B = B, .r = rank, .lda = in, .ldb = rank, .dA = m->be->params->alloc(rank * in), .dB = m->be->params->alloc(out * rank)
+        };
         free(v);
     }
     return p;

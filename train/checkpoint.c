@@ -20,12 +20,12 @@ enum { PARTS_MAX = 6 };
 
 static int parts_of(const trainer *t, part *p)
 {
-    const trained_array *a         = &t->params;
-    dtype                real_type = t->model->be->elem == 8 ? DT_F64 : DT_F32;
-    int                  n         = 0;
-    p[n++]                         = (part) { "value", a->value, a->count, real_type, true };
-    p[n++]                         = (part) { "m", a->m, a->count, real_type, true };
-    p[n++]                         = (part) { "v", a->v, a->count, real_type, true };
+    const trained_array *a          = &t->params;
+    dtype                param_type = t->model->be->params->elem == 8 ? DT_F64 : DT_F32;
+    int                  n          = 0;
+    p[n++]                          = (part) { "value", a->value, a->count, param_type, true };
+    p[n++]                          = (part) { "m", a->m, a->count, param_type, true };
+    p[n++]                          = (part) { "v", a->v, a->count, param_type, true };
     if (t->allocator) {
         p[n++] = (part) { "sensitivity", t->allocator->sensitivity, a->count, DT_F64, false };
         p[n++] = (part) { "uncertainty", t->allocator->uncertainty, a->count, DT_F64, false };

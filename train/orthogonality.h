@@ -5,7 +5,8 @@
  *     double r = orthogonality_add(o, weight);          // R; the gradient of weight * R is added to every item's g
  *     orthogonality_free(o);
  *
- * Gradient of one norm: 2 (A A^T - I) A / ||A A^T - I||_F; 0 where the norm is 0. Written over a backend's ops, no allocation after _new. */
+ * Gradient of one norm: 2 (A A^T - I) A / ||A A^T - I||_F; 0 where the norm is 0. Written over a backend's ops, no allocation after _new.
+ * Factors are parameters: be is the table whose working type is theirs (be->params of the model's). */
 #ifndef TIEBREAK_TRAIN_ORTHOGONALITY_H
 #define TIEBREAK_TRAIN_ORTHOGONALITY_H
 #include <stdbool.h>

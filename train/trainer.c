@@ -47,7 +47,7 @@ static int add_allocator(trainer *t)
     for (const adapter_tensor *x = a->tensors; x < a->tensors + a->n_tensors; x++)
         if (x->trained && (x->factor == FACTOR_A || x->factor == FACTOR_B))
             items[count++] = (orthogonality_item) { adapter_values(a, x), adapter_gradient(a, x), x->rows, x->cols, x->factor == FACTOR_A };
-    t->regulariser = orthogonality_new(a->be, items, count);
+    t->regulariser = orthogonality_new(a->be->params, items, count);
     free(items);
     return OK;
 }
@@ -68,8 +68,8 @@ int trainer_new(trainer **out, model *m, adapter *a, trainer_options o)
         trainer_free(t);
         return rc;
     }
-    t->params.m = be->alloc(t->params.count);
-    t->params.v = be->alloc(t->params.count);
+    t->params.m = be->params->alloc(t->params.count);
+    t->params.v = be->params->alloc(t->params.count);
     t->dec      = decoder_new(m);
     trainer_refresh(t);
     *out = t;
@@ -131,13 +131,13 @@ static void zero_grad(trainer *t)
     if (t->adapter)
         adapter_zero_grad(t->adapter);
     else
-        t->model->be->zero(t->params.grad, t->params.count);
+        t->model->be->params->zero(t->params.grad, t->params.count);
 }
 
 /* The allocator's part of the step, after the update (train/adalora.h). */
 static bool allocate(trainer *t, double clip)
 {
-    const backend *be     = t->model->be;
+    const backend *be     = t->model->be->params;
     adalora       *alloc  = t->allocator;
     trained_array *params = &t->params;
     if (adalora_observes(alloc, t->step)) {

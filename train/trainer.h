@@ -21,9 +21,9 @@ typedef struct {
     adalora_options adalora;                         /* read where the method's row `allocates` */
 } trainer_options;
 
-/* One array of trained numbers with its gradient and moments, all [count] on the backend. */
+/* One array of trained numbers with its gradient and moments, all [count] of the backend's parameter type. */
 typedef struct {
-    real   *value, *grad, *m, *v;
+    param  *value, *grad, *m, *v;
     int64_t count;
 } trained_array;
 

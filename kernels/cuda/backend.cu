@@ -73,6 +73,8 @@ static void zero_cuda(real *dst, int64_t count)
     if (count > 0 && !cuda_failed()) CUDA_OK(cudaMemsetAsync(dst, 0, (size_t)count * sizeof(float), cuda_stream));
 }
 
+static void linear_fwd_wide_cuda(param *y, const real *x, const real *W, linear_dims d) { linear_fwd_cuda(y, x, W, NULL, d, false); }
+
 static void set_threads_cuda(int threads) { (void)threads; } /* of the CPU */
 
 static int sync_cuda(void)
@@ -86,7 +88,9 @@ static char about[256];
 static const backend table = {
     .name             = CUDA_BACKEND_NAME,
     .about            = about,
+    .dtype            = "f32",
     .elem             = sizeof(float),
+    .params           = &table,
     .threads          = 1,
     .host             = false,
     .alloc            = alloc_cuda,
@@ -99,9 +103,11 @@ static const backend table = {
     .download         = download_cuda,
     .copy             = copy_cuda,
     .zero             = zero_cuda,
+    .narrow           = copy_cuda,
     .set_threads      = set_threads_cuda,
     .sync             = sync_cuda,
     .linear_fwd       = linear_fwd_cuda,
+    .linear_fwd_wide  = linear_fwd_wide_cuda,
     .linear_bwd_x     = linear_bwd_x_cuda,
     .linear_bwd_w     = linear_bwd_w_cuda,
     .pair_fwd         = pair_fwd_cuda,
