@@ -50,9 +50,16 @@ void bench_run_case(bench_state *s, int64_t layer)
 
 static int timed(bench_state *s, int64_t layer, void (*what)(bench_state *, int64_t), double *seconds)
 {
+    const backend *be = s->be;
+    if (be->time_begin) {
+        be->time_begin();
+        what(s, layer);
+        *seconds = be->time_end();
+        return be->sync();
+    }
     double start = clock_s();
     what(s, layer);
-    int rc   = s->be->sync();
+    int rc   = be->sync();
     *seconds = clock_s() - start;
     return rc;
 }
@@ -184,6 +191,7 @@ static json *result_of(const bench_state *s, const sampler *m)
     json_set_num(j, "overhead_high", ratio[high]);
     json_set_num(j, "base_ns_median", stats_median(m->base_ns, n));
     json_set_int(j, "n", n);
+    json_set_str(j, "clock", s->be->time_begin ? "device" : "host");
     json_set_num(j, "flops", base_flops + pair_flops);
     json_set_num(j, "base_flops", base_flops);
     json_set_num(j, "bytes", 4 * ((double)s->dims.in * (double)s->dims.out + tokens * d + (double)r * d));

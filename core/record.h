@@ -17,7 +17,8 @@
  * the same "base", "task", "data" and "adapter" without its sha256; result = { "steps", "loss_first", "loss_last", "trainable", "adapter_bytes",
  * "wall_s", "tokens_per_s", "peak_bytes" } kind bench: asked  = { "case", "op": "fwd"|"bwd"|"fwd+bwd"|"decode", "method", "tied": bool, "rank",
  * "shape", "site", "d_in", "d_out", "tokens", "device", "dtype", "threads" } result = { "base_ns": [samples], "case_ns": [samples], "overhead":
- * median of paired case/base - 1 (the case holds the base GEMM too), "overhead_low", "overhead_high" (95 %), "flops", "bytes", "base_flops", "n" } */
+ * median of paired case/base - 1 (the case holds the base GEMM too), "overhead_low", "overhead_high" (95 %), "flops", "bytes", "base_flops", "n",
+ * "clock": "host" or "device" } */
 #ifndef TIEBREAK_CORE_RECORD_H
 #define TIEBREAK_CORE_RECORD_H
 #include "core/json.h"

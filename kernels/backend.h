@@ -111,6 +111,10 @@ typedef struct backend {
     void (*narrow)(real *dst, const param *src, int64_t count); /* rounded; a copy where both types are one */
     void (*set_threads)(int threads);
     int (*sync)(void); /* OK, or the first error since the last sync with its text recorded */
+    /* Seconds that the device spends on the ops between begin and end, by its own clock, the host's part of a launch left out; end waits for them.
+     * NULL where ops are done when they return: the host's clock is right there. */
+    void (*time_begin)(void);
+    double (*time_end)(void);
 
     /* --- linear: y = x W^T (+ bias). accumulate: y += instead of y =. bias [out] or NULL.  flops 2 n in out */
     void (*linear_fwd)(real *y, const real *x, const real *W, const real *bias, linear_dims d, bool accumulate);

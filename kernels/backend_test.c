@@ -191,6 +191,29 @@ static void out_of_device_memory(void **state)
     be->release(x);
 }
 
+/* Ops between begin and end take some time and less than the host saw pass; an error in between shows as NaN, and in sync. */
+static void time_on_the_device(void **state)
+{
+    (void)state;
+    const backend *be = backend_find("cuda");
+    if (!be) be = backend_find("cuda-emulated");
+    if (!be) skip_because("%s", error_text());
+    assert_null(backend_find("cpu")->time_begin);
+    real *x = be->alloc(100000);
+    for (int i = 0; i < 3; i++) {
+        be->time_begin();
+        be->scale(x, 2, 100000);
+        double seconds = be->time_end();
+        assert_true(seconds > 0 && seconds < 10);
+        assert_ok(be->sync());
+    }
+    be->time_begin();
+    be->release(be->alloc(INT64_C(1) << 50));
+    assert_true(isnan(be->time_end()));
+    assert_int_equal(be->sync(), ERR_FAILED);
+    be->release(x);
+}
+
 /* A wrong call: the message has the file, the line, the call and CUDA's own words; the first one is kept. */
 static void errors_name_the_call(void **state)
 {
@@ -230,6 +253,7 @@ int main(void)
         cmocka_unit_test(memory),
         cmocka_unit_test(long_arrays_move_whole),
         cmocka_unit_test(out_of_device_memory),
+        cmocka_unit_test(time_on_the_device),
         cmocka_unit_test(errors_name_the_call),
         cmocka_unit_test(cuda_runs_here),
         cmocka_unit_test(cpu_agrees_with_ref),

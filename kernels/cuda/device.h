@@ -61,6 +61,9 @@ const char *cuda_send(int64_t bytes);
 
 static inline unsigned blocks_of(int64_t count, int64_t per_block) { return (unsigned)((count + per_block - 1) / per_block); }
 
+void   time_begin_cuda(void);
+double time_end_cuda(void);
+
 /* Ops, one file each; contracts in kernels/backend.h, pair.h and expand.h. */
 void   linear_fwd_cuda(real *y, const real *x, const real *W, const real *bias, linear_dims d, bool accumulate);
 void   linear_bwd_x_cuda(real *dx, const real *dy, const real *W, linear_dims d, bool accumulate);

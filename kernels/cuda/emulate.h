@@ -33,6 +33,7 @@ template <class T> T __shfl_xor_sync(unsigned, T value, int mask)
     emulate_exchange(&value, sizeof value, mask);
     return value;
 }
+int64_t              clock64(void); /* grows with every call */
 template <class T> T min(T a, T b) { return b < a ? b : a; }
 
 /* Stops unless p is NULL or device memory. */
@@ -62,7 +63,8 @@ typedef struct {
     int    major, minor, multiProcessorCount;
     size_t totalGlobalMem;
 } cudaDeviceProp;
-typedef int *cudaStream_t;
+typedef int    *cudaStream_t;
+typedef double *cudaEvent_t; /* when it was recorded */
 enum { cudaStreamNonBlocking = 1 };
 
 const char *cudaGetErrorName(cudaError_t e);
@@ -74,6 +76,10 @@ cudaError_t cudaDriverGetVersion(int *version);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaEventCreate(cudaEvent_t *event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to);
 cudaError_t cudaMalloc(void **p, size_t bytes);
 cudaError_t cudaFree(void *p);
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all_bytes);
