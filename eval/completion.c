@@ -236,6 +236,18 @@ static void read_spelling(const json *logprobs, completion_echo *out)
     }
 }
 
+static int no_logprobs(const char *where, const char *text)
+{
+    str begins = { 0 };
+    json_quote(&begins, text, utf8_valid_prefix(text, strnlen(text, SHOWN)));
+    int rc = input_error(
+        "%s: asked to echo a prompt with log-probabilities, the server gave none, and the text %s: it honours neither \"logprobs\" nor, "
+        "perhaps, \"echo\". Texts can be scored there, log-likelihoods cannot",
+        where, str_c(&begins));
+    str_free(&begins);
+    return rc;
+}
+
 int completion_read_echo(completion_echo *out, const char *body, size_t n, const char *where)
 {
     json       *doc;
@@ -245,6 +257,7 @@ int completion_read_echo(completion_echo *out, const char *body, size_t n, const
     int rc           = parse(&doc, body, n, where);
     if (!rc) rc = only_choice(doc, where, &choice);
     if (!rc) rc = json_get_str(choice, where, "text", &text);
+    if (!rc && !json_has(choice, "logprobs")) rc = no_logprobs(where, text);
     if (!rc) rc = json_get_object(choice, where, "logprobs", &logprobs);
     if (!rc) rc = rows_of(logprobs, where, "token_logprobs", true, out, &rows);
     if (!rc) rc = read_logprobs(rows, where, out);

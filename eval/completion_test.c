@@ -160,7 +160,9 @@ static void echoes_that_do_not_fit_are_refused(void **state)
     static const struct {
         const char *body, *message;
     } unreadable[] = {
-        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":null}]}", "must be an object" },
+        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":null}]}", "gave none" },
+        { "{\"choices\":[{\"text\":\"a\"}]}", "gave none" },
+        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":3}]}", "must be an object" },
         { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"content\":[]}}]}", "no list \"token_logprobs\"" },
         { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[-1]}}]}", "no list \"top_logprobs\"" },
         { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[],\"top_logprobs\":[{\"a\":1},{\"a\":1}]}}]}", "2 entries" },

@@ -50,16 +50,16 @@ static char *trimmed(const char *url)
     return mem_strndup(url, n);
 }
 
-/* The model's name and length. A server that lists nothing is no obstacle when the name was given. */
+/* The model's name and length. A server that lists nothing, or fails to (transformers serve), is no obstacle when the name was given. */
 static int learn_model(endpoint *e, const endpoint_options *o)
 {
     str     body      = { 0 };
     char   *where     = join(e->url, "/models");
     int64_t positions = 0;
-    int     rc        = http_get(e->http, where, &body);
+    int     rc        = http_get(e->http, where, o->model ? 0 : o->retries, &body);
     if (!rc) rc = completion_read_models(&e->model, &positions, o->model, str_c(&body), body.n, where);
     if (rc && !o->model) error_context(rc, "the model's name is not known (--model-name NAME)");
-    if (o->model && (rc != ERR_FAILED)) rc = OK; /* a server that cannot be reached is an error already here */
+    if (o->model) rc = OK;
     if (!rc && !e->model) e->model = mem_strdup(o->model);
     e->max_length = o->max_length ? o->max_length : positions ? positions : MAX_LENGTH;
     if (!rc && e->max_length < 3) rc = input_error("--max-length %lld: must be at least 3", (long long)e->max_length);
@@ -106,6 +106,8 @@ int endpoint_open(endpoint **out, const endpoint_options *o)
                                                   .retries     = o->retries,
                                                   .timeout_s   = o->timeout_s > 0 ? o->timeout_s : TIMEOUT_S,
                                                   .backoff_s   = o->backoff_s > 0 ? o->backoff_s : 0.5 });
+    if (!rc && key && *key && !strncmp(e->url, "http://", 7) && !http_is_loopback(e->url))
+        warn("%s: the key in %s goes there unencrypted; https:// or an empty variable avoids it", e->url, env);
     if (!rc) rc = learn_model(e, o);
     if (rc) {
         endpoint_close(e);

@@ -374,6 +374,9 @@ static void model_name_key_and_address(void **state)
     assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = url, .key_env = "TIEBREAK_NO_SUCH" }), "TIEBREAK_NO_SUCH");
     snprintf(url, sizeof url, "%.*s/v2", (int)(strlen(s->url) - 3), s->url);
     assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = url }), "HTTP status 404: no such page");
+    assert_ok(endpoint_open(&e, &(endpoint_options) { .url = url, .model = "another" })); /* /models is not there, and not needed */
+    assert_true(endpoint_max_length(e) == 2048);
+    endpoint_close(e);
     unsetenv("TIEBREAK_TEST_KEY");
     stop_server(s);
 }

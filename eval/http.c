@@ -36,7 +36,7 @@ struct http {
 typedef struct {
     const char  *url;
     const str   *bodies; /* NULL: one GET */
-    int64_t      n, next, done;
+    int64_t      n, next, done, retries;
     http_arrived arrived;
     void        *ctx;
 } batch;
@@ -106,7 +106,7 @@ http_counts http_counted(const http *h) { return h->counts; }
 
 /* --- one request */
 
-static bool is_loopback(const char *url)
+bool http_is_loopback(const char *url)
 {
     static const char *const hosts[] = { "localhost", "127.0.0.1", "[::1]" };
     const char              *host    = strstr(url, "://");
@@ -129,7 +129,6 @@ static void send_slot(http *h, const batch *b, slot *s)
     s->tries++;
     curl_easy_reset(c);
     curl_easy_setopt(c, CURLOPT_URL, b->url);
-    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, h->headers);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "tiebreak");
@@ -139,7 +138,7 @@ static void send_slot(http *h, const batch *b, slot *s)
     curl_easy_setopt(c, CURLOPT_WRITEDATA, s);
     curl_easy_setopt(c, CURLOPT_PRIVATE, s);
     curl_easy_setopt(c, CURLOPT_ERRORBUFFER, s->reason);
-    if (is_loopback(b->url)) curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
+    if (http_is_loopback(b->url)) curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
     if (b->bodies) {
         curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)b->bodies[s->index].n);
         curl_easy_setopt(c, CURLOPT_POSTFIELDS, str_c(&b->bodies[s->index]));
@@ -212,7 +211,7 @@ static int take_answer(http *h, batch *b, slot *s, CURLcode code)
         b->done++;
         rc       = b->arrived(b->ctx, s->index, str_c(&s->answer), s->answer.n);
         s->index = -1;
-    } else if (passes_by_itself(code, status) && s->tries <= h->o.retries) {
+    } else if (passes_by_itself(code, status) && s->tries <= b->retries) {
         wait_for_next_try(h, s);
     } else {
         rc = give_up(h, b, s, code, status);
@@ -279,7 +278,7 @@ static int run(http *h, batch *b)
 
 int http_post_all(http *h, const char *url, const str *bodies, int64_t n, http_arrived arrived, void *ctx)
 {
-    batch b = { .url = url, .bodies = bodies, .n = n, .arrived = arrived, .ctx = ctx };
+    batch b = { .url = url, .bodies = bodies, .n = n, .retries = h->o.retries, .arrived = arrived, .ctx = ctx };
     return run(h, &b);
 }
 
@@ -290,8 +289,8 @@ static int keep_body(void *ctx, int64_t index, const char *body, size_t n)
     return OK;
 }
 
-int http_get(http *h, const char *url, str *body)
+int http_get(http *h, const char *url, int64_t retries, str *body)
 {
-    batch b = { .url = url, .n = 1, .arrived = keep_body, .ctx = body };
+    batch b = { .url = url, .n = 1, .retries = retries, .arrived = keep_body, .ctx = body };
     return run(h, &b);
 }

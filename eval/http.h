@@ -32,7 +32,11 @@ http_counts         http_counted(const http *h);
 /* The body of a 200 answer; a status other than OK ends the run with it. */
 typedef int (*http_arrived)(void *ctx, int64_t index, const char *body, size_t n);
 
-int http_get(http *h, const char *url, str *body);
+/* This machine: no proxy is asked for the way there. */
+bool http_is_loopback(const char *url);
+
+/* Append what is there. retries: for this one. */
+int http_get(http *h, const char *url, int64_t retries, str *body);
 /* POST n JSON bodies, at most `concurrency` on their way; arrived is called once for each, as they come. The first error ends the run: ERR_INPUT for
  * an answer 4xx or a URL that means nothing, ERR_FAILED when the tries are used up; the message shows the status and how the answer begins. */
 int http_post_all(http *h, const char *url, const str *bodies, int64_t n, http_arrived arrived, void *ctx);
