@@ -264,6 +264,30 @@ static void served_scores_are_the_reference_s(void **state)
     stop_server(s);
 }
 
+static void what_an_api_cannot_score_is_refused(void **state)
+{
+    static const struct {
+        asked_case  c;
+        const char *message;
+    } cases[] = {
+        { { "tokens", NULL, "labels.jsonl", NULL, 0 }, "a label differs from the token that follows" },
+        { { "gsm8k", NULL, "gsm8k.jsonl", "loss", 0 }, "--metrics loss needs --tokenizer" }, /* the end of a text is the tokenizer's to know */
+        { { "text", "lm-eval", "texts.txt", NULL, 0 }, "needs --tokenizer" },
+    };
+    (void)state;
+    test_server *s = start_server(base, SERVE_WELL);
+    endpoint    *e = open_endpoint(s, 512);
+    put_text(home, "labels.jsonl", "{\"input_ids\": [0, 70, 71, 72], \"labels\": [-100, -100, 99, 72]}\n");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json *samples;
+        assert_input_error(run_case(cases[i].c, NULL, e, NULL, 512, &samples), cases[i].message);
+        json_free(samples);
+    }
+    assert_int_equal(atomic_load(&s->completions), 0);
+    endpoint_close(e);
+    stop_server(s);
+}
+
 /* --- servers that fail */
 
 typedef struct {
@@ -467,6 +491,7 @@ int main(void)
         cmocka_unit_test(prompts_that_are_too_long_are_cut_as_here),
         cmocka_unit_test(text_prompts_give_the_same_scores),
         cmocka_unit_test(served_scores_are_the_reference_s),
+        cmocka_unit_test(what_an_api_cannot_score_is_refused),
         cmocka_unit_test(every_failure_has_its_message),
         cmocka_unit_test(a_slow_server_is_waited_for_until_the_limit),
         cmocka_unit_test(nobody_listens),
