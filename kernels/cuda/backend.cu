@@ -136,7 +136,7 @@ static const backend table = {
 extern "C" const backend *tiebreak_backend_open(int version, size_t table_bytes, backend_report report)
 {
     if (version != BACKEND_LIBRARY_VERSION || table_bytes != sizeof(backend)) {
-        report("libtiebreak-%s.so was built for another version of this program; `make cuda` builds it again", CUDA_BACKEND_NAME);
+        report("libtiebreak-%s.so was built for another version of this program; `make cuda` builds it again, or use the device `cpu`", CUDA_BACKEND_NAME);
         return NULL;
     }
     if (cuda_start(report, about, sizeof about)) return &table;
