@@ -13,7 +13,8 @@
  * {...all of it}, "sha256" } } and, only where they were asked, "max_length", "shuffle_seed", "fewshot": {"k", "draw", "seed", "data"}. result = {
  * "n", "metrics": { NAME: {"value", "stderr", "better": "higher"|"lower"} }, "trainable", "adapter_bytes", "prompt_sha256": of all prompts, targets
  * and choices, "adapter_delta": how far the adapter moves the base's logits on the first items, "samples": file name, "wall_s", "tokens_per_s",
- * "peak_bytes", ... } For the method "full" the base is the untuned base, "rank" is null and "trainable" counts every weight. kind train: asked  =
+ * "peak_bytes", ... } For the method "full" the base is the untuned base, "rank" is null and "trainable" counts every weight. A served model's base
+ * has sha256 null and its "url"; "max_length" stands beside it, "tokenizer" and "gen_kwargs" when used, and the device is "http". kind train: asked =
  * the same "base", "task", "data" and "adapter" without its sha256; result = { "steps", "loss_first", "loss_last", "trainable", "adapter_bytes",
  * "wall_s", "tokens_per_s", "peak_bytes" } kind bench: asked  = { "case", "op": "fwd"|"bwd"|"fwd+bwd"|"decode", "method", "tied": bool, "rank",
  * "shape", "site", "d_in", "d_out", "tokens", "device", "dtype", "threads" } result = { "base_ns": [samples], "case_ns": [samples], "overhead":
