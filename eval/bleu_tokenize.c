@@ -90,22 +90,24 @@ typedef struct {
 /* Pairs are looked for from left to right and do not overlap, as in a regular expression's substitution. */
 static inline void pass_pairs(const str *in, str *out, pair_rule r, bool wide)
 {
-    size_t len, next_len;
+    size_t n = in->n, len = 0, next_len = 0;
     str_clear(out);
-    char *to = str_reserve(out, 3 * in->n);
-    for (size_t i = 0; i < in->n; i += len) {
-        bool match = !!(character(in->s + i, in->n - i, wide, &len) & r.first) != r.first_not && i + len < in->n;
-        match      = match && !!(character(in->s + i + len, in->n - i - len, wide, &next_len) & r.second) != r.second_not;
-        if (!match) {
-            to = put(to, in->s + i, len);
-            continue;
-        }
-        if (r.before) *to++ = ' ';
-        to    = put(to, in->s + i, len);
+    char *to   = str_reserve(out, 3 * n);
+    int   here = n ? character(in->s, n, wide, &len) : 0, next = 0;
+    for (size_t i = 0; i < n; i += len, len = next_len, here = next) {
+        const char *first = in->s + i, *second = first + len;
+        size_t      left = n - i - len;
+        next             = left ? character(second, left, wide, &next_len) : 0;
+        bool match       = left && !!(here & r.first) != r.first_not && !!(next & r.second) != r.second_not;
+        if (match && r.before) *to++ = ' ';
+        to = put(to, first, len);
+        if (!match) continue;
         *to++ = ' ';
-        to    = put(to, in->s + i + len, next_len);
+        to    = put(to, second, next_len);
         if (r.after) *to++ = ' ';
         len += next_len;
+        left -= next_len;
+        next = left ? character(second + next_len, left, wide, &next_len) : 0;
     }
     end(out, to);
 }
@@ -198,23 +200,39 @@ static void tokenize_13a(bleu_tokenizer_scratch *s, slice text, vocabulary *word
     }
 }
 
+/* The classes of a stretch's characters, all looked up. */
+static int classes_of(slice stretch)
+{
+    int    seen = 0;
+    size_t len;
+    for (size_t i = 0; i < stretch.n; i += len) seen |= character(stretch.s + i, stretch.n - i, true, &len);
+    return seen;
+}
+
 /* As for 13a, what stands between blanks can be looked at alone, except that a line's ends are no blanks here: there a rule finds no neighbour. */
 static void tokenize_intl(bleu_tokenizer_scratch *s, slice text, vocabulary *words, token_list *out)
 {
     for (size_t i = 0; i < text.n; i++) {
-        size_t        start = i;
-        unsigned char seen  = 0;
+        size_t start = i;
+        int    seen  = 0;
         for (; i < text.n && text.s[i] != ' '; i++) seen |= ascii[(unsigned char)text.s[i]] | (text.s[i] & OTHER);
-        if (!(seen & (PUNCTUATION | SYMBOL | OTHER))) {
-            if (i > start) tokens_add(out, vocabulary_add(words, text.s + start, i - start));
+        slice stretch = { text.s + start, i - start };
+        if (seen & OTHER) seen = OTHER | classes_of(stretch);
+        if (!(seen & (PUNCTUATION | SYMBOL))) {
+            tokens_of(words, stretch, seen, out);
             continue;
         }
         size_t from = start - (start > 0), to = i + (i < text.n);
         copy(&s->text, (slice) { text.s + from, to - from });
-        pass_pairs(&s->text, &s->next, (pair_rule) { .first = NUMBER, .first_not = true, .second = PUNCTUATION, .after = true }, true);
-        pass_pairs(&s->next, &s->text, (pair_rule) { .first = PUNCTUATION, .second = NUMBER, .second_not = true, .before = true }, true);
-        pass_symbols(&s->text, &s->next);
-        vocabulary_split(words, (slice) { s->next.s, s->next.n }, out);
+        if (seen & PUNCTUATION) {
+            pass_pairs(&s->text, &s->next, (pair_rule) { .first = NUMBER, .first_not = true, .second = PUNCTUATION, .after = true }, true);
+            pass_pairs(&s->next, &s->text, (pair_rule) { .first = PUNCTUATION, .second = NUMBER, .second_not = true, .before = true }, true);
+        }
+        if (seen & SYMBOL) {
+            pass_symbols(&s->text, &s->next);
+            copy(&s->text, (slice) { s->next.s, s->next.n });
+        }
+        vocabulary_split(words, (slice) { s->text.s, s->text.n }, out);
     }
 }
 

@@ -149,20 +149,6 @@ int py_digit(unsigned cp)
     return (int)((cp - first) % 10);
 }
 
-/* Python's blanks in ASCII. */
-static const bool ascii_blank[128] = { ['\t'] = true, ['\n'] = true, ['\v'] = true, ['\f'] = true, ['\r'] = true,
-                                       [0x1C] = true, [0x1D] = true, [0x1E] = true, [0x1F] = true, [' '] = true };
-
-/* Whether text (not empty) starts with a blank. *len: bytes of its first character. */
-static inline bool starts_with_blank(slice text, size_t *len)
-{
-    unsigned cp;
-    *len = 1;
-    if (!(text.s[0] & 0x80)) return ascii_blank[(unsigned char)text.s[0]];
-    *len = (size_t)py_next(text.s, text.n, &cp);
-    return is_space_py(cp);
-}
-
 slice py_rstrip(slice text)
 {
     while (text.n) {
@@ -188,13 +174,13 @@ slice py_strip(slice text)
 
 bool py_next_word(slice *rest, slice *word)
 {
-    slice  text = *rest;
-    size_t len;
-    while (text.n && starts_with_blank(text, &len)) text.s += len, text.n -= len;
-    word->s = text.s;
-    while (text.n && !starts_with_blank(text, &len)) text.s += len, text.n -= len;
-    word->n = (size_t)(text.s - word->s);
-    *rest   = text;
+    const char *s = rest->s;
+    size_t      n = rest->n, i = 0, len = 0;
+    while (i < n && py_starts_blank(s + i, n - i, &len)) i += len;
+    size_t start = i;
+    while (i < n && !py_starts_blank(s + i, n - i, &len)) i += len;
+    *word = (slice) { s + start, i - start };
+    *rest = (slice) { s + i, n - i };
     return word->n > 0;
 }
 

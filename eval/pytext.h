@@ -22,6 +22,16 @@ bool  slice_equal(slice a, slice b);
 /* The code point at s (n >= 1 bytes left) and its length; an invalid byte has length 1 and *cp = 0xFFFFFFFF. */
 int py_next(const char *s, size_t n, unsigned *cp);
 
+/* Whether the text (n >= 1 bytes) begins with one of Python's blanks; *len: bytes of its first character. */
+static inline bool py_starts_blank(const char *s, size_t n, size_t *len)
+{
+    unsigned cp = (unsigned char)*s;
+    *len        = 1;
+    if (cp < 0x80) return cp == ' ' || cp - 0x09 < 5 || cp - 0x1C < 4;
+    *len = (size_t)py_next(s, n, &cp);
+    return is_space_py(cp);
+}
+
 void  py_lower(slice text, str *out); /* str.lower(), appended */
 bool  py_is_word(unsigned cp);        /* \w of re: str.isalnum() or underscore */
 int   py_digit(unsigned cp);          /* 0..9 of a decimal digit of any script; -1 of all else */

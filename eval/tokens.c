@@ -95,8 +95,11 @@ slice vocabulary_token(const vocabulary *v, int32_t id)
 
 void vocabulary_split(vocabulary *v, slice text, token_list *out)
 {
-    slice word;
-    while (py_next_word(&text, &word)) tokens_add(out, vocabulary_add(v, word.s, word.n));
+    for (size_t i = 0, len = 0; i < text.n; i += len) {
+        size_t start = i;
+        while (i < text.n && !py_starts_blank(text.s + i, text.n - i, &len)) i += len;
+        if (i > start) tokens_add(out, vocabulary_add(v, text.s + start, i - start));
+    }
 }
 
 void vocabulary_clear(vocabulary *v)
