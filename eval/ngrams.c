@@ -85,6 +85,22 @@ static int64_t count_reference(const gram_table *table, const places *p, int ord
     return matches;
 }
 
+/* The same where there is only one: its count is the most. */
+static int64_t count_only_reference(const gram_table *table, const places *p, int order)
+{
+    const gram_table t       = *table;
+    const int32_t   *last    = p->ids + order - 1;
+    int64_t          matches = 0;
+    for (int64_t k = 0, n = p->n; k < n; k++) {
+        uint64_t     pair;
+        int32_t      gram = t.slots[slot_of(&t, p->gram[k], last[p->at[k]], &pair)];
+        struct gram *g    = &t.grams[gram];
+        matches += ++g->most <= g->in_hyp;
+        p->gram[k] = gram;
+    }
+    return matches;
+}
+
 /* Keep the positions that matched and whose right neighbour did too: only there can a longer gram match. */
 static void narrow(const gram_table *t, places *p)
 {
@@ -149,7 +165,10 @@ void ngrams_match(ngram_counter *c, const token_list *hyp, int32_t width, const 
     for (int order = 1; order <= orders && h.n; order++) {
         gram_table t = open_table(c, prefixes, width, h.n);
         count_hypothesis(&t, &h, order);
-        for (int64_t r = 0; r < n_refs; r++) matches[order - 1] += count_reference(&t, &c->places[r], order, (int32_t)r);
+        if (n_refs == 1)
+            matches[order - 1] = count_only_reference(&t, c->places, order);
+        else
+            for (int64_t r = 0; r < n_refs; r++) matches[order - 1] += count_reference(&t, &c->places[r], order, (int32_t)r);
         for (int32_t g = 1; g <= t.n; g++) t.slots[t.grams[g].slot] = ABSENT;
         if (order == orders) break;
         t.grams[ABSENT].most = 0; /* of what the hypothesis lacks, nothing matched */

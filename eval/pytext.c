@@ -89,38 +89,38 @@ static bool is_final_sigma(slice text, size_t at)
     return true;
 }
 
-/* Lower case as far as text is ASCII; returns how far. */
-static size_t lower_ascii(slice text, str *out)
+/* The lower case of cp, which starts at byte `at` of text; its bytes. */
+static int lower_wide(slice text, size_t at, unsigned cp, int len, char *to)
 {
-    char  *to = str_reserve(out, text.n);
-    size_t i  = 0;
-    for (; i < text.n && !(text.s[i] & 0x80); i++) to[i] = (char)(text.s[i] >= 'A' && text.s[i] <= 'Z' ? text.s[i] + 32 : text.s[i]);
-    to[i] = '\0';
-    out->n += i;
-    return i;
+    enum { CAPITAL_SIGMA = 0x3A3, SMALL_SIGMA = 0x3C3, FINAL_SIGMA = 0x3C2, CAPITAL_I_WITH_DOT = 0x130 };
+    if (cp == CAPITAL_I_WITH_DOT) {
+        memcpy(to, "i\xCC\x87", 3); /* i + U+0307, the one full mapping that is longer than one character */
+        return 3;
+    }
+    if (cp == CAPITAL_SIGMA) return utf8_encode(is_final_sigma(text, at) ? FINAL_SIGMA : SMALL_SIGMA, to);
+    if (cp <= 0x10FFFF) return utf8_encode((unsigned)utf8proc_tolower((utf8proc_int32_t)cp), to);
+    memcpy(to, text.s + at, (size_t)len);
+    return len;
 }
 
 void py_lower(slice text, str *out)
 {
-    enum { CAPITAL_SIGMA = 0x3A3, SMALL_SIGMA = 0x3C3, FINAL_SIGMA = 0x3C2, CAPITAL_I_WITH_DOT = 0x130 };
+    /* At worst two bytes become three. */
+    char *to = str_reserve(out, text.n + text.n / 2 + 4), *start = to;
     for (size_t i = 0; i < text.n;) {
-        char     bytes[4];
-        unsigned cp;
-        i += lower_ascii((slice) { text.s + i, text.n - i }, out);
-        if (i == text.n) break;
-        int len = py_next(text.s + i, text.n - i, &cp);
-        if (cp == CAPITAL_I_WITH_DOT) {
-            str_puts(out, "i\xCC\x87"); /* i + U+0307, the one full mapping that is longer than one character */
-        } else if (cp == CAPITAL_SIGMA) {
-            unsigned sigma = is_final_sigma(text, i) ? FINAL_SIGMA : SMALL_SIGMA;
-            str_add(out, bytes, (size_t)utf8_encode(sigma, bytes));
-        } else if (cp > 0x10FFFF) {
-            str_add(out, text.s + i, (size_t)len);
+        char c = text.s[i];
+        if (!(c & 0x80)) {
+            *to++ = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+            i++;
         } else {
-            str_add(out, bytes, (size_t)utf8_encode((unsigned)utf8proc_tolower((utf8proc_int32_t)cp), bytes));
+            unsigned cp;
+            int      len = py_next(text.s + i, text.n - i, &cp);
+            to += lower_wide(text, i, cp, len, to);
+            i += (size_t)len;
         }
-        i += (size_t)len;
     }
+    out->n += (size_t)(to - start);
+    *to = '\0';
 }
 
 bool py_is_word(unsigned cp)

@@ -17,7 +17,7 @@ typedef struct {
     int64_t       n; /* references read */
     answer        prediction, *references;
     size_t        n_answers;
-    str           lower, normal;
+    str           lower;
     vocabulary    words;
     int32_t       width; /* distinct tokens of the prediction */
     ngram_counter ngrams;
@@ -71,15 +71,20 @@ static void drop_articles(str *text)
     text->n = (size_t)(to - text->s);
 }
 
+/* The normal form but for its blanks; it lies in the workspace until the next one. */
+static slice unfolded(workspace *w, slice text)
+{
+    str_clear(&w->lower);
+    str_reserve(&w->lower, text.n);
+    py_lower(text, &w->lower);
+    drop_punctuation(&w->lower);
+    drop_articles(&w->lower);
+    return (slice) { w->lower.s, w->lower.n };
+}
+
 void squad_normalize(slice text, str *out)
 {
-    str *lower = &own.lower;
-    str_clear(lower);
-    str_reserve(lower, text.n);
-    py_lower(text, lower);
-    drop_punctuation(lower);
-    drop_articles(lower);
-    slice rest = { lower->s, lower->n }, word;
+    slice rest = unfolded(&own, text), word;
     for (bool first = true; py_next_word(&rest, &word); first = false) {
         if (!first) str_putc(out, ' ');
         str_add(out, word.s, word.n);
@@ -117,12 +122,24 @@ static void read_answer(workspace *w, slice text, answer *out)
     tokens_clear(&out->tokens);
     if (read_ascii(w, text, &out->tokens)) return;
     tokens_clear(&out->tokens);
-    str_clear(&w->normal);
-    squad_normalize(text, &w->normal);
-    vocabulary_split(&w->words, (slice) { str_c(&w->normal), w->normal.n }, &out->tokens);
+    vocabulary_split(&w->words, unfolded(w, text), &out->tokens);
 }
 
 static bool is_text(const answer *a, slice text) { return slice_equal((slice) { a->text.s, a->text.n }, text); }
+
+/* Annotators mostly agree to the letter, and systems with them. */
+static void read_reference(workspace *w, slice text, const answer *alike, answer *out)
+{
+    if (!is_text(alike, text)) {
+        read_answer(w, text, out);
+        return;
+    }
+    str_clear(&out->text);
+    str_add(&out->text, text.s, text.n);
+    tokens_reserve(&out->tokens, (size_t)alike->tokens.n + 1);
+    memcpy(out->tokens.ids, alike->tokens.ids, (size_t)alike->tokens.n * sizeof *out->tokens.ids);
+    out->tokens.n = alike->tokens.n;
+}
 
 static bool is_item(const workspace *w, slice prediction, const slice *references, int64_t n)
 {
@@ -144,7 +161,10 @@ static workspace *read_item(slice prediction, const slice *references, int64_t n
     vocabulary_clear(&w->words);
     read_answer(w, prediction, &w->prediction);
     w->width = (int32_t)w->words.n;
-    for (int64_t i = 0; i < n; i++) read_answer(w, references[i], &w->references[i]);
+    for (int64_t i = 0; i < n; i++) {
+        const answer *before = i && is_text(&w->references[i - 1], references[i]) ? &w->references[i - 1] : &w->prediction;
+        read_reference(w, references[i], before, &w->references[i]);
+    }
     return w;
 }
 

@@ -403,7 +403,7 @@ def main():
         theirs = scorer(files[name])
         bad, count = compare(ours, theirs, files[name], args.shown)
         wrong += bad
-        print("%-66s %9d %9d %9.2f %9.3f %6.0fx %10.3f" % (title, count, bad, theirs[3], seconds, theirs[3] / seconds if seconds else math.inf, whole), flush=True)
+        print("%-66s %9d %9d %9.2f %9.3f %6.0fx %10.3f" % (title, count, bad, theirs[3], seconds, theirs[3] / max(seconds, 1e-4), whole), flush=True)
     print("\n%s" % ("every number agrees" if not wrong else "%d numbers differ" % wrong))
     return 1 if wrong else 0
 
