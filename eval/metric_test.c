@@ -37,6 +37,46 @@ static void totals_add_up_and_have_no_error(void **state)
     assert_true(isnan(metric_stderr(metric_find("tokens"), x, 2)));
 }
 
+/* Metrics keep what they read of an item for the next one. Whatever was asked before, in whatever order, an item's statistics are its own. */
+static void items_do_not_depend_on_those_before(void **state)
+{
+    static const char *const texts[] = { "",
+                                         "The cat sat on the mat.",
+                                         "the cat sat on the mat",
+                                         "A cat, running quickly",
+                                         "5 cats; 1,000.5 mats",
+                                         "naïve Straße",
+                                         "a\nb\n\nc d",
+                                         "#### 18",
+                                         "the" };
+    static const char *const names[] = { "rouge1",    "rouge9", "rougeL", "rougeLsum", "rouge2", "em",          "f1",
+                                         "em_v2",     "f1_v2",  "bleu",   "chrf",      "chrf++", "exact_match", "exact_match_flexible",
+                                         "gsm8k-peft" };
+    enum { TEXTS = sizeof texts / sizeof *texts, NAMES = sizeof names / sizeof *names, STATS = TEXTS * TEXTS * TEXTS * NAMES * 2 };
+    static double first[STATS][METRIC_STATS_MAX];
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < STATS; i++) {
+            /* The second time in another order: 1009 is a prime that does not divide their number. */
+            int64_t      k = round ? ((int64_t)i * 1009 + 7) % STATS : i, rest = k;
+            metric_list  list                  = { 0 };
+            double       got[METRIC_STATS_MAX] = { 0 };
+            slice        refs[2];
+            metric_input in   = { .references = refs, .n_references = 1 + (k % 3 > 0) };
+            const char  *name = names[rest % NAMES];
+            rest /= NAMES;
+            assert_ok(metric_list_add(&list, name, &(metric_options) { .stemmer = rest % 2, .lowercase = rest % 2 }, "test"));
+            rest /= 2;
+            in.prediction = slice_of(texts[rest % TEXTS]);
+            refs[0]       = slice_of(texts[rest / TEXTS % TEXTS]);
+            refs[1]       = slice_of(texts[rest / TEXTS / TEXTS]);
+            metric_item(&list.rows[0], &in, got);
+            if (!round) memcpy(first[k], got, sizeof got);
+            if (memcmp(first[k], got, sizeof got)) fail_msg("%s: \"%s\" against \"%s\" differs the second time", name, in.prediction.s, refs[0].s);
+        }
+    }
+}
+
 static void refuses_options_no_metric_can_take(void **state)
 {
     static const struct {
@@ -60,9 +100,8 @@ static void refuses_options_no_metric_can_take(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_are_complete_and_unique),
-        cmocka_unit_test(a_mean_is_scaled_and_empty_sets_have_no_value),
-        cmocka_unit_test(totals_add_up_and_have_no_error),
+        cmocka_unit_test(rows_are_complete_and_unique),       cmocka_unit_test(a_mean_is_scaled_and_empty_sets_have_no_value),
+        cmocka_unit_test(totals_add_up_and_have_no_error),    cmocka_unit_test(items_do_not_depend_on_those_before),
         cmocka_unit_test(refuses_options_no_metric_can_take),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
