@@ -23,6 +23,7 @@ LIBSRC  := $(filter-out $(TESTS) $(FUZZERS) cli/main.c,$(SOURCES)) $(wildcard $(
 LIBOBJ  := $(LIBSRC:%=$(B)/%.o) $(B)/eval/tasks.o
 TESTBIN := $(TESTS:%.c=$(B)/%)
 CUDASRC := $(wildcard kernels/cuda/*.cu)
+TYPED   := $(shell grep -l '"kernels/cuda/working.h"' $(CUDASRC))
 FUZZBIN := $(FUZZERS:%.c=$(B)/%)
 
 $(B)/tiebreak: $(B)/cli/main.c.o $(B)/libtiebreak.a
@@ -52,29 +53,40 @@ $(TESTBIN) $(FUZZBIN): $(B)/%: $(B)/%.c.o $(B)/libtiebreak.a
 	@echo '  LINK $@'
 	@$(CC) $(FLAGS) $(if $(findstring _fuzz,$@),$(FUZZ_LINK)) $^ -o $@ -lcmocka $(LDLIBS)
 
-# The CUDA backend: by nvcc for GPUs, and by the C++ compiler against an emulator for tests, from the same sources.
+# The CUDA backend: by nvcc for GPUs, and by the C++ compiler against an emulator for tests, from the same sources; TYPED ones once in f32, once in bf16.
 CUDA_ARCH  ?= -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90a,code=sm_90a \
               -gencode=arch=compute_80,code=compute_80 -gencode=arch=compute_90,code=compute_90
 NVCC_FLAGS := -std=c++20 -O3 -lineinfo -Xcompiler -fPIC -I. $(CUDA_ARCH) $(if $(CI),-Werror all-warnings)
-CUDAOBJ    := $(CUDASRC:kernels/cuda/%.cu=$(B)/cuda/%.o)
-EMULATED   := $(CUDASRC:%=$(B)/%.o) $(patsubst %,$(B)/%.o,$(wildcard kernels/cuda/*.cc))
+CUDAOBJ    := $(CUDASRC:kernels/cuda/%.cu=$(B)/cuda/%.o) $(TYPED:kernels/cuda/%.cu=$(B)/cuda/%.bf16.o)
+AS_BF16     = $(if $(filter %.bf16.o,$@),-DTIEBREAK_BF16)
+EMULATED   := $(CUDASRC:%=$(B)/%.o) $(TYPED:%=$(B)/%.bf16.o) $(patsubst %,$(B)/%.o,$(wildcard kernels/cuda/*.cc))
 
 $(B)/libtiebreak-cuda.so: $(CUDAOBJ)
 	@echo '  LINK $@'
 	@$(NVCC) -shared $(CUDA_ARCH) $^ -o $@ -lcublas -Xlinker -rpath,$(abspath $(dir $(NVCC))/../lib64)
-$(B)/cuda/%.o: kernels/cuda/%.cu
+define nvcc
 	@mkdir -p $(@D)
 	@echo '  NVCC $<'
-	@$(NVCC) $(NVCC_FLAGS) -MMD -MP -MF $(@:.o=.d) -Xptxas -v -c $< -o $@ 2>$(@:.o=.ptxas) || { cat $(@:.o=.ptxas); exit 1; }
+	@$(NVCC) $(NVCC_FLAGS) $(AS_BF16) -MMD -MP -MF $(@:.o=.d) -Xptxas -v -c $< -o $@ 2>$(@:.o=.ptxas) || { cat $(@:.o=.ptxas); exit 1; }
+endef
+$(B)/cuda/%.o: kernels/cuda/%.cu
+	$(nvcc)
+$(B)/cuda/%.bf16.o: kernels/cuda/%.cu
+	$(nvcc)
 
 $(B)/libtiebreak-cuda-emulated.so: $(EMULATED)
 	@echo '  LINK $@'
 	@$(CXX) $(FLAGS) -shared $^ -o $@ -lm
 $(EMULATED): CXXFLAGS := -std=c++20 -Wall -Wextra $(FLAGS) -fPIC
-$(B)/%.cu.o: %.cu $(B)/flags
+define emulated
 	@mkdir -p $(@D)
 	@echo '  CXX  $<'
-	@$(CCACHE) $(CXX) -x c++ $(CXXFLAGS) -MMD -MP -c $< -o $@
+	@$(CCACHE) $(CXX) -x c++ $(CXXFLAGS) $(AS_BF16) -MMD -MP -c $< -o $@
+endef
+$(B)/%.cu.o: %.cu $(B)/flags
+	$(emulated)
+$(B)/%.cu.bf16.o: %.cu $(B)/flags
+	$(emulated)
 
 # A change of compiler or flags rebuilds everything.
 $(B)/flags: FORCE

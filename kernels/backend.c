@@ -12,7 +12,9 @@ const backend *backend_find(const char *name)
         cpu_backend_start();
         return &cpu_backend;
     }
-    if (strcmp(name, "cuda") == 0 || strcmp(name, "cuda-emulated") == 0) return backend_from_library(name);
-    input_error("backend \"%s\": must be ref, cpu or cuda", name);
+    static const char *const in_libraries[] = { "cuda", "cuda-bf16", "cuda-emulated", "cuda-emulated-bf16" };
+    for (size_t i = 0; i < sizeof in_libraries / sizeof *in_libraries; i++)
+        if (strcmp(name, in_libraries[i]) == 0) return backend_from_library(name);
+    input_error("backend \"%s\": must be ref, cpu, cuda or cuda-bf16", name);
     return NULL;
 }

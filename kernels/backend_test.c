@@ -51,10 +51,10 @@ static void check_element_ops(void)
 {
     for (int i = 0; i < COUNTS; i++) {
         arrays_case c     = { .n = counts[i] };
-        check_array add[] = { { "dst", .n = c.n, .out = true, .tol = 1e-7 }, { "src", .n = c.n } };
+        check_array add[] = { { "dst", .kind = PARAM, .n = c.n, .out = true, .tol = 1e-7 }, { "src", .kind = PARAM, .n = c.n } };
         check_op("add", add, 2, call_add, &c);
         check_op("scale", add, 1, call_scale, &c);
-        check_array squares[] = { { "sum", .n = 1, .kind = F64, .out = true, .tol = 1e-13 }, { "x", .n = c.n } }; /* f64 in both */
+        check_array squares[] = { { "sum", .n = 1, .kind = F64, .out = true, .tol = 1e-13 }, { "x", .kind = PARAM, .n = c.n } }; /* f64 in both */
         check_op("sum_squares", squares, 2, call_sum_squares, &c);
     }
 }
@@ -66,10 +66,10 @@ static void check_adamw(void)
     for (int i = 0; i < 12345; i++) v[i] = (float)((i * 37 % 101) / 101.0);
     for (int i = 0; i < 2 * COUNTS; i++) {
         arrays_case c        = { .n = counts[i / 2], .h = params[i % 2] };
-        check_array arrays[] = { { "p", .n = c.n, .out = true, .tol = 3e-7 },
-                                 { "m", .n = c.n, .out = true, .tol = 3e-7 },
-                                 { "v", .n = c.n, .out = true, .tol = 3e-7, .values = v },
-                                 { "g", .n = c.n } }; /* a few roundings each */
+        check_array arrays[] = { { "p", .kind = PARAM, .n = c.n, .out = true, .tol = 3e-7 },
+                                 { "m", .kind = PARAM, .n = c.n, .out = true, .tol = 3e-7 },
+                                 { "v", .kind = PARAM, .n = c.n, .out = true, .tol = 3e-7, .values = v },
+                                 { "g", .kind = PARAM, .n = c.n } }; /* a few roundings each */
         check_op("adamw", arrays, 4, call_adamw, &c);
     }
 }
@@ -113,7 +113,7 @@ static void finding(void **state)
     assert_string_equal(backend_find("ref")->name, "ref");
     assert_string_equal(backend_find("cpu")->name, "cpu");
     assert_null(backend_find("gpu"));
-    assert_non_null(strstr(error_text(), "must be ref, cpu or cuda"));
+    assert_non_null(strstr(error_text(), "must be ref, cpu, cuda or cuda-bf16"));
 }
 
 static void check_memory(const backend *be)
@@ -141,12 +141,38 @@ static void check_memory(const backend *be)
 static void memory(void **state)
 {
     (void)state;
-    const char *names[] = { "ref", "cpu", "cuda-emulated", "cuda" };
-    for (int b = 0; b < 4; b++) {
+    const char *names[] = { "ref", "cpu", "cuda-emulated", "cuda-emulated-bf16", "cuda", "cuda-bf16" };
+    for (int b = 0; b < 6; b++) {
         const backend *be = backend_find(names[b]);
         if (be) check_memory(be);
+        if (be) assert_ptr_equal(be->params->params, be->params);
         if (!be) assert_int_equal(strncmp(names[b], "cuda", 4), 0);
     }
+}
+
+/* To the nearest, ties to even, on the host's way and on the device's; what is too large becomes Inf, NaN stays NaN. */
+static void bf16_rounds_to_nearest(void **state)
+{
+    (void)state;
+    static const double from[] = { 1, 1.00390625, 1.01171875, 1.00390637, -1.0039, 3.4e38, -3.4e38, INFINITY, NAN, 1e-40, -0.0, 3.3895e38, 0.1 };
+    static const double want[] = { 1, 1, 1.015625, 1.0078125, -1, INFINITY, -INFINITY, INFINITY, NAN, 0x1p-133, -0.0, 0x1.fep127, 0.10009765625 };
+    enum { N = sizeof from / sizeof *from };
+    const backend *be = backend_find("cuda-bf16");
+    if (!be) be = backend_find("cuda-emulated-bf16");
+    if (!be) skip_because("%s", error_text());
+    real  *x = be->alloc(N), *y = be->alloc(N);
+    param *p = be->params->alloc(N);
+    double got[2][N];
+    be->upload(x, from, N);
+    be->params->upload(p, from, N);
+    be->narrow(y, p, N);
+    be->download(got[0], x, N);
+    be->download(got[1], y, N);
+    for (int way = 0; way < 2; way++)
+        for (int i = 0; i < N; i++)
+            if (!(got[way][i] == want[i] && signbit(got[way][i]) == signbit(want[i])) && !(isnan(want[i]) && isnan(got[way][i])))
+                fail_msg("%s: %.9g became %.9g, not %.9g", way ? "narrow" : "upload", from[i], got[way][i], want[i]);
+    be->release(x), be->release(y), be->release(p);
 }
 
 /* Longer than the pieces in which values are converted. */
@@ -251,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finding),
         cmocka_unit_test(memory),
+        cmocka_unit_test(bf16_rounds_to_nearest),
         cmocka_unit_test(long_arrays_move_whole),
         cmocka_unit_test(out_of_device_memory),
         cmocka_unit_test(time_on_the_device),

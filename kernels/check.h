@@ -5,7 +5,11 @@
  *     check_op("add", arrays, 2, call, &(int64_t){ 7 });
  *
  * check_op fails the test unless the outputs agree within tol, inputs, guard bands and the gaps between strided rows come back unchanged, and
- * the backend gives the same bits again, with one thread and with two. Both start from the same values, random and representable in f32.
+ * the backend gives the same bits again, with one thread and with two. Both start from the same values, random and representable in f32, and in bf16
+ * where the backend under test works in it.
+ *
+ * In bf16 an output of the working type may be off by twice what naive code is, which rounds the right answer once; where naive code rounds a factor
+ * of it as well, by twice the most that one rounding does. Outputs that are parameters keep the bound they have in f32.
  *
  * The backend under test is `cpu`, or what check_on_cuda puts in its place: the CUDA kernels, on a GPU or on the emulator. */
 #ifndef TIEBREAK_KERNELS_CHECK_H
@@ -16,7 +20,7 @@
 #include "kernels/backend.h"
 
 enum { CHECK_GUARD = 64, CHECK_ARRAYS = 12 };
-typedef enum { REAL, F64, I32 } check_kind;
+typedef enum { REAL, PARAM, F64, I32 } check_kind;
 
 typedef struct {
     const char   *name;
@@ -24,33 +28,63 @@ typedef struct {
     check_kind    kind;
     int64_t       width, ld; /* rows of ld elements of which the op may touch the first width; 0: it may touch all */
     bool          out;
-    double        tol;    /* of an output: ||cpu - ref|| / ||ref|| (I32: exact) */
-    double        spread; /* start values are uniform in [-spread, spread]; 0 means 1 */
-    const double *values; /* or these */
+    double        tol;          /* of an output: ||cpu - ref|| / ||ref|| (I32: exact) */
+    bool          through_bf16; /* an output made of few values that naive code rounds on the way too, as a pair's h: bounded for their worst */
+    double        spread;       /* start values are uniform in [-spread, spread]; 0 means 1 */
+    const double *values;       /* or these */
 } check_array;
 
-static inline size_t check_elem(check_kind kind, size_t real_bytes) { return kind == REAL ? real_bytes : kind == F64 ? 8 : 4; }
-
-static inline void check_store(void *p, check_kind kind, size_t real_bytes, int64_t i, double value)
+/* To the nearest bf16, ties to even, and back; not from NaN. */
+static inline float check_bf16(double value)
 {
-    if (kind == I32)
-        ((int32_t *)p)[i] = (int32_t)value;
-    else if (check_elem(kind, real_bytes) == 8)
-        ((double *)p)[i] = value;
-    else
-        ((float *)p)[i] = (float)value;
+    float    f = (float)value;
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    u = (u + 0x7fff + (u >> 16 & 1)) & 0xffff0000;
+    memcpy(&f, &u, 4);
+    return f;
 }
 
-static inline double check_load(const void *p, check_kind kind, size_t real_bytes, int64_t i)
+static inline size_t check_elem(check_kind kind, const backend *be)
+{
+    return kind == REAL ? be->elem : kind == PARAM ? be->params->elem : kind == F64 ? 8 : 4;
+}
+
+static inline void check_store(void *p, check_kind kind, const backend *be, int64_t i, double value)
+{
+    size_t   bytes = check_elem(kind, be);
+    float    f     = bytes == 2 ? check_bf16(value) : (float)value;
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    if (kind == I32)
+        ((int32_t *)p)[i] = (int32_t)value;
+    else if (bytes == 2)
+        ((uint16_t *)p)[i] = (uint16_t)(u >> 16);
+    else if (bytes == 4)
+        ((float *)p)[i] = f;
+    else
+        ((double *)p)[i] = value;
+}
+
+static inline double check_load(const void *p, check_kind kind, const backend *be, int64_t i)
 {
     if (kind == I32) return ((const int32_t *)p)[i];
-    return check_elem(kind, real_bytes) == 8 ? ((const double *)p)[i] : ((const float *)p)[i];
+    if (check_elem(kind, be) == 8) return ((const double *)p)[i];
+    if (check_elem(kind, be) == 4) return ((const float *)p)[i];
+    uint32_t u = (uint32_t)((const uint16_t *)p)[i] << 16;
+    float    f;
+    memcpy(&f, &u, 4);
+    return f;
 }
 
 static inline size_t check_bytes(const check_array *a, const backend *be)
 {
-    return a->n < 0 ? 0 : ((size_t)a->n + 2 * CHECK_GUARD) * check_elem(a->kind, be->elem);
+    return a->n < 0 ? 0 : ((size_t)a->n + 2 * CHECK_GUARD) * check_elem(a->kind, be);
 }
+
+/* Set by check_on_cuda alone. */
+static const backend *check_subject;
+static inline bool    check_in_bf16(const check_array *a) { return a->kind == REAL && check_subject && check_subject->elem == 2; }
 
 /* The array with its guard bands, as backend be wants it but on the host; the same values for the same seed. */
 static inline void *check_new(const check_array *a, const backend *be, uint64_t seed)
@@ -62,7 +96,8 @@ static inline void *check_new(const check_array *a, const backend *be, uint64_t 
         bool   guard = i < CHECK_GUARD || i >= a->n + CHECK_GUARD;
         double value = (float)((rng_uniform(&r) * 2 - 1) * (a->spread > 0 ? a->spread : 1));
         if (!guard && a->values) value = a->values[i - CHECK_GUARD];
-        check_store(p, a->kind, be->elem, i, guard ? 12345 : value);
+        if (check_in_bf16(a)) value = check_bf16(value);
+        check_store(p, a->kind, be, i, guard ? 12416 : value); /* a bf16 too */
     }
     return p;
 }
@@ -76,7 +111,7 @@ static inline void check_run(void **out, const check_array *arrays, int count, c
         out[i] = check_new(&arrays[i], be, 1);
         if (!out[i]) continue;
         on[i] = be->alloc_bytes((int64_t)check_bytes(&arrays[i], be));
-        at[i] = (char *)on[i] + CHECK_GUARD * check_elem(arrays[i].kind, be->elem);
+        at[i] = (char *)on[i] + CHECK_GUARD * check_elem(arrays[i].kind, be);
         be->put(on[i], out[i], (int64_t)check_bytes(&arrays[i], be));
     }
     call(be, at, dims);
@@ -95,7 +130,7 @@ static inline void check_untouched(const char *what, const check_array *a, const
     for (int64_t i = 0; i < a->n + 2 * CHECK_GUARD; i++) {
         int64_t at  = i - CHECK_GUARD;
         bool    may = a->out && at >= 0 && at < a->n && (!a->ld || at % a->ld < a->width);
-        if (!may && check_load(got, a->kind, be->elem, i) != check_load(before, a->kind, be->elem, i))
+        if (!may && check_load(got, a->kind, be, i) != check_load(before, a->kind, be, i))
             fail_msg("%s, %s: %s[%lld] of %lld was changed", what, be->name, a->name, (long long)at, (long long)a->n);
     }
     free(before);
@@ -104,19 +139,20 @@ static inline void check_untouched(const char *what, const check_array *a, const
 static inline void check_agree(const char *what, const check_array *a, const void *ref, const void *found, const backend *be)
 {
     if (!ref || !a->out || a->n == 0) return;
-    double *want = mem_alloc((size_t)a->n, 8), *got = mem_alloc((size_t)a->n, 8);
+    double *want = mem_alloc((size_t)a->n, 8), *got = mem_alloc((size_t)a->n, 8), *naive = mem_alloc((size_t)a->n, 8);
     for (int64_t i = 0; i < a->n; i++) {
-        want[i] = check_load(ref, a->kind, 8, i + CHECK_GUARD);
-        got[i]  = check_load(found, a->kind, 4, i + CHECK_GUARD);
+        want[i]  = check_load(ref, a->kind, backend_find("ref"), i + CHECK_GUARD);
+        got[i]   = check_load(found, a->kind, be, i + CHECK_GUARD);
+        naive[i] = check_bf16(want[i]);
     }
-    double err = rel_err(got, want, a->n);
-    if (!(err <= a->tol)) fail_msg("%s, %s: %s is off by %.3e of its norm, allowed %.1e", what, be->name, a->name, err, a->tol);
+    double err = rel_err(got, want, a->n), tol = a->tol;
+    if (check_in_bf16(a) || (a->through_bf16 && be->elem == 2)) /* few values may all be rounded as far as rounding goes, or not at all */
+        tol = fmax(tol, 2 * (a->through_bf16 || a->n < 64 ? 0x1p-8 : rel_err(naive, want, a->n)));
+    if (!(err <= tol)) fail_msg("%s, %s: %s is off by %.3e of its norm, allowed %.1e", what, be->name, a->name, err, tol);
     free(want);
     free(got);
+    free(naive);
 }
-
-/* Set by check_on_cuda alone. */
-static const backend *check_subject;
 
 static inline void check_op(const char *what, const check_array *arrays, int count, void (*call)(const backend *be, real **a, const void *dims),
                             const void *dims)
@@ -148,13 +184,16 @@ static inline void check_op(const char *what, const check_array *arrays, int cou
     }
 }
 
-/* A test's cases again on the GPU; where none can be used, the emulator, which is built with the tests, stands in for it. */
+/* A test's cases again on the GPU, in f32 and in bf16; where none can be used, the emulator, which is built with the tests, stands in for it. */
 static inline void check_on_cuda(void (*cases)(void))
 {
-    check_subject = backend_find("cuda");
-    if (!check_subject) check_subject = backend_find("cuda-emulated");
-    if (!check_subject) skip_because("no CUDA backend loads; %s", error_text());
-    cases();
+    static const char *const names[2][2] = { { "cuda", "cuda-bf16" }, { "cuda-emulated", "cuda-emulated-bf16" } };
+    int                      where       = backend_find("cuda") ? 0 : 1;
+    for (int type = 0; type < 2; type++) {
+        check_subject = backend_find(names[where][type]);
+        if (!check_subject) skip_because("no CUDA backend loads; %s", error_text());
+        cases();
+    }
     check_subject = NULL;
 }
 

@@ -43,25 +43,25 @@ static void check_case(const expand_case *c)
     double      tol   = check_sum_tol(2 * r + 2 * OUT); /* at most r products in BR, then r or out of those, over two jobs */
     check_array fwd[] = { { "Bp", .n = OUT * r, .out = true, .tol = tol },
                           { "Bp2", .n = OUT2 * r, .out = true, .tol = tol },
-                          { "A", .n = r * LDA },
-                          { "u", .n = nu },
-                          { "R", .n = nR },
-                          { "B", .n = OUT * r },
-                          { "v", .n = nv } };
+                          { "A", .kind = PARAM, .n = r * LDA },
+                          { "u", .kind = PARAM, .n = nu },
+                          { "R", .kind = PARAM, .n = nR },
+                          { "B", .kind = PARAM, .n = OUT * r },
+                          { "v", .kind = PARAM, .n = nv } };
     check_op(what, fwd, FWD_SLOTS, call_fwd, c);
-    check_array dA    = { "dA", .n = c->A ? r * LDA : -1, .ld = LDA, .width = IN, .out = true, .tol = tol };
+    check_array dA    = { "dA", .kind = PARAM, .n = c->A ? r * LDA : -1, .ld = LDA, .width = IN, .out = true, .tol = tol };
     check_array bwd[] = { dA,
-                          { "du", .n = nu, .out = true, .tol = tol },
-                          { "dR", .n = nR, .out = true, .tol = tol },
-                          { "dB", .n = OUT * r, .out = true, .tol = tol },
-                          { "dv", .n = nv, .out = true, .tol = tol },
-                          { "G", .n = OUT * r },
-                          { "G2", .n = OUT2 * r },
-                          { "dAp", .n = r * IN },
-                          { "u", .n = nu },
-                          { "R", .n = nR },
-                          { "B", .n = OUT * r },
-                          { "v", .n = nv } };
+                          { "du", .kind = PARAM, .n = nu, .out = true, .tol = tol },
+                          { "dR", .kind = PARAM, .n = nR, .out = true, .tol = tol },
+                          { "dB", .kind = PARAM, .n = OUT * r, .out = true, .tol = tol },
+                          { "dv", .kind = PARAM, .n = nv, .out = true, .tol = tol },
+                          { "G", .kind = PARAM, .n = OUT * r },
+                          { "G2", .kind = PARAM, .n = OUT2 * r },
+                          { "dAp", .kind = PARAM, .n = r * IN },
+                          { "u", .kind = PARAM, .n = nu },
+                          { "R", .kind = PARAM, .n = nR },
+                          { "B", .kind = PARAM, .n = OUT * r },
+                          { "v", .kind = PARAM, .n = nv } };
     check_op(what, bwd, 12, call_bwd, c);
     for (int i = SLOT_DA; i <= SLOT_DV; i++) { /* each gradient alone left out */
         check_array keep = bwd[i];
@@ -84,10 +84,11 @@ static void list_of(expand_job jobs[JOBS], const backend *be, real **a)
         jobs[i] = (expand_job) { .in = site ? IN1 : IN0, .out = site ? OUT1 : OUT0, .r = site ? R1 : R0, .lda = IN1, .s = site ? 0.5 : -1.5 };
         if (layer == LAYERS) jobs[i].r = 0;
         if (layer == LAYERS) continue;
-        jobs[i].A = a[LIST_DAP], jobs[i].B = a[site ? LIST_B1 : LIST_B0], jobs[i].u = real_at(be, a[LIST_U], u),
-        jobs[i].v  = real_at(be, a[LIST_V], v);
-        jobs[i].dA = a[LIST_DA], jobs[i].dAp = a[LIST_DAP], jobs[i].dB = a[site ? LIST_DB1 : LIST_DB0], jobs[i].dBp = real_at(be, a[LIST_G], G);
-        jobs[i].du = real_at(be, a[LIST_DU], u), jobs[i].dv = real_at(be, a[LIST_DV], v);
+        jobs[i].A = a[LIST_DAP], jobs[i].B = a[site ? LIST_B1 : LIST_B0], jobs[i].u = real_at(be->params, a[LIST_U], u),
+        jobs[i].v  = real_at(be->params, a[LIST_V], v);
+        jobs[i].dA = a[LIST_DA], jobs[i].dAp = a[LIST_DAP], jobs[i].dB = a[site ? LIST_DB1 : LIST_DB0],
+        jobs[i].dBp = real_at(be->params, a[LIST_G], G);
+        jobs[i].du = real_at(be->params, a[LIST_DU], u), jobs[i].dv = real_at(be->params, a[LIST_DV], v);
         jobs[i].Bp = real_at(be, a[LIST_G], G);
     }
 }
@@ -111,20 +112,20 @@ static void call_list_fwd(const backend *be, real **a, const void *none)
 static void check_list(void)
 {
     const double tol           = check_sum_tol(LAYERS * 2 * OUT0);
-    check_array  a[LIST_SLOTS] = { { "dA", .n = R1 * IN1, .out = true, .tol = tol },
-                                   { "dB of site 0", .n = OUT0 * R0, .out = true, .tol = tol },
-                                   { "dB of site 1", .n = OUT1 * R1, .out = true, .tol = tol },
-                                   { "du", .n = 2 * LAYERS * R1, .out = true, .tol = tol },
-                                   { "dv", .n = 2 * LAYERS * OUT0, .out = true, .tol = tol },
-                                   { "G", .n = 2 * LAYERS * OUT0 * R1 },
-                                   { "dAp", .n = R1 * IN1 },
-                                   { "B of site 0", .n = OUT0 * R0 },
-                                   { "B of site 1", .n = OUT1 * R1 },
-                                   { "u", .n = 2 * LAYERS * R1 },
-                                   { "v", .n = 2 * LAYERS * OUT0 } };
+    check_array  a[LIST_SLOTS] = { { "dA", .kind = PARAM, .n = R1 * IN1, .out = true, .tol = tol },
+                                   { "dB of site 0", .kind = PARAM, .n = OUT0 * R0, .out = true, .tol = tol },
+                                   { "dB of site 1", .kind = PARAM, .n = OUT1 * R1, .out = true, .tol = tol },
+                                   { "du", .kind = PARAM, .n = 2 * LAYERS * R1, .out = true, .tol = tol },
+                                   { "dv", .kind = PARAM, .n = 2 * LAYERS * OUT0, .out = true, .tol = tol },
+                                   { "G", .kind = PARAM, .n = 2 * LAYERS * OUT0 * R1 },
+                                   { "dAp", .kind = PARAM, .n = R1 * IN1 },
+                                   { "B of site 0", .kind = PARAM, .n = OUT0 * R0 },
+                                   { "B of site 1", .kind = PARAM, .n = OUT1 * R1 },
+                                   { "u", .kind = PARAM, .n = 2 * LAYERS * R1 },
+                                   { "v", .kind = PARAM, .n = 2 * LAYERS * OUT0 } };
     check_op("expand, a list of mixed jobs, backward", a, LIST_SLOTS, call_list_bwd, NULL);
     for (int i = LIST_DA; i <= LIST_DV; i++) a[i].out = false;
-    a[LIST_G].out = true, a[LIST_G].tol = tol; /* G's place takes B' */
+    a[LIST_G].out = true, a[LIST_G].tol = tol, a[LIST_G].kind = REAL; /* G's place takes B' */
     check_op("expand, a list of mixed jobs", a, LIST_SLOTS, call_list_fwd, NULL);
 }
 

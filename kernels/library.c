@@ -47,7 +47,7 @@ static char *library_path(const char *name)
     return found;
 }
 
-static const backend *open_library(const char *name)
+static const backend *open_library(const char *name, const char *dtype)
 {
     char *path = library_path(name);
     if (!path) return NULL;
@@ -63,7 +63,7 @@ static const backend *open_library(const char *name)
         if (!symbol)
             run_error("%s has no %s: it is no backend of this program; `make cuda` builds one", path, BACKEND_OPENER);
         else
-            be = opener(BACKEND_LIBRARY_VERSION, sizeof(backend), run_error);
+            be = opener(BACKEND_LIBRARY_VERSION, sizeof(backend), run_error, dtype);
     }
     free(path);
     return be;
@@ -74,17 +74,23 @@ const backend *backend_from_library(const char *name)
     static struct {
         const char    *name;
         const backend *be;
-    } opened[2];
-    for (int i = 0; i < 2; i++) {
+    } opened[4];
+    static const char bf16[] = "-bf16";
+    size_t            n = strlen(name), tail = sizeof bf16 - 1;
+    for (int i = 0; i < 4; i++) {
         if (opened[i].name && strcmp(opened[i].name, name) == 0) return opened[i].be;
         if (opened[i].name) continue;
-        const backend *be = open_library(name);
+        bool  is_bf16 = n > tail && strcmp(name + n - tail, bf16) == 0;
+        char *library = mem_strdup(name);
+        if (is_bf16) library[n - tail] = 0;
+        const backend *be = open_library(library, is_bf16 ? "bf16" : "f32");
+        free(library);
         if (be) {
             opened[i].name = be->name;
             opened[i].be   = be;
         }
         return be;
     }
-    run_error("device %s: two other backends are open already", name);
+    run_error("device %s: other backends are open already", name);
     return NULL;
 }

@@ -50,8 +50,8 @@ static void check_cases(void)
                                 check_rows("dy", d.n, d.ldy, d.out, false, 0),
                                 { "W", .n = d.out * d.in } };
         check_op(what, bwd_x, 3, call_bwd_x, c);
-        check_array bwd_w[] = { { "dW", .n = d.out * d.in, .out = true, .tol = check_sum_tol(d.n) },
-                                { "dbias", .n = c->bias ? d.out : -1, .out = true, .tol = check_sum_tol(d.n) },
+        check_array bwd_w[] = { { "dW", .kind = PARAM, .n = d.out * d.in, .out = true, .tol = check_sum_tol(d.n) },
+                                { "dbias", .kind = PARAM, .n = c->bias ? d.out : -1, .out = true, .tol = check_sum_tol(d.n) },
                                 check_rows("dy", d.n, d.ldy, d.out, false, 0),
                                 check_rows("x", d.n, d.ldx, d.in, false, 0) };
         check_op(what, bwd_w, 4, call_bwd_w, c);

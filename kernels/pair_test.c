@@ -54,17 +54,20 @@ static void check_cases(void)
         char             what[64];
         snprintf(what, sizeof what, "pair case %d", i);
         check_array A = check_rows("A", r, c->lda, d.in, false, 0), B = check_rows("B", r ? d.out : 0, c->ldb, r, false, 0);
-        check_array fwd[] = { check_rows("y", d.n, d.ldy, d.out, true, check_sum_tol(d.in + r)),
-                              { "h", .n = d.n * r, .out = true, .tol = check_sum_tol(d.in) },
-                              check_rows("x", d.n, d.ldx, d.in, false, 0),
-                              A,
-                              B };
+        check_array fwd[]   = { check_rows("y", d.n, d.ldy, d.out, true, check_sum_tol(d.in + r)),
+                                { "h", .n = d.n * r, .out = true, .tol = check_sum_tol(d.in) },
+                                check_rows("x", d.n, d.ldx, d.in, false, 0),
+                                A,
+                                B };
+        fwd[0].through_bf16 = true;
         check_op(what, fwd, 5, call_fwd, c);
-        check_array dx = check_rows("dx", d.n, d.ldx, d.in, true, check_sum_tol(d.out + r));
+        check_array dx  = check_rows("dx", d.n, d.ldx, d.in, true, check_sum_tol(d.out + r));
+        dx.through_bf16 = true;
         if (!c->dx) dx.n = -1;
         check_array bwd[] = { dx,
-                              { "dA", .n = c->dA ? r * d.in : -1, .out = true, .tol = check_sum_tol(d.out + d.n) },
-                              { "dB", .n = c->dB ? r * d.out : -1, .out = true, .tol = check_sum_tol(d.n) },
+                              { "dA", .kind = PARAM, .through_bf16 = true, .n = c->dA ? r * d.in : -1, .out = true,
+                                .tol = check_sum_tol(d.out + d.n) },
+                              { "dB", .kind = PARAM, .n = c->dB ? r * d.out : -1, .out = true, .tol = check_sum_tol(d.n) },
                               { "dh", .n = d.n * r, .out = true, .tol = check_sum_tol(d.out) },
                               check_rows("dy", d.n, d.ldy, d.out, false, 0),
                               check_rows("x", d.n, d.ldx, d.in, false, 0),
@@ -96,15 +99,15 @@ static void check_ranks(void)
         pair_case c = { { .n = 5, .in = 21, .out = 37 }, r, 0, 0, true, true, true };
         char      what[64];
         snprintf(what, sizeof what, "pair of rank %d", (int)r);
-        check_array fwd[] = { { "y", .n = 5 * 37, .out = true, .tol = check_sum_tol(21 + r) },
+        check_array fwd[] = { { "y", .n = 5 * 37, .through_bf16 = true, .out = true, .tol = check_sum_tol(21 + r) },
                               { "h", .n = 5 * r, .out = true, .tol = check_sum_tol(21) },
                               { "x", .n = 5 * 21 },
                               { "A", .n = r * 21 },
                               { "B", .n = 37 * r } };
         check_op(what, fwd, 5, call_fwd, &c);
-        check_array bwd[] = { { "dx", .n = 5 * 21, .out = true, .tol = check_sum_tol(37 + r) },
-                              { "dA", .n = r * 21, .out = true, .tol = check_sum_tol(37 + 5) },
-                              { "dB", .n = 37 * r, .out = true, .tol = check_sum_tol(5) },
+        check_array bwd[] = { { "dx", .n = 5 * 21, .through_bf16 = true, .out = true, .tol = check_sum_tol(37 + r) },
+                              { "dA", .kind = PARAM, .through_bf16 = true, .n = r * 21, .out = true, .tol = check_sum_tol(37 + 5) },
+                              { "dB", .kind = PARAM, .n = 37 * r, .out = true, .tol = check_sum_tol(5) },
                               { "dh", .n = 5 * r, .out = true, .tol = check_sum_tol(37) },
                               { "dy", .n = 5 * 37 },
                               { "x", .n = 5 * 21 },

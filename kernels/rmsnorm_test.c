@@ -12,12 +12,17 @@ static void check_cases(void)
         char      what[64];
         snprintf(what, sizeof what, "rmsnorm %d x %d", (int)d.n, (int)d.d);
         check_array y = check_rows("y", d.n, d.ldy, d.d, true, tol), x = check_rows("x", d.n, d.ldx, d.d, false, 0);
-        check_array fwd[] = { y, { "rstd", .n = d.n, .out = true, .tol = tol }, x, { "g", .n = d.d } };
+        check_array fwd[] = { y, { "rstd", .kind = PARAM, .n = d.n, .out = true, .tol = tol }, x, { "g", .n = d.d } };
         check_op(what, fwd, 4, call_fwd, &d);
         fwd[1].n = -1;
         check_op(what, fwd, 4, call_fwd, &d);
         check_array dy = check_rows("dy", d.n, d.ldy, d.d, false, 0), dx = check_rows("dx", d.n, d.ldx, d.d, true, tol);
-        check_array bwd[] = { dx, { "dg", .n = d.d, .out = true, .tol = check_sum_tol(d.n) }, dy, x, { "rstd", .n = d.n }, { "g", .n = d.d } };
+        check_array bwd[] = { dx,
+                              { "dg", .kind = PARAM, .n = d.d, .out = true, .tol = check_sum_tol(d.n) },
+                              dy,
+                              x,
+                              { "rstd", .kind = PARAM, .n = d.n },
+                              { "g", .n = d.d } };
         check_op(what, bwd, 6, call_bwd, &d);
         bwd[1].n = -1;
         check_op(what, bwd, 6, call_bwd, &d);

@@ -22,7 +22,7 @@ static void check_cases(void)
         for (int t = 0; t < 65; t++) pos[t] = (t * 7) % 40;
         check_array arrays[] = { { "x", .n = d.n ? (d.n - 1) * ld + width : 0, .ld = ld, .width = width, .out = true, .tol = 3e-7 }, /* 3 roundings */
                                  { "pos", .n = d.n, .kind = I32, .values = pos },
-                                 { "table", .n = 40 * d.head_dim } };
+                                 { "table", .kind = PARAM, .n = 40 * d.head_dim } };
         char        what[64];
         snprintf(what, sizeof what, "rope case %d", (int)i);
         check_op(what, arrays, 3, call, &cases[i]);

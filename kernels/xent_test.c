@@ -28,12 +28,14 @@ static void check_cases(void)
         /* nll is a difference of numbers up to `spread`, each good to a few eps of itself. */
         check_array fwd[] = { { "nll", .n = c->n, .kind = F64, .out = true, .tol = 1e-6 * c->spread },
                               { "best", .n = c->n, .kind = I32, .out = true, .tol = 0 },
-                              { "logits", .n = c->n * c->vocab, .spread = c->spread },
+                              { "logits", .kind = PARAM, .n = c->n * c->vocab, .spread = c->spread },
                               { "targets", .n = c->n, .kind = I32, .values = targets } };
         check_op(what, fwd, 4, call_fwd, c);
         fwd[1].n = -1;
         check_op(what, fwd, 4, call_fwd, c);
-        check_array bwd[] = { { "logits", .n = c->n * c->vocab, .out = true, .tol = 1e-6 * c->spread, .spread = c->spread }, fwd[0], fwd[3] };
+        check_array bwd[] = { { "logits", .kind = PARAM, .n = c->n * c->vocab, .out = true, .tol = 1e-6 * c->spread, .spread = c->spread },
+                              fwd[0],
+                              fwd[3] };
         check_op(what, bwd, 3, call_bwd, c);
         bwd[1].n = -1;
         check_op(what, bwd, 3, call_bwd, c);

@@ -1,43 +1,8 @@
-/* Rows by index, and whole arrays, on the GPU. Contracts: kernels/backend.h. */
+/* Whole arrays of parameters on the GPU. Contracts: kernels/backend.h. */
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/reduce.h"
 
 static __device__ inline int64_t element_of_thread(void) { return (int64_t)blockIdx.x * THREADS + threadIdx.x; }
-
-KERNEL __launch_bounds__(THREADS) gather_rows_kernel(float *dst, const float *src, const int32_t *rows, int64_t count, int64_t d)
-{
-    int64_t i = element_of_thread();
-    if (i < count) dst[i] = src[rows[i / d] * d + i % d];
-}
-
-void gather_rows_cuda(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
-{
-    if (n > 0) LAUNCH(gather_rows_kernel, blocks_of(n * d, THREADS), THREADS, (float *)dst, (const float *)src, rows, n * d, d);
-}
-
-/* A block belongs to a source row and works only if that is the first to name its destination; then it adds, in order, every row that names it. So
- * a destination has one writer and needs no atomics. */
-KERNEL __launch_bounds__(THREADS) scatter_add_rows_kernel(float *dst, const float *src, const int32_t *rows, int n, int64_t d)
-{
-    const int i = (int)blockIdx.x, row = rows[i];
-    for (int j0 = 0; j0 < i; j0 += THREADS) {
-        int j = j0 + (int)threadIdx.x;
-        if (__syncthreads_or(j < i && rows[j] == row)) return;
-    }
-    for (int j0 = i; j0 < n; j0 += THREADS) {
-        int j = j0 + (int)threadIdx.x;
-        if (!__syncthreads_or(j < n && rows[j] == row)) continue;
-        for (j = j0; j < n && j < j0 + THREADS; j++) {
-            if (rows[j] != row) continue;
-            for (int64_t c = threadIdx.x; c < d; c += THREADS) dst[row * d + c] += src[j * d + c];
-        }
-    }
-}
-
-void scatter_add_rows_cuda(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
-{
-    if (n > 0) LAUNCH(scatter_add_rows_kernel, (unsigned)n, THREADS, (float *)dst, (const float *)src, rows, (int)n, d);
-}
 
 KERNEL __launch_bounds__(THREADS) add_kernel(float *dst, const float *src, int64_t count)
 {
@@ -45,7 +10,7 @@ KERNEL __launch_bounds__(THREADS) add_kernel(float *dst, const float *src, int64
     if (i < count) dst[i] += src[i];
 }
 
-void add_cuda(real *dst, const real *src, int64_t count)
+void add_cuda(param *dst, const param *src, int64_t count)
 {
     if (count > 0) LAUNCH(add_kernel, blocks_of(count, THREADS), THREADS, (float *)dst, (const float *)src, count);
 }
@@ -56,7 +21,7 @@ KERNEL __launch_bounds__(THREADS) scale_kernel(float *x, float a, int64_t count)
     if (i < count) x[i] *= a;
 }
 
-void scale_cuda(real *x, double a, int64_t count)
+void scale_cuda(param *x, double a, int64_t count)
 {
     if (count > 0) LAUNCH(scale_kernel, blocks_of(count, THREADS), THREADS, (float *)x, (float)a, count);
 }
@@ -71,7 +36,7 @@ KERNEL __launch_bounds__(THREADS) sum_squares_kernel(double *parts, const float 
     if (threadIdx.x == 0) parts[blockIdx.x] = sum;
 }
 
-double sum_squares_cuda(const real *x, int64_t count)
+double sum_squares_cuda(const param *x, int64_t count)
 {
     constexpr int PARTS = 256;
     double        parts[PARTS], total = 0;
@@ -100,7 +65,7 @@ KERNEL __launch_bounds__(THREADS) adamw_kernel(float *p, float *m, float *v, con
     v[i] = vi;
 }
 
-void adamw_cuda(real *p, real *m, real *v, const real *g, int64_t count, adamw_params h)
+void adamw_cuda(param *p, param *m, param *v, const param *g, int64_t count, adamw_params h)
 {
     double     c1 = 1 - pow(h.beta1, (double)h.step), c2 = 1 - pow(h.beta2, (double)h.step);
     adamw_step s;

@@ -1,32 +1,9 @@
 /* Attention on the GPU, forward: a block takes QUERIES queries of one span and head through its keys, KEYS at a time, with a running maximum and sum
  * (Milakov and Gimelshein 2018; Dao et al. 2022), so no row of scores is kept. A warp owns a query, a lane a key. Contract: kernels/backend.h. */
 #include "kernels/cuda/attention.h"
+#include "kernels/cuda/working.h"
 
 static constexpr int QUERIES = 16, EACH = QUERIES / WARPS; /* of a block, of a warp */
-
-attention_view attention_view_of(const real *q, const real *k, const real *v, const real *o, const real *d_o, attention_dims d, double scale)
-{
-    if (!d.ldq) d.ldq = d.heads * d.head_dim;
-    if (!d.ldo) d.ldo = d.heads * d.head_dim;
-    if (!d.ldk) d.ldk = d.kv_heads * d.head_dim;
-    if (!d.ldv) d.ldv = d.kv_heads * d.head_dim;
-    return { (const float *)q, (const float *)k, (const float *)v, (const float *)o, (const float *)d_o, d, (float)scale };
-}
-
-attention_list attention_send(const attention_span *spans, int64_t n_spans, int queries)
-{
-    const int64_t at_first = (n_spans * (int64_t)sizeof *spans + 7) / 8 * 8, bytes = at_first + n_spans * (int64_t)sizeof(int64_t);
-    char         *list        = (char *)cuda_list(bytes);
-    int64_t      *first_block = (int64_t *)(list + at_first), blocks = 0;
-    if (n_spans > 0) memcpy(list, spans, (size_t)n_spans * sizeof *spans);
-    for (int64_t i = 0; i < n_spans; i++) {
-        first_block[i] = blocks;
-        blocks += blocks_of(spans[i].q_len, queries);
-    }
-    if (blocks == 0) return { NULL, NULL, 0, 0 };
-    const char *sent = cuda_send(bytes);
-    return { (const attention_span *)sent, (const int64_t *)(sent + at_first), (int)n_spans, blocks };
-}
 
 /* What a warp keeps of a query while keys pass. */
 typedef struct {
@@ -43,7 +20,7 @@ static __device__ float join_tile(running *w, float score)
     return p;
 }
 
-KERNEL __launch_bounds__(THREADS) attention_fwd_kernel(float *o, float *lse, attention_view a, attention_list list)
+KERNEL __launch_bounds__(THREADS) TYPED(attention_fwd_kernel)(element *o, float *lse, attention_view a, attention_list list)
 {
     __shared__ float     kt[KEYS][DEPTH + 1], qt[QUERIES][DEPTH + 1], vt[KEYS][COLUMNS], p[QUERIES][KEYS];
     const int            index = part_of_block(list.first_block, list.count, blockIdx.x);
@@ -52,7 +29,7 @@ KERNEL __launch_bounds__(THREADS) attention_fwd_kernel(float *o, float *lse, att
     const int64_t        first = (blockIdx.x - list.first_block[index]) * QUERIES, left = s.q_len - first, queries = left < QUERIES ? left : QUERIES;
     const int64_t        all_keys = keys_of(s, first + queries - 1);
     const int            lane = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP;
-    const float         *k = a.k + kv_head * D, *v = a.v + kv_head * D, *q = a.q + (s.q0 + first) * a.d.ldq + head * D;
+    const element       *k = a.k + kv_head * D, *v = a.v + kv_head * D, *q = a.q + (s.q0 + first) * a.d.ldq + head * D;
     running              w[EACH];
     for (int i = 0; i < EACH; i++) w[i] = { -INFINITY, 0, {} };
 
@@ -72,7 +49,7 @@ KERNEL __launch_bounds__(THREADS) attention_fwd_kernel(float *o, float *lse, att
         }
         for (int at = (int)threadIdx.x; at < KEYS * COLUMNS; at += THREADS) {
             int64_t line = at / COLUMNS, c = column0 + at % COLUMNS;
-            vt[line][at % COLUMNS] = key0 + line < all_keys && c < D ? v[key_row(s, key0 + line) * a.d.ldv + c] : 0;
+            vt[line][at % COLUMNS] = key0 + line < all_keys && c < D ? (float)v[key_row(s, key0 + line) * a.d.ldv + c] : 0;
         }
         __syncthreads();
         for (int j = 0; j < KEYS; j++)
@@ -90,11 +67,11 @@ KERNEL __launch_bounds__(THREADS) attention_fwd_kernel(float *o, float *lse, att
     }
 }
 
-void attention_fwd_cuda(real *o, real *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,
-                        attention_dims d, double scale)
+void TYPED(attention_fwd_cuda)(real *o, param *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,
+                               attention_dims d, double scale)
 {
     attention_list list = attention_send(spans, n_spans, QUERIES);
     if (list.blocks == 0) return;
-    LAUNCH(attention_fwd_kernel, dim3((unsigned)list.blocks, (unsigned)d.heads, blocks_of(d.head_dim, COLUMNS)), THREADS, (float *)o, (float *)lse,
-           attention_view_of(q, k, v, NULL, NULL, d, scale), list);
+    LAUNCH(TYPED(attention_fwd_kernel), dim3((unsigned)list.blocks, (unsigned)d.heads, blocks_of(d.head_dim, COLUMNS)), THREADS, (element *)o,
+           (float *)lse, attention_view_of(q, k, v, NULL, NULL, d, scale), list);
 }

@@ -2,6 +2,7 @@
 #ifndef TIEBREAK_KERNELS_CUDA_ATTENTION_H
 #define TIEBREAK_KERNELS_CUDA_ATTENTION_H
 #include "kernels/cuda/reduce.h"
+#include "kernels/cuda/working.h"
 
 static constexpr int KEYS    = WARP; /* of a tile: a lane each */
 static constexpr int DEPTH   = 32;   /* of head_dim per strip of a product over it */
@@ -9,13 +10,22 @@ static constexpr int COLUMNS = 128;  /* of head_dim that a block accumulates: a 
 static constexpr int WARPS   = THREADS / WARP;
 
 /* Arrays and shape of one call, strides made explicit. Rows are tokens, heads side by side in a row. */
-typedef struct {
-    const float   *q, *k, *v, *o, *d_o;
+template <class E> struct attention_arrays {
+    const E       *q, *k, *v, *o, *d_o;
     attention_dims d;
     float          scale;
-} attention_view;
+};
+typedef attention_arrays<element> attention_view;
 
-attention_view attention_view_of(const real *q, const real *k, const real *v, const real *o, const real *d_o, attention_dims d, double scale);
+static inline attention_view attention_view_of(const real *q, const real *k, const real *v, const real *o, const real *d_o, attention_dims d,
+                                               double scale)
+{
+    if (!d.ldq) d.ldq = d.heads * d.head_dim;
+    if (!d.ldo) d.ldo = d.heads * d.head_dim;
+    if (!d.ldk) d.ldk = d.kv_heads * d.head_dim;
+    if (!d.ldv) d.ldv = d.kv_heads * d.head_dim;
+    return { (const element *)q, (const element *)k, (const element *)v, (const element *)o, (const element *)d_o, d, (float)scale };
+}
 
 /* A list of spans on the device, each cut into blocks of `queries` queries: block first_block[i] is the first of span i. */
 typedef struct {
@@ -37,12 +47,12 @@ static __device__ inline int64_t keys_of(const attention_span &s, int64_t i) { r
 
 /* to [line][DEPTH + 1] = DEPTH columns from c0 of one head's rows; zero past head_dim and in lines from `lines` on. row_of(line) is an array row. */
 template <class ROW>
-static __device__ inline void load_lines(float (*to)[DEPTH + 1], int all, int64_t lines, const float *from, int64_t ld, int64_t c0, int64_t head_dim,
-                                         ROW row_of)
+static __device__ inline void load_lines(float (*to)[DEPTH + 1], int all, int64_t lines, const element *from, int64_t ld, int64_t c0,
+                                         int64_t head_dim, ROW row_of)
 {
     for (int at = (int)threadIdx.x; at < all * DEPTH; at += THREADS) {
         int line = at / DEPTH, c = at % DEPTH;
-        to[line][c] = line < lines && c0 + c < head_dim ? from[row_of(line) * ld + c0 + c] : 0;
+        to[line][c] = line < lines && c0 + c < head_dim ? (float)from[row_of(line) * ld + c0 + c] : 0;
     }
 }
 #endif

@@ -2,6 +2,7 @@
  * other dk and dv, a block a group of rows of k, which goes through every span, head and query that sees them in order: shared prefixes need no
  * atomics, and the bits are the same every run. Contract: kernels/backend.h; formulas: kernels/attention.c. */
 #include "kernels/cuda/attention.h"
+#include "kernels/cuda/working.h"
 
 static constexpr int QUERIES = 16, EACH = QUERIES / WARPS; /* of a block and of a warp of dq's kernel */
 static constexpr int TILE = 32, TILE_EACH = TILE / WARPS;  /* queries that dk and dv's kernel takes at a time, and of a warp */
@@ -10,13 +11,13 @@ static constexpr int KEYS_EACH = KEYS * COLUMNS / THREADS; /* rows of dk and dv,
 /* delta [rows of q, heads] = do o: what every gradient of a score of that query subtracts. */
 static __device__ float delta_of(const attention_view &a, int64_t row, int64_t head, int lane)
 {
-    const float *o = a.o + row * a.d.ldo + head * a.d.head_dim, *d_o = a.d_o + row * a.d.ldo + head * a.d.head_dim;
-    float        sum = 0;
+    const element *o = a.o + row * a.d.ldo + head * a.d.head_dim, *d_o = a.d_o + row * a.d.ldo + head * a.d.head_dim;
+    float          sum = 0;
     for (int64_t c = lane; c < a.d.head_dim; c += WARP) sum += d_o[c] * o[c];
     return warp_sum(sum);
 }
 
-KERNEL __launch_bounds__(THREADS) attention_bwd_q_kernel(float *dq, float *delta, const float *lse, attention_view a, attention_list list)
+KERNEL __launch_bounds__(THREADS) TYPED(attention_bwd_q_kernel)(element *dq, float *delta, const float *lse, attention_view a, attention_list list)
 {
     __shared__ float kt[KEYS][DEPTH + 1], vt[KEYS][DEPTH + 1], qt[QUERIES][DEPTH + 1], ot[QUERIES][DEPTH + 1], kc[KEYS][COLUMNS], ds[QUERIES][KEYS];
     const int        index = part_of_block(list.first_block, list.count, blockIdx.x);
@@ -25,8 +26,8 @@ KERNEL __launch_bounds__(THREADS) attention_bwd_q_kernel(float *dq, float *delta
     const int64_t        first = (blockIdx.x - list.first_block[index]) * QUERIES, left = s.q_len - first, queries = left < QUERIES ? left : QUERIES;
     const int64_t        row0 = s.q0 + first, all_keys = keys_of(s, first + queries - 1);
     const int            lane = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP;
-    const float *k = a.k + kv_head * D, *v = a.v + kv_head * D, *q = a.q + row0 * a.d.ldq + head * D, *d_o = a.d_o + row0 * a.d.ldo + head * D;
-    float        sum[EACH][COLUMNS / WARP] = {}, subtract[EACH] = {}, log_sum[EACH] = {};
+    const element *k = a.k + kv_head * D, *v = a.v + kv_head * D, *q = a.q + row0 * a.d.ldq + head * D, *d_o = a.d_o + row0 * a.d.ldo + head * D;
+    float          sum[EACH][COLUMNS / WARP] = {}, subtract[EACH] = {}, log_sum[EACH] = {};
     for (int i = 0; i < EACH; i++) {
         int query = warp + i * WARPS;
         if (query >= queries) continue;
@@ -58,7 +59,7 @@ KERNEL __launch_bounds__(THREADS) attention_bwd_q_kernel(float *dq, float *delta
         }
         for (int at = (int)threadIdx.x; at < KEYS * COLUMNS; at += THREADS) {
             int64_t line = at / COLUMNS, c = column0 + at % COLUMNS;
-            kc[line][at % COLUMNS] = key0 + line < all_keys && c < D ? k[key_row(s, key0 + line) * a.d.ldk + c] : 0;
+            kc[line][at % COLUMNS] = key0 + line < all_keys && c < D ? (float)k[key_row(s, key0 + line) * a.d.ldk + c] : 0;
         }
         __syncthreads();
         for (int j = 0; j < KEYS; j++)
@@ -85,15 +86,15 @@ static __device__ key_run run_of(const attention_span &s, int run)
     return { s.kv0, s.kv_len, (int64_t)s.kv_len - s.q_len };
 }
 
-KERNEL __launch_bounds__(THREADS)
-    attention_bwd_kv_kernel(float *dk, float *dv, const float *delta, const float *lse, attention_view a, attention_list list, int64_t kv_rows)
+KERNEL __launch_bounds__(THREADS) TYPED(attention_bwd_kv_kernel)(element *dk, element *dv, const float *delta, const float *lse, attention_view a,
+                                                                 attention_list list, int64_t kv_rows)
 {
     __shared__ float kt[KEYS][DEPTH + 1], vt[KEYS][DEPTH + 1], qt[TILE][DEPTH + 1], ot[TILE][DEPTH + 1], p[TILE][KEYS + 1], ds[TILE][KEYS + 1];
     const int64_t    D = a.d.head_dim, kv_head = blockIdx.y, group = a.d.heads / a.d.kv_heads, column0 = blockIdx.z * (int64_t)COLUMNS;
     const int64_t    row0 = blockIdx.x * (int64_t)KEYS, rows = kv_rows - row0 < KEYS ? kv_rows - row0 : KEYS;
     const int        lane = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP;
     const int64_t    column = column0 + threadIdx.x % COLUMNS, key0 = threadIdx.x / COLUMNS * KEYS_EACH; /* of the sums this thread keeps */
-    const float     *k = a.k + row0 * a.d.ldk + kv_head * D, *v = a.v + row0 * a.d.ldv + kv_head * D;
+    const element   *k = a.k + row0 * a.d.ldk + kv_head * D, *v = a.v + row0 * a.d.ldv + kv_head * D;
     float            sum_k[KEYS_EACH] = {}, sum_v[KEYS_EACH] = {};
     auto             line_itself = [](int line) { return (int64_t)line; };
 
@@ -105,9 +106,9 @@ KERNEL __launch_bounds__(THREADS)
         const int64_t unseen = run.past < 0 ? 0 : low - run.row0 - run.past, first = unseen > 0 ? unseen : 0; /* the first query that sees any */
         for (int64_t at = 0; at < group; at++)
             for (int64_t query0 = first; query0 < s.q_len; query0 += TILE) {
-                const int64_t head = kv_head * group + at, q_row = s.q0 + query0, queries = s.q_len - query0 < TILE ? s.q_len - query0 : TILE;
-                const float  *q = a.q + q_row * a.d.ldq + head * D, *d_o = a.d_o + q_row * a.d.ldo + head * D;
-                float         score[TILE_EACH] = {}, dp[TILE_EACH] = {};
+                const int64_t  head = kv_head * group + at, q_row = s.q0 + query0, queries = s.q_len - query0 < TILE ? s.q_len - query0 : TILE;
+                const element *q = a.q + q_row * a.d.ldq + head * D, *d_o = a.d_o + q_row * a.d.ldo + head * D;
+                float          score[TILE_EACH] = {}, dp[TILE_EACH] = {};
                 for (int64_t c0 = 0; c0 < D; c0 += DEPTH) {
                     load_lines(kt, KEYS, rows, k, a.d.ldk, c0, D, line_itself);
                     load_lines(vt, KEYS, rows, v, a.d.ldv, c0, D, line_itself);
@@ -141,8 +142,9 @@ KERNEL __launch_bounds__(THREADS)
     for (int x = 0; x < KEYS_EACH; x++) {
         const int64_t row = row0 + key0 + x;
         if (key0 + x >= rows || column >= D) continue;
-        dk[row * a.d.ldk + kv_head * D + column] += sum_k[x];
-        dv[row * a.d.ldv + kv_head * D + column] += sum_v[x];
+        element *to_k = dk + row * a.d.ldk + kv_head * D + column, *to_v = dv + row * a.d.ldv + kv_head * D + column;
+        *to_k = *to_k + sum_k[x];
+        *to_v = *to_v + sum_v[x];
     }
 }
 
@@ -164,8 +166,8 @@ static int64_t kv_rows_of(const attention_span *spans, int64_t n_spans)
     return rows;
 }
 
-void attention_bwd_cuda(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o, const real *lse,
-                        const attention_span *spans, int64_t n_spans, attention_dims d, double scale)
+void TYPED(attention_bwd_cuda)(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o,
+                               const param *lse, const attention_span *spans, int64_t n_spans, attention_dims d, double scale)
 {
     attention_list list = attention_send(spans, n_spans, QUERIES);
     if (list.blocks == 0) return;
@@ -173,7 +175,8 @@ void attention_bwd_cuda(real *dq, real *dk, real *dv, const real *d_o, const rea
     const int64_t  kv_rows = kv_rows_of(spans, n_spans);
     float         *delta   = (float *)cuda_scratch(SCRATCH_DELTA, q_rows_of(spans, n_spans) * d.heads * (int64_t)sizeof(float));
     attention_view a       = attention_view_of(q, k, v, o, d_o, d, scale);
-    LAUNCH(attention_bwd_q_kernel, dim3((unsigned)list.blocks, (unsigned)d.heads, columns), THREADS, (float *)dq, delta, (const float *)lse, a, list);
-    LAUNCH(attention_bwd_kv_kernel, dim3(blocks_of(kv_rows, KEYS), (unsigned)d.kv_heads, columns), THREADS, (float *)dk, (float *)dv, delta,
-           (const float *)lse, a, list, kv_rows);
+    LAUNCH(TYPED(attention_bwd_q_kernel), dim3((unsigned)list.blocks, (unsigned)d.heads, columns), THREADS, (element *)dq, delta, (const float *)lse,
+           a, list);
+    LAUNCH(TYPED(attention_bwd_kv_kernel), dim3(blocks_of(kv_rows, KEYS), (unsigned)d.kv_heads, columns), THREADS, (element *)dk, (element *)dv,
+           delta, (const float *)lse, a, list, kv_rows);
 }

@@ -16,21 +16,26 @@
 #include <cublas_v2.h>
 #include <cuda_runtime.h>
 #define CUDA_BACKEND_NAME "cuda"
-#define LAUNCH(kernel, grid, block, ...)                                                                                                             \
+#define LAUNCH_NAMED(kernel, name, grid, block, ...)                                                                                                 \
     do {                                                                                                                                             \
         if (cuda_failed()) break;                                                                                                                    \
         kernel<<<(grid), (block), 0, cuda_stream>>>(__VA_ARGS__);                                                                                    \
-        cuda_ok(cudaGetLastError(), "launch of " #kernel, __FILE__, __LINE__);                                                                       \
+        cuda_ok(cudaGetLastError(), "launch of " name, __FILE__, __LINE__);                                                                          \
     } while (0)
 #else
 #include "kernels/cuda/emulate.h"
 #define CUDA_BACKEND_NAME "cuda-emulated"
-#define LAUNCH(kernel, grid, block, ...)                                                                                                             \
+#define LAUNCH_NAMED(kernel, name, grid, block, ...)                                                                                                 \
     do {                                                                                                                                             \
         if (cuda_failed()) break;                                                                                                                    \
-        emulate_launch(#kernel, grid, block, kernel, __VA_ARGS__);                                                                                   \
+        emulate_launch(name, grid, block, kernel, __VA_ARGS__);                                                                                      \
     } while (0)
 #endif
+#include "kernels/cuda/bf16.h"
+
+/* Through a second macro, so that TYPED names (kernels/cuda/working.h) are expanded before they become text. */
+#define TEXT_OF(x) #x
+#define LAUNCH(kernel, ...) LAUNCH_NAMED(kernel, TEXT_OF(kernel), __VA_ARGS__)
 
 /* C names: the resource table and profilers show them as they stand here. */
 #define KERNEL extern "C" __global__ void
@@ -64,29 +69,40 @@ static inline unsigned blocks_of(int64_t count, int64_t per_block) { return (uns
 void   time_begin_cuda(void);
 double time_end_cuda(void);
 
-/* Ops, one file each; contracts in kernels/backend.h, pair.h and expand.h. */
-void   linear_fwd_cuda(real *y, const real *x, const real *W, const real *bias, linear_dims d, bool accumulate);
-void   linear_bwd_x_cuda(real *dx, const real *dy, const real *W, linear_dims d, bool accumulate);
-void   linear_bwd_w_cuda(real *dW, real *dbias, const real *dy, const real *x, linear_dims d);
-void   pair_fwd_cuda(real *y, real *h, const real *x, const pair_arrays *p, pair_dims d);
-void   pair_bwd_cuda(real *dx, real *dA, real *dB, real *dh, const real *dy, const real *x, const real *h, const pair_arrays *p, pair_dims d);
-void   expand_fwd_cuda(const expand_job *jobs, int64_t count);
+/* Ops, one file each; contracts in kernels/backend.h, pair.h and expand.h. Those that touch the working type exist twice, named by type. */
+#define OF_F32(name) name
+#define OF_BF16(name) name##_bf16
+/* clang-format takes the pointers for products. */
+/* clang-format off */
+#define DECLARE_OPS(OF)                                                                                                                              \
+    void OF(linear_fwd_cuda)(real *y, const real *x, const real *W, const real *bias, linear_dims d, bool accumulate);                               \
+    void OF(linear_fwd_wide_cuda)(param *y, const real *x, const real *W, linear_dims d);                                                            \
+    void OF(linear_bwd_x_cuda)(real *dx, const real *dy, const real *W, linear_dims d, bool accumulate);                                             \
+    void OF(linear_bwd_w_cuda)(param *dW, param *dbias, const real *dy, const real *x, linear_dims d);                                               \
+    void OF(pair_fwd_cuda)(real *y, real *h, const real *x, const pair_arrays *p, pair_dims d);                                                      \
+    void OF(pair_bwd_cuda)(real *dx, param *dA, param *dB, real *dh, const real *dy, const real *x, const real *h, const pair_arrays *p,             \
+                           pair_dims d);                                                                                                             \
+    void OF(expand_fwd_cuda)(const expand_job *jobs, int64_t count);                                                                                 \
+    void OF(rmsnorm_fwd_cuda)(real *y, param *rstd, const real *x, const real *g, norm_dims d, double eps);                                          \
+    void OF(rmsnorm_bwd_cuda)(real *dx, param *dg, const real *dy, const real *x, const param *rstd, const real *g, norm_dims d);                    \
+    void OF(rope_cuda)(real *x, const int32_t *pos, const param *table, rope_dims d, bool inverse);                                                  \
+    void OF(attention_fwd_cuda)(real *o, param *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,      \
+                                attention_dims d, double scale);                                                                                     \
+    void OF(attention_bwd_cuda)(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o,           \
+                                const param *lse, const attention_span *spans, int64_t n_spans, attention_dims d, double scale);                     \
+    void OF(swiglu_fwd_cuda)(real *y, const real *gu, int64_t n, int64_t d);                                                                         \
+    void OF(swiglu_bwd_cuda)(real *dgu, const real *dy, const real *gu, int64_t n, int64_t d);                                                       \
+    void OF(gather_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);                                                \
+    void OF(scatter_add_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
+/* clang-format on */
+DECLARE_OPS(OF_F32)
+DECLARE_OPS(OF_BF16)
+void   narrow_cuda_bf16(real *dst, const param *src, int64_t count);
 void   expand_bwd_cuda(const expand_job *jobs, int64_t count);
-void   rmsnorm_fwd_cuda(real *y, real *rstd, const real *x, const real *g, norm_dims d, double eps);
-void   rmsnorm_bwd_cuda(real *dx, real *dg, const real *dy, const real *x, const real *rstd, const real *g, norm_dims d);
-void   rope_cuda(real *x, const int32_t *pos, const real *table, rope_dims d, bool inverse);
-void   attention_fwd_cuda(real *o, real *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,
-                          attention_dims d, double scale);
-void   attention_bwd_cuda(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o, const real *lse,
-                          const attention_span *spans, int64_t n_spans, attention_dims d, double scale);
-void   swiglu_fwd_cuda(real *y, const real *gu, int64_t n, int64_t d);
-void   swiglu_bwd_cuda(real *dgu, const real *dy, const real *gu, int64_t n, int64_t d);
-void   xent_fwd_cuda(double *nll, int32_t *best, const real *logits, const int32_t *targets, int64_t n, int64_t vocab);
-void   xent_bwd_cuda(real *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
-void   gather_rows_cuda(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
-void   scatter_add_rows_cuda(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
-void   add_cuda(real *dst, const real *src, int64_t count);
-void   scale_cuda(real *x, double a, int64_t count);
-double sum_squares_cuda(const real *x, int64_t count);
-void   adamw_cuda(real *p, real *m, real *v, const real *g, int64_t count, adamw_params h);
+void   xent_fwd_cuda(double *nll, int32_t *best, const param *logits, const int32_t *targets, int64_t n, int64_t vocab);
+void   xent_bwd_cuda(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
+void   add_cuda(param *dst, const param *src, int64_t count);
+void   scale_cuda(param *x, double a, int64_t count);
+double sum_squares_cuda(const param *x, int64_t count);
+void   adamw_cuda(param *p, param *m, param *v, const param *g, int64_t count, adamw_params h);
 #endif

@@ -7,6 +7,8 @@
 
 #include "kernels/cuda/emulate_memory.h"
 
+#include "kernels/cuda/bf16.h"
+
 enum { GUARD = 256, GUARD_BYTE = 0xa5, FRESH_BYTE = 0xff };
 static const size_t region_bytes = (size_t)1 << 30;
 
@@ -209,18 +211,38 @@ cublasStatus_t cublasCreate(cublasHandle_t *) { return CUBLAS_STATUS_SUCCESS; }
 cublasStatus_t cublasSetStream(cublasHandle_t, cudaStream_t) { return CUBLAS_STATUS_SUCCESS; }
 cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t) { return CUBLAS_STATUS_SUCCESS; }
 
-/* Column-major: C [m, n] = alpha op(A) op(B) + beta C, with cuBLAS's rules for leading dimensions; beta 0 does not read C. */
-cublasStatus_t cublasSgemm_64(cublasHandle_t, cublasOperation_t op_a, cublasOperation_t op_b, int64_t m, int64_t n, int64_t k, const float *alpha,
-                              const float *A, int64_t lda, const float *B, int64_t ldb, const float *beta, float *C, int64_t ldc)
+cublasStatus_t cublasSetWorkspace(cublasHandle_t, void *p, size_t bytes)
 {
-    const bool at = op_a == CUBLAS_OP_T, bt = op_b == CUBLAS_OP_T;
-    if (m < 0 || n < 0 || k < 0 || lda < (at ? k : m) || ldb < (bt ? n : k) || ldc < m) return CUBLAS_STATUS_INVALID_VALUE;
-    emulate_memory_open();
+    return owner(p, bytes) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+}
+
+/* Column-major: C [m, n] = alpha op(A) op(B) + beta C, with cuBLAS's rules for leading dimensions and its types; beta 0 does not read C. */
+template <class IN, class OUT>
+static void product(bool at, bool bt, int64_t m, int64_t n, int64_t k, float alpha, const IN *A, int64_t lda, const IN *B, int64_t ldb, float beta,
+                    OUT *C, int64_t ldc)
+{
     for (int64_t j = 0; j < n; j++)
         for (int64_t i = 0; i < m; i++) {
             float sum = 0;
             for (int64_t l = 0; l < k; l++) sum += (at ? A[i * lda + l] : A[l * lda + i]) * (bt ? B[l * ldb + j] : B[j * ldb + l]);
-            C[j * ldc + i] = *alpha * sum + (*beta != 0 ? *beta * C[j * ldc + i] : 0);
+            C[j * ldc + i] = alpha * sum + (beta != 0 ? beta * C[j * ldc + i] : 0);
         }
+}
+
+cublasStatus_t cublasGemmEx_64(cublasHandle_t, cublasOperation_t op_a, cublasOperation_t op_b, int64_t m, int64_t n, int64_t k, const void *alpha_,
+                               const void *A, cudaDataType type_a, int64_t lda, const void *B, cudaDataType type_b, int64_t ldb, const void *beta_,
+                               void *C, cudaDataType type_c, int64_t ldc, cublasComputeType_t, cublasGemmAlgo_t)
+{
+    const bool  at = op_a == CUBLAS_OP_T, bt = op_b == CUBLAS_OP_T, wide = type_c == CUDA_R_32F;
+    const float alpha = *(const float *)alpha_, beta = *(const float *)beta_;
+    if (m < 0 || n < 0 || k < 0 || lda < (at ? k : m) || ldb < (bt ? n : k) || ldc < m) return CUBLAS_STATUS_INVALID_VALUE;
+    if (type_a != type_b || (type_a == CUDA_R_32F && !wide)) return CUBLAS_STATUS_INVALID_VALUE;
+    emulate_memory_open();
+    if (type_a == CUDA_R_32F)
+        product(at, bt, m, n, k, alpha, (const float *)A, lda, (const float *)B, ldb, beta, (float *)C, ldc);
+    else if (wide)
+        product(at, bt, m, n, k, alpha, (const bf16 *)A, lda, (const bf16 *)B, ldb, beta, (float *)C, ldc);
+    else
+        product(at, bt, m, n, k, alpha, (const bf16 *)A, lda, (const bf16 *)B, ldb, beta, (bf16 *)C, ldc);
     return CUBLAS_STATUS_SUCCESS;
 }

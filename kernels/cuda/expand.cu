@@ -8,7 +8,7 @@
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/reduce.h"
 
-static __device__ const float *floats(const real *p) { return (const float *)p; }
+static __device__ const float *floats(const param *p) { return (const float *)p; }
 static __device__ float        factor_u(const expand_job &e, int64_t j) { return e.u ? floats(e.u)[j] : 1; }
 static __device__ float        factor_v(const expand_job &e, int64_t n) { return e.v ? floats(e.v)[n] : 1; }
 
@@ -22,15 +22,25 @@ static __device__ float product_BR(const expand_job &e, int64_t n, int64_t j)
     return sum;
 }
 
-KERNEL __launch_bounds__(THREADS) expand_fwd_kernel(const expand_job *jobs, const int64_t *first_block, int count)
+/* One element of one B', of type E. */
+template <class E> static __device__ void expand_element(const expand_job *jobs, const int64_t *first_block, int count)
 {
     const int         i  = part_of_block(first_block, count, blockIdx.x);
     const expand_job &e  = jobs[i];
     const int64_t     at = (blockIdx.x - first_block[i]) * THREADS + threadIdx.x, n = at / e.r, j = at % e.r;
-    if (n < e.out) ((float *)e.Bp)[at] = product_BR(e, n, j) * ((float)e.s * factor_v(e, n)) * factor_u(e, j);
+    if (n < e.out) ((E *)e.Bp)[at] = product_BR(e, n, j) * ((float)e.s * factor_v(e, n)) * factor_u(e, j);
 }
 
-void expand_fwd_cuda(const expand_job *jobs, int64_t count)
+KERNEL __launch_bounds__(THREADS) expand_fwd_kernel(const expand_job *jobs, const int64_t *first_block, int count)
+{
+    expand_element<float>(jobs, first_block, count);
+}
+KERNEL __launch_bounds__(THREADS) expand_fwd_kernel_bf16(const expand_job *jobs, const int64_t *first_block, int count)
+{
+    expand_element<bf16>(jobs, first_block, count);
+}
+
+static void expand_all(const expand_job *jobs, int64_t count, void (*expand_kernel)(const expand_job *, const int64_t *, int))
 {
     if (count == 0) return;
     const int64_t at_first = count * (int64_t)sizeof *jobs, bytes = at_first + count * (int64_t)sizeof(int64_t);
@@ -43,8 +53,11 @@ void expand_fwd_cuda(const expand_job *jobs, int64_t count)
     }
     if (blocks == 0) return;
     const char *sent = cuda_send(bytes);
-    LAUNCH(expand_fwd_kernel, (unsigned)blocks, THREADS, (const expand_job *)sent, (const int64_t *)(sent + at_first), (int)count);
+    LAUNCH(expand_kernel, (unsigned)blocks, THREADS, (const expand_job *)sent, (const int64_t *)(sent + at_first), (int)count);
 }
+
+void expand_fwd_cuda(const expand_job *jobs, int64_t count) { expand_all(jobs, count, expand_fwd_kernel); }
+void expand_fwd_cuda_bf16(const expand_job *jobs, int64_t count) { expand_all(jobs, count, expand_fwd_kernel_bf16); }
 
 /* One gradient array and the jobs that add to it: order[first .. first+count-1]. */
 typedef struct {
@@ -142,9 +155,9 @@ KERNEL __launch_bounds__(THREADS)
     if (task.kind == GRAD_V) grad_v(jobs, mine, task.count, block);
 }
 
-static real *gradient(const expand_job *e, int kind)
+static param *gradient(const expand_job *e, int kind)
 {
-    real *const all[GRADS] = { e->dA, e->dB, e->dR, e->du, e->dv };
+    param *const all[GRADS] = { e->dA, e->dB, e->dR, e->du, e->dv };
     return e->r > 0 ? all[kind] : NULL;
 }
 
@@ -158,8 +171,8 @@ static int64_t blocks_for(const expand_job *e, int kind)
 }
 
 typedef struct {
-    real *to;
-    int   job;
+    param *to;
+    int    job;
 } target;
 
 static int by_array_then_job(const void *a_, const void *b_)
@@ -198,7 +211,7 @@ static void plan_kind(plan *p, const expand_job *jobs, int64_t count, int kind)
 {
     int64_t n = 0;
     for (int64_t i = 0; i < count; i++) {
-        real *to = gradient(&jobs[i], kind);
+        param *to = gradient(&jobs[i], kind);
         if (to) p->targets[n++] = { to, (int)i };
     }
     qsort(p->targets, (size_t)n, sizeof *p->targets, by_array_then_job);

@@ -1,4 +1,4 @@
-/* pair on the GPU: six skinny products. Contract: kernels/pair.h. */
+/* pair on the GPU in f32: six skinny products. Contract: kernels/pair.h. */
 #include "kernels/cuda/product.h"
 
 /* Strides made explicit; floats at last. */
@@ -23,7 +23,7 @@ void pair_fwd_cuda(real *y, real *h_, const real *x, const pair_arrays *p, pair_
     cuda_product(&up);
 }
 
-void pair_bwd_cuda(real *dx, real *dA, real *dB, real *dh_, const real *dy_, const real *x_, const real *h, const pair_arrays *p, pair_dims d)
+void pair_bwd_cuda(real *dx, param *dA, param *dB, real *dh_, const real *dy_, const real *x_, const real *h, const pair_arrays *p, pair_dims d)
 {
     pair_view    v  = view_of(p, d);
     const float *dy = (const float *)dy_, *x = (const float *)x_;

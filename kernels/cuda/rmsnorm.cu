@@ -1,8 +1,9 @@
 /* RMSNorm on the GPU: a block a row. Contract and formulas: kernels/backend.h, kernels/rmsnorm.c. */
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/reduce.h"
+#include "kernels/cuda/working.h"
 
-KERNEL __launch_bounds__(THREADS) rmsnorm_fwd_kernel(float *y, float *rstd, const float *x, const float *g, norm_dims d, float eps)
+KERNEL __launch_bounds__(THREADS) TYPED(rmsnorm_fwd_kernel)(element *y, float *rstd, const element *x, const element *g, norm_dims d, float eps)
 {
     __shared__ float shared[THREADS / WARP];
     float            sum = 0;
@@ -21,15 +22,16 @@ static norm_dims with_strides(norm_dims d)
     return d;
 }
 
-void rmsnorm_fwd_cuda(real *y, real *rstd, const real *x, const real *g, norm_dims d, double eps)
+void TYPED(rmsnorm_fwd_cuda)(real *y, param *rstd, const real *x, const real *g, norm_dims d, double eps)
 {
     if (d.n > 0)
-        LAUNCH(rmsnorm_fwd_kernel, (unsigned)d.n, THREADS, (float *)y, (float *)rstd, (const float *)x, (const float *)g, with_strides(d),
-               (float)eps);
+        LAUNCH(TYPED(rmsnorm_fwd_kernel), (unsigned)d.n, THREADS, (element *)y, (float *)rstd, (const element *)x, (const element *)g,
+               with_strides(d), (float)eps);
 }
 
 /* dx += rstd (w - x rstd^2 mean(w x)), w = dy g */
-KERNEL __launch_bounds__(THREADS) rmsnorm_bwd_kernel(float *dx, const float *dy, const float *x, const float *rstd, const float *g, norm_dims d)
+KERNEL __launch_bounds__(THREADS)
+    TYPED(rmsnorm_bwd_kernel)(element *dx, const element *dy, const element *x, const float *rstd, const element *g, norm_dims d)
 {
     __shared__ float shared[THREADS / WARP];
     float            sum = 0, s = rstd[blockIdx.x];
@@ -38,11 +40,12 @@ KERNEL __launch_bounds__(THREADS) rmsnorm_bwd_kernel(float *dx, const float *dy,
     dy += (int64_t)blockIdx.x * d.ldy;
     for (int64_t i = threadIdx.x; i < d.d; i += THREADS) sum += dy[i] * g[i] * x[i];
     float c = block_sum(sum, shared) / (float)d.d * s * s;
-    for (int64_t i = threadIdx.x; i < d.d; i += THREADS) dx[i] += s * (dy[i] * g[i] - x[i] * c);
+    for (int64_t i = threadIdx.x; i < d.d; i += THREADS) dx[i] = dx[i] + s * (dy[i] * g[i] - x[i] * c);
 }
 
 /* parts [gridDim.y, d]: sums of dy x rstd over runs of rows */
-KERNEL __launch_bounds__(THREADS) rmsnorm_bwd_g_kernel(float *parts, const float *dy, const float *x, const float *rstd, norm_dims d, int64_t rows)
+KERNEL __launch_bounds__(THREADS)
+    TYPED(rmsnorm_bwd_g_kernel)(float *parts, const element *dy, const element *x, const float *rstd, norm_dims d, int64_t rows)
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, first = blockIdx.y * rows, last = first + rows < d.n ? first + rows : d.n;
     if (i >= d.d) return;
@@ -51,15 +54,16 @@ KERNEL __launch_bounds__(THREADS) rmsnorm_bwd_g_kernel(float *parts, const float
     parts[blockIdx.y * d.d + i] = sum;
 }
 
-void rmsnorm_bwd_cuda(real *dx, real *dg, const real *dy_, const real *x_, const real *rstd_, const real *g, norm_dims d)
+void TYPED(rmsnorm_bwd_cuda)(real *dx, param *dg, const real *dy_, const real *x_, const param *rstd_, const real *g, norm_dims d)
 {
-    const float *dy = (const float *)dy_, *x = (const float *)x_, *rstd = (const float *)rstd_;
+    const element *dy = (const element *)dy_, *x = (const element *)x_;
+    const float   *rstd = (const float *)rstd_;
     if (d.n == 0) return;
     d = with_strides(d);
-    LAUNCH(rmsnorm_bwd_kernel, (unsigned)d.n, THREADS, (float *)dx, dy, x, rstd, (const float *)g, d);
+    LAUNCH(TYPED(rmsnorm_bwd_kernel), (unsigned)d.n, THREADS, (element *)dx, dy, x, rstd, (const element *)g, d);
     if (!dg) return;
     row_parts p     = row_parts_of(d.n);
     float    *parts = (float *)cuda_scratch(SCRATCH_PARTS, p.count * d.d * (int64_t)sizeof(float));
-    LAUNCH(rmsnorm_bwd_g_kernel, dim3(blocks_of(d.d, THREADS), (unsigned)p.count), THREADS, parts, dy, x, rstd, d, p.rows);
+    LAUNCH(TYPED(rmsnorm_bwd_g_kernel), dim3(blocks_of(d.d, THREADS), (unsigned)p.count), THREADS, parts, dy, x, rstd, d, p.rows);
     cuda_add_parts((float *)dg, d.d, parts, p.count, 1, d.d, true);
 }

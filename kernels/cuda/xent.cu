@@ -36,7 +36,7 @@ KERNEL __launch_bounds__(THREADS) xent_fwd_kernel(double *nll, int32_t *best, co
     if (threadIdx.x == 0) best[blockIdx.x] = first < vocab ? first : 0; /* all NaN: nll says so */
 }
 
-void xent_fwd_cuda(double *nll, int32_t *best, const real *logits, const int32_t *targets, int64_t n, int64_t vocab)
+void xent_fwd_cuda(double *nll, int32_t *best, const param *logits, const int32_t *targets, int64_t n, int64_t vocab)
 {
     if (n > 0) LAUNCH(xent_fwd_kernel, (unsigned)n, THREADS, nll, best, (const float *)logits, targets, vocab);
 }
@@ -52,7 +52,7 @@ KERNEL __launch_bounds__(THREADS) xent_bwd_kernel(float *logits, double *nll, co
     for (int64_t j = threadIdx.x; j < vocab; j += THREADS) row[j] = target < 0 ? 0 : expf(row[j] - s.max) * a - (j == target ? (float)scale : 0.0f);
 }
 
-void xent_bwd_cuda(real *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale)
+void xent_bwd_cuda(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale)
 {
     if (n > 0) LAUNCH(xent_bwd_kernel, (unsigned)n, THREADS, (float *)logits, nll, targets, vocab, scale);
 }

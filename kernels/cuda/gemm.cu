@@ -1,0 +1,11 @@
+/* cuBLAS counts columns first, so a row-major array is its transpose there: C^T = B^T A^T. Contract: kernels/cuda/gemm.h. */
+#include "kernels/cuda/gemm.h"
+
+void cuda_gemm(const gemm *g)
+{
+    const float             one = 1, beta = g->accumulate ? 1 : 0;
+    const cublasOperation_t a = g->a == TRANSPOSED ? CUBLAS_OP_T : CUBLAS_OP_N, b = g->b == TRANSPOSED ? CUBLAS_OP_T : CUBLAS_OP_N;
+    if (g->m == 0 || g->n == 0 || cuda_failed()) return;
+    BLAS_OK(cublasGemmEx_64(cuda_blas, b, a, g->n, g->m, g->k, &one, g->B, g->in, g->ldb, g->A, g->in, g->lda, &beta, g->C, g->out, g->ldc,
+                            CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
+}
