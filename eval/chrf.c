@@ -33,61 +33,61 @@ typedef struct {
 
 typedef struct {
     str           lower;
-    int32_t       ascii[128]; /* the number of each character + 1; 0: not seen yet */
+    int32_t       ascii[128], distinct; /* the number of each character + 1, 0: not seen yet; how many were */
+    token_list    wide;                 /* the same of those beyond ASCII, by their place in `characters` */
     vocabulary    characters, words;
     sequences     hyp, ref;
     ngram_counter ngrams;
 } workspace;
 static _Thread_local workspace own;
 
-/* Characters are numbered like words, ASCII without hashing. */
-static void read_characters(workspace *w, slice text, bool whitespace, token_list *out)
+/* Characters are numbered as they come, ASCII without hashing. */
+static int32_t number_of(workspace *w, const char *s, size_t len)
 {
-    tokens_clear(out);
-    tokens_reserve(out, text.n);
-    int32_t *to = out->ids;
-    for (size_t i = 0, len; i < text.n; i += len) {
-        const char *s     = text.s + i;
-        unsigned    cp    = (unsigned char)*s;
-        bool        blank = cp == ' ' || cp - 0x9 < 5 || cp - 0x1C < 4;
-        len               = 1;
-        if (cp < 0x80) {
-            if (!w->ascii[cp]) w->ascii[cp] = vocabulary_add(&w->characters, s, 1) + 1;
-            *to = w->ascii[cp] - 1;
-        } else {
-            len   = (size_t)py_next(s, text.n - i, &cp);
-            blank = is_space_py(cp);
-            *to   = vocabulary_add(&w->characters, s, len);
-        }
-        to += whitespace || !blank;
+    int32_t *slot = &w->ascii[*s & 0x7F];
+    if (*s & 0x80) {
+        int32_t wide = vocabulary_add(&w->characters, s, len);
+        while (wide >= w->wide.n) tokens_add(&w->wide, 0);
+        slot = &w->wide.ids[wide];
     }
-    out->n = to - out->ids;
+    if (!*slot) *slot = ++w->distinct;
+    return *slot - 1;
 }
 
 /* The 32 punctuation characters of ASCII. */
 static bool is_punctuation(char c) { return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~'); }
 
-static void read_words(vocabulary *v, slice text, token_list *out)
+/* A final punctuation character is a word of its own, else one at the start; one alone stays as it is. */
+static void add_word(vocabulary *v, const char *s, size_t n, token_list *out)
 {
-    slice word;
-    tokens_clear(out);
-    while (py_next_word(&text, &word)) {
-        bool   last = is_punctuation(word.s[word.n - 1]), first = is_punctuation(word.s[0]);
-        size_t cut = word.n == 1 || py_length(word) == 1 ? 0 : last ? word.n - 1 : first;
-        if (cut) tokens_add(out, vocabulary_add(v, word.s, cut));
-        tokens_add(out, vocabulary_add(v, word.s + cut, word.n - cut));
-    }
+    size_t cut = is_punctuation(s[n - 1]) ? n - 1 : is_punctuation(s[0]);
+    if (cut) tokens_add(out, vocabulary_add(v, s, cut));
+    tokens_add(out, vocabulary_add(v, s + cut, n - cut));
 }
 
 static void read_text(workspace *w, const metric *m, slice text, sequences *out)
 {
+    bool whitespace = m->options.whitespace, words = word_order(m) > 0;
     if (m->options.lowercase) {
         str_clear(&w->lower);
         py_lower(text, &w->lower);
         text = (slice) { str_c(&w->lower), w->lower.n };
     }
-    read_characters(w, text, m->options.whitespace, &out->characters);
-    if (word_order(m)) read_words(&w->words, text, &out->words);
+    tokens_clear(&out->words);
+    tokens_reserve(&out->characters, text.n);
+    int32_t *to    = out->characters.ids;
+    size_t   start = 0; /* of the word */
+    for (size_t i = 0, len; i < text.n; i += len) {
+        const char *s     = text.s + i;
+        bool        blank = py_starts_blank(s, text.n - i, &len);
+        *to               = number_of(w, s, len);
+        to += whitespace || !blank;
+        if (!blank) continue;
+        if (words && i > start) add_word(&w->words, text.s + start, i - start, &out->words);
+        start = i + len;
+    }
+    if (words && text.n > start) add_word(&w->words, text.s + start, text.n - start, &out->words);
+    out->characters.n = to - out->characters.ids;
 }
 
 static double f_score(const metric *m, const double *stats)
@@ -138,9 +138,11 @@ void chrf_item(const metric *m, const metric_input *in, double *stats)
     double             best    = -1;
     vocabulary_clear(&w->characters);
     vocabulary_clear(&w->words);
+    tokens_clear(&w->wide);
     memset(w->ascii, 0, sizeof w->ascii);
+    w->distinct = 0;
     read_text(w, m, in->prediction, &w->hyp);
-    int32_t characters = (int32_t)w->characters.n, words = (int32_t)w->words.n;
+    int32_t characters = w->distinct, words = (int32_t)w->words.n;
     for (int64_t r = 0; r < n; r++) {
         double one[METRIC_STATS_MAX], f;
         read_text(w, m, refs[r], &w->ref);
