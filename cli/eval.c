@@ -79,6 +79,8 @@ static int run(int argc, char **argv)
         { "allow-identity", OPT_FLAG, &q.allow_identity, .help = "score an adapter that changes no logit (else an error: it was not applied)" },
         { "device", OPT_STR, &q.device, .def = "cpu", .arg = "NAME",
           .help = "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
+        { "dtype", OPT_STR, &q.dtype, .arg = "T",
+          .help = "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
         { "threads", OPT_INT, &q.threads, .min = 1, .max = 4096, .arg = "N", .help = "worker threads; every core when not given" },
         { "tokenizer", OPT_STR, &q.tokenizer, .arg = "DIR",
           .help = "URL: folder of the model's tokenizer.json; prompts go out as ids (else as text, uncut)" },

@@ -12,7 +12,7 @@
 #include "model/tokenizer.h"
 
 static struct {
-    const char *model, *adapter, *prompt, *device;
+    const char *model, *adapter, *prompt, *device, *dtype;
     int64_t     max_new, threads;
     bool        json;
 } o;
@@ -38,8 +38,8 @@ static bool ends_text(void *ctx, int64_t item, const int32_t *out, int64_t n)
 
 static int open_all(session *s)
 {
-    const backend *be = backend_find(o.device);
-    if (!be) return error_context(ERR_INPUT, "--device %s", o.device);
+    const backend *be = backend_for(o.device, o.dtype);
+    if (!be) return ERR_INPUT;
     if (o.threads) be->set_threads((int)o.threads);
     int rc = tokenizer_open(&s->t, o.model);
     if (!rc) rc = model_open(&s->m, o.model, be, false);
@@ -108,6 +108,8 @@ static int run(int argc, char **argv)
           .help = "stop after so many, or at the end token" },
         { "device", OPT_STR, &o.device, .def = "cpu", .arg = "NAME",
           .help = "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
+        { "dtype", OPT_STR, &o.dtype, .arg = "T",
+          .help = "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
         { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N", .help = "worker threads; every core when not given" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout: text, and ids, the new ones" },
         { 0 }

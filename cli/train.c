@@ -98,6 +98,8 @@ static int run(int argc, char **argv)
             { "checkpoint-s", OPT_NUM, &q.checkpoint_s, .min = 0, .max = 1e9, .def = "60", .arg = "X", .help = "seconds between checkpoints" },
             { "device", OPT_STR, &q.device, .def = "cpu", .arg = "NAME",
               .help = "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
+            { "dtype", OPT_STR, &q.dtype, .arg = "T",
+              .help = "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
             { "threads", OPT_INT, &q.threads, .min = 1, .max = 4096, .arg = "N", .help = "worker threads; every core when not given" },
             { "json", OPT_FLAG, &as_json, .help = "one JSON object on stdout" },
             { 0 }

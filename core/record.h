@@ -10,16 +10,16 @@
  *
  * kind eval:  asked  = { "base": {"name", "sha256"}, "task", "task_version", "prompt", "data": {"name", "sha256"}, "limit", "metrics",
  *                        "adapter": null (the base alone) or { "method", "spec", "rank", "alpha", "sites", "seed", "steps", "lr", "batch", "train":
- * {...all of it}, "sha256" } } and, only where they were asked, "max_length", "shuffle_seed", "fewshot": {"k", "draw", "seed", "data"}. result = {
- * "n", "metrics": { NAME: {"value", "stderr", "better": "higher"|"lower"} }, "trainable", "adapter_bytes", "prompt_sha256": of all prompts, targets
- * and choices, "adapter_delta": how far the adapter moves the base's logits on the first items, "samples": file name, "wall_s", "tokens_per_s",
- * "peak_bytes", ... } For the method "full" the base is the untuned base, "rank" is null and "trainable" counts every weight. A served model's base
- * has sha256 null and its "url"; "max_length" stands beside it, "tokenizer" and "gen_kwargs" when used, and the device is "http". kind train: asked =
- * the same "base", "task", "data" and "adapter" without its sha256; result = { "steps", "loss_first", "loss_last", "trainable", "adapter_bytes",
- * "wall_s", "tokens_per_s", "peak_bytes" } kind bench: asked  = { "case", "op": "fwd"|"bwd"|"fwd+bwd"|"decode", "method", "tied": bool, "rank",
- * "shape", "site", "d_in", "d_out", "tokens", "device", "dtype", "threads" } result = { "base_ns": [samples], "case_ns": [samples], "overhead":
- * median of paired case/base - 1 (the case holds the base GEMM too), "overhead_low", "overhead_high" (95 %), "flops", "bytes", "base_flops", "n",
- * "clock": "host" or "device" } */
+ * {...all of it}, "sha256" } } and, only where they were asked, "dtype" ("bf16"), "max_length", "shuffle_seed", "fewshot": {"k", "draw", "seed",
+ * "data"}. result = { "n", "metrics": { NAME: {"value", "stderr", "better": "higher"|"lower"} }, "trainable", "adapter_bytes", "prompt_sha256": of
+ * all prompts, targets and choices, "adapter_delta": how far the adapter moves the base's logits on the first items, "samples": file name, "wall_s",
+ * "tokens_per_s", "peak_bytes", ... } For the method "full" the base is the untuned base, "rank" is null and "trainable" counts every weight. A
+ * served model's base has sha256 null and its "url"; "max_length" stands beside it, "tokenizer" and "gen_kwargs" when used, and the device is "http".
+ * kind train: asked = the same "base", "task", "data" and "adapter" without its sha256; result = { "steps", "loss_first", "loss_last", "trainable",
+ * "adapter_bytes", "wall_s", "tokens_per_s", "peak_bytes" } kind bench: asked  = { "case", "op": "fwd"|"bwd"|"fwd+bwd"|"decode", "method", "tied":
+ * bool, "rank", "shape", "site", "d_in", "d_out", "tokens", "device", "dtype", "threads" } result = { "base_ns": [samples], "case_ns": [samples],
+ * "overhead": median of paired case/base - 1 (the case holds the base GEMM too), "overhead_low", "overhead_high" (95 %), "flops", "bytes",
+ * "base_flops", "n", "clock": "host" or "device" } */
 #ifndef TIEBREAK_CORE_RECORD_H
 #define TIEBREAK_CORE_RECORD_H
 #include "core/json.h"

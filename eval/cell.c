@@ -36,9 +36,9 @@ static int open_served(cell *c)
 static int open_model(cell *c)
 {
     const eval_request *q = c->q;
-    c->be                 = backend_find(q->device ? q->device : "cpu");
+    c->be                 = backend_for(q->device, q->dtype);
     c->threads            = q->threads ? (int)q->threads : machine_cores();
-    if (!c->be) return error_context(ERR_INPUT, "--device %s", q->device);
+    if (!c->be) return ERR_INPUT;
     c->be->set_threads(c->threads);
     int rc = task_needs_tokenizer(c->task) ? tokenizer_open(&c->tok, q->model) : OK;
     if (!rc) rc = model_open(&c->model, q->model, c->be, false);

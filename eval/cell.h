@@ -21,7 +21,7 @@ typedef struct {
     const char *fewshot_draw;   /* NULL, "random" or "first" */
     bool        allow_identity; /* score an adapter that changes no logit */
     const char *lm_eval_logs;   /* folder for lm-evaluation-harness's files (eval/lm_eval_log.h), or NULL */
-    const char *device;         /* a backend's name; NULL: cpu */
+    const char *device, *dtype; /* as backend_for takes them (kernels/backend.h); NULL: cpu, the device's own */
     int64_t     threads;        /* 0: every core */
     bool        quiet;
     /* with a URL */

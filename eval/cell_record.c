@@ -42,6 +42,7 @@ static int describe_options(const cell *c, json *asked)
     const eval_request *q      = c->q;
     int64_t             length = c->served ? endpoint_max_length(c->served) : q->max_length;
     if (length) json_set_int(asked, "max_length", length);
+    if (c->be && c->be->params != c->be) json_set_str(asked, "dtype", c->be->dtype);
     if (c->served && *endpoint_gen_kwargs(c->served)) json_set_str(asked, "gen_kwargs", q->http.gen_kwargs);
     if (c->served && c->tok) {
         str tok = { 0 };

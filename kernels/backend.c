@@ -1,4 +1,5 @@
 /* Finding a backend by name. */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -17,4 +18,37 @@ const backend *backend_find(const char *name)
         if (strcmp(name, in_libraries[i]) == 0) return backend_from_library(name);
     input_error("backend \"%s\": must be ref, cpu, cuda or cuda-bf16", name);
     return NULL;
+}
+
+/* "cuda" as "cuda-bf16"; devices that have but one type as they are, or NULL. */
+static const char *name_for(const char *device, const char *dtype, char name[64])
+{
+    const char *usual = strcmp(device, "ref") == 0 ? "f64" : "f32";
+    bool        cuda  = strncmp(device, "cuda", 4) == 0;
+    if (!dtype || strcmp(dtype, usual) == 0) return device;
+    if (cuda && strcmp(dtype, "bf16") == 0 && snprintf(name, 64, "%s-bf16", device) < 64) return name;
+    if (cuda)
+        input_error("must be f32 or bf16");
+    else
+        input_error("the device %s computes in %s alone; leave --dtype out, or use --device cuda, which has f32 and bf16", device, usual);
+    return NULL;
+}
+
+const backend *backend_for(const char *device, const char *dtype)
+{
+    if (!device) device = "cpu";
+    char        buffer[64];
+    const char *name = name_for(device, dtype, buffer);
+    if (!name) {
+        error_context(ERR_INPUT, "--dtype %s", dtype);
+        return NULL;
+    }
+    size_t n = strlen(device);
+    if (n > 5 && strcmp(device + n - 5, "-bf16") == 0) {
+        input_error("--device %s: say --device %.*s --dtype bf16", device, (int)n - 5, device);
+        return NULL;
+    }
+    const backend *be = backend_find(name);
+    if (!be) error_context(ERR_INPUT, "--device %s", device);
+    return be;
 }

@@ -173,6 +173,9 @@ typedef struct backend {
 
 /* "ref", "cpu", "cuda" or "cuda-bf16" (NULL with a recorded reason when it cannot be had here). Tables are static. */
 const backend *backend_find(const char *name);
+/* What --device and --dtype ask for, each NULL where it was not given: cpu, and what the device computes in unless told otherwise (ref f64, cpu f32,
+ * cuda f32, or bf16). NULL with a message that names the options. */
+const backend *backend_for(const char *device, const char *dtype);
 
 /* Address of element i of an array of the backend's reals; of its params: with be->params. */
 static inline real *real_at(const backend *be, const real *p, int64_t i) { return (real *)((uintptr_t)p + (size_t)i * be->elem); }

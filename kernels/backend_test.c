@@ -114,6 +114,22 @@ static void finding(void **state)
     assert_string_equal(backend_find("cpu")->name, "cpu");
     assert_null(backend_find("gpu"));
     assert_non_null(strstr(error_text(), "must be ref, cpu, cuda or cuda-bf16"));
+    assert_string_equal(backend_for(NULL, NULL)->name, "cpu");
+    assert_string_equal(backend_for("cpu", "f32")->name, "cpu");
+    assert_string_equal(backend_for("ref", "f64")->name, "ref");
+    static const char *const refused[][3] = { { "cpu", "bf16", "--dtype bf16: the device cpu computes in f32 alone" },
+                                              { "ref", "f32", "--dtype f32: the device ref computes in f64 alone" },
+                                              { "cuda", "fp8", "--dtype fp8: must be f32 or bf16" },
+                                              { "cuda-bf16", NULL, "say --device cuda --dtype bf16" },
+                                              { "tpu", NULL, "--device tpu" } };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        error_clear();
+        assert_null(backend_for(refused[i][0], refused[i][1]));
+        if (!strstr(error_text(), refused[i][2])) fail_msg("%s", error_text());
+    }
+    error_clear();
+    const backend *be = backend_for("cuda-emulated", "bf16");
+    if (be) assert_string_equal(be->name, "cuda-emulated-bf16");
 }
 
 static void check_memory(const backend *be)

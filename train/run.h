@@ -31,10 +31,10 @@ typedef struct {
     /* adalora.total is set by the run; adalora.target_rank 0: 8 */
     trainer_options options;
     const char     *out;
-    const char     *device;       /* NULL: cpu */
-    int64_t         threads;      /* 0: every core */
-    double          checkpoint_s; /* seconds between checkpoints */
-    int64_t         stop_after;   /* leave, as if killed, after this many steps of this process; 0: never */
+    const char     *device, *dtype; /* as backend_for takes them (kernels/backend.h); NULL: cpu, the device's own */
+    int64_t         threads;        /* 0: every core */
+    double          checkpoint_s;   /* seconds between checkpoints */
+    int64_t         stop_after;     /* leave, as if killed, after this many steps of this process; 0: never */
     bool            quiet;
 } train_request;
 

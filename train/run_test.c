@@ -373,6 +373,8 @@ static void options_that_contradict(void **state)
     q        = request(w, "lora", a);
     q.device = "tpu";
     assert_input_error(train_run(&q, &record), "tpu");
+    q.device = "cpu", q.dtype = "bf16";
+    assert_input_error(train_run(&q, &record), "--dtype bf16: the device cpu computes in f32 alone");
     assert_false(file_exists(a)); /* nothing was begun */
     free(a);
 }

@@ -78,10 +78,13 @@ static int continue_adapter(setup *s, const model_config *c)
     return OK;
 }
 
-static int refuse_for_full(const train_request *q)
+static int refuse_for_full(const setup *s)
 {
+    const train_request *q = s->q;
     if (q->sites) return input_error("--sites %s: full trains every weight; leave --sites out", q->sites);
     if (q->alpha > 0) return input_error("--alpha %g: full has no scale; leave --alpha out", q->alpha);
+    if (s->be->params != s->be)
+        return input_error("--dtype %s: full trains every weight, in steps that %s is too coarse for; leave --dtype out", q->dtype, q->dtype);
     if (q->init_adapter) return input_error("--init-adapter %s: full trains no adapter; leave it out", q->init_adapter);
     return OK;
 }
@@ -89,14 +92,14 @@ static int refuse_for_full(const train_request *q)
 int setup_open(setup *s, const train_request *q)
 {
     model_config c;
-    *s         = (setup) { .q = q, .full = q->method && !strcmp(q->method, "full"), .be = backend_find(q->device ? q->device : "cpu") };
+    *s         = (setup) { .q = q, .full = q->method && !strcmp(q->method, "full"), .be = backend_for(q->device, q->dtype) };
     s->threads = q->threads ? (int)q->threads : machine_cores();
-    if (!s->be) return error_context(ERR_INPUT, "--device %s", q->device);
+    if (!s->be) return ERR_INPUT;
     if (!q->steps && !q->epochs) return input_error("one of --steps N and --epochs N is needed (with both, whatever ends first)");
     if (!file_is_dir(q->model)) return input_error("--model %s: must be a Hugging Face folder with the weights", q->model);
     s->be->set_threads(s->threads);
     /* what is quick to refuse comes first: options and shapes, then the data, then the weights */
-    int rc = s->full ? refuse_for_full(q) : OK;
+    int rc = s->full ? refuse_for_full(s) : OK;
     if (!rc) rc = config_load(&c, q->model);
     if (!rc) rc = schedule_find(&s->schedule, q->schedule ? q->schedule : "constant");
     if (!rc && !s->full) rc = q->init_adapter ? continue_adapter(s, &c) : new_adapter(s, &c);
