@@ -372,15 +372,15 @@ static void on_the_cpu(void **state)
     every_case(&fast, 1);
 }
 
-/* The same decoder, trainer and adapters over the CUDA kernels: on a GPU, or in its place on the emulator, where one case in six takes a quarter of a
- * minute (LoRA, LoRA-FA, two of Tied-LoRA, VeRA with biases, AdaLoRA). */
+/* The same decoder, trainer and adapters over the CUDA kernels: on a GPU, or in its place on the emulator, where one case in six (fewer under a
+ * sanitizer) takes a quarter of a minute (LoRA, LoRA-FA, two of Tied-LoRA, VeRA with biases, AdaLoRA). */
 static void on_cuda(void **state)
 {
     (void)state;
     if (backend_find("cuda"))
         every_case(&cuda, 1);
     else if (backend_find("cuda-emulated"))
-        every_case(&emulated, 6);
+        every_case(&emulated, 6 * TEST_PART);
     else
         skip_because("%s", error_text());
 }
