@@ -19,7 +19,7 @@ static const char *const shapes[] = { "mini", "gpt-2b-001", "llama2-7b", "llama3
 
 #define COUNT(list) (int64_t)(sizeof(list) / sizeof *(list))
 
-bench_spec *bench_specs(const char *device, int64_t *n)
+bench_spec *bench_specs(const backend *be, int64_t *n)
 {
     int64_t n_methods = 0;
     while (method_row((int)n_methods)) n_methods++;
@@ -31,8 +31,8 @@ bench_spec *bench_specs(const char *device, int64_t *n)
                 for (int64_t r = 0; r < COUNT(ranks); r++) {
                     bench_spec *b = &specs[(*n)++];
                     *b = (bench_spec) { .op = &ops[o], .method = method_row((int)m), .rank = ranks[r], .shape = shapes[s], .site = SITE_QKV };
-                    snprintf(b->name, sizeof b->name, "%s/%s/r=%lld/shape=%s/site=%s/tokens=%lld/device=%s/dtype=f32", ops[o].name, b->method->name,
-                             (long long)ranks[r], shapes[s], site_table[b->site].name, (long long)ops[o].tokens, device);
+                    snprintf(b->name, sizeof b->name, "%s/%s/r=%lld/shape=%s/site=%s/tokens=%lld/device=%s/dtype=%s", ops[o].name, b->method->name,
+                             (long long)ranks[r], shapes[s], site_table[b->site].name, (long long)ops[o].tokens, be->params->name, be->dtype);
                 }
             }
         }

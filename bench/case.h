@@ -31,8 +31,8 @@ typedef struct {
     site_id         site;
 } bench_spec;
 
-/* Every case on a device (a backend's name), in the order of the lists; caller frees. */
-bench_spec *bench_specs(const char *device, int64_t *n);
+/* Every case on a backend, in the order of the lists; caller frees. */
+bench_spec *bench_specs(const backend *be, int64_t *n);
 
 /* Set up, check the answer against f64 at sampled outputs, time at least min_time_s (10 to 4000 pairs), check again, write the sample arrays and the
  * summary. *result and *asked as core/record.h says for kind bench; caller frees. */

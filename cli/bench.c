@@ -12,7 +12,7 @@
 #include "core/record.h"
 
 static struct {
-    const char *filter, *device, *out;
+    const char *filter, *device, *dtype, *out;
     double      min_time_s;
     int64_t     threads, seed;
     bool        list, json, filter_given;
@@ -64,7 +64,7 @@ static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json
         if (!o.json) printf("%-78s %10.1f %+8.1f %%  %+.1f .. %+.1f %%\n", specs[i].name, base, 100 * over, 100 * low, 100 * high);
         if (!o.json) fflush(stdout);
         char *path   = o.out ? record_path(asked) : NULL;
-        json *record = record_new("bench", asked, result, be->name, be->threads);
+        json *record = record_new("bench", asked, result, be->params->name, be->threads);
         rc           = path ? record_write(record, path) : OK;
         free(path);
         json_push(all, record);
@@ -87,6 +87,7 @@ static int run(int argc, char **argv)
         { "filter", OPT_STR, &o.filter, .def = "shape=mini", .arg = "RE", .help = "extended regular expression over the names",
           .given = &o.filter_given },
         { "device", OPT_STR, &o.device, .def = "cpu", .arg = "cpu|cuda", .help = "backend to time" },
+        { "dtype", OPT_STR, &o.dtype, .arg = "f32|bf16", .help = "of weights and activations, with --device cuda; f32 when not given" },
         { "min-time-s", OPT_NUM, &o.min_time_s, .min = 0, .max = 3600, .def = "0.1", .arg = "S",
           .help = "time spent on a case, at least 10 pairs of samples" },
         { "out", OPT_STR, &o.out, .arg = "DIR", .help = "write one record a case here, for `tiebreak report` and `gate`" },
@@ -97,10 +98,10 @@ static int run(int argc, char **argv)
     };
     int rc = options_parse(&verb_bench, table, argc, argv, NULL);
     if (rc) return rc;
-    const backend *be = backend_find(o.device);
-    if (!be) return error_context(ERR_INPUT, "bench: --device %s", o.device);
+    const backend *be = backend_for(o.device, o.dtype);
+    if (!be) return ERR_INPUT;
     int64_t     n;
-    bench_spec *specs = bench_specs(be->name, &n);
+    bench_spec *specs = bench_specs(be, &n);
     rc                = select_cases(specs, &n);
     if (!rc && o.list) {
         for (int64_t i = 0; i < n; i++) puts(specs[i].name);
@@ -128,5 +129,6 @@ static int run(int argc, char **argv)
     return rc;
 }
 
-const verb verb_bench = { "bench", "time adapter kernels beside their base GEMM", "[--list] [--filter RE] [--device cpu|cuda] [--out DIR] [--json]",
+const verb verb_bench = { "bench", "time adapter kernels beside their base GEMM",
+                          "[--list] [--filter RE] [--device cpu|cuda] [--dtype f32|bf16] [--out DIR] [--json]",
                           "  tiebreak bench --filter 'fwd/(lora|tied-lora)/.*shape=mini'\n  tiebreak bench --list --filter llama2-7b\n", run };

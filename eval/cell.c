@@ -134,7 +134,7 @@ static int finish(const cell *c, const harness_result *r, json *asked, double ha
     json       *result  = cell_result(c, r, adapted, harness_s);
     char       *path    = path_join(c->q->out, "record.json");
     int         rc      = write_samples(r, c->q->out);
-    *record             = record_new("eval", asked, result, c->served ? "http" : c->be->name, c->threads);
+    *record             = record_new("eval", asked, result, c->served ? "http" : c->be->params->name, c->threads);
     if (!rc) rc = record_write(*record, path);
     if (!rc) remove(log);
     free(path);

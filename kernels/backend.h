@@ -93,7 +93,7 @@ typedef struct backend {
     const char           *name, *about;
     const char           *dtype;   /* of one real: "f64", "f32" or "bf16" */
     size_t                elem;    /* its bytes */
-    const struct backend *params;  /* whose reals are this backend's params */
+    const struct backend *params;  /* whose reals are this backend's params; its name is the device's */
     int                   threads; /* worker threads now in use (cpu); set through set_threads */
     bool                  host;    /* arrays are the host's memory: values of the same type, in a mapped file say, can be used where they lie */
 

@@ -328,7 +328,7 @@ static int finish(run *r, json **record)
 {
     int rc = save_weights(r);
     if (rc) return rc;
-    *record = record_new("train", cJSON_Duplicate(r->asked, true), result_json(r), r->s.be->name, r->s.threads);
+    *record = record_new("train", cJSON_Duplicate(r->asked, true), result_json(r), r->s.be->params->name, r->s.threads);
     rc      = folder_finish(r->s.q->out, *record);
     if (rc) {
         json_free(*record);
