@@ -10,7 +10,7 @@ SAN    ?=
 WERROR ?= $(if $(CI),-Werror)
 NVCC   ?= $(shell command -v nvcc)
 
-MODULES := core kernels model train datasets eval bench reports cli
+MODULES := core kernels metrics model train datasets eval score bench reports cli
 FLAGS   := -g $(OPT) -fopenmp -fno-math-errno -ffp-contract=off $(SAN) $(WERROR) -I. -I$(B)
 CFLAGS  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-missing-field-initializers -Wno-pass-failed $(FLAGS)
 CXXFLAGS := -std=c++17 -Wall -Wextra $(FLAGS)

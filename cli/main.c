@@ -21,7 +21,7 @@ static void wait_politely(char **argv)
 {
     static const char *const chosen[] = { "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME" };
     for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++)
-        if (getenv(chosen[i])) return; /* the user's choice, or ours already */
+        if (getenv(chosen[i])) return;   /* the user's choice, or ours already */
     setenv("GOMP_SPINCOUNT", "2000", 1); /* some microseconds */
     setenv("KMP_BLOCKTIME", "0", 1);
     execv("/proc/self/exe", argv); /* where that fails, go on as we are */

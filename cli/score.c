@@ -6,8 +6,8 @@
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "core/progress.h"
-#include "eval/offline.h"
-#include "eval/paired.h"
+#include "score/offline.h"
+#include "metrics/paired.h"
 
 static offline_request q;
 typedef struct {

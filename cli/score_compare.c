@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "core/error.h"
-#include "eval/calibrate.h"
-#include "eval/compare.h"
+#include "metrics/calibrate.h"
+#include "score/compare.h"
 
 int score_compare(const score_compare_options *o, const positionals *systems)
 {

@@ -5,7 +5,7 @@
  * it is refused. */
 #ifndef TIEBREAK_EVAL_COMPLETION_H
 #define TIEBREAK_EVAL_COMPLETION_H
-#include "eval/pytext.h"
+#include "metrics/pytext.h"
 
 #include <stdint.h>
 

@@ -1,7 +1,7 @@
 /* Texts to ids the way lm-evaluation-harness does it: where a context ends and its continuation begins decides every log-likelihood. */
 #ifndef TIEBREAK_EVAL_ENCODE_H
 #define TIEBREAK_EVAL_ENCODE_H
-#include "eval/pytext.h"
+#include "metrics/pytext.h"
 #include "model/tokenizer.h"
 
 /* Append the ids of text with what the tokenizer adds in front (BOS); a text that begins with the BOS string gets no second one. */

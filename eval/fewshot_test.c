@@ -1,6 +1,6 @@
 #include "eval/fewshot.h"
 
-#include "eval/test_lines.h"
+#include "metrics/test_lines.h"
 
 /* --- lm-evaluation-harness's own runs */
 

@@ -14,7 +14,7 @@
 #include "eval/fewshot.h"
 #include "eval/identity.h"
 #include "eval/journal.h"
-#include "eval/metric.h"
+#include "metrics/metric.h"
 #include "eval/sample.h"
 
 typedef struct {

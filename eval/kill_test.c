@@ -7,7 +7,7 @@
 #include "core/progress.h"
 #include "core/rng.h"
 #include "eval/cell.h"
-#include "eval/test_lines.h"
+#include "metrics/test_lines.h"
 
 static const char *const self = "/proc/self/exe";
 

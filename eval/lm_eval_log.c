@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "eval/gsm8k_metric.h"
+#include "metrics/gsm8k.h"
 #include "eval/original.h"
 #include "eval/pyjson.h"
 

@@ -4,7 +4,7 @@
 #include <dirent.h>
 
 #include "eval/cell.h"
-#include "eval/scored.h"
+#include "score/scored.h"
 #include "eval/test_model.h"
 
 static char base[1024], data[1024], pool[1024];

@@ -1,6 +1,6 @@
 #include "eval/original.h"
 
-#include "eval/test_lines.h"
+#include "metrics/test_lines.h"
 
 static dataset *read_text(const char *dir, const char *name, const char *reader, const char *text, char **path)
 {

@@ -2,7 +2,7 @@
 #ifndef TIEBREAK_EVAL_SAMPLE_H
 #define TIEBREAK_EVAL_SAMPLE_H
 #include "eval/answer.h"
-#include "eval/metric.h"
+#include "metrics/metric.h"
 
 /* The statistics of every metric, one after the other, into stats; returns how many numbers that is. */
 int sample_stats(const request *r, const answer *a, request_kind kind, const metric_list *metrics, double *stats);

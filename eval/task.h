@@ -3,7 +3,7 @@
 #ifndef TIEBREAK_EVAL_TASK_H
 #define TIEBREAK_EVAL_TASK_H
 #include "datasets/dataset.h"
-#include "eval/metric.h"
+#include "metrics/metric.h"
 #include "model/tokenizer.h"
 
 typedef struct task task;

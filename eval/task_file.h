@@ -2,7 +2,7 @@
 #ifndef TIEBREAK_EVAL_TASK_FILE_H
 #define TIEBREAK_EVAL_TASK_FILE_H
 #include "core/json.h"
-#include "eval/metric.h"
+#include "metrics/metric.h"
 #include "eval/task.h"
 
 /* What a variant may say; what it leaves out, the file says for all of them. Strings and lists belong to the document. */

@@ -1,7 +1,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/test.h"
-#include "eval/capitalize.h"
+#include "metrics/capitalize.h"
 #include "eval/task.h"
 
 /* The stored right answers, under the key each reference file has for them. */

@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
-#include "eval/capitalize.h"
+#include "metrics/capitalize.h"
 
 /* ---- filters */
 

@@ -2,7 +2,7 @@
 #ifndef TIEBREAK_EVAL_TEST_MODEL_H
 #define TIEBREAK_EVAL_TEST_MODEL_H
 #include "eval/harness.h"
-#include "eval/test_lines.h"
+#include "metrics/test_lines.h"
 
 typedef struct {
     model     *model;

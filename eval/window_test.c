@@ -1,6 +1,6 @@
 #include "eval/window.h"
 
-#include "eval/test_lines.h"
+#include "metrics/test_lines.h"
 
 static void cuts_from_the_left_or_rolls(void **state)
 {

@@ -1,8 +1,0 @@
-/* Python's str.capitalize(), which lm-evaluation-harness's HellaSwag applies to ctx_b. */
-#ifndef TIEBREAK_EVAL_CAPITALIZE_H
-#define TIEBREAK_EVAL_CAPITALIZE_H
-#include "eval/pytext.h"
-
-/* The first character in title case, the rest in lower case ("iPhone X" -> "Iphone x"); appended. Valid UTF-8. */
-void py_capitalize(slice text, str *out);
-#endif

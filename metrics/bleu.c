@@ -1,0 +1,120 @@
+#include "metrics/bleu.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/memory.h"
+#include "metrics/bleu_tokenize.h"
+#include "metrics/ngrams.h"
+
+/* By smoothing: sacreBLEU's word for it, and the value it takes when none is given (0: it takes none). */
+static const struct {
+    const char *name;
+    double      value;
+} smoothings[] = { [BLEU_EXP] = { "exp", 0 }, [BLEU_FLOOR] = { "floor", 0.1 }, [BLEU_ADD_K] = { "add-k", 1 }, [BLEU_NO_SMOOTHING] = { "none", 0 } };
+static const char *const tokenizers[] = { [BLEU_13A] = "13a", [BLEU_INTL] = "intl", [BLEU_CHAR] = "char", [BLEU_NONE] = "none" };
+
+static double smooth_value(const metric_options *o) { return o->smooth_value > 0 ? o->smooth_value : smoothings[o->smooth].value; }
+
+/* The line as sacreBLEU prints it. */
+void bleu_sign(const metric *m, int64_t n_refs, str *out)
+{
+    const metric_options *o = &m->options;
+    if (n_refs)
+        str_printf(out, "|nrefs:%lld", (long long)n_refs);
+    else
+        str_puts(out, "|nrefs:var");
+    str_printf(out, "|case:%s|eff:%s|tok:%s|smooth:%s", o->lowercase ? "lc" : "mixed", o->effective_order ? "yes" : "no", tokenizers[o->tokenize],
+               smoothings[o->smooth].name);
+    if (smoothings[o->smooth].value > 0) str_printf(out, "[%.2f]", smooth_value(o));
+    str_puts(out, "|version:2.6.0");
+}
+
+/* What one segment needs, kept from one to the next. */
+typedef struct {
+    bleu_tokenizer_scratch text;
+    vocabulary             words;
+    token_list             hyp, *refs;
+    size_t                 n_lists;
+    ngram_counter          ngrams;
+} workspace;
+static _Thread_local workspace own;
+
+static void read_segment(workspace *w, slice segment, const metric_options *o, token_list *out)
+{
+    tokens_clear(out);
+    bleu_tokenize(&w->text, segment, o->tokenize, o->lowercase, &w->words, out);
+}
+
+/* Returns the number of distinct tokens in the hypothesis: its ids are below it. */
+static int32_t read_segments(workspace *w, slice hypothesis, const slice *refs, int64_t n_refs, const metric_options *o)
+{
+    if ((size_t)n_refs > w->n_lists) {
+        w->refs = mem_resize(w->refs, (size_t)n_refs, sizeof *w->refs);
+        for (; w->n_lists < (size_t)n_refs; w->n_lists++) w->refs[w->n_lists] = (token_list) { 0 };
+    }
+    vocabulary_clear(&w->words);
+    read_segment(w, hypothesis, o, &w->hyp);
+    int32_t width = (int32_t)w->words.n;
+    for (int64_t r = 0; r < n_refs; r++) read_segment(w, refs[r], o, &w->refs[r]);
+    return width;
+}
+
+void bleu_stats(slice hypothesis, const slice *refs, int64_t n_refs, const metric_options *o, double stats[BLEU_STATS])
+{
+    workspace *w = &own;
+    int64_t    matches[BLEU_ORDER];
+    int32_t    width   = read_segments(w, hypothesis, refs, n_refs, o);
+    int64_t    hyp_len = w->hyp.n, ref_len = w->refs[0].n;
+    for (int64_t r = 1; r < n_refs; r++) {
+        int64_t len = w->refs[r].n, gap = llabs(len - hyp_len), least = llabs(ref_len - hyp_len);
+        if (gap < least || (gap == least && len < ref_len)) ref_len = len;
+    }
+    stats[0] = (double)hyp_len;
+    stats[1] = (double)ref_len;
+    ngrams_match(&w->ngrams, &w->hyp, width, w->refs, n_refs, BLEU_ORDER, matches);
+    for (int n = 1; n <= BLEU_ORDER; n++) {
+        stats[1 + n]              = (double)matches[n - 1];
+        stats[1 + BLEU_ORDER + n] = (double)ngrams_total(hyp_len, n);
+    }
+}
+
+bleu_score bleu_from_stats(const double stats[BLEU_STATS], const metric_options *o, bool effective)
+{
+    const double *correct = stats + 2, *total = stats + 2 + BLEU_ORDER;
+    bleu_score    s     = { .brevity = 1, .hyp_len = stats[0], .ref_len = stats[1] };
+    double        value = smooth_value(o), halved = 1, sum = 0;
+    int           orders = BLEU_ORDER;
+    bool          any    = false;
+    if (s.hyp_len < s.ref_len) s.brevity = s.hyp_len > 0 ? exp(1 - s.ref_len / s.hyp_len) : 0;
+    for (int n = 0; n < BLEU_ORDER; n++) any |= correct[n] > 0;
+    if (!any) return s;
+    for (int n = 0; n < BLEU_ORDER; n++) {
+        double add = o->smooth == BLEU_ADD_K && n > 0 ? value : 0, right = correct[n] + add, all = total[n] + add;
+        if (all == 0) break;
+        if (effective) orders = n + 1;
+        if (right > 0)
+            s.precision[n] = 100. * right / all;
+        else if (o->smooth == BLEU_EXP)
+            s.precision[n] = 100. / ((halved *= 2) * all);
+        else if (o->smooth == BLEU_FLOOR)
+            s.precision[n] = 100. * value / all;
+    }
+    for (int n = 0; n < orders; n++) sum += s.precision[n] > 0 ? log(s.precision[n]) : -9999999999.;
+    s.score = s.brevity * exp(sum / orders);
+    return s;
+}
+
+void bleu_item(const metric *m, const metric_input *in, double *stats)
+{
+    static const slice nothing = { "", 0 };
+    bleu_stats(in->prediction, in->n_references ? in->references : &nothing, in->n_references ? in->n_references : 1, &m->options, stats);
+}
+
+double bleu_corpus(const metric *m, const double *sums, int64_t n)
+{
+    (void)n;
+    return bleu_from_stats(sums, &m->options, m->options.effective_order).score;
+}
+
+double bleu_sentence(const metric *m, const double *stats) { return bleu_from_stats(stats, &m->options, true).score; }

@@ -1,0 +1,42 @@
+/* How often the paired tests are wrong: pairs of equal systems are simulated, and pairs with a planted difference.
+ *
+ *     calibration c;
+ *     calibration_run(&c, 2000, 1);
+ *     calibration_print(&c, &text);
+ *
+ * The tests are those of metrics/paired.h, run as a comparison runs them but with fewer draws. */
+#ifndef TIEBREAK_METRICS_CALIBRATE_H
+#define TIEBREAK_METRICS_CALIBRATE_H
+#include "core/json.h"
+#include "metrics/interval.h"
+
+enum { CALIBRATION_CASES = 3, CALIBRATION_TESTS = 8 };
+
+/* One test on one kind of data. */
+typedef struct {
+    bool     used;
+    double   alarms, found; /* shares of trials with p <= 0.05: of equal systems, of systems with the planted difference */
+    interval alarms_range, found_range;
+} calibration_rate;
+
+typedef struct {
+    int64_t          trials, power_trials; /* power is measured on a quarter of the trials */
+    uint64_t         seed;
+    double           planted[CALIBRATION_CASES]; /* the planted difference: its mean over the trials */
+    calibration_rate rates[CALIBRATION_CASES][CALIBRATION_TESTS];
+} calibration;
+
+/* The kinds of data and the tests, by number. */
+const char *calibration_case_name(int k);
+const char *calibration_test_name(int t);
+/* The test that a comparison goes by on such data. */
+bool calibration_recommended(int k, int t);
+
+/* The same numbers for the same trials and seed, on any number of threads. */
+void calibration_run(calibration *c, int64_t trials, uint64_t seed);
+/* Whether chance allows that every recommended test alarms in 3..7 % of equal pairs: none of their intervals lies outside. */
+bool calibration_holds(const calibration *c);
+
+void  calibration_print(const calibration *c, str *out);
+json *calibration_json(const calibration *c);
+#endif

@@ -1,0 +1,87 @@
+#include "metrics/gsm8k.h"
+
+#include <string.h>
+
+static const char invalid[] = "[invalid]";
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool is_number(char c) { return is_digit(c) || c == '.' || c == ','; }
+static bool is_money(char c) { return is_number(c) || c == '$'; }
+
+/* Bytes from `at` that are `of` the class. */
+static size_t run(slice text, size_t at, bool of(char))
+{
+    size_t n = 0;
+    while (at + n < text.n && of(text.s[at + n])) n++;
+    return n;
+}
+
+slice gsm8k_strict(slice text)
+{
+    static const char mark[] = "#### ";
+    const size_t      k      = sizeof mark - 1;
+    for (size_t i = 0; i + k <= text.n; i++) {
+        if (memcmp(text.s + i, mark, k)) continue;
+        size_t sign = i + k < text.n && text.s[i + k] == '-', n = run(text, i + k + sign, is_number);
+        if (n) return (slice) { text.s + i + k, sign + n };
+    }
+    return slice_of(invalid);
+}
+
+slice gsm8k_flexible(slice text)
+{
+    slice last = slice_of(invalid);
+    for (size_t i = 0; i < text.n;) {
+        size_t sign = text.s[i] == '-', n = run(text, i + sign, is_money);
+        if (n < 2) n = run(text, i + sign, is_digit);
+        if (!n) {
+            i++;
+            continue;
+        }
+        last = (slice) { text.s + i, sign + n };
+        i += sign + n;
+    }
+    return py_strip(last);
+}
+
+bool gsm8k_is_invalid(slice extracted) { return extracted.n == sizeof invalid - 1 && !memcmp(extracted.s, invalid, extracted.n); }
+
+/* The regexes the task ignores, in their order, then lower case. kept: scratch. */
+static void normalize(slice text, str *kept, str *out)
+{
+    static const char mark[] = "#### ";
+    const size_t      k      = sizeof mark - 1;
+    str_clear(kept);
+    char *to = str_reserve(kept, text.n);
+    for (size_t i = 0; i < text.n; i++)
+        if (text.s[i] != ',' && text.s[i] != '$') *to++ = text.s[i];
+    slice rest = { kept->s, (size_t)(to - kept->s) };
+    for (size_t i = rest.n; i >= k; i--) {
+        if (memcmp(rest.s + i - k, mark, k)) continue;
+        rest = (slice) { rest.s + i, rest.n - i };
+        break;
+    }
+    /* `\.$`: the dot before the end, or before a newline that ends the text (which stays). */
+    size_t newline = rest.n && rest.s[rest.n - 1] == '\n';
+    bool   dot     = rest.n > newline && rest.s[rest.n - 1 - newline] == '.';
+    str_clear(out);
+    py_lower((slice) { rest.s, rest.n - newline * dot - dot }, out);
+    if (newline && dot) str_putc(out, '\n');
+}
+
+bool gsm8k_match(slice extracted, slice reference)
+{
+    static _Thread_local str kept, a, b; /* kept from item to item */
+    normalize(extracted, &kept, &a);
+    normalize(reference, &kept, &b);
+    return a.n == b.n && !memcmp(str_c(&a), str_c(&b), a.n);
+}
+
+static slice extract(const metric *m, const metric_input *in) { return m->order ? gsm8k_flexible(in->prediction) : gsm8k_strict(in->prediction); }
+
+void gsm8k_match_item(const metric *m, const metric_input *in, double *stats)
+{
+    *stats = in->n_references && gsm8k_match(extract(m, in), in->references[0]);
+}
+
+void gsm8k_invalid_item(const metric *m, const metric_input *in, double *stats) { *stats = gsm8k_is_invalid(extract(m, in)); }

@@ -1,0 +1,44 @@
+/* Text as Python 3 sees it: the metrics' reference tools are Python, so their rules for case, words and blanks decide the last digit.
+ *
+ * Classes come from utf8proc's Unicode tables; two rules are not in any per-character table and live here: the final sigma and U+0130.
+ * All functions take valid UTF-8 (a byte that is not is treated as a character of its own that belongs to no class). */
+#ifndef TIEBREAK_METRICS_PYTEXT_H
+#define TIEBREAK_METRICS_PYTEXT_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/str.h"
+
+/* A run of bytes owned by somebody else; it may hold NUL. */
+typedef struct {
+    const char *s;
+    size_t      n;
+} slice;
+
+slice slice_of(const char *text); /* a NUL-terminated string */
+bool  slice_equal(slice a, slice b);
+
+/* The code point at s (n >= 1 bytes left) and its length; an invalid byte has length 1 and *cp = 0xFFFFFFFF. */
+int py_next(const char *s, size_t n, unsigned *cp);
+
+/* Whether the text (n >= 1 bytes) begins with one of Python's blanks; *len: bytes of its first character. */
+static inline bool py_starts_blank(const char *s, size_t n, size_t *len)
+{
+    unsigned cp = (unsigned char)*s;
+    *len        = 1;
+    if (cp < 0x80) return cp == ' ' || cp - 0x09 < 5 || cp - 0x1C < 4;
+    *len = (size_t)py_next(s, n, &cp);
+    return is_space_py(cp);
+}
+
+void  py_lower(slice text, str *out); /* str.lower(), appended */
+bool  py_is_word(unsigned cp);        /* \w of re: str.isalnum() or underscore */
+int   py_digit(unsigned cp);          /* 0..9 of a decimal digit of any script; -1 of all else */
+slice py_strip(slice text);           /* str.strip() */
+slice py_rstrip(slice text);
+/* str.split(): the next word of *rest, which shrinks; false when only blanks are left. */
+bool    py_next_word(slice *rest, slice *word);
+int64_t py_length(slice text);        /* code points: len() */
+int64_t py_resplit_words(slice text); /* len(re.split(r"\s+", text)): a blank at either end counts one more */
+#endif

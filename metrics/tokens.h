@@ -1,0 +1,40 @@
+/* Texts as sequences of numbers: equal tokens, equal numbers. What BLEU, chrF, ROUGE and SQuAD's F1 count and compare.
+ *
+ *     vocabulary v = { 0 };
+ *     token_list a = { 0 };
+ *     vocabulary_split(&v, slice_of("the cat the dog"), &a);     // 0 1 0 2
+ *     vocabulary_clear(&v); tokens_clear(&a);                    // next item: the memory is kept
+ */
+#ifndef TIEBREAK_METRICS_TOKENS_H
+#define TIEBREAK_METRICS_TOKENS_H
+#include "metrics/pytext.h"
+
+/* A zeroed struct is the empty sequence. */
+typedef struct {
+    int32_t *ids;
+    int64_t  n;
+    size_t   cap;
+} token_list;
+
+void tokens_add(token_list *t, int32_t id);
+/* Room for n ids from the start; what is there may be lost. */
+void tokens_reserve(token_list *t, size_t n);
+void tokens_clear(token_list *t);
+void tokens_free(token_list *t);
+
+/* The distinct tokens of one item, numbered from 0 as they come. A zeroed struct is empty. */
+typedef struct {
+    struct vocabulary_entry *entries;
+    int32_t                 *slots; /* open addressing: entry + 1, or 0 */
+    str                      bytes;
+    int64_t                  n;
+    size_t                   cap, n_slots;
+} vocabulary;
+
+int32_t vocabulary_add(vocabulary *v, const char *s, size_t n);
+slice   vocabulary_token(const vocabulary *v, int32_t id); /* valid until the next addition */
+/* Python's str.split(): the words of text, appended. */
+void vocabulary_split(vocabulary *v, slice text, token_list *out);
+void vocabulary_clear(vocabulary *v); /* in time of what it holds, not of what it ever held */
+void vocabulary_free(vocabulary *v);
+#endif

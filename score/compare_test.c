@@ -1,0 +1,287 @@
+#include "score/compare.h"
+
+#include "core/file.h"
+#include "core/record.h"
+#include "core/stats.h"
+#include "core/test.h"
+
+static char *dir;
+
+/* A run of n items, first ids from `from`, right where bit i of `right` is set, f1 a number of its own; in folder NAME below dir. */
+static char *write_run(const char *name, int from, int n, uint64_t right, double f1)
+{
+    char *folder = path_join(dir, name), *path = path_join(folder, "samples.jsonl");
+    str   text = { 0 };
+    for (int i = 0; i < n; i++)
+        str_printf(&text, "{\"id\": \"q%d\", \"scores\": {\"em\": %d, \"f1\": %g}}\n", from + i, right >> i & 1 ? 100 : 0,
+                   fmod(f1 * (i + 1), 1) * 100);
+    assert_ok(file_make_dirs(folder));
+    assert_ok(file_write_atomic(path, text.s, text.n));
+    str_free(&text);
+    free(path);
+    return folder;
+}
+
+/* What the run's record says was asked; method NULL: the base alone. */
+static void write_record(const char *folder, const char *task, const char *method, int seed)
+{
+    json *asked = json_object(), *adapter = json_object(), *result = json_object(), *record;
+    char *path = path_join(folder, "record.json");
+    json_set_str(asked, "task", task);
+    json_set_str(adapter, "method", method);
+    json_set_int(adapter, "seed", seed);
+    json_set(asked, "adapter", method ? adapter : cJSON_CreateNull());
+    if (!method) json_free(adapter);
+    record = record_new("eval", asked, result, "cpu", 1);
+    assert_ok(record_write(record, path));
+    json_free(record);
+    free(path);
+}
+
+static int compare(comparison *c, int n, const char *a, const char *b, const char *third, bool common)
+{
+    const char *what[] = { a, b, third };
+    return compare_run(c, what, n, &(compare_options) { .draws = { 200, 400, 12345 }, .common = common });
+}
+
+static int make_dir(void **state)
+{
+    (void)state;
+    dir = test_tmpdir();
+    return 0;
+}
+static int remove_dir(void **state)
+{
+    (void)state;
+    test_rmdir(dir);
+    return 0;
+}
+
+static void right_and_wrong_items_are_counted_and_named(void **state)
+{
+    (void)state;
+    char      *a = write_run("a", 0, 40, 0x00000000FFu, 0.37), *b = write_run("b", 0, 40, 0x00000FFF0Fu, 0.37);
+    comparison c;
+    assert_ok(compare(&c, 2, a, b, NULL, false));
+    assert_int_equal(c.n, 40);
+    assert_int_equal(c.n_metrics, 2);
+    const compare_metric *em = &c.metrics[0], *f1 = &c.metrics[1];
+    const compare_score  *s = &em->scores[1];
+    assert_true(s->flips);
+    assert_int_equal(s->counts.both, 4);
+    assert_int_equal(s->counts.only_a, 4);
+    assert_int_equal(s->counts.only_b, 12);
+    assert_within(fabs(s->test.difference - 20), 1e-12);
+    assert_within(fabs(s->difference_error - 100 * paired_share_stderr(s->counts)), 1e-12);
+    assert_within(fabs(s->p - mcnemar_mid(4, 12)), 0);
+    assert_within(fabs(s->p_holm - s->p), 0);
+    assert_int_equal(s->better, 12);
+    assert_int_equal(s->worse, 4);
+    assert_within(fabs(s->range.low - 100 * wilson_interval(16, 40).low), 1e-12);
+    assert_int_equal(s->verdict, s->p < 0.05 ? VERDICT_DIFFERENT : VERDICT_OPEN);
+    assert_true(isnan(s->seed_sd) && isnan(s->seed_p));
+    assert_false(f1->scores[1].flips);
+    assert_int_equal(f1->scores[1].verdict, VERDICT_IDENTICAL);
+    assert_within(fabs(f1->scores[1].p - 1), 0);
+
+    str   text = { 0 };
+    json *j    = compare_json(&c, true);
+    compare_print(&c, false, &text);
+    assert_non_null(strstr(text.s, "right -> wrong 4: q4, q5, q6, q7\n"));
+    assert_non_null(strstr(text.s, "wrong -> right 12: q8, q9, q10, q11, q12, q13, q14, q15, ...\n"));
+    const json *of  = cJSON_GetArrayItem(json_find(json_find(json_find(j, "metrics"), "em"), "systems"), 1);
+    const json *ids = json_find(json_find(json_find(of, "flips"), "wrong_to_right"), "ids");
+    assert_int_equal(cJSON_GetArraySize(ids), 12);
+    assert_string_equal(ids->child->valuestring, "q8");
+    assert_int_equal(cJSON_GetArraySize(json_find(j, "items")), 40);
+    json_free(j);
+    str_free(&text);
+    comparison_free(&c);
+    free(a);
+    free(b);
+}
+
+static void many_systems_are_adjusted(void **state)
+{
+    (void)state;
+    char      *a = write_run("base", 0, 60, 0, 0.37), *b = write_run("much", 0, 60, 0xFFFFu, 0.73), *d = write_run("little", 0, 60, 0x3Fu, 0.61);
+    comparison c;
+    assert_ok(compare(&c, 3, a, b, d, false));
+    const compare_score *s = c.metrics[0].scores;
+    /* 16 and 6 items flipped, all one way: 2 / 2^16 - 1 / 2^16, 1 / 2^6 */
+    assert_within(fabs(s[1].p - ldexp(1, -16)), 1e-18);
+    assert_within(fabs(s[2].p - ldexp(1, -6)), 1e-15);
+    assert_within(fabs(s[1].p_holm - 2 * s[1].p), 1e-18);
+    assert_within(fabs(s[2].p_holm - s[2].p), 1e-18);
+    assert_int_equal(s[1].verdict, VERDICT_DIFFERENT);
+    assert_string_equal(compare_verdict_text(&c.metrics[0], &s[1]), "different: better");
+    /* f1, no shares: by randomisation, an interval around the difference */
+    s = c.metrics[1].scores;
+    assert_within(fabs(s[1].p - s[1].test.p_randomisation), 0);
+    assert_true(s[1].test.gap.low <= s[1].test.difference && s[1].test.difference <= s[1].test.gap.high);
+    comparison_free(&c);
+    free(a);
+    free(b);
+    free(d);
+}
+
+static void items_must_be_the_same(void **state)
+{
+    (void)state;
+    char      *a = write_run("x", 0, 20, 0xFFu, 0.37), *b = write_run("y", 3, 20, 0xFFu, 0.37), *far = write_run("z", 100, 20, 0xFFu, 0.37);
+    comparison c;
+    assert_input_error(compare(&c, 2, a, b, NULL, false), "y lacks 3 of its 20 (q0, q1, q2)");
+    assert_input_error(compare(&c, 2, a, b, NULL, false), "has 3 that it lacks (q20, q21, q22)");
+    assert_input_error(compare(&c, 2, a, b, NULL, false), "--common to compare the 17 in both");
+    assert_ok(compare(&c, 2, a, b, NULL, true));
+    assert_int_equal(c.n, 17);
+    assert_string_equal(c.ids[0], "q3");
+    /* q3..q7 are right in the first, q3..q10 in the second */
+    assert_int_equal(c.metrics[0].scores[1].counts.both, 5);
+    assert_int_equal(c.metrics[0].scores[1].counts.only_b, 3);
+    comparison_free(&c);
+    assert_input_error(compare(&c, 2, a, far, NULL, true), "no item in common");
+    assert_input_error(compare(&c, 1, a, NULL, NULL, true), "needs two systems");
+    assert_input_error(compare(&c, 2, a, "/nowhere/x", NULL, true), "/nowhere/x");
+    free(a);
+    free(b);
+    free(far);
+}
+
+/* Three trainings against an untrained base: shares 8, 10 and 12 of 40, the base 4. */
+static void seeds_are_a_variance_of_their_own(void **state)
+{
+    static const uint64_t right[] = { 0xFFu, 0x3FFu, 0xFFFu };
+    (void)state;
+    char *base = write_run("runs/base", 0, 40, 0xFu, 0.37);
+    write_record(base, "squad", NULL, 0);
+    for (int i = 0; i < 3; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "runs/lora/s%d/eval", i);
+        char *run = write_run(name, 0, 40, right[i], 0.37);
+        write_record(run, "squad", "lora", i);
+        free(run);
+    }
+    char      *lora = path_join(dir, "runs/lora"), named[512];
+    comparison c;
+    snprintf(named, sizeof named, "lora=%s", lora);
+    assert_ok(compare(&c, 2, base, named, NULL, false));
+    assert_string_equal(c.systems[1].name, "lora");
+    assert_int_equal(c.systems[1].n_runs, 3);
+    assert_true(c.systems[0].seedless);
+    const compare_metric *em = &c.metrics[0];
+    const compare_score  *s  = &em->scores[1];
+    assert_true(em->scores[0].share && !s->share && !s->flips); /* q8 is right in two trainings of three */
+    assert_within(fabs(s->value - 25), 1e-12);
+    assert_within(fabs(s->run_values[2] - 30), 1e-12);
+    assert_within(fabs(s->seed_sd - 5), 1e-12);
+    assert_within(fabs(s->seed_error - 5 / sqrt(3)), 1e-12);
+    assert_within(fabs(s->seed_p - stats_t_pvalue(15 / (5 / sqrt(3)), 2)), 1e-12);
+    assert_within(fabs(s->items[8] - 200. / 3), 1e-12);
+    assert_int_equal(c.metrics[1].scores[1].verdict, VERDICT_IDENTICAL);
+    comparison_free(&c);
+
+    /* The same seeds against themselves in two parts: sd 5 of two each, Welch with 2 degrees of freedom. */
+    char pair[1024];
+    snprintf(pair, sizeof pair, "b=%s/s1/eval,%s/s2/eval", lora, lora);
+    snprintf(named, sizeof named, "a=%s/s0/eval,%s/s1/eval", lora, lora);
+    assert_ok(compare(&c, 2, named, pair, NULL, false));
+    s         = &c.metrics[0].scores[1];
+    double sd = 5 / sqrt(2), error = sqrt(2 * sd * sd / 2);
+    assert_within(fabs(s->seed_error - error), 1e-12);
+    assert_within(fabs(s->seed_p - stats_t_pvalue(5 / error, 2)), 1e-12);
+    comparison_free(&c);
+
+    char *other = write_run("runs/vera", 0, 40, 0xFFFu, 0.37), *task = write_run("runs/other", 0, 40, 0xFFFu, 0.37);
+    write_record(other, "squad", "vera", 0);
+    write_record(task, "gsm8k", "lora", 0);
+    snprintf(pair, sizeof pair, "%s/s0/eval,%s", lora, other);
+    assert_input_error(compare(&c, 2, base, pair, NULL, false), "differ in more than the training seed");
+    assert_input_error(compare(&c, 2, base, task, NULL, false), "answered different questions: \"task\" is squad there, gsm8k here");
+    assert_input_error(compare(&c, 2, base, dir, NULL, false), "holds no samples.jsonl");
+    free(base);
+    free(lora);
+    free(other);
+    free(task);
+}
+
+static void metrics_must_be_the_same(void **state)
+{
+    (void)state;
+    char      *a = write_run("m", 0, 4, 0x3u, 0.37), *file = path_join(dir, "only.jsonl"), *text;
+    comparison c;
+    text = "{\"id\": \"q0\", \"scores\": {\"em\": 100}}\n{\"id\": \"q1\", \"scores\": {\"em\": 0}}\n{\"id\": \"q2\", \"scores\": {\"em\": 0}}\n"
+           "{\"id\": \"q3\", \"scores\": {\"em\": 0}}\n";
+    assert_ok(file_write_atomic(file, text, strlen(text)));
+    assert_ok(compare(&c, 2, a, file, NULL, false)); /* f1 is left out, with a warning */
+    assert_int_equal(c.n_metrics, 1);
+    comparison_free(&c);
+    text = "{\"id\": \"q0\", \"scores\": {\"own\": 1}}\n{\"id\": \"q1\", \"scores\": {\"own\": 0}}\n{\"id\": \"q2\", \"scores\": {\"own\": 0}}\n"
+           "{\"id\": \"q3\", \"scores\": {\"own\": 0}}\n";
+    assert_ok(file_write_atomic(file, text, strlen(text)));
+    assert_input_error(compare(&c, 2, a, file, NULL, false), "no metric that every other system has (em, f1)");
+    free(a);
+    free(file);
+}
+
+/* A corpus metric is compared through its counts, and what sacreBLEU would print stands beside, signature and all. */
+static void corpus_metrics_come_with_sacrebleus_numbers(void **state)
+{
+    (void)state;
+    char *path[2] = { path_join(dir, "one.jsonl"), path_join(dir, "two.jsonl") };
+    for (int k = 0; k < 2; k++) {
+        str text = { 0 };
+        for (int i = 0; i < 30; i++)
+            str_printf(&text, "{\"id\": %d, \"scores\": {\"bleu\": 0}, \"stats\": {\"bleu\": [10, 11, %d, %d, 2, 1, 10, 9, 8, 7]}}\n", i,
+                       6 + (i + k) % 3, 4 + i * (k + 1) % 2);
+        assert_ok(file_write_atomic(path[k], text.s, text.n));
+        str_free(&text);
+    }
+    comparison c;
+    assert_ok(compare(&c, 2, path[0], path[1], NULL, false));
+    const compare_score *s = &c.metrics[0].scores[1];
+    assert_false(s->flips);
+    assert_string_equal(s->range.rule, "bootstrap");
+    assert_within(fabs(s->difference_error - s->test.error), 0);
+    assert_within(fabs(s->p - s->test.p_randomisation), 0);
+    json       *j   = compare_json(&c, true);
+    const json *own = json_find(cJSON_GetArrayItem(json_find(json_find(json_find(j, "metrics"), "bleu"), "systems"), 1), "sacrebleu");
+    assert_string_equal(json_find(own, "signature_bootstrap")->valuestring,
+                        "BLEU|nrefs:var|bs:200|seed:12345|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0");
+    assert_within(fabs(json_find(own, "p_randomisation")->valuedouble - s->test.sacrebleu_p_randomisation), 0);
+    assert_true(cJSON_IsNumber(json_find(json_find(j, "items")->child, "id"))); /* as in the logs */
+    json_free(j);
+    comparison_free(&c);
+    free(path[0]);
+    free(path[1]);
+}
+
+/* The harness's own logs: three-shot HellaSwag against itself. */
+static void logs_of_the_harness_are_compared(void **state)
+{
+    (void)state;
+    need_data(log, "lm-eval-reference/logs/samples_hellaswag_3shot_2026-11-23T19-07-21.508005.jsonl");
+    comparison c;
+    assert_ok(compare(&c, 2, log, log, NULL, false));
+    assert_int_equal(c.n, 100);
+    assert_int_equal(c.n_metrics, 2);
+    assert_within(fabs(c.metrics[0].scores[1].value - 0.26), 1e-12);
+    assert_within(fabs(c.metrics[1].scores[1].value - 0.41), 1e-12);
+    assert_within(fabs(c.metrics[1].scores[1].error - 0.049431107042371), 1e-12);
+    assert_int_equal(c.metrics[0].scores[1].verdict, VERDICT_IDENTICAL);
+    comparison_free(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(right_and_wrong_items_are_counted_and_named, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(many_systems_are_adjusted, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(items_must_be_the_same, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(seeds_are_a_variance_of_their_own, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(metrics_must_be_the_same, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(corpus_metrics_come_with_sacrebleus_numbers, make_dir, remove_dir),
+        cmocka_unit_test(logs_of_the_harness_are_compared),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
