@@ -94,8 +94,8 @@ static void assert_same_end(const char *a, const char *b)
     free(log);
 }
 
-/* Ten kills that hit; a run that was done before its kill is checked and begun again. Where the moments fall depends on the machine's pace, what
- * comes out must not. */
+/* Ten kills that hit (fewer under a sanitizer); a run that was done before its kill is checked and begun again. Where the moments fall depends on the
+ * machine's pace, what comes out must not. */
 static void check_kills(const char *base, workload w, uint64_t seed)
 {
     char  *dir = test_tmpdir(), *alone = path_join(dir, "alone"), *killed = path_join(dir, "killed"), again[1024];
@@ -105,7 +105,7 @@ static void check_kills(const char *base, workload w, uint64_t seed)
     assert_int_equal(finish(start(base, w, alone)), OK);
     double whole = clock_s() - started;
     snprintf(again, sizeof again, "rm -rf '%s'", killed);
-    while (hits < 10) {
+    while (hits < test_part(10)) {
         char *log   = path_join(killed, "journal.jsonl");
         pid_t child = start(base, w, killed);
         sleep_s(0.5 * whole * rng_uniform(&r));
@@ -124,7 +124,7 @@ static void check_kills(const char *base, workload w, uint64_t seed)
     }
     assert_int_equal(finish(start(base, w, killed)), OK);
     assert_same_end(alone, killed);
-    print_message("%s: seed %llu: ten kills, %d of them midway, %d runs ended before theirs\n", w.task, (unsigned long long)seed, midway, ends);
+    print_message("%s: seed %llu: %d kills, %d of them midway, %d runs ended before theirs\n", w.task, (unsigned long long)seed, hits, midway, ends);
     free(alone);
     free(killed);
     test_rmdir(dir);
