@@ -210,6 +210,8 @@ static int check_request(const eval_request *q)
     bool url = is_endpoint_url(q->model);
     if (url && q->adapter)
         return input_error("--adapter %s: the model at %s is served as it is; score its served adapter by --model-name", q->adapter, q->model);
+    if (url && (q->dtype || (q->device && strcmp(q->device, "cpu") != 0)))
+        return input_error("--device and --dtype are for a model that runs here; where the one at %s runs, its server decides", q->model);
     if (!url && (q->tokenizer || q->http.gen_kwargs || q->http.model || q->http.key_env || q->http.concurrency))
         return input_error(
             "--tokenizer, --model-name, --gen-kwargs, --api-key-env and --concurrency are for a served model: --model http://HOST[:PORT]/v1");
