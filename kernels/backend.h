@@ -89,6 +89,7 @@ typedef struct {
     int64_t step; /* 1, 2, ...: for the bias correction */
 } adamw_params;
 
+struct site_variant;
 typedef struct backend {
     const char           *name, *about;
     const char           *dtype;   /* of one real: "f64", "f32" or "bf16" */
@@ -169,6 +170,9 @@ typedef struct backend {
     double (*sum_squares)(const param *x, int64_t count);     /* f64 accumulation */
     /* AdamW with decoupled decay (Loshchilov & Hutter 2019), in PyTorch's order: p -= lr wd p; m, v; p -= lr mhat / (sqrt(vhat) + eps) */
     void (*adamw)(param *p, param *m, param *v, const param *g, int64_t count, adamw_params h);
+
+    /* --- linear and pair in one, in several ways, for comparison (kernels/variant.h): a list that a row without a name ends, or NULL */
+    const struct site_variant *site_variants;
 } backend;
 
 /* "ref", "cpu", "cuda" or "cuda-bf16" (NULL with a recorded reason when it cannot be had here). Tables are static. */

@@ -19,7 +19,7 @@
 #include "core/test.h"
 #include "kernels/backend.h"
 
-enum { CHECK_GUARD = 64, CHECK_ARRAYS = 12 };
+enum { CHECK_GUARD = 64, CHECK_ARRAYS = 16 };
 typedef enum { REAL, PARAM, F64, I32 } check_kind;
 
 typedef struct {

@@ -97,12 +97,13 @@ double time_end_cuda(void);
 /* clang-format on */
 DECLARE_OPS(OF_F32)
 DECLARE_OPS(OF_BF16)
-void   narrow_cuda_bf16(real *dst, const param *src, int64_t count);
-void   expand_bwd_cuda(const expand_job *jobs, int64_t count);
-void   xent_fwd_cuda(double *nll, int32_t *best, const param *logits, const int32_t *targets, int64_t n, int64_t vocab);
-void   xent_bwd_cuda(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
-void   add_cuda(param *dst, const param *src, int64_t count);
-void   scale_cuda(param *x, double a, int64_t count);
-double sum_squares_cuda(const param *x, int64_t count);
-void   adamw_cuda(param *p, param *m, param *v, const param *g, int64_t count, adamw_params h);
+extern const struct site_variant site_variants_cuda[], site_variants_cuda_bf16[]; /* kernels/variant.h */
+void                             narrow_cuda_bf16(real *dst, const param *src, int64_t count);
+void                             expand_bwd_cuda(const expand_job *jobs, int64_t count);
+void                             xent_fwd_cuda(double *nll, int32_t *best, const param *logits, const int32_t *targets, int64_t n, int64_t vocab);
+void                             xent_bwd_cuda(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
+void                             add_cuda(param *dst, const param *src, int64_t count);
+void                             scale_cuda(param *x, double a, int64_t count);
+double                           sum_squares_cuda(const param *x, int64_t count);
+void                             adamw_cuda(param *p, param *m, param *v, const param *g, int64_t count, adamw_params h);
 #endif

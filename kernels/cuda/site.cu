@@ -1,0 +1,76 @@
+/* Running, sizing and counting the steps of a variant. Contract: kernels/variant.h. */
+#include "kernels/cuda/site.h"
+
+#include "kernels/cuda/product.h"
+
+void *plan_take(struct site_plan *p, int64_t bytes)
+{
+    void *at = p->work ? p->work + p->used : NULL;
+    p->used += (bytes + 255) / 256 * 256;
+    return at;
+}
+
+void plan_step(struct site_plan *p, const site_step *s) { p->steps[p->count++] = *s; }
+
+static void run_gemm(const site_step *s) { cuda_gemm(&s->g); }
+
+static void run_skinny(const site_step *s)
+{
+    const gemm *g = &s->g;
+    if (g->in != CUDA_R_32F) {
+        cuda_gemm(g);
+        return;
+    }
+    const bool    a = g->a == PLAIN, b = g->b == PLAIN;
+    const product p = {
+        g->m,           g->n,          g->k,   (const float *)g->A, a ? g->lda : 1, a ? 1 : g->lda, (const float *)g->B, b ? g->ldb : 1,
+        b ? 1 : g->ldb, (float *)g->C, g->ldc, g->accumulate
+    };
+    cuda_product(&p);
+}
+
+void plan_gemm(struct site_plan *p, bool skinny, gemm g)
+{
+    const double m = (double)g.m, n = (double)g.n, k = (double)g.k, in = g.in == CUDA_R_32F ? 4 : 2, out = g.out == CUDA_R_32F ? 4 : 2;
+    site_step    s = {};
+    s.run          = skinny ? run_skinny : run_gemm;
+    s.flops        = 2 * m * n * k;
+    s.bytes        = in * (m * k + k * n) + out * m * n * (g.accumulate ? 2 : 1);
+    s.g            = g;
+    plan_step(p, &s);
+}
+
+static void make(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c)
+{
+    p->count = 0;
+    p->used  = 0;
+    p->work  = (char *)c->work;
+    v->plan(p, v, stage, c);
+}
+
+int64_t site_work_bytes(const site_variant *v, const site_call *c)
+{
+    struct site_plan p;
+    make(&p, v, SITE_FORWARD, c);
+    return p.used;
+}
+
+site_cost site_cost_of(const site_variant *v, site_stage stage, const site_call *c)
+{
+    struct site_plan p;
+    make(&p, v, stage, c);
+    site_cost cost = { (double)p.count, 0, 0 };
+    for (int i = 0; i < p.count; i++) {
+        cost.flops += p.steps[i].flops;
+        cost.bytes += p.steps[i].bytes;
+    }
+    return cost;
+}
+
+void site_run(const site_variant *v, site_stage stage, const site_call *c)
+{
+    struct site_plan p;
+    if (c->n == 0) return;
+    make(&p, v, stage, c);
+    for (int i = 0; i < p.count; i++) p.steps[i].run(&p.steps[i]);
+}

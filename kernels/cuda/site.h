@@ -1,0 +1,44 @@
+/* A site's variant as a list of steps (kernels/variant.h): what is run and what is counted are one list, so the counts cannot drift from the calls.
+ *
+ *     float *h = (float *)plan_take(p, n * r * 4);
+ *     plan_gemm(p, false, { n, r, in, x, ldx, PLAIN, A, lda, TRANSPOSED, h, r, false, CUDA_R_32F, CUDA_R_32F });
+ *
+ * A plan takes its memory from the call's work in the same order for every stage, so what the forward left is where the backward looks. */
+#ifndef TIEBREAK_KERNELS_CUDA_SITE_H
+#define TIEBREAK_KERNELS_CUDA_SITE_H
+#include "kernels/cuda/gemm.h"
+#include "kernels/variant.h"
+
+static constexpr int PLAN_STEPS = 16;
+
+typedef struct site_step {
+    void (*run)(const struct site_step *s);
+    double      flops, bytes;
+    gemm        g;  /* of a product */
+    void       *to; /* of a pass over an array [rows, cols] */
+    const void *a, *b;
+    int64_t     rows, cols, ld_to, ld_a, used_rows, used_cols;
+    float       s;
+} site_step;
+
+struct site_plan {
+    site_step steps[PLAN_STEPS];
+    int       count;
+    char     *work; /* NULL: only sizes are wanted */
+    int64_t   used;
+};
+
+void *plan_take(struct site_plan *p, int64_t bytes);
+void  plan_step(struct site_plan *p, const site_step *s);
+/* skinny: the rank is one of its dimensions; in f32 our own kernels do it, as in pair.cu */
+void plan_gemm(struct site_plan *p, bool skinny, gemm g);
+
+int64_t   site_work_bytes(const site_variant *v, const site_call *c);
+site_cost site_cost_of(const site_variant *v, site_stage stage, const site_call *c);
+void      site_run(const site_variant *v, site_stage stage, const site_call *c);
+
+/* What a framework does, op for op: kernels/cuda/eager.cu. wide: adapters in f32 under a bf16 base. */
+void plan_eager(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
+void plan_eager_mixed(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
+void plan_eager_bf16(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
+#endif

@@ -1,0 +1,154 @@
+/* The variants of a site (kernels/variant.h) that take the pair, as cuBLAS calls in another order or layout, and the table of all. */
+#include "kernels/cuda/site.h"
+#include "kernels/cuda/working.h"
+
+static constexpr cudaDataType TYPE = ELEMENT_DATA_TYPE;
+static constexpr int64_t      SIZE = sizeof(element);
+
+/* Products of the base, and of the adapter; h, dh [n, r] or the room for them behind the rows of x, dy. */
+static void base_fwd(struct site_plan *p, const site_call *c, const void *W, bool accumulate)
+{
+    plan_gemm(p, false, { c->n, c->out, c->in, c->x, c->in, PLAIN, W, c->in, TRANSPOSED, c->y, c->out, accumulate, TYPE, TYPE });
+}
+static void base_bwd(struct site_plan *p, const site_call *c, const void *W, bool accumulate)
+{
+    plan_gemm(p, false, { c->n, c->in, c->out, c->dy, c->out, PLAIN, W, c->in, PLAIN, c->dx, c->in, accumulate, TYPE, TYPE });
+}
+static void down(struct site_plan *p, const site_call *c, void *h)
+{
+    plan_gemm(p, true, { c->n, c->r, c->in, c->x, c->in, PLAIN, c->A, c->lda, TRANSPOSED, h, c->r, false, TYPE, TYPE });
+}
+static void up(struct site_plan *p, const site_call *c, const void *h, bool accumulate)
+{
+    plan_gemm(p, true, { c->n, c->out, c->r, h, c->r, PLAIN, c->B, c->r, TRANSPOSED, c->y, c->out, accumulate, TYPE, TYPE });
+}
+static void grad_h(struct site_plan *p, const site_call *c, void *dh)
+{
+    plan_gemm(p, true, { c->n, c->r, c->out, c->dy, c->out, PLAIN, c->B, c->r, PLAIN, dh, c->r, false, TYPE, TYPE });
+}
+static void grad_x(struct site_plan *p, const site_call *c, const void *dh, bool accumulate)
+{
+    plan_gemm(p, true, { c->n, c->in, c->r, dh, c->r, PLAIN, c->A, c->lda, PLAIN, c->dx, c->in, accumulate, TYPE, TYPE });
+}
+static void grad_B(struct site_plan *p, const site_call *c, int64_t ldy, const void *h, int64_t ldh)
+{
+    if (c->dB) plan_gemm(p, true, { c->out, c->r, c->n, c->dy, ldy, TRANSPOSED, h, ldh, PLAIN, c->dB, c->r, true, TYPE, CUDA_R_32F });
+}
+static void grad_A(struct site_plan *p, const site_call *c, int64_t ldx, const void *dh, int64_t ldh)
+{
+    if (c->dA) plan_gemm(p, true, { c->r, c->in, c->n, dh, ldh, TRANSPOSED, c->x, ldx, PLAIN, c->dA, c->in, true, TYPE, CUDA_R_32F });
+}
+
+/* What be->linear_* and be->pair_* do, to the bit. */
+static void plan_beta1(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
+{
+    void *h = plan_take(p, c->n * c->r * SIZE), *dh = plan_take(p, c->n * c->r * SIZE);
+    if (stage == SITE_FORWARD) {
+        base_fwd(p, c, c->W, false);
+        down(p, c, h);
+        up(p, c, h, true);
+    } else if (stage == SITE_BACKWARD) {
+        base_bwd(p, c, c->W, false);
+        grad_B(p, c, c->out, h, c->r);
+        grad_h(p, c, dh);
+        grad_A(p, c, c->in, dh, c->r);
+        grad_x(p, c, dh, true);
+    }
+}
+
+/* The small term is written first, so the large product adds to it as it ends: y is read in the shadow of arithmetic, and rounded once as a whole. */
+static void plan_adapter_first(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
+{
+    void *h = plan_take(p, c->n * c->r * SIZE), *dh = plan_take(p, c->n * c->r * SIZE);
+    if (stage == SITE_FORWARD) {
+        down(p, c, h);
+        up(p, c, h, false);
+        base_fwd(p, c, c->W, true);
+    } else if (stage == SITE_BACKWARD) {
+        grad_B(p, c, c->out, h, c->r);
+        grad_h(p, c, dh);
+        grad_A(p, c, c->in, dh, c->r);
+        grad_x(p, c, dh, false);
+        base_bwd(p, c, c->W, true);
+    }
+}
+
+/* to [rows, cols] with row stride ld_to = from [used_rows, used_cols] with row stride ld_from, and zero where that ends */
+KERNEL __launch_bounds__(THREADS) TYPED(place_kernel)(element *to, int64_t ld_to, int64_t rows, int64_t cols, const element *from, int64_t ld_from,
+                                                      int64_t used_rows, int64_t used_cols)
+{
+    int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x, i = at / cols, j = at % cols;
+    if (i < rows) to[i * ld_to + j] = i < used_rows && j < used_cols ? (float)from[i * ld_from + j] : 0;
+}
+
+static void run_place(const site_step *s)
+{
+    LAUNCH(TYPED(place_kernel), blocks_of(s->rows * s->cols, THREADS), THREADS, (element *)s->to, s->ld_to, s->rows, s->cols, (const element *)s->a,
+           s->ld_a, s->used_rows, s->used_cols);
+}
+
+static void place(struct site_plan *p, void *to, int64_t ld_to, int64_t rows, int64_t cols, const void *from, int64_t ld_from, int64_t used_rows,
+                  int64_t used_cols)
+{
+    site_step s = {};
+    s.run       = run_place;
+    s.bytes     = (double)SIZE * ((double)rows * (double)cols + (double)used_rows * (double)used_cols);
+    s.to = to, s.ld_to = ld_to, s.rows = rows, s.cols = cols, s.a = from, s.ld_a = ld_from, s.used_rows = used_rows, s.used_cols = used_cols;
+    plan_step(p, &s);
+}
+
+/* Training needs h, which no forward left: the backward makes it. */
+static void plan_merged(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
+{
+    void *W = plan_take(p, c->out * c->in * SIZE), *h = plan_take(p, c->n * c->r * SIZE), *dh = plan_take(p, c->n * c->r * SIZE);
+    if (stage == SITE_PREPARE) {
+        place(p, W, c->in, c->out, c->in, c->W, c->in, c->out, c->in);
+        plan_gemm(p, true, { c->out, c->in, c->r, c->B, c->r, PLAIN, c->A, c->lda, PLAIN, W, c->in, true, TYPE, TYPE });
+    } else if (stage == SITE_FORWARD) {
+        base_fwd(p, c, W, false);
+    } else {
+        base_bwd(p, c, W, false);
+        if (c->dB) down(p, c, h);
+        grad_B(p, c, c->out, h, c->r);
+        if (c->dA) grad_h(p, c, dh);
+        grad_A(p, c, c->in, dh, c->r);
+    }
+}
+
+/* One buffer serves both ways:      in   room
+ *                             out [ W  |  B' ]      y  = [x | h]   times the upper rows, transposed
+ *                            room [ A' |     ]      dx = [dy | dh] times the left columns
+ * B' and A' are zero where the room exceeds the rank, so h and dh come out zero there. */
+static void plan_augmented(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c)
+{
+    const int64_t room = (c->r + v->pad - 1) / v->pad * v->pad, ldx = site_ld(v, c->in, c->r), ldy = site_ld(v, c->out, c->r), ldw = ldx;
+    element      *W = (element *)plan_take(p, (c->out + room) * ldw * SIZE), *x = (element *)c->x, *dy = (element *)c->dy;
+    /* Sizes alone are wanted where there is no memory: nothing is read then. */
+    element *B = W ? W + c->in : NULL, *A = W ? W + c->out * ldw : NULL, *h = x ? x + c->in : NULL, *dh = dy ? dy + c->out : NULL;
+    if (stage == SITE_PREPARE) {
+        place(p, W, ldw, c->out, c->in, c->W, c->in, c->out, c->in);
+        place(p, B, ldw, c->out, room, c->B, c->r, c->out, c->r);
+        place(p, A, ldw, room, c->in, c->A, c->lda, c->r, c->in);
+    } else if (stage == SITE_FORWARD) {
+        plan_gemm(p, true, { c->n, room, c->in, x, ldx, PLAIN, A, ldw, TRANSPOSED, h, ldx, false, TYPE, TYPE });
+        plan_gemm(p, false, { c->n, c->out, c->in + room, x, ldx, PLAIN, W, ldw, TRANSPOSED, c->y, c->out, false, TYPE, TYPE });
+    } else {
+        grad_B(p, c, ldy, h, ldx);
+        plan_gemm(p, true, { c->n, room, c->out, dy, ldy, PLAIN, B, ldw, PLAIN, dh, ldy, false, TYPE, TYPE });
+        grad_A(p, c, ldx, dh, ldy);
+        plan_gemm(p, false, { c->n, c->in, c->out + room, dy, ldy, PLAIN, W, ldw, PLAIN, c->dx, c->in, false, TYPE, TYPE });
+    }
+}
+
+#define ROW(name, about, needs, takes, pad, plan)                                                                                                    \
+    {                                                                                                                                                \
+        name, about, needs, takes, pad, site_work_bytes, site_cost_of, site_run, plan                                                                \
+    }
+extern const site_variant TYPED(site_variants_cuda)[] = {
+    ROW("beta1", "the base first, then the pair added to y", "", TAKES_PAIR, 0, plan_beta1),
+    ROW("adapter-first", "the pair into y, then the base added to it", "", TAKES_PAIR, 0, plan_adapter_first),
+    ROW("merged", "W + B'A' once, then one product", "a copy of W an adapter; the backward makes h again", TAKES_PAIR, 0, plan_merged),
+    ROW("augmented-k", "[x | h] times [W | B'], one product", "a copy of W with room for B' and A'; x and dy with room behind each row", TAKES_PAIR,
+        16, plan_augmented),
+    ROW(NULL, NULL, NULL, TAKES_PAIR, 0, NULL),
+};

@@ -1,0 +1,81 @@
+/* Variants of one adapted site, chosen by name and compared: the frozen linear and its pair in one call.
+ *
+ *     y = x W^T + (x A'^T) B'^T          dx = dy W + (dy B') A'        dA' += (dy B')^T x        dB' += dy^T (x A'^T)
+ *
+ *     const site_variant *v = site_variant_find(be, "augmented-k");
+ *     site_call c = { .n = n, .in = in, .out = out, .W = W, .r = r, .lda = in, .A = A, .B = B, .x = x, .y = y };
+ *     c.work = be->alloc_bytes(v->work_bytes(v, &c));
+ *     v->run(v, SITE_PREPARE, &c);       when W or the adapter changed
+ *     v->run(v, SITE_FORWARD, &c);
+ *
+ * All variants compute the same; they differ in the order and layout of their calls, hence in what they read, write and launch, which `cost` tells
+ * from the same list of steps that `run` works through. The model uses none of them: its linear and pair are what `beta1` does. */
+#ifndef TIEBREAK_KERNELS_VARIANT_H
+#define TIEBREAK_KERNELS_VARIANT_H
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/backend.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum { SITE_PREPARE, SITE_FORWARD, SITE_BACKWARD } site_stage;
+
+/* What A and B of a call are, and what dA and dB are the gradients of.
+ *   TAKES_PAIR      A', B' of the working type, as expand makes them: expand's cost comes on top. u and v are NULL, s is not read
+ *   TAKES_FACTORS   the method's A, B, u, v themselves, of the parameter type, and s
+ *   TAKES_NARROW    the same in the working type */
+typedef enum { TAKES_PAIR, TAKES_FACTORS, TAKES_NARROW } site_takes;
+
+/* Everything on the device and contiguous but for the strides named. Gradients are parameters, accumulated; NULL: not wanted. */
+typedef struct {
+    int64_t     n, in, out, r; /* r >= 1 */
+    int64_t     lda;           /* row stride of A, at least in */
+    const real *W;             /* [out, in] */
+    const void *A, *B, *u, *v; /* [r, in], [out, r], [r] or NULL, [out] or NULL */
+    double      s;             /* y = x W^T + s v (B (u (A x))) */
+    real       *x, *y;         /* [n, in] with row stride site_ld(v, in, r);  [n, out] */
+    real       *dx, *dy;       /* [n, in];  [n, out] with row stride site_ld(v, out, r) */
+    param      *dA, *dB;       /* [r, in] contiguous, [out, r] */
+    param      *du, *dv;       /* TAKES_PAIR leaves them alone */
+    void       *work;          /* work_bytes, 256-byte aligned. Between prepare, forward and backward it stays as they left it */
+} site_call;
+
+/* launches: calls of a kernel or of cuBLAS, which may launch more than one itself. bytes: what every step must read and write at least, in memory:
+ * what stays in cache between two steps counts all the same. */
+typedef struct {
+    double launches, flops, bytes;
+} site_cost;
+
+struct site_plan; /* a backend's own */
+typedef struct site_variant {
+    const char *name, *about, *needs; /* needs: of layouts, copies or types; "" if nothing */
+    site_takes  takes;
+    int64_t     pad; /* 0, or: x and dy have room behind each row for the rank, padded to a multiple of this; the variant writes there */
+    int64_t (*work_bytes)(const struct site_variant *v, const site_call *c); /* reads dimensions, and which pointers are NULL */
+    site_cost (*cost)(const struct site_variant *v, site_stage stage, const site_call *c);
+    /* Forward before backward on the same x and work. n = 0 does nothing. Prepare does nothing where there is nothing to prepare. */
+    void (*run)(const struct site_variant *v, site_stage stage, const site_call *c);
+    void (*plan)(struct site_plan *plan, const struct site_variant *v, site_stage stage, const site_call *c);
+} site_variant;
+
+/* Row stride of x (width in) and dy (width out): 16 bytes divide it in bf16 where it is padded, as tensor cores want. */
+static inline int64_t site_ld(const site_variant *v, int64_t width, int64_t r)
+{
+    return v->pad ? (width + (r + v->pad - 1) / v->pad * v->pad + 7) / 8 * 8 : width;
+}
+
+/* The row of a backend's list (be->site_variants, ended by a row without a name), NULL if there is none. */
+static inline const site_variant *site_variant_find(const backend *be, const char *name)
+{
+    for (const site_variant *v = be->site_variants; v && v->name; v++)
+        if (strcmp(v->name, name) == 0) return v;
+    return NULL;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,244 @@
+/* Every variant of a site against f64: y, dx, and the gradients of the factors that the pair was expanded from. */
+#include "kernels/variant.h"
+
+#include <math.h>
+
+#include "kernels/check.h"
+
+typedef struct {
+    int64_t n, in, out, r, lda;
+    bool    u, v, grads; /* grads: of A, B, u, v; else they are NULL */
+} site_case;
+
+static const site_case cases[] = {
+    { 1, 33, 65, 1, 33, true, true, true },      { 7, 515, 131, 2, 520, false, false, true }, { 37, 67, 259, 4, 70, false, true, true },
+    { 64, 64, 48, 8, 64, true, true, false },    { 131, 99, 45, 15, 99, true, true, true },   { 65, 130, 66, 16, 130, false, false, false },
+    { 30, 31, 18, 17, 40, true, false, true },   { 19, 40, 30, 64, 40, true, true, true },    { 67, 290, 70, 128, 290, false, false, true },
+    { 9, 300, 301, 256, 303, true, true, true }, { 0, 7, 5, 4, 7, true, true, true },
+};
+enum { CASES = sizeof cases / sizeof *cases };
+enum { Y, DX, DA, DB, DU, DV, X, DY, W, A, B, U, V, ARRAYS };
+
+static const site_variant *variant; /* under test */
+static const double        S = 0.7;
+
+/* The same rows with other strides; what lies between them is NaN, as in memory that nobody wrote. */
+static real *with_stride(const backend *be, const real *from, int64_t n, int64_t width, int64_t ld)
+{
+    char *host = mem_alloc((size_t)(n * width) + 1, be->elem), *wide = mem_alloc((size_t)(n * ld) + 1, be->elem);
+    be->get(host, from, n * width * (int64_t)be->elem);
+    memset(wide, 0xff, (size_t)(n * ld) * be->elem);
+    for (int64_t i = 0; i < n; i++) memcpy(wide + (size_t)(i * ld) * be->elem, host + (size_t)(i * width) * be->elem, (size_t)width * be->elem);
+    real *to = be->alloc(n * ld + 1);
+    be->put(to, wide, n * ld * (int64_t)be->elem);
+    free(host), free(wide);
+    return to;
+}
+
+static void assert_same_rows(const backend *be, const real *a, int64_t lda, const real *b, int64_t n, int64_t width)
+{
+    char *p = mem_alloc((size_t)(n * lda) + 1, be->elem), *q = mem_alloc((size_t)(n * width) + 1, be->elem);
+    be->get(p, a, n * lda * (int64_t)be->elem);
+    be->get(q, b, n * width * (int64_t)be->elem);
+    for (int64_t i = 0; i < n; i++)
+        assert_memory_equal(p + (size_t)(i * lda) * be->elem, q + (size_t)(i * width) * be->elem, (size_t)width * be->elem);
+    free(p), free(q);
+}
+
+static real *narrowed(const backend *be, const param *from, int64_t count)
+{
+    if (!from) return NULL;
+    real *to = be->alloc(count);
+    be->narrow(to, from, count);
+    return to;
+}
+
+/* The definition: linear and pair, one after the other. */
+static void two_ops(const backend *be, const site_call *c)
+{
+    const pair_arrays p  = { .A = c->A, .B = c->B, .r = c->r, .lda = c->lda, .ldb = c->r };
+    const linear_dims ld = { .n = c->n, .in = c->in, .out = c->out };
+    const pair_dims   pd = { .n = c->n, .in = c->in, .out = c->out };
+    real             *h = be->alloc(c->n * c->r + 1), *dh = be->alloc(c->n * c->r + 1);
+    be->linear_fwd(c->y, c->x, c->W, NULL, ld, false);
+    be->pair_fwd(c->y, h, c->x, &p, pd);
+    be->linear_bwd_x(c->dx, c->dy, c->W, ld, false);
+    be->pair_bwd(c->dx, c->dA, c->dB, dh, c->dy, c->x, h, &p, pd);
+    assert_ok(be->sync());
+    be->release(h), be->release(dh);
+}
+
+static void run_variant(const backend *be, site_call *c)
+{
+    const site_variant *v = variant;
+    const real         *x = c->x, *dy = c->dy;
+    const int64_t       ldx = site_ld(v, c->in, c->r), ldy = site_ld(v, c->out, c->r);
+    c->x    = with_stride(be, x, c->n, c->in, ldx);
+    c->dy   = with_stride(be, dy, c->n, c->out, ldy);
+    c->work = be->alloc_bytes(v->work_bytes(v, c));
+    v->run(v, SITE_PREPARE, c);
+    v->run(v, SITE_FORWARD, c);
+    v->run(v, SITE_BACKWARD, c);
+    assert_ok(be->sync());
+    assert_same_rows(be, c->x, ldx, x, c->n, c->in);
+    assert_same_rows(be, c->dy, ldy, dy, c->n, c->out);
+    be->release(c->x), be->release(c->dy), be->release(c->work);
+}
+
+/* Through expand, where the pair is wanted. */
+static void call_on_pair(const backend *be, const site_case *k, site_call c, void (*run)(const backend *be, site_call *c))
+{
+    const backend *params = be->params;
+    expand_job     job    = { .in = k->in, .out = k->out, .r = k->r, .lda = k->lda, .s = S, .A = c.A, .B = c.B, .u = c.u, .v = c.v };
+    real          *Bp = be->alloc(k->out * k->r), *Ap = narrowed(be, c.A, (k->r - 1) * k->lda + k->in);
+    param         *dBp = params->alloc(k->out * k->r);
+    job.Bp = Bp, job.dBp = dBp, job.dB = c.dB, job.du = c.du, job.dv = c.dv;
+    be->expand_fwd(&job, 1);
+    c.A = Ap, c.B = Bp, c.u = c.v = NULL, c.dB = k->grads ? dBp : NULL;
+    run(be, &c);
+    if (k->grads) be->expand_bwd(&job, 1);
+    assert_ok(be->sync());
+    be->release(Bp), be->release(Ap), params->release(dBp);
+}
+
+static void on_ref(const backend *be, site_call *c) { two_ops(be, c); }
+
+static void call(const backend *be, real **a, const void *k_)
+{
+    const site_case *k = k_;
+    site_call c = { .n = k->n, .in = k->in, .out = k->out, .r = k->r, .lda = k->lda, .s = S, .W = a[W], .A = a[A], .B = a[B], .u = a[U], .v = a[V] };
+    c.x = a[X], c.y = a[Y], c.dx = a[DX], c.dy = a[DY], c.dA = a[DA], c.dB = a[DB], c.du = a[DU], c.dv = a[DV];
+    if (be == backend_find("ref"))
+        call_on_pair(be, k, c, on_ref);
+    else if (variant->takes == TAKES_PAIR)
+        call_on_pair(be, k, c, run_variant);
+    else if (variant->takes == TAKES_FACTORS)
+        run_variant(be, &c);
+    else {
+        real *n[4] = { narrowed(be, c.A, (k->r - 1) * k->lda + k->in), narrowed(be, c.B, k->out * k->r), narrowed(be, c.u, k->r),
+                       narrowed(be, c.v, k->out) };
+        c.A = n[0], c.B = n[1], c.u = n[2], c.v = n[3];
+        run_variant(be, &c);
+        for (int i = 0; i < 4; i++) be->release(n[i]);
+    }
+}
+
+/* Gradients pass through every sum there is: of in, r, out and n terms, and in bf16 through arrays that frameworks round as well. */
+static void check_case(const site_case *k, const char *what)
+{
+    const double  tol            = check_sum_tol(k->in + k->out + k->r + k->n);
+    const int64_t g              = k->grads ? 1 : 0;
+    check_array   arrays[ARRAYS] = {
+          [Y]  = { "y", .n = k->n * k->out, .out = true, .through_bf16 = true, .tol = check_sum_tol(k->in + k->r) },
+          [DX] = { "dx", .n = k->n * k->in, .out = true, .through_bf16 = true, .tol = check_sum_tol(k->out + k->r) },
+          [DA] = { "dA", .kind = PARAM, .n = g ? k->r * k->in : -1, .out = true, .through_bf16 = true, .tol = tol },
+          [DB] = { "dB", .kind = PARAM, .n = g ? k->r * k->out : -1, .out = true, .through_bf16 = true, .tol = tol },
+          [DU] = { "du", .kind = PARAM, .n = g && k->u ? k->r : -1, .out = true, .through_bf16 = true, .tol = tol },
+          [DV] = { "dv", .kind = PARAM, .n = g && k->v ? k->out : -1, .out = true, .through_bf16 = true, .tol = tol },
+          [X]  = { "x", .n = k->n * k->in },
+          [DY] = { "dy", .n = k->n * k->out },
+          [W]  = { "W", .n = k->in * k->out },
+          [A]  = check_rows("A", k->r, k->lda, k->in, false, 0),
+          [B]  = { "B", .kind = PARAM, .n = k->out * k->r },
+          [U]  = { "u", .kind = PARAM, .n = k->u ? k->r : -1 },
+          [V]  = { "v", .kind = PARAM, .n = k->v ? k->out : -1 },
+    };
+    arrays[A].kind = PARAM;
+    check_op(what, arrays, ARRAYS, call, k);
+}
+
+static void check_variants(void)
+{
+    char what[96];
+    for (variant = check_subject->site_variants; variant->name; variant++) {
+        for (int i = 0; i < CASES; i++) {
+            snprintf(what, sizeof what, "%s, case %d", variant->name, i);
+            check_case(&cases[i], what);
+        }
+        for (int64_t r = 1; r <= 256; r = r < 18 ? r + 1 : r + 34) {
+            const site_case k = { 5, 21, 37, r, 21, true, true, true };
+            snprintf(what, sizeof what, "%s, rank %d", variant->name, (int)r);
+            check_case(&k, what);
+        }
+    }
+}
+
+static void every_variant_agrees_with_ref(void **state)
+{
+    (void)state;
+    check_on_cuda(check_variants);
+}
+
+/* What the model does, to the bit. */
+static void check_beta1(void)
+{
+    enum { N = 21, IN = 67, OUT = 45, R = 6 };
+    const backend *be      = check_subject;
+    rng            g       = rng_seed(3);
+    const int64_t  size[5] = { N * IN, N * OUT, OUT * IN, R * IN, OUT * R };
+    real          *a[5], *y[2], *dx[2];
+    for (int i = 0; i < 5; i++) {
+        double *host = check_random(&g, size[i]);
+        a[i]         = be->alloc(size[i]);
+        be->upload(a[i], host, size[i]);
+        free(host);
+    }
+    variant = site_variant_find(be, "beta1");
+    for (int k = 0; k < 2; k++) {
+        site_call c = { .n = N, .in = IN, .out = OUT, .r = R, .lda = IN, .x = a[0], .dy = a[1], .W = a[2], .A = a[3], .B = a[4] };
+        c.y = y[k] = be->alloc(N * OUT), c.dx = dx[k] = be->alloc(N * IN);
+        k ? run_variant(be, &c) : two_ops(be, &c);
+    }
+    assert_same_rows(be, y[0], OUT, y[1], N, OUT);
+    assert_same_rows(be, dx[0], IN, dx[1], N, IN);
+    for (int i = 0; i < 5; i++) be->release(a[i]);
+    for (int k = 0; k < 2; k++) be->release(y[k]), be->release(dx[k]);
+}
+
+static void beta1_is_linear_and_pair(void **state)
+{
+    (void)state;
+    check_on_cuda(check_beta1);
+}
+
+/* Of each variant with LoRA's factors: launches forward and backward, and bytes forward over the base's, in elements, by hand. */
+static const struct {
+    const char *name;
+    double      fwd, bwd, extra; /* extra: in units of one element, at n = 512, in = 256, out = 1024, r = 16 */
+} expected[] = {
+    { "beta1", 3, 5, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 + 2 * 512 * 1024 },
+    { "adapter-first", 3, 5, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 + 2 * 512 * 1024 },
+    { "merged", 1, 5, 0 },
+    { "augmented-k", 2, 4, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 },
+};
+
+static void check_costs(void)
+{
+    char      dummy[8];
+    site_call c = { .n = 512, .in = 256, .out = 1024, .r = 16, .lda = 256, .dA = dummy, .dB = dummy };
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        const site_variant *v = site_variant_find(check_subject, expected[i].name);
+        assert_non_null(v);
+        site_cost    fwd = v->cost(v, SITE_FORWARD, &c), bwd = v->cost(v, SITE_BACKWARD, &c);
+        const double base = linear_bytes((linear_dims) { .n = 512, .in = 256, .out = 1024 }, (double)check_subject->elem);
+        assert_within(fabs(fwd.launches - expected[i].fwd), 0);
+        assert_within(fabs(bwd.launches - expected[i].bwd), 0);
+        assert_within(fabs(fwd.bytes - base - expected[i].extra * (double)check_subject->elem), 0.5);
+    }
+}
+
+static void costs_are_those_of_the_steps(void **state)
+{
+    (void)state;
+    check_on_cuda(check_costs);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_variant_agrees_with_ref),
+        cmocka_unit_test(beta1_is_linear_and_pair),
+        cmocka_unit_test(costs_are_those_of_the_steps),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
