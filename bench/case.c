@@ -6,36 +6,87 @@
 
 #include "core/memory.h"
 
-static const bench_op ops[] = {
-    { "fwd", 512, .forward = true },
-    { "bwd", 512, .backward = true, .expands = true },
-    { "fwd+bwd", 512, .forward = true, .backward = true, .expands = true },
-    { "decode", 1, .forward = true },
-    { "decode", 8, .forward = true },
-    { "decode", 64, .forward = true },
-};
-static const int64_t     ranks[]  = { 2, 4, 8, 16, 32, 64, 128 };
-static const char *const shapes[] = { "mini", "gpt-2b-001", "llama2-7b", "llama3-8b" };
+const char *const bench_mode_name[MODE_COUNT] = { "", "hot", "cold" };
 
-#define COUNT(list) (int64_t)(sizeof(list) / sizeof *(list))
+/* A block of cases is the product of its lists; each list ends with an empty entry. */
+typedef struct {
+    const char *shapes[5];
+    int         sites[3]; /* site_id + 1 */
+    bench_op    ops[7];
+    int64_t     ranks[8];
+    bench_mode  modes[3];
+    int         n_modes;
+} block;
+
+static const block blocks[] = {
+    { .shapes  = { "mini", "gpt-2b-001", "llama2-7b", "llama3-8b" },
+      .sites   = { SITE_QKV + 1 },
+      .ops     = { { "fwd", 512, .forward = true },
+                   { "bwd", 512, .backward = true, .expands = true },
+                   { "fwd+bwd", 512, .forward = true, .backward = true, .expands = true },
+                   { "decode", 1, .forward = true },
+                   { "decode", 8, .forward = true },
+                   { "decode", 64, .forward = true } },
+      .ranks   = { 2, 4, 8, 16, 32, 64, 128 },
+      .modes   = { MODE_LAYERS },
+      .n_modes = 1 },
+    /* A GPU at its limit: 4096 and 12288 outputs of 4096 inputs; prefill, training, decode. */
+    { .shapes  = { "llama2-7b" },
+      .sites   = { SITE_O + 1, SITE_QKV + 1 },
+      .ops     = { { "fwd", 4096, .forward = true },
+                   { "fwd+bwd", 8192, .forward = true, .backward = true, .expands = true },
+                   { "decode", 1, .forward = true },
+                   { "decode", 8, .forward = true },
+                   { "decode", 64, .forward = true } },
+      .ranks   = { 2, 8, 16, 64, 128 },
+      .modes   = { MODE_HOT, MODE_COLD },
+      .n_modes = 2 },
+    /* Its rehearsal. */
+    { .shapes  = { "mini" },
+      .sites   = { SITE_QKV + 1 },
+      .ops     = { { "fwd+bwd", 32, .forward = true, .backward = true, .expands = true }, { "decode", 8, .forward = true } },
+      .ranks   = { 8 },
+      .modes   = { MODE_HOT, MODE_COLD },
+      .n_modes = 2 },
+};
+
+typedef struct {
+    bench_spec *specs;
+    size_t      n, cap;
+} list;
+
+static void add(list *l, const backend *be, bench_spec b)
+{
+    char mode[16] = "";
+    if (b.mode != MODE_LAYERS) snprintf(mode, sizeof mode, "/mode=%s", bench_mode_name[b.mode]);
+    if (b.mode == MODE_COLD && !be->cache_bytes) return;
+    snprintf(b.name, sizeof b.name, "%s/%s/r=%lld/shape=%s/site=%s/tokens=%lld/device=%s/dtype=%s%s", b.op->name, b.method->name, (long long)b.rank,
+             b.shape, site_table[b.site].name, (long long)b.op->tokens, be->params->name, be->dtype, mode);
+    if (l->n == l->cap) l->specs = mem_grow(l->specs, &l->cap, sizeof *l->specs);
+    l->specs[l->n++] = b;
+}
+
+static void add_ranks(list *l, const backend *be, const block *k, bench_spec b)
+{
+    for (int m = 0; (b.method = method_row(m)); m++)
+        for (const int64_t *r = k->ranks; r < k->ranks + 8 && *r; r++)
+            for (int i = 0; i < k->n_modes; i++) {
+                b.rank = *r;
+                b.mode = k->modes[i];
+                add(l, be, b);
+            }
+}
 
 bench_spec *bench_specs(const backend *be, int64_t *n)
 {
-    int64_t n_methods = 0;
-    while (method_row((int)n_methods)) n_methods++;
-    bench_spec *specs = mem_alloc((size_t)(COUNT(shapes) * COUNT(ops) * n_methods * COUNT(ranks)), sizeof *specs);
-    *n                = 0;
-    for (int64_t s = 0; s < COUNT(shapes); s++) {
-        for (int64_t o = 0; o < COUNT(ops); o++) {
-            for (int64_t m = 0; m < n_methods; m++) {
-                for (int64_t r = 0; r < COUNT(ranks); r++) {
-                    bench_spec *b = &specs[(*n)++];
-                    *b = (bench_spec) { .op = &ops[o], .method = method_row((int)m), .rank = ranks[r], .shape = shapes[s], .site = SITE_QKV };
-                    snprintf(b->name, sizeof b->name, "%s/%s/r=%lld/shape=%s/site=%s/tokens=%lld/device=%s/dtype=%s", ops[o].name, b->method->name,
-                             (long long)ranks[r], shapes[s], site_table[b->site].name, (long long)ops[o].tokens, be->params->name, be->dtype);
-                }
-            }
-        }
+    list l = { 0 };
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        const block *k = &blocks[i];
+        for (int s = 0; k->shapes[s]; s++)
+            for (int t = 0; k->sites[t]; t++)
+                for (int o = 0; k->ops[o].name; o++)
+                    add_ranks(&l, be, k, (bench_spec) { .op = &k->ops[o], .shape = k->shapes[s], .site = (site_id)(k->sites[t] - 1) });
     }
-    return specs;
+    *n = (int64_t)l.n;
+    return l.specs;
 }

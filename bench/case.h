@@ -8,6 +8,11 @@
  *   decode   the same with few rows                                one new token of each of `tokens` sequences
  *   bwd      dx = dy W;  the pair's backward;  the map's transpose
  *   fwd+bwd  the map; y = x W^T; the pair; dx = dy W; the pair's backward; the map's transpose     a training step of one linear
+ * Modes, said in the name and the record where they are not the first:
+ *   (none)  the base weights rotate through layers, the activations stay: what a model does
+ *   hot     one set of arrays, over and over
+ *   cold    sets of all arrays rotate; before one is touched again, twice the device's shared cache has passed. Only where the device says how large
+ *           that is: a server CPU's last cache is hundreds of MiB, and rotating gigabytes there is dear
  * The base of each is the same without the adapter. Base and case are timed in turn in one loop, first one first, then the other. */
 #ifndef TIEBREAK_BENCH_CASE_H
 #define TIEBREAK_BENCH_CASE_H
@@ -22,19 +27,25 @@ typedef struct {
     bool        forward, backward, expands;
 } bench_op;
 
+typedef enum { MODE_LAYERS, MODE_HOT, MODE_COLD, MODE_COUNT } bench_mode;
+extern const char *const bench_mode_name[MODE_COUNT]; /* "" for the first */
+
 typedef struct {
-    char            name[160];
+    char            name[192];
     const bench_op *op;
     const method   *method;
     int64_t         rank;
     const char     *shape; /* preset of model/config.h */
     site_id         site;
+    bench_mode      mode;
 } bench_spec;
 
 /* Every case on a backend, in the order of the lists; caller frees. */
 bench_spec *bench_specs(const backend *be, int64_t *n);
 
+/* What record a case will have, as core/record.h says for kind bench; costs nothing. *asked: caller frees. */
+int bench_asked(const bench_spec *spec, const backend *be, json **asked);
 /* Set up, check the answer against f64 at sampled outputs, time at least min_time_s (10 to 4000 pairs), check again, write the sample arrays and the
- * summary. *result and *asked as core/record.h says for kind bench; caller frees. */
-int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, uint64_t seed, json **asked, json **result);
+ * summary. *result as core/record.h says for kind bench; caller frees. */
+int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, uint64_t seed, json **result);
 #endif

@@ -12,9 +12,9 @@
 typedef struct {
     double *f[FACTOR_COUNT];
     int64_t cols[FACTOR_COUNT];
-    double *W, *x, *dy;
+    double *x, *W_row, *dy, *W_column; /* what this output reads: x_i and W's row o, dy_i and W's column j */
     double  s;
-    int64_t in, out, n, r;
+    int64_t in, out, r;
 } host_state;
 
 static double *fetch(const backend *be, const real *a, int64_t n)
@@ -24,27 +24,58 @@ static double *fetch(const backend *be, const real *a, int64_t n)
     return h;
 }
 
-static host_state host_init(const bench_state *b, int64_t layer)
+static host_state host_init(const bench_state *b, const bench_set *set)
 {
-    host_state h = { .in = b->dims.in, .out = b->dims.out, .n = b->dims.n, .r = b->spec->rank, .s = b->adapter->jobs[layer].s };
+    const adapter *a = set->adapter;
+    host_state     h = { .in = b->dims.in, .out = b->dims.out, .r = b->spec->rank, .s = a->jobs[set->layer].s };
     for (int f = 0; f < FACTOR_COUNT; f++) {
-        const adapter_tensor *t = adapter_find(b->adapter, (factor_id)f, layer, (int)b->spec->site);
+        const adapter_tensor *t = adapter_find(a, (factor_id)f, set->layer, (int)b->spec->site);
         if (!t) continue;
-        h.f[f]    = fetch(b->be->params, adapter_values(b->adapter, t), t->rows * t->cols);
+        h.f[f]    = fetch(b->be->params, adapter_values(a, t), t->rows * t->cols);
         h.cols[f] = t->cols;
     }
-    h.W  = fetch(b->be, b->W[layer], h.in * h.out);
-    h.x  = fetch(b->be, b->x, h.n * h.in);
-    h.dy = fetch(b->be, b->dy, h.n * h.out);
     return h;
+}
+
+/* Column j of W [out, in]: W as rows of one element. */
+static double *fetch_column(const bench_state *b, const real *W, int64_t j)
+{
+    int32_t *rows = mem_alloc((size_t)b->dims.out, sizeof *rows);
+    for (int64_t o = 0; o < b->dims.out; o++) rows[o] = (int32_t)(o * b->dims.in + j);
+    int32_t *there  = b->be->alloc_bytes(b->dims.out * (int64_t)sizeof *rows);
+    real    *column = b->be->alloc(b->dims.out);
+    b->be->put(there, rows, b->dims.out * (int64_t)sizeof *rows);
+    b->be->gather_rows(column, W, there, b->dims.out, 1);
+    double *host = fetch(b->be, column, b->dims.out);
+    b->be->release(there);
+    b->be->release(column);
+    free(rows);
+    return host;
+}
+
+/* Arrays are gigabytes on a GPU: only what an output reads is brought here. */
+static void host_rows(host_state *h, const bench_state *b, const bench_set *set, int64_t i, int64_t o, int64_t j)
+{
+    if (b->spec->op->forward) {
+        h->x     = fetch(b->be, real_at(b->be, set->x, i * h->in), h->in);
+        h->W_row = fetch(b->be, real_at(b->be, set->W, o * h->in), h->in);
+    }
+    if (b->spec->op->backward) {
+        h->dy       = fetch(b->be, real_at(b->be, set->dy, i * h->out), h->out);
+        h->W_column = fetch_column(b, set->W, j);
+    }
+}
+
+static void host_rows_free(host_state *h)
+{
+    double *all[] = { h->x, h->W_row, h->dy, h->W_column };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+    h->x = h->W_row = h->dy = h->W_column = NULL;
 }
 
 static void host_free(host_state *h)
 {
     for (int f = 0; f < FACTOR_COUNT; f++) free(h->f[f]);
-    free(h->W);
-    free(h->x);
-    free(h->dy);
 }
 
 /* g = R (u * a), for a [r]. */
@@ -72,10 +103,10 @@ static double row_of(const host_state *h, int64_t o, const double *g, double *si
 }
 
 /* y[i, o] */
-static double forward_at(const host_state *h, int64_t i, int64_t o, double *size)
+static double forward_at(const host_state *h, int64_t o, double *size)
 {
     double       *a = mem_alloc((size_t)h->r + 1, sizeof *a), *g = mem_alloc((size_t)h->r + 1, sizeof *g), sum = 0;
-    const double *x = h->x + i * h->in, *W = h->W + o * h->in;
+    const double *x = h->x, *W = h->W_row;
     for (int64_t k = 0; k < h->r; k++) {
         const double *A = h->f[FACTOR_A] + k * h->cols[FACTOR_A];
         for (int64_t j = 0; j < h->in; j++) a[k] += A[j] * x[j];
@@ -92,14 +123,14 @@ static double forward_at(const host_state *h, int64_t i, int64_t o, double *size
 }
 
 /* dx[i, j] = sum_o dy[i, o] (W[o, j] + s v_o B_o R (u * A[:, j])) */
-static double backward_at(const host_state *h, int64_t i, int64_t j, double *size)
+static double backward_at(const host_state *h, int64_t j, double *size)
 {
     double       *a = mem_alloc((size_t)h->r + 1, sizeof *a), *g = mem_alloc((size_t)h->r + 1, sizeof *g), sum = 0;
-    const double *dy = h->dy + i * h->out;
+    const double *dy = h->dy;
     for (int64_t k = 0; k < h->r; k++) a[k] = h->f[FACTOR_A][k * h->cols[FACTOR_A] + j];
     core_of(h, a, g);
     for (int64_t o = 0; o < h->out; o++) {
-        double terms = fabs(h->W[o * h->in + j]), w = h->W[o * h->in + j] + row_of(h, o, g, &terms);
+        double terms = fabs(h->W_column[o]), w = h->W_column[o] + row_of(h, o, g, &terms);
         sum += dy[o] * w;
         *size += fabs(dy[o]) * terms;
     }
@@ -115,26 +146,29 @@ static int compare(const bench_state *b, const char *what, int64_t i, int64_t j,
                      (long long)i, (long long)j, got, want);
 }
 
-static int check_layer(bench_state *b, int64_t layer, rng *g)
+static int check_set(bench_state *b, int64_t at, rng *g)
 {
-    bench_run_case(b, layer);
+    const bench_set *set = &b->sets[at];
+    bench_run_case(b, at);
     int rc = b->be->sync();
     if (rc) return rc;
-    host_state h = host_init(b, layer);
+    host_state h = host_init(b, set);
     for (int k = 0; k < 8 && !rc; k++) {
-        int64_t i = (int64_t)rng_below(g, (uint64_t)h.n), o = (int64_t)rng_below(g, (uint64_t)h.out), j = (int64_t)rng_below(g, (uint64_t)h.in);
+        int64_t i = (int64_t)rng_below(g, (uint64_t)b->dims.n), o = (int64_t)rng_below(g, (uint64_t)h.out), j = (int64_t)rng_below(g, (uint64_t)h.in);
         double  got, size = 0;
+        host_rows(&h, b, set, i, o, j);
         if (b->spec->op->forward) {
-            double want = forward_at(&h, i, o, &size);
-            b->be->download(&got, real_at(b->be, b->y, i * h.out + o), 1);
+            double want = forward_at(&h, o, &size);
+            b->be->download(&got, real_at(b->be, set->y, i * h.out + o), 1);
             rc = compare(b, "y", i, o, got, want, size);
         }
         if (b->spec->op->backward && !rc) {
             size        = 0;
-            double want = backward_at(&h, i, j, &size);
-            b->be->download(&got, real_at(b->be, b->dx, i * h.in + j), 1);
+            double want = backward_at(&h, j, &size);
+            b->be->download(&got, real_at(b->be, set->dx, i * h.in + j), 1);
             rc = compare(b, "dx", i, j, got, want, size);
         }
+        host_rows_free(&h);
     }
     host_free(&h);
     return rc;
@@ -143,7 +177,7 @@ static int check_layer(bench_state *b, int64_t layer, rng *g)
 int bench_check(bench_state *s)
 {
     rng g  = rng_stream(1, s->spec->name);
-    int rc = check_layer(s, 0, &g);
-    if (!rc && s->layers > 1) rc = check_layer(s, s->layers - 1, &g);
+    int rc = check_set(s, 0, &g);
+    if (!rc && s->n_sets > 1) rc = check_set(s, s->n_sets - 1, &g);
     return rc;
 }

@@ -2,20 +2,38 @@
 #ifndef TIEBREAK_BENCH_CHECK_H
 #define TIEBREAK_BENCH_CHECK_H
 #include "bench/case.h"
+#include "core/rng.h"
 #include "model/adapter.h"
+
+/* One set of arrays. Sets may share what their mode leaves in cache. */
+typedef struct {
+    adapter *adapter;
+    int64_t  layer; /* of the adapter */
+    real    *W, *x, *dy, *y, *dx, *h, *dh;
+} bench_set;
 
 typedef struct {
     const bench_spec *spec;
     const backend    *be;
     linear_dims       dims;
-    int64_t           layers; /* distinct base weights (and adapter layers) rotated through */
-    adapter          *adapter;
-    real             *W[8], *x, *dy, *y, *dx, *h, *dh;
+    int64_t           n_sets, lag; /* lag: the case is on the set that the base is on `lag` calls later, so that neither warms the other's cache */
+    bench_set        *sets;
 } bench_state;
 
-/* What the case times, once, on one layer. */
-void bench_run_case(bench_state *s, int64_t layer);
-/* Runs the case once on each layer and compares sampled elements of y and dx with
+/* The cell of the record; caller frees. */
+json *bench_asked_of(const bench_state *s);
+/* What there will be, without the arrays. */
+int bench_plan(bench_state *s, const bench_spec *spec, const backend *be);
+/* The arrays too. After an error free it all the same. */
+int  bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, uint64_t seed);
+void bench_state_free(bench_state *s);
+/* An array of random values of this standard deviation, of a period that divides no row. */
+real *bench_random(const backend *be, int64_t n, double sd, rng *r);
+
+/* The base, and what the case times, once, on one set. */
+void bench_run_base(bench_state *s, int64_t set);
+void bench_run_case(bench_state *s, int64_t set);
+/* Runs the case once on the first and on the last set and compares sampled elements of y and dx with
  * W x + s v * (B R (u * (A x))) computed in f64. An element may be off by 1e-5 of the sum of its terms' magnitudes: f32 rounding of sums of this
  * length stays ten times below it, a wrong factor far above. In bf16 2^-7 of it: A', B', h and the result twice are rounded by up to 2^-8 of
  * themselves, which are a small part of that sum. ERR_FAILED names the case, the element and both values. */

@@ -1,4 +1,4 @@
-/* One case: buffers, the two things timed in turn, the checks around them, and the summary that goes into the record. */
+/* One case: warm-up, the two things timed in turn, the checks around them, and the summary that goes into the record. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,172 +6,123 @@
 
 #include "bench/case.h"
 #include "bench/check.h"
+#include "bench/clock.h"
+#include "bench/floor.h"
 #include "bench/gbench.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/progress.h"
-#include "core/rng.h"
 #include "core/stats.h"
 
-enum { PAIRS_MIN = 10, PAIRS_MAX = 4000, LAYERS_MAX = 8 };
-static const int64_t weight_bytes_max = INT64_C(512) << 20; /* of the base weights rotated through */
+enum { PAIRS_MIN = 10, PAIRS_MAX = 4000, WARM_MIN = 3, WARM_MAX = 1000, TRIES = 12 };
 
 typedef struct {
-    double      *base_ns, *case_ns;
-    int64_t      n, cap, call;
+    bench_time base, with;
+} pair_time;
+
+typedef struct {
     bench_state *s;
+    pair_time   *kept; /* [cap] */
+    int64_t      n, cap, call;
+    double       settled_hz, warm_s; /* settled_hz NaN: unknown */
+    bool         settled;
+    int64_t      rejected, warm_calls;
 } sampler;
 
-static void run_base(bench_state *s, int64_t layer)
-{
-    const backend *be = s->be;
-    if (s->spec->op->forward) be->linear_fwd(s->y, s->x, s->W[layer], NULL, s->dims, false);
-    if (s->spec->op->backward) be->linear_bwd_x(s->dx, s->dy, s->W[layer], s->dims, false);
-}
+typedef struct {
+    bench_state *s;
+    int64_t      set;
+} call;
 
-/* The map of one layer. A tied A' is charged to every layer, though a model makes it once. */
-static void expand_one(const backend *be, const expand_job *job, const pair_arrays *p)
-{
-    if (p->A != job->A) be->narrow((real *)(uintptr_t)p->A, job->A, job->r * job->lda);
-    be->expand_fwd(job, 1);
-}
+static void base_once(void *ctx) { bench_run_base(((call *)ctx)->s, ((call *)ctx)->set); }
+static void case_once(void *ctx) { bench_run_case(((call *)ctx)->s, ((call *)ctx)->set); }
 
-void bench_run_case(bench_state *s, int64_t layer)
+/* One pair of samples; which comes first alternates, so a drift of the machine's speed hits both alike. */
+static int pair_of_samples(sampler *m, pair_time *t)
 {
-    const backend  *be  = s->be;
-    const bench_op *op  = s->spec->op;
-    expand_job     *job = &s->adapter->jobs[layer];
-    pair_arrays     p   = adapter_pairs(s->adapter)[layer * SITE_COUNT + s->spec->site];
-    pair_dims       d   = { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out };
-    if (op->forward) {
-        if (op->expands) expand_one(be, job, &p);
-        be->linear_fwd(s->y, s->x, s->W[layer], NULL, s->dims, false);
-        be->pair_fwd(s->y, s->h, s->x, &p, d);
-    }
-    if (op->backward) {
-        be->linear_bwd_x(s->dx, s->dy, s->W[layer], s->dims, false);
-        be->pair_bwd(s->dx, p.dA, p.dB, s->dh, s->dy, s->x, s->h, &p, d);
-        be->expand_bwd(job, 1);
-    }
-}
-
-static int timed(bench_state *s, int64_t layer, void (*what)(bench_state *, int64_t), double *seconds)
-{
-    const backend *be = s->be;
-    if (be->time_begin) {
-        be->time_begin();
-        what(s, layer);
-        *seconds = be->time_end();
-        return be->sync();
-    }
-    double start = clock_s();
-    what(s, layer);
-    int rc   = be->sync();
-    *seconds = clock_s() - start;
+    bench_state *s     = m->s;
+    int64_t      turn  = m->call % s->n_sets;
+    bool         first = (m->call / s->n_sets) % 2; /* the base is */
+    call         base = { s, turn }, with = { s, (turn + s->lag) % s->n_sets };
+    int          rc = first ? bench_timed(s->be, base_once, &base, &t->base) : OK;
+    if (!rc) rc = bench_timed(s->be, case_once, &with, &t->with);
+    if (!rc && !first) rc = bench_timed(s->be, base_once, &base, &t->base);
+    m->call++;
     return rc;
 }
 
-/* One pair of samples; which comes first alternates, so a drift of the machine's speed hits both alike. */
+/* A pair of which one sample is of a slowed-down device is thrown away, counted, and taken again. */
 static int sample(void *ctx, double *seconds)
 {
-    sampler *m     = ctx;
-    int64_t  layer = m->call % m->s->layers, base_first = (m->call / m->s->layers) % 2;
-    double   base = 0, with = 0;
-    int      rc = base_first ? timed(m->s, layer, run_base, &base) : OK;
-    if (!rc) rc = timed(m->s, layer, bench_run_case, &with);
-    if (!rc && !base_first) rc = timed(m->s, layer, run_base, &base);
-    if (rc) return rc;
-    m->call++;
-    if (m->n < m->cap) {
-        m->base_ns[m->n]   = 1e9 * base;
-        m->case_ns[m->n++] = 1e9 * with;
+    sampler  *m = ctx;
+    pair_time t = { 0 };
+    for (int64_t in_a_row = 0; in_a_row < TRIES; in_a_row++) {
+        int rc = pair_of_samples(m, &t);
+        if (rc) return rc;
+        if (!bench_throttled(t.base.clock_hz, m->settled_hz) && !bench_throttled(t.with.clock_hz, m->settled_hz)) {
+            if (m->n < m->cap) m->kept[m->n++] = t;
+            *seconds = t.with.seconds;
+            return OK;
+        }
+        m->rejected++;
+        bench_pause(in_a_row + 1);
     }
-    *seconds = with;
-    return OK;
+    return run_error(
+        "bench: %s: the device's clock fell to %.0f MHz, from %.0f after warm-up, and did not come back in %d tries: cool it, or let nothing "
+        "else run on it, and measure again",
+        m->s->spec->name, t.with.clock_hz / 1e6, m->settled_hz / 1e6, TRIES);
 }
 
-static real *random_array(const backend *be, int64_t n, double sd, rng *r)
+/* Until the clock, or where that is unknown the time of a pair, has settled, for at most this long. Also learns how many pairs fit the time asked
+ * for. */
+static int warm_up(sampler *m, double most_s, double *pair_s)
 {
-    float *host = mem_alloc((size_t)n, sizeof *host);
-    for (int64_t i = 0; i < n; i++) host[i] = (float)(sd * 3.4641016151377544 * (rng_uniform(r) - 0.5)); /* uniform with this sd */
-    real *a = be->alloc(n);
-    be->upload_f32(a, host, n);
-    free(host);
-    return a;
-}
-
-static void refill(const backend *be, real *a, int64_t n, double sd, rng *r)
-{
-    real *fresh = random_array(be, n, sd, r);
-    be->copy(a, fresh, n);
-    be->release(fresh);
-}
-
-static int state_init(bench_state *s, const bench_spec *spec, const backend *be, uint64_t seed)
-{
-    model_config c;
-    int          rc = config_load(&c, spec->shape);
-    if (rc) return rc;
-    int64_t in = site_in(&c, spec->site), out = site_out(&c, spec->site), n = spec->op->tokens, r = spec->rank;
-    *s        = (bench_state) { .spec = spec, .be = be, .dims = { .n = n, .in = in, .out = out } };
-    s->layers = c.layers < LAYERS_MAX ? c.layers : LAYERS_MAX;
-    while (s->layers > 1 && s->layers * in * out * (int64_t)be->elem > weight_bytes_max) s->layers--;
-    c.layers = s->layers;
-    rc       = adapter_new(&s->adapter, be, &c, (adapter_spec) { .method = *spec->method, .sites = 1u << spec->site, .rank = r, .seed = seed });
-    if (rc) return rc;
-    rng g = rng_stream(seed, spec->name);
-    for (int64_t l = 0; l < s->layers; l++) s->W[l] = random_array(be, in * out, 1 / sqrt((double)in), &g);
-    refill(be->params, s->adapter->theta, s->adapter->theta_count, 0.5, &g); /* non-zero everywhere: no factor hides a wrong one */
-    adapter_expand(s->adapter);
-    s->x  = random_array(be, n * in, 1, &g);
-    s->dy = random_array(be, n * out, 1, &g);
-    s->y  = be->alloc(n * out);
-    s->dx = be->alloc(n * in);
-    s->h  = be->alloc(n * r);
-    s->dh = be->alloc(n * r);
-    for (int64_t l = 0; l < s->layers; l++) { /* a backward alone reads the h of a forward */
-        pair_arrays p = adapter_pairs(s->adapter)[l * SITE_COUNT + spec->site];
-        be->pair_fwd(s->y, s->h, s->x, &p, (pair_dims) { .n = n, .in = in, .out = out });
+    double *clocks = mem_alloc(WARM_MAX, sizeof *clocks), *times = mem_alloc(WARM_MAX, sizeof *times), start = clock_s();
+    int64_t n  = 0;
+    int     rc = OK;
+    while (!rc && n < WARM_MAX && (n < WARM_MIN || (!m->settled && m->warm_s < most_s))) {
+        pair_time t      = { 0 };
+        double    before = clock_s();
+        rc               = pair_of_samples(m, &t);
+        *pair_s          = clock_s() - before;
+        clocks[n]        = t.with.clock_hz;
+        times[n]         = t.with.seconds + t.base.seconds;
+        n++;
+        m->settled = bench_settled(isfinite(bench_recent(clocks, n)) ? clocks : times, n);
+        m->warm_s  = clock_s() - start;
     }
-    return OK;
+    m->settled_hz = bench_recent(clocks, n);
+    m->warm_calls = n;
+    free(clocks);
+    free(times);
+    return rc;
 }
 
-static void state_free(bench_state *s)
+typedef double (*reading)(const pair_time *t);
+static double base_ns(const pair_time *t) { return 1e9 * t->base.seconds; }
+static double case_ns(const pair_time *t) { return 1e9 * t->with.seconds; }
+static double base_mhz(const pair_time *t) { return 1e-6 * t->base.clock_hz; }
+static double case_mhz(const pair_time *t) { return 1e-6 * t->with.clock_hz; }
+static double over_base(const pair_time *t) { return t->with.seconds / t->base.seconds - 1; }
+
+static double *read_all(const sampler *m, reading what)
 {
-    const backend *be = s->be;
-    for (int64_t l = 0; l < s->layers; l++) be->release(s->W[l]);
-    real *arrays[] = { s->x, s->dy, s->y, s->dx, s->h, s->dh };
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) be->release(arrays[i]);
-    adapter_free(s->adapter);
+    double *x = mem_alloc((size_t)m->n, sizeof *x);
+    for (int64_t i = 0; i < m->n; i++) x[i] = what(&m->kept[i]);
+    return x;
 }
 
-static json *asked_of(const bench_state *s)
+static double median_of(const sampler *m, reading what)
 {
-    const bench_spec *b    = s->spec;
-    bool              tied = false;
-    for (int f = 0; f < FACTOR_COUNT; f++) tied |= b->method->factor[f].scope >= SCOPE_GROUP;
-    json *a = json_object();
-    json_set_str(a, "case", b->name);
-    json_set_str(a, "op", b->op->name);
-    json_set_str(a, "method", b->method->name);
-    json_set_bool(a, "tied", tied);
-    json_set_int(a, "rank", b->rank);
-    json_set_str(a, "shape", b->shape);
-    json_set_str(a, "site", site_table[b->site].name);
-    json_set_int(a, "d_in", s->dims.in);
-    json_set_int(a, "d_out", s->dims.out);
-    json_set_int(a, "tokens", s->dims.n);
-    json_set_int(a, "layers", s->layers);
-    json_set_str(a, "device", s->be->params->name);
-    json_set_str(a, "dtype", s->be->dtype);
-    json_set_int(a, "threads", s->be->threads);
-    return a;
+    double *x = read_all(m, what), median = stats_median(x, m->n);
+    free(x);
+    return median;
 }
 
-static json *samples(const double *x, int64_t n)
+static json *samples(const sampler *m, reading what)
 {
     json *a = json_array();
-    for (int64_t i = 0; i < n; i++) json_push(a, cJSON_CreateNumber(round(x[i])));
+    for (int64_t i = 0; i < m->n; i++) json_push(a, cJSON_CreateNumber(round(what(&m->kept[i]))));
     return a;
 }
 
@@ -181,61 +132,88 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static json *result_of(const bench_state *s, const sampler *m)
+static void set_overhead(json *j, const sampler *m)
 {
-    const bench_op *op = s->spec->op;
-    int64_t         n = m->n, r = s->spec->rank, k = (int64_t)floor(0.98 * sqrt((double)n)); /* order statistics n/2 -+ k: 95 % for the median */
-    double         *ratio = mem_alloc((size_t)n, sizeof *ratio);
-    for (int64_t i = 0; i < n; i++) ratio[i] = m->case_ns[i] / m->base_ns[i] - 1;
+    int64_t n = m->n, k = (int64_t)floor(0.98 * sqrt((double)n)); /* order statistics n/2 -+ k: 95 % for the median */
+    double *ratio = read_all(m, over_base);
     qsort(ratio, (size_t)n, sizeof *ratio, ascending);
-    int64_t low = n / 2 - k < 0 ? 0 : n / 2 - k, high = n / 2 + k > n - 1 ? n - 1 : n / 2 + k;
-    double  passes = (double)op->forward + (double)op->backward, d = (double)(s->dims.in + s->dims.out), tokens = (double)s->dims.n;
-    double  base_flops = passes * 2 * tokens * (double)s->dims.in * (double)s->dims.out;
-    double  pair_flops = 2 * tokens * (double)r * d * ((double)op->forward + 2 * (double)op->backward);
-    json   *j          = json_object();
     json_set_num(j, "overhead", stats_median(ratio, n));
-    json_set_num(j, "overhead_low", ratio[low]);
-    json_set_num(j, "overhead_high", ratio[high]);
-    json_set_num(j, "base_ns_median", stats_median(m->base_ns, n));
-    json_set_int(j, "n", n);
-    json_set_str(j, "clock", s->be->time_begin ? "device" : "host");
-    json_set_num(j, "flops", base_flops + pair_flops);
-    json_set_num(j, "base_flops", base_flops);
-    json_set_num(j, "bytes", (double)s->be->elem * ((double)s->dims.in * (double)s->dims.out + tokens * d + (double)r * d));
-    json_set(j, "base_ns", samples(m->base_ns, n));
-    json_set(j, "case_ns", samples(m->case_ns, n));
+    json_set_num(j, "overhead_low", ratio[n / 2 - k < 0 ? 0 : n / 2 - k]);
+    json_set_num(j, "overhead_high", ratio[n / 2 + k > n - 1 ? n - 1 : n / 2 + k]);
     free(ratio);
+}
+
+static void set_floor(json *j, const sampler *m, const bench_rates *rates)
+{
+    bench_floor f = bench_floor_of(m->s, rates);
+    json_set_num(j, "flops", f.flops);
+    json_set_num(j, "base_flops", f.base_flops);
+    json_set_num(j, "bytes", f.bytes);
+    json_set_num(j, "base_bytes", f.base_bytes);
+    json_set_num(j, "gemm_flops_per_s", rates->gemm_flops_per_s);
+    json_set_num(j, "copy_bytes_per_s", rates->copy_bytes_per_s);
+    json_set_num(j, "floor_ns", 1e9 * f.fused_s);
+    json_set_num(j, "base_floor_ns", 1e9 * f.base_s);
+    json_set_num(j, "ops_floor_ns", 1e9 * f.ops_s);
+    json_set_num(j, "share_of_floor", 1e9 * f.fused_s / median_of(m, case_ns));
+    json_set_num(j, "base_share_of_floor", 1e9 * f.base_s / median_of(m, base_ns));
+}
+
+/* What only a device with a clock of its own tells. */
+static void set_clocks(json *j, const sampler *m)
+{
+    json_set_num(j, "settled_mhz", m->settled_hz / 1e6);
+    json_set_int(j, "rejected", m->rejected);
+    if (m->kept[0].with.launches >= 0) {
+        json_set_int(j, "launches", m->kept[0].with.launches);
+        json_set_int(j, "base_launches", m->kept[0].base.launches);
+    }
+    json_set(j, "base_mhz", samples(m, base_mhz));
+    json_set(j, "case_mhz", samples(m, case_mhz));
+}
+
+static json *result_of(const sampler *m, const bench_rates *rates)
+{
+    json *j = json_object();
+    set_overhead(j, m);
+    json_set_num(j, "base_ns_median", median_of(m, base_ns));
+    json_set_int(j, "n", m->n);
+    json_set_str(j, "clock", m->s->be->time_begin ? "device" : "host");
+    json_set_num(j, "warm_s", m->warm_s);
+    json_set_int(j, "warm_pairs", m->warm_calls);
+    json_set_bool(j, "settled", m->settled);
+    set_floor(j, m, rates);
+    if (m->s->be->time_clock_hz) set_clocks(j, m);
+    json_set(j, "base_ns", samples(m, base_ns));
+    json_set(j, "case_ns", samples(m, case_ns));
     return j;
 }
 
-int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, uint64_t seed, json **asked, json **result)
+static int take_samples(sampler *m, double min_time_s)
 {
-    bench_state s  = { .be = be };
-    int         rc = state_init(&s, spec, be, seed);
-    sampler     m  = { .s = &s };
+    double pair_s = 0;
+    int    rc     = warm_up(m, 2 * min_time_s, &pair_s);
+    if (rc) return rc;
+    double fit   = pair_s > 0 ? min_time_s / pair_s : PAIRS_MAX;
+    m->call      = 0;
+    m->cap       = fit < PAIRS_MIN ? PAIRS_MIN : fit > PAIRS_MAX ? PAIRS_MAX : (int64_t)fit;
+    m->kept      = mem_alloc((size_t)m->cap, sizeof *m->kept);
+    bench_case c = { m->s->spec->name, sample, m, m->cap };
+    return bench_run(&c, 1);
+}
+
+int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, uint64_t seed, json **result)
+{
+    bench_state s = { .be = be, .spec = spec };
+    sampler     m = { .s = &s, .settled_hz = NAN };
+    bench_rates rates;
+    int         rc = bench_rates_of(be, &rates);
+    if (!rc) rc = bench_state_init(&s, spec, be, seed);
     if (!rc) rc = bench_check(&s);
-    if (!rc) {
-        double one = 0, spent = 0;
-        for (int i = 0; i < 3 && !rc; i++) { /* warm up, and learn how many pairs fit the time asked for */
-            double start = clock_s();
-            rc           = sample(&m, &one);
-            spent        = clock_s() - start;
-        }
-        double fit   = spent > 0 ? min_time_s / spent : PAIRS_MAX;
-        m.call       = 0;
-        m.cap        = fit < PAIRS_MIN ? PAIRS_MIN : fit > PAIRS_MAX ? PAIRS_MAX : (int64_t)fit;
-        m.base_ns    = mem_alloc((size_t)m.cap, sizeof *m.base_ns);
-        m.case_ns    = mem_alloc((size_t)m.cap, sizeof *m.case_ns);
-        bench_case c = { spec->name, sample, &m, m.cap };
-        if (!rc) rc = bench_run(&c, 1);
-    }
+    if (!rc) rc = take_samples(&m, min_time_s);
     if (!rc) rc = bench_check(&s);
-    if (!rc) {
-        *asked  = asked_of(&s);
-        *result = result_of(&s, &m);
-    }
-    free(m.base_ns);
-    free(m.case_ns);
-    state_free(&s);
+    if (!rc) *result = result_of(&m, &rates);
+    free(m.kept);
+    bench_state_free(&s);
     return rc;
 }

@@ -1,5 +1,9 @@
 /* A case is timed only where its answer is right, in f32 and in bf16: the bound of bf16 is wide, but a pair that does nothing is far outside. */
-#include "bench/case.h"
+#include <math.h>
+
+#include "bench/check.h"
+#include "bench/clock.h"
+#include "bench/floor.h"
 #include "core/test.h"
 
 static void nothing(real *y, real *h, const real *x, const pair_arrays *p, pair_dims d) { (void)y, (void)h, (void)x, (void)p, (void)d; }
@@ -10,7 +14,8 @@ static int measure(const backend *be, const char *name, json **asked, json **res
     bench_spec *specs = bench_specs(be, &n);
     while (i < n && strncmp(specs[i].name, name, strlen(name)) != 0) i++;
     assert_true(i < n);
-    int rc = bench_measure(&specs[i], be, 0, 1, asked, result);
+    assert_ok(bench_asked(&specs[i], be, asked));
+    int rc = bench_measure(&specs[i], be, 0, 1, result);
     free(specs);
     return rc;
 }
@@ -31,6 +36,7 @@ static void check_backend(const backend *be)
         broken.pair_fwd = nothing;
         error_clear();
         assert_int_equal(measure(&broken, name, &asked, &result), ERR_FAILED);
+        json_free(asked);
         assert_non_null(strstr(error_text(), "the kernel is wrong"));
     }
 }
@@ -50,8 +56,116 @@ static void in_bf16(void **state)
     check_backend(be);
 }
 
+#define assert_near(got, want, tol) assert_within(fabs((got) - (want)), tol)
+
+/* --- modes */
+
+static void sets_of_a_mode(void **state)
+{
+    (void)state;
+    const backend *be = backend_find("cuda");
+    if (!be) be = backend_find("cuda-emulated");
+    if (!be) skip_because("%s", error_text());
+    int64_t     n;
+    bench_spec *specs            = bench_specs(be, &n);
+    int         seen[MODE_COUNT] = { 0 };
+    for (int64_t i = 0; i < n; i++) {
+        if (strcmp(specs[i].shape, "mini") != 0) continue;
+        bench_state s;
+        assert_ok(bench_plan(&s, &specs[i], be));
+        seen[specs[i].mode]++;
+        assert_true((strstr(specs[i].name, "/mode=") != NULL) == (specs[i].mode != MODE_LAYERS));
+        if (specs[i].mode == MODE_HOT) assert_int_equal(s.n_sets, 1);
+        if (specs[i].mode != MODE_COLD) continue;
+        double passed = (double)s.lag * (double)be->elem * (double)(s.dims.in * s.dims.out); /* the weights alone: x and y come on top */
+        assert_int_equal(s.n_sets, 2 * s.lag);
+        assert_true(passed + 2 * (double)s.lag * (double)be->elem * (double)(s.dims.n * (s.dims.in + s.dims.out)) >= 2.0 * (double)be->cache_bytes());
+    }
+    for (int k = 0; k < MODE_COUNT; k++) assert_true(seen[k] > 0);
+    free(specs);
+    specs = bench_specs(backend_find("cpu"), &n); /* which does not say how large its cache is */
+    for (int64_t i = 0; i < n; i++) assert_true(specs[i].mode != MODE_COLD);
+    free(specs);
+}
+
+/* --- clocks: a device whose clock is 1.6 GHz but for four samples in the middle */
+
+static int64_t      samples_taken;
+static double       clock_of_1600(void) { return samples_taken++ / 4 == 10 ? 1.1e9 : 1.6e9; }
+static const double slow = 1.1e9 / 1e6, usual = 1600;
+
+static void slow_samples_are_rejected(void **state)
+{
+    (void)state;
+    const backend *emulated = backend_find("cuda-emulated");
+    if (!emulated) skip_because("%s", error_text());
+    backend be       = *emulated;
+    be.time_clock_hz = clock_of_1600;
+    json *asked, *result;
+    assert_ok(measure(&be, "decode/lora/r=8/shape=mini/site=qkv/tokens=8/", &asked, &result)); /* the device's rates */
+    json_free(asked);
+    json_free(result);
+    samples_taken = 40 - 2 * 3 - 2 * 4; /* three pairs of warm-up, four good ones, then two bad ones */
+    assert_ok(measure(&be, "decode/lora/r=8/shape=mini/site=qkv/tokens=8/", &asked, &result));
+    assert_int_equal(json_find(result, "rejected")->valueint, 2);
+    assert_int_equal(json_find(result, "n")->valueint, 10);
+    assert_near(json_find(result, "settled_mhz")->valuedouble, usual, 1e-6);
+    const json *mhz = json_find(result, "case_mhz");
+    assert_int_equal(cJSON_GetArraySize(mhz), 10);
+    for (const json *c = mhz->child; c; c = c->next) assert_true(c->valuedouble > slow);
+    json_free(asked);
+    json_free(result);
+}
+
+static void when_a_clock_has_settled(void **state)
+{
+    (void)state;
+    static const double rising[]  = { 1000, 1100, 1200, 1300, 1400, 1500, 1600, 1700, 1800, 1900 };
+    static const double steady[]  = { 1000, 1900, 1905, 1900, 1900, 1895, 1900, 1910, 200, 1900 }; /* one odd value in each half is no matter */
+    const double        unknown[] = { 1900, NAN, 1800, NAN };
+    assert_false(bench_settled(rising, 10));
+    assert_true(bench_settled(steady, 10));
+    assert_false(bench_settled(steady, 9));
+    assert_near(bench_recent(steady, 10), 1900, 0);
+    assert_near(bench_recent(unknown, 4), 1850, 0);
+    assert_true(isnan(bench_recent(unknown, 0)));
+    assert_true(bench_throttled(1199, 1600));
+    assert_false(bench_throttled(1200, 1600));
+    assert_false(bench_throttled(NAN, 1600));
+    assert_false(bench_throttled(1200, NAN));
+}
+
+/* --- floors: by hand, at 1e12 FLOP/s and 1e10 bytes/s, f32, decode of 8 rows of mini's qkv (384 x 128) with LoRA at rank 8 */
+
+static void floor_by_hand(void **state)
+{
+    (void)state;
+    const backend *be = backend_find("cpu");
+    int64_t        n, i = 0;
+    bench_spec    *specs = bench_specs(be, &n);
+    while (strncmp(specs[i].name, "decode/lora/r=8/shape=mini/site=qkv/tokens=8/", 45) != 0) i++;
+    bench_state s;
+    assert_ok(bench_state_init(&s, &specs[i], be, 1));
+    bench_floor f = bench_floor_of(&s, &(bench_rates) { .copy_bytes_per_s = 1e10, .gemm_flops_per_s = 1e12 });
+    assert_near(f.base_flops, 2.0 * 8 * 384 * 128, 0);
+    assert_near(f.flops, 2.0 * 8 * 384 * 128 + 2.0 * 8 * 8 * (384 + 128), 0);
+    assert_near(f.base_bytes, 4.0 * (384 * 128 + 8 * 384 + 8 * 128), 0);
+    assert_near(f.bytes, f.base_bytes + 4.0 * 8 * (384 + 128), 0);
+    assert_near(f.fused_s, f.bytes / 1e10, 1e-15); /* traffic is the longer */
+    assert_near(f.ops_s, (f.base_bytes + 4.0 * (8 * 128 + 2 * 8 * 384 + 8 * (8 + 128 + 384))) / 1e10, 1e-15);
+    f = bench_floor_of(&s, &(bench_rates) { .copy_bytes_per_s = 1e12, .gemm_flops_per_s = 1e10 });
+    assert_near(f.fused_s, f.flops / 1e10, 1e-15);
+    bench_state_free(&s);
+    free(specs);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(on_the_cpu), cmocka_unit_test(in_bf16) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(on_the_cpu),
+                                        cmocka_unit_test(in_bf16),
+                                        cmocka_unit_test(sets_of_a_mode),
+                                        cmocka_unit_test(slow_samples_are_rejected),
+                                        cmocka_unit_test(when_a_clock_has_settled),
+                                        cmocka_unit_test(floor_by_hand) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@ static struct {
     const char *filter, *device, *dtype, *out;
     double      min_time_s;
     int64_t     threads, seed;
-    bool        list, json, filter_given;
+    bool        list, json, filter_given, resume;
 } o;
 
 static int select_cases(bench_spec *specs, int64_t *n)
@@ -44,24 +44,41 @@ static char *record_path(const json *asked)
     return path.s;
 }
 
+static bool is_recorded(const json *asked)
+{
+    char *path   = record_path(asked);
+    json *record = NULL;
+    bool  there  = file_exists(path) && record_read(&record, path) == OK;
+    json_free(record);
+    free(path);
+    return there;
+}
+
 static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json *all)
 {
-    progress p       = progress_start("bench", n, "case", false);
-    int64_t  failed  = 0;
+    progress p      = progress_start("bench", n, "case", false);
+    int64_t  failed = 0, before = 0;
     str      reasons = { 0 };
-    if (!o.json) printf("%-78s %10s %9s  95 %% interval\n", "case", "base us", "overhead");
+    if (!o.json) printf("%-96s %10s %9s  95 %% interval\n", "case", "base us", "overhead");
     for (int64_t i = 0; i < n; i++) {
         json *asked = NULL, *result = NULL;
         progress_update(&p, i, specs[i].name);
-        int rc = bench_measure(&specs[i], be, o.min_time_s, (uint64_t)o.seed, &asked, &result);
+        int rc = bench_asked(&specs[i], be, &asked);
+        if (!rc && o.resume && is_recorded(asked)) {
+            json_free(asked);
+            before++;
+            continue;
+        }
+        if (!rc) rc = bench_measure(&specs[i], be, o.min_time_s, (uint64_t)o.seed, &result);
         if (rc) {
+            json_free(asked);
             failed++;
             str_printf(&reasons, "%s%s", reasons.n ? "; " : "", error_text());
             continue;
         }
         double base = json_find(result, "base_ns_median")->valuedouble / 1e3, over = json_find(result, "overhead")->valuedouble,
                low = json_find(result, "overhead_low")->valuedouble, high = json_find(result, "overhead_high")->valuedouble;
-        if (!o.json) printf("%-78s %10.1f %+8.1f %%  %+.1f .. %+.1f %%\n", specs[i].name, base, 100 * over, 100 * low, 100 * high);
+        if (!o.json) printf("%-96s %10.1f %+8.1f %%  %+.1f .. %+.1f %%\n", specs[i].name, base, 100 * over, 100 * low, 100 * high);
         if (!o.json) fflush(stdout);
         char *path   = o.out ? record_path(asked) : NULL;
         json *record = record_new("bench", asked, result, be->params->name, be->threads);
@@ -75,6 +92,8 @@ static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json
         }
     }
     progress_end(&p);
+    if (before)
+        fprintf(stderr, "bench: %lld of %lld cases were measured before; their records in %s stand\n", (long long)before, (long long)n, o.out);
     int rc = failed ? run_error("bench: %lld of %lld cases failed: %.1500s", (long long)failed, (long long)n, str_c(&reasons)) : OK;
     str_free(&reasons);
     return rc;
@@ -91,6 +110,7 @@ static int run(int argc, char **argv)
         { "min-time-s", OPT_NUM, &o.min_time_s, .min = 0, .max = 3600, .def = "0.1", .arg = "S",
           .help = "time spent on a case, at least 10 pairs of samples" },
         { "out", OPT_STR, &o.out, .arg = "DIR", .help = "write one record a case here, for `tiebreak report` and `gate`" },
+        { "resume", OPT_FLAG, &o.resume, .help = "leave out cases whose record is in --out already" },
         { "seed", OPT_INT, &o.seed, .min = 0, .max = 1e15, .def = "1", .arg = "N", .help = "of the random arrays" },
         { "threads", OPT_INT, &o.threads, .min = 1, .max = 1024, .arg = "N", .help = "worker threads; default: all cores" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
@@ -98,6 +118,7 @@ static int run(int argc, char **argv)
     };
     int rc = options_parse(&verb_bench, table, argc, argv, NULL);
     if (rc) return rc;
+    if (o.resume && !o.out) return input_error("bench: --resume: there is no --out whose records could be looked for; add --out DIR");
     const backend *be = backend_for(o.device, o.dtype);
     if (!be) return ERR_INPUT;
     int64_t     n;

@@ -116,6 +116,11 @@ typedef struct backend {
      * NULL where ops are done when they return: the host's clock is right there. */
     void (*time_begin)(void);
     double (*time_end)(void);
+    /* Of what time_end ended, each NULL where time_begin is: cycles per second of the device's clock, NaN where the device could not tell; kernels
+     * launched, a call of a library counted as one. */
+    double (*time_clock_hz)(void);
+    int64_t (*time_launches)(void);
+    int64_t (*cache_bytes)(void); /* of the cache that all of the device shares (a GPU's L2); NULL where nobody measures cold */
 
     /* --- linear: y = x W^T (+ bias). accumulate: y += instead of y =. bias [out] or NULL.  flops 2 n in out */
     void (*linear_fwd)(real *y, const real *x, const real *W, const real *bias, linear_dims d, bool accumulate);

@@ -241,12 +241,17 @@ static void time_on_the_device(void **state)
     if (!be) be = backend_find("cuda-emulated");
     if (!be) skip_because("%s", error_text());
     assert_null(backend_find("cpu")->time_begin);
+    assert_null(backend_find("cpu")->time_clock_hz);
+    assert_true(be->cache_bytes() > 0);
     real *x = be->alloc(100000);
     for (int i = 0; i < 3; i++) {
         be->time_begin();
         be->scale(x, 2, 100000);
         double seconds = be->time_end();
         assert_true(seconds > 0 && seconds < 10);
+        assert_int_equal(be->time_launches(), 1);
+        double clock = be->time_clock_hz(); /* a GPU may have used two multiprocessors, and says so */
+        assert_true(isnan(clock) ? strcmp(be->name, "cuda") == 0 : clock > 1e8 && clock < 1e10);
         assert_ok(be->sync());
     }
     be->time_begin();

@@ -6,6 +6,7 @@
 
 typedef struct {
     const char *op, *method, *shape, *site, *device, *dtype, *cpu; /* strings live in the records */
+    const char *mode;                                              /* "hot", "cold" or "" */
     bool        tied;
     int64_t     rank, d_in, d_out, tokens;
     double      overhead, low, high; /* fractions of the base GEMM's time, 95 % interval */
@@ -14,7 +15,7 @@ typedef struct {
 } overhead_point;
 
 typedef struct {
-    overhead_point *points; /* sorted by device, shape, site, tokens, op, method, rank */
+    overhead_point *points; /* sorted by device, type, shape, site, tokens, op, mode, method, rank */
     size_t          n, cap;
 } overhead;
 

@@ -88,7 +88,8 @@ static int sync_cuda(void)
 #define MEMORY(E, upload_f32_, narrow_)                                                                                                              \
     .threads = 1, .host = false, .alloc = alloc_of<E>, .alloc_bytes = alloc_bytes_cuda, .release = release_cuda, .put = put_cuda, .get = get_cuda,   \
     .upload = upload_of<E, double>, .upload_f32 = upload_f32_, .download = download_of<E>, .copy = copy_of<E>, .zero = zero_of<E>,                   \
-    .narrow = narrow_, .set_threads = set_threads_cuda, .sync = sync_cuda, .time_begin = time_begin_cuda, .time_end = time_end_cuda
+    .narrow = narrow_, .set_threads = set_threads_cuda, .sync = sync_cuda, .time_begin = time_begin_cuda, .time_end = time_end_cuda,                 \
+    .time_clock_hz = time_clock_hz_cuda, .time_launches = time_launches_cuda, .cache_bytes = cache_bytes_cuda
 #define OPS(OF)                                                                                                                                      \
     .linear_fwd = OF(linear_fwd_cuda), .linear_fwd_wide = OF(linear_fwd_wide_cuda), .linear_bwd_x = OF(linear_bwd_x_cuda),                           \
     .linear_bwd_w = OF(linear_bwd_w_cuda), .pair_fwd = OF(pair_fwd_cuda), .pair_bwd = OF(pair_bwd_cuda), .expand_fwd = OF(expand_fwd_cuda),          \

@@ -11,6 +11,7 @@
 
 cudaStream_t   cuda_stream;
 cublasHandle_t cuda_blas;
+int64_t        cuda_launches;
 
 /* What NVIDIA recommends for sm_90; the emulator's cuBLAS uses none. */
 #ifdef __CUDACC__
@@ -68,6 +69,7 @@ bool cuda_ok(cudaError_t e, const char *call, const char *file, int line)
 
 bool cuda_blas_ok(cublasStatus_t s, const char *call, const char *file, int line)
 {
+    cuda_launches++;
     if (s != CUBLAS_STATUS_SUCCESS)
         keep_first("%s:%d: %s: %s; this is cuBLAS's word: see that its version is that of the CUDA Toolkit this was built with", file, line, call,
                    cublasGetStatusString(s));
@@ -137,6 +139,9 @@ static bool start_blas(void)
 }
 
 /* The device, the stream and cuBLAS. The device is the first visible one: CUDA_VISIBLE_DEVICES picks another. */
+static int64_t l2_bytes;
+int64_t        cache_bytes_cuda(void) { return l2_bytes; }
+
 bool cuda_start(backend_report report, char *about, size_t about_size)
 {
     cudaDeviceProp device;
@@ -156,6 +161,7 @@ bool cuda_start(backend_report report, char *about, size_t about_size)
     if (!CUDA_OK(cudaSetDevice(0)) || !CUDA_OK(cudaStreamCreateWithFlags(&cuda_stream, cudaStreamNonBlocking))) return false;
     if (!start_blas()) return false;
     cudaDriverGetVersion(&driver);
+    l2_bytes = device.l2CacheSize;
     snprintf(about, about_size, "%s, compute capability %d.%d, %d multiprocessors, %.1f GiB, driver for CUDA %d.%d", device.name, device.major,
              device.minor, device.multiProcessorCount, (double)device.totalGlobalMem / 1073741824, driver / 1000, driver % 1000 / 10);
     return true;

@@ -19,6 +19,7 @@
 #define LAUNCH_NAMED(kernel, name, grid, block, ...)                                                                                                 \
     do {                                                                                                                                             \
         if (cuda_failed()) break;                                                                                                                    \
+        cuda_launches++;                                                                                                                             \
         kernel<<<(grid), (block), 0, cuda_stream>>>(__VA_ARGS__);                                                                                    \
         cuda_ok(cudaGetLastError(), "launch of " name, __FILE__, __LINE__);                                                                          \
     } while (0)
@@ -28,6 +29,7 @@
 #define LAUNCH_NAMED(kernel, name, grid, block, ...)                                                                                                 \
     do {                                                                                                                                             \
         if (cuda_failed()) break;                                                                                                                    \
+        cuda_launches++;                                                                                                                             \
         emulate_launch(name, grid, block, kernel, __VA_ARGS__);                                                                                      \
     } while (0)
 #endif
@@ -44,6 +46,7 @@ static constexpr int THREADS = 256, WARP = 32; /* of a block, of a warp */
 
 extern cudaStream_t   cuda_stream;
 extern cublasHandle_t cuda_blas;
+extern int64_t        cuda_launches; /* kernels so far, a call of cuBLAS counted as one */
 
 /* True if e is success; else the first such message since the last sync is kept: file, line, call, CUDA's words and what to do. */
 bool cuda_ok(cudaError_t e, const char *call, const char *file, int line);
@@ -55,7 +58,7 @@ bool cuda_failed(void);
 int cuda_tell(void);
 
 /* Device memory kept between calls, grown when a call needs more, contents undefined. One use of each at a time: the stream orders them. */
-typedef enum { SCRATCH_PARTS, SCRATCH_LISTS, SCRATCH_DELTA, SCRATCH_COUNT } scratch_use;
+typedef enum { SCRATCH_PARTS, SCRATCH_LISTS, SCRATCH_DELTA, SCRATCH_STAMPS, SCRATCH_COUNT } scratch_use;
 void *cuda_scratch(scratch_use use, int64_t bytes);
 /* cudaMalloc that says what was asked and what was free; NULL after an error. */
 void *cuda_allocate(int64_t bytes);
@@ -66,8 +69,11 @@ const char *cuda_send(int64_t bytes);
 
 static inline unsigned blocks_of(int64_t count, int64_t per_block) { return (unsigned)((count + per_block - 1) / per_block); }
 
-void   time_begin_cuda(void);
-double time_end_cuda(void);
+void    time_begin_cuda(void);
+double  time_end_cuda(void);
+double  time_clock_hz_cuda(void);
+int64_t time_launches_cuda(void);
+int64_t cache_bytes_cuda(void);
 
 /* Ops, one file each; contracts in kernels/backend.h, pair.h and expand.h. Those that touch the working type exist twice, named by type. */
 #define OF_F32(name) name

@@ -34,7 +34,10 @@ template <class T> T __shfl_xor_sync(unsigned, T value, int mask)
     emulate_exchange(&value, sizeof value, mask);
     return value;
 }
-int64_t              clock64(void); /* grows with every call */
+int64_t              clock64(void);   /* grows with every call */
+int64_t              sm_cycles(void); /* a clock of 1 GHz */
+int64_t              global_ns(void);
+int64_t              sm_number(void);
 template <class T> T min(T a, T b) { return b < a ? b : a; }
 
 /* Stops unless p is NULL or device memory. */
@@ -63,6 +66,7 @@ typedef struct {
     char   name[64];
     int    major, minor, multiProcessorCount;
     size_t totalGlobalMem;
+    int    l2CacheSize;
 } cudaDeviceProp;
 typedef int    *cudaStream_t;
 typedef double *cudaEvent_t; /* when it was recorded */

@@ -1,5 +1,6 @@
 /* Time on the device: events around the ops, on a stream that is held back until the host has put everything on it. Without that, kernels that are
- * shorter than a launch would be timed by how fast the host launches them. */
+ * shorter than a launch would be timed by how fast the host launches them. The device's clock is read over the same stretch and the hold before it,
+ * which makes it long enough for a timer that may step by a microsecond. */
 #include <time.h>
 
 #include "kernels/cuda/device.h"
@@ -9,12 +10,59 @@ static int64_t       hold      = 1 << 17;
 static const int64_t hold_most = 1 << 24;
 static cudaEvent_t   events[2];
 static double        host_begin;
+static int64_t       launches; /* since time_begin */
+static double        clock_hz;
+
+/* What one multiprocessor sees at one moment. Its cycles compare with its own alone, so its number is kept. */
+typedef struct {
+    int64_t ns, cycles, multiprocessor;
+} stamp;
+
+#ifdef __CUDACC__
+static __device__ int64_t sm_cycles() { return clock64(); }
+static __device__ int64_t global_ns()
+{
+    int64_t t;
+    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t));
+    return t;
+}
+static __device__ int64_t sm_number()
+{
+    int n;
+    asm volatile("mov.u32 %0, %%smid;" : "=r"(n));
+    return n;
+}
+#endif
 
 KERNEL hold_kernel(int64_t cycles)
 {
     for (int64_t start = clock64(); clock64() - start < cycles;) {
     }
 }
+
+KERNEL stamp_kernel(stamp *at)
+{
+    at->ns             = global_ns();
+    at->cycles         = sm_cycles();
+    at->multiprocessor = sm_number();
+}
+
+static stamp *stamps(void) { return (stamp *)cuda_scratch(SCRATCH_STAMPS, 2 * (int64_t)sizeof(stamp)); }
+
+/* NaN where the two moments are of different multiprocessors, or the global timer, which may step by a microsecond, has not moved. */
+static void read_clock(void)
+{
+    stamp s[2];
+    clock_hz = NAN;
+    if (cuda_failed() || !CUDA_OK(cudaMemcpyAsync(s, stamps(), sizeof s, cudaMemcpyDeviceToHost, cuda_stream)) ||
+        !CUDA_OK(cudaStreamSynchronize(cuda_stream)))
+        return;
+    if (s[0].multiprocessor == s[1].multiprocessor && s[1].ns > s[0].ns)
+        clock_hz = 1e9 * (double)(s[1].cycles - s[0].cycles) / (double)(s[1].ns - s[0].ns);
+}
+
+double  time_clock_hz_cuda(void) { return clock_hz; }
+int64_t time_launches_cuda(void) { return launches; }
 
 static double host_seconds(void)
 {
@@ -27,8 +75,11 @@ void time_begin_cuda(void)
 {
     for (int i = 0; i < 2 && !events[i]; i++) CUDA_OK(cudaEventCreate(&events[i]));
     if (!cuda_failed()) CUDA_OK(cudaStreamSynchronize(cuda_stream)); /* what came before is not held against this */
+    clock_hz   = NAN;
     host_begin = host_seconds();
+    LAUNCH(stamp_kernel, 1, 1, stamps());
     LAUNCH(hold_kernel, 1, 1, hold);
+    launches = cuda_launches;
     if (!cuda_failed()) CUDA_OK(cudaEventRecord(events[0], cuda_stream));
 }
 
@@ -37,7 +88,10 @@ double time_end_cuda(void)
     float ms = 0;
     if (!cuda_failed()) CUDA_OK(cudaEventRecord(events[1], cuda_stream));
     const double host = host_seconds() - host_begin;
+    launches          = cuda_launches - launches;
+    LAUNCH(stamp_kernel, 1, 1, stamps() + 1);
     if (cuda_failed() || !CUDA_OK(cudaEventSynchronize(events[1])) || !CUDA_OK(cudaEventElapsedTime(&ms, events[0], events[1]))) return NAN;
+    read_clock();
     if (host * 2e9 > (double)hold && hold < hold_most) hold *= 2;
     return 1e-3 * (double)ms;
 }

@@ -1,0 +1,139 @@
+#include "bench/floor.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "bench/clock.h"
+#include "core/error.h"
+
+/* --- rates */
+
+typedef struct {
+    const backend *be;
+    int64_t        size; /* elements of a copy; the side of a product */
+    real          *to, *from, *W;
+} probe;
+
+static void copy_once(void *ctx)
+{
+    probe *p = ctx;
+    p->be->copy(p->to, p->from, p->size);
+}
+
+static void product_once(void *ctx)
+{
+    probe *p = ctx;
+    p->be->linear_fwd(p->to, p->from, p->W, NULL, (linear_dims) { .n = p->size, .in = p->size, .out = p->size }, false);
+}
+
+enum { TRIES = 64, KEPT = 10 };
+static const double long_enough = 1e-3, busy_most = 1; /* seconds: of one call; of all calls of one size */
+
+/* Best of ten calls once the clock has settled. */
+static int best_of(probe *p, void (*what)(void *), bool settle, double *best)
+{
+    double clocks[TRIES], spent = 0;
+    int    n = 0, after = 0;
+    *best = INFINITY;
+    while (n < TRIES && after < KEPT) {
+        bench_time t;
+        int        rc = bench_timed(p->be, what, p, &t);
+        if (rc) return rc;
+        if (!(t.seconds > 0)) return run_error("bench: the device's clock says that a call took %g s, so nothing can be measured with it", t.seconds);
+        spent += t.seconds;
+        clocks[n++] = isfinite(t.clock_hz) ? t.clock_hz : t.seconds;
+        if (!settle || spent > busy_most || bench_settled(clocks, n)) settle = false, after++;
+        if (t.seconds < *best) *best = t.seconds;
+        if (after && spent > 2 * busy_most) break;
+    }
+    return OK;
+}
+
+/* Doubles the size until one call is long enough to be timed well, and large enough for no cache to help. */
+static int measure(const backend *be, void (*what)(void *), int64_t from, int64_t to, int64_t least, bool product, double *seconds, int64_t *size)
+{
+    rng g  = rng_stream(1, "bench rates");
+    int rc = OK;
+    for (*size = from;; *size *= 2) {
+        int64_t n = product ? *size * *size : *size;
+        probe   p = {
+              .be = be, .size = *size, .to = be->alloc(n), .from = bench_random(be, n, 1, &g), .W = product ? bench_random(be, n, 1, &g) : NULL
+        };
+        rc        = best_of(&p, what, false, seconds);
+        bool last = rc || *size >= to || (*seconds >= long_enough && *size >= least);
+        if (last && !rc) rc = best_of(&p, what, true, seconds);
+        be->release(p.to), be->release(p.from), be->release(p.W);
+        if (last) return rc;
+    }
+}
+
+int bench_rates_of(const backend *be, bench_rates *out)
+{
+    static struct {
+        const char *name;
+        bench_rates rates;
+    } known[8];
+    size_t i = 0;
+    for (; i < sizeof known / sizeof *known - 1 && known[i].name; i++)
+        if (strcmp(known[i].name, be->name) == 0) {
+            *out = known[i].rates;
+            return OK;
+        }
+    double  seconds;
+    int64_t size, cache = be->cache_bytes ? be->cache_bytes() : 0;
+    int     rc = measure(be, product_once, 64, 8192, 0, true, &seconds, &size);
+    if (rc) return rc;
+    out->gemm_flops_per_s = 2 * (double)size * (double)size * (double)size / seconds;
+    rc                    = measure(be, copy_once, 1 << 18, 1 << 28, 4 * cache / (int64_t)be->elem, false, &seconds, &size);
+    if (rc) return rc;
+    out->copy_bytes_per_s = 2 * (double)size * (double)be->elem / seconds;
+    known[i].name         = be->name;
+    known[i].rates        = *out;
+    return OK;
+}
+
+/* --- floors */
+
+static double seconds_of(double flops, double bytes, const bench_rates *r) { return fmax(flops / r->gemm_flops_per_s, bytes / r->copy_bytes_per_s); }
+
+bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates)
+{
+    const bench_set  *t   = &s->sets[0];
+    const bench_op   *op  = s->spec->op;
+    const expand_job *job = &t->adapter->jobs[t->layer];
+    pair_arrays       p   = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
+    pair_dims         d   = { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out };
+    double elem = (double)s->be->elem, wide = (double)s->be->params->elem, r = (double)p.r, n = (double)d.n, in = (double)d.in, out = (double)d.out;
+    bench_floor f      = { 0 };
+    double      linear = linear_flops(s->dims), traffic = linear_bytes(s->dims, elem);
+    if (op->forward) {
+        double flops = pair_fwd_flops(d, p.r);
+        f.base_flops += linear;
+        f.base_bytes += traffic;
+        f.base_s += seconds_of(linear, traffic, rates);
+        f.ops_s += seconds_of(linear, traffic, rates) + seconds_of(flops, pair_fwd_bytes(d, p.r, elem), rates);
+        f.flops += linear + flops;
+        f.bytes += traffic + elem * r * (in + out); /* A' and B'; x, y and W are the base's */
+        f.fused_s += seconds_of(linear + flops, traffic + elem * r * (in + out), rates);
+    }
+    if (op->backward) {
+        double flops = pair_bwd_flops(d, p.r, 1, p.dA != NULL, p.dB != NULL), grads = wide * r * ((p.dA ? 2 * in : 0) + (p.dB ? 2 * out : 0));
+        double bytes = traffic + elem * (r * (in + out) + (p.dA ? n * in : 0)) + grads; /* dA reads x, which the base does not */
+        f.base_flops += linear;
+        f.base_bytes += traffic;
+        f.base_s += seconds_of(linear, traffic, rates);
+        f.ops_s += seconds_of(linear, traffic, rates) + seconds_of(flops, pair_bwd_bytes(d, p.r, 1, p.dA != NULL, p.dB != NULL, elem), rates);
+        f.flops += linear + flops;
+        f.bytes += bytes;
+        f.fused_s += seconds_of(linear + flops, bytes, rates);
+    }
+    if (op->expands) { /* the map is a matter of parameters: bytes count, and its few flops are no product's */
+        double bytes = (op->forward ? expand_fwd_bytes(job, wide) : 0) + (op->backward ? expand_bwd_bytes(job, wide) : 0);
+        double flops = (op->forward ? expand_fwd_flops(job) : 0) + (op->backward ? expand_bwd_flops(job) : 0);
+        f.flops += flops;
+        f.bytes += bytes;
+        f.fused_s += bytes / rates->copy_bytes_per_s;
+        f.ops_s += bytes / rates->copy_bytes_per_s;
+    }
+    return f;
+}

@@ -1,0 +1,189 @@
+/* The arrays of a bench case: how many sets its mode wants, what they share, and what fills them. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/check.h"
+#include "core/error.h"
+#include "core/memory.h"
+
+enum { LAYERS_MAX = 8 };
+static const int64_t weight_bytes_max = INT64_C(512) << 20; /* of the base weights that layers rotate through */
+static const int64_t period           = 1048583;            /* of random arrays: a prime */
+
+static int64_t rotated_layers(const model_config *c, int64_t weight_bytes)
+{
+    int64_t n = c->layers < LAYERS_MAX ? c->layers : LAYERS_MAX;
+    while (n > 1 && n * weight_bytes > weight_bytes_max) n--;
+    return n;
+}
+
+int bench_plan(bench_state *s, const bench_spec *spec, const backend *be)
+{
+    model_config c;
+    int          rc = config_load(&c, spec->shape);
+    if (rc) return rc;
+    *s      = (bench_state) { .spec = spec, .be = be, .n_sets = 1 };
+    s->dims = (linear_dims) { .n = spec->op->tokens, .in = site_in(&c, spec->site), .out = site_out(&c, spec->site) };
+    if (spec->mode == MODE_LAYERS) s->n_sets = rotated_layers(&c, s->dims.in * s->dims.out * (int64_t)be->elem);
+    if (spec->mode != MODE_COLD) return OK;
+    int64_t cache = be->cache_bytes ? be->cache_bytes() : 0, passes = spec->op->forward + spec->op->backward;
+    if (cache <= 0)
+        return run_error("bench: %s: the device does not say how large its cache is, so nothing can be called cold; use mode=hot", spec->name);
+    double touched = (double)passes * linear_bytes(s->dims, (double)be->elem); /* by the base: the least that passes between two visits */
+    if (passes == 2) touched -= (double)be->elem * (double)(s->dims.in * s->dims.out);
+    s->lag    = 1 + (int64_t)(2 * (double)cache / touched);
+    s->n_sets = 2 * s->lag;
+    return OK;
+}
+
+real *bench_random(const backend *be, int64_t n, double sd, rng *r)
+{
+    int64_t first = n < period ? n : period;
+    float  *host  = mem_alloc((size_t)first, sizeof *host);
+    for (int64_t i = 0; i < first; i++) host[i] = (float)(sd * 3.4641016151377544 * (rng_uniform(r) - 0.5)); /* uniform with this sd */
+    real *a = be->alloc(n);
+    be->upload_f32(a, host, first);
+    for (int64_t at = first, some; at < n; at += some) {
+        some = n - at < at ? n - at : at;
+        be->copy(real_at(be, a, at), a, some);
+    }
+    free(host);
+    return a;
+}
+
+/* Non-zero everywhere: no factor hides a wrong one. */
+static int fresh_adapter(adapter **out, const bench_state *s, model_config c, int64_t layers, uint64_t seed, rng *g)
+{
+    const bench_spec *b = s->spec;
+    c.layers            = layers;
+    int rc              = adapter_new(out, s->be, &c, (adapter_spec) { .method = *b->method, .sites = 1u << b->site, .rank = b->rank, .seed = seed });
+    if (rc) return rc;
+    real *theta = bench_random(s->be->params, (*out)->theta_count, 0.5, g);
+    s->be->params->copy((*out)->theta, theta, (*out)->theta_count);
+    s->be->params->release(theta);
+    adapter_expand(*out);
+    return OK;
+}
+
+static void fill_set(const bench_state *s, bench_set *t, rng *g)
+{
+    const backend *be = s->be;
+    int64_t        n = s->dims.n, in = s->dims.in, out = s->dims.out, r = s->spec->rank;
+    t->x  = bench_random(be, n * in, 1, g);
+    t->y  = be->alloc(n * out);
+    t->h  = be->alloc(n * r);
+    t->dh = be->alloc(n * r);
+    if (!s->spec->op->backward) return;
+    t->dy = bench_random(be, n * out, 1, g);
+    t->dx = be->alloc(n * in);
+}
+
+int bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, uint64_t seed)
+{
+    model_config c;
+    int          rc = bench_plan(s, spec, be);
+    if (!rc) rc = config_load(&c, spec->shape);
+    if (rc) return rc;
+    bool one = spec->mode != MODE_COLD; /* adapter and activations are of all sets */
+    rng  g   = rng_stream(seed, spec->name);
+    s->sets  = mem_alloc((size_t)s->n_sets, sizeof *s->sets);
+    for (int64_t i = 0; i < s->n_sets; i++) {
+        bench_set *t = &s->sets[i];
+        if (i > 0 && one) {
+            *t   = s->sets[0];
+            t->W = NULL;
+        } else {
+            rc = fresh_adapter(&t->adapter, s, c, one ? s->n_sets : 1, seed, &g);
+            if (rc) return rc;
+            fill_set(s, t, &g);
+        }
+        t->layer = one ? i : 0;
+        t->W     = bench_random(be, s->dims.in * s->dims.out, 1 / sqrt((double)s->dims.in), &g);
+        /* a backward alone reads the h of a forward */
+        pair_arrays p = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + spec->site];
+        be->pair_fwd(t->y, t->h, t->x, &p, (pair_dims) { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out });
+    }
+    return OK;
+}
+
+void bench_state_free(bench_state *s)
+{
+    for (int64_t i = 0; s->sets && i < s->n_sets; i++) {
+        bench_set *t = &s->sets[i];
+        s->be->release(t->W);
+        if (i > 0 && s->spec->mode != MODE_COLD) continue;
+        real *arrays[] = { t->x, t->dy, t->y, t->dx, t->h, t->dh };
+        for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) s->be->release(arrays[k]);
+        adapter_free(t->adapter);
+    }
+    free(s->sets);
+    s->sets = NULL;
+}
+
+void bench_run_base(bench_state *s, int64_t set)
+{
+    const backend   *be = s->be;
+    const bench_set *t  = &s->sets[set];
+    if (s->spec->op->forward) be->linear_fwd(t->y, t->x, t->W, NULL, s->dims, false);
+    if (s->spec->op->backward) be->linear_bwd_x(t->dx, t->dy, t->W, s->dims, false);
+}
+
+/* The map of one layer. A tied A' is charged to every layer, though a model makes it once. */
+static void expand_one(const backend *be, const expand_job *job, const pair_arrays *p)
+{
+    if (p->A != job->A) be->narrow((real *)(uintptr_t)p->A, job->A, job->r * job->lda);
+    be->expand_fwd(job, 1);
+}
+
+void bench_run_case(bench_state *s, int64_t set)
+{
+    const backend   *be  = s->be;
+    const bench_op  *op  = s->spec->op;
+    const bench_set *t   = &s->sets[set];
+    expand_job      *job = &t->adapter->jobs[t->layer];
+    pair_arrays      p   = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
+    pair_dims        d   = { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out };
+    if (op->forward) {
+        if (op->expands) expand_one(be, job, &p);
+        be->linear_fwd(t->y, t->x, t->W, NULL, s->dims, false);
+        be->pair_fwd(t->y, t->h, t->x, &p, d);
+    }
+    if (op->backward) {
+        be->linear_bwd_x(t->dx, t->dy, t->W, s->dims, false);
+        be->pair_bwd(t->dx, p.dA, p.dB, t->dh, t->dy, t->x, t->h, &p, d);
+        be->expand_bwd(job, 1);
+    }
+}
+
+json *bench_asked_of(const bench_state *s)
+{
+    const bench_spec *b    = s->spec;
+    bool              tied = false;
+    for (int f = 0; f < FACTOR_COUNT; f++) tied |= b->method->factor[f].scope >= SCOPE_GROUP;
+    json *a = json_object();
+    json_set_str(a, "case", b->name);
+    json_set_str(a, "op", b->op->name);
+    json_set_str(a, "method", b->method->name);
+    json_set_bool(a, "tied", tied);
+    json_set_int(a, "rank", b->rank);
+    json_set_str(a, "shape", b->shape);
+    json_set_str(a, "site", site_table[b->site].name);
+    json_set_int(a, "d_in", s->dims.in);
+    json_set_int(a, "d_out", s->dims.out);
+    json_set_int(a, "tokens", s->dims.n);
+    json_set_int(a, b->mode == MODE_LAYERS ? "layers" : "sets", s->n_sets);
+    if (b->mode != MODE_LAYERS) json_set_str(a, "mode", bench_mode_name[b->mode]);
+    json_set_str(a, "device", s->be->params->name);
+    json_set_str(a, "dtype", s->be->dtype);
+    json_set_int(a, "threads", s->be->threads);
+    return a;
+}
+
+int bench_asked(const bench_spec *spec, const backend *be, json **asked)
+{
+    bench_state s;
+    int         rc = bench_plan(&s, spec, be);
+    *asked         = rc ? NULL : bench_asked_of(&s);
+    return rc;
+}
