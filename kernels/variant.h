@@ -29,7 +29,8 @@ typedef enum { SITE_PREPARE, SITE_FORWARD, SITE_BACKWARD } site_stage;
  *   TAKES_NARROW    the same in the working type */
 typedef enum { TAKES_PAIR, TAKES_FACTORS, TAKES_NARROW } site_takes;
 
-/* Everything on the device and contiguous but for the strides named. Gradients are parameters, accumulated; NULL: not wanted. */
+/* Everything on the device and contiguous but for the strides named; x, y, dx, dy 16-byte aligned. Gradients are parameters, accumulated; NULL: not
+ * wanted. */
 typedef struct {
     int64_t     n, in, out, r; /* r >= 1 */
     int64_t     lda;           /* row stride of A, at least in */

@@ -34,6 +34,7 @@ void plan_gemm(struct site_plan *p, bool skinny, gemm g)
     const double m = (double)g.m, n = (double)g.n, k = (double)g.k, in = g.in == CUDA_R_32F ? 4 : 2, out = g.out == CUDA_R_32F ? 4 : 2;
     site_step    s = {};
     s.run          = skinny ? run_skinny : run_gemm;
+    s.launches     = 1;
     s.flops        = 2 * m * n * k;
     s.bytes        = in * (m * k + k * n) + out * m * n * (g.accumulate ? 2 : 1);
     s.g            = g;
@@ -59,8 +60,9 @@ site_cost site_cost_of(const site_variant *v, site_stage stage, const site_call 
 {
     struct site_plan p;
     make(&p, v, stage, c);
-    site_cost cost = { (double)p.count, 0, 0 };
+    site_cost cost = { 0, 0, 0 };
     for (int i = 0; i < p.count; i++) {
+        cost.launches += p.steps[i].launches;
         cost.flops += p.steps[i].flops;
         cost.bytes += p.steps[i].bytes;
     }

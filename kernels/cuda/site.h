@@ -9,10 +9,11 @@
 #include "kernels/cuda/gemm.h"
 #include "kernels/variant.h"
 
-static constexpr int PLAN_STEPS = 16;
+static constexpr int PLAN_STEPS = 24;
 
 typedef struct site_step {
     void (*run)(const struct site_step *s);
+    int         launches;
     double      flops, bytes;
     gemm        g;  /* of a product */
     void       *to; /* of a pass over an array [rows, cols] */
@@ -37,7 +38,7 @@ int64_t   site_work_bytes(const site_variant *v, const site_call *c);
 site_cost site_cost_of(const site_variant *v, site_stage stage, const site_call *c);
 void      site_run(const site_variant *v, site_stage stage, const site_call *c);
 
-/* What a framework does, op for op: kernels/cuda/eager.cu. wide: adapters in f32 under a bf16 base. */
+/* What a framework does, op for op, in f32, with adapters in f32 under a bf16 base, and in bf16: kernels/cuda/eager.cu. */
 void plan_eager(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
 void plan_eager_mixed(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
 void plan_eager_bf16(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);

@@ -92,6 +92,7 @@ static void place(struct site_plan *p, void *to, int64_t ld_to, int64_t rows, in
 {
     site_step s = {};
     s.run       = run_place;
+    s.launches  = 1;
     s.bytes     = (double)SIZE * ((double)rows * (double)cols + (double)used_rows * (double)used_cols);
     s.to = to, s.ld_to = ld_to, s.rows = rows, s.cols = cols, s.a = from, s.ld_a = ld_from, s.used_rows = used_rows, s.used_cols = used_cols;
     plan_step(p, &s);
@@ -145,6 +146,12 @@ static void plan_augmented(struct site_plan *p, const site_variant *v, site_stag
         name, about, needs, takes, pad, site_work_bytes, site_cost_of, site_run, plan                                                                \
     }
 extern const site_variant TYPED(site_variants_cuda)[] = {
+#ifdef TIEBREAK_BF16
+    ROW("eager", "a framework, op for op, its adapters in f32", "the factors in f32", TAKES_FACTORS, 0, plan_eager_mixed),
+    ROW("eager-bf16", "a framework, op for op, all in bf16", "the factors in bf16", TAKES_NARROW, 0, plan_eager_bf16),
+#else
+    ROW("eager", "a framework, op for op", "the factors", TAKES_FACTORS, 0, plan_eager),
+#endif
     ROW("beta1", "the base first, then the pair added to y", "", TAKES_PAIR, 0, plan_beta1),
     ROW("adapter-first", "the pair into y, then the base added to it", "", TAKES_PAIR, 0, plan_adapter_first),
     ROW("merged", "W + B'A' once, then one product", "a copy of W an adapter; the backward makes h again", TAKES_PAIR, 0, plan_merged),
