@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "kernels/variant.h"
 
 const char *const bench_mode_name[MODE_COUNT] = { "", "hot", "cold" };
 
@@ -16,6 +17,7 @@ typedef struct {
     int64_t     ranks[8];
     bench_mode  modes[3];
     int         n_modes;
+    bool        variants; /* the backend's, besides the ops that the model uses */
 } block;
 
 static const block blocks[] = {
@@ -31,23 +33,25 @@ static const block blocks[] = {
       .modes   = { MODE_LAYERS },
       .n_modes = 1 },
     /* A GPU at its limit: 4096 and 12288 outputs of 4096 inputs; prefill, training, decode. */
-    { .shapes  = { "llama2-7b" },
-      .sites   = { SITE_O + 1, SITE_QKV + 1 },
-      .ops     = { { "fwd", 4096, .forward = true },
-                   { "fwd+bwd", 8192, .forward = true, .backward = true, .expands = true },
-                   { "decode", 1, .forward = true },
-                   { "decode", 8, .forward = true },
-                   { "decode", 64, .forward = true } },
-      .ranks   = { 2, 8, 16, 64, 128 },
-      .modes   = { MODE_HOT, MODE_COLD },
-      .n_modes = 2 },
+    { .shapes   = { "llama2-7b" },
+      .sites    = { SITE_O + 1, SITE_QKV + 1 },
+      .ops      = { { "fwd", 4096, .forward = true },
+                    { "fwd+bwd", 8192, .forward = true, .backward = true, .expands = true },
+                    { "decode", 1, .forward = true },
+                    { "decode", 8, .forward = true },
+                    { "decode", 64, .forward = true } },
+      .ranks    = { 2, 8, 16, 64, 128 },
+      .modes    = { MODE_HOT, MODE_COLD },
+      .n_modes  = 2,
+      .variants = true },
     /* Its rehearsal. */
-    { .shapes  = { "mini" },
-      .sites   = { SITE_QKV + 1 },
-      .ops     = { { "fwd+bwd", 32, .forward = true, .backward = true, .expands = true }, { "decode", 8, .forward = true } },
-      .ranks   = { 8 },
-      .modes   = { MODE_HOT, MODE_COLD },
-      .n_modes = 2 },
+    { .shapes   = { "mini" },
+      .sites    = { SITE_QKV + 1 },
+      .ops      = { { "fwd+bwd", 32, .forward = true, .backward = true, .expands = true }, { "decode", 8, .forward = true } },
+      .ranks    = { 8 },
+      .modes    = { MODE_HOT, MODE_COLD },
+      .n_modes  = 2,
+      .variants = true },
 };
 
 typedef struct {
@@ -57,13 +61,25 @@ typedef struct {
 
 static void add(list *l, const backend *be, bench_spec b)
 {
-    char mode[16] = "";
+    char mode[64] = "";
     if (b.mode != MODE_LAYERS) snprintf(mode, sizeof mode, "/mode=%s", bench_mode_name[b.mode]);
+    if (b.variant) snprintf(mode + strlen(mode), sizeof mode - strlen(mode), "/variant=%s", b.variant->name);
     if (b.mode == MODE_COLD && !be->cache_bytes) return;
     snprintf(b.name, sizeof b.name, "%s/%s/r=%lld/shape=%s/site=%s/tokens=%lld/device=%s/dtype=%s%s", b.op->name, b.method->name, (long long)b.rank,
              b.shape, site_table[b.site].name, (long long)b.op->tokens, be->params->name, be->dtype, mode);
     if (l->n == l->cap) l->specs = mem_grow(l->specs, &l->cap, sizeof *l->specs);
     l->specs[l->n++] = b;
+}
+
+/* Those that take the factors themselves know A, u, B and v, no R. */
+static void add_variants(list *l, const backend *be, bench_spec b, bool variants)
+{
+    b.variant = NULL;
+    add(l, be, b);
+    for (const site_variant *v = be->site_variants; variants && v && v->name; v++) {
+        b.variant = v;
+        if (v->takes == TAKES_PAIR || b.method->factor[FACTOR_R].scope == SCOPE_ONE) add(l, be, b);
+    }
 }
 
 static void add_ranks(list *l, const backend *be, const block *k, bench_spec b)
@@ -73,7 +89,7 @@ static void add_ranks(list *l, const backend *be, const block *k, bench_spec b)
             for (int i = 0; i < k->n_modes; i++) {
                 b.rank = *r;
                 b.mode = k->modes[i];
-                add(l, be, b);
+                add_variants(l, be, b, k->variants);
             }
 }
 

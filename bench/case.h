@@ -13,7 +13,10 @@
  *   hot     one set of arrays, over and over
  *   cold    sets of all arrays rotate; before one is touched again, twice the device's shared cache has passed. Only where the device says how large
  *           that is: a server CPU's last cache is hundreds of MiB, and rotating gigabytes there is dear
- * The base of each is the same without the adapter. Base and case are timed in turn in one loop, first one first, then the other. */
+ * Where the backend has variants of a site (kernels/variant.h), each is a case more of the modes hot and cold, named in the end:
+ * "variant=augmented-k". Its preparing is timed in a training step, where the adapter has changed, and not in fwd and decode. Its base reads x and dy
+ * at the variant's strides. The base of each is the same without the adapter. Base and case are timed in turn in one loop, first one first, then the
+ * other. */
 #ifndef TIEBREAK_BENCH_CASE_H
 #define TIEBREAK_BENCH_CASE_H
 #include "core/json.h"
@@ -31,13 +34,14 @@ typedef enum { MODE_LAYERS, MODE_HOT, MODE_COLD, MODE_COUNT } bench_mode;
 extern const char *const bench_mode_name[MODE_COUNT]; /* "" for the first */
 
 typedef struct {
-    char            name[192];
-    const bench_op *op;
-    const method   *method;
-    int64_t         rank;
-    const char     *shape; /* preset of model/config.h */
-    site_id         site;
-    bench_mode      mode;
+    char                       name[192];
+    const bench_op            *op;
+    const method              *method;
+    int64_t                    rank;
+    const char                *shape; /* preset of model/config.h */
+    site_id                    site;
+    bench_mode                 mode;
+    const struct site_variant *variant; /* kernels/variant.h; NULL: the ops that the model uses */
 } bench_spec;
 
 /* Every case on a backend, in the order of the lists; caller frees. */

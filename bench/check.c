@@ -57,11 +57,11 @@ static double *fetch_column(const bench_state *b, const real *W, int64_t j)
 static void host_rows(host_state *h, const bench_state *b, const bench_set *set, int64_t i, int64_t o, int64_t j)
 {
     if (b->spec->op->forward) {
-        h->x     = fetch(b->be, real_at(b->be, set->x, i * h->in), h->in);
+        h->x     = fetch(b->be, real_at(b->be, set->x, i * b->ldx), h->in);
         h->W_row = fetch(b->be, real_at(b->be, set->W, o * h->in), h->in);
     }
     if (b->spec->op->backward) {
-        h->dy       = fetch(b->be, real_at(b->be, set->dy, i * h->out), h->out);
+        h->dy       = fetch(b->be, real_at(b->be, set->dy, i * b->ldy), h->out);
         h->W_column = fetch_column(b, set->W, j);
     }
 }

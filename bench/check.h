@@ -3,6 +3,7 @@
 #define TIEBREAK_BENCH_CHECK_H
 #include "bench/case.h"
 #include "core/rng.h"
+#include "kernels/variant.h"
 #include "model/adapter.h"
 
 /* One set of arrays. Sets may share what their mode leaves in cache. */
@@ -10,12 +11,16 @@ typedef struct {
     adapter *adapter;
     int64_t  layer; /* of the adapter */
     real    *W, *x, *dy, *y, *dx, *h, *dh;
+    /* of a variant: its call, and the method's factors in the working type where it takes those */
+    site_call call;
+    real     *narrow[FACTOR_COUNT];
 } bench_set;
 
 typedef struct {
     const bench_spec *spec;
     const backend    *be;
     linear_dims       dims;
+    int64_t           ldx, ldy;    /* row strides of x and dy; y and dx are contiguous */
     int64_t           n_sets, lag; /* lag: the case is on the set that the base is on `lag` calls later, so that neither warms the other's cache */
     bench_set        *sets;
 } bench_state;

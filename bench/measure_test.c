@@ -88,6 +88,30 @@ static void sets_of_a_mode(void **state)
     free(specs);
 }
 
+/* Every variant passes the check of its answer, with an adapter that takes all of u, v (VeRA) and one that trains A and B. */
+static void variants_are_checked(void **state)
+{
+    (void)state;
+    const backend *be = backend_find("cuda-emulated");
+    if (!be) skip_because("%s", error_text());
+    int64_t     n, seen = 0;
+    bench_spec *specs = bench_specs(be, &n);
+    for (int64_t i = 0; i < n; i++) {
+        const char *m = specs[i].method->name;
+        if (!specs[i].variant || strcmp(specs[i].shape, "mini") != 0 || (strcmp(m, "vera") != 0 && strcmp(m, "lora") != 0)) continue;
+        json *asked, *result;
+        assert_non_null(strstr(specs[i].name, "/variant="));
+        assert_ok(bench_asked(&specs[i], be, &asked));
+        assert_ok(bench_measure(&specs[i], be, 0, 1, &result));
+        assert_string_equal(json_find(asked, "variant")->valuestring, specs[i].variant->name);
+        json_free(asked);
+        json_free(result);
+        seen++;
+    }
+    assert_true(seen > 0);
+    free(specs);
+}
+
 /* --- clocks: a device whose clock is 1.6 GHz but for four samples in the middle */
 
 static int64_t      samples_taken;
@@ -164,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = { cmocka_unit_test(on_the_cpu),
                                         cmocka_unit_test(in_bf16),
                                         cmocka_unit_test(sets_of_a_mode),
+                                        cmocka_unit_test(variants_are_checked),
                                         cmocka_unit_test(slow_samples_are_rejected),
                                         cmocka_unit_test(when_a_clock_has_settled),
                                         cmocka_unit_test(floor_by_hand) };

@@ -25,6 +25,8 @@ int bench_plan(bench_state *s, const bench_spec *spec, const backend *be)
     if (rc) return rc;
     *s      = (bench_state) { .spec = spec, .be = be, .n_sets = 1 };
     s->dims = (linear_dims) { .n = spec->op->tokens, .in = site_in(&c, spec->site), .out = site_out(&c, spec->site) };
+    s->ldx  = spec->variant ? site_ld(spec->variant, s->dims.in, spec->rank) : s->dims.in;
+    s->ldy  = spec->variant ? site_ld(spec->variant, s->dims.out, spec->rank) : s->dims.out;
     if (spec->mode == MODE_LAYERS) s->n_sets = rotated_layers(&c, s->dims.in * s->dims.out * (int64_t)be->elem);
     if (spec->mode != MODE_COLD) return OK;
     int64_t cache = be->cache_bytes ? be->cache_bytes() : 0, passes = spec->op->forward + spec->op->backward;
@@ -70,13 +72,43 @@ static void fill_set(const bench_state *s, bench_set *t, rng *g)
 {
     const backend *be = s->be;
     int64_t        n = s->dims.n, in = s->dims.in, out = s->dims.out, r = s->spec->rank;
-    t->x  = bench_random(be, n * in, 1, g);
+    t->x  = bench_random(be, n * s->ldx, 1, g);
     t->y  = be->alloc(n * out);
     t->h  = be->alloc(n * r);
     t->dh = be->alloc(n * r);
     if (!s->spec->op->backward) return;
-    t->dy = bench_random(be, n * out, 1, g);
+    t->dy = bench_random(be, n * s->ldy, 1, g);
     t->dx = be->alloc(n * in);
+}
+
+/* A factor as the variant takes it. */
+static const void *factor_of(bench_state *s, bench_set *t, factor_id f, const param *values, int64_t count)
+{
+    if (!values || s->spec->variant->takes != TAKES_NARROW) return values;
+    t->narrow[f] = s->be->alloc(count);
+    s->be->narrow(t->narrow[f], values, count);
+    return t->narrow[f];
+}
+
+static void fill_call(bench_state *s, bench_set *t)
+{
+    const site_variant *v   = s->spec->variant;
+    const expand_job   *job = &t->adapter->jobs[t->layer];
+    pair_arrays         p   = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
+    int64_t             r = p.r, out = s->dims.out;
+    site_call           c = { .n = s->dims.n, .in = s->dims.in, .out = out, .r = r, .W = t->W, .x = t->x, .y = t->y, .dx = t->dx, .dy = t->dy };
+    if (v->takes == TAKES_PAIR) {
+        c.lda = p.lda ? p.lda : c.in;
+        c.A = p.A, c.B = p.B, c.s = 1, c.dA = p.dA, c.dB = p.dB;
+    } else {
+        c.lda = job->lda;
+        c.A = factor_of(s, t, FACTOR_A, job->A, r * job->lda), c.B = factor_of(s, t, FACTOR_B, job->B, out * r);
+        c.u = factor_of(s, t, FACTOR_U, job->u, r), c.v = factor_of(s, t, FACTOR_V, job->v, out);
+        c.s = job->s, c.dA = p.dA, c.dB = job->dB, c.du = job->du, c.dv = job->dv;
+    }
+    c.work  = s->be->alloc_bytes(v->work_bytes(v, &c));
+    t->call = c;
+    v->run(v, SITE_PREPARE, &t->call);
 }
 
 int bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, uint64_t seed)
@@ -100,6 +132,10 @@ int bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, 
         }
         t->layer = one ? i : 0;
         t->W     = bench_random(be, s->dims.in * s->dims.out, 1 / sqrt((double)s->dims.in), &g);
+        if (spec->variant) {
+            fill_call(s, t);
+            continue;
+        }
         /* a backward alone reads the h of a forward */
         pair_arrays p = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + spec->site];
         be->pair_fwd(t->y, t->h, t->x, &p, (pair_dims) { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out });
@@ -113,6 +149,8 @@ void bench_state_free(bench_state *s)
         bench_set *t = &s->sets[i];
         s->be->release(t->W);
         if (i > 0 && s->spec->mode != MODE_COLD) continue;
+        if (t->call.work) s->be->release(t->call.work);
+        for (int f = 0; f < FACTOR_COUNT; f++) s->be->release(t->narrow[f]);
         real *arrays[] = { t->x, t->dy, t->y, t->dx, t->h, t->dh };
         for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) s->be->release(arrays[k]);
         adapter_free(t->adapter);
@@ -123,10 +161,13 @@ void bench_state_free(bench_state *s)
 
 void bench_run_base(bench_state *s, int64_t set)
 {
-    const backend   *be = s->be;
-    const bench_set *t  = &s->sets[set];
-    if (s->spec->op->forward) be->linear_fwd(t->y, t->x, t->W, NULL, s->dims, false);
-    if (s->spec->op->backward) be->linear_bwd_x(t->dx, t->dy, t->W, s->dims, false);
+    const backend   *be  = s->be;
+    const bench_set *t   = &s->sets[set];
+    linear_dims      fwd = s->dims, bwd = s->dims;
+    fwd.ldx = s->ldx;
+    bwd.ldy = s->ldy;
+    if (s->spec->op->forward) be->linear_fwd(t->y, t->x, t->W, NULL, fwd, false);
+    if (s->spec->op->backward) be->linear_bwd_x(t->dx, t->dy, t->W, bwd, false);
 }
 
 /* The map of one layer. A tied A' is charged to every layer, though a model makes it once. */
@@ -136,8 +177,26 @@ static void expand_one(const backend *be, const expand_job *job, const pair_arra
     be->expand_fwd(job, 1);
 }
 
+static void run_variant(bench_state *s, bench_set *t)
+{
+    const backend      *be  = s->be;
+    const bench_op     *op  = s->spec->op;
+    const site_variant *v   = s->spec->variant;
+    expand_job         *job = &t->adapter->jobs[t->layer];
+    pair_arrays         p   = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
+    if (op->expands && v->takes == TAKES_PAIR) expand_one(be, job, &p);
+    if (op->expands) v->run(v, SITE_PREPARE, &t->call);
+    if (op->forward) v->run(v, SITE_FORWARD, &t->call);
+    if (op->backward) v->run(v, SITE_BACKWARD, &t->call);
+    if (op->backward && v->takes == TAKES_PAIR) be->expand_bwd(job, 1);
+}
+
 void bench_run_case(bench_state *s, int64_t set)
 {
+    if (s->spec->variant) {
+        run_variant(s, &s->sets[set]);
+        return;
+    }
     const backend   *be  = s->be;
     const bench_op  *op  = s->spec->op;
     const bench_set *t   = &s->sets[set];
@@ -174,6 +233,7 @@ json *bench_asked_of(const bench_state *s)
     json_set_int(a, "tokens", s->dims.n);
     json_set_int(a, b->mode == MODE_LAYERS ? "layers" : "sets", s->n_sets);
     if (b->mode != MODE_LAYERS) json_set_str(a, "mode", bench_mode_name[b->mode]);
+    if (b->variant) json_set_str(a, "variant", b->variant->name);
     json_set_str(a, "device", s->be->params->name);
     json_set_str(a, "dtype", s->be->dtype);
     json_set_int(a, "threads", s->be->threads);

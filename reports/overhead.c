@@ -27,12 +27,13 @@ static int add_record(overhead *o, const json *record)
     char where[64];
     snprintf(where, sizeof where, "record %s", json_find(record, "id")->valuestring);
     const json    *asked = json_find(record, "asked"), *result = json_find(record, "result");
-    overhead_point p = { .cpu = "", .mode = "" };
+    overhead_point p = { .cpu = "", .mode = "", .variant = "" };
     double         flops, base_flops;
     const json    *cpu = json_find(json_find(record, "where"), "cpu");
     if (cJSON_IsString(cpu)) p.cpu = cpu->valuestring;
     int rc = json_get_str(asked, where, "op", &p.op);
     if (!rc && json_has(asked, "mode")) rc = json_get_str(asked, where, "mode", &p.mode);
+    if (!rc && json_has(asked, "variant")) rc = json_get_str(asked, where, "variant", &p.variant);
     if (!rc) rc = json_get_str(asked, where, "method", &p.method);
     if (!rc) rc = json_get_bool(asked, where, "tied", &p.tied);
     if (!rc) rc = json_get_int(asked, where, "rank", 0, 1 << 20, &p.rank);
@@ -67,6 +68,7 @@ static int by_place(const void *x, const void *y)
     if (!c) c = (a->tokens > b->tokens) - (a->tokens < b->tokens);
     if (!c) c = strcmp(a->op, b->op);
     if (!c) c = strcmp(a->mode, b->mode);
+    if (!c) c = strcmp(a->variant, b->variant);
     if (!c) c = strcmp(a->method, b->method);
     return c ? c : (a->rank > b->rank) - (a->rank < b->rank);
 }
@@ -101,7 +103,7 @@ void overhead_table(const overhead *o, table *t)
         table_cell(t, "%s %s", p->device, p->dtype);
         table_cell(t, "%s", p->shape);
         table_cell(t, "%s %lldx%lld", p->site, (long long)p->d_out, (long long)p->d_in);
-        table_cell(t, "%s%s%s", p->op, *p->mode ? ", " : "", p->mode);
+        table_cell(t, "%s%s%s%s%s", p->op, *p->mode ? ", " : "", p->mode, *p->variant ? ", " : "", p->variant);
         table_cell(t, "%lld", (long long)p->tokens);
         table_cell(t, "%s", p->method);
         table_cell(t, p->tied ? "tied" : "untied");

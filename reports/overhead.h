@@ -6,7 +6,7 @@
 
 typedef struct {
     const char *op, *method, *shape, *site, *device, *dtype, *cpu; /* strings live in the records */
-    const char *mode;                                              /* "hot", "cold" or "" */
+    const char *mode, *variant;                                    /* "hot", "cold" or ""; of kernels/variant.h or "" */
     bool        tied;
     int64_t     rank, d_in, d_out, tokens;
     double      overhead, low, high; /* fractions of the base GEMM's time, 95 % interval */

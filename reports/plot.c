@@ -170,7 +170,7 @@ static int plot_quality(plot_list *list, const quality *q, size_t from, size_t t
 static bool same_panel(const overhead_point *a, const overhead_point *b)
 {
     return !strcmp(a->device, b->device) && !strcmp(a->shape, b->shape) && !strcmp(a->site, b->site) && !strcmp(a->op, b->op) &&
-           !strcmp(a->dtype, b->dtype) && !strcmp(a->mode, b->mode) && a->tokens == b->tokens;
+           !strcmp(a->dtype, b->dtype) && !strcmp(a->mode, b->mode) && !strcmp(a->variant, b->variant) && a->tokens == b->tokens;
 }
 
 static int plot_overhead(plot_list *list, const overhead *o, size_t from, size_t to, const char *dir)
@@ -193,9 +193,9 @@ static int plot_overhead(plot_list *list, const overhead *o, size_t from, size_t
         }
         str_puts(&s, "EOD\n");
     }
-    str_printf(&name, "%s%s%s %s, %s %lldx%lld, %lld tokens: %s%s%s", first->device, strcmp(first->dtype, "f32") ? " " : "",
+    str_printf(&name, "%s%s%s %s, %s %lldx%lld, %lld tokens: %s%s%s%s%s", first->device, strcmp(first->dtype, "f32") ? " " : "",
                strcmp(first->dtype, "f32") ? first->dtype : "", first->shape, first->site, (long long)first->d_out, (long long)first->d_in,
-               (long long)first->tokens, first->op, *first->mode ? ", " : "", first->mode);
+               (long long)first->tokens, first->op, *first->mode ? ", " : "", first->mode, *first->variant ? ", " : "", first->variant);
     str_puts(&s, "set logscale x 2\nset xlabel 'rank r (log scale)'\nset ylabel 'overhead over the base GEMM, %'\nset title ");
     quoted(&s, name.s);
     str_puts(

@@ -123,7 +123,7 @@ def compare(torch, peft, args, plan, wanted):
         peers.append(samples_ns(torch, step, args.torch_device == "cuda", args.seconds))
         del net, step
     second = ours(args, plan, [asked["case"]])
-    mine = [second_or_first["case_ns"] for second_or_first in (first[asked["case"]], second[asked["case"]])]
+    mine = [r["case_ns"] for r in (first[asked["case"]], second[asked["case"]])]
     for (a, path), peer in zip(wanted, peers):
         median = statistics.median(mine[0] + mine[1])
         result = {"peer_ns": peer, "ours_before_ns": mine[0], "ours_after_ns": mine[1], "peer_over_ours": statistics.median(peer) / median,
