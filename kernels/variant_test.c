@@ -68,6 +68,16 @@ static void two_ops(const backend *be, const site_call *c)
     be->release(h), be->release(dh);
 }
 
+static void *work_of_nan(const backend *be, int64_t bytes)
+{
+    char *host = mem_alloc((size_t)bytes, 1);
+    void *work = be->alloc_bytes(bytes);
+    memset(host, 0xff, (size_t)bytes);
+    be->put(work, host, bytes);
+    free(host);
+    return work;
+}
+
 static void run_variant(const backend *be, site_call *c)
 {
     const site_variant *v = variant;
@@ -75,7 +85,7 @@ static void run_variant(const backend *be, site_call *c)
     const int64_t       ldx = site_ld(v, c->in, c->r), ldy = site_ld(v, c->out, c->r);
     c->x    = with_stride(be, x, c->n, c->in, ldx);
     c->dy   = with_stride(be, dy, c->n, c->out, ldy);
-    c->work = be->alloc_bytes(v->work_bytes(v, c));
+    c->work = work_of_nan(be, v->work_bytes(v, c));
     v->run(v, SITE_PREPARE, c);
     v->run(v, SITE_FORWARD, c);
     v->run(v, SITE_BACKWARD, c);
