@@ -216,6 +216,9 @@ static int plot_overhead(plot_list *list, const overhead *o, size_t from, size_t
         name.s);
     str_clear(&name);
     str_printf(&name, "overhead-%s-%s-%s-%lld-%s", first->device, first->shape, first->site, (long long)first->tokens, first->op);
+    const char *more[] = { strcmp(first->dtype, "f32") ? first->dtype : "", first->mode, first->variant }; /* a file for each panel */
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+        if (*more[i]) str_printf(&name, "-%s", more[i]);
     int rc = finish(list, dir, name.s, caption.s, &s, 430);
     free(tied);
     str_free(&s);
