@@ -185,7 +185,7 @@ static void run_variant(bench_state *s, bench_set *t)
     expand_job         *job = &t->adapter->jobs[t->layer];
     pair_arrays         p   = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
     if (op->expands && v->takes == TAKES_PAIR) expand_one(be, job, &p);
-    if (op->expands) v->run(v, SITE_PREPARE, &t->call);
+    if (op->expands) v->run(v, SITE_ADAPT, &t->call);
     if (op->forward) v->run(v, SITE_FORWARD, &t->call);
     if (op->backward) v->run(v, SITE_BACKWARD, &t->call);
     if (op->backward && v->takes == TAKES_PAIR) be->expand_bwd(job, 1);

@@ -5,7 +5,7 @@
  *     const site_variant *v = site_variant_find(be, "augmented-k");
  *     site_call c = { .n = n, .in = in, .out = out, .W = W, .r = r, .lda = in, .A = A, .B = B, .x = x, .y = y };
  *     c.work = be->alloc_bytes(v->work_bytes(v, &c));
- *     v->run(v, SITE_PREPARE, &c);       when W or the adapter changed
+ *     v->run(v, SITE_PREPARE, &c);       once; SITE_ADAPT after the adapter changed
  *     v->run(v, SITE_FORWARD, &c);
  *
  * All variants compute the same; they differ in the order and layout of their calls, hence in what they read, write and launch, which `cost` tells
@@ -21,7 +21,9 @@
 extern "C" {
 #endif
 
-typedef enum { SITE_PREPARE, SITE_FORWARD, SITE_BACKWARD } site_stage;
+/* SITE_ADAPT does of SITE_PREPARE what is needed when the adapter alone changed, as in a training step: where there is room for A' and B' beside W,
+ * only they are written; merged weights are made anew. */
+typedef enum { SITE_PREPARE, SITE_FORWARD, SITE_BACKWARD, SITE_ADAPT } site_stage;
 
 /* What A and B of a call are, and what dA and dB are the gradients of.
  *   TAKES_PAIR      A', B' of the working type, as expand makes them: expand's cost comes on top. u and v are NULL, s is not read

@@ -83,16 +83,19 @@ static void run_variant(const backend *be, site_call *c)
     const site_variant *v = variant;
     const real         *x = c->x, *dy = c->dy;
     const int64_t       ldx = site_ld(v, c->in, c->r), ldy = site_ld(v, c->out, c->r);
-    c->x    = with_stride(be, x, c->n, c->in, ldx);
-    c->dy   = with_stride(be, dy, c->n, c->out, ldy);
-    c->work = work_of_nan(be, v->work_bytes(v, c));
-    v->run(v, SITE_PREPARE, c);
+    c->x             = with_stride(be, x, c->n, c->in, ldx);
+    c->dy            = with_stride(be, dy, c->n, c->out, ldy);
+    c->work          = work_of_nan(be, v->work_bytes(v, c));
+    site_call before = *c; /* with another adapter, of which nothing may be left */
+    before.A = before.B = work_of_nan(be, 4 * (c->r * c->lda + c->out * c->r));
+    v->run(v, SITE_PREPARE, &before);
+    v->run(v, SITE_ADAPT, c);
     v->run(v, SITE_FORWARD, c);
     v->run(v, SITE_BACKWARD, c);
     assert_ok(be->sync());
     assert_same_rows(be, c->x, ldx, x, c->n, c->in);
     assert_same_rows(be, c->dy, ldy, dy, c->n, c->out);
-    be->release(c->x), be->release(c->dy), be->release(c->work);
+    be->release(c->x), be->release(c->dy), be->release(c->work), be->release((void *)before.A);
 }
 
 /* Through expand, where the pair is wanted. */

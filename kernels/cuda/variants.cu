@@ -102,7 +102,7 @@ static void place(struct site_plan *p, void *to, int64_t ld_to, int64_t rows, in
 static void plan_merged(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
 {
     void *W = plan_take(p, c->out * c->in * SIZE), *h = plan_take(p, c->n * c->r * SIZE), *dh = plan_take(p, c->n * c->r * SIZE);
-    if (stage == SITE_PREPARE) {
+    if (stage == SITE_PREPARE || stage == SITE_ADAPT) {
         place(p, W, c->in, c->out, c->in, c->W, c->in, c->out, c->in);
         plan_gemm(p, true, { c->out, c->in, c->r, c->B, c->r, PLAIN, c->A, c->lda, PLAIN, W, c->in, true, TYPE, TYPE });
     } else if (stage == SITE_FORWARD) {
@@ -126,8 +126,8 @@ static void plan_augmented(struct site_plan *p, const site_variant *v, site_stag
     element      *W = (element *)plan_take(p, (c->out + room) * ldw * SIZE), *x = (element *)c->x, *dy = (element *)c->dy;
     /* Sizes alone are wanted where there is no memory: nothing is read then. */
     element *B = W ? W + c->in : NULL, *A = W ? W + c->out * ldw : NULL, *h = x ? x + c->in : NULL, *dh = dy ? dy + c->out : NULL;
-    if (stage == SITE_PREPARE) {
-        place(p, W, ldw, c->out, c->in, c->W, c->in, c->out, c->in);
+    if (stage == SITE_PREPARE) place(p, W, ldw, c->out, c->in, c->W, c->in, c->out, c->in);
+    if (stage == SITE_PREPARE || stage == SITE_ADAPT) {
         place(p, B, ldw, c->out, room, c->B, c->r, c->out, c->r);
         place(p, A, ldw, room, c->in, c->A, c->lda, c->r, c->in);
     } else if (stage == SITE_FORWARD) {
