@@ -71,7 +71,9 @@ typedef struct metric {
     bool          higher; /* whether higher is better */
     stderr_rule   error;
     int           n_stats;
-    int           order; /* the n of ROUGE-n, the word order of chrF, or another variant of a family; 0: unused */
+    int           order;         /* the n of ROUGE-n, the word order of chrF, or another variant of a family; 0: unused */
+    bool          lengths;       /* METRIC_CHOICES: the choices' lengths count, so their texts must be known */
+    bool          no_references; /* METRIC_TEXT: items without any right answer have a score too (SQuAD 2.0) */
     /* What options change in the row itself: n_stats. NULL: nothing. */
     void (*prepare)(struct metric *m);
     /* Appends what the signature holds beyond `rules`: options as they are. n_refs: references of each item, 0 when their number varies. */

@@ -28,7 +28,6 @@ typedef struct {
 /* --- metrics */
 
 static bool is_squads(const metric *m) { return m->item == squad_em_item || m->item == squad_f1_item; }
-static bool reads_lengths(const metric *m) { return m->source == METRIC_CHOICES && strcmp(m->name, "acc") != 0; }
 
 static int squad_rules_of(by_task *w)
 {
@@ -97,9 +96,9 @@ static int drop_lengths(by_task *w)
     int kept = 0;
     for (int m = 0; m < w->metrics.n; m++) {
         const metric *row = &w->metrics.rows[m];
-        if (reads_lengths(row) && w->q->metrics)
+        if (row->lengths && w->q->metrics)
             return input_error("--metric %s: needs log-likelihoods, and %s has chosen indices alone", row->name, w->q->predictions);
-        if (!reads_lengths(row)) w->metrics.rows[kept++] = *row;
+        if (!row->lengths) w->metrics.rows[kept++] = *row;
     }
     w->metrics.n = kept;
     return OK;
