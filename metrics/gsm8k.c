@@ -16,17 +16,21 @@ static size_t run(slice text, size_t at, bool of(char))
     return n;
 }
 
-slice gsm8k_strict(slice text)
+/* The first number right after the mark. then_any: a character other than a newline must follow, and a regex gives up the number's last for it. */
+static slice number_after(slice text, const char *mark, bool then_any)
 {
-    static const char mark[] = "#### ";
-    const size_t      k      = sizeof mark - 1;
+    const size_t k = strlen(mark);
     for (size_t i = 0; i + k <= text.n; i++) {
         if (memcmp(text.s + i, mark, k)) continue;
-        size_t sign = i + k < text.n && text.s[i + k] == '-', n = run(text, i + k + sign, is_number);
+        size_t sign = i + k < text.n && text.s[i + k] == '-', n = run(text, i + k + sign, is_number), end = i + k + sign + n;
+        if (then_any && n && (end == text.n || text.s[end] == '\n')) n--;
         if (n) return (slice) { text.s + i + k, sign + n };
     }
     return slice_of(invalid);
 }
+
+slice gsm8k_strict(slice text) { return number_after(text, "#### ", false); }
+slice gsm8k_cot_strict(slice text) { return number_after(text, "The answer is ", true); }
 
 slice gsm8k_flexible(slice text)
 {
@@ -77,7 +81,11 @@ bool gsm8k_match(slice extracted, slice reference)
     return a.n == b.n && !memcmp(str_c(&a), str_c(&b), a.n);
 }
 
-static slice extract(const metric *m, const metric_input *in) { return m->order ? gsm8k_flexible(in->prediction) : gsm8k_strict(in->prediction); }
+static slice extract(const metric *m, const metric_input *in)
+{
+    static slice (*const filters[])(slice) = { gsm8k_strict, gsm8k_flexible, gsm8k_cot_strict };
+    return filters[m->order](in->prediction);
+}
 
 void gsm8k_match_item(const metric *m, const metric_input *in, double *stats)
 {

@@ -28,6 +28,25 @@ static void extracts_by_hand(void **state)
     }
 }
 
+/* The pattern's last dot takes any character, the number's own last digit if need be, but no newline. */
+static void extracts_chains_of_thought_by_hand(void **state)
+{
+    static const char *const cases[][2] = {
+        { "So 6. The answer is 18.", "18" },  { "The answer is 18", "1" },
+        { "The answer is 18\nmore", "1" },    { "The answer is -5", "[invalid]" },
+        { "The answer is -5 dollars", "-5" }, { "The answer is $5.", "[invalid]" },
+        { "The answer is 1,080!", "1,080" },  { "The answer is 7\n. The answer is 42 ok", "42" },
+        { "The answer is 3.50.", "3.50" },    { "#### 18", "[invalid]" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_text(gsm8k_cot_strict(slice_of(cases[i][0])), slice_of(cases[i][1]));
+    double       right     = 0;
+    const slice  reference = slice_of("9 + 9 = <<9+9=18>>18\n#### 18");
+    metric_input in        = { .prediction = slice_of("The answer is 18."), .references = &reference, .n_references = 1 };
+    metric_item(metric_find("gsm8k-cot-strict"), &in, &right);
+    assert_true(right == 1);
+}
+
 static void compares_by_hand(void **state)
 {
     static const struct {
@@ -104,6 +123,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(extracts_by_hand),
+        cmocka_unit_test(extracts_chains_of_thought_by_hand),
         cmocka_unit_test(compares_by_hand),
         cmocka_unit_test(agrees_with_the_harness_filters),
         cmocka_unit_test(agrees_with_the_verdicts_on_real_solutions),

@@ -60,6 +60,8 @@ static const metric rows[] = {
       .item = gsm8k_match_item },
     { "gsm8k-peft", "the answer as PEFT's comparison of methods reads it", "gsm8k|filter:peft|version:013424400c", METRIC_TEXT, MEAN(1),
       .item = gsm8k_peft_item },
+    { "gsm8k-cot-strict", "the number after The answer is", "gsm8k_cot|filter:strict|version:lm-eval-3", METRIC_TEXT, MEAN(1), .order = 2,
+      .item = gsm8k_match_item },
     { "invalid", "share of texts without #### and a number", "gsm8k|filter:strict|version:lm-eval-3", METRIC_TEXT, .scale = 1, .higher = false,
       .n_stats = 1, .item = gsm8k_invalid_item },
     { "invalid_flexible", "share of texts without a number", "gsm8k|filter:flexible|version:lm-eval-3", METRIC_TEXT, .scale = 1, .higher = false,
