@@ -47,6 +47,8 @@ typedef struct {
 /* Every case on a backend, in the order of the lists; caller frees. */
 bench_spec *bench_specs(const backend *be, int64_t *n);
 
+/* Why the case's variant cannot do it on this device, in words; NULL if it can. Such a case is skipped; measuring it all the same is an error. */
+const char *bench_refusal(const bench_spec *spec, const backend *be);
 /* What record a case will have, as core/record.h says for kind bench; costs nothing. *asked: caller frees. */
 int bench_asked(const bench_spec *spec, const backend *be, json **asked);
 /* Set up, check the answer against f64 at sampled outputs, time at least min_time_s (10 to 4000 pairs), check again, write the sample arrays and the

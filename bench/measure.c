@@ -207,7 +207,8 @@ int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, 
     bench_state s = { .be = be, .spec = spec };
     sampler     m = { .s = &s, .settled_hz = NAN };
     bench_rates rates;
-    int         rc = bench_rates_of(be, &rates);
+    const char *why = bench_refusal(spec, be);
+    int         rc  = why ? run_error("bench: %s: the variant %s", spec->name, why) : bench_rates_of(be, &rates);
     if (!rc) rc = bench_state_init(&s, spec, be, seed);
     if (!rc) rc = bench_check(&s);
     if (!rc) rc = take_samples(&m, min_time_s);

@@ -99,6 +99,7 @@ static void variants_are_checked(void **state)
     for (int64_t i = 0; i < n; i++) {
         const char *m = specs[i].method->name;
         if (!specs[i].variant || strcmp(specs[i].shape, "mini") != 0 || (strcmp(m, "vera") != 0 && strcmp(m, "lora") != 0)) continue;
+        if (bench_refusal(&specs[i], be)) continue;
         json *asked, *result;
         assert_non_null(strstr(specs[i].name, "/variant="));
         assert_ok(bench_asked(&specs[i], be, &asked));
@@ -106,6 +107,34 @@ static void variants_are_checked(void **state)
         assert_string_equal(json_find(asked, "variant")->valuestring, specs[i].variant->name);
         json_free(asked);
         json_free(result);
+        seen++;
+    }
+    assert_true(seen > 0);
+    free(specs);
+}
+
+/* A variant that refuses is not run. */
+static const char *refuse(const site_variant *v, const site_call *c)
+{
+    (void)v;
+    return c->n == 8 && c->r == 8 ? "needs more rows" : NULL;
+}
+
+static void a_refused_case_is_not_measured(void **state)
+{
+    (void)state;
+    const site_variant no[] = { { .name = "no", .refuses = refuse }, { 0 } };
+    backend            be   = *backend_find("cpu");
+    be.site_variants        = no;
+    int64_t     n, seen = 0;
+    bench_spec *specs = bench_specs(&be, &n);
+    for (int64_t i = 0; i < n; i++) {
+        json *result;
+        if (!specs[i].variant || strcmp(specs[i].shape, "mini") != 0 || specs[i].op->tokens != 8) continue;
+        assert_string_equal(bench_refusal(&specs[i], &be), "needs more rows");
+        error_clear();
+        assert_int_equal(bench_measure(&specs[i], &be, 0, 1, &result), ERR_FAILED);
+        assert_non_null(strstr(error_text(), "the variant needs more rows"));
         seen++;
     }
     assert_true(seen > 0);
@@ -189,6 +218,7 @@ int main(void)
                                         cmocka_unit_test(in_bf16),
                                         cmocka_unit_test(sets_of_a_mode),
                                         cmocka_unit_test(variants_are_checked),
+                                        cmocka_unit_test(a_refused_case_is_not_measured),
                                         cmocka_unit_test(slow_samples_are_rejected),
                                         cmocka_unit_test(when_a_clock_has_settled),
                                         cmocka_unit_test(floor_by_hand) };

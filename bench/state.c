@@ -215,6 +215,14 @@ void bench_run_case(bench_state *s, int64_t set)
     }
 }
 
+const char *bench_refusal(const bench_spec *spec, const backend *be)
+{
+    bench_state s;
+    if (!spec->variant || bench_plan(&s, spec, be)) return NULL; /* measuring it will say what is wrong */
+    const site_call c = { .n = s.dims.n, .in = s.dims.in, .out = s.dims.out, .r = spec->rank, .lda = s.dims.in };
+    return site_refusal(spec->variant, &c);
+}
+
 json *bench_asked_of(const bench_state *s)
 {
     const bench_spec *b    = s->spec;

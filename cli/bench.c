@@ -57,12 +57,18 @@ static bool is_recorded(const json *asked)
 static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json *all)
 {
     progress p      = progress_start("bench", n, "case", false);
-    int64_t  failed = 0, before = 0;
+    int64_t  failed = 0, before = 0, skipped = 0;
     str      reasons = { 0 };
     if (!o.json) printf("%-96s %10s %9s  95 %% interval\n", "case", "base us", "overhead");
     for (int64_t i = 0; i < n; i++) {
-        json *asked = NULL, *result = NULL;
+        json       *asked = NULL, *result = NULL;
+        const char *why = bench_refusal(&specs[i], be);
         progress_update(&p, i, specs[i].name);
+        if (why) {
+            fprintf(stderr, "bench: SKIP %s: the variant %s\n", specs[i].name, why);
+            skipped++;
+            continue;
+        }
         int rc = bench_asked(&specs[i], be, &asked);
         if (!rc && o.resume && is_recorded(asked)) {
             json_free(asked);
@@ -96,6 +102,7 @@ static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json
         fprintf(stderr, "bench: %lld of %lld cases were measured before; their records in %s stand\n", (long long)before, (long long)n, o.out);
     int rc = failed ? run_error("bench: %lld of %lld cases failed: %.1500s", (long long)failed, (long long)n, str_c(&reasons)) : OK;
     str_free(&reasons);
+    if (!rc && skipped == n) rc = run_error("bench: none of %lld cases can be measured on this device; each says why above", (long long)n);
     return rc;
 }
 

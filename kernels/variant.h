@@ -62,6 +62,9 @@ typedef struct site_variant {
     /* Forward before backward on the same x and work. n = 0 does nothing. Prepare does nothing where there is nothing to prepare. */
     void (*run)(const struct site_variant *v, site_stage stage, const site_call *c);
     void (*plan)(struct site_plan *plan, const struct site_variant *v, site_stage stage, const site_call *c);
+    /* Why this call cannot be done on this device ("needs compute capability 9.0"), NULL if it can; a NULL function refuses nothing. Reads
+     * dimensions alone. Whoever runs a variant asks first: a call that is refused must not run. */
+    const char *(*refuses)(const struct site_variant *v, const site_call *c);
 } site_variant;
 
 /* Row stride of x (width in) and dy (width out): 16 bytes divide it in bf16 where it is padded, as tensor cores want. */
@@ -77,6 +80,8 @@ static inline const site_variant *site_variant_find(const backend *be, const cha
         if (strcmp(v->name, name) == 0) return v;
     return NULL;
 }
+
+static inline const char *site_refusal(const site_variant *v, const site_call *c) { return v->refuses ? v->refuses(v, c) : NULL; }
 
 #ifdef __cplusplus
 }

@@ -143,7 +143,7 @@ static void plan_augmented(struct site_plan *p, const site_variant *v, site_stag
 
 #define ROW(name, about, needs, takes, pad, plan)                                                                                                    \
     {                                                                                                                                                \
-        name, about, needs, takes, pad, site_work_bytes, site_cost_of, site_run, plan                                                                \
+        name, about, needs, takes, pad, site_work_bytes, site_cost_of, site_run, plan, NULL                                                          \
     }
 extern const site_variant TYPED(site_variants_cuda)[] = {
 #ifdef TIEBREAK_BF16
