@@ -71,11 +71,11 @@ static int fresh_adapter(adapter **out, const bench_state *s, model_config c, in
 static void fill_set(const bench_state *s, bench_set *t, rng *g)
 {
     const backend *be = s->be;
-    int64_t        n = s->dims.n, in = s->dims.in, out = s->dims.out, r = s->spec->rank;
+    int64_t        n = s->dims.n, in = s->dims.in, out = s->dims.out, room = n * adapted_rank_room(s->spec->rank);
     t->x  = bench_random(be, n * s->ldx, 1, g);
     t->y  = be->alloc(n * out);
-    t->h  = be->alloc(n * r);
-    t->dh = be->alloc(n * r);
+    t->h  = be->alloc(room);
+    t->dh = be->alloc(room);
     if (!s->spec->op->backward) return;
     t->dy = bench_random(be, n * s->ldy, 1, g);
     t->dx = be->alloc(n * in);
@@ -111,6 +111,11 @@ static void fill_call(bench_state *s, bench_set *t)
     v->run(v, SITE_PREPARE, &t->call);
 }
 
+static adapted_pair pair_of(const bench_state *s, const bench_set *t)
+{
+    return (adapted_pair) { adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site], 0, s->dims.out };
+}
+
 int bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, uint64_t seed)
 {
     model_config c;
@@ -136,9 +141,9 @@ int bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, 
             fill_call(s, t);
             continue;
         }
-        /* a backward alone reads the h of a forward */
-        pair_arrays p = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + spec->site];
-        be->pair_fwd(t->y, t->h, t->x, &p, (pair_dims) { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out });
+        if (spec->op->forward) continue;
+        adapted_pair p = pair_of(s, t); /* a backward alone reads the h of a forward */
+        be->adapted_fwd(t->y, t->h, t->x, t->W, NULL, &p, 1, s->dims, false);
     }
     return OK;
 }
@@ -201,16 +206,13 @@ void bench_run_case(bench_state *s, int64_t set)
     const bench_op  *op  = s->spec->op;
     const bench_set *t   = &s->sets[set];
     expand_job      *job = &t->adapter->jobs[t->layer];
-    pair_arrays      p   = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
-    pair_dims        d   = { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out };
+    adapted_pair     p   = pair_of(s, t);
     if (op->forward) {
-        if (op->expands) expand_one(be, job, &p);
-        be->linear_fwd(t->y, t->x, t->W, NULL, s->dims, false);
-        be->pair_fwd(t->y, t->h, t->x, &p, d);
+        if (op->expands) expand_one(be, job, &p.p);
+        be->adapted_fwd(t->y, t->h, t->x, t->W, NULL, &p, 1, s->dims, false);
     }
     if (op->backward) {
-        be->linear_bwd_x(t->dx, t->dy, t->W, s->dims, false);
-        be->pair_bwd(t->dx, p.dA, p.dB, t->dh, t->dy, t->x, t->h, &p, d);
+        be->adapted_bwd(t->dx, t->dh, t->dy, t->x, t->h, t->W, &p, 1, s->dims);
         be->expand_bwd(job, 1);
     }
 }

@@ -25,26 +25,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/adapted.h"
 #include "kernels/expand.h"
+#include "kernels/linear.h"
 #include "kernels/pair.h"
 #include "kernels/real.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef struct {
-    int64_t n, in, out; /* x [n, in], y [n, out], W [out, in] */
-    int64_t ldx, ldy;   /* of x and dx, of y and dy */
-} linear_dims;
-
-/* Floors of each of linear's three products, as in kernels/pair.h. */
-static inline double linear_flops(linear_dims d) { return 2.0 * (double)d.n * (double)d.in * (double)d.out; }
-static inline double linear_bytes(linear_dims d, double elem)
-{
-    double n = (double)d.n, in = (double)d.in, out = (double)d.out;
-    return elem * (n * in + n * out + in * out);
-}
 
 typedef struct {
     int64_t n, d;     /* rows, width */
@@ -134,6 +123,11 @@ typedef struct backend {
     /* --- pair and expand: see kernels/pair.h and kernels/expand.h */
     void (*pair_fwd)(real *y, real *h, const real *x, const pair_arrays *p, pair_dims d);
     void (*pair_bwd)(real *dx, param *dA, param *dB, real *dh, const real *dy, const real *x, const real *h, const pair_arrays *p, pair_dims d);
+    /* a linear and the pairs that read its input: kernels/adapted.h */
+    void (*adapted_fwd)(real *y, real *h, const real *x, const real *W, const real *bias, const adapted_pair *pairs, int64_t count, linear_dims d,
+                        bool accumulate);
+    void (*adapted_bwd)(real *dx, real *dh, const real *dy, const real *x, const real *h, const real *W, const adapted_pair *pairs, int64_t count,
+                        linear_dims d);
     void (*expand_fwd)(const expand_job *jobs, int64_t count);
     void (*expand_bwd)(const expand_job *jobs, int64_t count);
 

@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "kernels/backends.h"
 #include "kernels/cpu.h"
+#include "kernels/parts.h"
 
 enum { MAX_THREADS = 256 };
 
@@ -62,6 +63,18 @@ void cpu_backend_start(void)
     started = true;
 }
 
+static void cpu_adapted_fwd(real *y, real *h, const real *x, const real *W, const real *bias, const adapted_pair *pairs, int64_t count, linear_dims d,
+                            bool accumulate)
+{
+    adapted_fwd_in_parts(&cpu_backend, y, h, x, W, bias, pairs, count, d, accumulate);
+}
+
+static void cpu_adapted_bwd(real *dx, real *dh, const real *dy, const real *x, const real *h, const real *W, const adapted_pair *pairs, int64_t count,
+                            linear_dims d)
+{
+    adapted_bwd_in_parts(&cpu_backend, dx, dh, dy, x, h, W, pairs, count, d);
+}
+
 backend cpu_backend = {
     .name             = "cpu",
     .about            = "f32, OpenMP, own register tiles (AVX-512, AVX2 or plain C)",
@@ -89,6 +102,8 @@ backend cpu_backend = {
     .linear_bwd_w     = linear_bwd_w_cpu,
     .pair_fwd         = pair_fwd_cpu,
     .pair_bwd         = pair_bwd_cpu,
+    .adapted_fwd      = cpu_adapted_fwd,
+    .adapted_bwd      = cpu_adapted_bwd,
     .expand_fwd       = expand_fwd_cpu,
     .expand_bwd       = expand_bwd_cpu,
     .rmsnorm_fwd      = rmsnorm_fwd_cpu,

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "kernels/backends.h"
+#include "kernels/parts.h"
 #include "kernels/ref.h"
 
 static real *ref_alloc(int64_t count) { return mem_alloc((size_t)count, sizeof(double)); }
@@ -24,6 +25,18 @@ static void ref_upload_f32(real *dst_, const float *host, int64_t count)
 {
     double *dst = dst_;
     for (int64_t i = 0; i < count; i++) dst[i] = host[i];
+}
+
+static void ref_adapted_fwd(real *y, real *h, const real *x, const real *W, const real *bias, const adapted_pair *pairs, int64_t count, linear_dims d,
+                            bool accumulate)
+{
+    adapted_fwd_in_parts(&ref_backend, y, h, x, W, bias, pairs, count, d, accumulate);
+}
+
+static void ref_adapted_bwd(real *dx, real *dh, const real *dy, const real *x, const real *h, const real *W, const adapted_pair *pairs, int64_t count,
+                            linear_dims d)
+{
+    adapted_bwd_in_parts(&ref_backend, dx, dh, dy, x, h, W, pairs, count, d);
 }
 
 backend ref_backend = {
@@ -53,6 +66,8 @@ backend ref_backend = {
     .linear_bwd_w     = linear_bwd_w_ref,
     .pair_fwd         = pair_fwd_ref,
     .pair_bwd         = pair_bwd_ref,
+    .adapted_fwd      = ref_adapted_fwd,
+    .adapted_bwd      = ref_adapted_bwd,
     .expand_fwd       = expand_fwd_ref,
     .expand_bwd       = expand_bwd_ref,
     .rmsnorm_fwd      = rmsnorm_fwd_ref,

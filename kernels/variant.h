@@ -9,7 +9,8 @@
  *     v->run(v, SITE_FORWARD, &c);
  *
  * All variants compute the same; they differ in the order and layout of their calls, hence in what they read, write and launch, which `cost` tells
- * from the same list of steps that `run` works through. The model uses none of them: its linear and pair are what `beta1` does. */
+ * from the same list of steps that `run` works through. The model uses none of them: what it
+ * calls (kernels/adapted.h) does what `beta1` does. */
 #ifndef TIEBREAK_KERNELS_VARIANT_H
 #define TIEBREAK_KERNELS_VARIANT_H
 #include <stdint.h>

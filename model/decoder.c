@@ -48,7 +48,7 @@ static void activations_free(const backend *be, activations *a)
 {
     buffer *all[] = { &a->x, &a->qkv, &a->q, &a->kv, &a->o, &a->lse, &a->mid, &a->gate_up, &a->rstd1, &a->rstd2 };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) buffer_free(be, all[i]);
-    for (int i = 0; i <= SITE_COUNT; i++) buffer_free(be, &a->h[i]);
+    for (int i = 0; i < STAGE_COUNT; i++) buffer_free(be, &a->h[i]);
 }
 
 void decoder_free(decoder *d)

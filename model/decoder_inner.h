@@ -11,7 +11,7 @@ typedef struct {
 } buffer;
 
 /* The products of a layer. QKV is one product over all tokens; where queries are fewer than keys, or keys go to a cache, Q and KV are two. */
-typedef enum { STAGE_QKV, STAGE_Q, STAGE_KV, STAGE_O, STAGE_GATE_UP, STAGE_DOWN } stage_id;
+typedef enum { STAGE_QKV, STAGE_Q, STAGE_KV, STAGE_O, STAGE_GATE_UP, STAGE_DOWN, STAGE_COUNT } stage_id;
 
 /* What one layer leaves for its backward. n tokens, nq queries: n, or the rows that are wanted in the last layer. */
 typedef struct {
@@ -22,7 +22,7 @@ typedef struct {
     buffer mid;               /* [nq, hidden] after attention */
     buffer gate_up;           /* [nq, 2 inter] */
     buffer rstd1, rstd2;      /* [n], [nq] of params */
-    buffer h[SITE_COUNT + 1]; /* [rows, r] of each pair; the last: a fused pair's second half where q and kv are apart */
+    buffer h[STAGE_COUNT];    /* of the pairs beside each product (kernels/adapted.h) */
 } activations;
 
 /* Keys and values of earlier tokens: layer l's rows [rows, 2 kv] at layers[l]. A span's kv0 is a row there. */

@@ -61,16 +61,10 @@ static const struct {
     { .stage = STAGE_GATE_UP, .site = SITE_UP, .at_inter = 1 },
     { .stage = STAGE_DOWN, .site = SITE_DOWN },
 };
-enum { PLACES = sizeof places / sizeof *places, USES_MAX = 4 };
+enum { PLACES = sizeof places / sizeof *places, PAIRS_MAX = 4 };
 
-typedef struct {
-    pair_arrays p;
-    int64_t     at, out; /* columns of the stage's output it adds to */
-    int         h;       /* index into activations.h */
-} pair_use;
-
-/* The pairs beside a stage, at most USES_MAX; returns how many. */
-static int pair_uses(const decoder *d, int64_t layer, stage_id s, int64_t stage_out, pair_use *uses)
+/* The pairs beside a stage, at most PAIRS_MAX; returns how many. */
+static int stage_pairs(const decoder *d, int64_t layer, stage_id s, int64_t stage_out, adapted_pair *pairs)
 {
     int n = 0;
     for (int i = 0; i < PLACES; i++) {
@@ -81,22 +75,18 @@ static int pair_uses(const decoder *d, int64_t layer, stage_id s, int64_t stage_
         int64_t at = places[i].at_q * d->q_out + places[i].at_kv * d->kv_out + places[i].at_inter * d->m->cfg.inter;
         p.B        = real_at(d->be, p.B, first * p.ldb);
         if (p.dB) p.dB = real_at(d->be->params, p.dB, first * p.r);
-        uses[n++] = (pair_use) { p, at, rest < stage_out - at ? rest : stage_out - at, places[i].first_q ? SITE_COUNT : (int)places[i].site };
+        pairs[n++] = (adapted_pair) { p, at, rest < stage_out - at ? rest : stage_out - at };
     }
     return n;
 }
 
 static void stage_fwd(decoder *d, int64_t layer, stage_id s, real *y, const real *x, int64_t n, bool accumulate)
 {
-    const backend *be = d->be;
-    stage          st = stage_of(d, layer, s);
-    pair_use       uses[USES_MAX];
-    int            n_uses = pair_uses(d, layer, s, st.out, uses);
-    be->linear_fwd(y, x, st.W, st.bias, (linear_dims) { .n = n, .in = st.in, .out = st.out }, accumulate);
-    for (int i = 0; i < n_uses; i++) {
-        real *h = buffer_need(be, &layer_activations(d, layer)->h[uses[i].h], n * uses[i].p.r);
-        be->pair_fwd(real_at(be, y, uses[i].at), h, x, &uses[i].p, (pair_dims) { .n = n, .in = st.in, .out = uses[i].out, .ldy = st.out });
-    }
+    stage        st = stage_of(d, layer, s);
+    adapted_pair pairs[PAIRS_MAX];
+    int          count = stage_pairs(d, layer, s, st.out, pairs);
+    real        *h     = buffer_need(d->be, &layer_activations(d, layer)->h[s], adapted_room(n, pairs, count));
+    d->be->adapted_fwd(y, h, x, st.W, st.bias, pairs, count, (linear_dims) { .n = n, .in = st.in, .out = st.out }, accumulate);
 }
 
 /* Does anything that trains lie before this stage, so that the gradient of its input is wanted? */
@@ -108,28 +98,22 @@ static bool wanted_below(const decoder *d, int64_t layer, stage_id s)
 /* Does the stage's backward read its input? */
 static bool reads_input(const decoder *d, int64_t layer, stage_id s)
 {
-    pair_use uses[USES_MAX];
-    bool     reads = d->m->flat != NULL;
-    for (int i = pair_uses(d, layer, s, stage_of(d, layer, s).out, uses); i-- > 0;) reads = reads || uses[i].p.dA;
+    adapted_pair pairs[PAIRS_MAX];
+    bool         reads = d->m->flat != NULL;
+    for (int i = stage_pairs(d, layer, s, stage_of(d, layer, s).out, pairs); i-- > 0;) reads = reads || pairs[i].p.dA;
     return reads;
 }
 
 /* dx [n, in] is overwritten; NULL: not wanted. */
 static void stage_bwd(decoder *d, int64_t layer, stage_id s, real *dx, const real *dy, const real *x, int64_t n)
 {
-    const backend *be = d->be;
-    stage          st = stage_of(d, layer, s);
-    linear_dims    ld = { .n = n, .in = st.in, .out = st.out };
-    pair_use       uses[USES_MAX];
-    int            n_uses = pair_uses(d, layer, s, st.out, uses);
-    if (dx) be->linear_bwd_x(dx, dy, st.W, ld, false);
-    if (st.dW) be->linear_bwd_w(st.dW, st.dbias, dy, x, ld);
-    for (int i = 0; i < n_uses; i++) {
-        const pair_arrays *p = &uses[i].p;
-        if (!dx && !p->dA && !p->dB) continue;
-        be->pair_bwd(dx, p->dA, p->dB, buffer_need(be, &d->dh, n * p->r), real_at(be, dy, uses[i].at), x, d->kept[layer].h[uses[i].h].p, p,
-                     (pair_dims) { .n = n, .in = st.in, .out = uses[i].out, .ldy = st.out });
-    }
+    stage        st = stage_of(d, layer, s);
+    linear_dims  ld = { .n = n, .in = st.in, .out = st.out };
+    adapted_pair pairs[PAIRS_MAX];
+    int          count = stage_pairs(d, layer, s, st.out, pairs);
+    real        *dh    = buffer_need(d->be, &d->dh, adapted_room(n, pairs, count));
+    d->be->adapted_bwd(dx, dh, dy, x, d->kept[layer].h[s].p, st.W, pairs, count, ld);
+    if (st.dW) d->be->linear_bwd_w(st.dW, st.dbias, dy, x, ld);
 }
 
 /* --- the layer */

@@ -88,6 +88,10 @@ int64_t cache_bytes_cuda(void);
     void OF(pair_fwd_cuda)(real *y, real *h, const real *x, const pair_arrays *p, pair_dims d);                                                      \
     void OF(pair_bwd_cuda)(real *dx, param *dA, param *dB, real *dh, const real *dy, const real *x, const real *h, const pair_arrays *p,             \
                            pair_dims d);                                                                                                             \
+    void OF(adapted_fwd_cuda)(real *y, real *h, const real *x, const real *W, const real *bias, const adapted_pair *pairs, int64_t count,            \
+                              linear_dims d, bool accumulate);                                                                                       \
+    void OF(adapted_bwd_cuda)(real *dx, real *dh, const real *dy, const real *x, const real *h, const real *W, const adapted_pair *pairs,            \
+                              int64_t count, linear_dims d);                                                                                         \
     void OF(expand_fwd_cuda)(const expand_job *jobs, int64_t count);                                                                                 \
     void OF(rmsnorm_fwd_cuda)(real *y, param *rstd, const real *x, const real *g, norm_dims d, double eps);                                          \
     void OF(rmsnorm_bwd_cuda)(real *dx, param *dg, const real *dy, const real *x, const param *rstd, const real *g, norm_dims d);                    \

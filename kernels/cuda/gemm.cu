@@ -1,6 +1,8 @@
 /* cuBLAS counts columns first, so a row-major array is its transpose there: C^T = B^T A^T. Contract: kernels/cuda/gemm.h. */
 #include "kernels/cuda/gemm.h"
 
+#include "kernels/cuda/product.h"
+
 void cuda_gemm(const gemm *g)
 {
     const float             one = 1, beta = g->accumulate ? 1 : 0;
@@ -8,4 +10,18 @@ void cuda_gemm(const gemm *g)
     if (g->m == 0 || g->n == 0 || cuda_failed()) return;
     BLAS_OK(cublasGemmEx_64(cuda_blas, b, a, g->n, g->m, g->k, &one, g->B, g->in, g->ldb, g->A, g->in, g->lda, &beta, g->C, g->out, g->ldc,
                             CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
+}
+
+void cuda_skinny(const gemm *g)
+{
+    if (g->in != CUDA_R_32F) {
+        cuda_gemm(g);
+        return;
+    }
+    const bool    a = g->a == PLAIN, b = g->b == PLAIN;
+    const product p = {
+        g->m,           g->n,          g->k,   (const float *)g->A, a ? g->lda : 1, a ? 1 : g->lda, (const float *)g->B, b ? g->ldb : 1,
+        b ? 1 : g->ldb, (float *)g->C, g->ldc, g->accumulate
+    };
+    cuda_product(&p);
 }

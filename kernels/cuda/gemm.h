@@ -24,4 +24,6 @@ typedef struct {
 } gemm;
 
 void cuda_gemm(const gemm *g);
+/* The same where the rank is one of the dimensions: in f32 our own kernels do it (kernels/cuda/product.h). */
+void cuda_skinny(const gemm *g);
 #endif

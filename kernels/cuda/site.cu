@@ -1,8 +1,6 @@
 /* Running, sizing and counting the steps of a variant. Contract: kernels/variant.h. */
 #include "kernels/cuda/site.h"
 
-#include "kernels/cuda/product.h"
-
 void *plan_take(struct site_plan *p, int64_t bytes)
 {
     void *at = p->work ? p->work + p->used : NULL;
@@ -14,20 +12,7 @@ void plan_step(struct site_plan *p, const site_step *s) { p->steps[p->count++] =
 
 static void run_gemm(const site_step *s) { cuda_gemm(&s->g); }
 
-static void run_skinny(const site_step *s)
-{
-    const gemm *g = &s->g;
-    if (g->in != CUDA_R_32F) {
-        cuda_gemm(g);
-        return;
-    }
-    const bool    a = g->a == PLAIN, b = g->b == PLAIN;
-    const product p = {
-        g->m,           g->n,          g->k,   (const float *)g->A, a ? g->lda : 1, a ? 1 : g->lda, (const float *)g->B, b ? g->ldb : 1,
-        b ? 1 : g->ldb, (float *)g->C, g->ldc, g->accumulate
-    };
-    cuda_product(&p);
-}
+static void run_skinny(const site_step *s) { cuda_skinny(&s->g); }
 
 void plan_gemm(struct site_plan *p, bool skinny, gemm g)
 {

@@ -1,0 +1,128 @@
+/* A linear and the pairs that read its input. Contract: kernels/adapted.h.
+ *
+ * Every pair has columns of one h [n, ld] and one dh [n, ld]; pairs with one A share them. Where A follows A in memory with one row stride, their
+ * columns are one product, which reads x once; the same for dx (the sum over all ranks runs inside the product) and, where dA follows dA, for dA. */
+#include "kernels/cuda/gemm.h"
+#include "kernels/cuda/working.h"
+
+static constexpr cudaDataType TYPE = ELEMENT_DATA_TYPE;
+
+/* The list, and what depends on all of it. */
+typedef struct {
+    const adapted_pair *pairs;
+    int64_t             count, ld;
+    linear_dims         d;
+} adapted_list;
+
+static bool same_A(const adapted_list *l, int64_t i)
+{
+    const pair_arrays *a = &l->pairs[i - 1].p, *b = &l->pairs[i].p;
+    return a->A == b->A && a->lda == b->lda && a->r == b->r;
+}
+static bool follows_A(const adapted_list *l, int64_t i)
+{
+    const pair_arrays *a = &l->pairs[i - 1].p, *b = &l->pairs[i].p;
+    return a->lda == b->lda && (const element *)b->A == (const element *)a->A + a->r * a->lda;
+}
+static bool follows_dA(const adapted_list *l, int64_t i)
+{
+    const pair_arrays *a = &l->pairs[i - 1].p, *b = &l->pairs[i].p;
+    return b->dA && (const float *)b->dA == (const float *)a->dA + a->r * l->d.in;
+}
+/* Does pair i add to the dh of the pair before it? Each dA wants a dh of its own. */
+static bool same_dh(const adapted_list *l, int64_t i) { return same_A(l, i) && !l->pairs[i - 1].p.dA && !l->pairs[i].p.dA; }
+
+/* First column of pair i in h or dh, by which pairs share theirs; of pair `count`: how many there are. */
+static int64_t column(const adapted_list *l, int64_t i, bool (*shared)(const adapted_list *l, int64_t i))
+{
+    int64_t at = 0, last = 0;
+    for (int64_t k = 0; k <= i; k++) {
+        if (k < l->count && k > 0 && shared(l, k)) continue;
+        at += last;
+        last = k < l->count ? l->pairs[k].p.r : 0;
+    }
+    return at;
+}
+
+static adapted_list list_of(const adapted_pair *pairs, int64_t count, linear_dims d)
+{
+    adapted_list l = { pairs, count, 0, d };
+    if (!l.d.ldx) l.d.ldx = d.in;
+    if (!l.d.ldy) l.d.ldy = d.out;
+    for (int64_t i = 0; i < count; i++) l.ld += adapted_rank_room(pairs[i].p.r);
+    return l;
+}
+
+static void skinny(gemm g) { cuda_skinny(&g); }
+
+void TYPED(adapted_fwd_cuda)(real *y, real *h_, const real *x, const real *W, const real *bias, const adapted_pair *pairs, int64_t count,
+                             linear_dims d, bool accumulate)
+{
+    const adapted_list l = list_of(pairs, count, d);
+    element           *h = (element *)h_;
+    if (d.n == 0) return;
+    TYPED(linear_fwd_cuda)(y, x, W, bias, d, accumulate);
+    for (int64_t i = 0, end; i < count; i = end) {
+        int64_t ranks = pairs[i].p.r;
+        for (end = i + 1; end < count && (same_A(&l, end) || follows_A(&l, end)); end++)
+            if (!same_A(&l, end)) ranks += pairs[end].p.r;
+        element *to = h + column(&l, i, same_A);
+        skinny({ d.n, ranks, d.in, x, l.d.ldx, PLAIN, pairs[i].p.A, pairs[i].p.lda, TRANSPOSED, to, l.ld, false, TYPE, TYPE });
+    }
+    for (int64_t i = 0; i < count; i++) {
+        const adapted_pair *a = &pairs[i];
+        if (a->p.r == 0) continue;
+        skinny({ d.n, a->out, a->p.r, h + column(&l, i, same_A), l.ld, PLAIN, a->p.B, a->p.ldb, TRANSPOSED, (element *)y + a->at, l.d.ldy, true, TYPE,
+                 TYPE });
+    }
+}
+
+/* dB and dh of every pair. */
+static void through_B(const adapted_list *l, element *dh, const element *dy, const element *h, bool want_dx)
+{
+    for (int64_t i = 0; i < l->count; i++) {
+        const adapted_pair *a  = &l->pairs[i];
+        const pair_arrays  *p  = &a->p;
+        const element      *hi = h + column(l, i, same_A);
+        if (p->r == 0) continue;
+        if (p->dB) skinny({ a->out, p->r, l->d.n, dy + a->at, l->d.ldy, TRANSPOSED, hi, l->ld, PLAIN, p->dB, p->r, true, TYPE, CUDA_R_32F });
+        if (!want_dx && !p->dA) continue;
+        skinny({ l->d.n, p->r, a->out, dy + a->at, l->d.ldy, PLAIN, p->B, p->ldb, PLAIN, dh + column(l, i, same_dh), l->ld, i > 0 && same_dh(l, i),
+                 TYPE, TYPE });
+    }
+}
+
+static void grad_A(const adapted_list *l, const element *dh, const real *x)
+{
+    for (int64_t i = 0, end; i < l->count; i = end) {
+        int64_t ranks = l->pairs[i].p.r;
+        end           = i + 1;
+        if (!l->pairs[i].p.dA || ranks == 0) continue;
+        for (; end < l->count && follows_dA(l, end); end++) ranks += l->pairs[end].p.r;
+        skinny({ ranks, l->d.in, l->d.n, dh + column(l, i, same_dh), l->ld, TRANSPOSED, x, l->d.ldx, PLAIN, l->pairs[i].p.dA, l->d.in, true, TYPE,
+                 CUDA_R_32F });
+    }
+}
+
+static void grad_x(const adapted_list *l, real *dx, const element *dh)
+{
+    for (int64_t i = 0, end; i < l->count; i = end) {
+        int64_t ranks = l->pairs[i].p.r;
+        for (end = i + 1; end < l->count && (same_dh(l, end) || (!same_A(l, end) && follows_A(l, end))); end++)
+            if (!same_dh(l, end)) ranks += l->pairs[end].p.r;
+        if (ranks == 0) continue;
+        skinny({ l->d.n, l->d.in, ranks, dh + column(l, i, same_dh), l->ld, PLAIN, l->pairs[i].p.A, l->pairs[i].p.lda, PLAIN, dx, l->d.ldx, true,
+                 TYPE, TYPE });
+    }
+}
+
+void TYPED(adapted_bwd_cuda)(real *dx, real *dh, const real *dy, const real *x, const real *h, const real *W, const adapted_pair *pairs,
+                             int64_t count, linear_dims d)
+{
+    const adapted_list l = list_of(pairs, count, d);
+    if (d.n == 0) return;
+    if (dx) TYPED(linear_bwd_x_cuda)(dx, dy, W, d, false);
+    through_B(&l, (element *)dh, (const element *)dy, (const element *)h, dx != NULL);
+    grad_A(&l, (const element *)dh, x);
+    if (dx) grad_x(&l, dx, (const element *)dh);
+}
