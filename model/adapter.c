@@ -61,6 +61,18 @@ static void add_tensor(adapter *a, factor_id f, int64_t layer, int site, factor_
     *n += shape.rows * shape.cols;
 }
 
+/* The factor's tensors stand site by site in the list, but lie instance by instance in memory: A of q, k and v of one layer is one array, which reads
+ * their input once (kernels/adapted.h). */
+static void stack(adapter *a, factor_id f)
+{
+    int64_t first = a->priv->first[f], instances = factor_instances(&a->spec.method.factor[f], a->cfg.layers), offset = a->tensors[first].offset;
+    for (int64_t i = 0; i < instances; i++)
+        for (int64_t k = first + i; k < a->n_tensors; k += instances) {
+            a->tensors[k].offset = offset;
+            offset += a->tensors[k].rows * a->tensors[k].cols;
+        }
+}
+
 static void add_factor(adapter *a, factor_id f)
 {
     const factor_spec *spec   = &a->spec.method.factor[f];
@@ -80,6 +92,7 @@ static void add_factor(adapter *a, factor_id f)
         }
     }
     if (spec->scope == SCOPE_MODEL) add_tensor(a, f, -1, -1, factor_shape_of(f, in_max, out_max, a->spec.rank));
+    stack(a, f);
 }
 
 const adapter_tensor *adapter_find(const adapter *a, factor_id f, int64_t layer, int site)
@@ -102,7 +115,7 @@ static real *working_A(const adapter *a, const adapter_tensor *t)
     return a->priv->A ? real_at(a->be, a->priv->A, t->offset - a->priv->A_first) : adapter_values(a, t);
 }
 
-/* Addresses of one job; `Bp` and `dAp` count the elements given out so far. */
+/* Addresses of one job; Bp_count counts the elements given out so far. */
 static void wire_job(adapter *a, int64_t layer, int site)
 {
     struct adapter_private *p = a->priv;
@@ -122,10 +135,7 @@ static void wire_job(adapter *a, int64_t layer, int site)
     real   *Bp     = real_at(a->be, p->Bp, p->Bp_count);
     param  *dBp = needs_dB ? at(a, p->dBp, p->Bp_count) : NULL, *dAp = NULL;
     p->Bp_count += out * r;
-    if (grad[FACTOR_A] && !own_dA) {
-        dAp = at(a, p->dAp, p->dAp_count);
-        p->dAp_count += r * in;
-    }
+    if (grad[FACTOR_A] && !own_dA) dAp = at(a, p->dAp, p->dAp_first[m]);
     *j          = (expand_job) { .in  = in,
                                  .out = out,
                                  .r   = r,
@@ -164,15 +174,17 @@ static void wire(adapter *a)
 {
     struct adapter_private *p  = a->priv;
     int64_t                 Bp = 0, dAp = 0;
-    for (int64_t m = 0; m < p->modules; m++) {
-        int site = (int)(m % SITE_COUNT);
+    for (int64_t m = 0; m < p->modules; m++) { /* layer by layer, then site by site: dA' of one input's sites is stacked as their A' is */
+        int site        = (int)(m % SITE_COUNT);
+        p->dAp_first[m] = dAp;
         Bp += p->rank[m] * (has_site(a, site) ? site_out(&a->cfg, (site_id)site) : 0);
         dAp += p->rank[m] * (has_site(a, site) ? site_in(&a->cfg, (site_id)site) : 0);
     }
     const factor_spec *A = &a->spec.method.factor[FACTOR_A];
     p->Bp                = a->be->alloc(Bp);
     p->dBp               = a->be->params->alloc(Bp);
-    p->dAp               = a->be->params->alloc(A->trained && A->scope != SCOPE_LAYER ? dAp : 0);
+    p->dAp_count         = A->trained && A->scope != SCOPE_LAYER ? dAp : 0;
+    p->dAp               = a->be->params->alloc(p->dAp_count);
     a->jobs              = mem_alloc((size_t)p->modules, sizeof *a->jobs);
     for (int site = 0; site < SITE_COUNT; site++)
         for (int64_t l = 0; has_site(a, site) && l < a->cfg.layers; l++) wire_job(a, l, site);
@@ -202,6 +214,7 @@ int adapter_new_within(adapter **out, const backend *be, const model_config *c, 
     p->rank                   = mem_alloc((size_t)p->modules, sizeof *p->rank);
     p->scale                  = mem_alloc((size_t)p->modules, sizeof *p->scale);
     p->pairs                  = mem_alloc((size_t)p->modules, sizeof *p->pairs);
+    p->dAp_first              = mem_alloc((size_t)p->modules, sizeof *p->dAp_first);
     a->tensors                = mem_alloc((size_t)(FACTOR_COUNT * p->modules), sizeof *a->tensors);
     int rc                    = set_modules(a);
     a->spec.module_rank       = p->rank; /* the caller's lists are not kept */
@@ -234,6 +247,7 @@ void adapter_free(adapter *a)
     free(p->rank);
     free(p->scale);
     free(p->pairs);
+    free(p->dAp_first);
     free(p);
     free(a->tensors);
     free(a->jobs);

@@ -12,8 +12,8 @@ struct adapter_private {
     real        *A;                   /* A' of every A: its values in the working type; NULL where that is the parameters' */
     int64_t      A_first, A_count;    /* where they lie in theta or frozen */
     real        *Bp;                  /* the pairs' arrays, one after another in job order */
-    param       *dBp, *dAp;
-    int64_t      Bp_count, dAp_count;
+    param       *dBp, *dAp;           /* dAp: a module's from dAp_first[module] on */
+    int64_t      Bp_count, dAp_count, *dAp_first;
 };
 
 /* Folders. */

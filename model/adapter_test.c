@@ -156,6 +156,27 @@ static void a_draw_depends_on_seed_and_place_alone(void **state)
     adapter_free(c);
 }
 
+/* q, k and v of one layer, and gate and up: A' and dA' of each lie behind those of the one before, or all have one A'. */
+static void sites_of_one_input_are_stacked(void **state)
+{
+    (void)state;
+    static const int groups[][3] = { { SITE_Q, SITE_K, SITE_V }, { SITE_GATE, SITE_UP, SITE_UP } };
+    for (int i = 0; method_name(i); i++) {
+        adapter *a   = fresh(method_name(i), 0xfe, 3, 7); /* the seven separate sites */
+        bool     one = a->spec.method.factor[FACTOR_A].scope == SCOPE_MODEL;
+        for (int k = 0; k < 3 * 2 * 2; k++) {
+            const pair_arrays *p = adapter_pairs(a) + k / 4 * SITE_COUNT, *from = &p[groups[k % 2][k / 2 % 2]],
+                              *to = &p[groups[k % 2][k / 2 % 2 + 1]];
+            if (from == to) continue;
+            assert_int_equal(from->lda, to->lda);
+            assert_ptr_equal(to->A, one ? from->A : real_at(a->be, from->A, from->r * from->lda));
+            assert_int_equal(!from->dA, !to->dA);
+            if (to->dA) assert_ptr_equal(to->dA, real_at(a->be->params, from->dA, from->r * 10));
+        }
+        adapter_free(a);
+    }
+}
+
 static void bad_specs_are_refused(void **state)
 {
     (void)state;
@@ -189,6 +210,7 @@ int main(void)
         cmocka_unit_test(gradients_match_central_differences),
         cmocka_unit_test(stored_counts_are_the_counted_ones),
         cmocka_unit_test(a_draw_depends_on_seed_and_place_alone),
+        cmocka_unit_test(sites_of_one_input_are_stacked),
         cmocka_unit_test(bad_specs_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
