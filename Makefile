@@ -22,7 +22,8 @@ FUZZERS := $(filter %_fuzz.c,$(SOURCES))
 LIBSRC  := $(filter-out $(TESTS) $(FUZZERS) cli/main.c,$(SOURCES)) $(wildcard $(MODULES:%=%/*.cc))
 LIBOBJ  := $(LIBSRC:%=$(B)/%.o) $(B)/eval/tasks.o
 TESTBIN := $(TESTS:%.c=$(B)/%)
-CUDASRC := $(wildcard kernels/cuda/*.cu)
+CUDATEST := $(wildcard kernels/cuda/*_test.cu)
+CUDASRC := $(filter-out $(CUDATEST),$(wildcard kernels/cuda/*.cu))
 TYPED   := $(shell grep -l '"kernels/cuda/working.h"' $(CUDASRC))
 FUZZBIN := $(FUZZERS:%.c=$(B)/%)
 
@@ -74,6 +75,19 @@ $(B)/cuda/%.o: kernels/cuda/%.cu
 $(B)/cuda/%.bf16.o: kernels/cuda/%.cu
 	$(nvcc)
 
+# Tests of device code itself: a program for the GPU, build/cuda-test/x_test, and one for the emulator, build/kernels/cuda/x_test.
+CUDATESTS := $(CUDATEST:kernels/cuda/%.cu=$(B)/cuda-test/%)
+EMUTESTS  := $(CUDATEST:%.cu=$(B)/%)
+$(B)/cuda-test/%.o: kernels/cuda/%.cu
+	$(nvcc)
+$(CUDATESTS): %: %.o $(CUDAOBJ)
+	@echo '  LINK $@'
+	@$(NVCC) $(CUDA_ARCH) $^ -o $@ -lcublas -lcmocka -Xlinker -rpath,$(abspath $(dir $(NVCC))/../lib64)
+$(EMUTESTS): $(B)/%: $(B)/%.cu.o $(EMULATED)
+	@echo '  LINK $@'
+	@$(CXX) $(FLAGS) $^ -o $@ -lcmocka -lm
+$(CUDATEST:%=$(B)/%.o): CXXFLAGS := -std=c++20 -Wall -Wextra $(FLAGS)
+
 $(B)/libtiebreak-cuda-emulated.so: $(EMULATED)
 	@echo '  LINK $@'
 	@$(CXX) $(FLAGS) -shared $^ -o $@ -lm
@@ -100,12 +114,12 @@ FORCE:
 
 .PHONY: help info test sanitize fuzz bench report mini format tidy clean FORCE all tests cuda
 all: $(B)/tiebreak tests ## the program and every test
-tests: $(TESTBIN) $(B)/libtiebreak-cuda-emulated.so
+tests: $(TESTBIN) $(EMUTESTS) $(B)/libtiebreak-cuda-emulated.so
 ifeq ($(NVCC),)
 cuda: ## the CUDA backend, build/libtiebreak-cuda.so; needs nvcc, no GPU
 	@echo 'cuda: nvcc is not found, so the CUDA backend is left out. Install the CUDA Toolkit (12.3 or newer) from NVIDIA, or: make cuda NVCC=/path/to/nvcc'; exit 1
 else
-cuda: $(B)/libtiebreak-cuda.so ## the CUDA backend, build/libtiebreak-cuda.so; needs nvcc, no GPU
+cuda: $(B)/libtiebreak-cuda.so $(CUDATESTS) ## the CUDA backend, build/libtiebreak-cuda.so; needs nvcc, no GPU
 endif
 test: ## parity, gradient and golden tests on the CPU; needs no GPU
 	scripts/test --no-deps

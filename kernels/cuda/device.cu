@@ -76,6 +76,32 @@ bool cuda_blas_ok(cublasStatus_t s, const char *call, const char *file, int line
     return s == CUBLAS_STATUS_SUCCESS;
 }
 
+bool cuda_launch_ok(cudaError_t e, const char *kernel, const char *file, int line)
+{
+    char call[96];
+    if (e == cudaSuccess) return true;
+    snprintf(call, sizeof call, "launch of %s", kernel);
+    return cuda_ok(e, call, file, line);
+}
+
+#ifdef __CUDACC__
+bool cuda_allow_shared(const void *kernel, int64_t bytes, const char *file, int line)
+{
+    static struct {
+        const void *kernel;
+        int64_t     bytes;
+    } allowed[64];
+    int i = 0;
+    if (bytes <= 48 << 10) return true;
+    while (i < 63 && allowed[i].kernel && allowed[i].kernel != kernel) i++;
+    if (allowed[i].kernel == kernel && allowed[i].bytes >= bytes) return true;
+    if (!cuda_ok(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes), "shared memory for a kernel", file, line))
+        return false;
+    allowed[i] = { kernel, bytes }; /* the last place is for all that find none: they ask each time */
+    return true;
+}
+#endif
+
 bool cuda_failed(void) { return errors.failed; }
 
 int cuda_tell(void)

@@ -3,7 +3,7 @@
  *     KERNEL add_kernel(float *dst, const float *src, int64_t count) { ... }
  *     LAUNCH(add_kernel, blocks_of(count, THREADS), THREADS, dst, src, count);
  *
- * LAUNCH hides the <<<>>> that only nvcc reads, so the same source compiles as C++ against kernels/cuda/emulate.h, and its logic runs in tests on
+ * LAUNCH hides CUDA's call, so the same source compiles as C++ against kernels/cuda/emulate.h, and its logic runs in tests on
  * machines without a GPU. There is one stream; everything is in its order. After an error nothing is launched any more until sync has told it:
  * what comes after a failed call would only compute nonsense, or hide the first message behind a second one. */
 #ifndef TIEBREAK_KERNELS_CUDA_DEVICE_H
@@ -16,28 +16,18 @@
 #include <cublas_v2.h>
 #include <cuda_runtime.h>
 #define CUDA_BACKEND_NAME "cuda"
-#define LAUNCH_NAMED(kernel, name, grid, block, ...)                                                                                                 \
-    do {                                                                                                                                             \
-        if (cuda_failed()) break;                                                                                                                    \
-        cuda_launches++;                                                                                                                             \
-        kernel<<<(grid), (block), 0, cuda_stream>>>(__VA_ARGS__);                                                                                    \
-        cuda_ok(cudaGetLastError(), "launch of " name, __FILE__, __LINE__);                                                                          \
-    } while (0)
 #else
 #include "kernels/cuda/emulate.h"
 #define CUDA_BACKEND_NAME "cuda-emulated"
-#define LAUNCH_NAMED(kernel, name, grid, block, ...)                                                                                                 \
-    do {                                                                                                                                             \
-        if (cuda_failed()) break;                                                                                                                    \
-        cuda_launches++;                                                                                                                             \
-        emulate_launch(name, grid, block, kernel, __VA_ARGS__);                                                                                      \
-    } while (0)
 #endif
 #include "kernels/cuda/bf16.h"
 
 /* Through a second macro, so that TYPED names (kernels/cuda/working.h) are expanded before they become text. */
 #define TEXT_OF(x) #x
-#define LAUNCH(kernel, ...) LAUNCH_NAMED(kernel, TEXT_OF(kernel), __VA_ARGS__)
+#define LAUNCH_AS(kernel, shape, ...) cuda_launch(TEXT_OF(kernel), __FILE__, __LINE__, shape, kernel, __VA_ARGS__)
+#define LAUNCH(kernel, grid, block, ...) LAUNCH_AS(kernel, (launch_shape { grid, block, 0 }), __VA_ARGS__)
+/* A block gets `bytes` of shared memory more, which the kernel finds at dynamic_shared(). Up to 99 KiB work on every GPU since sm_80. */
+#define LAUNCH_SHARED(kernel, grid, block, bytes, ...) LAUNCH_AS(kernel, (launch_shape { grid, block, bytes }), __VA_ARGS__)
 
 /* C names: the resource table and profilers show them as they stand here. */
 #define KERNEL extern "C" __global__ void
@@ -54,6 +44,46 @@ bool cuda_blas_ok(cublasStatus_t s, const char *call, const char *file, int line
 bool cuda_failed(void);
 #define CUDA_OK(call) cuda_ok((call), #call, __FILE__, __LINE__)
 #define BLAS_OK(call) cuda_blas_ok((call), #call, __FILE__, __LINE__)
+/* How a kernel is launched: what LAUNCH's relatives put together. */
+struct launch_shape {
+    dim3    grid, block;
+    int64_t shared_bytes;
+};
+/* Lets a kernel have more dynamic shared memory than the 48 KiB that need no asking; asks CUDA once for each kernel and size. */
+bool cuda_allow_shared(const void *kernel, int64_t bytes, const char *file, int line);
+bool cuda_launch_ok(cudaError_t e, const char *kernel, const char *file, int line);
+
+template <class... P, class... A>
+static inline void cuda_launch(const char *name, const char *file, int line, launch_shape s, void (*kernel)(P...), A... args)
+{
+    if (cuda_failed()) return;
+#ifdef __CUDACC__
+    if (!cuda_allow_shared((const void *)kernel, s.shared_bytes, file, line)) return;
+    cudaLaunchConfig_t config = {};
+    config.gridDim            = s.grid;
+    config.blockDim           = s.block;
+    config.dynamicSmemBytes   = (size_t)s.shared_bytes;
+    config.stream             = cuda_stream;
+    cuda_launches++;
+    cuda_launch_ok(cudaLaunchKernelEx(&config, kernel, args...), name, file, line);
+#else
+    (void)file, (void)line;
+    cuda_launches++;
+    emulate_launch(name, s.grid, s.block, s.shared_bytes, kernel, args...);
+#endif
+}
+
+/* A block's dynamic shared memory: 16-byte aligned by CUDA's promise, 1024 by what is asked for here. */
+static __device__ inline unsigned char *dynamic_shared(void)
+{
+#ifdef __CUDACC__
+    extern __shared__ __align__(1024) unsigned char dynamic_shared_bytes[];
+    return dynamic_shared_bytes;
+#else
+    return emulate_dynamic_shared;
+#endif
+}
+
 /* The message of that first error, recorded where the program looks for it (core/error.h); OK if there was none. */
 int cuda_tell(void);
 

@@ -18,6 +18,7 @@
 #define __device__
 #define __shared__ static __attribute__((section("emulated_shared")))
 #define __launch_bounds__(...)
+#define __align__(bytes) __attribute__((aligned(bytes)))
 
 struct dim3 {
     unsigned x, y, z;
@@ -34,6 +35,23 @@ template <class T> T __shfl_xor_sync(unsigned, T value, int mask)
     emulate_exchange(&value, sizeof value, mask);
     return value;
 }
+/* Every lane shows `bytes` at `value`; all[l] is then what lane l showed, until the caller's next exchange. All 32 lanes have to take part. */
+void emulate_gather(const void *value, size_t bytes, const void *all[32]);
+/* Stops with the kernel's name. */
+[[noreturn]] void emulate_stop(const char *what);
+/* Stops unless p is aligned and the bytes lie in the block's shared memory, or in one array on the device. */
+void emulate_check_shared(const void *p, size_t bytes, size_t alignment);
+void emulate_check_device(const void *p, size_t bytes, size_t alignment);
+int  emulate_thread_number(void); /* in the block */
+
+/* What cp.async does, kernels/cuda/mma.h: the bytes at `to` are NaN from here until a wait has let the copy happen. */
+void emulate_copy_begin(void *to, const void *from, size_t bytes);
+void emulate_copy_commit(void);
+void emulate_copy_wait(size_t groups_left);
+void emulate_copy_end_of_thread(void); /* copies still under way are a mistake */
+
+enum { EMULATE_SHARED_BYTES = 227 << 10 }; /* the most a block gets on any GPU so far */
+extern unsigned char emulate_dynamic_shared[];
 int64_t              clock64(void);   /* grows with every call */
 int64_t              sm_cycles(void); /* a clock of 1 GHz */
 int64_t              global_ns(void);
@@ -45,11 +63,11 @@ void                    emulate_check_pointer(const char *kernel, const void *p)
 template <class T> void emulate_check(const char *, const T &) {}
 template <class T> void emulate_check(const char *kernel, T *const &p) { emulate_check_pointer(kernel, p); }
 
-void                                   emulate_run(const char *name, dim3 grid, dim3 block, const std::function<void()> &thread);
-template <class... P, class... A> void emulate_launch(const char *name, dim3 grid, dim3 block, void (*kernel)(P...), A... args)
+void emulate_run(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, const std::function<void()> &thread);
+template <class... P, class... A> void emulate_launch(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, void (*kernel)(P...), A... args)
 {
     (emulate_check(name, args), ...);
-    emulate_run(name, grid, block, [=] { kernel(args...); });
+    emulate_run(name, grid, block, shared_bytes, [=] { kernel(args...); });
 }
 
 typedef enum {

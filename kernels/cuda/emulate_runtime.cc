@@ -68,6 +68,12 @@ void emulate_check_pointer(const char *kernel, const void *p)
     abort();
 }
 
+void emulate_check_device(const void *p, size_t bytes, size_t alignment)
+{
+    if ((uintptr_t)p % alignment) emulate_stop("an address in device memory is not aligned");
+    if (!owner(p, bytes)) emulate_stop("reads what is no device memory");
+}
+
 static void check_guards(size_t offset, size_t bytes)
 {
     const unsigned char *p = memory.base + offset;

@@ -6,7 +6,8 @@
 
 #include "kernels/cuda/emulate_memory.h"
 
-enum { WARP = 32, MOST_THREADS = 1024, MOST_BYTES = 16, STACK = 32 << 10 };
+enum { WARP = 32, MOST_THREADS = 1024, MOST_BYTES = 32, STACK = 32 << 10 };
+static constexpr int GUARD = 256, GUARD_BYTE = 0xa5; /* behind dynamic shared memory */
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
@@ -30,14 +31,16 @@ static struct {
     unsigned char                values[2][MOST_THREADS][MOST_BYTES]; /* of one exchange and the next: nobody is two ahead */
     unsigned                     exchanges[MOST_THREADS];             /* that a thread has come to */
     int                          any;
+    int64_t                      shared_bytes;
     unsigned                     idle, launches; /* idle: changes of fiber since any of them got on */
     void                        *host[5];
     ucontext_t                   host_first;
 } run;
 
 extern unsigned char __start_emulated_shared[], __stop_emulated_shared[];
+alignas(1024) unsigned char emulate_dynamic_shared[EMULATE_SHARED_BYTES + GUARD];
 
-[[noreturn]] static void stop(const char *what)
+void emulate_stop(const char *what)
 {
     fprintf(stderr, "emulated CUDA: %s, block (%u, %u, %u), thread %u: %s\n", run.kernel, blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, what);
     abort();
@@ -82,7 +85,7 @@ static void wait(gathering *g)
     run.idle = 0;
     release_if_complete(g);
     while (g->round == round) {
-        if (run.idle++ > 4u * MOST_THREADS) stop("waits at a barrier that other threads never reach");
+        if (run.idle++ > 4u * MOST_THREADS) emulate_stop("waits at a barrier that other threads never reach");
         leave();
     }
 }
@@ -103,12 +106,37 @@ void emulate_exchange(void *value, size_t bytes, int mask)
 {
     int        me   = run.current;
     gathering *warp = &run.warps[me / WARP];
-    if (bytes > MOST_BYTES) stop("exchanges a value that is too large");
+    if (bytes > MOST_BYTES) emulate_stop("exchanges a value that is too large");
     unsigned n = ++run.exchanges[me];
     memcpy(run.values[n % 2][me], value, bytes);
     wait(warp);
-    if ((me ^ mask) >= run.count || run.exchanges[me ^ mask] < n) stop("exchanges with a lane that is not there");
+    if ((me ^ mask) >= run.count || run.exchanges[me ^ mask] < n) emulate_stop("exchanges with a lane that is not there");
     memcpy(value, run.values[n % 2][me ^ mask], bytes);
+}
+
+void emulate_gather(const void *value, size_t bytes, const void *all[WARP])
+{
+    const int me = run.current, first = me / WARP * WARP;
+    if (bytes > MOST_BYTES) emulate_stop("shows its warp a value that is too large");
+    unsigned n = ++run.exchanges[me];
+    memcpy(run.values[n % 2][me], value, bytes);
+    wait(&run.warps[me / WARP]);
+    for (int lane = 0; lane < WARP; lane++) {
+        if (first + lane >= run.count || run.exchanges[first + lane] < n)
+            emulate_stop("does with its warp what takes all 32 lanes, and one is not there");
+        all[lane] = run.values[n % 2][first + lane];
+    }
+}
+
+int emulate_thread_number(void) { return run.current; }
+
+void emulate_check_shared(const void *p_, size_t bytes, size_t alignment)
+{
+    const unsigned char *p = (const unsigned char *)p_;
+    if ((uintptr_t)p % alignment) emulate_stop("an address in shared memory is not aligned");
+    if (p >= __start_emulated_shared && p + bytes <= __stop_emulated_shared) return;
+    if (p < emulate_dynamic_shared || p + bytes > emulate_dynamic_shared + run.shared_bytes)
+        emulate_stop("an address is not in the block's shared memory");
 }
 
 static void fiber_body(void)
@@ -117,6 +145,7 @@ static void fiber_body(void)
     if (__builtin_setjmp(f->at) == 0) setcontext(&run.host_first);
     for (;;) {
         (*run.thread)();
+        emulate_copy_end_of_thread();
         int me               = run.current;
         run.fibers[me].alive = false;
         run.block.alive--;
@@ -145,6 +174,8 @@ static void make_fibers(int count)
 static void run_block(void)
 {
     memset(__start_emulated_shared, 0xff, (size_t)(__stop_emulated_shared - __start_emulated_shared));
+    memset(emulate_dynamic_shared, 0xff, (size_t)run.shared_bytes);
+    memset(emulate_dynamic_shared + run.shared_bytes, GUARD_BYTE, GUARD);
     run.block = { (unsigned)run.count, 0, 0 };
     for (int w = 0; w * WARP < run.count; w++) run.warps[w] = { (unsigned)(run.count - w * WARP < WARP ? run.count - w * WARP : WARP), 0, 0 };
     for (int t = 0; t < run.count; t++) {
@@ -155,18 +186,23 @@ static void run_block(void)
     run.current = run.step > 0 ? 0 : run.count - 1;
     threadIdx   = run.fibers[run.current].index;
     change(run.host, run.fibers[run.current].at);
+    for (int i = 0; i < GUARD; i++)
+        if (emulate_dynamic_shared[run.shared_bytes + i] != GUARD_BYTE) emulate_stop("wrote past its dynamic shared memory");
 }
 
-void emulate_run(const char *name, dim3 grid, dim3 block, const std::function<void()> &thread)
+void emulate_run(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, const std::function<void()> &thread)
 {
-    int64_t blocks = (int64_t)grid.x * grid.y * grid.z;
-    run.kernel     = name;
-    run.thread     = &thread;
-    run.count      = (int)(block.x * block.y * block.z);
-    run.step       = run.launches++ % 2 ? -1 : 1;
-    gridDim        = grid;
-    blockDim       = block;
-    if (blocks == 0 || run.count == 0 || run.count > MOST_THREADS || grid.y > 65535 || grid.z > 65535) stop("a grid or block no GPU would take");
+    int64_t blocks   = (int64_t)grid.x * grid.y * grid.z;
+    run.kernel       = name;
+    run.thread       = &thread;
+    run.shared_bytes = shared_bytes;
+    run.count        = (int)(block.x * block.y * block.z);
+    run.step         = run.launches++ % 2 ? -1 : 1;
+    gridDim          = grid;
+    blockDim         = block;
+    if (blocks == 0 || run.count == 0 || run.count > MOST_THREADS || grid.y > 65535 || grid.z > 65535)
+        emulate_stop("a grid or block no GPU would take");
+    if (shared_bytes < 0 || shared_bytes > EMULATE_SHARED_BYTES) emulate_stop("more shared memory than any GPU has");
     make_fibers(run.count);
     emulate_memory_open();
     for (int64_t i = 0; i < blocks; i++) {
