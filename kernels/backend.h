@@ -79,6 +79,7 @@ typedef struct {
 } adamw_params;
 
 struct site_variant;
+typedef struct backend_graph backend_graph; /* a backend's own */
 typedef struct backend {
     const char           *name, *about;
     const char           *dtype;   /* of one real: "f64", "f32" or "bf16" */
@@ -110,6 +111,16 @@ typedef struct backend {
     double (*time_clock_hz)(void);
     int64_t (*time_launches)(void);
     int64_t (*cache_bytes)(void); /* of the cache that all of the device shares (a GPU's L2); NULL where nobody measures cold */
+
+    /* What ops would do between begin and end is kept instead of done, and every run does it, at the price of one launch on the host; on what the
+     * arrays hold then. Each NULL where ops are done when they return. Between begin and end only ops on device arrays are possible, those that take
+     * no list from the host (spans, jobs), put and get nothing and allocate nothing, so each has to have run at its size before. end: NULL after an
+     * error, which sync tells. run: false, and nothing is done, where an array or scratch memory was released since begin, whose address the graph
+     * may hold: free it, and make it anew. */
+    void (*graph_begin)(void);
+    backend_graph *(*graph_end)(void);
+    bool (*graph_run)(backend_graph *g);
+    void (*graph_free)(backend_graph *g); /* NULL is fine */
 
     /* --- linear: y = x W^T (+ bias). accumulate: y += instead of y =. bias [out] or NULL.  flops 2 n in out */
     void (*linear_fwd)(real *y, const real *x, const real *W, const real *bias, linear_dims d, bool accumulate);

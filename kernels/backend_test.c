@@ -272,7 +272,7 @@ static void errors_name_the_call(void **state)
     be->copy(host, host, 2);
     error_clear();
     assert_int_equal(be->sync(), ERR_FAILED);
-    assert_non_null(strstr(error_text(), "kernels/cuda/backend.cu:"));
+    assert_non_null(strstr(error_text(), "kernels/cuda/upload.cu:"));
     assert_non_null(strstr(error_text(), "cudaMemcpyHostToDevice"));
     assert_non_null(strstr(error_text(), "cudaErrorInvalidValue"));
     assert_ok(be->sync());

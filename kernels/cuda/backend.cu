@@ -23,13 +23,9 @@ template <class E> static real *alloc_of(int64_t count) { return alloc_bytes_cud
 
 static void release_cuda(void *p)
 {
-    if (p && p != nowhere) CUDA_OK(cudaFree(p));
-}
-
-/* Pageable memory: CUDA has read it, or copied it aside, when this returns. */
-static void put_cuda(void *dst, const void *host, int64_t bytes)
-{
-    if (bytes > 0 && !cuda_failed()) CUDA_OK(cudaMemcpyAsync(dst, host, (size_t)bytes, cudaMemcpyHostToDevice, cuda_stream));
+    if (!p || p == nowhere) return;
+    CUDA_OK(cudaFree(p));
+    cuda_released++;
 }
 
 static bool fetch(void *host, const void *src, int64_t bytes)
@@ -50,11 +46,11 @@ template <class E, class FROM> static void upload_of(real *dst, const FROM *host
     for (int64_t at = 0, n; at < count; at += n) {
         n = count - at < CHUNK ? count - at : CHUNK;
         for (int64_t i = 0; i < n; i++) chunk[i] = (float)host[at + i];
-        put_cuda((E *)dst + at, chunk, n * (int64_t)sizeof(E));
+        cuda_put((E *)dst + at, chunk, n * (int64_t)sizeof(E));
     }
 }
 
-static void upload_f32_cuda(real *dst, const float *host, int64_t count) { put_cuda(dst, host, count * (int64_t)sizeof(float)); }
+static void upload_f32_cuda(real *dst, const float *host, int64_t count) { cuda_put(dst, host, count * (int64_t)sizeof(float)); }
 
 template <class E> static void download_of(double *host, const real *src, int64_t count)
 {
@@ -86,10 +82,11 @@ static int sync_cuda(void)
 
 /* Everything but a table's name, type and memory. */
 #define MEMORY(E, upload_f32_, narrow_)                                                                                                              \
-    .threads = 1, .host = false, .alloc = alloc_of<E>, .alloc_bytes = alloc_bytes_cuda, .release = release_cuda, .put = put_cuda, .get = get_cuda,   \
+    .threads = 1, .host = false, .alloc = alloc_of<E>, .alloc_bytes = alloc_bytes_cuda, .release = release_cuda, .put = cuda_put, .get = get_cuda,   \
     .upload = upload_of<E, double>, .upload_f32 = upload_f32_, .download = download_of<E>, .copy = copy_of<E>, .zero = zero_of<E>,                   \
     .narrow = narrow_, .set_threads = set_threads_cuda, .sync = sync_cuda, .time_begin = time_begin_cuda, .time_end = time_end_cuda,                 \
-    .time_clock_hz = time_clock_hz_cuda, .time_launches = time_launches_cuda, .cache_bytes = cache_bytes_cuda
+    .time_clock_hz = time_clock_hz_cuda, .time_launches = time_launches_cuda, .cache_bytes = cache_bytes_cuda, .graph_begin = graph_begin_cuda,      \
+    .graph_end = graph_end_cuda, .graph_run = graph_run_cuda, .graph_free = graph_free_cuda
 #define OPS(OF)                                                                                                                                      \
     .linear_fwd = OF(linear_fwd_cuda), .linear_fwd_wide = OF(linear_fwd_wide_cuda), .linear_bwd_x = OF(linear_bwd_x_cuda),                           \
     .linear_bwd_w = OF(linear_bwd_w_cuda), .pair_fwd = OF(pair_fwd_cuda), .pair_bwd = OF(pair_bwd_cuda), .adapted_fwd = OF(adapted_fwd_cuda),        \

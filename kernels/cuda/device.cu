@@ -29,7 +29,8 @@ static struct {
 static struct {
     void   *p;
     int64_t bytes;
-} scratch[SCRATCH_COUNT], list; /* list: on the host */
+} scratch[SCRATCH_COUNT];
+int64_t cuda_released;
 
 /* What to do, by error. The last row answers for all others. */
 static const struct {
@@ -41,6 +42,9 @@ static const struct {
     { cudaErrorNoKernelImageForDevice, "this GPU's kind was not built for: `make cuda CUDA_ARCH=...` with its architecture" },
     { cudaErrorIllegalAddress, "a kernel left its arrays, and this process cannot use the GPU any more: run it again under compute-sanitizer" },
     { cudaErrorMemoryAllocation, "use a smaller batch, rank or model, or a GPU with more memory" },
+    { cudaErrorStreamCaptureUnsupported,
+      "between graph_begin and graph_end nothing may wait, allocate or read pageable memory: do it before or after" },
+    { cudaErrorStreamCaptureInvalidated, "something between graph_begin and graph_end is not possible there: see what it was asked to do" },
     { cudaSuccess, "run it again under compute-sanitizer, or use the device `cpu`" },
 };
 
@@ -115,7 +119,7 @@ void *cuda_allocate(int64_t bytes)
 {
     void  *p     = NULL;
     size_t free_ = 0, all = 0;
-    if (errors.failed) return NULL;
+    if (errors.failed || cuda_refused("an allocation")) return NULL;
     cudaError_t e = cudaMalloc(&p, bytes > 0 ? (size_t)bytes : 1);
     if (e == cudaSuccess) return p;
     cudaGetLastError(); /* an allocation that failed leaves the device as it was: forget it */
@@ -128,6 +132,8 @@ void *cuda_allocate(int64_t bytes)
 void *cuda_scratch(scratch_use use, int64_t bytes)
 {
     if (scratch[use].bytes >= bytes) return scratch[use].p;
+    if (errors.failed || cuda_refused("scratch memory that grows: the same ops have to have run before; and it")) return NULL;
+    if (scratch[use].p) cuda_released++;
     CUDA_OK(cudaFree(scratch[use].p));      /* waits for what still uses it */
     scratch[use].bytes = bytes + bytes / 2; /* sizes that creep up do not allocate each time */
     scratch[use].p     = cuda_allocate(scratch[use].bytes);
@@ -135,24 +141,10 @@ void *cuda_scratch(scratch_use use, int64_t bytes)
     return scratch[use].p;
 }
 
-void *cuda_list(int64_t bytes)
+bool cuda_refused(const char *what)
 {
-    if (list.bytes >= bytes) return list.p;
-    void *grown = realloc(list.p, (size_t)(bytes + bytes / 2));
-    if (!grown) {
-        fprintf(stderr, "out of memory: %lld bytes on the host for a list of jobs or spans; use a smaller batch\n", (long long)bytes);
-        exit(1);
-    }
-    list.p     = grown;
-    list.bytes = bytes + bytes / 2;
-    return grown;
-}
-
-const char *cuda_send(int64_t bytes)
-{
-    void *p = cuda_scratch(SCRATCH_LISTS, bytes);
-    if (!cuda_failed()) CUDA_OK(cudaMemcpyAsync(p, list.p, (size_t)bytes, cudaMemcpyHostToDevice, cuda_stream));
-    return (const char *)p;
+    if (cuda_capturing()) keep_first("%s is not possible between graph_begin and graph_end: do it before or after", what);
+    return cuda_capturing();
 }
 
 /* cuBLAS with bits that do not depend on what ran before: memory of its own instead of a pool's, sums and TF32 never coarser than f32. */

@@ -67,9 +67,9 @@ static inline void cuda_launch(const char *name, const char *file, int line, lau
     cuda_launches++;
     cuda_launch_ok(cudaLaunchKernelEx(&config, kernel, args...), name, file, line);
 #else
-    (void)file, (void)line;
     cuda_launches++;
     emulate_launch(name, s.grid, s.block, s.shared_bytes, kernel, args...);
+    cuda_launch_ok(cudaGetLastError(), name, file, line);
 #endif
 }
 
@@ -92,10 +92,18 @@ typedef enum { SCRATCH_PARTS, SCRATCH_LISTS, SCRATCH_DELTA, SCRATCH_STAMPS, SCRA
 void *cuda_scratch(scratch_use use, int64_t bytes);
 /* cudaMalloc that says what was asked and what was free; NULL after an error. */
 void *cuda_allocate(int64_t bytes);
-/* Lists that kernels read (jobs, spans) are put together in one host buffer, kept between calls, and sent as one copy into SCRATCH_LISTS. The buffer
- * may be written again at once: it is pageable memory, which CUDA copies aside before it returns. */
+/* Lists that kernels read (jobs, spans) are put together in host memory that cuda_list gives, and sent as one copy into SCRATCH_LISTS. That memory
+ * may be written until cuda_send. Neither is possible while a graph is captured: what it would read later is not there any more. */
 void       *cuda_list(int64_t bytes);
 const char *cuda_send(int64_t bytes);
+/* The host's bytes are read when this returns. The copy is asynchronous: small ones go by pinned slots (kernels/cuda/upload.cu). */
+void cuda_put(void *dst, const void *host, int64_t bytes);
+
+/* A graph is being captured; then `what` cannot be, and the error says so. */
+bool cuda_capturing(void);
+bool cuda_refused(const char *what);
+/* Counts arrays and scratch that were given back: a graph that was captured before may hold their addresses. */
+extern int64_t cuda_released;
 
 static inline unsigned blocks_of(int64_t count, int64_t per_block) { return (unsigned)((count + per_block - 1) / per_block); }
 
@@ -104,6 +112,11 @@ double  time_end_cuda(void);
 double  time_clock_hz_cuda(void);
 int64_t time_launches_cuda(void);
 int64_t cache_bytes_cuda(void);
+
+void           graph_begin_cuda(void);
+backend_graph *graph_end_cuda(void);
+bool           graph_run_cuda(backend_graph *g);
+void           graph_free_cuda(backend_graph *g);
 
 /* Ops, one file each; contracts in kernels/backend.h, pair.h and expand.h. Those that touch the working type exist twice, named by type. */
 #define OF_F32(name) name

@@ -5,7 +5,9 @@
  *   - every other launch runs blocks and threads in the opposite order: a race or a missing barrier gives other bits on repeat;
  *   - shared memory holds NaN when a block begins, new device memory holds NaN, and guard bands around it are looked at;
  *   - device memory cannot be touched from a synchronization to the next launch or copy: host code that takes a device pointer for its own stops;
- *   - pointers given to kernels and copies have to lie in device memory; barriers that not all threads reach stop with the kernel's name. */
+ *   - pointers given to kernels and copies have to lie in device memory; barriers that not all threads reach stop with the kernel's name;
+ *   - the stream is as late as CUDA allows: what is put on it runs when the host waits for it, or when more than a thousand items wait. Pageable
+ * memory is read at the call, pinned memory when the stream gets there: a slot written again too early shows. */
 #ifndef TIEBREAK_KERNELS_CUDA_EMULATE_H
 #define TIEBREAK_KERNELS_CUDA_EMULATE_H
 #include <functional>
@@ -63,11 +65,13 @@ void                    emulate_check_pointer(const char *kernel, const void *p)
 template <class T> void emulate_check(const char *, const T &) {}
 template <class T> void emulate_check(const char *kernel, T *const &p) { emulate_check_pointer(kernel, p); }
 
-void emulate_run(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, const std::function<void()> &thread);
+/* check: of the arguments, when the launch is asked for and again when it runs, which in a graph may be after somebody freed them. */
+void                                   emulate_run(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, const std::function<void()> &thread,
+                                                   const std::function<void()> &check);
 template <class... P, class... A> void emulate_launch(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, void (*kernel)(P...), A... args)
 {
-    (emulate_check(name, args), ...);
-    emulate_run(name, grid, block, shared_bytes, [=] { kernel(args...); });
+    emulate_run(
+        name, grid, block, shared_bytes, [=] { kernel(args...); }, [=] { (emulate_check(name, args), ...); });
 }
 
 typedef enum {
@@ -77,7 +81,10 @@ typedef enum {
     cudaErrorInsufficientDriver,
     cudaErrorNoDevice,
     cudaErrorNoKernelImageForDevice,
-    cudaErrorIllegalAddress
+    cudaErrorIllegalAddress,
+    cudaErrorIllegalState,
+    cudaErrorStreamCaptureUnsupported,
+    cudaErrorStreamCaptureInvalidated
 } cudaError_t;
 typedef enum { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice } cudaMemcpyKind;
 typedef struct {
@@ -86,9 +93,12 @@ typedef struct {
     size_t totalGlobalMem;
     int    l2CacheSize;
 } cudaDeviceProp;
-typedef int    *cudaStream_t;
-typedef double *cudaEvent_t; /* when it was recorded */
-enum { cudaStreamNonBlocking = 1 };
+typedef int                   *cudaStream_t;
+typedef struct emulated_event *cudaEvent_t;
+typedef struct emulated_graph *cudaGraph_t;
+typedef struct emulated_graph *cudaGraphExec_t;
+enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2 };
+typedef enum { cudaStreamCaptureModeGlobal, cudaStreamCaptureModeThreadLocal, cudaStreamCaptureModeRelaxed } cudaStreamCaptureMode;
 
 const char *cudaGetErrorName(cudaError_t e);
 const char *cudaGetErrorString(cudaError_t e);
@@ -99,17 +109,26 @@ cudaError_t cudaDriverGetVersion(int *version);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 cudaError_t cudaEventCreate(cudaEvent_t *event);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to);
 cudaError_t cudaMalloc(void **p, size_t bytes);
 cudaError_t cudaFree(void *p);
+cudaError_t cudaMallocHost(void **p, size_t bytes);
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all_bytes);
 cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t stream);
 
-typedef enum { CUBLAS_STATUS_SUCCESS, CUBLAS_STATUS_INVALID_VALUE } cublasStatus_t;
+typedef enum { CUBLAS_STATUS_SUCCESS, CUBLAS_STATUS_INVALID_VALUE, CUBLAS_STATUS_EXECUTION_FAILED } cublasStatus_t;
 typedef enum { CUBLAS_OP_N, CUBLAS_OP_T } cublasOperation_t;
 typedef enum { CUBLAS_DEFAULT_MATH, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION = 16 } cublasMath_t;
 typedef enum { CUBLAS_COMPUTE_32F = 68 } cublasComputeType_t;

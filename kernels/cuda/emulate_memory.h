@@ -8,4 +8,16 @@ unsigned char *emulate_region(size_t bytes, int protection);
 
 /* Device memory can be touched from here on; cudaStreamSynchronize closes it again. */
 void emulate_memory_open(void);
+void emulate_memory_close(void); /* after a look at every guard band */
+/* Whether [p, p + bytes) lies in one array of the device. */
+bool emulate_on_device(const void *p, size_t bytes);
+
+/* Puts work on the stream, or into the graph that is captured. */
+cudaError_t emulate_enqueue(const std::function<void()> &work);
+/* Keeps a launch's error for cudaGetLastError. */
+void emulate_launched(cudaError_t e);
+/* The stream has done all it was given. False in a capture, which may not wait and is spoiled by it. */
+bool emulate_wait(void);
+/* What CUDA calls unsafe in a capture: false, and the capture is spoiled, if there is one. */
+bool emulate_allowed(void);
 #endif

@@ -44,7 +44,7 @@ void emulate_memory_open(void)
     if (!memory.open) mprotect(memory.base, pages(memory.top), PROT_READ | PROT_WRITE);
     memory.open = true;
 }
-static void close_memory(void)
+static void protect(void)
 {
     if (memory.open) mprotect(memory.base, pages(memory.top), PROT_NONE);
     memory.open = false;
@@ -89,6 +89,7 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
 {
     make_region();
     size_t whole = (bytes + 255) / 256 * 256, offset = GUARD;
+    if (!emulate_allowed()) return cudaErrorStreamCaptureUnsupported;
     if (bytes == 0 || whole > region_bytes) return cudaErrorMemoryAllocation;
     for (auto &a : memory.used) { /* first gap that fits */
         if (a.first - GUARD >= offset + whole + GUARD) break;
@@ -98,7 +99,7 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
     memory.used[offset] = bytes;
     memory.bytes += bytes;
     if (offset + whole + GUARD > memory.top) {
-        close_memory();
+        protect();
         memory.top = offset + whole + GUARD;
     }
     emulate_memory_open();
@@ -110,6 +111,7 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
 
 cudaError_t cudaFree(void *p)
 {
+    if (!emulate_wait()) return cudaErrorStreamCaptureUnsupported;
     if (!p) return cudaSuccess;
     auto a = owner(p, 0);
     if (!a || memory.base + a->first != p) return cudaErrorInvalidValue;
@@ -127,30 +129,14 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all_bytes)
     return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpyKind kind, cudaStream_t)
-{
-    if (kind != cudaMemcpyDeviceToHost && !owner(dst, bytes)) return cudaErrorInvalidValue;
-    if (kind != cudaMemcpyHostToDevice && !owner(src, bytes)) return cudaErrorInvalidValue;
-    emulate_memory_open();
-    memmove(dst, src, bytes);
-    return cudaSuccess;
-}
-
-cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t)
-{
-    if (!owner(dst, bytes)) return cudaErrorInvalidValue;
-    emulate_memory_open();
-    memset(dst, value, bytes);
-    return cudaSuccess;
-}
+bool emulate_on_device(const void *p, size_t bytes) { return owner(p, bytes) != NULL; }
 
 /* Where a GPU would only now have done its work: the guards of every array. */
-cudaError_t cudaStreamSynchronize(cudaStream_t)
+void emulate_memory_close(void)
 {
     emulate_memory_open();
     for (auto &a : memory.used) check_guards(a.first, a.second);
-    close_memory();
-    return cudaSuccess;
+    protect();
 }
 
 int64_t clock64(void)
@@ -164,30 +150,8 @@ int64_t global_ns(void)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
-int64_t     sm_cycles(void) { return global_ns(); }
-int64_t     sm_number(void) { return 0; }
-cudaError_t cudaEventCreate(cudaEvent_t *event)
-{
-    static double recorded[16];
-    static int    made;
-    if (made == 16) return cudaErrorMemoryAllocation;
-    *event = &recorded[made++];
-    return cudaSuccess;
-}
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    *event = 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-    return cudaSuccess;
-}
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
-cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
-{
-    *ms = (float)(*to - *from);
-    return cudaSuccess;
-}
-
+int64_t sm_cycles(void) { return global_ns(); }
+int64_t sm_number(void) { return 0; }
 static const struct {
     const char *name, *text;
 } errors[] = {
@@ -198,12 +162,13 @@ static const struct {
     { "cudaErrorNoDevice", "no device" },
     { "cudaErrorNoKernelImageForDevice", "no kernel image for the device" },
     { "cudaErrorIllegalAddress", "an illegal memory access was encountered" },
+    { "cudaErrorIllegalState", "the operation cannot be performed in the present state" },
+    { "cudaErrorStreamCaptureUnsupported", "operation not permitted when stream is capturing" },
+    { "cudaErrorStreamCaptureInvalidated", "operation failed due to a previous error during capture" },
 };
 const char *cudaGetErrorName(cudaError_t e) { return errors[e].name; }
 const char *cudaGetErrorString(cudaError_t e) { return errors[e].text; }
-cudaError_t cudaGetLastError(void) { return cudaSuccess; }
 cudaError_t cudaSetDevice(int) { return cudaSuccess; }
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *, unsigned) { return cudaSuccess; }
 cudaError_t cudaGetDeviceCount(int *count)
 {
     *count = 1;
@@ -220,7 +185,10 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int)
     return cudaSuccess;
 }
 
-const char    *cublasGetStatusString(cublasStatus_t s) { return s == CUBLAS_STATUS_SUCCESS ? "success" : "an invalid argument"; }
+const char *cublasGetStatusString(cublasStatus_t s)
+{
+    return s == CUBLAS_STATUS_SUCCESS ? "success" : s == CUBLAS_STATUS_INVALID_VALUE ? "an invalid argument" : "the GPU program failed to execute";
+}
 cublasStatus_t cublasCreate(cublasHandle_t *) { return CUBLAS_STATUS_SUCCESS; }
 cublasStatus_t cublasSetStream(cublasHandle_t, cudaStream_t) { return CUBLAS_STATUS_SUCCESS; }
 cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t) { return CUBLAS_STATUS_SUCCESS; }
@@ -251,12 +219,15 @@ cublasStatus_t cublasGemmEx_64(cublasHandle_t, cublasOperation_t op_a, cublasOpe
     const float alpha = *(const float *)alpha_, beta = *(const float *)beta_;
     if (m < 0 || n < 0 || k < 0 || lda < (at ? k : m) || ldb < (bt ? n : k) || ldc < m) return CUBLAS_STATUS_INVALID_VALUE;
     if (type_a != type_b || (type_a == CUDA_R_32F && !wide)) return CUBLAS_STATUS_INVALID_VALUE;
-    emulate_memory_open();
-    if (type_a == CUDA_R_32F)
-        product(at, bt, m, n, k, alpha, (const float *)A, lda, (const float *)B, ldb, beta, (float *)C, ldc);
-    else if (wide)
-        product(at, bt, m, n, k, alpha, (const bf16 *)A, lda, (const bf16 *)B, ldb, beta, (float *)C, ldc);
-    else
-        product(at, bt, m, n, k, alpha, (const bf16 *)A, lda, (const bf16 *)B, ldb, beta, (bf16 *)C, ldc);
-    return CUBLAS_STATUS_SUCCESS;
+    const cudaError_t e = emulate_enqueue([=] {
+        emulate_memory_open();
+        for (const void *p : { A, B, (const void *)C }) emulate_check_pointer("cublasGemmEx_64", p);
+        if (type_a == CUDA_R_32F)
+            product(at, bt, m, n, k, alpha, (const float *)A, lda, (const float *)B, ldb, beta, (float *)C, ldc);
+        else if (wide)
+            product(at, bt, m, n, k, alpha, (const bf16 *)A, lda, (const bf16 *)B, ldb, beta, (float *)C, ldc);
+        else
+            product(at, bt, m, n, k, alpha, (const bf16 *)A, lda, (const bf16 *)B, ldb, beta, (bf16 *)C, ldc);
+    });
+    return e == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }

@@ -190,7 +190,7 @@ static void run_block(void)
         if (emulate_dynamic_shared[run.shared_bytes + i] != GUARD_BYTE) emulate_stop("wrote past its dynamic shared memory");
 }
 
-void emulate_run(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, const std::function<void()> &thread)
+static void run_grid(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, const std::function<void()> &thread)
 {
     int64_t blocks   = (int64_t)grid.x * grid.y * grid.z;
     run.kernel       = name;
@@ -210,4 +210,14 @@ void emulate_run(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, 
         blockIdx  = dim3((unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y), (unsigned)(b / grid.x / grid.y));
         run_block();
     }
+}
+
+void emulate_run(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, const std::function<void()> &thread,
+                 const std::function<void()> &check)
+{
+    check();
+    emulate_launched(emulate_enqueue([=] {
+        check();
+        run_grid(name, grid, block, shared_bytes, thread);
+    }));
 }
