@@ -149,8 +149,11 @@ static int compare(const bench_state *b, const char *what, int64_t i, int64_t j,
 static int check_set(bench_state *b, int64_t at, rng *g)
 {
     const bench_set *set = &b->sets[at];
+    adapter_zero_grad(set->adapter);
+    if (!b->spec->op->forward) bench_run_forward(b, at);
     bench_run_case(b, at);
     int rc = b->be->sync();
+    for (int k = 0; k < 2 && !rc && b->spec->op->backward; k++) rc = bench_check_gradients(b, at, g);
     if (rc) return rc;
     host_state h = host_init(b, set);
     for (int k = 0; k < 8 && !rc; k++) {

@@ -38,9 +38,16 @@ real *bench_random(const backend *be, int64_t n, double sd, rng *r);
 /* The base, and what the case times, once, on one set. */
 void bench_run_base(bench_state *s, int64_t set);
 void bench_run_case(bench_state *s, int64_t set);
+/* The adapter's forward, whose h a backward alone reads: sets that share their arrays have the h of the last one. */
+void bench_run_forward(bench_state *s, int64_t set);
 /* Runs the case once on the first and on the last set and compares sampled elements of y and dx with
  * W x + s v * (B R (u * (A x))) computed in f64. An element may be off by 1e-5 of the sum of its terms' magnitudes: f32 rounding of sums of this
  * length stays ten times below it, a wrong factor far above. In bf16 2^-7 of it: A', B', h and the result twice are rounded by up to 2^-8 of
- * themselves, which are a small part of that sum. ERR_FAILED names the case, the element and both values. */
+ * themselves, which are a small part of that sum. After a backward the gradients too. ERR_FAILED names the case, the element and both values. */
 int bench_check(bench_state *s);
+/* Of the gradients that one run of the case left in zeroed ones: one element each of dA, du, dR, dB and dv, as far as they train, at a drawn rank,
+ * input and output. */
+int bench_check_gradients(bench_state *s, int64_t set, rng *g);
+/* *same: two runs on the first set gave the same bits of y, dx and the adapter's gradients. ERR_FAILED only where the device failed. */
+int bench_repeats(bench_state *s, bool *same);
 #endif

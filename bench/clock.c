@@ -17,6 +17,12 @@ int bench_timed(const backend *be, void (*what)(void *ctx), void *ctx, bench_tim
         if (be->time_launches) t->launches = be->time_launches();
         return be->sync();
     }
+    return bench_waited(be, what, ctx, t);
+}
+
+int bench_waited(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t)
+{
+    *t           = (bench_time) { .clock_hz = NAN, .launches = -1 };
     double start = clock_s();
     what(ctx);
     int rc     = be->sync();

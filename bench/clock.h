@@ -11,6 +11,9 @@ typedef struct {
 /* Calls what(ctx) and waits for it: by the device's clock where it has one, else by the host's. Returns what sync returned. */
 int bench_timed(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t);
 
+/* The same by the host's clock, with its part of every launch: what a caller waits for one call. */
+int bench_waited(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t);
+
 enum { SETTLE_WINDOW = 5 };
 /* True when the medians of the last five values and of the five before differ by at most 1 %. NaN never settles. */
 bool bench_settled(const double *x, int64_t n);

@@ -14,7 +14,7 @@
 #include "core/progress.h"
 #include "core/stats.h"
 
-enum { PAIRS_MIN = 10, PAIRS_MAX = 4000, WARM_MIN = 3, WARM_MAX = 1000, TRIES = 12 };
+enum { PAIRS_MIN = 10, PAIRS_MAX = 4000, WARM_MIN = 3, WARM_MAX = 1000, TRIES = 12, WAITED_PAIRS = 30 };
 
 typedef struct {
     bench_time base, with;
@@ -22,7 +22,10 @@ typedef struct {
 
 typedef struct {
     bench_state *s;
-    pair_time   *kept; /* [cap] */
+    pair_time   *kept;   /* [cap] */
+    pair_time   *waited; /* [n_waited], by the host's clock */
+    int64_t      n_waited;
+    bool         repeats;
     int64_t      n, cap, call;
     double       settled_hz, warm_s; /* settled_hz NaN: unknown */
     bool         settled;
@@ -37,16 +40,18 @@ typedef struct {
 static void base_once(void *ctx) { bench_run_base(((call *)ctx)->s, ((call *)ctx)->set); }
 static void case_once(void *ctx) { bench_run_case(((call *)ctx)->s, ((call *)ctx)->set); }
 
+typedef int (*timer)(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t);
+
 /* One pair of samples; which comes first alternates, so a drift of the machine's speed hits both alike. */
-static int pair_of_samples(sampler *m, pair_time *t)
+static int pair_of_samples(sampler *m, timer timed, pair_time *t)
 {
     bench_state *s     = m->s;
     int64_t      turn  = m->call % s->n_sets;
     bool         first = (m->call / s->n_sets) % 2; /* the base is */
     call         base = { s, turn }, with = { s, (turn + s->lag) % s->n_sets };
-    int          rc = first ? bench_timed(s->be, base_once, &base, &t->base) : OK;
-    if (!rc) rc = bench_timed(s->be, case_once, &with, &t->with);
-    if (!rc && !first) rc = bench_timed(s->be, base_once, &base, &t->base);
+    int          rc = first ? timed(s->be, base_once, &base, &t->base) : OK;
+    if (!rc) rc = timed(s->be, case_once, &with, &t->with);
+    if (!rc && !first) rc = timed(s->be, base_once, &base, &t->base);
     m->call++;
     return rc;
 }
@@ -57,7 +62,7 @@ static int sample(void *ctx, double *seconds)
     sampler  *m = ctx;
     pair_time t = { 0 };
     for (int64_t in_a_row = 0; in_a_row < TRIES; in_a_row++) {
-        int rc = pair_of_samples(m, &t);
+        int rc = pair_of_samples(m, bench_timed, &t);
         if (rc) return rc;
         if (!bench_throttled(t.base.clock_hz, m->settled_hz) && !bench_throttled(t.with.clock_hz, m->settled_hz)) {
             if (m->n < m->cap) m->kept[m->n++] = t;
@@ -83,7 +88,7 @@ static int warm_up(sampler *m, double most_s, double *pair_s)
     while (!rc && n < WARM_MAX && (n < WARM_MIN || (!m->settled && m->warm_s < most_s))) {
         pair_time t      = { 0 };
         double    before = clock_s();
-        rc               = pair_of_samples(m, &t);
+        rc               = pair_of_samples(m, bench_timed, &t);
         *pair_s          = clock_s() - before;
         clocks[n]        = t.with.clock_hz;
         times[n]         = t.with.seconds + t.base.seconds;
@@ -119,10 +124,10 @@ static double median_of(const sampler *m, reading what)
     return median;
 }
 
-static json *samples(const sampler *m, reading what)
+static json *samples(const pair_time *t, int64_t n, reading what)
 {
     json *a = json_array();
-    for (int64_t i = 0; i < m->n; i++) json_push(a, cJSON_CreateNumber(round(what(&m->kept[i]))));
+    for (int64_t i = 0; i < n; i++) json_push(a, cJSON_CreateNumber(round(what(&t[i]))));
     return a;
 }
 
@@ -168,8 +173,8 @@ static void set_clocks(json *j, const sampler *m)
         json_set_int(j, "launches", m->kept[0].with.launches);
         json_set_int(j, "base_launches", m->kept[0].base.launches);
     }
-    json_set(j, "base_mhz", samples(m, base_mhz));
-    json_set(j, "case_mhz", samples(m, case_mhz));
+    json_set(j, "base_mhz", samples(m->kept, m->n, base_mhz));
+    json_set(j, "case_mhz", samples(m->kept, m->n, case_mhz));
 }
 
 static json *result_of(const sampler *m, const bench_rates *rates)
@@ -184,8 +189,13 @@ static json *result_of(const sampler *m, const bench_rates *rates)
     json_set_bool(j, "settled", m->settled);
     set_floor(j, m, rates);
     if (m->s->be->time_clock_hz) set_clocks(j, m);
-    json_set(j, "base_ns", samples(m, base_ns));
-    json_set(j, "case_ns", samples(m, case_ns));
+    json_set(j, "base_ns", samples(m->kept, m->n, base_ns));
+    json_set(j, "case_ns", samples(m->kept, m->n, case_ns));
+    json_set_bool(j, "same_bits", m->repeats);
+    if (m->n_waited) {
+        json_set(j, "base_waited_ns", samples(m->waited, m->n_waited, base_ns));
+        json_set(j, "case_waited_ns", samples(m->waited, m->n_waited, case_ns));
+    }
     return j;
 }
 
@@ -202,6 +212,17 @@ static int take_samples(sampler *m, double min_time_s)
     return bench_run(&c, 1);
 }
 
+/* Where the samples leave the host's part of a launch out, also with it, where it counts: of few rows. */
+static int take_waited(sampler *m)
+{
+    const bench_op *op = m->s->spec->op;
+    if (!m->s->be->time_begin || op->backward || m->s->dims.n > 64) return OK;
+    int rc    = OK;
+    m->waited = mem_alloc(WAITED_PAIRS, sizeof *m->waited);
+    for (m->call = 0; m->n_waited < WAITED_PAIRS && !rc; m->n_waited++) rc = pair_of_samples(m, bench_waited, &m->waited[m->n_waited]);
+    return rc;
+}
+
 int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, uint64_t seed, json **result)
 {
     bench_state s = { .be = be, .spec = spec };
@@ -211,10 +232,13 @@ int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, 
     int         rc  = why ? run_error("bench: %s: the variant %s", spec->name, why) : bench_rates_of(be, &rates);
     if (!rc) rc = bench_state_init(&s, spec, be, seed);
     if (!rc) rc = bench_check(&s);
+    if (!rc) rc = bench_repeats(&s, &m.repeats);
     if (!rc) rc = take_samples(&m, min_time_s);
+    if (!rc) rc = take_waited(&m);
     if (!rc) rc = bench_check(&s);
     if (!rc) *result = result_of(&m, &rates);
     free(m.kept);
+    free(m.waited);
     bench_state_free(&s);
     return rc;
 }

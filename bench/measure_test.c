@@ -37,6 +37,8 @@ static void check_backend(const backend *be)
         assert_ok(measure(be, name, &asked, &result));
         assert_string_equal(json_find(asked, "dtype")->valuestring, be->dtype);
         assert_string_equal(json_find(asked, "device")->valuestring, be->params->name);
+        assert_true(cJSON_IsTrue(json_find(result, "same_bits")));
+        assert_true((json_find(result, "case_waited_ns") != NULL) == (be->time_begin != NULL));
         json_free(asked);
         json_free(result);
         backend broken     = *be;
@@ -62,6 +64,56 @@ static void in_bf16(void **state)
     if (!be) be = backend_find("cuda-emulated-bf16");
     if (!be) skip_because("%s", error_text());
     check_backend(be);
+}
+
+/* --- gradients: what a transposed map leaves out, or has 1 % too large, is found */
+
+static int    dropped;    /* 0: none; else a factor's number + 1 */
+static double scaled = 1; /* what s is multiplied with */
+static void (*transpose)(const expand_job *jobs, int64_t count);
+static void wrong_expand_bwd(const expand_job *jobs, int64_t count)
+{
+    assert_int_equal(count, 1);
+    expand_job job = jobs[0];
+    param    **d[] = { [FACTOR_A] = &job.dA, [FACTOR_U] = &job.du, [FACTOR_R] = &job.dR, [FACTOR_B] = &job.dB, [FACTOR_V] = &job.dv };
+    if (dropped) *d[dropped - 1] = NULL;
+    job.s *= scaled;
+    transpose(&job, 1);
+}
+
+static void wrong_gradients_are_found(void **state)
+{
+    (void)state;
+    const backend *cpu = backend_find("cpu");
+    backend        be  = *cpu;
+    transpose          = cpu->expand_bwd;
+    be.expand_bwd      = wrong_expand_bwd;
+    be.params          = &be;
+    int64_t     n, seen = 0;
+    bench_spec *specs = bench_specs(&be, &n);
+    for (int64_t i = 0; i < n; i++) {
+        bench_state s;
+        if (strncmp(specs[i].name, "bwd/", 4) != 0 || strcmp(specs[i].shape, "mini") != 0 || specs[i].rank != 4) continue;
+        assert_ok(bench_state_init(&s, &specs[i], &be, 1));
+        for (int f = -1; f < FACTOR_COUNT; f++) {
+            const factor_spec *row = f < 0 ? NULL : &specs[i].method->factor[f];
+            bool               own = f == FACTOR_A && row->scope == SCOPE_LAYER; /* its gradient does not pass the map */
+            dropped                = f + 1;
+            bool finds             = row && row->trained && !own;
+            if (bench_check(&s) != (finds ? ERR_FAILED : OK)) fail_msg("%s, %d: %s", specs[i].name, f, error_text());
+            seen += finds;
+            error_clear();
+        }
+        dropped = 0;
+        scaled  = 1.01;
+        assert_int_equal(bench_check(&s), ERR_FAILED);
+        assert_non_null(strstr(error_text(), "the kernel is wrong"));
+        error_clear();
+        scaled = 1;
+        bench_state_free(&s);
+    }
+    assert_true(seen > 10);
+    free(specs);
 }
 
 #define assert_near(got, want, tol) assert_within(fabs((got) - (want)), tol)
@@ -224,6 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(on_the_cpu),
                                         cmocka_unit_test(in_bf16),
+                                        cmocka_unit_test(wrong_gradients_are_found),
                                         cmocka_unit_test(sets_of_a_mode),
                                         cmocka_unit_test(variants_are_checked),
                                         cmocka_unit_test(a_refused_case_is_not_measured),

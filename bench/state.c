@@ -141,9 +141,7 @@ int bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, 
             fill_call(s, t);
             continue;
         }
-        if (spec->op->forward) continue;
-        adapted_pair p = pair_of(s, t); /* a backward alone reads the h of a forward */
-        be->adapted_fwd(t->y, t->h, t->x, t->W, NULL, &p, 1, s->dims, false);
+        if (!spec->op->forward) bench_run_forward(s, i);
     }
     return OK;
 }
@@ -223,6 +221,16 @@ const char *bench_refusal(const bench_spec *spec, const backend *be)
     if (!spec->variant || bench_plan(&s, spec, be)) return NULL; /* measuring it will say what is wrong */
     const site_call c = { .n = s.dims.n, .in = s.dims.in, .out = s.dims.out, .r = spec->rank, .lda = s.dims.in };
     return site_refusal(spec->variant, &c);
+}
+
+void bench_run_forward(bench_state *s, int64_t set)
+{
+    const bench_set *t = &s->sets[set];
+    adapted_pair     p = pair_of(s, t);
+    if (s->spec->variant)
+        s->spec->variant->run(s->spec->variant, SITE_FORWARD, &t->call);
+    else
+        s->be->adapted_fwd(t->y, t->h, t->x, t->W, NULL, &p, 1, s->dims, false);
 }
 
 json *bench_asked_of(const bench_state *s)

@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "core/progress.h"
 #include "core/record.h"
+#include "kernels/facts.h"
 
 static struct {
     const char *filter, *device, *dtype, *out;
@@ -88,6 +89,7 @@ static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json
         if (!o.json) fflush(stdout);
         char *path   = o.out ? record_path(asked) : NULL;
         json *record = record_new("bench", asked, result, be->params->name, be->threads);
+        backend_sign(be, record);
         rc           = path ? record_write(record, path) : OK;
         free(path);
         json_push(all, record);

@@ -1,12 +1,36 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/machine.h"
-#include "kernels/backend.h"
+#include "kernels/facts.h"
 
 static bool as_json;
+
+/* text without this beginning, where it has it */
+static const char *after(const char *text, const char *beginning)
+{
+    size_t n = strlen(beginning);
+    return strncmp(text, beginning, n) ? text : text + n;
+}
+
+/* One line a member; those of an object under its name: "gpu.driver". */
+static void print_lines(const json *j, const char *under)
+{
+    for (const json *c = j->child; c; c = c->next) {
+        str name = { 0 }, v = { 0 };
+        str_printf(&name, "%s%s%s", under, *under ? "." : "", c->string);
+        json_print(c, &v, false);
+        if (cJSON_IsObject(c))
+            print_lines(c, c->string);
+        else
+            printf("%-10s %s\n", name.s, cJSON_IsString(c) ? c->valuestring : v.s);
+        str_free(&name);
+        str_free(&v);
+    }
+}
 
 static int run(int argc, char **argv)
 {
@@ -23,22 +47,16 @@ static int run(int argc, char **argv)
     json_set_int(j, "cores", machine_cores());
     json_set_str(j, "os", machine_os());
     const backend *cuda = backend_find("cuda");
-    json_set_str(j, "cuda", cuda ? cuda->about : error_text());
+    json_set_str(j, "cuda", cuda ? cuda->about : after(error_text(), "cuda: "));
+    json *gpu = backend_facts(cuda);
+    if (gpu) json_set(j, "gpu", gpu);
     if (as_json) {
         str out = { 0 };
         json_print(j, &out, true);
         fputs(out.s, stdout);
         str_free(&out);
     } else {
-        for (const json *c = j->child; c; c = c->next) {
-            str v = { 0 };
-            json_print(c, &v, false);
-            if (cJSON_IsString(c))
-                printf("%-10s %s\n", c->string, c->valuestring);
-            else
-                printf("%-10s %s\n", c->string, v.s);
-            str_free(&v);
-        }
+        print_lines(j, "");
     }
     json_free(j);
     return OK;

@@ -11,6 +11,7 @@
 #include "core/record.h"
 #include "eval/lm_eval_log.h"
 #include "eval/subset.h"
+#include "kernels/facts.h"
 
 static void cell_close(cell *c)
 {
@@ -135,6 +136,7 @@ static int finish(const cell *c, const harness_result *r, json *asked, double ha
     char       *path    = path_join(c->q->out, "record.json");
     int         rc      = write_samples(r, c->q->out);
     *record             = record_new("eval", asked, result, c->served ? "http" : c->be->params->name, c->threads);
+    if (!c->served) backend_sign(c->be, *record);
     if (!rc) rc = record_write(*record, path);
     if (!rc) remove(log);
     free(path);

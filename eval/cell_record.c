@@ -42,6 +42,7 @@ static int describe_options(const cell *c, json *asked)
     const eval_request *q      = c->q;
     int64_t             length = c->served ? endpoint_max_length(c->served) : q->max_length;
     if (length) json_set_int(asked, "max_length", length);
+    if (c->be && c->be->facts) json_set_str(asked, "device", c->be->params->name); /* other devices add in another order: another cell */
     if (c->be && c->be->params != c->be) json_set_str(asked, "dtype", c->be->dtype);
     if (c->served && *endpoint_gen_kwargs(c->served)) json_set_str(asked, "gen_kwargs", q->http.gen_kwargs);
     if (c->served && c->tok) {
@@ -158,5 +159,6 @@ json *cell_result(const cell *c, const harness_result *r, const json *adapted, d
     json_set_num(j, "wall_s", clock_s() - c->started);
     json_set_num(j, "tokens_per_s", harness_s > 0 ? (double)r->work / harness_s : 0);
     json_set_int(j, "peak_bytes", mem_peak_bytes());
+    if (!c->served && c->be->peak_bytes) json_set_int(j, "device_peak_bytes", c->be->peak_bytes());
     return j;
 }

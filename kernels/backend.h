@@ -78,6 +78,11 @@ typedef struct {
     int64_t step; /* 1, 2, ...: for the bias correction */
 } adamw_params;
 
+/* What a device says of itself, as text: "driver", "580.65.06". */
+typedef struct {
+    const char *name, *value;
+} device_fact;
+
 struct site_variant;
 typedef struct backend_graph backend_graph; /* a backend's own */
 typedef struct backend {
@@ -110,6 +115,9 @@ typedef struct backend {
      * launched, a call of a library counted as one. */
     double (*time_clock_hz)(void);
     int64_t (*time_launches)(void);
+    /* Bytes of the device that this program's arrays and scratch took at most at one time, since it opened the device. NULL where host is true. */
+    int64_t (*peak_bytes)(void);
+    const device_fact *facts; /* of a device that is not the host: a list that a row without a name ends, or NULL; kernels/facts.h */
     int64_t (*cache_bytes)(void); /* of the cache that all of the device shares (a GPU's L2); NULL where nobody measures cold */
 
     /* What ops would do between begin and end is kept instead of done, and every run does it, at the price of one launch on the host; on what the

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/test.h"
+#include "kernels/facts.h"
 
 static void expect(const char *path, const char *part)
 {
@@ -60,8 +61,41 @@ static void other_versions_are_refused(void **state)
     dlclose(library);
 }
 
+/* The emulator says that it is one, and nothing of a driver: a GPU in the same machine does not speak for it. */
+static void what_a_device_says_of_itself(void **state)
+{
+    (void)state;
+    const backend *be = backend_find("cuda-emulated");
+    if (!be) skip_because("%s", error_text());
+    json *facts = backend_facts(be), *record = json_object(), *where = json_object();
+    assert_non_null(strstr(json_find(facts, "name")->valuestring, "emulated"));
+    assert_null(json_find(facts, "driver"));
+    json_free(facts);
+    json_set(record, "where", where);
+    backend_sign(backend_find("cpu"), record);
+    assert_null(json_find(where, "gpu"));
+    backend_sign(be, record);
+    assert_string_equal(json_find(json_find(where, "gpu"), "compute_capability")->valuestring, "8.0");
+    json_free(record);
+}
+
+static void peak_memory(void **state)
+{
+    (void)state;
+    const backend *be = backend_find("cuda-emulated");
+    if (!be) skip_because("%s", error_text());
+    int64_t before = be->peak_bytes();
+    void   *one    = be->alloc_bytes(before + 1000);
+    int64_t grown  = be->peak_bytes();
+    assert_true(grown >= before + 1000);
+    be->release(one);
+    be->release(be->alloc_bytes(1000)); /* below the peak: the first is not held any more */
+    assert_int_equal(be->peak_bytes(), grown);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(libraries_that_do_not_load), cmocka_unit_test(other_versions_are_refused) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(libraries_that_do_not_load), cmocka_unit_test(other_versions_are_refused),
+                                        cmocka_unit_test(what_a_device_says_of_itself), cmocka_unit_test(peak_memory) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,6 +89,7 @@ int cell_describe(json **asked, const setup *s)
 {
     json *j = *asked = json_object();
     json_set(j, "base", named_hash(s->q->model, model_hash(s->model)));
+    if (s->be->facts) json_set_str(j, "device", s->be->params->name); /* other devices add in another order: other bits, another cell */
     if (s->be->params != s->be) json_set_str(j, "dtype", s->be->dtype);
     json_set_str(j, "task", task_name(s->task));
     json_set_int(j, "task_version", task_version(s->task));

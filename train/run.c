@@ -13,6 +13,7 @@
 #include "core/memory.h"
 #include "core/progress.h"
 #include "core/record.h"
+#include "kernels/facts.h"
 #include "train/cell.h"
 #include "train/checkpoint.h"
 #include "train/folder.h"
@@ -311,6 +312,7 @@ static json *result_json(const run *r)
     json_set_num(j, "wall_s", p->wall_s + clock_s() - r->started);
     json_set_num(j, "tokens_per_s", p->train_s > 0 ? (double)p->tokens / p->train_s : 0);
     json_set_int(j, "peak_bytes", mem_peak_bytes());
+    if (s->be->peak_bytes) json_set_int(j, "device_peak_bytes", s->be->peak_bytes());
     json_set(j, "valid", valid_json(r));
     json_set_int(j, "items", s->data.n);
     json_set_int(j, "too_long", s->data.too_long);
@@ -329,6 +331,7 @@ static int finish(run *r, json **record)
     int rc = save_weights(r);
     if (rc) return rc;
     *record = record_new("train", cJSON_Duplicate(r->asked, true), result_json(r), r->s.be->params->name, r->s.threads);
+    backend_sign(r->s.be, *record);
     rc      = folder_finish(r->s.q->out, *record);
     if (rc) {
         json_free(*record);

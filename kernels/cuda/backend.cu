@@ -23,9 +23,7 @@ template <class E> static real *alloc_of(int64_t count) { return alloc_bytes_cud
 
 static void release_cuda(void *p)
 {
-    if (!p || p == nowhere) return;
-    CUDA_OK(cudaFree(p));
-    cuda_released++;
+    if (p != nowhere) cuda_release(p);
 }
 
 static bool fetch(void *host, const void *src, int64_t bytes)
@@ -85,8 +83,9 @@ static int sync_cuda(void)
     .threads = 1, .host = false, .alloc = alloc_of<E>, .alloc_bytes = alloc_bytes_cuda, .release = release_cuda, .put = cuda_put, .get = get_cuda,   \
     .upload = upload_of<E, double>, .upload_f32 = upload_f32_, .download = download_of<E>, .copy = copy_of<E>, .zero = zero_of<E>,                   \
     .narrow = narrow_, .set_threads = set_threads_cuda, .sync = sync_cuda, .time_begin = time_begin_cuda, .time_end = time_end_cuda,                 \
-    .time_clock_hz = time_clock_hz_cuda, .time_launches = time_launches_cuda, .cache_bytes = cache_bytes_cuda, .graph_begin = graph_begin_cuda,      \
-    .graph_end = graph_end_cuda, .graph_run = graph_run_cuda, .graph_free = graph_free_cuda
+    .time_clock_hz = time_clock_hz_cuda, .time_launches = time_launches_cuda, .peak_bytes = peak_bytes_cuda, .facts = cuda_facts,                    \
+    .cache_bytes = cache_bytes_cuda, .graph_begin = graph_begin_cuda, .graph_end = graph_end_cuda, .graph_run = graph_run_cuda,                      \
+    .graph_free = graph_free_cuda
 #define OPS(OF)                                                                                                                                      \
     .linear_fwd = OF(linear_fwd_cuda), .linear_fwd_wide = OF(linear_fwd_wide_cuda), .linear_bwd_x = OF(linear_bwd_x_cuda),                           \
     .linear_bwd_w = OF(linear_bwd_w_cuda), .pair_fwd = OF(pair_fwd_cuda), .pair_bwd = OF(pair_bwd_cuda), .adapted_fwd = OF(adapted_fwd_cuda),        \

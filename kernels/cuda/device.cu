@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <unordered_map>
+
 #include "kernels/cuda/open.h"
 #include "kernels/library.h"
 
@@ -115,13 +117,35 @@ int cuda_tell(void)
     return errors.report("%s: %s", CUDA_BACKEND_NAME, errors.text);
 }
 
+/* What cuda_allocate gave and is not released, by address: cudaFree does not say how large it was. */
+static std::unordered_map<void *, int64_t> held;
+static int64_t                             held_bytes, peak_bytes;
+int64_t                                    peak_bytes_cuda(void) { return peak_bytes; }
+
+void cuda_release(void *p)
+{
+    auto known = held.find(p);
+    if (known != held.end()) {
+        held_bytes -= known->second;
+        held.erase(known);
+    }
+    if (!p) return;
+    CUDA_OK(cudaFree(p));
+    cuda_released++;
+}
+
 void *cuda_allocate(int64_t bytes)
 {
     void  *p     = NULL;
     size_t free_ = 0, all = 0;
     if (errors.failed || cuda_refused("an allocation")) return NULL;
     cudaError_t e = cudaMalloc(&p, bytes > 0 ? (size_t)bytes : 1);
-    if (e == cudaSuccess) return p;
+    if (e == cudaSuccess) {
+        held[p] = bytes;
+        held_bytes += bytes;
+        if (held_bytes > peak_bytes) peak_bytes = held_bytes;
+        return p;
+    }
     cudaGetLastError(); /* an allocation that failed leaves the device as it was: forget it */
     cudaMemGetInfo(&free_, &all);
     keep_first("out of memory: %.1f MiB were asked for, %.1f of %.1f MiB are free (%s); %s", (double)bytes / 1048576, (double)free_ / 1048576,
@@ -133,8 +157,7 @@ void *cuda_scratch(scratch_use use, int64_t bytes)
 {
     if (scratch[use].bytes >= bytes) return scratch[use].p;
     if (errors.failed || cuda_refused("scratch memory that grows: the same ops have to have run before; and it")) return NULL;
-    if (scratch[use].p) cuda_released++;
-    CUDA_OK(cudaFree(scratch[use].p));      /* waits for what still uses it */
+    cuda_release(scratch[use].p);           /* waits for what still uses it */
     scratch[use].bytes = bytes + bytes / 2; /* sizes that creep up do not allocate each time */
     scratch[use].p     = cuda_allocate(scratch[use].bytes);
     if (!scratch[use].p) scratch[use].bytes = 0;
@@ -180,6 +203,7 @@ bool cuda_start(backend_report report, char *about, size_t about_size)
     if (!start_blas()) return false;
     cudaDriverGetVersion(&driver);
     l2_bytes = device.l2CacheSize;
+    cuda_facts_find(&device);
     snprintf(about, about_size, "%s, compute capability %d.%d, %d multiprocessors, %.1f GiB, driver for CUDA %d.%d", device.name, device.major,
              device.minor, device.multiProcessorCount, (double)device.totalGlobalMem / 1073741824, driver / 1000, driver % 1000 / 10);
     return true;

@@ -92,6 +92,8 @@ typedef enum { SCRATCH_PARTS, SCRATCH_LISTS, SCRATCH_DELTA, SCRATCH_STAMPS, SCRA
 void *cuda_scratch(scratch_use use, int64_t bytes);
 /* cudaMalloc that says what was asked and what was free; NULL after an error. */
 void *cuda_allocate(int64_t bytes);
+/* cudaFree, counted in cuda_released; NULL is fine. */
+void cuda_release(void *p);
 /* Lists that kernels read (jobs, spans) are put together in host memory that cuda_list gives, and sent as one copy into SCRATCH_LISTS. That memory
  * may be written until cuda_send. Neither is possible while a graph is captured: what it would read later is not there any more. */
 void       *cuda_list(int64_t bytes);
@@ -112,6 +114,7 @@ double  time_end_cuda(void);
 double  time_clock_hz_cuda(void);
 int64_t time_launches_cuda(void);
 int64_t cache_bytes_cuda(void);
+int64_t peak_bytes_cuda(void);
 
 void           graph_begin_cuda(void);
 backend_graph *graph_end_cuda(void);

@@ -179,6 +179,12 @@ cudaError_t cudaDriverGetVersion(int *version)
     *version = 0;
     return cudaSuccess;
 }
+cudaError_t cudaRuntimeGetVersion(int *version)
+{
+    *version = 0;
+    return cudaSuccess;
+}
+cudaError_t cudaDeviceGetPCIBusId(char *, int, int) { return cudaErrorInvalidValue; }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int)
 {
     *p = { "the host, emulated", 8, 0, 1, region_bytes, 1 << 18 };
@@ -188,6 +194,11 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int)
 const char *cublasGetStatusString(cublasStatus_t s)
 {
     return s == CUBLAS_STATUS_SUCCESS ? "success" : s == CUBLAS_STATUS_INVALID_VALUE ? "an invalid argument" : "the GPU program failed to execute";
+}
+cublasStatus_t cublasGetVersion(cublasHandle_t, int *version)
+{
+    *version = 0;
+    return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasCreate(cublasHandle_t *) { return CUBLAS_STATUS_SUCCESS; }
 cublasStatus_t cublasSetStream(cublasHandle_t, cudaStream_t) { return CUBLAS_STATUS_SUCCESS; }

@@ -1,0 +1,88 @@
+/* What the GPU says of itself, for records: numbers taken under other drivers, libraries or limits are other numbers. The driver's own version and
+ * its limits of power and clocks are NVML's to tell (libnvidia-ml.so.1, a part of the driver): it is looked for at run time, and what it does not
+ * tell is left out. */
+#include <dlfcn.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/open.h"
+
+static constexpr int FACTS = 20, VALUE = 96;
+
+device_fact cuda_facts[FACTS + 1];
+static char values[FACTS][VALUE];
+static int  count;
+
+__attribute__((format(printf, 2, 3))) static void add(const char *name, const char *format, ...)
+{
+    va_list args;
+    if (count == FACTS) return;
+    va_start(args, format);
+    vsnprintf(values[count], VALUE, format, args);
+    va_end(args);
+    cuda_facts[count] = { name, values[count] };
+    count++;
+}
+
+/* NVML's functions by their names in nvml.h; each returns 0 for success. */
+typedef struct {
+    void *library, *device;
+} nvml;
+
+template <class... A> static bool ask(const nvml &n, const char *name, A... args)
+{
+    void *symbol = dlsym(n.library, name);
+    int (*call)(A...);
+    memcpy(&call, &symbol, sizeof call);
+    return symbol && call(args...) == 0;
+}
+
+static void add_driver(const nvml &n)
+{
+    enum { NVML_CLOCK_SM = 1, NVML_CLOCK_MEM = 2 };
+    char     version[80] = "";
+    unsigned value = 0, pending = 0;
+    if (ask(n, "nvmlSystemGetDriverVersion", version, (unsigned)sizeof version)) add("driver", "%s", version);
+    if (!n.device) return;
+    if (ask(n, "nvmlDeviceGetEnforcedPowerLimit", n.device, &value)) add("power_limit_w", "%.0f", 1e-3 * value);
+    if (ask(n, "nvmlDeviceGetMaxClockInfo", n.device, (int)NVML_CLOCK_SM, &value)) add("sm_clock_max_mhz", "%u", value);
+    if (ask(n, "nvmlDeviceGetMaxClockInfo", n.device, (int)NVML_CLOCK_MEM, &value)) add("memory_clock_max_mhz", "%u", value);
+    if (ask(n, "nvmlDeviceGetEccMode", n.device, &value, &pending)) add("ecc", "%s", value ? "on" : "off");
+    if (ask(n, "nvmlDeviceGetMigMode", n.device, &value, &pending)) add("mig", "%s", value ? "on" : "off");
+}
+
+/* By its place on the bus: NVML does not know CUDA_VISIBLE_DEVICES. The emulator has no place, so a GPU in the same machine does not speak for it. */
+static void ask_driver(void)
+{
+    char bus[32] = "";
+    if (cudaDeviceGetPCIBusId(bus, sizeof bus, 0) != cudaSuccess) {
+        cudaGetLastError();
+        return;
+    }
+    nvml n = { dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL), NULL };
+    if (!n.library) return;
+    if (ask(n, "nvmlInit_v2")) {
+        if (!ask(n, "nvmlDeviceGetHandleByPciBusId_v2", (const char *)bus, &n.device)) n.device = NULL;
+        add_driver(n);
+        ask(n, "nvmlShutdown");
+    }
+    dlclose(n.library);
+}
+
+void cuda_facts_find(const cudaDeviceProp *device)
+{
+    int driver = 0, runtime = 0, blas = 0;
+    count = 0;
+    cudaDriverGetVersion(&driver);
+    cudaRuntimeGetVersion(&runtime);
+    add("name", "%s", device->name);
+    add("compute_capability", "%d.%d", device->major, device->minor);
+    add("multiprocessors", "%d", device->multiProcessorCount);
+    add("memory_bytes", "%zu", device->totalGlobalMem);
+    add("l2_bytes", "%d", device->l2CacheSize);
+    if (driver) add("cuda_of_driver", "%d.%d", driver / 1000, driver % 1000 / 10);
+    if (runtime) add("cuda_runtime", "%d.%d", runtime / 1000, runtime % 1000 / 10);
+    if (cublasGetVersion(cuda_blas, &blas) == CUBLAS_STATUS_SUCCESS && blas) add("cublas", "%d.%d.%d", blas / 10000, blas / 100 % 100, blas % 100);
+    ask_driver();
+}
