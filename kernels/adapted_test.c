@@ -101,6 +101,18 @@ static const adapted_case cases[] = {
       0,
       4,
       { { 4, 0, 10, APART, false, true }, { 4, 10, 5, SAME, false, true }, { 9, 15, 10, FOLLOWS, false, true }, { 9, 25, 5, SAME, false, true } } },
+    { "many rows, wide columns",
+      { 520, 24, 520, 0, 0 },
+      false,
+      false,
+      true,
+      0,
+      0,
+      4,
+      { { 4, 0, 256, APART, false, true },
+        { 4, 256, 256, SAME, false, true },
+        { 3, 4, 256, FOLLOWS, true, true },
+        { 2, 256, 256, FOLLOWS, true, true } } },
     { "no token", { 0, 7, 5, 0, 0 }, false, false, true, 0, 0, 1, { { 4, 0, 5, APART, true, true } } },
 };
 enum { CASES = sizeof cases / sizeof *cases };

@@ -3,6 +3,7 @@
  * Every pair has columns of one h [n, ld] and one dh [n, ld]; pairs with one A share them. Where A follows A in memory with one row stride, their
  * columns are one product, which reads x once; the same for dx (the sum over all ranks runs inside the product) and, where dA follows dA, for dA. */
 #include "kernels/cuda/gemm.h"
+#include "kernels/cuda/pair_pass.h"
 #include "kernels/cuda/working.h"
 
 static constexpr cudaDataType TYPE = ELEMENT_DATA_TYPE;
@@ -77,18 +78,32 @@ void TYPED(adapted_fwd_cuda)(real *y, real *h_, const real *x, const real *W, co
     }
 }
 
+/* dB and dh of pair i from one reading of dy, where that can be and pays; false: not done. dh, dy and h as they begin for the pair. */
+static bool one_pass(const adapted_list *l, int64_t i, element *dh, const element *dy, const element *h)
+{
+    const adapted_pair *a = &l->pairs[i];
+    pair_pass           p = {};
+    p.n = l->d.n, p.out = a->out, p.r = a->p.r;
+    p.dy = (const bf16 *)dy, p.B = (const bf16 *)a->p.B, p.h = (const bf16 *)h, p.dh = (bf16 *)dh, p.dB = (float *)a->p.dB;
+    p.ldy = l->d.ldy, p.ldb = a->p.ldb, p.ldh = p.ld_dh = l->ld;
+    p.add = i > 0 && same_dh(l, i);
+    if (sizeof(element) != sizeof(bf16) || !pair_pass_can(&p) || !pair_pass_pays(p.n, p.out, p.r)) return false;
+    cuda_pair_pass(&p);
+    return true;
+}
+
 /* dB and dh of every pair. */
-static void through_B(const adapted_list *l, element *dh, const element *dy, const element *h, bool want_dx)
+static void through_B(const adapted_list *l, element *all_dh, const element *all_dy, const element *all_h, bool want_dx)
 {
     for (int64_t i = 0; i < l->count; i++) {
         const adapted_pair *a  = &l->pairs[i];
         const pair_arrays  *p  = &a->p;
-        const element      *hi = h + column(l, i, same_A);
-        if (p->r == 0) continue;
-        if (p->dB) skinny({ a->out, p->r, l->d.n, dy + a->at, l->d.ldy, TRANSPOSED, hi, l->ld, PLAIN, p->dB, p->r, true, TYPE, CUDA_R_32F });
-        if (!want_dx && !p->dA) continue;
-        skinny({ l->d.n, p->r, a->out, dy + a->at, l->d.ldy, PLAIN, p->B, p->ldb, PLAIN, dh + column(l, i, same_dh), l->ld, i > 0 && same_dh(l, i),
-                 TYPE, TYPE });
+        const element      *dy = all_dy + a->at, *h = all_h + column(l, i, same_A);
+        element            *dh      = all_dh + column(l, i, same_dh);
+        const bool          want_dh = want_dx || p->dA;
+        if (p->r == 0 || (p->dB && want_dh && one_pass(l, i, dh, dy, h))) continue;
+        if (p->dB) skinny({ a->out, p->r, l->d.n, dy, l->d.ldy, TRANSPOSED, h, l->ld, PLAIN, p->dB, p->r, true, TYPE, CUDA_R_32F });
+        if (want_dh) skinny({ l->d.n, p->r, a->out, dy, l->d.ldy, PLAIN, p->B, p->ldb, PLAIN, dh, l->ld, i > 0 && same_dh(l, i), TYPE, TYPE });
     }
 }
 

@@ -26,6 +26,21 @@ void plan_gemm(struct site_plan *p, bool skinny, gemm g)
     plan_step(p, &s);
 }
 
+static void run_pass_parts(const site_step *s) { cuda_pair_pass_parts(&s->pass); }
+static void run_pass_sums(const site_step *s) { cuda_pair_pass_sums(&s->pass); }
+
+void plan_pair_pass(struct site_plan *p, const pair_pass *pass)
+{
+    double    bytes[2];
+    site_step s = {};
+    pair_pass_bytes(pass->n, pass->out, pass->r, bytes);
+    s.pass = *pass, s.launches = 1;
+    s.run = run_pass_parts, s.bytes = bytes[0], s.flops = 4 * (double)pass->n * (double)pass->out * (double)pass->r;
+    plan_step(p, &s);
+    s.run = run_pass_sums, s.bytes = bytes[1], s.flops = 0;
+    plan_step(p, &s);
+}
+
 static void make(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c)
 {
     p->count = 0;

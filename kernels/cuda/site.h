@@ -7,6 +7,7 @@
 #ifndef TIEBREAK_KERNELS_CUDA_SITE_H
 #define TIEBREAK_KERNELS_CUDA_SITE_H
 #include "kernels/cuda/gemm.h"
+#include "kernels/cuda/pair_pass.h"
 #include "kernels/variant.h"
 
 static constexpr int PLAN_STEPS = 24;
@@ -15,8 +16,9 @@ typedef struct site_step {
     void (*run)(const struct site_step *s);
     int         launches;
     double      flops, bytes;
-    gemm        g;  /* of a product */
-    void       *to; /* of a pass over an array [rows, cols] */
+    gemm        g;    /* of a product */
+    pair_pass   pass; /* of a pass over dy */
+    void       *to;   /* of a pass over an array [rows, cols] */
     const void *a, *b;
     int64_t     rows, cols, ld_to, ld_a, used_rows, used_cols;
     float       s;
@@ -33,6 +35,8 @@ void *plan_take(struct site_plan *p, int64_t bytes);
 void  plan_step(struct site_plan *p, const site_step *s);
 /* skinny: the rank is one of its dimensions; in f32 our own kernels do it, as in pair.cu */
 void plan_gemm(struct site_plan *p, bool skinny, gemm g);
+/* dh and dB' from one reading of dy: two steps */
+void plan_pair_pass(struct site_plan *p, const pair_pass *pass);
 
 int64_t   site_work_bytes(const site_variant *v, const site_call *c);
 site_cost site_cost_of(const site_variant *v, site_stage stage, const site_call *c);

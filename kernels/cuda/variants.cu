@@ -56,6 +56,28 @@ static void plan_beta1(struct site_plan *p, const site_variant *, site_stage sta
     }
 }
 
+#ifdef TIEBREAK_BF16
+/* beta1, but dy is read once for dB' and dh (kernels/cuda/pair_pass.h). */
+static void plan_one_pass(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c)
+{
+    if (stage != SITE_BACKWARD || !c->dB) {
+        plan_beta1(p, v, stage, c);
+        return;
+    }
+    void     *h = plan_take(p, c->n * c->r * SIZE), *dh = plan_take(p, c->n * c->r * SIZE);
+    pair_pass pass = {};
+    pass.n = c->n, pass.out = c->out, pass.r = c->r;
+    pass.dy = (const bf16 *)c->dy, pass.B = (const bf16 *)c->B, pass.h = (const bf16 *)h, pass.dh = (bf16 *)dh, pass.dB = (float *)c->dB;
+    pass.ldy = c->out, pass.ldb = pass.ldh = pass.ld_dh = c->r;
+    base_bwd(p, c, c->W, false);
+    plan_pair_pass(p, &pass);
+    grad_A(p, c, c->in, dh, c->r);
+    grad_x(p, c, dh, true);
+}
+
+static const char *refuses_one_pass(const site_variant *, const site_call *c) { return c->out % 8 ? "needs an output width that 8 divides" : NULL; }
+#endif
+
 /* The small term is written first, so the large product adds to it as it ends: y is read in the shadow of arithmetic, and rounded once as a whole. */
 static void plan_adapter_first(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
 {
@@ -153,6 +175,10 @@ extern const site_variant TYPED(site_variants_cuda)[] = {
     ROW("eager", "a framework, op for op", "the factors", TAKES_FACTORS, 0, plan_eager),
 #endif
     ROW("beta1", "the base first, then the pair added to y", "", TAKES_PAIR, 0, plan_beta1),
+#ifdef TIEBREAK_BF16
+    { "one-pass", "beta1, but dh and dB' come from one reading of dy", "rows of dy that begin at multiples of 16 bytes", TAKES_PAIR, 0,
+      site_work_bytes, site_cost_of, site_run, plan_one_pass, refuses_one_pass },
+#endif
     ROW("adapter-first", "the pair into y, then the base added to it", "", TAKES_PAIR, 0, plan_adapter_first),
     ROW("merged", "W + B'A' once, then one product", "a copy of W an adapter; the backward makes h again", TAKES_PAIR, 0, plan_merged),
     ROW("augmented-k", "[x | h] times [W | B'], one product", "a copy of W with room for B' and A'; x and dy with room behind each row", TAKES_PAIR,

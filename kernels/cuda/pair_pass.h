@@ -1,0 +1,33 @@
+/* dh and dB' from one reading of dy, in bf16 on tensor cores (kernels/pair.h: dh = dy B', dB' += dy^T h).
+ *
+ * dy [n, out] is the largest array of an adapter's backward, and two products would read it twice. Here a block brings a tile of it into shared
+ * memory once and takes both from there. Blocks own rectangles of dy: each writes a part of dh (over its columns) and a part of dB' (over its rows),
+ * and a second kernel adds the parts in order: two launches, no atomics, and where dy is cut depends on the shape alone. The idea is LoRAFusion's,
+ * which adds with atomics. Not timed on a GPU. */
+#ifndef TIEBREAK_KERNELS_CUDA_PAIR_PASS_H
+#define TIEBREAK_KERNELS_CUDA_PAIR_PASS_H
+#include "kernels/cuda/device.h"
+
+typedef struct {
+    int64_t     n, out, r;
+    const bf16 *dy;
+    int64_t     ldy;
+    const bf16 *B, *h; /* [out, r], [n, r] */
+    int64_t     ldb, ldh;
+    bf16       *dh; /* [n, r] */
+    int64_t     ld_dh;
+    bool        add; /* dh += */
+    float      *dB;  /* [out, r] contiguous, += */
+} pair_pass;
+
+/* Can it: rows of dy must begin at multiples of 16 bytes. */
+bool pair_pass_can(const pair_pass *p);
+/* Should it, from shapes: true where it moves clearly fewer bytes than two products. */
+bool pair_pass_pays(int64_t n, int64_t out, int64_t r);
+void cuda_pair_pass(const pair_pass *p);
+/* Bytes of its two launches: of dy, B', h and the parts written; of the parts read, dh and dB'. */
+void pair_pass_bytes(int64_t n, int64_t out, int64_t r, double bytes[2]);
+/* The same in two steps, for a variant's list. */
+void cuda_pair_pass_parts(const pair_pass *p);
+void cuda_pair_pass_sums(const pair_pass *p);
+#endif
