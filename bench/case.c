@@ -71,13 +71,14 @@ static void add(list *l, const backend *be, bench_spec b)
     l->specs[l->n++] = b;
 }
 
-/* Those that take the factors themselves know A, u, B and v, no R. */
+/* Those that take the factors themselves know A, u, B and v, no R; some have no backward. */
 static void add_variants(list *l, const backend *be, bench_spec b, bool variants)
 {
     b.variant = NULL;
     add(l, be, b);
     for (const site_variant *v = be->site_variants; variants && v && v->name; v++) {
         b.variant = v;
+        if (v->forward_only && b.op->backward) continue;
         if (v->takes == TAKES_PAIR || b.method->factor[FACTOR_R].scope == SCOPE_ONE) add(l, be, b);
     }
 }

@@ -45,6 +45,14 @@ typedef struct {
     param      *dA, *dB;       /* [r, in] contiguous, [out, r] */
     param      *du, *dv;       /* TAKES_PAIR leaves them alone */
     void       *work;          /* work_bytes, 256-byte aligned. Between prepare, forward and backward it stays as they left it */
+
+    /* Many adapters in one batch, for variants that say so; all zero: one adapter. What lies stride elements apart belongs to the next adapter; a
+     * stride of 0 says that all share it, as a tied adapter's A and B. */
+    const int32_t *which;    /* [n] on the device: the adapter of each row, below `adapters`; -1: the base alone. NULL: the first for all */
+    const int32_t *ranks;    /* [adapters] on the device: each one's first ranks count, at most r, and the room of the others is there; NULL: r */
+    int64_t        adapters; /* 0: one */
+    int64_t        distinct; /* how many of them `which` names: for cost alone, which cannot look. 0: one */
+    int64_t        stride_A, stride_B, stride_u, stride_v;
 } site_call;
 
 /* launches: calls of a kernel or of cuBLAS, which may launch more than one itself. bytes: what every step must read and write at least, in memory:
@@ -66,6 +74,8 @@ typedef struct site_variant {
     /* Why this call cannot be done on this device ("needs compute capability 9.0"), NULL if it can; a NULL function refuses nothing. Reads
      * dimensions alone. Whoever runs a variant asks first: a call that is refused must not run. */
     const char *(*refuses)(const struct site_variant *v, const site_call *c);
+    bool forward_only;  /* there is no backward: SITE_BACKWARD does nothing */
+    bool many_adapters; /* knows which, ranks and strides of 0 and more; others are never given any */
 } site_variant;
 
 /* Row stride of x (width in) and dy (width out): 16 bytes divide it in bf16 where it is padded, as tensor cores want. */

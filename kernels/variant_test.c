@@ -63,8 +63,8 @@ static void two_ops(const backend *be, const site_call *c)
     real             *h = be->alloc(c->n * c->r + 1), *dh = be->alloc(c->n * c->r + 1);
     be->linear_fwd(c->y, c->x, c->W, NULL, ld, false);
     be->pair_fwd(c->y, h, c->x, &p, pd);
-    be->linear_bwd_x(c->dx, c->dy, c->W, ld, false);
-    be->pair_bwd(c->dx, c->dA, c->dB, dh, c->dy, c->x, h, &p, pd);
+    if (c->dx) be->linear_bwd_x(c->dx, c->dy, c->W, ld, false);
+    if (c->dx) be->pair_bwd(c->dx, c->dA, c->dB, dh, c->dy, c->x, h, &p, pd);
     assert_ok(be->sync());
     be->release(h), be->release(dh);
 }
@@ -92,7 +92,7 @@ static void run_variant(const backend *be, site_call *c)
     v->run(v, SITE_PREPARE, &before);
     v->run(v, SITE_ADAPT, c);
     v->run(v, SITE_FORWARD, c);
-    v->run(v, SITE_BACKWARD, c);
+    if (!v->forward_only) v->run(v, SITE_BACKWARD, c);
     assert_ok(be->sync());
     assert_same_rows(be, c->x, ldx, x, c->n, c->in);
     assert_same_rows(be, c->dy, ldy, dy, c->n, c->out);
@@ -108,9 +108,9 @@ static void call_on_pair(const backend *be, const site_case *k, site_call c, voi
     param         *dBp = params->alloc(k->out * k->r);
     job.Bp = Bp, job.dBp = dBp, job.dB = c.dB, job.du = c.du, job.dv = c.dv;
     be->expand_fwd(&job, 1);
-    c.A = Ap, c.B = Bp, c.u = c.v = NULL, c.dB = k->grads ? dBp : NULL;
+    c.A = Ap, c.B = Bp, c.u = c.v = NULL, c.dB = c.dB ? dBp : NULL;
     run(be, &c);
-    if (k->grads) be->expand_bwd(&job, 1);
+    if (c.dB) be->expand_bwd(&job, 1);
     assert_ok(be->sync());
     be->release(Bp), be->release(Ap), params->release(dBp);
 }
@@ -143,10 +143,10 @@ static void check_case(const site_case *k, const char *what)
     const site_call dims = { .n = k->n, .in = k->in, .out = k->out, .r = k->r, .lda = k->lda };
     if (site_refusal(variant, &dims)) return;
     const double  tol            = check_sum_tol(k->in + k->out + k->r + k->n);
-    const int64_t g              = k->grads ? 1 : 0;
+    const int64_t g              = k->grads && !variant->forward_only ? 1 : 0;
     check_array   arrays[ARRAYS] = {
           [Y]  = { "y", .n = k->n * k->out, .out = true, .through_bf16 = true, .tol = check_sum_tol(k->in + k->r) },
-          [DX] = { "dx", .n = k->n * k->in, .out = true, .through_bf16 = true, .tol = check_sum_tol(k->out + k->r) },
+          [DX] = { "dx", .n = variant->forward_only ? -1 : k->n * k->in, .out = true, .through_bf16 = true, .tol = check_sum_tol(k->out + k->r) },
           [DA] = { "dA", .kind = PARAM, .n = g ? k->r * k->in : -1, .out = true, .through_bf16 = true, .tol = tol },
           [DB] = { "dB", .kind = PARAM, .n = g ? k->r * k->out : -1, .out = true, .through_bf16 = true, .tol = tol },
           [DU] = { "du", .kind = PARAM, .n = g && k->u ? k->r : -1, .out = true, .through_bf16 = true, .tol = tol },

@@ -180,8 +180,11 @@ static bool start_blas(void)
 }
 
 /* The device, the stream and cuBLAS. The device is the first visible one: CUDA_VISIBLE_DEVICES picks another. */
-static int64_t l2_bytes;
+static int64_t l2_bytes, shared_most;
+static bool    overlaps_launches;
 int64_t        cache_bytes_cuda(void) { return l2_bytes; }
+bool           cuda_overlaps_launches(void) { return overlaps_launches; }
+int64_t        cuda_shared_most(void) { return shared_most; }
 
 bool cuda_start(backend_report report, char *about, size_t about_size)
 {
@@ -202,7 +205,9 @@ bool cuda_start(backend_report report, char *about, size_t about_size)
     if (!CUDA_OK(cudaSetDevice(0)) || !CUDA_OK(cudaStreamCreateWithFlags(&cuda_stream, cudaStreamNonBlocking))) return false;
     if (!start_blas()) return false;
     cudaDriverGetVersion(&driver);
-    l2_bytes = device.l2CacheSize;
+    l2_bytes          = device.l2CacheSize;
+    shared_most       = (int64_t)device.sharedMemPerBlockOptin;
+    overlaps_launches = device.major >= 9;
     cuda_facts_find(&device);
     snprintf(about, about_size, "%s, compute capability %d.%d, %d multiprocessors, %.1f GiB, driver for CUDA %d.%d", device.name, device.major,
              device.minor, device.multiProcessorCount, (double)device.totalGlobalMem / 1073741824, driver / 1000, driver % 1000 / 10);

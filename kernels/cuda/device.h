@@ -28,6 +28,10 @@
 #define LAUNCH(kernel, grid, block, ...) LAUNCH_AS(kernel, (launch_shape { grid, block, 0 }), __VA_ARGS__)
 /* A block gets `bytes` of shared memory more, which the kernel finds at dynamic_shared(). Up to 99 KiB work on every GPU since sm_80. */
 #define LAUNCH_SHARED(kernel, grid, block, bytes, ...) LAUNCH_AS(kernel, (launch_shape { grid, block, bytes }), __VA_ARGS__)
+/* The same, and it may begin while the launch before it still runs, where the GPU can (sm_90): once each of that one's blocks has said
+ * let_next_begin() (kernels/cuda/decode_rows.h) or ended. What that one writes may be read behind wait_for_previous(), which every thread has to
+ * call: only then has the launch after this one all that both wrote. */
+#define LAUNCH_BEHIND(kernel, grid, block, bytes, ...) LAUNCH_AS(kernel, (launch_shape { grid, block, bytes, true }), __VA_ARGS__)
 
 /* C names: the resource table and profilers show them as they stand here. */
 #define KERNEL extern "C" __global__ void
@@ -48,10 +52,14 @@ bool cuda_failed(void);
 struct launch_shape {
     dim3    grid, block;
     int64_t shared_bytes;
+    bool    behind = false;
 };
 /* Lets a kernel have more dynamic shared memory than the 48 KiB that need no asking; asks CUDA once for each kernel and size. */
 bool cuda_allow_shared(const void *kernel, int64_t bytes, const char *file, int line);
 bool cuda_launch_ok(cudaError_t e, const char *kernel, const char *file, int line);
+/* Of the device: programmatic dependent launches, and the most shared memory of a block, what is static included. */
+bool    cuda_overlaps_launches(void);
+int64_t cuda_shared_most(void);
 
 template <class... P, class... A>
 static inline void cuda_launch(const char *name, const char *file, int line, launch_shape s, void (*kernel)(P...), A... args)
@@ -64,6 +72,12 @@ static inline void cuda_launch(const char *name, const char *file, int line, lau
     config.blockDim           = s.block;
     config.dynamicSmemBytes   = (size_t)s.shared_bytes;
     config.stream             = cuda_stream;
+    cudaLaunchAttribute early = {};
+    early.id                  = cudaLaunchAttributeProgrammaticStreamSerialization;
+
+    early.val.programmaticStreamSerializationAllowed = 1;
+
+    if (s.behind && cuda_overlaps_launches()) config.attrs = &early, config.numAttrs = 1;
     cuda_launches++;
     cuda_launch_ok(cudaLaunchKernelEx(&config, kernel, args...), name, file, line);
 #else

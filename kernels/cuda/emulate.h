@@ -20,6 +20,7 @@
 #define __device__
 #define __shared__ static __attribute__((section("emulated_shared")))
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define __align__(bytes) __attribute__((aligned(bytes)))
 
 struct dim3 {
@@ -29,6 +30,7 @@ struct dim3 {
 extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 void __syncthreads(void);
+void __syncwarp(void);
 int  __syncthreads_or(int any);
 /* The bytes of `value` from the lane whose number differs by the bits of `mask`. All lanes of the warp take part. */
 void                 emulate_exchange(void *value, size_t bytes, int mask);
@@ -58,6 +60,9 @@ int64_t              clock64(void);   /* grows with every call */
 int64_t              sm_cycles(void); /* a clock of 1 GHz */
 int64_t              global_ns(void);
 int64_t              sm_number(void);
+struct alignas(16) uint4 {
+    uint32_t x, y, z, w;
+};
 template <class T> T min(T a, T b) { return b < a ? b : a; }
 
 /* Stops unless p is NULL or device memory. */
@@ -92,6 +97,7 @@ typedef struct {
     int    major, minor, multiProcessorCount;
     size_t totalGlobalMem;
     int    l2CacheSize;
+    size_t sharedMemPerBlockOptin;
 } cudaDeviceProp;
 typedef int                   *cudaStream_t;
 typedef struct emulated_event *cudaEvent_t;

@@ -91,6 +91,7 @@ static void wait(gathering *g)
 }
 
 void __syncthreads(void) { wait(&run.block); }
+void __syncwarp(void) { wait(&run.warps[run.current / WARP]); }
 
 int __syncthreads_or(int any)
 {

@@ -14,14 +14,15 @@ static constexpr int PLAN_STEPS = 24;
 
 typedef struct site_step {
     void (*run)(const struct site_step *s);
-    int         launches;
-    double      flops, bytes;
-    gemm        g;    /* of a product */
-    pair_pass   pass; /* of a pass over dy */
-    void       *to;   /* of a pass over an array [rows, cols] */
-    const void *a, *b;
-    int64_t     rows, cols, ld_to, ld_a, used_rows, used_cols;
-    float       s;
+    int              launches;
+    double           flops, bytes;
+    gemm             g;    /* of a product */
+    pair_pass        pass; /* of a pass over dy */
+    void            *to;   /* of a pass over an array [rows, cols] */
+    const void      *a, *b;
+    int64_t          rows, cols, ld_to, ld_a, used_rows, used_cols;
+    float            s;
+    const site_call *call; /* of a step that works it out again: the caller's, until the plan is done */
 } site_step;
 
 struct site_plan {
@@ -46,4 +47,9 @@ void      site_run(const site_variant *v, site_stage stage, const site_call *c);
 void plan_eager(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
 void plan_eager_mixed(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
 void plan_eager_bf16(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
+/* Few rows, many adapters, in bf16: kernels/cuda/tenants.cu. */
+void        plan_decode(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
+void        plan_gather(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
+const char *refuses_decode(const site_variant *v, const site_call *c);
+const char *refuses_gather(const site_variant *v, const site_call *c);
 #endif

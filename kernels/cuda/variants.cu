@@ -165,7 +165,11 @@ static void plan_augmented(struct site_plan *p, const site_variant *v, site_stag
 
 #define ROW(name, about, needs, takes, pad, plan)                                                                                                    \
     {                                                                                                                                                \
-        name, about, needs, takes, pad, site_work_bytes, site_cost_of, site_run, plan, NULL                                                          \
+        name, about, needs, takes, pad, site_work_bytes, site_cost_of, site_run, plan, NULL, false, false                                            \
+    }
+#define FEW(name, about, needs, takes, plan, refuses)                                                                                                \
+    {                                                                                                                                                \
+        name, about, needs, takes, 0, site_work_bytes, site_cost_of, site_run, plan, refuses, true, true                                             \
     }
 extern const site_variant TYPED(site_variants_cuda)[] = {
 #ifdef TIEBREAK_BF16
@@ -183,5 +187,11 @@ extern const site_variant TYPED(site_variants_cuda)[] = {
     ROW("merged", "W + B'A' once, then one product", "a copy of W an adapter; the backward makes h again", TAKES_PAIR, 0, plan_merged),
     ROW("augmented-k", "[x | h] times [W | B'], one product", "a copy of W with room for B' and A'; x and dy with room behind each row", TAKES_PAIR,
         16, plan_augmented),
+#ifdef TIEBREAK_BF16
+    FEW("decode", "h, and W streamed once with the pair in its end: two launches", "the factors in bf16; at most 64 rows", TAKES_NARROW, plan_decode,
+        refuses_decode),
+    FEW("gather", "the base, then h and its expansion from each row's own pair: three launches", "at most 64 rows", TAKES_PAIR, plan_gather,
+        refuses_gather),
+#endif
     ROW(NULL, NULL, NULL, TAKES_PAIR, 0, NULL),
 };
