@@ -174,8 +174,9 @@ typedef struct backend {
     /* --- cross-entropy over rows of logits [n, vocab]: nll[i] = logsumexp(row) - row[target_i]; best[i] = argmax (first wins; NULL: not wanted).
      * target -1: nll 0. nll is host-sized f64 on the device: [n] double. */
     void (*xent_fwd)(double *nll, int32_t *best, const param *logits, const int32_t *targets, int64_t n, int64_t vocab);
-    /* In place: logits -> (softmax(logits) - onehot(target)) * scale; rows with target -1 become 0. nll as in xent_fwd, to the bit, or NULL: training
-     * wants both, and the rows of logits are long. */
+    /* In place: logits -> (softmax(logits) - onehot(target)) * scale; rows with target -1 become 0. The gradient is of the working type, as the
+     * products take it: where that is smaller its row begins where the logits' did, a row of wide_ld reals, and what is behind it means nothing.
+     * nll as in xent_fwd, to the bit, or NULL: training wants both, and the rows of logits are long. */
     void (*xent_bwd)(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
 
     /* --- rows: dst [n, d] = src[rows[i]];  dst[rows[i]] += src (rows may repeat: added in order i = 0, 1, ..., each sum rounded) */
@@ -201,6 +202,9 @@ const backend *backend_for(const char *device, const char *dtype);
 
 /* Address of element i of an array of the backend's reals; of its params: with be->params. */
 static inline real *real_at(const backend *be, const real *p, int64_t i) { return (real *)((uintptr_t)p + (size_t)i * be->elem); }
+
+/* Row stride in reals of rows of `width` params. */
+static inline int64_t wide_ld(const backend *be, int64_t width) { return width * (int64_t)(be->params->elem / be->elem); }
 
 #ifdef __cplusplus
 }

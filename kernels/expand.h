@@ -2,17 +2,17 @@
  *
  *   y = W x + s v * (B R (u * (A x)))   becomes   A' = A,   B' = s diag(v) B R diag(u)          (DESIGN section 1)
  *
- *   forward   Bp [out, r]  = s v_n (B R)_nj u_j
+ *   forward   Bp [out, r]  = s v_n (B R)_nj u_j,   Ap [r, lda] = A  (or NULL)
  *   backward  with G = dBp [out, r]:
  *             dB += s diag(v) G diag(u) R^T     dR += s B^T diag(v) G diag(u)
  *             du_j += s sum_n v_n (BR)_nj G_nj  dv_n += s sum_j u_j (BR)_nj G_nj
  *             dA [:, :in] += dAp                (dA NULL where A is frozen, or where dAp is A's gradient itself)
  *
- * Factors and gradients are parameters; B' alone is of the working type. A' is not made here: where the types differ, one call of `narrow` makes that
- * of every A (shared ones once), else it is A itself. u, R, v may be NULL (the constant 1, the identity); A and B never are. B's rows are the first
- * `out` of a taller shared B; B [., r] is contiguous.
- * Gradients that are NULL are not computed. Jobs that share a factor add to the same array in job order: site by site, then layer by layer,
- * so the bits do not depend on threads. r = 0: the job does nothing. */
+ * Factors and gradients are parameters; B' and A' are of the working type. Where the types are one, A is A' and nobody makes it; else Ap is the place
+ * of the rounded A, all r rows at its own stride, and of the jobs that share an A one alone names it, so that it is made once. u, R, v may be NULL
+ * (the constant 1, the identity); A and B never are, but that A is only read where Ap is made. B's rows are the first `out` of a taller shared B; B
+ * [., r] is contiguous. Gradients that are NULL are not computed. Jobs that share a factor add to the same array in job order: site by site, then
+ * layer by layer, so the bits do not depend on threads. r = 0: the job does nothing. */
 #ifndef TIEBREAK_KERNELS_EXPAND_H
 #define TIEBREAK_KERNELS_EXPAND_H
 #include <stdint.h>
@@ -23,7 +23,7 @@ typedef struct {
     int64_t      in, out, r, lda; /* lda: row stride of A and dA */
     double       s;
     const param *A, *u, *R, *B, *v;
-    real        *Bp;        /* forward: out */
+    real        *Ap, *Bp;   /* forward: out */
     const param *dAp, *dBp; /* backward: in; dAp [r, in] contiguous */
     param       *dA, *du, *dR, *dB, *dv;
 } expand_job;
@@ -37,7 +37,8 @@ static inline double expand_fwd_flops(const expand_job *e)
 static inline double expand_fwd_bytes(const expand_job *e, double elem)
 {
     double out = (double)e->out, r = (double)e->r;
-    return elem * (2 * out * r + (e->R ? r * r : 0) + (e->u ? r : 0) + (e->v ? out : 0));
+    double A = e->Ap ? 1.5 * r * (double)e->lda : 0; /* written in half of elem */
+    return elem * (2 * out * r + A + (e->R ? r * r : 0) + (e->u ? r : 0) + (e->v ? out : 0));
 }
 static inline double expand_bwd_flops(const expand_job *e)
 {

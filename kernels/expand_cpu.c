@@ -48,13 +48,15 @@ SIMD static void scale_rows(float *to, const float *from, const row_block *b)
 void expand_fwd_cpu(const expand_job *jobs, int64_t count)
 {
 #pragma omp parallel for schedule(dynamic)
-    for (int64_t i = 0; i < count; i++)
+    for (int64_t i = 0; i < count; i++) {
+        if (jobs[i].Ap) memcpy(jobs[i].Ap, jobs[i].A, (size_t)(jobs[i].r * jobs[i].lda) * sizeof(float));
         for (int64_t n0 = 0; n0 < jobs[i].out && jobs[i].r > 0; n0 += ROWS) {
             row_block b  = block_of(&jobs[i], n0);
             float    *to = (float *)jobs[i].Bp + n0 * b.r;
             product_BR(to, &b, cpu_scratch(gemm_scratch()));
             scale_rows(to, to, &b);
         }
+    }
 }
 
 SIMD static void add_all(float *restrict dst, const float *restrict src, int64_t n)

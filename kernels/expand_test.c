@@ -6,7 +6,7 @@ typedef struct {
     int64_t r;
     bool    u, R, v, A; /* present; dA wanted */
 } expand_case;
-enum { SLOT_BP, SLOT_BP2, SLOT_A, SLOT_U, SLOT_R, SLOT_B, SLOT_V, FWD_SLOTS };
+enum { SLOT_BP, SLOT_BP2, SLOT_AP, SLOT_A, SLOT_U, SLOT_R, SLOT_B, SLOT_V, FWD_SLOTS };
 enum { SLOT_DA, SLOT_DU, SLOT_DR, SLOT_DB, SLOT_DV, SLOT_G, SLOT_G2, SLOT_DAP, BWD_FIRST };
 
 static void jobs_of(expand_job jobs[2], const expand_case *c, real *A, real *u, real *R, real *B, real *v)
@@ -20,7 +20,7 @@ static void call_fwd(const backend *be, real **a, const void *c)
 {
     expand_job jobs[2];
     jobs_of(jobs, c, a[SLOT_A], a[SLOT_U], a[SLOT_R], a[SLOT_B], a[SLOT_V]);
-    jobs[0].Bp = a[SLOT_BP], jobs[1].Bp = a[SLOT_BP2];
+    jobs[0].Bp = a[SLOT_BP], jobs[1].Bp = a[SLOT_BP2], jobs[1].Ap = a[SLOT_AP];
     be->expand_fwd(jobs, 2);
 }
 
@@ -43,6 +43,7 @@ static void check_case(const expand_case *c)
     double      tol   = check_sum_tol(2 * r + 2 * OUT); /* at most r products in BR, then r or out of those, over two jobs */
     check_array fwd[] = { { "Bp", .n = OUT * r, .out = true, .tol = tol },
                           { "Bp2", .n = OUT2 * r, .out = true, .tol = tol },
+                          { "Ap", .n = c->A ? r * LDA : -1, .out = true, .tol = 0 },
                           { "A", .kind = PARAM, .n = r * LDA },
                           { "u", .kind = PARAM, .n = nu },
                           { "R", .kind = PARAM, .n = nR },
@@ -72,9 +73,9 @@ static void check_case(const expand_case *c)
 }
 
 /* A model's list: three layers of two sites and one that was pruned away. A is one for all, read through a slice; B tied by site; u and v by layer;
- * the sites differ in rank, width and s. */
-enum { LAYERS = 3, JOBS = 2 * LAYERS + 1, R0 = 5, R1 = 7, OUT0 = 40, OUT1 = 33, IN0 = 19, IN1 = 23 };
-enum { LIST_DA, LIST_DB0, LIST_DB1, LIST_DU, LIST_DV, LIST_G, LIST_DAP, LIST_B0, LIST_B1, LIST_U, LIST_V, LIST_SLOTS };
+ * site 0 has a mixer; the sites differ in rank, width and s, one has more outputs than are summed in one run. */
+enum { LAYERS = 3, JOBS = 2 * LAYERS + 1, R0 = 5, R1 = 7, OUT0 = 700, OUT1 = 33, IN0 = 19, IN1 = 23 };
+enum { LIST_DA, LIST_DB0, LIST_DB1, LIST_DU, LIST_DV, LIST_DR, LIST_G, LIST_DAP, LIST_B0, LIST_B1, LIST_U, LIST_V, LIST_R, LIST_SLOTS };
 
 static void list_of(expand_job jobs[JOBS], const backend *be, real **a)
 {
@@ -90,6 +91,7 @@ static void list_of(expand_job jobs[JOBS], const backend *be, real **a)
         jobs[i].dBp = real_at(be->params, a[LIST_G], G);
         jobs[i].du = real_at(be->params, a[LIST_DU], u), jobs[i].dv = real_at(be->params, a[LIST_DV], v);
         jobs[i].Bp = real_at(be, a[LIST_G], G);
+        if (!site) jobs[i].R = a[LIST_R], jobs[i].dR = a[LIST_DR];
     }
 }
 static void call_list_bwd(const backend *be, real **a, const void *none)
@@ -117,14 +119,16 @@ static void check_list(void)
                                    { "dB of site 1", .kind = PARAM, .n = OUT1 * R1, .out = true, .tol = tol },
                                    { "du", .kind = PARAM, .n = 2 * LAYERS * R1, .out = true, .tol = tol },
                                    { "dv", .kind = PARAM, .n = 2 * LAYERS * OUT0, .out = true, .tol = tol },
+                                   { "dR of site 0", .kind = PARAM, .n = R0 * R0, .out = true, .tol = tol },
                                    { "G", .kind = PARAM, .n = 2 * LAYERS * OUT0 * R1 },
                                    { "dAp", .kind = PARAM, .n = R1 * IN1 },
                                    { "B of site 0", .kind = PARAM, .n = OUT0 * R0 },
                                    { "B of site 1", .kind = PARAM, .n = OUT1 * R1 },
                                    { "u", .kind = PARAM, .n = 2 * LAYERS * R1 },
-                                   { "v", .kind = PARAM, .n = 2 * LAYERS * OUT0 } };
+                                   { "v", .kind = PARAM, .n = 2 * LAYERS * OUT0 },
+                                   { "R of site 0", .kind = PARAM, .n = R0 * R0 } };
     check_op("expand, a list of mixed jobs, backward", a, LIST_SLOTS, call_list_bwd, NULL);
-    for (int i = LIST_DA; i <= LIST_DV; i++) a[i].out = false;
+    for (int i = LIST_DA; i <= LIST_DR; i++) a[i].out = false;
     a[LIST_G].out = true, a[LIST_G].tol = tol, a[LIST_G].kind = REAL; /* G's place takes B' */
     check_op("expand, a list of mixed jobs", a, LIST_SLOTS, call_list_fwd, NULL);
 }

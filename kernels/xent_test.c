@@ -10,10 +10,15 @@ static void call_fwd(const backend *be, real **a, const void *c_)
     const xent_case *c = c_;
     be->xent_fwd((double *)a[0], (int32_t *)a[1], a[2], (const int32_t *)a[3], c->n, c->vocab);
 }
+/* On a copy, whose rows are brought together: the gradient may be of another type than the logits, in whose place it comes. */
 static void call_bwd(const backend *be, real **a, const void *c_)
 {
-    const xent_case *c = c_;
-    be->xent_bwd(a[0], (double *)a[1], (const int32_t *)a[2], c->n, c->vocab, 0.125);
+    const xent_case *c    = c_;
+    param           *work = be->params->alloc(c->n * c->vocab);
+    be->params->copy(work, a[3], c->n * c->vocab);
+    be->xent_bwd(work, (double *)a[1], (const int32_t *)a[2], c->n, c->vocab, 0.125);
+    for (int64_t t = 0; t < c->n; t++) be->copy(real_at(be, a[0], t * c->vocab), real_at(be, work, t * wide_ld(be, c->vocab)), c->vocab);
+    be->params->release(work);
 }
 
 static void check_cases(void)
@@ -33,12 +38,10 @@ static void check_cases(void)
         check_op(what, fwd, 4, call_fwd, c);
         fwd[1].n = -1;
         check_op(what, fwd, 4, call_fwd, c);
-        check_array bwd[] = { { "logits", .kind = PARAM, .n = c->n * c->vocab, .out = true, .tol = 1e-6 * c->spread, .spread = c->spread },
-                              fwd[0],
-                              fwd[3] };
-        check_op(what, bwd, 3, call_bwd, c);
+        check_array bwd[] = { { "gradient", .n = c->n * c->vocab, .out = true, .tol = 1e-6 * c->spread }, fwd[0], fwd[3], fwd[2] };
+        check_op(what, bwd, 4, call_bwd, c);
         bwd[1].n = -1;
-        check_op(what, bwd, 3, call_bwd, c);
+        check_op(what, bwd, 4, call_bwd, c);
     }
 }
 
@@ -54,51 +57,84 @@ static void cuda_agrees_with_ref(void **state)
     check_on_cuda(check_cases);
 }
 
-/* Ties go to the first; a NaN anywhere shows in nll; logits of 1e4 do not overflow. */
+/* On the device; the caller releases. */
+static void *on_device(const backend *be, const void *host, int64_t bytes)
+{
+    void *p = be->alloc_bytes(bytes);
+    be->put(p, host, bytes);
+    return p;
+}
+
+/* Ties go to the first; a NaN anywhere shows in nll; logits of 1e4 do not overflow; -Inf is a probability of 0. */
+static void check_corner_rows(const backend *be)
+{
+    enum { ROWS = 5, VOCAB = 5 };
+    const double  host[ROWS * VOCAB] = { 1, 3, 3, -1, 3, 0, 0, NAN, 0, 0, 1e4, 0, 0, 0, 0, -1e4, 0, 0, 0, 0, -INFINITY, -INFINITY, -INFINITY, 2, 2 };
+    const int32_t host_targets[ROWS] = { 2, 0, 0, 1, 4 };
+    double        nll[ROWS];
+    int32_t       best[ROWS], *target = on_device(be, host_targets, sizeof host_targets), *at_best = be->alloc_bytes(sizeof best);
+    param        *logits = be->params->alloc(ROWS * VOCAB);
+    double       *at_nll = be->alloc_bytes(sizeof nll);
+    be->params->upload(logits, host, ROWS * VOCAB);
+    be->xent_fwd(at_nll, at_best, logits, target, ROWS, VOCAB);
+    be->get(nll, at_nll, sizeof nll);
+    be->get(best, at_best, sizeof best);
+    assert_int_equal(best[0], 1);
+    assert_within(fabs(nll[0] - log(3 + exp(-2) + exp(-4))), 1e-6);
+    assert_true(isnan(nll[1]));
+    assert_within(fabs(nll[2]), 1e-6);
+    assert_int_equal(best[2], 0);
+    assert_within(fabs(nll[3] - log(4)), 1e-6);
+    assert_int_equal(best[3], 1);
+    assert_within(fabs(nll[4] - log(2)), 1e-6);
+    assert_int_equal(best[4], 3);
+    be->params->release(logits), be->release(target), be->release(at_best), be->release(at_nll);
+}
+
+/* xent_bwd's nll is xent_fwd's, to the bit. */
+static void check_same_loss(const backend *be)
+{
+    enum { N = 5, VOCAB = 3003 };
+    const int32_t host_targets[N] = { 0, 17, -1, 3002, 1500 };
+    rng           r               = rng_seed(12);
+    double       *host            = check_random(&r, N * VOCAB), fwd[N], bwd[N];
+    int32_t      *target          = on_device(be, host_targets, sizeof host_targets);
+    param        *logits          = be->params->alloc(N * VOCAB);
+    double       *nll             = be->alloc_bytes(sizeof fwd);
+    be->params->upload(logits, host, N * VOCAB);
+    be->xent_fwd(nll, NULL, logits, target, N, VOCAB);
+    be->get(fwd, nll, sizeof fwd);
+    be->xent_bwd(logits, nll, target, N, VOCAB, 0.5);
+    be->get(bwd, nll, sizeof bwd);
+    assert_memory_equal(fwd, bwd, sizeof fwd);
+    be->params->release(logits), be->release(target), be->release(nll);
+    free(host);
+}
+
+static void check_corners_on_subject(void) { check_corner_rows(check_subject); }
+static void check_loss_on_subject(void) { check_same_loss(check_subject); }
+
 static void corner_rows(void **state)
 {
     (void)state;
-    const char *names[] = { "ref", "cpu" };
-    for (int b = 0; b < 2; b++) {
-        const backend *be       = backend_find(names[b]);
-        const double   host[]   = { 1, 3, 3, -1, 3, 0, 0, NAN, 0, 0, 1e4, 0, 0, 0, 0, -1e4, 0, 0, 0, 0 };
-        const int32_t  target[] = { 2, 0, 0, 1 };
-        real          *logits   = be->alloc(20);
-        double         nll[4];
-        int32_t        best[4];
-        be->upload(logits, host, 20);
-        be->xent_fwd(nll, best, logits, target, 4, 5);
-        assert_int_equal(best[0], 1);
-        assert_within(fabs(nll[0] - log(3 + exp(-2) + exp(-4))), 1e-6);
-        assert_true(isnan(nll[1]));
-        assert_within(fabs(nll[2]), 1e-6);
-        assert_int_equal(best[2], 0);
-        assert_within(fabs(nll[3] - log(4)), 1e-6);
-        assert_int_equal(best[3], 1);
-        be->release(logits);
-    }
+    check_corner_rows(backend_find("ref"));
+    check_corner_rows(backend_find("cpu"));
 }
-
-/* xent_bwd's nll is xent_fwd's, to the bit, in both backends. */
+static void corner_rows_on_cuda(void **state)
+{
+    (void)state;
+    check_on_cuda(check_corners_on_subject);
+}
 static void backward_gives_the_same_loss(void **state)
 {
     (void)state;
-    enum { N = 5, VOCAB = 3003 };
-    const char   *names[]   = { "ref", "cpu" };
-    const int32_t target[N] = { 0, 17, -1, 3002, 1500 };
-    rng           r         = rng_seed(12);
-    double       *host      = check_random(&r, N * VOCAB);
-    for (int b = 0; b < 2; b++) {
-        const backend *be     = backend_find(names[b]);
-        real          *logits = be->alloc(N * VOCAB);
-        double         fwd[N], bwd[N];
-        be->upload(logits, host, N * VOCAB);
-        be->xent_fwd(fwd, NULL, logits, target, N, VOCAB);
-        be->xent_bwd(logits, bwd, target, N, VOCAB, 0.5);
-        assert_memory_equal(fwd, bwd, sizeof fwd);
-        be->release(logits);
-    }
-    free(host);
+    check_same_loss(backend_find("ref"));
+    check_same_loss(backend_find("cpu"));
+}
+static void backward_gives_the_same_loss_on_cuda(void **state)
+{
+    (void)state;
+    check_on_cuda(check_loss_on_subject);
 }
 
 typedef struct {
@@ -132,8 +168,13 @@ static void gradients_match_differences(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_agrees_with_ref),          cmocka_unit_test(cuda_agrees_with_ref),        cmocka_unit_test(corner_rows),
-        cmocka_unit_test(backward_gives_the_same_loss), cmocka_unit_test(gradients_match_differences),
+        cmocka_unit_test(cpu_agrees_with_ref),
+        cmocka_unit_test(cuda_agrees_with_ref),
+        cmocka_unit_test(corner_rows),
+        cmocka_unit_test(corner_rows_on_cuda),
+        cmocka_unit_test(backward_gives_the_same_loss),
+        cmocka_unit_test(backward_gives_the_same_loss_on_cuda),
+        cmocka_unit_test(gradients_match_differences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

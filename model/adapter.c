@@ -115,6 +115,14 @@ static real *working_A(const adapter *a, const adapter_tensor *t)
     return a->priv->A ? real_at(a->be, a->priv->A, t->offset - a->priv->A_first) : adapter_values(a, t);
 }
 
+/* Where that is made, of the first job that reads it. */
+static real *made_A(const adapter *a, const adapter_tensor *t)
+{
+    for (int64_t j = 0; j < a->n_jobs - 1; j++)
+        if (a->jobs[j].A == adapter_values(a, t) && a->jobs[j].r > 0) return NULL;
+    return a->priv->A ? working_A(a, t) : NULL;
+}
+
 /* Addresses of one job; Bp_count counts the elements given out so far. */
 static void wire_job(adapter *a, int64_t layer, int site)
 {
@@ -146,6 +154,7 @@ static void wire_job(adapter *a, int64_t layer, int site)
                                  .R   = value[FACTOR_R],
                                  .B   = value[FACTOR_B],
                                  .v   = value[FACTOR_V],
+                                 .Ap  = made_A(a, t[FACTOR_A]),
                                  .Bp  = Bp,
                                  .dAp = dAp,
                                  .dBp = dBp,
@@ -254,12 +263,7 @@ void adapter_free(adapter *a)
     free(a);
 }
 
-void adapter_expand(adapter *a)
-{
-    const struct adapter_private *p = a->priv;
-    if (p->A) a->be->narrow(p->A, at(a, a->spec.method.factor[FACTOR_A].trained ? a->theta : a->frozen, p->A_first), p->A_count);
-    a->be->expand_fwd(a->jobs, a->n_jobs);
-}
+void adapter_expand(adapter *a) { a->be->expand_fwd(a->jobs, a->n_jobs); }
 
 const pair_arrays *adapter_pairs(const adapter *a) { return a->priv->pairs; }
 

@@ -55,8 +55,8 @@ void decoder_free(decoder *d)
 {
     if (!d) return;
     const backend *be     = d->be;
-    buffer        *all[]  = { &d->rope_table, &d->last_kept, &d->y,   &d->rstd_y,   &d->logits, &d->dlogits, &d->xn,  &d->xn_rows, &d->act,
-                              &d->dx,         &d->dx_rows,   &d->dxn, &d->dxn_rows, &d->dact,   &d->dqkv,    &d->d_o, &d->dh };
+    buffer        *all[]  = { &d->rope_table, &d->last_kept, &d->y,   &d->rstd_y,   &d->logits, &d->xn,   &d->xn_rows, &d->act,
+                              &d->dx,         &d->dx_rows,   &d->dxn, &d->dxn_rows, &d->dact,   &d->dqkv, &d->d_o,     &d->dh };
     void          *ints[] = { d->ids, d->pos, d->rows, d->row_pos, d->targets, d->best, d->nll };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) buffer_free(be, all[i]);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) be->release(ints[i]);
@@ -310,15 +310,6 @@ int decoder_logits(decoder *d, int64_t first, int64_t count, double *logits)
     return rc;
 }
 
-/* The gradient in the logits as the products take it. */
-static real *in_working_type(decoder *d, param *dlogits, int64_t count)
-{
-    if (d->be->params == d->be) return dlogits;
-    real *p = buffer_need(d->be, &d->dlogits, count);
-    d->be->narrow(p, dlogits, count);
-    return p;
-}
-
 /* The loss of every row, and dy [n_rows, hidden], its gradient times scale in the normalised states. */
 static void loss_bwd(decoder *d, real *dy, double scale)
 {
@@ -327,15 +318,14 @@ static void loss_bwd(decoder *d, real *dy, double scale)
     for (int64_t at = 0; at < d->run.n_rows; at += d->chunk_rows) {
         int64_t     k      = chunk_at(d, at);
         param      *logits = decoder_logits_chunk(d, at, k);
-        linear_dims ld     = { .n = k, .in = c->hidden, .out = c->vocab };
+        linear_dims ld     = { .n = k, .in = c->hidden, .out = c->vocab, .ldy = wide_ld(be, c->vocab) };
         if (!dy) {
             be->xent_fwd(d->nll + at, NULL, logits, d->targets + at, k, c->vocab);
             continue;
         }
         be->xent_bwd(logits, d->nll + at, d->targets + at, k, c->vocab, scale);
-        const real *dlogits = in_working_type(d, logits, k * c->vocab);
-        if (d->m->flat) be->linear_bwd_w(d->m->lm_head_grad, NULL, dlogits, real_at(be, d->y.p, at * c->hidden), ld);
-        be->linear_bwd_x(real_at(be, dy, at * c->hidden), dlogits, d->m->lm_head, ld, false);
+        if (d->m->flat) be->linear_bwd_w(d->m->lm_head_grad, NULL, logits, real_at(be, d->y.p, at * c->hidden), ld);
+        be->linear_bwd_x(real_at(be, dy, at * c->hidden), logits, d->m->lm_head, ld, false);
     }
 }
 

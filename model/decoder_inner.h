@@ -64,7 +64,7 @@ struct decoder {
     activations *kept; /* [layers] */
     activations  scratch;
     buffer       rstd_y, logits; /* of params */
-    buffer       last_kept, y, xn, xn_rows, act, dlogits;
+    buffer       last_kept, y, xn, xn_rows, act;
     buffer       dx, dx_rows, dxn, dxn_rows, dact, dqkv, d_o, dh;
 
     /* host scratch; capacities as above */

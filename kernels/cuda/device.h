@@ -172,6 +172,7 @@ void                             narrow_cuda_bf16(real *dst, const param *src, i
 void                             expand_bwd_cuda(const expand_job *jobs, int64_t count);
 void                             xent_fwd_cuda(double *nll, int32_t *best, const param *logits, const int32_t *targets, int64_t n, int64_t vocab);
 void                             xent_bwd_cuda(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
+void                             xent_bwd_cuda_bf16(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
 void                             add_cuda(param *dst, const param *src, int64_t count);
 void                             scale_cuda(param *x, double a, int64_t count);
 double                           sum_squares_cuda(const param *x, int64_t count);
