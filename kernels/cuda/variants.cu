@@ -181,7 +181,7 @@ extern const site_variant TYPED(site_variants_cuda)[] = {
     ROW("beta1", "the base first, then the pair added to y", "", TAKES_PAIR, 0, plan_beta1),
 #ifdef TIEBREAK_BF16
     { "one-pass", "beta1, but dh and dB' come from one reading of dy", "rows of dy that begin at multiples of 16 bytes", TAKES_PAIR, 0,
-      site_work_bytes, site_cost_of, site_run, plan_one_pass, refuses_one_pass },
+      site_work_bytes, site_cost_of, site_run, plan_one_pass, refuses_one_pass, false, false },
 #endif
     ROW("adapter-first", "the pair into y, then the base added to it", "", TAKES_PAIR, 0, plan_adapter_first),
     ROW("merged", "W + B'A' once, then one product", "a copy of W an adapter; the backward makes h again", TAKES_PAIR, 0, plan_merged),
