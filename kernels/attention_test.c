@@ -97,7 +97,7 @@ static void check_cases(void)
                                 v,
                                 check_rows("o", c->q_rows, d.ldo, wq, true, tol),
                                 { "lse", .kind = PARAM, .n = c->q_rows * d.heads, .out = true, .tol = tol } };
-        bwd[0].through_bf16 = bwd[1].through_bf16 = true; /* o, whose product with do is subtracted from what may be close to it */
+        bwd[0].through_bf16 = bwd[1].through_bf16 = 2; /* p and then o, whose product with do is subtracted from what may be close to it */
         check_op(c->what, bwd, 9, call_bwd, c);
     }
 }

@@ -70,8 +70,11 @@ KERNEL __launch_bounds__(THREADS) TYPED(attention_fwd_kernel)(element *o, float 
 void TYPED(attention_fwd_cuda)(real *o, param *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,
                                attention_dims d, double scale)
 {
+    const attention_view a = attention_view_of(q, k, v, NULL, NULL, d, scale);
+    if (attention_split_fwd((element *)o, (float *)lse, a, spans, n_spans)) return;
+    if (attention_mma_fwd((element *)o, (float *)lse, a, spans, n_spans)) return;
     attention_list list = attention_send(spans, n_spans, QUERIES);
     if (list.blocks == 0) return;
     LAUNCH(TYPED(attention_fwd_kernel), dim3((unsigned)list.blocks, (unsigned)d.heads, blocks_of(d.head_dim, COLUMNS)), THREADS, (element *)o,
-           (float *)lse, attention_view_of(q, k, v, NULL, NULL, d, scale), list);
+           (float *)lse, a, list);
 }

@@ -27,6 +27,18 @@ static inline attention_view attention_view_of(const real *q, const real *k, con
     return { (const element *)q, (const element *)k, (const element *)v, (const element *)o, (const element *)d_o, d, (float)scale };
 }
 
+/* Attention in bf16 on tensor cores (kernels/cuda/attention_mma.h). Each takes a call, or returns false where it is not for this kernel: in f32
+ * always. */
+bool attention_mma_fwd(bf16 *o, float *lse, const attention_arrays<bf16> &a, const attention_span *spans, int64_t n_spans);
+bool attention_split_fwd(bf16 *o, float *lse, const attention_arrays<bf16> &a, const attention_span *spans, int64_t n_spans);
+bool attention_mma_bwd(bf16 *dq, bf16 *dk, bf16 *dv, const float *lse, const attention_arrays<bf16> &a, const attention_span *spans, int64_t n_spans);
+static inline bool attention_mma_fwd(float *, float *, const attention_arrays<float> &, const attention_span *, int64_t) { return false; }
+static inline bool attention_split_fwd(float *, float *, const attention_arrays<float> &, const attention_span *, int64_t) { return false; }
+static inline bool attention_mma_bwd(float *, float *, float *, const float *, const attention_arrays<float> &, const attention_span *, int64_t)
+{
+    return false;
+}
+
 /* A list of spans on the device, each cut into blocks of `queries` queries: block first_block[i] is the first of span i. */
 typedef struct {
     const attention_span *spans;

@@ -16,9 +16,11 @@
 #include <cublas_v2.h>
 #include <cuda_runtime.h>
 #define CUDA_BACKEND_NAME "cuda"
+#define UNROLL _Pragma("unroll")
 #else
 #include "kernels/cuda/emulate.h"
 #define CUDA_BACKEND_NAME "cuda-emulated"
+#define UNROLL
 #endif
 #include "kernels/cuda/bf16.h"
 
@@ -102,7 +104,7 @@ static __device__ inline unsigned char *dynamic_shared(void)
 int cuda_tell(void);
 
 /* Device memory kept between calls, grown when a call needs more, contents undefined. One use of each at a time: the stream orders them. */
-typedef enum { SCRATCH_PARTS, SCRATCH_LISTS, SCRATCH_DELTA, SCRATCH_STAMPS, SCRATCH_COUNT } scratch_use;
+typedef enum { SCRATCH_PARTS, SCRATCH_LISTS, SCRATCH_DELTA, SCRATCH_SPLITS, SCRATCH_STAMPS, SCRATCH_COUNT } scratch_use;
 void *cuda_scratch(scratch_use use, int64_t bytes);
 /* cudaMalloc that says what was asked and what was free; NULL after an error. */
 void *cuda_allocate(int64_t bytes);
