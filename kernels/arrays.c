@@ -11,6 +11,14 @@ void gather_rows_ref(real *dst_, const real *src_, const int32_t *rows, int64_t 
         for (int64_t i = 0; i < d; i++) dst[t * d + i] = src[rows[t] * d + i];
 }
 
+void scatter_rows_ref(real *dst_, const real *src_, const int32_t *rows, int64_t n, int64_t d)
+{
+    double       *dst = dst_;
+    const double *src = src_;
+    for (int64_t t = 0; t < n; t++)
+        for (int64_t i = 0; i < d; i++) dst[rows[t] * d + i] = src[t * d + i];
+}
+
 void scatter_add_rows_ref(real *dst_, const real *src_, const int32_t *rows, int64_t n, int64_t d)
 {
     double       *dst = dst_;

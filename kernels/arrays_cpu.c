@@ -13,6 +13,12 @@ void gather_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n,
     for (int64_t t = 0; t < n; t++) memcpy((float *)dst + t * d, (const float *)src + rows[t] * d, (size_t)d * sizeof(float));
 }
 
+void scatter_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
+{
+#pragma omp parallel for schedule(static) if (n * d > CPU_ALONE)
+    for (int64_t t = 0; t < n; t++) memcpy((float *)dst + rows[t] * d, (const float *)src + t * d, (size_t)d * sizeof(float));
+}
+
 /* A thread owns columns, so rows that repeat are added in order. */
 void scatter_add_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {

@@ -298,3 +298,10 @@ void attention_bwd_cpu(real *dq, real *dk, real *dv, const real *d_o, const real
                 if (spans[i].pre_len > 0) bwd_task(&all, &spans[i], g, &d, (float)scale);
     }
 }
+
+void attention_decode_cpu(real *o, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n, int64_t kv_most,
+                          attention_dims d, double scale)
+{
+    (void)kv_most;
+    attention_fwd_cpu(o, NULL, q, k, v, spans, n, d, scale);
+}

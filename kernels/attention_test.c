@@ -57,6 +57,8 @@ static const attention_case cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
+enum { DECODE_MOST = 150 };
+
 static void call_fwd(const backend *be, real **a, const void *c_)
 {
     const attention_case *c = c_;
@@ -71,8 +73,40 @@ static void call_bwd(const backend *be, real **a, const void *c_)
     be->attention_bwd(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], c->spans, c->n_spans, c->d, c->scale);
 }
 
+/* One query a span, and the spans an array like the others. */
+static void call_decode(const backend *be, real **a, const void *c_)
+{
+    const attention_case *c = c_;
+    be->attention_decode(a[0], a[1], a[2], a[3], (const attention_span *)a[4], c->n_spans, DECODE_MOST, c->d, c->scale);
+}
+
+/* Spans of one key up to DECODE_MOST, with and without a prefix, in no order; rows of k and v that no span names. */
+static void check_decode(void)
+{
+    static const attention_span spans[] = { { 0, 1, 0, 33, 0, 0 },    { 1, 1, 40, 100, 0, 0 },  { 2, 1, 140, 1, 0, 0 },  { 3, 1, 150, 129, 0, 0 },
+                                            { 4, 1, 280, 17, 3, 35 }, { 5, 1, 300, 150, 0, 0 }, { 6, 1, 160, 64, 0, 86 } };
+    static const attention_dims dims[]  = {
+         { 4, 2, 16, 0, 0, 0, 0 }, { 6, 1, 40, 248, 80, 88, 256 }, { 2, 2, 133, 0, 0, 0, 0 }, { 8, 2, 64, 0, 0, 0, 0 }
+    };
+    enum { N = sizeof spans / sizeof *spans, ROWS = 460 };
+    double values[N * 6];
+    for (int i = 0; i < N * 6; i++) values[i] = ((const int32_t *)spans)[i];
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+        attention_case c        = { "decode, spans on the device", .d = dims[i], .n_spans = N, .scale = 0.25 };
+        attention_dims d        = c.d;
+        double         tol      = check_sum_tol(d.head_dim + DECODE_MOST) * (1 + c.scale * sqrt((double)d.head_dim));
+        check_array    arrays[] = { check_rows("o", N, d.ldo, d.heads * d.head_dim, true, tol),
+                                    check_rows("q", N, d.ldq, d.heads * d.head_dim, false, 0),
+                                    check_rows("k", ROWS, d.ldk, d.kv_heads * d.head_dim, false, 0),
+                                    check_rows("v", ROWS, d.ldv, d.kv_heads * d.head_dim, false, 0),
+                                    { "spans", .n = N * 6, .kind = I32, .values = values } };
+        check_op(c.what, arrays, 5, call_decode, &c);
+    }
+}
+
 static void check_cases(void)
 {
+    check_decode();
     for (int i = 0; i < CASES; i++) {
         const attention_case *c  = &cases[i];
         attention_dims        d  = c->d;

@@ -83,6 +83,13 @@ typedef struct {
     const char *name, *value;
 } device_fact;
 
+/* The two largest of a row of logits. best and margin mean nothing where not all are finite. */
+typedef struct {
+    double  margin; /* the largest minus the second largest: 0 for a tie, Inf where there is but one */
+    int32_t best;   /* the first index of the largest */
+    bool    finite;
+} top_two;
+
 struct site_variant;
 typedef struct backend_graph backend_graph; /* a backend's own */
 typedef struct backend {
@@ -167,6 +174,11 @@ typedef struct backend {
     void (*attention_bwd)(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o, const param *lse,
                           const attention_span *spans, int64_t n_spans, attention_dims d, double scale);
 
+    /* The forward for decoding: n spans of one query each (q0 = its number, q_len = 1), which are an array on the device; none has a pre_len + kv_len
+     * above kv_most. How work is cut depends on kv_most and not on what the spans say, so a graph may run again on others. */
+    void (*attention_decode)(real *o, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n, int64_t kv_most,
+                             attention_dims d, double scale);
+
     /* --- SwiGLU: gu [n, 2 d] = gate | up;  y [n, d] = silu(gate) * up.  bwd writes dgu [n, 2 d]; dgu may be gu itself */
     void (*swiglu_fwd)(real *y, const real *gu, int64_t n, int64_t d);
     void (*swiglu_bwd)(real *dgu, const real *dy, const real *gu, int64_t n, int64_t d);
@@ -179,8 +191,13 @@ typedef struct backend {
      * nll as in xent_fwd, to the bit, or NULL: training wants both, and the rows of logits are long. */
     void (*xent_bwd)(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
 
-    /* --- rows: dst [n, d] = src[rows[i]];  dst[rows[i]] += src (rows may repeat: added in order i = 0, 1, ..., each sum rounded) */
+    /* For greedy decoding: top[i] of row i, on the device, from logits [n, vocab], vocab >= 1. The same bits wherever the logits are the same. */
+    void (*best_two)(top_two *top, const param *logits, int64_t n, int64_t vocab);
+
+    /* --- rows: dst [n, d] = src[rows[i]];  dst[rows[i]] = src, no row named twice;  dst[rows[i]] += src (rows may repeat: added in order i = 0, 1,
+     * ..., each sum rounded) */
     void (*gather_rows)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
+    void (*scatter_rows)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
     void (*scatter_add_rows)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
 
     /* --- arrays of parameters */

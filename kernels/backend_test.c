@@ -15,6 +15,11 @@ static void call_scatter(const backend *be, real **a, const void *c_)
     const arrays_case *c = c_;
     be->scatter_add_rows(a[0], a[1], (const int32_t *)a[2], c->n, c->d);
 }
+static void call_place(const backend *be, real **a, const void *c_)
+{
+    const arrays_case *c = c_;
+    be->scatter_rows(a[0], a[1], (const int32_t *)a[2], c->n, c->d);
+}
 static void call_add(const backend *be, real **a, const void *c) { be->add(a[0], a[1], ((const arrays_case *)c)->n); }
 static void call_scale(const backend *be, real **a, const void *c) { be->scale(a[0], -1.5, ((const arrays_case *)c)->n); }
 static void call_sum_squares(const backend *be, real **a, const void *c)
@@ -44,6 +49,12 @@ static void check_rows_ops(void)
         check_op("gather_rows", gather, 3, call_gather, c);
         check_array scatter[] = { { "dst", .n = TALL * c->d, .out = true, .tol = 2e-7 }, { "src", .n = c->n * c->d }, gather[2] };
         check_op("scatter_add_rows", scatter, 3, call_scatter, c);
+        double apart[ROWS]; /* no row twice, in no order */
+        for (int k = 0; k < ROWS; k++) apart[k] = (k * 17 + 4) % (ROWS + 1);
+        check_array place[] = { { "dst", .n = (ROWS + 1) * c->d, .out = true, .tol = 0 },
+                                { "src", .n = c->n * c->d },
+                                { "rows", .n = c->n, .kind = I32, .values = apart } };
+        check_op("scatter_rows", place, 3, call_place, c);
     }
 }
 

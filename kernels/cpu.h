@@ -20,6 +20,8 @@ void rope_cpu(real *x, const int32_t *pos, const real *table, rope_dims d, bool 
 
 void attention_fwd_cpu(real *o, real *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,
                        attention_dims d, double scale);
+void attention_decode_cpu(real *o, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n, int64_t kv_most,
+                          attention_dims d, double scale);
 void attention_bwd_cpu(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o, const real *lse,
                        const attention_span *spans, int64_t n_spans, attention_dims d, double scale);
 
@@ -29,6 +31,8 @@ void xent_fwd_cpu(double *nll, int32_t *best, const real *logits, const int32_t 
 void xent_bwd_cpu(real *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
 
 void   gather_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
+void   scatter_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
+void   best_two_cpu(top_two *top, const param *logits, int64_t n, int64_t vocab);
 void   scatter_add_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
 void   add_cpu(real *dst, const real *src, int64_t count);
 void   scale_cpu(real *x, double a, int64_t count);

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-enum { BACKEND_LIBRARY_VERSION = 7 };
+enum { BACKEND_LIBRARY_VERSION = 8 };
 
 /* core/error.h's run_error: keeps a message that says what happened and what to do; returns ERR_FAILED. */
 typedef int (*backend_report)(const char *format, ...);

@@ -19,6 +19,8 @@ void rope_ref(real *x, const int32_t *pos, const real *table, rope_dims d, bool 
 
 void attention_fwd_ref(real *o, real *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,
                        attention_dims d, double scale);
+void attention_decode_ref(real *o, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n, int64_t kv_most,
+                          attention_dims d, double scale);
 void attention_bwd_ref(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o, const real *lse,
                        const attention_span *spans, int64_t n_spans, attention_dims d, double scale);
 
@@ -28,6 +30,8 @@ void xent_fwd_ref(double *nll, int32_t *best, const real *logits, const int32_t 
 void xent_bwd_ref(real *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
 
 void   gather_rows_ref(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
+void   scatter_rows_ref(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
+void   best_two_ref(top_two *top, const param *logits, int64_t n, int64_t vocab);
 void   scatter_add_rows_ref(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
 void   add_ref(real *dst, const real *src, int64_t count);
 void   scale_ref(real *x, double a, int64_t count);

@@ -6,7 +6,6 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "model/decoder_inner.h"
-#include "model/top_two.h"
 
 /* Prompt tokens that enter in one forward; a prompt longer than this enters alone. */
 enum { PREFILL_MAX = 2048 };
@@ -32,7 +31,7 @@ typedef struct {
     attention_span *spans, *row_spans;
     int64_t        *active; /* slot of each row */
     int64_t         cap_ids;
-    void           *logits; /* on the host, when the backend's memory is not */
+    top_two        *best, *host_best; /* of each row: on the device, on the host */
 } generation;
 
 static void item_done(generation *g, int64_t item)
@@ -91,18 +90,11 @@ static run_plan plan_step(generation *g)
     return plan;
 }
 
-static top_two best_of(const generation *g, const param *row)
-{
-    int64_t vocab = g->d->m->cfg.vocab;
-    return g->d->be->params->elem == sizeof(float) ? top_two_f32(row, vocab) : top_two_f64(row, vocab);
-}
-
 /* Appends the most likely token to the text of row i, and frees its slot when the text ends. */
-static int take_token(generation *g, int64_t row, const param *logits)
+static int take_token(generation *g, int64_t row, top_two top)
 {
-    slot          *at  = &g->slots[g->active[row]];
-    generate_item *it  = &g->items[at->item];
-    top_two        top = best_of(g, logits);
+    slot          *at = &g->slots[g->active[row]];
+    generate_item *it = &g->items[at->item];
     if (!top.finite) return decoder_not_finite(g->d, row);
     it->ids[it->n_new++] = top.best;
     it->min_margin       = fmin(it->min_margin, top.margin);
@@ -112,22 +104,23 @@ static int take_token(generation *g, int64_t row, const param *logits)
     return OK;
 }
 
+/* The two best of every row, on the device. */
+static void find_best(generation *g, int64_t n_rows)
+{
+    const int64_t chunk = g->d->chunk_rows;
+    for (int64_t first = 0; first < n_rows; first += chunk) {
+        int64_t count = n_rows - first < chunk ? n_rows - first : chunk;
+        g->d->be->best_two(g->best + first, decoder_logits_chunk(g->d, first, count), count, g->d->m->cfg.vocab);
+    }
+}
+
 static int take_tokens(generation *g, int64_t n_rows)
 {
-    const backend *be    = g->d->be->params; /* logits are of its type */
-    int64_t        vocab = g->d->m->cfg.vocab, chunk = g->d->chunk_rows;
-    int            rc = OK;
-    for (int64_t first = 0; first < n_rows && !rc; first += chunk) {
-        int64_t      count  = n_rows - first < chunk ? n_rows - first : chunk;
-        const param *logits = decoder_logits_chunk(g->d, first, count);
-        if (!be->host) {
-            if (!g->logits) g->logits = mem_alloc((size_t)(chunk * vocab), be->elem);
-            be->get(g->logits, logits, count * vocab * (int64_t)be->elem);
-            logits = g->logits;
-        }
-        rc = be->sync();
-        for (int64_t i = 0; i < count && !rc; i++) rc = take_token(g, first + i, real_at(be, logits, i * vocab));
-    }
+    const backend *be = g->d->be;
+    find_best(g, n_rows);
+    be->get(g->host_best, g->best, n_rows * (int64_t)sizeof *g->best);
+    int rc = be->sync();
+    for (int64_t i = 0; i < n_rows && !rc; i++) rc = take_token(g, i, g->host_best[i]);
     return rc;
 }
 
@@ -154,6 +147,8 @@ static void start(generation *g)
     g->spans        = mem_alloc((size_t)g->n_slots, sizeof *g->spans);
     g->row_spans    = mem_alloc((size_t)g->n_slots, sizeof *g->row_spans);
     g->active       = mem_alloc((size_t)g->n_slots, sizeof *g->active);
+    g->host_best    = mem_alloc((size_t)g->n_slots, sizeof *g->host_best);
+    g->best         = m->be->alloc_bytes(g->n_slots * (int64_t)sizeof *g->best);
     g->cache.rows   = g->n_slots * g->per_slot;
     g->cache.layers = mem_alloc((size_t)m->cfg.layers, sizeof *g->cache.layers);
     for (int64_t l = 0; l < m->cfg.layers; l++) g->cache.layers[l] = m->be->alloc(g->cache.rows * 2 * g->d->kv_out);
@@ -163,7 +158,8 @@ static void start(generation *g)
 static void finish(generation *g)
 {
     for (int64_t l = 0; g->cache.layers && l < g->d->m->cfg.layers; l++) g->d->be->release(g->cache.layers[l]);
-    void *all[] = { g->slots, g->rows, g->spans, g->row_spans, g->active, g->cache.layers, g->ids, g->pos, g->logits };
+    void *all[] = { g->slots, g->rows, g->spans, g->row_spans, g->active, g->cache.layers, g->ids, g->pos, g->host_best };
+    g->d->be->release(g->best);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 

@@ -1,7 +1,6 @@
 #include "model/generate.h"
 #include "model/score.h"
 #include "model/test_model.h"
-#include "model/top_two.h"
 
 static void the_published_text_is_generated(void **state)
 {
@@ -49,7 +48,8 @@ static void naive(decoder *d, const pair_arrays *pairs, generate_item *it)
         double  row[13];
         assert_ok(decoder_forward(d, &b, pairs, false));
         assert_ok(decoder_logits(d, 0, 1, row));
-        top_two t      = top_two_f64(row, 13);
+        top_two t;
+        backend_find("ref")->best_two(&t, row, 1, 13);
         it->min_margin = fmin(it->min_margin, t.margin);
         ids[n] = it->ids[it->n_new++] = t.best;
     }
@@ -127,43 +127,12 @@ static void impossible_items_are_named(void **state)
     model_close(m);
 }
 
-static void the_first_of_equals_wins(void **state)
-{
-    (void)state;
-    enum { N = 100 };
-    float  f[N];
-    double g[N];
-    rng    r = rng_seed(1);
-    for (int64_t n = 1; n <= N; n++)
-        for (int round = 0; round < 20; round++) {
-            int32_t best = 0;
-            for (int64_t i = 0; i < n; i++) {
-                f[i] = (float)rng_below(&r, 6) - 3; /* many ties */
-                g[i] = f[i];
-                if (f[i] > f[best]) best = (int32_t)i;
-            }
-            double second = -INFINITY;
-            for (int64_t i = 0; i < n; i++)
-                if (i != best && g[i] > second) second = g[i];
-            top_two a = top_two_f32(f, n), b = top_two_f64(g, n);
-            assert_true(a.finite && b.finite);
-            assert_int_equal(a.best, best);
-            assert_int_equal(b.best, best);
-            assert_true(a.margin == g[best] - second && b.margin == a.margin);
-            int64_t at = (int64_t)rng_below(&r, (uint64_t)n);
-            f[at]      = round % 2 ? NAN : -INFINITY;
-            g[at]      = f[at];
-            assert_false(top_two_f32(f, n).finite || top_two_f64(g, n).finite);
-        }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_published_text_is_generated),
         cmocka_unit_test(texts_do_not_depend_on_the_batch),
         cmocka_unit_test(impossible_items_are_named),
-        cmocka_unit_test(the_first_of_equals_wins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,10 +23,11 @@ static __device__ float join_tile(running *w, float score)
 KERNEL __launch_bounds__(THREADS) TYPED(attention_fwd_kernel)(element *o, float *lse, attention_view a, attention_list list)
 {
     __shared__ float     kt[KEYS][DEPTH + 1], qt[QUERIES][DEPTH + 1], vt[KEYS][COLUMNS], p[QUERIES][KEYS];
-    const int            index = part_of_block(list.first_block, list.count, blockIdx.x);
-    const attention_span s     = list.spans[index];
+    const int            index  = list.first_block ? part_of_block(list.first_block, list.count, blockIdx.x) : (int)blockIdx.x;
+    const int64_t        block0 = list.first_block ? list.first_block[index] : blockIdx.x;
+    const attention_span s      = list.spans[index];
     const int64_t        D = a.d.head_dim, head = blockIdx.y, kv_head = head / (a.d.heads / a.d.kv_heads), column0 = blockIdx.z * (int64_t)COLUMNS;
-    const int64_t        first = (blockIdx.x - list.first_block[index]) * QUERIES, left = s.q_len - first, queries = left < QUERIES ? left : QUERIES;
+    const int64_t        first = (blockIdx.x - block0) * QUERIES, left = s.q_len - first, queries = left < QUERIES ? left : QUERIES;
     const int64_t        all_keys = keys_of(s, first + queries - 1);
     const int            lane = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP;
     const element       *k = a.k + kv_head * D, *v = a.v + kv_head * D, *q = a.q + (s.q0 + first) * a.d.ldq + head * D;
@@ -77,4 +78,14 @@ void TYPED(attention_fwd_cuda)(real *o, param *lse, const real *q, const real *k
     if (list.blocks == 0) return;
     LAUNCH(TYPED(attention_fwd_kernel), dim3((unsigned)list.blocks, (unsigned)d.heads, blocks_of(d.head_dim, COLUMNS)), THREADS, (element *)o,
            (float *)lse, a, list);
+}
+
+void TYPED(attention_decode_cuda)(real *o, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n, int64_t kv_most,
+                                  attention_dims d, double scale)
+{
+    (void)kv_most; /* a span is one block's, whatever its length */
+    if (n == 0) return;
+    const attention_list list = { spans, NULL, (int)n, n };
+    LAUNCH(TYPED(attention_fwd_kernel), dim3((unsigned)n, (unsigned)d.heads, blocks_of(d.head_dim, COLUMNS)), THREADS, (element *)o, (float *)NULL,
+           attention_view_of(q, k, v, NULL, NULL, d, scale), list);
 }

@@ -39,7 +39,7 @@ static inline bool attention_mma_bwd(float *, float *, float *, const float *, c
     return false;
 }
 
-/* A list of spans on the device, each cut into blocks of `queries` queries: block first_block[i] is the first of span i. */
+/* A list of spans on the device, each cut into blocks of `queries` queries: block first_block[i] is the first of span i. NULL: a block a span. */
 typedef struct {
     const attention_span *spans;
     const int64_t        *first_block;

@@ -91,9 +91,10 @@ static int sync_cuda(void)
     .linear_bwd_w = OF(linear_bwd_w_cuda), .pair_fwd = OF(pair_fwd_cuda), .pair_bwd = OF(pair_bwd_cuda), .adapted_fwd = OF(adapted_fwd_cuda),        \
     .adapted_bwd = OF(adapted_bwd_cuda), .expand_fwd = OF(expand_fwd_cuda), .expand_bwd = expand_bwd_cuda, .rmsnorm_fwd = OF(rmsnorm_fwd_cuda),      \
     .rmsnorm_bwd = OF(rmsnorm_bwd_cuda), .rope = OF(rope_cuda), .attention_fwd = OF(attention_fwd_cuda), .attention_bwd = OF(attention_bwd_cuda),    \
-    .swiglu_fwd = OF(swiglu_fwd_cuda), .swiglu_bwd = OF(swiglu_bwd_cuda), .xent_fwd = xent_fwd_cuda, .xent_bwd = OF(xent_bwd_cuda),                  \
-    .gather_rows = OF(gather_rows_cuda), .scatter_add_rows = OF(scatter_add_rows_cuda), .add = add_cuda, .scale = scale_cuda,                        \
-    .sum_squares = sum_squares_cuda, .adamw = adamw_cuda, .site_variants = OF(site_variants_cuda)
+    .attention_decode = OF(attention_decode_cuda), .swiglu_fwd = OF(swiglu_fwd_cuda), .swiglu_bwd = OF(swiglu_bwd_cuda), .xent_fwd = xent_fwd_cuda,  \
+    .xent_bwd = OF(xent_bwd_cuda), .best_two = best_two_cuda, .gather_rows = OF(gather_rows_cuda), .scatter_rows = OF(scatter_rows_cuda),            \
+    .scatter_add_rows = OF(scatter_add_rows_cuda), .add = add_cuda, .scale = scale_cuda, .sum_squares = sum_squares_cuda, .adamw = adamw_cuda,       \
+    .site_variants = OF(site_variants_cuda)
 
 static char about_f32[256], about_bf16[256];
 

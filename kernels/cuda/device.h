@@ -160,11 +160,14 @@ void           graph_free_cuda(backend_graph *g);
     void OF(rope_cuda)(real *x, const int32_t *pos, const param *table, rope_dims d, bool inverse);                                                  \
     void OF(attention_fwd_cuda)(real *o, param *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,      \
                                 attention_dims d, double scale);                                                                                     \
+    void OF(attention_decode_cuda)(real *o, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n, int64_t kv_most,    \
+                                   attention_dims d, double scale);                                                                                  \
     void OF(attention_bwd_cuda)(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o,           \
                                 const param *lse, const attention_span *spans, int64_t n_spans, attention_dims d, double scale);                     \
     void OF(swiglu_fwd_cuda)(real *y, const real *gu, int64_t n, int64_t d);                                                                         \
     void OF(swiglu_bwd_cuda)(real *dgu, const real *dy, const real *gu, int64_t n, int64_t d);                                                       \
     void OF(gather_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);                                                \
+    void OF(scatter_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);                                               \
     void OF(scatter_add_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
 /* clang-format on */
 DECLARE_OPS(OF_F32)
@@ -175,6 +178,7 @@ void                             expand_bwd_cuda(const expand_job *jobs, int64_t
 void                             xent_fwd_cuda(double *nll, int32_t *best, const param *logits, const int32_t *targets, int64_t n, int64_t vocab);
 void                             xent_bwd_cuda(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
 void                             xent_bwd_cuda_bf16(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
+void                             best_two_cuda(top_two *top, const param *logits, int64_t n, int64_t vocab);
 void                             add_cuda(param *dst, const param *src, int64_t count);
 void                             scale_cuda(param *x, double a, int64_t count);
 double                           sum_squares_cuda(const param *x, int64_t count);

@@ -12,6 +12,17 @@ void TYPED(gather_rows_cuda)(real *dst, const real *src, const int32_t *rows, in
     if (n > 0) LAUNCH(TYPED(gather_rows_kernel), blocks_of(n * d, THREADS), THREADS, (element *)dst, (const element *)src, rows, n * d, d);
 }
 
+KERNEL __launch_bounds__(THREADS) TYPED(scatter_rows_kernel)(element *dst, const element *src, const int32_t *rows, int64_t count, int64_t d)
+{
+    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+    if (i < count) dst[rows[i / d] * d + i % d] = src[i];
+}
+
+void TYPED(scatter_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
+{
+    if (n > 0) LAUNCH(TYPED(scatter_rows_kernel), blocks_of(n * d, THREADS), THREADS, (element *)dst, (const element *)src, rows, n * d, d);
+}
+
 /* A block belongs to a source row and works only if that is the first to name its destination; then it adds, in order, every row that names it. So
  * a destination has one writer and needs no atomics. */
 KERNEL __launch_bounds__(THREADS) TYPED(scatter_add_rows_kernel)(element *dst, const element *src, const int32_t *rows, int n, int64_t d)

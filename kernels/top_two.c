@@ -1,6 +1,8 @@
-#include "model/top_two.h"
-
+/* The two largest of rows of logits, on the host: in f64 the definition, in f32 the CPU's. Contract: kernels/backend.h. */
 #include <math.h>
+
+#include "kernels/cpu.h"
+#include "kernels/ref.h"
 
 /* Running maxima of many lanes side by side: the compiler keeps them in vector registers. x - x is 0 only for finite x. */
 enum { LANES = 32 };
@@ -17,7 +19,7 @@ static top_two finish(const double *first, const double *second, double bad)
     return (top_two) { .margin = max - next, .finite = bad == 0 };
 }
 
-top_two top_two_f32(const float *x, int64_t n)
+static top_two of_f32(const float *x, int64_t n)
 {
     float   first[LANES], second[LANES], bad[LANES] = { 0 };
     int64_t i = 0;
@@ -46,7 +48,7 @@ top_two top_two_f32(const float *x, int64_t n)
     return t;
 }
 
-top_two top_two_f64(const double *x, int64_t n)
+static top_two of_f64(const double *x, int64_t n)
 {
     double first[LANES], second[LANES], bad = 0;
     for (int k = 0; k < LANES; k++) first[k] = second[k] = -INFINITY;
@@ -59,4 +61,14 @@ top_two top_two_f64(const double *x, int64_t n)
     top_two t = finish(first, second, bad);
     while (t.finite && x[t.best] != first[0]) t.best++;
     return t;
+}
+
+void best_two_ref(top_two *top, const param *logits, int64_t n, int64_t vocab)
+{
+    for (int64_t i = 0; i < n; i++) top[i] = of_f64((const double *)logits + i * vocab, vocab);
+}
+
+void best_two_cpu(top_two *top, const param *logits, int64_t n, int64_t vocab)
+{
+    for (int64_t i = 0; i < n; i++) top[i] = of_f32((const float *)logits + i * vocab, vocab);
 }

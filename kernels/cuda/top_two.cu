@@ -1,0 +1,52 @@
+/* The two largest of rows of logits on the GPU: a block a row, as wide as blocks get, since decoding has few rows. Contract: kernels/backend.h. */
+#include "kernels/cuda/reduce.h"
+
+static constexpr int WIDE = 1024;
+
+/* Of some of a row's logits. `bad`: one of them is not finite. */
+struct best_so_far {
+    float first, second;
+    int   at, bad;
+};
+
+/* Which of the equals comes first does not depend on the order of joining: the smaller index does. */
+static __device__ inline best_so_far join(best_so_far a, best_so_far b)
+{
+    const bool  b_wins = b.first > a.first || (b.first == a.first && b.at < a.at);
+    best_so_far j      = b_wins ? b : a;
+    j.second           = fmaxf(fminf(a.first, b.first), fmaxf(a.second, b.second));
+    j.bad              = a.bad | b.bad;
+    return j;
+}
+
+/* Over the warp; every lane gets it. */
+static __device__ inline best_so_far warp_join(best_so_far a)
+{
+    for (int step = WARP / 2; step > 0; step /= 2)
+        a = join(a, { __shfl_xor_sync(ALL_LANES, a.first, step), __shfl_xor_sync(ALL_LANES, a.second, step), __shfl_xor_sync(ALL_LANES, a.at, step),
+                      __shfl_xor_sync(ALL_LANES, a.bad, step) });
+    return a;
+}
+
+KERNEL __launch_bounds__(WIDE) best_two_kernel(top_two *top, const float *logits, int64_t vocab)
+{
+    __shared__ best_so_far shared[WIDE / WARP];
+    const float           *row = logits + blockIdx.x * vocab;
+    const int              me  = (int)threadIdx.x;
+    best_so_far            b   = { -INFINITY, -INFINITY, (int)vocab, 0 };
+    for (int j = me; j < vocab; j += WIDE) {
+        const float x = row[j];
+        b             = join(b, { x, -INFINITY, j, !(fabsf(x) < INFINITY) });
+    }
+    b = warp_join(b);
+    if (me % WARP == 0) shared[me / WARP] = b;
+    __syncthreads();
+    if (me >= WARP) return;
+    b = warp_join(shared[me]);
+    if (me == 0) top[blockIdx.x] = { (double)b.first - (double)b.second, b.at, !b.bad };
+}
+
+void best_two_cuda(top_two *top, const param *logits, int64_t n, int64_t vocab)
+{
+    if (n > 0) LAUNCH(best_two_kernel, (unsigned)n, WIDE, top, (const float *)logits, vocab);
+}
