@@ -91,7 +91,7 @@ $(CUDATEST:%=$(B)/%.o): CXXFLAGS := -std=c++20 -Wall -Wextra $(FLAGS)
 $(B)/libtiebreak-cuda-emulated.so: $(EMULATED)
 	@echo '  LINK $@'
 	@$(CXX) $(FLAGS) -shared $^ -o $@ -lm
-$(EMULATED): CXXFLAGS := -std=c++20 -Wall -Wextra $(FLAGS) -fPIC
+$(EMULATED): CXXFLAGS := -std=c++20 -Wall -Wextra -Wno-psabi $(FLAGS) -fPIC
 define emulated
 	@mkdir -p $(@D)
 	@echo '  CXX  $<'

@@ -32,7 +32,7 @@ typedef enum { SITE_PREPARE, SITE_FORWARD, SITE_BACKWARD, SITE_ADAPT } site_stag
  *   TAKES_NARROW    the same in the working type */
 typedef enum { TAKES_PAIR, TAKES_FACTORS, TAKES_NARROW } site_takes;
 
-/* Everything on the device and contiguous but for the strides named; x, y, dx, dy 16-byte aligned. Gradients are parameters, accumulated; NULL: not
+/* Everything on the device and contiguous but for the strides named; x, y, dx, dy, W 16-byte aligned. Gradients are parameters, accumulated; NULL: not
  * wanted. */
 typedef struct {
     int64_t     n, in, out, r; /* r >= 1 */

@@ -11,9 +11,10 @@
 #include "kernels/cuda/open.h"
 #include "kernels/library.h"
 
-cudaStream_t   cuda_stream;
-cublasHandle_t cuda_blas;
-int64_t        cuda_launches;
+cuda_device_facts cuda_device;
+cudaStream_t      cuda_stream;
+cublasHandle_t    cuda_blas;
+int64_t           cuda_launches;
 
 /* What NVIDIA recommends for sm_90; the emulator's cuBLAS uses none. */
 #ifdef __CUDACC__
@@ -209,6 +210,7 @@ bool cuda_start(backend_report report, char *about, size_t about_size)
     shared_most       = (int64_t)device.sharedMemPerBlockOptin;
     overlaps_launches = device.major >= 9;
     cuda_facts_find(&device);
+    cuda_device = { 10 * device.major + device.minor, device.multiProcessorCount };
     snprintf(about, about_size, "%s, compute capability %d.%d, %d multiprocessors, %.1f GiB, driver for CUDA %d.%d", device.name, device.major,
              device.minor, device.multiProcessorCount, (double)device.totalGlobalMem / 1073741824, driver / 1000, driver % 1000 / 10);
     return true;

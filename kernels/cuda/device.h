@@ -40,6 +40,10 @@
 
 static constexpr int THREADS = 256, WARP = 32; /* of a block, of a warp */
 
+/* The device that is used. */
+extern struct cuda_device_facts {
+    int capability, multiprocessors; /* 90 for compute capability 9.0 */
+} cuda_device;
 extern cudaStream_t   cuda_stream;
 extern cublasHandle_t cuda_blas;
 extern int64_t        cuda_launches; /* kernels so far, a call of cuBLAS counted as one */

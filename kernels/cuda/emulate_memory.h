@@ -6,6 +6,16 @@
 /* Fresh memory that costs nothing until it is touched, in large pages where the system has them: fibers and protection changes are quick then. */
 unsigned char *emulate_region(size_t bytes, int protection);
 
+/* For what threads wait for in other ways than at barriers: lets the others run, and stops with this mistake when none of them gets on any more.
+ * Whoever lets others get on says so. */
+void emulate_pause(const char *mistake);
+void emulate_progress(void);
+/* The 128 threads of a warpgroup wait for each other; the last to come does something before they go on. */
+void emulate_warpgroup(void (*last)(void));
+bool emulate_backwards(void); /* the launch runs its threads in the opposite order */
+/* Nothing may be under way at the end of a block. */
+void emulate_hopper_end(void);
+
 /* Device memory can be touched from here on; cudaStreamSynchronize closes it again. */
 void emulate_memory_open(void);
 void emulate_memory_close(void); /* after a look at every guard band */

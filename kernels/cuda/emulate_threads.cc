@@ -6,7 +6,7 @@
 
 #include "kernels/cuda/emulate_memory.h"
 
-enum { WARP = 32, MOST_THREADS = 1024, MOST_BYTES = 32, STACK = 32 << 10 };
+enum { WARP = 32, WARPGROUP = 128, MOST_THREADS = 1024, MOST_BYTES = 32, STACK = 32 << 10 };
 static constexpr int GUARD = 256, GUARD_BYTE = 0xa5; /* behind dynamic shared memory */
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
@@ -27,7 +27,7 @@ static struct {
     const std::function<void()> *thread;
     fiber                        fibers[MOST_THREADS];
     int                          made, count, current, step; /* step: +1 or -1, the order in which threads run */
-    gathering                    block, warps[MOST_THREADS / WARP];
+    gathering                    block, warps[MOST_THREADS / WARP], warpgroups[MOST_THREADS / WARPGROUP];
     unsigned char                values[2][MOST_THREADS][MOST_BYTES]; /* of one exchange and the next: nobody is two ahead */
     unsigned                     exchanges[MOST_THREADS];             /* that a thread has come to */
     int                          any;
@@ -70,6 +70,14 @@ static void leave(void)
     }
 }
 
+void emulate_pause(const char *mistake)
+{
+    if (run.idle++ > 4u * MOST_THREADS) emulate_stop(mistake);
+    leave();
+}
+void emulate_progress(void) { run.idle = 0; }
+bool emulate_backwards(void) { return run.step < 0; }
+
 static void release_if_complete(gathering *g)
 {
     if (g->alive == 0 || g->arrived < g->alive) return;
@@ -84,14 +92,19 @@ static void wait(gathering *g)
     g->arrived++;
     run.idle = 0;
     release_if_complete(g);
-    while (g->round == round) {
-        if (run.idle++ > 4u * MOST_THREADS) emulate_stop("waits at a barrier that other threads never reach");
-        leave();
-    }
+    while (g->round == round) emulate_pause("waits at a barrier that other threads never reach");
 }
 
 void __syncthreads(void) { wait(&run.block); }
 void __syncwarp(void) { wait(&run.warps[run.current / WARP]); }
+
+void emulate_warpgroup(void (*last)(void))
+{
+    gathering *g = &run.warpgroups[run.current / WARPGROUP];
+    if (run.current / WARPGROUP * WARPGROUP + WARPGROUP > run.count) emulate_stop("does what takes a warpgroup of 128 threads");
+    if (g->arrived + 1 == WARPGROUP) last();
+    wait(g);
+}
 
 int __syncthreads_or(int any)
 {
@@ -179,6 +192,7 @@ static void run_block(void)
     memset(emulate_dynamic_shared + run.shared_bytes, GUARD_BYTE, GUARD);
     run.block = { (unsigned)run.count, 0, 0 };
     for (int w = 0; w * WARP < run.count; w++) run.warps[w] = { (unsigned)(run.count - w * WARP < WARP ? run.count - w * WARP : WARP), 0, 0 };
+    for (int w = 0; w * WARPGROUP < run.count; w++) run.warpgroups[w] = { WARPGROUP, 0, 0 };
     for (int t = 0; t < run.count; t++) {
         run.fibers[t].alive = true;
         run.exchanges[t]    = 0;
@@ -187,6 +201,7 @@ static void run_block(void)
     run.current = run.step > 0 ? 0 : run.count - 1;
     threadIdx   = run.fibers[run.current].index;
     change(run.host, run.fibers[run.current].at);
+    emulate_hopper_end();
     for (int i = 0; i < GUARD; i++)
         if (emulate_dynamic_shared[run.shared_bytes + i] != GUARD_BYTE) emulate_stop("wrote past its dynamic shared memory");
 }

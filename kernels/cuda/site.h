@@ -43,6 +43,16 @@ int64_t   site_work_bytes(const site_variant *v, const site_call *c);
 site_cost site_cost_of(const site_variant *v, site_stage stage, const site_call *c);
 void      site_run(const site_variant *v, site_stage stage, const site_call *c);
 
+/* A pass: to [rows, cols] with row stride ld_to = from [used_rows, used_cols] with row stride ld_from, and zero where that ends. */
+void plan_place(struct site_plan *p, void *to, int64_t ld_to, int64_t rows, int64_t cols, const void *from, int64_t ld_from, int64_t used_rows,
+                int64_t used_cols);
+void plan_place_bf16(struct site_plan *p, void *to, int64_t ld_to, int64_t rows, int64_t cols, const void *from, int64_t ld_from, int64_t used_rows,
+                     int64_t used_cols);
+
+/* The base and the pair in one kernel: kernels/cuda/fused_site.cu. */
+void        plan_fused(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
+const char *refuses_fused(const site_variant *v, const site_call *c);
+
 /* What a framework does, op for op, in f32, with adapters in f32 under a bf16 base, and in bf16: kernels/cuda/eager.cu. */
 void plan_eager(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
 void plan_eager_mixed(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);

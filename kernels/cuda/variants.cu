@@ -109,8 +109,8 @@ static void run_place(const site_step *s)
            s->ld_a, s->used_rows, s->used_cols);
 }
 
-static void place(struct site_plan *p, void *to, int64_t ld_to, int64_t rows, int64_t cols, const void *from, int64_t ld_from, int64_t used_rows,
-                  int64_t used_cols)
+void TYPED(plan_place)(struct site_plan *p, void *to, int64_t ld_to, int64_t rows, int64_t cols, const void *from, int64_t ld_from, int64_t used_rows,
+                       int64_t used_cols)
 {
     site_step s = {};
     s.run       = run_place;
@@ -125,7 +125,7 @@ static void plan_merged(struct site_plan *p, const site_variant *, site_stage st
 {
     void *W = plan_take(p, c->out * c->in * SIZE), *h = plan_take(p, c->n * c->r * SIZE), *dh = plan_take(p, c->n * c->r * SIZE);
     if (stage == SITE_PREPARE || stage == SITE_ADAPT) {
-        place(p, W, c->in, c->out, c->in, c->W, c->in, c->out, c->in);
+        TYPED(plan_place)(p, W, c->in, c->out, c->in, c->W, c->in, c->out, c->in);
         plan_gemm(p, true, { c->out, c->in, c->r, c->B, c->r, PLAIN, c->A, c->lda, PLAIN, W, c->in, true, TYPE, TYPE });
     } else if (stage == SITE_FORWARD) {
         base_fwd(p, c, W, false);
@@ -148,10 +148,10 @@ static void plan_augmented(struct site_plan *p, const site_variant *v, site_stag
     element      *W = (element *)plan_take(p, (c->out + room) * ldw * SIZE), *x = (element *)c->x, *dy = (element *)c->dy;
     /* Sizes alone are wanted where there is no memory: nothing is read then. */
     element *B = W ? W + c->in : NULL, *A = W ? W + c->out * ldw : NULL, *h = x ? x + c->in : NULL, *dh = dy ? dy + c->out : NULL;
-    if (stage == SITE_PREPARE) place(p, W, ldw, c->out, c->in, c->W, c->in, c->out, c->in);
+    if (stage == SITE_PREPARE) TYPED(plan_place)(p, W, ldw, c->out, c->in, c->W, c->in, c->out, c->in);
     if (stage == SITE_PREPARE || stage == SITE_ADAPT) {
-        place(p, B, ldw, c->out, room, c->B, c->r, c->out, c->r);
-        place(p, A, ldw, room, c->in, c->A, c->lda, c->r, c->in);
+        TYPED(plan_place)(p, B, ldw, c->out, room, c->B, c->r, c->out, c->r);
+        TYPED(plan_place)(p, A, ldw, room, c->in, c->A, c->lda, c->r, c->in);
     } else if (stage == SITE_FORWARD) {
         plan_gemm(p, true, { c->n, room, c->in, x, ldx, PLAIN, A, ldw, TRANSPOSED, h, ldx, false, TYPE, TYPE });
         plan_gemm(p, false, { c->n, c->out, c->in + room, x, ldx, PLAIN, W, ldw, TRANSPOSED, c->y, c->out, false, TYPE, TYPE });
@@ -163,14 +163,15 @@ static void plan_augmented(struct site_plan *p, const site_variant *v, site_stag
     }
 }
 
-#define ROW(name, about, needs, takes, pad, plan)                                                                                                    \
+#define REFUSING(name, about, needs, takes, pad, plan, refuses)                                                                                      \
     {                                                                                                                                                \
-        name, about, needs, takes, pad, site_work_bytes, site_cost_of, site_run, plan, NULL, false, false                                            \
+        name, about, needs, takes, pad, site_work_bytes, site_cost_of, site_run, plan, refuses, false, false                                         \
     }
 #define FEW(name, about, needs, takes, plan, refuses)                                                                                                \
     {                                                                                                                                                \
         name, about, needs, takes, 0, site_work_bytes, site_cost_of, site_run, plan, refuses, true, true                                             \
     }
+#define ROW(name, about, needs, takes, pad, plan) REFUSING(name, about, needs, takes, pad, plan, NULL)
 extern const site_variant TYPED(site_variants_cuda)[] = {
 #ifdef TIEBREAK_BF16
     ROW("eager", "a framework, op for op, its adapters in f32", "the factors in f32", TAKES_FACTORS, 0, plan_eager_mixed),
@@ -180,8 +181,8 @@ extern const site_variant TYPED(site_variants_cuda)[] = {
 #endif
     ROW("beta1", "the base first, then the pair added to y", "", TAKES_PAIR, 0, plan_beta1),
 #ifdef TIEBREAK_BF16
-    { "one-pass", "beta1, but dh and dB' come from one reading of dy", "rows of dy that begin at multiples of 16 bytes", TAKES_PAIR, 0,
-      site_work_bytes, site_cost_of, site_run, plan_one_pass, refuses_one_pass, false, false },
+    REFUSING("one-pass", "beta1, but dh and dB' come from one reading of dy", "rows of dy that begin at multiples of 16 bytes", TAKES_PAIR, 0,
+             plan_one_pass, refuses_one_pass),
 #endif
     ROW("adapter-first", "the pair into y, then the base added to it", "", TAKES_PAIR, 0, plan_adapter_first),
     ROW("merged", "W + B'A' once, then one product", "a copy of W an adapter; the backward makes h again", TAKES_PAIR, 0, plan_merged),
@@ -192,6 +193,8 @@ extern const site_variant TYPED(site_variants_cuda)[] = {
         refuses_decode),
     FEW("gather", "the base, then h and its expansion from each row's own pair: three launches", "at most 64 rows", TAKES_PAIR, plan_gather,
         refuses_gather),
+    REFUSING("fused", "h; then one product, h B' added from the same ring of tiles", "compute capability 9.0; in and out multiples of 8", TAKES_PAIR,
+             0, plan_fused, refuses_fused),
 #endif
     ROW(NULL, NULL, NULL, TAKES_PAIR, 0, NULL),
 };

@@ -1,0 +1,75 @@
+/* The variant `fused` (kernels/variant.h): h by cuBLAS, then base and pair in one kernel (kernels/cuda/fused.h), and the same backward. In bf16
+ * alone.
+ *
+ * W is read as it lies. A' and B' are too, where TMA can: at addresses and row strides of multiples of 16 bytes, so where 8 divides the rank; else a
+ * copy of them with wider rows is made when the adapter changes. */
+#include "kernels/cuda/fused.h"
+#include "kernels/cuda/site.h"
+
+typedef struct {
+    const void *p;
+    int64_t     ld;
+    void       *copy; /* the room for one */
+    bool        copied;
+} wide_rows;
+
+static int64_t whole(int64_t count) { return (count + 7) / 8 * 8; }
+
+static wide_rows widened(struct site_plan *p, const void *from, int64_t rows, int64_t cols, int64_t ld)
+{
+    void      *room   = plan_take(p, rows * whole(cols) * 2);
+    const bool copied = ld % 8 != 0 || (uintptr_t)from % 16 != 0;
+    return { copied ? room : from, copied ? whole(cols) : ld, room, copied };
+}
+
+static void run_fused(const site_step *s)
+{
+    const gemm *g = &s->g;
+    const fused f = { g->m,   g->n, g->k, g->A,   g->lda, g->B,
+                      g->ldb, g->b, g->C, g->ldc, 1,      { { s->a, s->ld_a, s->b, s->ld_to, s->used_cols, 0, g->n } } };
+    cuda_fused(&f);
+}
+
+/* C = A B + h E, of rank r. */
+static void fuse(struct site_plan *p, gemm g, const void *h, int64_t ldh, const wide_rows *E, int64_t r)
+{
+    const double m = (double)g.m, n = (double)g.n, k = (double)g.k + (double)r;
+    site_step    s = {};
+    s.run          = run_fused;
+    s.launches     = 1;
+    s.flops        = 2 * m * n * k;
+    s.bytes        = 2 * (m * k + k * n + m * n);
+    s.g = g, s.a = h, s.ld_a = ldh, s.b = E->p, s.ld_to = E->ld, s.used_cols = r;
+    plan_step(p, &s);
+}
+
+static void widen(struct site_plan *p, const wide_rows *w, const void *from, int64_t rows, int64_t cols, int64_t ld)
+{
+    if (w->copied) plan_place_bf16(p, w->copy, w->ld, rows, cols, from, ld, rows, cols);
+}
+
+void plan_fused(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
+{
+    const cudaDataType TYPE = CUDA_R_16BF, SUM = CUDA_R_32F;
+    const int64_t      n = c->n, in = c->in, out = c->out, r = c->r, ldh = whole(r);
+    void              *h = plan_take(p, n * ldh * 2), *dh = plan_take(p, n * ldh * 2);
+    const wide_rows    A = widened(p, c->A, r, in, c->lda), B = widened(p, c->B, out, r, r);
+    if (stage == SITE_PREPARE || stage == SITE_ADAPT) {
+        widen(p, &A, c->A, r, in, c->lda);
+        widen(p, &B, c->B, out, r, r);
+    } else if (stage == SITE_FORWARD) {
+        plan_gemm(p, true, { n, r, in, c->x, in, PLAIN, c->A, c->lda, TRANSPOSED, h, ldh, false, TYPE, TYPE });
+        fuse(p, { n, out, in, c->x, in, PLAIN, c->W, in, TRANSPOSED, c->y, out, false, TYPE, TYPE }, h, ldh, &B, r);
+    } else {
+        if (c->dB) plan_gemm(p, true, { out, r, n, c->dy, out, TRANSPOSED, h, ldh, PLAIN, c->dB, r, true, TYPE, SUM });
+        plan_gemm(p, true, { n, r, out, c->dy, out, PLAIN, c->B, r, PLAIN, dh, ldh, false, TYPE, TYPE });
+        if (c->dA) plan_gemm(p, true, { r, in, n, dh, ldh, TRANSPOSED, c->x, in, PLAIN, c->dA, in, true, TYPE, SUM });
+        fuse(p, { n, in, out, c->dy, out, PLAIN, c->W, in, PLAIN, c->dx, in, false, TYPE, TYPE }, dh, ldh, &A, r);
+    }
+}
+
+const char *refuses_fused(const site_variant *, const site_call *c)
+{
+    fused f = { c->n, c->out, c->in, c->x, c->in, c->W, c->in, TRANSPOSED, c->y, c->out, 0, {} };
+    return cuda_fused_refuses(&f);
+}
