@@ -1,5 +1,6 @@
 /* The pair in bf16 beside naive bf16 code, both against f64: naive code has inputs in bf16, exact sums, and rounds every result once, h, dh and the
- * gradients of A' and B' too. Ours may be off by at most twice as much. Adapters of several ranks add to one y and one dx, one after the other. */
+ * gradients of A' and B' too. Ours may be off by at most twice as much. Adapters of several ranks add to one y and one dx, one after the other and in
+ * one call. */
 #include "kernels/check.h"
 
 enum { N = 37, IN = 67, OUT = 131, ADAPTERS = 3 };
@@ -83,10 +84,52 @@ static void compute_here(const backend *be, const pair_trial *t, results *to)
     be->release(x), be->release(dy), be->release(y), be->release(dx);
 }
 
+/* The same in one call, A' and dA' stacked, beside a base of zeros. */
+static void compute_in_one(const backend *be, const pair_trial *t, results *to)
+{
+    int64_t all = t->r[0] + t->r[1] + t->r[2], at = 0;
+    real   *x = put(be, t->x, N * IN), *dy = put(be, t->dy, N * OUT), *y = put(be, NULL, N * OUT), *dx = put(be, NULL, N * IN),
+         *W             = put(be, NULL, OUT * IN);
+    real             *A = put(be, NULL, all * IN), *B = put(be, NULL, all * OUT);
+    param            *dA = put(be->params, NULL, all * IN), *dB = put(be->params, NULL, all * OUT);
+    adapted_pair      pairs[ADAPTERS];
+    const linear_dims d = { .n = N, .in = IN, .out = OUT };
+    for (int a = 0; a < ADAPTERS; at += t->r[a++]) {
+        pairs[a]      = (adapted_pair) { .at = 0, .out = OUT };
+        pairs[a].p    = (pair_arrays) { .A = real_at(be, A, at * IN), .B = real_at(be, B, at * OUT), .r = t->r[a], .lda = IN, .ldb = t->r[a] };
+        pairs[a].p.dA = real_at(be->params, dA, at * IN), pairs[a].p.dB = real_at(be->params, dB, at * OUT);
+        be->upload(real_at(be, A, at * IN), t->A[a], t->r[a] * IN);
+        be->upload(real_at(be, B, at * OUT), t->B[a], t->r[a] * OUT);
+    }
+    real *h = put(be, NULL, adapted_room(N, pairs, ADAPTERS)), *dh = put(be, NULL, adapted_room(N, pairs, ADAPTERS));
+    be->adapted_fwd(y, h, x, W, NULL, pairs, ADAPTERS, d, false);
+    be->adapted_bwd(dx, dh, dy, x, h, W, pairs, ADAPTERS, d);
+    for (int a = 0; a < ADAPTERS; a++) {
+        be->params->download(to->dA[a], pairs[a].p.dA, t->r[a] * IN);
+        be->params->download(to->dB[a], pairs[a].p.dB, t->r[a] * OUT);
+    }
+    be->download(to->y, y, N * OUT);
+    be->download(to->dx, dx, N * IN);
+    assert_ok(be->sync());
+    real *arrays[] = { x, dy, y, dx, W, A, B, h, dh };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) be->release(arrays[i]);
+    be->params->release(dA), be->params->release(dB);
+}
+
 static void compare(const char *what, int64_t r, const double *ours, const double *naive, const double *exact, int64_t n)
 {
     double off = rel_err(ours, exact, n), naively = rel_err(naive, exact, n);
     if (!(off <= 2 * naively)) fail_msg("rank %d: %s is off by %.3e, naive code by %.3e", (int)r, what, off, naively);
+}
+
+static void compare_all(const pair_trial *t)
+{
+    compare("y", t->r[0], t->ours.y, t->naive.y, t->exact.y, N * OUT);
+    compare("dx", t->r[0], t->ours.dx, t->naive.dx, t->exact.dx, N * IN);
+    for (int a = 0; a < ADAPTERS; a++) {
+        compare("dA", t->r[a], t->ours.dA[a], t->naive.dA[a], t->exact.dA[a], t->r[a] * IN);
+        compare("dB", t->r[a], t->ours.dB[a], t->naive.dB[a], t->exact.dB[a], OUT * t->r[a]);
+    }
 }
 
 static void check_trial(const backend *be, int64_t first)
@@ -103,11 +146,10 @@ static void check_trial(const backend *be, int64_t first)
     compute(t, &t->exact, false);
     compute(t, &t->naive, true);
     compute_here(be, t, &t->ours);
-    compare("y", t->r[0], t->ours.y, t->naive.y, t->exact.y, N * OUT);
-    compare("dx", t->r[0], t->ours.dx, t->naive.dx, t->exact.dx, N * IN);
+    compare_all(t);
+    compute_in_one(be, t, &t->ours);
+    compare_all(t);
     for (int a = 0; a < ADAPTERS; a++) {
-        compare("dA", t->r[a], t->ours.dA[a], t->naive.dA[a], t->exact.dA[a], t->r[a] * IN);
-        compare("dB", t->r[a], t->ours.dB[a], t->naive.dB[a], t->exact.dB[a], OUT * t->r[a]);
         free(t->A[a]), free(t->B[a]);
         for (int k = 0; k < 3; k++) free(of[k]->dA[a]), free(of[k]->dB[a]);
     }

@@ -10,7 +10,7 @@
  *
  * All variants compute the same; they differ in the order and layout of their calls, hence in what they read, write and launch, which `cost` tells
  * from the same list of steps that `run` works through. The model uses none of them: what it
- * calls (kernels/adapted.h) does what `beta1` does, or `one-pass` where the shape speaks for it. */
+ * calls (kernels/adapted.h) is `adapter-first`, with the backward of `one-pass` where the shape speaks for it. */
 #ifndef TIEBREAK_KERNELS_VARIANT_H
 #define TIEBREAK_KERNELS_VARIANT_H
 #include <stdint.h>

@@ -1,7 +1,10 @@
 /* A linear and the pairs that read its input. Contract: kernels/adapted.h.
  *
  * Every pair has columns of one h [n, ld] and one dh [n, ld]; pairs with one A share them. Where A follows A in memory with one row stride, their
- * columns are one product, which reads x once; the same for dx (the sum over all ranks runs inside the product) and, where dA follows dA, for dA. */
+ * columns are one product, which reads x once; the same for dx (the sum over all ranks runs inside the product) and, where dA follows dA, for dA.
+ *
+ * The small terms are written first and the large product adds to them as it ends (the variant `adapter-first`), so y and dx are not read and written
+ * once more in the open; the base goes first where the pairs leave columns of y untouched. */
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/pair_pass.h"
 #include "kernels/cuda/working.h"
@@ -56,13 +59,22 @@ static adapted_list list_of(const adapted_pair *pairs, int64_t count, linear_dim
 
 static void skinny(gemm g) { cuda_skinny(&g); }
 
+/* Do the pairs, one behind the other, reach every column of y once? */
+static bool cover(const adapted_list *l)
+{
+    int64_t at = 0;
+    for (int64_t i = 0; i < l->count; at += l->pairs[i++].out)
+        if (l->pairs[i].at != at || l->pairs[i].p.r == 0) return false;
+    return at == l->d.out;
+}
+
 void TYPED(adapted_fwd_cuda)(real *y, real *h_, const real *x, const real *W, const real *bias, const adapted_pair *pairs, int64_t count,
                              linear_dims d, bool accumulate)
 {
-    const adapted_list l = list_of(pairs, count, d);
-    element           *h = (element *)h_;
+    const adapted_list l          = list_of(pairs, count, d);
+    const bool         base_first = accumulate || !cover(&l);
+    element           *h          = (element *)h_;
     if (d.n == 0) return;
-    TYPED(linear_fwd_cuda)(y, x, W, bias, d, accumulate);
     for (int64_t i = 0, end; i < count; i = end) {
         int64_t ranks = pairs[i].p.r;
         for (end = i + 1; end < count && (same_A(&l, end) || follows_A(&l, end)); end++)
@@ -70,12 +82,14 @@ void TYPED(adapted_fwd_cuda)(real *y, real *h_, const real *x, const real *W, co
         element *to = h + column(&l, i, same_A);
         skinny({ d.n, ranks, d.in, x, l.d.ldx, PLAIN, pairs[i].p.A, pairs[i].p.lda, TRANSPOSED, to, l.ld, false, TYPE, TYPE });
     }
+    if (base_first) TYPED(linear_fwd_cuda)(y, x, W, bias, d, accumulate);
     for (int64_t i = 0; i < count; i++) {
         const adapted_pair *a = &pairs[i];
         if (a->p.r == 0) continue;
-        skinny({ d.n, a->out, a->p.r, h + column(&l, i, same_A), l.ld, PLAIN, a->p.B, a->p.ldb, TRANSPOSED, (element *)y + a->at, l.d.ldy, true, TYPE,
-                 TYPE });
+        skinny({ d.n, a->out, a->p.r, h + column(&l, i, same_A), l.ld, PLAIN, a->p.B, a->p.ldb, TRANSPOSED, (element *)y + a->at, l.d.ldy, base_first,
+                 TYPE, TYPE });
     }
+    if (!base_first) TYPED(linear_fwd_cuda)(y, x, W, bias, d, true);
 }
 
 /* dB and dh of pair i from one reading of dy, where that can be and pays; false: not done. dh, dy and h as they begin for the pair. */
@@ -119,16 +133,20 @@ static void grad_A(const adapted_list *l, const element *dh, const real *x)
     }
 }
 
-static void grad_x(const adapted_list *l, real *dx, const element *dh)
+/* False: no pair had anything to give. */
+static bool grad_x(const adapted_list *l, real *dx, const element *dh)
 {
+    bool given = false;
     for (int64_t i = 0, end; i < l->count; i = end) {
         int64_t ranks = l->pairs[i].p.r;
         for (end = i + 1; end < l->count && (same_dh(l, end) || (!same_A(l, end) && follows_A(l, end))); end++)
             if (!same_dh(l, end)) ranks += l->pairs[end].p.r;
         if (ranks == 0) continue;
-        skinny({ l->d.n, l->d.in, ranks, dh + column(l, i, same_dh), l->ld, PLAIN, l->pairs[i].p.A, l->pairs[i].p.lda, PLAIN, dx, l->d.ldx, true,
+        skinny({ l->d.n, l->d.in, ranks, dh + column(l, i, same_dh), l->ld, PLAIN, l->pairs[i].p.A, l->pairs[i].p.lda, PLAIN, dx, l->d.ldx, given,
                  TYPE, TYPE });
+        given = true;
     }
+    return given;
 }
 
 void TYPED(adapted_bwd_cuda)(real *dx, real *dh, const real *dy, const real *x, const real *h, const real *W, const adapted_pair *pairs,
@@ -136,8 +154,9 @@ void TYPED(adapted_bwd_cuda)(real *dx, real *dh, const real *dy, const real *x, 
 {
     const adapted_list l = list_of(pairs, count, d);
     if (d.n == 0) return;
-    if (dx) TYPED(linear_bwd_x_cuda)(dx, dy, W, d, false);
     through_B(&l, (element *)dh, (const element *)dy, (const element *)h, dx != NULL);
     grad_A(&l, (const element *)dh, x);
-    if (dx) grad_x(&l, dx, (const element *)dh);
+    if (!dx) return;
+    const bool given = grad_x(&l, dx, (const element *)dh);
+    TYPED(linear_bwd_x_cuda)(dx, dy, W, d, given);
 }
