@@ -57,6 +57,46 @@ static __device__ inline int64_t key_row(const attention_span &s, int64_t key)
 /* Keys that query i sees. */
 static __device__ inline int64_t keys_of(const attention_span &s, int64_t i) { return (int64_t)s.pre_len + s.kv_len - s.q_len + i + 1; }
 
+/* The rows of k and v that a block owns, as one of the two ways a span may see them: its shared prefix (every query sees all of it) or its own rows
+ * (query i sees those up to `past + i`). */
+typedef struct {
+    int64_t row0, count; /* of the span's run */
+    int64_t past;        /* own rows that query 0 sees besides itself; -1: a prefix */
+} key_run;
+
+static __device__ inline key_run run_of(const attention_span &s, int run)
+{
+    if (run == 0) return { s.pre0, s.pre_len, -1 };
+    return { s.kv0, s.kv_len, (int64_t)s.kv_len - s.q_len };
+}
+
+/* delta [rows of q, heads] = do o: what every gradient of a score of that query subtracts. */
+template <class E> static __device__ inline float delta_of(const attention_arrays<E> &a, int64_t row, int64_t head, int lane)
+{
+    const E *o = a.o + row * a.d.ldo + head * a.d.head_dim, *d_o = a.d_o + row * a.d.ldo + head * a.d.head_dim;
+    float    sum = 0;
+    for (int64_t c = lane; c < a.d.head_dim; c += WARP) sum += d_o[c] * o[c];
+    return warp_sum(sum);
+}
+
+/* One past the last row of q, or of k and v, that any span names. */
+static inline int64_t q_rows_of(const attention_span *spans, int64_t n_spans)
+{
+    int64_t rows = 0;
+    for (int64_t i = 0; i < n_spans; i++)
+        if (spans[i].q_len > 0 && spans[i].q0 + spans[i].q_len > rows) rows = spans[i].q0 + spans[i].q_len;
+    return rows;
+}
+static inline int64_t kv_rows_of(const attention_span *spans, int64_t n_spans)
+{
+    int64_t rows = 0;
+    for (int64_t i = 0; i < n_spans; i++) {
+        if (spans[i].pre_len > 0 && spans[i].pre0 + spans[i].pre_len > rows) rows = spans[i].pre0 + spans[i].pre_len;
+        if (spans[i].kv_len > 0 && spans[i].kv0 + spans[i].kv_len > rows) rows = spans[i].kv0 + spans[i].kv_len;
+    }
+    return rows;
+}
+
 /* to [line][DEPTH + 1] = DEPTH columns from c0 of one head's rows; zero past head_dim and in lines from `lines` on. row_of(line) is an array row. */
 template <class ROW>
 static __device__ inline void load_lines(float (*to)[DEPTH + 1], int all, int64_t lines, const element *from, int64_t ld, int64_t c0,

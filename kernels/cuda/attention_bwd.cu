@@ -8,15 +8,6 @@ static constexpr int QUERIES = 16, EACH = QUERIES / WARPS; /* of a block and of 
 static constexpr int TILE = 32, TILE_EACH = TILE / WARPS;  /* queries that dk and dv's kernel takes at a time, and of a warp */
 static constexpr int KEYS_EACH = KEYS * COLUMNS / THREADS; /* rows of dk and dv, in one column, whose sums a thread keeps */
 
-/* delta [rows of q, heads] = do o: what every gradient of a score of that query subtracts. */
-static __device__ float delta_of(const attention_view &a, int64_t row, int64_t head, int lane)
-{
-    const element *o = a.o + row * a.d.ldo + head * a.d.head_dim, *d_o = a.d_o + row * a.d.ldo + head * a.d.head_dim;
-    float          sum = 0;
-    for (int64_t c = lane; c < a.d.head_dim; c += WARP) sum += d_o[c] * o[c];
-    return warp_sum(sum);
-}
-
 KERNEL __launch_bounds__(THREADS) TYPED(attention_bwd_q_kernel)(element *dq, float *delta, const float *lse, attention_view a, attention_list list)
 {
     __shared__ float kt[KEYS][DEPTH + 1], vt[KEYS][DEPTH + 1], qt[QUERIES][DEPTH + 1], ot[QUERIES][DEPTH + 1], kc[KEYS][COLUMNS], ds[QUERIES][KEYS];
@@ -71,19 +62,6 @@ KERNEL __launch_bounds__(THREADS) TYPED(attention_bwd_q_kernel)(element *dq, flo
             int64_t query = warp + i * WARPS, c = column0 + lane + x * WARP;
             if (query < queries && c < D) dq[(row0 + query) * a.d.ldq + head * D + c] = sum[i][x];
         }
-}
-
-/* The rows of k and v that a block owns, as one of the two ways a span may see them: its shared prefix (every query sees all of it) or its own rows
- * (query i sees those up to `past + i`). */
-typedef struct {
-    int64_t row0, count; /* of the span's run */
-    int64_t past;        /* own rows that query 0 sees besides itself; -1: a prefix */
-} key_run;
-
-static __device__ key_run run_of(const attention_span &s, int run)
-{
-    if (run == 0) return { s.pre0, s.pre_len, -1 };
-    return { s.kv0, s.kv_len, (int64_t)s.kv_len - s.q_len };
 }
 
 KERNEL __launch_bounds__(THREADS) TYPED(attention_bwd_kv_kernel)(element *dk, element *dv, const float *delta, const float *lse, attention_view a,
@@ -148,33 +126,16 @@ KERNEL __launch_bounds__(THREADS) TYPED(attention_bwd_kv_kernel)(element *dk, el
     }
 }
 
-/* One past the last row of q, or of k and v, that any span names. */
-static int64_t q_rows_of(const attention_span *spans, int64_t n_spans)
-{
-    int64_t rows = 0;
-    for (int64_t i = 0; i < n_spans; i++)
-        if (spans[i].q_len > 0 && spans[i].q0 + spans[i].q_len > rows) rows = spans[i].q0 + spans[i].q_len;
-    return rows;
-}
-static int64_t kv_rows_of(const attention_span *spans, int64_t n_spans)
-{
-    int64_t rows = 0;
-    for (int64_t i = 0; i < n_spans; i++) {
-        if (spans[i].pre_len > 0 && spans[i].pre0 + spans[i].pre_len > rows) rows = spans[i].pre0 + spans[i].pre_len;
-        if (spans[i].kv_len > 0 && spans[i].kv0 + spans[i].kv_len > rows) rows = spans[i].kv0 + spans[i].kv_len;
-    }
-    return rows;
-}
-
 void TYPED(attention_bwd_cuda)(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o,
                                const param *lse, const attention_span *spans, int64_t n_spans, attention_dims d, double scale)
 {
+    const attention_view a = attention_view_of(q, k, v, o, d_o, d, scale);
+    if (attention_mma_bwd((element *)dq, (element *)dk, (element *)dv, (const float *)lse, a, spans, n_spans)) return;
     attention_list list = attention_send(spans, n_spans, QUERIES);
     if (list.blocks == 0) return;
     const unsigned columns = blocks_of(d.head_dim, COLUMNS);
     const int64_t  kv_rows = kv_rows_of(spans, n_spans);
     float         *delta   = (float *)cuda_scratch(SCRATCH_DELTA, q_rows_of(spans, n_spans) * d.heads * (int64_t)sizeof(float));
-    attention_view a       = attention_view_of(q, k, v, o, d_o, d, scale);
     LAUNCH(TYPED(attention_bwd_q_kernel), dim3((unsigned)list.blocks, (unsigned)d.heads, columns), THREADS, (element *)dq, delta, (const float *)lse,
            a, list);
     LAUNCH(TYPED(attention_bwd_kv_kernel), dim3(blocks_of(kv_rows, KEYS), (unsigned)d.kv_heads, columns), THREADS, (element *)dk, (element *)dv,

@@ -112,4 +112,5 @@ template <int D, int SCORES> static __device__ inline void join_tile(running *w,
 
 /* Two neighbours in a row. */
 static __device__ inline void store_pair(bf16 *to, float first, float second) { *(uint32_t *)to = bf16_pair(first, second); }
+static __device__ inline void add_pair(bf16 *to, float first, float second) { store_pair(to, to[0] + first, to[1] + second); }
 #endif

@@ -67,6 +67,7 @@ struct alignas(16) uint4 {
     uint32_t x, y, z, w;
 };
 template <class T> T min(T a, T b) { return b < a ? b : a; }
+template <class T> T max(T a, T b) { return a < b ? b : a; }
 
 /* Stops unless p is NULL or device memory. */
 void                    emulate_check_pointer(const char *kernel, const void *p);
