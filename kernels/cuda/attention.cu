@@ -83,9 +83,9 @@ void TYPED(attention_fwd_cuda)(real *o, param *lse, const real *q, const real *k
 void TYPED(attention_decode_cuda)(real *o, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n, int64_t kv_most,
                                   attention_dims d, double scale)
 {
-    (void)kv_most; /* a span is one block's, whatever its length */
-    if (n == 0) return;
-    const attention_list list = { spans, NULL, (int)n, n };
-    LAUNCH(TYPED(attention_fwd_kernel), dim3((unsigned)n, (unsigned)d.heads, blocks_of(d.head_dim, COLUMNS)), THREADS, (element *)o, (float *)NULL,
-           attention_view_of(q, k, v, NULL, NULL, d, scale), list);
+    const attention_view a = attention_view_of(q, k, v, NULL, NULL, d, scale);
+    if (n == 0 || attention_split_decode((element *)o, a, spans, n, kv_most)) return;
+    const attention_list list = { spans, NULL, (int)n, n }; /* here a span is one block's, whatever its length */
+    LAUNCH(TYPED(attention_fwd_kernel), dim3((unsigned)n, (unsigned)d.heads, blocks_of(d.head_dim, COLUMNS)), THREADS, (element *)o, (float *)NULL, a,
+           list);
 }

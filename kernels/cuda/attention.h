@@ -32,6 +32,8 @@ static inline attention_view attention_view_of(const real *q, const real *k, con
 bool attention_mma_fwd(bf16 *o, float *lse, const attention_arrays<bf16> &a, const attention_span *spans, int64_t n_spans);
 bool attention_split_fwd(bf16 *o, float *lse, const attention_arrays<bf16> &a, const attention_span *spans, int64_t n_spans);
 bool attention_mma_bwd(bf16 *dq, bf16 *dk, bf16 *dv, const float *lse, const attention_arrays<bf16> &a, const attention_span *spans, int64_t n_spans);
+bool attention_split_decode(bf16 *o, const attention_arrays<bf16> &a, const attention_span *spans, int64_t n, int64_t kv_most);
+static inline bool attention_split_decode(float *, const attention_arrays<float> &, const attention_span *, int64_t, int64_t) { return false; }
 static inline bool attention_mma_fwd(float *, float *, const attention_arrays<float> &, const attention_span *, int64_t) { return false; }
 static inline bool attention_split_fwd(float *, float *, const attention_arrays<float> &, const attention_span *, int64_t) { return false; }
 static inline bool attention_mma_bwd(float *, float *, float *, const float *, const attention_arrays<float> &, const attention_span *, int64_t)

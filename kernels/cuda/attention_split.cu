@@ -127,30 +127,45 @@ KERNEL __launch_bounds__(MMA_THREADS) attention_join_kernel(bf16 *o, float *lse,
     }
 }
 
-bool attention_split_fwd(bf16 *o, float *lse, const attention_bf16 &a, const attention_span *spans, int64_t n_spans)
+static bool takes(const attention_bf16 &a, const bf16 *o, int64_t n_spans)
 {
-    int64_t queries = 0, keys = 0, q_rows = 0;
-    if (!attention_mma_takes(a.d) || !aligned_16(o) || !aligned_16(a.q) || !aligned_16(a.k) || !aligned_16(a.v)) return false;
-    for (int64_t i = 0; i < n_spans; i++) {
-        const attention_span &s = spans[i];
-        if (s.q_len > queries) queries = s.q_len;
-        if (s.q_len > 0 && s.pre_len + s.kv_len > keys) keys = s.pre_len + s.kv_len;
-        if (s.q_len > 0 && s.q0 + s.q_len > q_rows) q_rows = s.q0 + s.q_len;
-    }
-    if (queries < 1 || queries > MOST_QUERIES || n_spans > 65535) return false;
-    int splits = 1;
-    while (splits * (int64_t)SPLIT < keys) splits *= 2;
+    return attention_mma_takes(a.d) && aligned_16(o) && aligned_16(a.q) && aligned_16(a.k) && aligned_16(a.v) && n_spans <= 65535;
+}
+
+/* What bounds the work: queries and keys of any span, rows of q of all. */
+static void run_splits(bf16 *o, float *lse, const attention_bf16 &a, attention_list list, int64_t queries, int64_t keys, int64_t q_rows)
+{
+    const int      splits = (int)blocks_of(keys, SPLIT);
     const int64_t  items = q_rows * a.d.heads * (splits > 1 ? splits : 0), stats = (items * a.d.head_dim + 1) / 2 * 2;
     float         *floats = (float *)cuda_scratch(SCRATCH_SPLITS, (stats + 2 * items) * (int64_t)sizeof(float));
-    const int64_t  tiles  = blocks_of(queries * (a.d.heads / a.d.kv_heads), ROWS);
-    attention_list list   = attention_send(spans, n_spans, MOST_QUERIES);
-    const dim3     grid((unsigned)splits, (unsigned)(a.d.kv_heads * tiles), (unsigned)n_spans);
+    const unsigned rows = blocks_of(queries * (a.d.heads / a.d.kv_heads), ROWS), count = (unsigned)list.count;
+    const dim3     grid((unsigned)splits, (unsigned)a.d.kv_heads * rows, count);
     split_parts    parts = { floats, (float2 *)(floats + stats), splits };
     if (a.d.head_dim <= 64)
         LAUNCH_SHARED(attention_split_64_kernel, grid, MMA_THREADS, SHARED<64>, o, lse, a, list, parts);
     else
         LAUNCH_SHARED(attention_split_128_kernel, grid, MMA_THREADS, SHARED<128>, o, lse, a, list, parts);
-    if (splits > 1)
-        LAUNCH(attention_join_kernel, dim3((unsigned)a.d.heads, (unsigned)queries, (unsigned)n_spans), MMA_THREADS, o, lse, a, list, parts);
+    if (splits > 1) LAUNCH(attention_join_kernel, dim3((unsigned)a.d.heads, (unsigned)queries, count), MMA_THREADS, o, lse, a, list, parts);
+}
+
+bool attention_split_fwd(bf16 *o, float *lse, const attention_bf16 &a, const attention_span *spans, int64_t n_spans)
+{
+    int64_t queries = 0, keys = 0, q_rows = 0;
+    for (int64_t i = 0; i < n_spans; i++) {
+        const attention_span &s = spans[i];
+        if (s.q_len < 1) continue;
+        queries = max(queries, (int64_t)s.q_len);
+        keys    = max(keys, (int64_t)s.pre_len + s.kv_len);
+        q_rows  = max(q_rows, (int64_t)s.q0 + s.q_len);
+    }
+    if (!takes(a, o, n_spans) || queries < 1 || queries > MOST_QUERIES) return false;
+    run_splits(o, lse, a, attention_send(spans, n_spans, MOST_QUERIES), queries, keys, q_rows);
+    return true;
+}
+
+bool attention_split_decode(bf16 *o, const attention_bf16 &a, const attention_span *spans, int64_t n, int64_t kv_most)
+{
+    if (!takes(a, o, n)) return false;
+    run_splits(o, NULL, a, { spans, NULL, (int)n, n }, 1, kv_most, n);
     return true;
 }
