@@ -5,6 +5,7 @@
  *
  * The small terms are written first and the large product adds to them as it ends (the variant `adapter-first`), so y and dx are not read and written
  * once more in the open; the base goes first where the pairs leave columns of y untouched. */
+#include "kernels/cuda/decode.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/pair_pass.h"
 #include "kernels/cuda/working.h"
@@ -68,13 +69,38 @@ static bool cover(const adapted_list *l)
     return at == l->d.out;
 }
 
+/* Few rows in bf16: two launches, kernels/cuda/decode.h, which leave h where the rest of this file looks for it. False: not done. */
+static bool few_rows(const adapted_list *l, real *y, element *h, const real *x, const real *W, const real *bias, bool accumulate)
+{
+    decode_args a = {};
+    if (sizeof(element) != sizeof(bf16) || l->d.n > DECODE_ROWS || l->count > DECODE_LIST) return false;
+    a.x = (const bf16 *)x, a.W = (const bf16 *)W, a.bias = (const bf16 *)bias, a.y = (bf16 *)y, a.h = (bf16 *)h;
+    a.in = l->d.in, a.out = l->d.out, a.ldx = l->d.ldx, a.ldy = l->d.ldy, a.ldh = l->ld;
+    a.s = 1, a.n = (int)l->d.n, a.adapters = 1, a.accumulate = accumulate;
+    for (int64_t i = 0; i < l->count; i++) {
+        const adapted_pair *p = &l->pairs[i];
+        if (p->p.r == 0) continue;
+        if (i == 0 || !same_A(l, i)) {
+            decode_down *d = &a.down[a.downs++];
+            d->A = (const bf16 *)p->p.A, d->lda = p->p.lda, d->r = (int)p->p.r, d->kept = (int)column(l, i, same_A);
+        }
+        decode_up *u = &a.up[a.ups++];
+        u->B = (const bf16 *)p->p.B, u->ldb = p->p.ldb, u->at = p->at, u->out = p->out, u->r = (int)p->p.r, u->down = a.downs - 1;
+    }
+    if (a.ups == 0 || decode_plan(&a)) return false;
+    a.sums = (float *)cuda_scratch(SCRATCH_PARTS, decode_sums(&a) * (int64_t)sizeof(float));
+    decode_shrink(&a);
+    decode_expand(&a);
+    return true;
+}
+
 void TYPED(adapted_fwd_cuda)(real *y, real *h_, const real *x, const real *W, const real *bias, const adapted_pair *pairs, int64_t count,
                              linear_dims d, bool accumulate)
 {
     const adapted_list l          = list_of(pairs, count, d);
     const bool         base_first = accumulate || !cover(&l);
     element           *h          = (element *)h_;
-    if (d.n == 0) return;
+    if (d.n == 0 || few_rows(&l, y, h, x, W, bias, accumulate)) return;
     for (int64_t i = 0, end; i < count; i = end) {
         int64_t ranks = pairs[i].p.r;
         for (end = i + 1; end < count && (same_A(&l, end) || follows_A(&l, end)); end++)

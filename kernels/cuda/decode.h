@@ -16,7 +16,7 @@
 
 static constexpr int DECODE_ROWS = 64, DECODE_LIST = 4, DECODE_COLUMNS_STEP = 16;
 
-/* One A. Its h has columns `column` .. `column` + r of all: r is rounded up to DECODE_COLUMNS_STEP. */
+/* One A. Of h it makes columns `column` .. `column` + r, each r rounded up to DECODE_COLUMNS_STEP; that and `vector` are decode_plan's. */
 typedef struct {
     const bf16 *A, *u; /* [r, in]; [r] or NULL */
     int64_t     lda, stride_a, stride_u;
@@ -29,7 +29,8 @@ typedef struct {
 typedef struct {
     const bf16 *B; /* [out, r] */
     int64_t     ldb, stride_b, at, out;
-    int         r, column; /* of the h it takes */
+    int         r, down; /* of the h that this A makes */
+    int         column;  /* decode_plan's: where it begins */
     bool        vector;
 } decode_up;
 

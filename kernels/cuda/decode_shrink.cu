@@ -63,6 +63,7 @@ static void plan_list(decode_args *a)
         a->grouped = a->grouped || d->stride_a != 0;
     }
     for (int i = 0; i < a->ups; i++) {
+        a->up[i].column = a->down[a->up[i].down].column;
         a->up[i].vector = aligned(a->up[i].B, a->up[i].ldb, a->up[i].stride_b);
         a->grouped      = a->grouped || a->up[i].stride_b != 0;
     }
