@@ -31,6 +31,10 @@ const char *cuda_fused_refuses(const fused *f)
     const char   *why  = hopper_refuses((const void *)fused_fwd_256_kernel);
     if (why) return why;
     if (f->n % 8 || f->k % 8 || f->lda % 8 || f->ldb % 8 || f->ldc % 8) return "needs rows of a multiple of 8 elements";
+    for (int i = 0; i < f->count; i++) {
+        if (f->pairs[i].ldh % 8 || f->pairs[i].lde % 8) return "needs rows of a multiple of 8 elements";
+        if (f->pairs[i].first % 8) return "needs pairs that begin at a multiple of 8 columns";
+    }
     if (f->m > most || f->n > most || f->k > most) return "takes at most 2^31 - 257 rows and columns";
     return NULL;
 }
@@ -48,12 +52,15 @@ void cuda_fused(const fused *f)
     if (f->m == 0 || cuda_failed()) return;
     fused_args a = {};
     a.C = (bf16 *)f->C, a.ldc = f->ldc, a.m = (int32_t)f->m, a.n = (int32_t)f->n;
-    a.k_steps = (int32_t)((f->k + DEPTH - 1) / DEPTH), a.count = f->count;
+    a.k_steps = (int32_t)((f->k + DEPTH - 1) / DEPTH), a.count = 0;
     bool ok = map_rows(&a.A, f->A, f->m, f->k, f->lda) && map_columns(&a.B, f->B, f->n, f->k, f->ldb, f->b, width);
     for (int i = 0; ok && i < f->count; i++) {
-        const fused_pair *p = &f->pairs[i];
-        a.pairs[i]          = { (int32_t)p->r, (int32_t)p->first, (int32_t)p->cols };
-        ok                  = map_rows(&a.h[i], p->h, f->m, p->r, p->ldh) && map_columns(&a.E[i], p->E, p->cols, p->r, p->lde, f->b, width);
+        const fused_pair *p  = &f->pairs[i];
+        const int         to = a.count;
+        if (p->r == 0 || p->cols == 0) continue;
+        a.count++;
+        a.pairs[to] = { (int32_t)p->r, (int32_t)p->first, (int32_t)p->cols };
+        ok          = map_rows(&a.h[to], p->h, f->m, p->r, p->ldh) && map_columns(&a.E[to], p->E, p->cols, p->r, p->lde, f->b, width);
     }
     if (!ok) return;
     const unsigned grid = (unsigned)min(tiles(f, width), (int64_t)cuda_device.multiprocessors);

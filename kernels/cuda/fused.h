@@ -22,7 +22,7 @@ typedef struct {
     int64_t     lde, r, first, cols; /* of C: columns [first, first + cols) */
 } fused_pair;
 
-/* Every address and row stride a multiple of 16 bytes, which is 8 elements; r is any. */
+/* Every address and row stride a multiple of 16 bytes, which is 8 elements, and so is `first`; r is any. */
 typedef struct {
     int64_t     m, n, k;
     const void *A;

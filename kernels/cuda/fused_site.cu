@@ -48,6 +48,19 @@ static void widen(struct site_plan *p, const wide_rows *w, const void *from, int
     if (w->copied) plan_place_bf16(p, w->copy, w->ld, rows, cols, from, ld, rows, cols);
 }
 
+/* dh and dB' from one reading of dy where that pays. */
+static void through_B(struct site_plan *p, const site_call *c, const void *h, void *dh, int64_t ldh)
+{
+    pair_pass pass = { c->n,       c->out, c->r,  (const bf16 *)c->dy, c->out, (const bf16 *)c->B, (const bf16 *)h, c->r, ldh,
+                       (bf16 *)dh, ldh,    false, (float *)c->dB };
+    if (c->dB && pair_pass_pays(c->n, c->out, c->r)) {
+        plan_pair_pass(p, &pass);
+        return;
+    }
+    if (c->dB) plan_gemm(p, true, { c->out, c->r, c->n, c->dy, c->out, TRANSPOSED, h, ldh, PLAIN, c->dB, c->r, true, CUDA_R_16BF, CUDA_R_32F });
+    plan_gemm(p, true, { c->n, c->r, c->out, c->dy, c->out, PLAIN, c->B, c->r, PLAIN, dh, ldh, false, CUDA_R_16BF, CUDA_R_16BF });
+}
+
 void plan_fused(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
 {
     const cudaDataType TYPE = CUDA_R_16BF, SUM = CUDA_R_32F;
@@ -61,8 +74,7 @@ void plan_fused(struct site_plan *p, const site_variant *, site_stage stage, con
         plan_gemm(p, true, { n, r, in, c->x, in, PLAIN, c->A, c->lda, TRANSPOSED, h, ldh, false, TYPE, TYPE });
         fuse(p, { n, out, in, c->x, in, PLAIN, c->W, in, TRANSPOSED, c->y, out, false, TYPE, TYPE }, h, ldh, &B, r);
     } else {
-        if (c->dB) plan_gemm(p, true, { out, r, n, c->dy, out, TRANSPOSED, h, ldh, PLAIN, c->dB, r, true, TYPE, SUM });
-        plan_gemm(p, true, { n, r, out, c->dy, out, PLAIN, c->B, r, PLAIN, dh, ldh, false, TYPE, TYPE });
+        through_B(p, c, h, dh, ldh);
         if (c->dA) plan_gemm(p, true, { r, in, n, dh, ldh, TRANSPOSED, c->x, in, PLAIN, c->dA, in, true, TYPE, SUM });
         fuse(p, { n, in, out, c->dy, out, PLAIN, c->W, in, PLAIN, c->dx, in, false, TYPE, TYPE }, dh, ldh, &A, r);
     }
