@@ -161,7 +161,10 @@ template <int WIDTH, bool N_MAJOR> struct fused_kernel {
         __syncthreads();
         if (threadIdx.x < WARPGROUP) {
             registers_give<40>();
-            if (threadIdx.x == 0) produce(f, ring, full, empty);
+            if (threadIdx.x == 0) {
+                tma_prefetch(&f.A), tma_prefetch(&f.B);
+                produce(f, ring, full, empty);
+            }
         } else {
             registers_take<232>();
             consume(f, ring, ring + RING, full, empty);

@@ -39,6 +39,8 @@ const char *hopper_refuses(const void *kernel)
 {
     cudaFuncAttributes a;
     if (cuda_device.capability != 90) return "needs compute capability 9.0";
-    if (cudaFuncGetAttributes(&a, kernel) != cudaSuccess || a.sharedSizeBytes == 0) return "needs a library built for sm_90a";
+    const bool found = cudaFuncGetAttributes(&a, kernel) == cudaSuccess;
+    cudaGetLastError(); /* not to be found was no failure */
+    if (!found || a.sharedSizeBytes == 0) return "needs a library built for sm_90a";
     return NULL;
 }
