@@ -22,18 +22,27 @@ static int median_us(const json *result, const char *where, const char *key, dou
     return isfinite(*out) ? OK : input_error("%s: \"%s\": must be an array of numbers, one at least", where, key);
 }
 
+static const char *text_or_empty(const json *j) { return cJSON_IsString(j) ? j->valuestring : ""; }
+
+static double number_or_nan(const json *obj, const char *key)
+{
+    const json *j = json_find(obj, key);
+    return cJSON_IsNumber(j) ? j->valuedouble : NAN;
+}
+
 static int add_record(overhead *o, const json *record)
 {
     char where[64];
     snprintf(where, sizeof where, "record %s", json_find(record, "id")->valuestring);
     const json    *asked = json_find(record, "asked"), *result = json_find(record, "result");
-    overhead_point p = { .cpu = "", .mode = "", .variant = "" };
+    const json    *w = json_find(record, "where"), *cpu = json_find(w, "cpu"), *gpu = json_find(json_find(w, "gpu"), "name");
+    overhead_point p = { .cpu = text_or_empty(cpu), .mode = "", .variant = "", .popularity = "", .gpu = text_or_empty(gpu), .adapters = 1 };
     double         flops, base_flops;
-    const json    *cpu = json_find(json_find(record, "where"), "cpu");
-    if (cJSON_IsString(cpu)) p.cpu = cpu->valuestring;
-    int rc = json_get_str(asked, where, "op", &p.op);
+    int            rc = json_get_str(asked, where, "op", &p.op);
     if (!rc && json_has(asked, "mode")) rc = json_get_str(asked, where, "mode", &p.mode);
     if (!rc && json_has(asked, "variant")) rc = json_get_str(asked, where, "variant", &p.variant);
+    if (!rc && json_has(asked, "adapters")) rc = json_get_int(asked, where, "adapters", 1, 1 << 20, &p.adapters);
+    if (!rc && json_has(asked, "popularity")) rc = json_get_str(asked, where, "popularity", &p.popularity);
     if (!rc) rc = json_get_str(asked, where, "method", &p.method);
     if (!rc) rc = json_get_bool(asked, where, "tied", &p.tied);
     if (!rc) rc = json_get_int(asked, where, "rank", 0, 1 << 20, &p.rank);
@@ -51,8 +60,19 @@ static int add_record(overhead *o, const json *record)
     if (!rc) rc = json_get_num(result, where, "base_flops", 1, INFINITY, &base_flops);
     if (!rc) rc = json_get_int(result, where, "n", 1, 1 << 30, &p.n);
     if (!rc) rc = median_us(result, where, "base_ns", &p.base_us);
+    p.case_us = p.waited_us = NAN;
+    if (!rc && json_has(result, "case_ns")) rc = median_us(result, where, "case_ns", &p.case_us);
+    if (!rc && json_has(result, "case_waited_ns")) rc = median_us(result, where, "case_waited_ns", &p.waited_us);
     if (rc) return rc;
-    p.flop_share = flops / base_flops - 1;
+    const json *same = json_find(result, "same_bits");
+    p.emulated       = strstr(p.device, "emulated") != NULL || strstr(p.gpu, "emulated") != NULL;
+    p.same_bits      = cJSON_IsBool(same) ? cJSON_IsTrue(same) : -1;
+    p.byte_share     = number_or_nan(result, "bytes") / number_or_nan(result, "base_bytes") - 1;
+    p.floor          = number_or_nan(result, "floor_ns") / number_or_nan(result, "base_floor_ns") - 1;
+    p.share          = number_or_nan(result, "share_of_floor");
+    p.launches       = number_or_nan(result, "launches");
+    p.base_launches  = number_or_nan(result, "base_launches");
+    p.flop_share     = flops / base_flops - 1;
     if (o->n == o->cap) o->points = mem_grow(o->points, &o->cap, sizeof *o->points);
     o->points[o->n++] = p;
     return OK;
@@ -70,7 +90,9 @@ static int by_place(const void *x, const void *y)
     if (!c) c = strcmp(a->mode, b->mode);
     if (!c) c = strcmp(a->variant, b->variant);
     if (!c) c = strcmp(a->method, b->method);
-    return c ? c : (a->rank > b->rank) - (a->rank < b->rank);
+    if (!c) c = (a->rank > b->rank) - (a->rank < b->rank);
+    if (!c) c = (a->adapters > b->adapters) - (a->adapters < b->adapters);
+    return c ? c : strcmp(a->popularity, b->popularity);
 }
 
 int overhead_from_records(overhead *o, json *const *records, int64_t n)
@@ -90,22 +112,38 @@ void overhead_free(overhead *o)
     *o = (overhead) { 0 };
 }
 
+bool overhead_on_gpu(const overhead_point *p) { return *p->gpu != 0; }
+
+static void number_cell(table *t, double x, int digits, const char *unit)
+{
+    if (isfinite(x))
+        table_cell(t, "%.*f%s", digits, x, unit);
+    else
+        table_cell(t, "-");
+}
+
 void overhead_table(const overhead *o, table *t)
 {
-    table_init(t, "overhead", "Kernel overhead over the base GEMM",
-               "Median of paired samples (adapter and base in the same run, interleaved), 95 % interval. FLOP share: the adapter's arithmetic over "
-               "the base's; "
-               "what is above it is memory traffic, launches and loops.",
-               "device|shape|site|op|tokens#|method|tied|rank#|overhead#|95 % low#|95 % high#|FLOP share#|base us#|samples#");
+    table_init(
+        t, "overhead", "Kernel overhead over the base GEMM",
+        "Median of paired samples (adapter and base in the same run, interleaved), 95 % interval. FLOP share: the adapter's arithmetic over "
+        "the base's; "
+        "what is above it is memory traffic, launches and loops. Floor: the overhead of one pass at the device's own rates, and its share of the "
+        "time; launches: of the case, of the base; waited: one call by the host's clock, median.",
+        "device|shape|site|op|tokens#|method|tied|rank#|overhead#|95 % low#|95 % high#|FLOP share#|base us#|samples#|"
+        "floor#|share of floor#|launches#|same bits|waited us#");
     for (size_t i = 0; i < o->n; i++) {
         const overhead_point *p = &o->points[i];
         table_row(t);
-        table_cell(t, "%s %s", p->device, p->dtype);
+        table_cell(t, "%s %s%s", p->device, p->dtype, p->emulated ? " (a rehearsal: its times mean nothing)" : "");
         table_cell(t, "%s", p->shape);
         table_cell(t, "%s %lldx%lld", p->site, (long long)p->d_out, (long long)p->d_in);
         table_cell(t, "%s%s%s%s%s", p->op, *p->mode ? ", " : "", p->mode, *p->variant ? ", " : "", p->variant);
         table_cell(t, "%lld", (long long)p->tokens);
-        table_cell(t, "%s", p->method);
+        if (p->adapters > 1)
+            table_cell(t, "%s, %lld adapters%s%s", p->method, (long long)p->adapters, *p->popularity ? ", " : "", p->popularity);
+        else
+            table_cell(t, "%s", p->method);
         table_cell(t, p->tied ? "tied" : "untied");
         table_cell(t, "%lld", (long long)p->rank);
         table_cell(t, "%+.1f %%", 100 * p->overhead);
@@ -114,5 +152,13 @@ void overhead_table(const overhead *o, table *t)
         table_cell(t, "%+.2f %%", 100 * p->flop_share);
         table_cell(t, "%.4g", p->base_us);
         table_cell(t, "%lld", (long long)p->n);
+        number_cell(t, 100 * p->floor, 2, " %");
+        number_cell(t, 100 * p->share, 0, " %");
+        if (isfinite(p->launches))
+            table_cell(t, "%.0f, %.0f", p->launches, p->base_launches);
+        else
+            table_cell(t, "-");
+        table_cell(t, "%s", p->same_bits < 0 ? "-" : p->same_bits ? "yes" : "NO");
+        number_cell(t, p->waited_us, 1, "");
     }
 }

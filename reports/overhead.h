@@ -7,18 +7,26 @@
 typedef struct {
     const char *op, *method, *shape, *site, *device, *dtype, *cpu; /* strings live in the records */
     const char *mode, *variant;                                    /* "hot", "cold" or ""; of kernels/variant.h or "" */
+    const char *gpu;                                               /* what the device calls itself, "" where the record does not say */
+    const char *popularity;                                        /* of adapters in a batch, "" where there is one */
     bool        tied;
-    int64_t     rank, d_in, d_out, tokens;
-    double      overhead, low, high; /* fractions of the base GEMM's time, 95 % interval */
-    double      base_us, flop_share; /* median time of the base GEMM; adapter FLOPs / base FLOPs */
-    int64_t     n;                   /* paired samples */
+    bool        emulated;  /* on an emulated device: the times mean nothing */
+    int         same_bits; /* 1, 0, or -1: not looked at */
+    int64_t     rank, d_in, d_out, tokens, adapters;
+    double      overhead, low, high;                /* fractions of the base GEMM's time, 95 % interval */
+    double      base_us, flop_share;                /* median time of the base GEMM; adapter FLOPs / base FLOPs */
+    double      case_us, byte_share;                /* median time with the adapter; its bytes / base's, each array counted once */
+    double      floor, share;                       /* overhead of the floors, floor / median of the case; NaN in older records, as is what follows */
+    double      launches, base_launches, waited_us; /* waited: the host's clock around one call */
+    int64_t     n;                                  /* paired samples */
 } overhead_point;
 
 typedef struct {
-    overhead_point *points; /* sorted by device, type, shape, site, tokens, op, mode, method, rank */
+    overhead_point *points; /* sorted by device, type, shape, site, tokens, op, mode, variant, method, rank, adapters */
     size_t          n, cap;
 } overhead;
 
+bool overhead_on_gpu(const overhead_point *p); /* or on an emulated one; the CPU is no GPU */
 int  overhead_from_records(overhead *o, json *const *records, int64_t n);
 void overhead_free(overhead *o);
 void overhead_table(const overhead *o, table *t);

@@ -1,4 +1,4 @@
-#include "reports/plot.h"
+#include "reports/plot_inner.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -13,16 +13,12 @@
 #include "core/file.h"
 #include "core/memory.h"
 
-/* Okabe and Ito's palette: told apart with any colour vision. */
 static const char *const colors[] = { "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C510A" };
 enum { N_COLORS = sizeof colors / sizeof *colors };
 
-typedef struct {
-    const char *name[64];
-    int         n;
-} names;
+const char *plot_color(int i) { return colors[i % N_COLORS]; }
 
-static int index_of(names *l, const char *name)
+int plot_index(plot_names *l, const char *name)
 {
     for (int i = 0; i < l->n; i++)
         if (!strcmp(l->name[i], name)) return i;
@@ -32,7 +28,7 @@ static int index_of(names *l, const char *name)
 }
 
 /* A string inside gnuplot's single quotes, its enhanced-text characters escaped by the noenhanced terminal. */
-static void quoted(str *s, const char *text)
+void plot_quoted(str *s, const char *text)
 {
     str_putc(s, '\'');
     for (; *text; text++) {
@@ -77,15 +73,14 @@ static int run_gnuplot(const char *script, const char *name)
     return rc;
 }
 
-/* Write the script, run it, and remember the SVG. */
-static int finish(plot_list *list, const char *dir, const char *name, const char *caption, const str *body, int height)
+int plot_finish(plot_list *list, const char *dir, const char *name, const char *caption, const str *body, int width, int height)
 {
     char *stem = slug(name);
     str   svg = { 0 }, gp = { 0 }, text = { 0 };
     str_printf(&svg, "%s/plots/%s.svg", dir, stem);
     str_printf(&gp, "%s/plots/%s.gp", dir, stem);
-    str_printf(&text, "set terminal svg size 760,%d noenhanced font 'DejaVu Sans,13' background '#ffffff'\nset output ", height);
-    quoted(&text, svg.s);
+    str_printf(&text, "set terminal svg size %d,%d noenhanced font 'DejaVu Sans,13' background '#ffffff'\nset output ", width, height);
+    plot_quoted(&text, svg.s);
     str_puts(&text, "\nset border 3 lc rgb '#444444'\nset tics nomirror out\nset grid lc rgb '#dddddd' lw 1\n"
                     "set key outside right top vertical spacing 1.15 samplen 2\n");
     str_add(&text, body->s, body->n);
@@ -109,14 +104,14 @@ static double half_or_zero(double h) { return isfinite(h) ? h : 0; }
 /* One task: points [from, to) share task and metric. */
 static int plot_quality(plot_list *list, const quality *q, size_t from, size_t to, const char *dir)
 {
-    names                methods = { .n = 0 };
+    plot_names           methods = { .n = 0 };
     str                  s = { 0 }, plot = { 0 }, caption = { 0 }, name = { 0 };
     const quality_point *first = &q->points[from], *base = NULL;
     for (size_t i = from; i < to; i++) {
         if (!strcmp(q->points[i].method, "base") && q->points[i].trainable == 0)
             base = &q->points[i];
         else
-            index_of(&methods, q->points[i].method);
+            plot_index(&methods, q->points[i].method);
     }
     for (int m = 0; m < methods.n; m++) {
         str_printf(&s, "$m%d << EOD\n", m);
@@ -139,7 +134,7 @@ static int plot_quality(plot_list *list, const quality *q, size_t from, size_t t
     }
     str_puts(&s, "EOD\nset logscale x\nset xlabel 'trained parameters (log scale)'\nset title ");
     str_printf(&name, "%s: %s against trained parameters", first->task, first->metric);
-    quoted(&s, name.s);
+    plot_quoted(&s, name.s);
     str_printf(&s, "\nset ylabel '%s (%s is better)'\nset offsets graph 0.05, graph 0.05, graph 0.05, graph 0.05\nset format x '%%.0s%%c'\n",
                first->metric, first->higher_is_better ? "higher" : "lower");
     if (on_front) str_puts(&plot, "$front using 1:2 with points pt 6 ps 2.2 lw 1.5 lc rgb '#888888' title 'Pareto front'");
@@ -149,9 +144,9 @@ static int plot_quality(plot_list *list, const quality *q, size_t from, size_t t
     }
     for (int m = 0; m < methods.n; m++) {
         if (plot.n) str_puts(&plot, ", ");
-        str_printf(&plot, "$m%d using 1:2:3 with yerrorbars pt 7 ps 0.9 lw 1.6 lc rgb '%s' title ", m, colors[m % N_COLORS]);
-        quoted(&plot, methods.name[m]);
-        str_printf(&plot, ", $m%d using 1:2 with lines lw 1 lc rgb '%s' notitle", m, colors[m % N_COLORS]);
+        str_printf(&plot, "$m%d using 1:2:3 with yerrorbars pt 7 ps 0.9 lw 1.6 lc rgb '%s' title ", m, plot_color(m));
+        plot_quoted(&plot, methods.name[m]);
+        str_printf(&plot, ", $m%d using 1:2 with lines lw 1 lc rgb '%s' notitle", m, plot_color(m));
     }
     str_printf(&s, "plot %s\n", str_c(&plot));
     str_printf(&caption,
@@ -159,7 +154,7 @@ static int plot_quality(plot_list *list, const quality *q, size_t from, size_t t
                name.s, first->base);
     str_clear(&name);
     str_printf(&name, "quality-%s-%s", first->base, first->task);
-    int rc = methods.n ? finish(list, dir, name.s, caption.s, &s, 430) : OK;
+    int rc = methods.n ? plot_finish(list, dir, name.s, caption.s, &s, 760, 430) : OK;
     str_free(&s);
     str_free(&plot);
     str_free(&caption);
@@ -170,44 +165,61 @@ static int plot_quality(plot_list *list, const quality *q, size_t from, size_t t
 static bool same_panel(const overhead_point *a, const overhead_point *b)
 {
     return !strcmp(a->device, b->device) && !strcmp(a->shape, b->shape) && !strcmp(a->site, b->site) && !strcmp(a->op, b->op) &&
-           !strcmp(a->dtype, b->dtype) && !strcmp(a->mode, b->mode) && !strcmp(a->variant, b->variant) && a->tokens == b->tokens;
+           !strcmp(a->dtype, b->dtype) && !strcmp(a->mode, b->mode) && a->tokens == b->tokens;
 }
 
-static int plot_overhead(plot_list *list, const overhead *o, size_t from, size_t to, const char *dir)
+void plot_case_name(str *s, const overhead_point *p)
 {
-    names                 methods = { .n = 0 };
+    bool f32 = !strcmp(p->dtype, "f32");
+    str_printf(s, "%s%s%s %s, %s %lldx%lld, %lld tokens: %s%s%s", p->device, f32 ? "" : " ", f32 ? "" : p->dtype, p->shape, p->site,
+               (long long)p->d_out, (long long)p->d_in, (long long)p->tokens, p->op, *p->mode ? ", " : "", p->mode);
+}
+
+void plot_case_file(str *s, const char *kind, const overhead_point *p)
+{
+    str_printf(s, "%s-%s-%s-%s-%lld-%s", kind, p->device, p->shape, p->site, (long long)p->tokens, p->op);
+    if (strcmp(p->dtype, "f32")) str_printf(s, "-%s", p->dtype);
+    if (*p->mode) str_printf(s, "-%s", p->mode);
+}
+
+/* Overhead against rank, a line a method, of what the model calls. */
+static bool on_ranks(const overhead_point *p) { return !*p->variant && p->adapters == 1; }
+
+static int plot_ranks(plot_list *list, const overhead *o, size_t from, size_t to, const char *dir)
+{
+    plot_names            methods = { .n = 0 };
     str                   s = { 0 }, caption = { 0 }, name = { 0 };
-    const overhead_point *first = &o->points[from];
+    const overhead_point *first    = &o->points[from];
+    bool                  tied[64] = { false };
+    bool                  variants = false, ranks = false;
     for (size_t i = from; i < to; i++) {
-        int m = index_of(&methods, o->points[i].method);
-        (void)m;
+        if (on_ranks(&o->points[i])) tied[plot_index(&methods, o->points[i].method)] = o->points[i].tied;
+        variants |= *o->points[i].variant != 0;
+        ranks |= o->points[i].rank != first->rank;
     }
-    bool *tied = mem_alloc((size_t)methods.n + 1, sizeof *tied);
+    if (!methods.n || (variants && !ranks)) return OK; /* one rank: all of it is in the plot across variants */
     for (int m = 0; m < methods.n; m++) {
         str_printf(&s, "$m%d << EOD\n", m);
         for (size_t i = from; i < to; i++) {
             const overhead_point *p = &o->points[i];
-            if (strcmp(p->method, methods.name[m])) continue;
-            tied[m] = p->tied;
+            if (!on_ranks(p) || strcmp(p->method, methods.name[m])) continue;
             str_printf(&s, "%lld %.6g %.6g %.6g %.6g\n", (long long)p->rank, 100 * p->overhead, 100 * p->low, 100 * p->high, 100 * p->flop_share);
         }
         str_puts(&s, "EOD\n");
     }
-    str_printf(&name, "%s%s%s %s, %s %lldx%lld, %lld tokens: %s%s%s%s%s", first->device, strcmp(first->dtype, "f32") ? " " : "",
-               strcmp(first->dtype, "f32") ? first->dtype : "", first->shape, first->site, (long long)first->d_out, (long long)first->d_in,
-               (long long)first->tokens, first->op, *first->mode ? ", " : "", first->mode, *first->variant ? ", " : "", first->variant);
+    plot_case_name(&name, first);
     str_puts(&s, "set logscale x 2\nset xlabel 'rank r (log scale)'\nset ylabel 'overhead over the base GEMM, %'\nset title ");
-    quoted(&s, name.s);
+    plot_quoted(&s, name.s);
     str_puts(
         &s,
         "\nset offsets graph 0.03, graph 0.03, graph 0.05, graph 0.05\nplot $m0 using 1:5 with lines dt 3 lw 2 lc rgb '#999999' title 'FLOP share'");
     for (int m = 0; m < methods.n; m++) {
-        str_printf(&s, ", $m%d using 1:2:3:4 with yerrorbars pt %d ps 0.8 lw 1.4 lc rgb '%s' title ", m, tied[m] ? 5 : 7, colors[m % N_COLORS]);
+        str_printf(&s, ", $m%d using 1:2:3:4 with yerrorbars pt %d ps 0.8 lw 1.4 lc rgb '%s' title ", m, tied[m] ? 5 : 7, plot_color(m));
         str label = { 0 };
         str_printf(&label, "%s (%s)", methods.name[m], tied[m] ? "tied" : "untied");
-        quoted(&s, label.s);
+        plot_quoted(&s, label.s);
         str_free(&label);
-        str_printf(&s, ", $m%d using 1:2 with lines dt %d lw 1.4 lc rgb '%s' notitle", m, tied[m] ? 2 : 1, colors[m % N_COLORS]);
+        str_printf(&s, ", $m%d using 1:2 with lines dt %d lw 1.4 lc rgb '%s' notitle", m, tied[m] ? 2 : 1, plot_color(m));
     }
     str_putc(&s, '\n');
     str_printf(
@@ -215,12 +227,8 @@ static int plot_overhead(plot_list *list, const overhead *o, size_t from, size_t
         "Overhead of the adapter over the base GEMM in the same run, %s. Solid, round: untied. Dashed, square: tied. Dotted: its share of FLOPs.",
         name.s);
     str_clear(&name);
-    str_printf(&name, "overhead-%s-%s-%s-%lld-%s", first->device, first->shape, first->site, (long long)first->tokens, first->op);
-    const char *more[] = { strcmp(first->dtype, "f32") ? first->dtype : "", first->mode, first->variant }; /* a file for each panel */
-    for (size_t i = 0; i < sizeof more / sizeof *more; i++)
-        if (*more[i]) str_printf(&name, "-%s", more[i]);
-    int rc = finish(list, dir, name.s, caption.s, &s, 430);
-    free(tied);
+    plot_case_file(&name, "overhead", first);
+    int rc = plot_finish(list, dir, name.s, caption.s, &s, 760, 430);
     str_free(&s);
     str_free(&caption);
     str_free(&name);
@@ -244,7 +252,8 @@ int plot_all(plot_list *list, const quality *q, const overhead *o, const char *d
     for (size_t from = 0, to; !rc && from < o->n; from = to) {
         for (to = from + 1; to < o->n && same_panel(&o->points[to], &o->points[from]); to++) {
         }
-        rc = plot_overhead(list, o, from, to, dir);
+        rc = plot_ranks(list, o, from, to, dir);
+        if (!rc) rc = plot_variants(list, o, from, to, dir);
     }
     if (rc) plot_list_free(list);
     return rc;

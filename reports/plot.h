@@ -13,8 +13,9 @@ typedef struct {
     size_t     n, cap;
 } plot_list;
 
-/* One plot per task (its primary metric) and per (device, shape, site, tokens, op). The gnuplot scripts stay beside the SVGs (plots/NAME.gp), so a
- * plot can be restyled by hand. ERR_FAILED when gnuplot is missing or fails, with its own message. */
+/* One plot per task (its primary metric) and per (device, shape, site, tokens, op, type, mode): against rank, and where variants were timed one
+ * across them. The gnuplot scripts stay beside the SVGs (plots/NAME.gp), so a plot can be restyled by hand. ERR_FAILED when gnuplot is missing or
+ * fails, with its own message. */
 int  plot_all(plot_list *list, const quality *q, const overhead *o, const char *dir);
 void plot_list_free(plot_list *list);
 #endif

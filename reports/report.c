@@ -7,7 +7,9 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/record.h"
+#include "reports/limit.h"
 #include "reports/overhead.h"
+#include "reports/peers.h"
 #include "reports/plot.h"
 #include "reports/quality.h"
 #include "reports/reproduce.h"
@@ -18,12 +20,22 @@ static const char *text_of(const json *obj, const char *key)
     return cJSON_IsString(j) ? j->valuestring : "?";
 }
 
+/* What a GPU said of itself: "name NVIDIA H100, driver 580.65, ..." */
+static void gpu_cell(table *t, const json *gpu)
+{
+    str s = { 0 };
+    for (const json *c = gpu ? gpu->child : NULL; c; c = c->next)
+        if (cJSON_IsString(c)) str_printf(&s, "%s%s %s", s.n ? ", " : "", c->string, c->valuestring);
+    table_cell(t, "%s", s.n ? s.s : "-");
+    str_free(&s);
+}
+
 /* Where the records were made: one row per distinct machine and build. */
 static void machines_table(json *const *records, int64_t n, table *t)
 {
     table_init(t, "machines", "Where it was measured",
                "Every distinct machine and build among the records. A build from uncommitted changes is marked dirty: not for publication.",
-               "device|CPU|threads#|system|compiler|flags|commit|dirty|records#");
+               "device|CPU|threads#|system|compiler|flags|commit|dirty|records#|GPU");
     str     seen[64]  = { { 0 } };
     int64_t count[64] = { 0 }, first[64] = { 0 };
     int     kinds = 0;
@@ -52,6 +64,7 @@ static void machines_table(json *const *records, int64_t n, table *t)
         table_cell(t, "%.12s", text_of(w, "commit"));
         table_cell(t, "%s", cJSON_IsTrue(json_find(w, "dirty")) ? "dirty" : "clean");
         table_cell(t, "%lld", (long long)count[k]);
+        gpu_cell(t, json_find(w, "gpu"));
         str_free(&seen[k]);
     }
 }
@@ -149,17 +162,26 @@ static int write_page(const char *out, const quality *q, const overhead *o, cons
         rc = inline_svg(&html, out, &plots.items[i], i);
         str_printf(&md, "![%s](%s)\n\n", plots.items[i].caption, plots.items[i].file);
     }
-    table tables[4];
-    quality_table(q, &tables[0]);
-    overhead_table(o, &tables[1]);
-    reproduction_table(r, &tables[2]);
-    machines_table(records, c->records, &tables[3]);
-    if (!rc) rc = write_tables(out, tables, 4, &html, &md);
+    table tables[10];
+    int   n_tables = 0;
+    quality_table(q, &tables[n_tables++]);
+    if (o->n) {
+        goals_table(o, records, c->records, &tables[n_tables++]);
+        limit_table(o, false, &tables[n_tables++]);
+        tenants_table(o, false, &tables[n_tables++]);
+        limit_table(o, true, &tables[n_tables++]);
+        tenants_table(o, true, &tables[n_tables++]);
+    }
+    peers_table(records, c->records, &tables[n_tables++]);
+    overhead_table(o, &tables[n_tables++]);
+    reproduction_table(r, &tables[n_tables++]);
+    machines_table(records, c->records, &tables[n_tables++]);
+    if (!rc) rc = write_tables(out, tables, n_tables, &html, &md);
     str_puts(&html, "</body></html>\n");
     if (!rc) rc = write_in(out, "report.md", &md);
     if (!rc) rc = write_in(out, "index.html", &html);
     c->plots = (int64_t)plots.n;
-    for (int i = 0; i < 4; i++) table_free(&tables[i]);
+    for (int i = 0; i < n_tables; i++) table_free(&tables[i]);
     plot_list_free(&plots);
     str_free(&html);
     str_free(&md);

@@ -2,6 +2,7 @@
 #include "core/record.h"
 #include "core/stats.h"
 #include "core/test.h"
+#include "reports/limit.h"
 #include "reports/quality.h"
 #include "reports/report.h"
 #include "reports/reproduce.h"
@@ -33,7 +34,7 @@ static json *eval_record(const char *method, int64_t rank, int64_t seed, double 
     return record_new("eval", asked, result, "cpu", 2);
 }
 
-static json *bench_record(const char *method, bool tied, int64_t rank, double overhead)
+static json *bench_record(const char *method, bool tied, int64_t rank, double over)
 {
     json *asked = json_object(), *result = json_object(), *ns = json_array();
     json_set_str(asked, "op", "fwd");
@@ -49,9 +50,9 @@ static json *bench_record(const char *method, bool tied, int64_t rank, double ov
     json_set_str(asked, "dtype", "f32");
     for (int i = 0; i < 5; i++) json_push(ns, cJSON_CreateNumber(1000 + i));
     json_set(result, "base_ns", ns);
-    json_set_num(result, "overhead", overhead);
-    json_set_num(result, "overhead_low", overhead - 0.01);
-    json_set_num(result, "overhead_high", overhead + 0.02);
+    json_set_num(result, "overhead", over);
+    json_set_num(result, "overhead_low", over - 0.01);
+    json_set_num(result, "overhead_high", over + 0.02);
     json_set_num(result, "flops", 1.1e6);
     json_set_num(result, "base_flops", 1e6);
     json_set_int(result, "n", 5);
@@ -170,6 +171,65 @@ static void put(const char *dir, int *k, json *r)
     free(path);
 }
 
+/* --- a GPU's cases against the goals: an emulated device's meet none */
+
+static json *gpu_record(const char *gpu, const char *method, const char *variant, double over, double half)
+{
+    json *r = bench_record(method, false, 16, over), *asked = cJSON_GetObjectItem(r, "asked"), *result = cJSON_GetObjectItem(r, "result");
+    json *facts = json_object();
+    cJSON_ReplaceItemInObject(asked, "device", cJSON_CreateString(strstr(gpu, "emulated") ? "cuda-emulated" : "cuda"));
+    cJSON_ReplaceItemInObject(asked, "dtype", cJSON_CreateString("bf16"));
+    cJSON_ReplaceItemInObject(asked, "tokens", cJSON_CreateNumber(4096));
+    cJSON_ReplaceItemInObject(asked, "d_in", cJSON_CreateNumber(4096));
+    cJSON_ReplaceItemInObject(asked, "d_out", cJSON_CreateNumber(12288));
+    cJSON_ReplaceItemInObject(result, "overhead_low", cJSON_CreateNumber(over - half));
+    cJSON_ReplaceItemInObject(result, "overhead_high", cJSON_CreateNumber(over + half));
+    json_set_str(asked, "mode", "cold");
+    json_set_str(asked, "variant", variant);
+    json_set_bool(result, "same_bits", true);
+    json_set_str(facts, "name", gpu);
+    json_set(cJSON_GetObjectItem(r, "where"), "gpu", facts);
+    char id[17];
+    record_id(asked, id);
+    cJSON_ReplaceItemInObject(r, "id", cJSON_CreateString(id));
+    return r;
+}
+
+/* The goals' table as CSV; caller frees. */
+static str goals_of(json **records, int n)
+{
+    overhead o;
+    table    t;
+    str      csv = { 0 };
+    assert_ok(overhead_from_records(&o, records, n));
+    goals_table(&o, records, n, &t);
+    table_csv(&t, &csv);
+    table_free(&t);
+    overhead_free(&o);
+    return csv;
+}
+
+static void goals_are_judged_by_intervals_on_a_real_gpu(void **state)
+{
+    (void)state;
+    json *r[] = { gpu_record("GPU X", "lora", "eager", 0.30, 0.001), gpu_record("GPU X", "lora", "augmented-k", 0.019, 0.002),
+                  gpu_record("GPU X", "lora", "merged", 0.0, 0.001), gpu_record("GPU X", "vera", "augmented-k", 0.03, 0.002),
+                  gpu_record("GPU X", "tied-lora", "augmented-k", 0.025, 0.002) };
+    str   csv = goals_of(r, 5);
+    assert_non_null(strstr(csv.s, "\"lora, augmented-k\",at most +2.5 %,+1.90 %,+1.70 .. +2.10 %,met"));
+    assert_non_null(strstr(csv.s, "\"vera, augmented-k\",at most +2.5 %,+3.00 %,+2.80 .. +3.20 %,missed"));
+    assert_non_null(strstr(csv.s, "\"tied-lora, augmented-k\",at most +2.5 %,+2.50 %,+2.30 .. +2.70 %,not separable"));
+    assert_non_null(strstr(csv.s, "every method,all,5 of 5,-,met"));
+    str_free(&csv);
+    for (int i = 0; i < 5; i++) json_free(r[i]);
+    r[0] = gpu_record("the host, emulated", "lora", "augmented-k", 0.0, 0.001);
+    r[1] = gpu_record("GPU X", "lora", "merged", 0.0, 0.001); /* serves one adapter: it stands for no method */
+    csv  = goals_of(r, 2);
+    assert_non_null(strstr(csv.s, "prefill: time over the base,every method,at most +2.5 %,not run on a GPU,-,not measured"));
+    str_free(&csv);
+    for (int i = 0; i < 2; i++) json_free(r[i]);
+}
+
 static void a_folder_of_records_becomes_a_page(void **state)
 {
     (void)state;
@@ -190,14 +250,18 @@ static void a_folder_of_records_becomes_a_page(void **state)
         put(runs, &k, bench_record("lora", false, r, 0.05 + 0.003 * r));
         put(runs, &k, bench_record("vera", true, r, 0.06 + 0.003 * r));
     }
+    put(runs, &k, gpu_record("the host, emulated", "lora", "eager", 0.3, 0.01));
+    put(runs, &k, gpu_record("the host, emulated", "lora", "beta1", 0.1, 0.01));
     assert_ok(report_write(runs, out, NULL, &c));
     assert_int_equal(c.records, k);
-    assert_int_equal(c.plots, 2);
+    assert_int_equal(c.plots, 3);
     str html = { 0 };
     assert_ok(file_read(page, 8 << 20, &html));
     int svgs = 0;
     for (const char *s = html.s; (s = strstr(s, "<svg")); s++) svgs++;
-    assert_int_equal(svgs, 2);
+    assert_int_equal(svgs, 3);
+    assert_non_null(strstr(html.s, "REHEARSAL"));
+    assert_non_null(strstr(html.s, "not run on a GPU"));
     assert_null(strstr(html.s, "<?xml"));
     assert_null(strstr(html.s, "http://localhost"));
     assert_non_null(strstr(html.s, "Pareto front"));
@@ -217,11 +281,9 @@ static void a_folder_of_records_becomes_a_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(seeds_become_one_point_with_students_interval),
-        cmocka_unit_test(front_never_ranks_what_intervals_cannot_separate),
-        cmocka_unit_test(reruns_agree_unless_seeds_cannot_explain_the_gap),
-        cmocka_unit_test(tables_escape_what_their_format_needs),
-        cmocka_unit_test(a_folder_of_records_becomes_a_page),
+        cmocka_unit_test(seeds_become_one_point_with_students_interval),    cmocka_unit_test(front_never_ranks_what_intervals_cannot_separate),
+        cmocka_unit_test(reruns_agree_unless_seeds_cannot_explain_the_gap), cmocka_unit_test(tables_escape_what_their_format_needs),
+        cmocka_unit_test(goals_are_judged_by_intervals_on_a_real_gpu),      cmocka_unit_test(a_folder_of_records_becomes_a_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

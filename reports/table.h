@@ -6,7 +6,7 @@
 
 #include "core/str.h"
 
-enum { TABLE_COLUMNS = 20 };
+enum { TABLE_COLUMNS = 32 };
 
 typedef struct {
     const char *title;

@@ -1,0 +1,201 @@
+#include "reports/limit.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "reports/goals.h"
+
+/* What a GPU has to show (of 4096 inputs). */
+static const struct {
+    const char *name, *op;
+    int64_t     tokens;
+} cases[] = {
+    { "prefill", "fwd", 4096 }, { "training", "fwd+bwd", 8192 }, { "decode", "decode", 1 }, { "decode", "decode", 8 }, { "decode", "decode", 64 }
+};
+static const int64_t outputs[] = { 4096, 12288 };
+
+enum { VARIANTS = 20 };
+typedef struct {
+    const overhead_point **at; /* sorted by row */
+    size_t                 n;
+    const char            *variant[VARIANTS]; /* columns, "" first */
+    int                    n_variants;
+} points;
+
+static int by_row(const void *x, const void *y)
+{
+    const overhead_point *a = *(const overhead_point *const *)x, *b = *(const overhead_point *const *)y;
+    int                   c = strcmp(a->dtype, b->dtype);
+    if (!c) c = -strcmp(a->op, b->op); /* fwd+bwd, fwd, decode */
+    if (!c) c = strcmp(a->shape, b->shape);
+    if (!c) c = (a->tokens > b->tokens) - (a->tokens < b->tokens);
+    if (!c) c = (a->d_out > b->d_out) - (a->d_out < b->d_out);
+    if (!c) c = (a->adapters > b->adapters) - (a->adapters < b->adapters);
+    if (!c) c = strcmp(a->popularity, b->popularity);
+    if (!c) c = strcmp(a->method, b->method);
+    return c ? c : (a->rank > b->rank) - (a->rank < b->rank);
+}
+
+static points select_points(const overhead *o, bool emulated, bool many)
+{
+    points p = { .at = mem_alloc(o->n + 1, sizeof(const overhead_point *)) };
+    for (size_t i = 0; i < o->n; i++) {
+        const overhead_point *a = &o->points[i];
+        int                   v = 0;
+        if (!overhead_on_gpu(a) || a->emulated != emulated || !*a->mode || (a->adapters > 1) != many) continue;
+        p.at[p.n++] = a;
+        while (v < p.n_variants && strcmp(p.variant[v], a->variant)) v++;
+        if (v == p.n_variants && v < VARIANTS) p.variant[p.n_variants++] = a->variant;
+    }
+    if (p.n) qsort(p.at, p.n, sizeof *p.at, by_row);
+    return p;
+}
+
+static const overhead_point *find(const points *p, size_t from, size_t to, const char *variant, const char *mode)
+{
+    for (size_t i = from; i < to; i++)
+        if (!strcmp(p->at[i]->variant, variant) && !strcmp(p->at[i]->mode, mode)) return p->at[i];
+    return NULL;
+}
+
+/* "+1.9 / +1.7 · 3": cold, hot, launches. */
+static void variant_cell(const points *p, size_t from, size_t to, const char *variant, table *t)
+{
+    const overhead_point *mode[] = { find(p, from, to, variant, "cold"), find(p, from, to, variant, "hot") };
+    str                   s      = { 0 };
+    double                count  = NAN;
+    for (int k = 0; k < 2; k++) {
+        if (k) str_puts(&s, " / ");
+        if (!mode[k]) {
+            str_puts(&s, "-");
+            continue;
+        }
+        str_printf(&s, "%+.1f", 100 * mode[k]->overhead);
+        count = mode[k]->launches;
+    }
+    if (isfinite(count)) str_printf(&s, " · %.0f", count);
+    table_cell(t, "%s", mode[0] || mode[1] ? s.s : "-");
+    str_free(&s);
+}
+
+/* The fastest in a row that still serves any adapter. */
+static const overhead_point *best_of(const points *p, size_t from, size_t to)
+{
+    const overhead_point *best = NULL;
+    for (size_t i = from; i < to; i++) {
+        const overhead_point *a = p->at[i];
+        if (!goal_counts(a) || (best && !strcmp(best->mode, "cold") && strcmp(a->mode, "cold"))) continue;
+        if (!best || strcmp(best->mode, a->mode) || a->overhead < best->overhead) best = a;
+    }
+    return best;
+}
+
+static void row_of(const points *p, size_t from, size_t to, table *t)
+{
+    const overhead_point *a = p->at[from], *best = best_of(p, from, to);
+    const char           *name = a->op;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (!strcmp(cases[i].op, a->op)) name = cases[i].name;
+    table_row(t);
+    table_cell(t, "%s, T = %lld", name, (long long)a->tokens);
+    table_cell(t, "%lldx%lld", (long long)a->d_out, (long long)a->d_in);
+    table_cell(t, "%s", a->dtype);
+    table_cell(t, "%s", a->method);
+    table_cell(t, "%lld", (long long)a->rank);
+    table_cell(t, "%.4g", a->base_us);
+    if (isfinite(a->floor))
+        table_cell(t, "%+.2f", 100 * a->floor);
+    else
+        table_cell(t, "-");
+    if (best) {
+        table_cell(t, "%s %s", *best->variant ? best->variant : "ops", best->mode);
+        table_cell(t, "%.0f %%", 100 * best->share);
+    } else {
+        table_cell(t, "-");
+        table_cell(t, "-");
+    }
+    for (int v = 0; v < p->n_variants; v++) variant_cell(p, from, to, p->variant[v], t);
+}
+
+static bool measured(const points *p, size_t k, int64_t out)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (!strcmp(p->at[i]->op, cases[k].op) && p->at[i]->tokens == cases[k].tokens && p->at[i]->d_out == out) return true;
+    return false;
+}
+
+static void rows_not_measured(const points *p, table *t)
+{
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+            if (measured(p, k, outputs[i])) continue;
+            table_row(t);
+            table_cell(t, "%s, T = %lld", cases[k].name, (long long)cases[k].tokens);
+            table_cell(t, "%lldx4096", (long long)outputs[i]);
+            table_cell(t, "-");
+            table_cell(t, "-");
+            table_cell(t, "-");
+            table_cell(t, "not run on a GPU");
+        }
+}
+
+static const char note[] =
+    "Overhead over the base GEMM timed in the same block, in %: cold / hot · launches (a call of cuBLAS counted as one; the base's own included). "
+    "Cold: "
+    "twice the L2 passes between two uses of an array. Floor: the overhead of one pass over every array, at the copy and GEMM rates measured in the "
+    "same "
+    "run. Best: the fastest but merged weights, which serve one adapter; share: floor over its median. \"ops\": what the model calls.";
+
+void limit_table(const overhead *o, bool emulated, table *t)
+{
+    points p    = select_points(o, emulated, false);
+    str    head = { 0 };
+    str_puts(&head, "case|N x K|type|method|r#|base us#|floor#|best|share of floor#");
+    for (int v = 0; v < p.n_variants; v++) str_printf(&head, "|%s#", *p.variant[v] ? p.variant[v] : "ops");
+    table_init(t, emulated ? "floor-rehearsal" : "floor",
+               emulated ? "REHEARSAL on an emulated device: nothing was measured here" : "Adapter kernels beside the hardware's floor",
+               emulated ? "These rows try the tables. Their times are an emulator's, on a processor, and mean nothing." : note, str_c(&head));
+    for (size_t from = 0, to; from < p.n; from = to) {
+        for (to = from + 1; to < p.n && !by_row(&p.at[from], &p.at[to]); to++) {
+        }
+        row_of(&p, from, to, t);
+    }
+    if (!emulated) rows_not_measured(&p, t);
+    str_free(&head);
+    free(p.at);
+}
+
+void tenants_table(const overhead *o, bool emulated, table *t)
+{
+    points p = select_points(o, emulated, true);
+    table_init(
+        t, emulated ? "tenants-rehearsal" : "tenants",
+        emulated ? "REHEARSAL of many adapters in a batch: nothing was measured here" : "Many adapters in one batch",
+        "Bytes: what has to be read and written at least, over the base's. A tied method's A and B are the same for every adapter; its u and v are "
+        "not.",
+        "op|N x K|type|method|tied|r#|tokens#|adapters#|popularity|variant|mode|bytes over base#|time over base#|95 % low#|95 % high#|launches#");
+    for (size_t i = 0; i < p.n; i++) {
+        const overhead_point *a = p.at[i];
+        table_row(t);
+        table_cell(t, "%s", a->op);
+        table_cell(t, "%lldx%lld", (long long)a->d_out, (long long)a->d_in);
+        table_cell(t, "%s", a->dtype);
+        table_cell(t, "%s", a->method);
+        table_cell(t, a->tied ? "tied" : "untied");
+        table_cell(t, "%lld", (long long)a->rank);
+        table_cell(t, "%lld", (long long)a->tokens);
+        table_cell(t, "%lld", (long long)a->adapters);
+        table_cell(t, "%s", a->popularity);
+        table_cell(t, "%s", *a->variant ? a->variant : "ops");
+        table_cell(t, "%s", a->mode);
+        table_cell(t, "%+.1f %%", 100 * a->byte_share);
+        table_cell(t, "%+.1f %%", 100 * a->overhead);
+        table_cell(t, "%+.1f %%", 100 * a->low);
+        table_cell(t, "%+.1f %%", 100 * a->high);
+        table_cell(t, "%.0f", a->launches);
+    }
+    free(p.at);
+}
