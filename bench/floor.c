@@ -96,6 +96,22 @@ int bench_rates_of(const backend *be, bench_rates *out)
 
 static double seconds_of(double flops, double bytes, const bench_rates *r) { return fmax(flops / r->gemm_flops_per_s, bytes / r->copy_bytes_per_s); }
 
+/* Of a variant as its own steps go: the base's products at their floor, and what its steps compute and move beyond them at theirs. */
+static double steps_floor(const bench_state *s, const bench_rates *rates)
+{
+    const site_variant *v   = s->spec->variant;
+    const site_call    *c   = &s->sets[0].call;
+    double              sum = 0, elem = (double)s->be->elem, linear = linear_flops(s->dims), traffic = linear_bytes(s->dims, elem);
+    for (int back = 0; back < 2; back++) {
+        if (back ? !s->spec->op->backward : !s->spec->op->forward) continue;
+        site_cost cost = v->cost(v, back ? SITE_BACKWARD : SITE_FORWARD, c);
+        sum += seconds_of(linear, traffic, rates) + seconds_of(fmax(0, cost.flops - linear), fmax(0, cost.bytes - traffic), rates);
+    }
+    if (!s->spec->op->expands) return sum;
+    site_cost cost = v->cost(v, SITE_ADAPT, c);
+    return sum + seconds_of(cost.flops, cost.bytes, rates);
+}
+
 bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates)
 {
     const bench_set  *t   = &s->sets[0];
@@ -104,7 +120,8 @@ bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates)
     pair_arrays       p   = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
     pair_dims         d   = { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out };
     double elem = (double)s->be->elem, wide = (double)s->be->params->elem, r = (double)p.r, n = (double)d.n, in = (double)d.in, out = (double)d.out;
-    bench_floor f      = { 0 };
+    bench_floor f        = { 0 };
+    double      expand_s = 0;
     double      linear = linear_flops(s->dims), traffic = linear_bytes(s->dims, elem);
     if (op->forward) {
         double flops = pair_fwd_flops(d, p.r);
@@ -133,7 +150,8 @@ bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates)
         f.flops += flops;
         f.bytes += bytes;
         f.fused_s += bytes / rates->copy_bytes_per_s;
-        f.ops_s += bytes / rates->copy_bytes_per_s;
+        if (!s->spec->variant || s->spec->variant->takes == TAKES_PAIR) expand_s = bytes / rates->copy_bytes_per_s;
     }
+    f.ops_s = expand_s + (s->spec->variant ? steps_floor(s, rates) : f.ops_s);
     return f;
 }

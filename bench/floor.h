@@ -16,7 +16,8 @@ typedef struct {
     double flops, bytes;           /* of the case in one pass: every array that has to be read or written once */
     double base_flops, base_bytes; /* of the same without the adapter */
     double fused_s, base_s;        /* floors of the two */
-    double ops_s; /* sum of the floors of the ops as they are called now (kernels/pair.h, expand.h, backend.h): what separate ops can reach */
+    double ops_s; /* sum of the floors of the ops as they are called now (kernels/pair.h, expand.h, backend.h), or of a variant's steps: what separate
+                     launches can reach */
 } bench_floor;
 bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates);
 #endif

@@ -75,7 +75,7 @@ static void what_a_device_says_of_itself(void **state)
     backend_sign(backend_find("cpu"), record);
     assert_null(json_find(where, "gpu"));
     backend_sign(be, record);
-    assert_string_equal(json_find(json_find(where, "gpu"), "compute_capability")->valuestring, "8.0");
+    assert_non_null(json_find(json_find(where, "gpu"), "compute_capability"));
     json_free(record);
 }
 
