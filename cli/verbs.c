@@ -12,5 +12,5 @@ const verb *const verb_table[] = {
     &verb_bench,   /* kernels */
     &verb_report,  /* what it all says */
     &verb_adapter, /* adapter folders */
-    &verb_generate, &verb_tokenize, &verb_mini, &verb_info, NULL,
+    &verb_generate, &verb_tokenize, &verb_base, &verb_mini, &verb_info, NULL,
 };

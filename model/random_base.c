@@ -29,7 +29,7 @@ static void set_ends(json *j, const model_config *c)
     if (c->n_eos) json_set_int(j, "eos_token_id", c->eos[0]);
 }
 
-static int write_config(const char *dir, const model_config *c)
+static int write_config(const char *dir, const model_config *c, const char *torch_dtype)
 {
     json *j = json_object(), *names = json_array(), *g = json_object();
     json_push(names, cJSON_CreateString("LlamaForCausalLM"));
@@ -53,7 +53,7 @@ static int write_config(const char *dir, const model_config *c)
     json_set_str(j, "rope_scaling", NULL);
     json_set_num(j, "rope_theta", c->rope_theta);
     json_set_bool(j, "tie_word_embeddings", c->tied_embeddings);
-    json_set_str(j, "torch_dtype", "float32");
+    json_set_str(j, "torch_dtype", torch_dtype);
     json_set_bool(j, "use_cache", true);
     json_set_int(j, "vocab_size", c->vocab);
     int rc = write_json(dir, "config.json", j);
@@ -63,18 +63,24 @@ static int write_config(const char *dir, const model_config *c)
 
 static bool contains(const char *s, const char *part) { return strstr(s, part) != NULL; }
 
+/* Matrices are N(0, 0.02^2), but those that write to the residual stream. */
+static double sigma_of(const char *name, int64_t layers)
+{
+    bool out = contains(name, "o_proj.weight") || contains(name, "down_proj.weight");
+    return out ? 0.02 / sqrt(2.0 * (double)layers) : 0.02;
+}
+
 static void fill(float *values, int64_t count, const char *name, int64_t layers, uint64_t seed)
 {
     rng    r     = rng_stream(seed, name);
-    bool   out   = contains(name, "o_proj.weight") || contains(name, "down_proj.weight");
-    double sigma = out ? 0.02 / sqrt(2.0 * (double)layers) : 0.02;
+    double sigma = sigma_of(name, layers);
     for (int64_t i = 0; i < count; i++) values[i] = contains(name, "norm") ? 1.0f : contains(name, ".bias") ? 0.0f : (float)(sigma * rng_normal(&r));
 }
 
 int random_base_write(const char *dir, const model_config *c, uint64_t seed)
 {
     int rc = file_make_dirs(dir);
-    if (!rc) rc = write_config(dir, c);
+    if (!rc) rc = write_config(dir, c, "float32");
     if (rc) return rc;
     model        m       = { .cfg = *c };
     tensor_view *tensors = NULL;
@@ -99,5 +105,140 @@ int random_base_write(const char *dir, const model_config *c, uint64_t seed)
     free(m.layers);
     free(m.grads);
     arena_free(&values);
+    return rc;
+}
+
+/* --- in bf16, by shards: for measuring, so fast before all */
+
+typedef struct {
+    char    name[64];
+    int64_t rows, cols, count, shard;
+} tensor_plan;
+
+/* The tensors in order, each with its shard's number, from 0. Caller frees. */
+static tensor_plan *plan_shards(const model_config *c, int64_t shard_bytes, int64_t *n, int64_t *shards)
+{
+    model        m    = { .cfg = *c };
+    tensor_plan *plan = NULL;
+    size_t       used = 0, cap = 0;
+    int64_t      bytes = 0;
+    weight_group g;
+    m.layers = mem_alloc((size_t)c->layers, sizeof *m.layers);
+    m.grads  = mem_alloc((size_t)c->layers, sizeof *m.grads);
+    *shards  = 0;
+    for (int64_t i = 0; weight_group_at(&m, i, &g); i++)
+        for (int k = 0; k < g.n; k++) {
+            tensor_plan t = { .rows = g.rows[k], .cols = g.cols, .count = g.rows[k] * (g.cols ? g.cols : 1) };
+            memcpy(t.name, g.name[k], sizeof t.name);
+            if (bytes && bytes + 2 * t.count > shard_bytes) ++*shards, bytes = 0;
+            bytes += 2 * t.count;
+            t.shard = *shards;
+            if (used == cap) plan = mem_grow(plan, &cap, sizeof *plan);
+            plan[used++] = t;
+        }
+    ++*shards;
+    free(m.layers);
+    free(m.grads);
+    *n = (int64_t)used;
+    return plan;
+}
+
+/* splitmix64's output function: any index has its value at once, so threads need no stream each. */
+static uint64_t mixed(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+/* To the nearest, ties to even. */
+static uint16_t bf16_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static void fill_bf16(uint16_t *values, const tensor_plan *t, int64_t layers, uint64_t seed)
+{
+    rng      r   = rng_stream(seed, t->name);
+    uint64_t key = rng_u64(&r);
+    if (!t->cols) {
+        for (int64_t i = 0; i < t->count; i++) values[i] = bf16_of(contains(t->name, "norm") ? 1.0f : 0.0f);
+        return;
+    }
+    /* four 16-bit uniforms of one draw: their sum has this mean and variance, and is close enough to normal */
+    const float mean = 2 * 65535.0f, scale = (float)(sigma_of(t->name, layers) * sqrt(3.0) / 65536);
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < t->count; i++) {
+        uint64_t z   = mixed(key + (uint64_t)i * UINT64_C(0x9e3779b97f4a7c15));
+        float    sum = (float)(int)((z & 0xffff) + (z >> 16 & 0xffff) + (z >> 32 & 0xffff) + (z >> 48));
+        values[i]    = bf16_of(scale * (sum - mean));
+    }
+}
+
+static void shard_name(str *s, int64_t shard, int64_t shards)
+{
+    str_printf(s, "model-%05lld-of-%05lld.safetensors", (long long)shard + 1, (long long)shards);
+}
+
+static int write_shard(const char *dir, const tensor_plan *plan, int64_t n, int64_t shards, int64_t layers, uint64_t seed)
+{
+    tensor_view *views = mem_alloc((size_t)n, sizeof *views);
+    int64_t      total = 0, at = 0;
+    for (int64_t i = 0; i < n; i++) total += plan[i].count;
+    uint16_t *values = mem_alloc((size_t)total, sizeof *values);
+    for (int64_t i = 0; i < n; i++) {
+        fill_bf16(values + at, &plan[i], layers, seed);
+        views[i] = (tensor_view) { .name   = plan[i].name,
+                                   .dtype  = DT_BF16,
+                                   .n_dims = plan[i].cols ? 2 : 1,
+                                   .shape  = { plan[i].rows, plan[i].cols },
+                                   .count  = plan[i].count,
+                                   .bytes  = (const unsigned char *)(values + at) };
+        at += plan[i].count;
+    }
+    str file = { 0 };
+    shard_name(&file, plan[0].shard, shards);
+    char *path = path_join(dir, file.s);
+    int   rc   = safetensors_write(path, views, n);
+    free(path);
+    free(values);
+    free(views);
+    str_free(&file);
+    return rc;
+}
+
+static int write_index(const char *dir, const tensor_plan *plan, int64_t n, int64_t shards)
+{
+    json   *j = json_object(), *meta = json_object(), *map = json_object();
+    int64_t total = 0;
+    for (int64_t i = 0; i < n; i++) {
+        str file = { 0 };
+        shard_name(&file, plan[i].shard, shards);
+        json_set_str(map, plan[i].name, file.s);
+        str_free(&file);
+        total += 2 * plan[i].count;
+    }
+    json_set_int(meta, "total_size", total);
+    json_set(j, "metadata", meta);
+    json_set(j, "weight_map", map);
+    return write_json(dir, "model.safetensors.index.json", j);
+}
+
+int random_base_write_bf16(const char *dir, const model_config *c, uint64_t seed, int64_t shard_bytes)
+{
+    int rc = file_make_dirs(dir);
+    if (!rc) rc = write_config(dir, c, "bfloat16");
+    if (rc) return rc;
+    int64_t      n, shards;
+    tensor_plan *plan = plan_shards(c, shard_bytes, &n, &shards);
+    for (int64_t from = 0, to; from < n && !rc; from = to) {
+        for (to = from; to < n && plan[to].shard == plan[from].shard; to++) {
+        }
+        rc = write_shard(dir, plan + from, to - from, shards, c->layers, seed);
+    }
+    if (!rc) rc = write_index(dir, plan, n, shards);
+    free(plan);
     return rc;
 }
