@@ -217,6 +217,47 @@ static void cuda_agrees_with_ref(void **state)
     check_on_cuda(check_cases);
 }
 
+/* Launches of three pairs beside one linear, forward and backward, where A and dA follow one another, where A is one, and where neither. */
+static int64_t launches(const backend *be, place of_A, bool trained, bool forward)
+{
+    adapted_case c = { "launches", { 100, 40, 96, 0, 0 }, false, false, true, 0, 0, 3, { { 0 } } };
+    for (int i = 0; i < 3; i++) c.pairs[i] = (one_pair) { 8, 32 * i, 32, i ? of_A : APART, trained, true };
+    const offsets o            = offsets_of(&c);
+    const int64_t size[ARRAYS] = {
+        [Y] = 9600, [DX] = 4000, [DA] = o.dA[3], [DB] = o.dB[3], [X] = 4000, [DY] = 9600, [W] = 3840, [A] = o.A[3], [B] = o.B[3]
+    };
+    adapted_pair pairs[PAIRS];
+    real        *a[ARRAYS];
+    for (int i = 0; i < ARRAYS; i++) a[i] = i == DA || i == DB ? be->params->alloc(size[i] + 1) : be->alloc(size[i] + 1);
+    pairs_of(pairs, &c, be, a);
+    real *h = be->alloc(adapted_room(c.d.n, pairs, 3)), *dh = be->alloc(adapted_room(c.d.n, pairs, 3));
+    be->time_begin();
+    if (forward) be->adapted_fwd(a[Y], h, a[X], a[W], NULL, pairs, 3, c.d, false);
+    if (!forward) be->adapted_bwd(a[DX], dh, a[DY], a[X], h, a[W], pairs, 3, c.d);
+    be->time_end();
+    int64_t count = be->time_launches();
+    for (int i = 0; i < ARRAYS; i++) be->release(a[i]);
+    be->release(h), be->release(dh);
+    return count;
+}
+
+static void check_launches(void)
+{
+    const backend *be = check_subject;
+    assert_int_equal(launches(be, FOLLOWS, true, true), 5); /* h of all; y += of each; the base */
+    assert_int_equal(launches(be, SAME, false, true), 5);
+    assert_int_equal(launches(be, APART, true, true), 7);
+    assert_int_equal(launches(be, FOLLOWS, true, false), 9); /* dB and dh of each; dA and dx of all; the base */
+    assert_int_equal(launches(be, SAME, false, false), 8);   /* no dA */
+    assert_int_equal(launches(be, APART, true, false), 13);
+}
+
+static void an_input_is_read_once(void **state)
+{
+    (void)state;
+    check_on_cuda(check_launches);
+}
+
 /* y [3, 6] of two pairs whose columns overlap, and the weights that make it one number. */
 typedef struct {
     const adapted_case *c;
@@ -274,6 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cpu_agrees_with_ref),
         cmocka_unit_test(cuda_agrees_with_ref),
+        cmocka_unit_test(an_input_is_read_once),
         cmocka_unit_test(gradients_match_differences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
