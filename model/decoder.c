@@ -57,7 +57,7 @@ void decoder_free(decoder *d)
     const backend *be     = d->be;
     buffer        *all[]  = { &d->rope_table, &d->last_kept, &d->y,   &d->rstd_y,   &d->logits, &d->xn,   &d->xn_rows, &d->act,
                               &d->dx,         &d->dx_rows,   &d->dxn, &d->dxn_rows, &d->dact,   &d->dqkv, &d->d_o,     &d->dh };
-    void          *ints[] = { d->ids, d->pos, d->rows, d->row_pos, d->targets, d->best, d->nll };
+    void          *ints[] = { d->integers, d->targets, d->best, d->nll };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) buffer_free(be, all[i]);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) be->release(ints[i]);
     for (int64_t l = 0; l < d->m->cfg.layers; l++) activations_free(be, &d->kept[l]);
@@ -66,7 +66,7 @@ void decoder_free(decoder *d)
     free(d->pairs);
     free(d->spans);
     free(d->row_spans);
-    free(d->host_row_pos);
+    free(d->host_integers);
     free(d->host_nll);
     free(d);
 }
@@ -97,31 +97,52 @@ static int32_t *ints_need(const backend *be, int32_t *p, int64_t count)
     return be->alloc_bytes(count * (int64_t)sizeof(int32_t));
 }
 
-/* The run's integers, on the device. */
-static void put_integers(decoder *d, const run_plan *p)
+static void need_rows(decoder *d, int64_t n_rows)
 {
     const backend *be = d->be;
-    if (p->n > d->cap_tokens) {
-        d->cap_tokens = p->n + p->n / 8;
-        d->ids        = ints_need(be, d->ids, d->cap_tokens);
-        d->pos        = ints_need(be, d->pos, d->cap_tokens);
+    if (n_rows <= d->cap_rows) return;
+    d->cap_rows = n_rows + n_rows / 8;
+    d->targets  = ints_need(be, d->targets, d->cap_rows);
+    d->best     = ints_need(be, d->best, d->cap_rows);
+    be->release(d->nll);
+    d->nll      = be->alloc_bytes(d->cap_rows * (int64_t)sizeof(double));
+    d->host_nll = mem_resize(d->host_nll, (size_t)d->cap_rows, sizeof *d->host_nll);
+}
+
+/* Where the run's integers lie in their one array, which is a matter of the run's sizes alone: a graph finds them again. */
+static int64_t place_integers(decoder *d, const run_plan *p)
+{
+    enum { SPAN = sizeof(attention_span) / sizeof(int32_t) };
+    const int64_t ids = 0, pos = ids + p->n, rows = pos + p->n, row_pos = rows + p->n_rows, cache_rows = row_pos + p->n_rows,
+                  spans = cache_rows + (p->cache ? p->n : 0), count = spans + (p->decode ? p->n_spans * SPAN : 0);
+    if (count > d->cap_integers) {
+        d->cap_integers  = count + count / 8;
+        d->integers      = ints_need(d->be, d->integers, d->cap_integers);
+        d->host_integers = mem_resize(d->host_integers, (size_t)d->cap_integers, sizeof *d->host_integers);
     }
-    if (p->n_rows > d->cap_rows) {
-        d->cap_rows = p->n_rows + p->n_rows / 8;
-        d->rows     = ints_need(be, d->rows, d->cap_rows);
-        d->row_pos  = ints_need(be, d->row_pos, d->cap_rows);
-        d->targets  = ints_need(be, d->targets, d->cap_rows);
-        d->best     = ints_need(be, d->best, d->cap_rows);
-        be->release(d->nll);
-        d->nll          = be->alloc_bytes(d->cap_rows * (int64_t)sizeof(double));
-        d->host_row_pos = mem_resize(d->host_row_pos, (size_t)d->cap_rows, sizeof *d->host_row_pos);
-        d->host_nll     = mem_resize(d->host_nll, (size_t)d->cap_rows, sizeof *d->host_nll);
-    }
-    be->put(d->ids, p->ids, p->n * (int64_t)sizeof(int32_t));
-    be->put(d->pos, p->pos, p->n * (int64_t)sizeof(int32_t));
-    be->put(d->rows, p->rows, p->n_rows * (int64_t)sizeof(int32_t));
-    for (int64_t i = 0; i < p->n_rows; i++) d->host_row_pos[i] = p->pos[p->rows[i]];
-    be->put(d->row_pos, d->host_row_pos, p->n_rows * (int64_t)sizeof(int32_t));
+    d->ids        = d->integers + ids;
+    d->pos        = d->integers + pos;
+    d->rows       = d->integers + rows;
+    d->row_pos    = d->integers + row_pos;
+    d->cache_rows = d->integers + cache_rows;
+    d->dev_spans  = (const attention_span *)(d->integers + spans);
+    return count;
+}
+
+/* The run's integers, on the device by one copy. */
+static void put_integers(decoder *d, const run_plan *p)
+{
+    const int64_t count = place_integers(d, p);
+    int32_t      *to    = d->host_integers;
+    need_rows(d, p->n_rows);
+    for (int64_t i = 0; i < p->n; i++) *to++ = p->ids[i];
+    for (int64_t i = 0; i < p->n; i++) *to++ = p->pos[i];
+    for (int64_t i = 0; i < p->n_rows; i++) *to++ = p->rows[i];
+    for (int64_t i = 0; i < p->n_rows; i++) *to++ = p->pos[p->rows[i]];
+    for (const attention_span *s = p->spans; p->cache && s < p->spans + p->n_spans; s++)
+        for (int32_t i = 0; i < s->q_len; i++) *to++ = s->kv0 + s->kv_len - s->q_len + i;
+    if (p->decode) memcpy(to, p->spans, (size_t)p->n_spans * sizeof *p->spans);
+    d->be->put(d->integers, d->host_integers, count * (int64_t)sizeof(int32_t));
 }
 
 /* The table covers the positions that occur, in powers of two: a long-context model used on short texts has a small one. */
@@ -154,13 +175,11 @@ static void find_lowest(decoder *d)
     if (d->m->flat) d->low_layer = -1;
 }
 
-int decoder_run(decoder *d, const run_plan *p, const pair_arrays *pairs, bool keep)
+int decoder_prepare(decoder *d, const run_plan *p, const pair_arrays *pairs, bool keep)
 {
-    const model_config *c  = &d->m->cfg;
-    const backend      *be = d->be;
-    int                 rc = check_plan(d, p);
+    const size_t n_pairs = (size_t)d->m->cfg.layers * SITE_COUNT;
+    int          rc      = check_plan(d, p);
     if (rc) return rc;
-    size_t n_pairs = (size_t)c->layers * SITE_COUNT;
     if (pairs)
         memcpy(d->pairs, pairs, n_pairs * sizeof *pairs);
     else
@@ -172,13 +191,26 @@ int decoder_run(decoder *d, const run_plan *p, const pair_arrays *pairs, bool ke
     find_lowest(d);
     put_integers(d, p);
     need_rope_table(d, p);
-
-    d->last = buffer_need(be, &layer_activations(d, 0)->x, p->n * c->hidden);
-    be->gather_rows(d->last, d->m->embed, d->ids, p->n, c->hidden);
-    for (int64_t l = 0; l < c->layers; l++) layer_fwd(d, l);
-    be->rmsnorm_fwd(buffer_need(be, &d->y, p->n_rows * c->hidden), buffer_need(be->params, &d->rstd_y, p->n_rows), d->last, d->m->norm,
-                    (norm_dims) { .n = p->n_rows, .d = c->hidden }, c->norm_eps);
     return OK;
+}
+
+void decoder_compute(decoder *d)
+{
+    const backend      *be = d->be;
+    const model_config *c  = &d->m->cfg;
+    const int64_t       n = d->run.n, n_rows = d->run.n_rows;
+    d->last = buffer_need(be, &layer_activations(d, 0)->x, n * c->hidden);
+    be->gather_rows(d->last, d->m->embed, d->ids, n, c->hidden);
+    for (int64_t l = 0; l < c->layers; l++) layer_fwd(d, l);
+    be->rmsnorm_fwd(buffer_need(be, &d->y, n_rows * c->hidden), buffer_need(be->params, &d->rstd_y, n_rows), d->last, d->m->norm,
+                    (norm_dims) { .n = n_rows, .d = c->hidden }, c->norm_eps);
+}
+
+int decoder_run(decoder *d, const run_plan *p, const pair_arrays *pairs, bool keep)
+{
+    int rc = decoder_prepare(d, p, pairs, keep);
+    if (!rc) decoder_compute(d);
+    return rc;
 }
 
 /* --- packed batches */

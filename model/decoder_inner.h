@@ -15,14 +15,14 @@ typedef enum { STAGE_QKV, STAGE_Q, STAGE_KV, STAGE_O, STAGE_GATE_UP, STAGE_DOWN,
 
 /* What one layer leaves for its backward. n tokens, nq queries: n, or the rows that are wanted in the last layer. */
 typedef struct {
-    buffer x;                 /* [n, hidden] the layer's input */
-    buffer qkv;               /* [n, q + 2 kv] after RoPE; or */
-    buffer q, kv;             /* [nq, q], [n, 2 kv] */
-    buffer o, lse;            /* [nq, q], [nq, heads] of params */
-    buffer mid;               /* [nq, hidden] after attention */
-    buffer gate_up;           /* [nq, 2 inter] */
-    buffer rstd1, rstd2;      /* [n], [nq] of params */
-    buffer h[STAGE_COUNT];    /* of the pairs beside each product (kernels/adapted.h) */
+    buffer x;              /* [n, hidden] the layer's input */
+    buffer qkv;            /* [n, q + 2 kv] after RoPE; or */
+    buffer q, kv;          /* [nq, q], [n, 2 kv] */
+    buffer o, lse;         /* [nq, q], [nq, heads] of params */
+    buffer mid;            /* [nq, hidden] after attention */
+    buffer gate_up;        /* [nq, 2 inter] */
+    buffer rstd1, rstd2;   /* [n], [nq] of params */
+    buffer h[STAGE_COUNT]; /* of the pairs beside each product (kernels/adapted.h) */
 } activations;
 
 /* Keys and values of earlier tokens: layer l's rows [rows, 2 kv] at layers[l]. A span's kv0 is a row there. */
@@ -32,12 +32,16 @@ typedef struct {
 } kv_cache;
 
 /* One forward: n packed tokens, of which n_rows are wanted at the end. Host arrays. `spans` has every token as a query, `row_spans` the wanted ones,
- * counted from 0. With a cache, spans have no prefix and say where the new keys go: rows kv0 + kv_len - q_len and on. */
+ * counted from 0. With a cache, spans have no prefix, cover the tokens in order, and say where the new keys go: rows kv0 + kv_len - q_len and on.
+ * decode: every token is a span of its own and wanted, none sees more than kv_most rows. Then decoder_compute takes from the plan no more than sizes
+ * and kv_most, and a graph of it serves every plan that has the same. */
 typedef struct {
     int64_t               n, n_rows, n_spans, n_row_spans;
     const int32_t        *ids, *pos, *rows;
     const attention_span *spans, *row_spans;
     const kv_cache       *cache;
+    bool                  decode;
+    int64_t               kv_most;
 } run_plan;
 
 struct decoder {
@@ -56,10 +60,11 @@ struct decoder {
     int          low_order;               /* ... and the first of its stages with one */
     real        *last;                    /* [n_rows, hidden] the last layer's output */
 
-    /* integers on the device: capacity in elements */
-    int32_t *ids, *pos, *rows, *row_pos, *targets, *best;
-    int64_t  cap_tokens, cap_rows;
-    double  *nll; /* [cap_rows], on the device */
+    /* integers on the device: ids to dev_spans are parts of `integers` in this run; capacities in elements */
+    int32_t              *integers, *ids, *pos, *rows, *row_pos, *cache_rows, *targets, *best;
+    const attention_span *dev_spans;
+    int64_t               cap_integers, cap_rows;
+    double               *nll; /* [cap_rows], on the device */
 
     activations *kept; /* [layers] */
     activations  scratch;
@@ -68,7 +73,7 @@ struct decoder {
     buffer       dx, dx_rows, dxn, dxn_rows, dact, dqkv, d_o, dh;
 
     /* host scratch; capacities as above */
-    int32_t        *host_row_pos;
+    int32_t        *host_integers;
     double         *host_nll;
     attention_span *spans, *row_spans;
     size_t          cap_spans, cap_row_spans;
@@ -81,6 +86,9 @@ void  buffer_free(const backend *be, buffer *b);
 /* Checks ids, positions and rows, and computes d->y [n_rows, hidden], the normalised states of the wanted rows. The plan's arrays must live until the
  * backward is done if keep. */
 int decoder_run(decoder *d, const run_plan *plan, const pair_arrays *pairs, bool keep);
+/* Its two halves: what the host does, with the integers' copy to the device; and the ops. */
+int  decoder_prepare(decoder *d, const run_plan *plan, const pair_arrays *pairs, bool keep);
+void decoder_compute(decoder *d);
 /* Logits of rows first .. first+count-1 (count <= chunk_rows) on the device; valid until the next call. */
 param *decoder_logits_chunk(decoder *d, int64_t first, int64_t count);
 /* ERR_INPUT that names the model's folder: a number that is not finite came out. */

@@ -152,17 +152,23 @@ static layout layout_of(decoder *d, int64_t layer)
     return v;
 }
 
-/* The new tokens' keys and values, span by span, into the cache; attention then reads them there. */
+/* The new tokens' keys and values into their rows of the cache; attention then reads them there. */
 static void into_cache(decoder *d, int64_t layer, layout *v)
 {
-    real   *cache = d->run.cache->layers[layer];
-    int64_t width = 2 * d->kv_out;
-    for (int64_t i = 0; i < d->run.n_spans; i++) {
-        const attention_span *s = &d->run.spans[i];
-        d->be->copy(real_at(d->be, cache, (s->kv0 + s->kv_len - s->q_len) * width), real_at(d->be, v->k, s->q0 * width), s->q_len * width);
-    }
+    real *cache = d->run.cache->layers[layer];
+    d->be->scatter_rows(cache, v->k, d->cache_rows, d->run.n, 2 * d->kv_out);
     v->k = cache;
     v->v = real_at(d->be, cache, d->kv_out);
+}
+
+static void attend(decoder *d, const layout *v, real *o, param *lse)
+{
+    const run_plan *run = &d->run;
+    if (run->decode)
+        d->be->attention_decode(o, v->q, v->k, v->v, d->dev_spans, run->n, run->kv_most, v->dims, v->scale);
+    else
+        d->be->attention_fwd(o, lse, v->q, v->k, v->v, v->trimmed ? run->row_spans : run->spans, v->trimmed ? run->n_row_spans : run->n_spans,
+                             v->dims, v->scale);
 }
 
 static void project_qkv(decoder *d, int64_t layer, const layout *v, const real *xn)
@@ -233,8 +239,7 @@ void layer_fwd(decoder *d, int64_t layer)
     if (d->run.cache) into_cache(d, layer, &v);
     real  *o   = buffer_need(be, &a->o, nq * d->q_out);
     param *lse = d->keep ? buffer_need(be->params, &a->lse, nq * c->heads) : NULL;
-    be->attention_fwd(o, lse, v.q, v.k, v.v, v.trimmed ? d->run.row_spans : d->run.spans, v.trimmed ? d->run.n_row_spans : d->run.n_spans, v.dims,
-                      v.scale);
+    attend(d, &v, o, lse);
     real *mid = residual(d, a, &v);
     stage_fwd(d, layer, STAGE_O, mid, o, nq, true);
 

@@ -26,6 +26,11 @@ typedef struct {
     slot                  *slots;
     kv_cache               cache;
 
+    /* steps that only decode, where the backend has graphs: one row a slot */
+    backend_graph *graph;
+    bool           warm;    /* such a step has run, so that a graph of it needs no new memory */
+    int64_t        kv_most; /* of its spans: a power of two */
+
     /* one step */
     int32_t        *ids, *pos, *rows;
     attention_span *spans, *row_spans;
@@ -85,10 +90,102 @@ static run_plan plan_step(generation *g)
             add_to_step(g, &plan, s, g->items[at->item].prompt, g->items[at->item].n_prompt);
         }
     }
-    plan.n_spans = plan.n_row_spans = plan.n_rows;
-    plan.ids = g->ids, plan.pos = g->pos, plan.rows = g->rows, plan.spans = g->spans, plan.row_spans = g->row_spans, plan.cache = &g->cache;
     return plan;
 }
+
+/* --- steps without prompts, where the backend has graphs: a row for every slot, so that all of them are alike and one graph does for all */
+
+/* The least rows of the cache that a graph's attention is cut for: beyond, it is made anew at each power of two. */
+enum { KV_LEAST = 32 };
+
+static void drop_graph(generation *g)
+{
+    if (g->graph) g->d->be->graph_free(g->graph);
+    g->graph = NULL;
+    g->warm  = false;
+}
+
+/* Some text goes on, and no prompt enters. */
+static bool only_decodes(const generation *g)
+{
+    bool any_free = false, any_busy = false, any_waits = false;
+    for (int64_t s = 0; s < g->n_slots; s++) *(g->slots[s].item < 0 ? &any_free : &any_busy) = true;
+    for (int64_t i = g->next; i < g->n && !any_waits; i++) any_waits = g->items[i].max_new > 0;
+    return g->d->be->graph_begin && any_busy && !(any_free && any_waits);
+}
+
+/* A free slot decodes some token at position 0 of its own rows of the cache; nobody reads what comes out. */
+static run_plan plan_decode(generation *g)
+{
+    static const int32_t some    = 0;
+    run_plan             plan    = { .decode = true };
+    int64_t              longest = 0;
+    for (int64_t s = 0; s < g->n_slots; s++) {
+        slot *at = &g->slots[s];
+        if (at->item < 0) at->cached = 0;
+        add_to_step(g, &plan, s, at->item < 0 ? &some : &g->items[at->item].ids[g->items[at->item].n_new - 1], 1);
+        if (at->cached > longest) longest = at->cached;
+    }
+    if (longest > g->kv_most) drop_graph(g);
+    if (g->kv_most < KV_LEAST) g->kv_most = KV_LEAST;
+    while (g->kv_most < longest) g->kv_most *= 2;
+    plan.kv_most = g->kv_most;
+    return plan;
+}
+
+/* --- computing a step */
+
+/* The two best of every row, on the device. */
+static void find_best(generation *g, int64_t n_rows)
+{
+    const int64_t chunk = g->d->chunk_rows;
+    for (int64_t first = 0; first < n_rows; first += chunk) {
+        int64_t count = n_rows - first < chunk ? n_rows - first : chunk;
+        g->d->be->best_two(g->best + first, decoder_logits_chunk(g->d, first, count), count, g->d->m->cfg.vocab);
+    }
+}
+
+static void compute_now(generation *g, int64_t n_rows)
+{
+    decoder_compute(g->d);
+    find_best(g, n_rows);
+}
+
+/* By the graph; where there is none, or memory it knows has moved, at once, and the next step makes one. */
+static void compute_by_graph(generation *g, int64_t n_rows)
+{
+    const backend *be = g->d->be;
+    if (g->graph && be->graph_run(g->graph)) return;
+    if (g->graph) drop_graph(g);
+    if (!g->warm) {
+        compute_now(g, n_rows);
+        g->warm = true;
+        return;
+    }
+    be->graph_begin();
+    compute_now(g, n_rows);
+    g->graph = be->graph_end();
+    if (g->graph) be->graph_run(g->graph); /* nothing was released since it was begun */
+}
+
+/* One step; *n_rows rows have a next token, none when all is done. */
+static int compute_step(generation *g, int64_t *n_rows)
+{
+    run_plan plan = only_decodes(g) ? plan_decode(g) : plan_step(g);
+    *n_rows       = plan.n_rows;
+    if (!plan.n) return OK;
+    plan.n_spans = plan.n_row_spans = plan.n_rows;
+    plan.ids = g->ids, plan.pos = g->pos, plan.rows = g->rows, plan.spans = g->spans, plan.row_spans = g->row_spans, plan.cache = &g->cache;
+    int rc = decoder_prepare(g->d, &plan, g->pairs, false);
+    if (rc) return rc;
+    if (plan.decode)
+        compute_by_graph(g, plan.n_rows);
+    else
+        compute_now(g, plan.n_rows);
+    return OK;
+}
+
+/* --- its tokens */
 
 /* Appends the most likely token to the text of row i, and frees its slot when the text ends. */
 static int take_token(generation *g, int64_t row, top_two top)
@@ -104,23 +201,13 @@ static int take_token(generation *g, int64_t row, top_two top)
     return OK;
 }
 
-/* The two best of every row, on the device. */
-static void find_best(generation *g, int64_t n_rows)
-{
-    const int64_t chunk = g->d->chunk_rows;
-    for (int64_t first = 0; first < n_rows; first += chunk) {
-        int64_t count = n_rows - first < chunk ? n_rows - first : chunk;
-        g->d->be->best_two(g->best + first, decoder_logits_chunk(g->d, first, count), count, g->d->m->cfg.vocab);
-    }
-}
-
 static int take_tokens(generation *g, int64_t n_rows)
 {
     const backend *be = g->d->be;
-    find_best(g, n_rows);
     be->get(g->host_best, g->best, n_rows * (int64_t)sizeof *g->best);
     int rc = be->sync();
-    for (int64_t i = 0; i < n_rows && !rc; i++) rc = take_token(g, i, g->host_best[i]);
+    for (int64_t i = 0; i < n_rows && !rc; i++)
+        if (g->slots[g->active[i]].item >= 0) rc = take_token(g, i, g->host_best[i]);
     return rc;
 }
 
@@ -157,6 +244,7 @@ static void start(generation *g)
 
 static void finish(generation *g)
 {
+    drop_graph(g);
     for (int64_t l = 0; g->cache.layers && l < g->d->m->cfg.layers; l++) g->d->be->release(g->cache.layers[l]);
     void *all[] = { g->slots, g->rows, g->spans, g->row_spans, g->active, g->cache.layers, g->ids, g->pos, g->host_best };
     g->d->be->release(g->best);
@@ -173,11 +261,9 @@ int generate_items(decoder *d, const pair_arrays *pairs, generate_item *items, i
         rc = run_error("generate: a cache of %lld texts of %lld tokens is too large; use a smaller batch", (long long)g.n_slots,
                        (long long)g.per_slot);
     if (!rc) start(&g);
-    while (!rc) {
-        run_plan plan = plan_step(&g);
-        if (!plan.n) break;
-        rc = decoder_run(d, &plan, pairs, false);
-        if (!rc) rc = take_tokens(&g, plan.n_rows);
+    for (int64_t n_rows = 1; !rc && n_rows;) {
+        rc = compute_step(&g, &n_rows);
+        if (!rc && n_rows) rc = take_tokens(&g, n_rows);
     }
     finish(&g);
     return rc;

@@ -1,4 +1,5 @@
-/* The two largest of rows of logits on the GPU: a block a row, as wide as blocks get, since decoding has few rows. Contract: kernels/backend.h. */
+/* The two largest of rows of logits on the GPU: a block a row, as wide as the row and blocks can be, since decoding has few rows. Contract:
+ * kernels/backend.h. */
 #include "kernels/cuda/reduce.h"
 
 static constexpr int WIDE = 1024;
@@ -32,9 +33,10 @@ KERNEL __launch_bounds__(WIDE) best_two_kernel(top_two *top, const float *logits
 {
     __shared__ best_so_far shared[WIDE / WARP];
     const float           *row = logits + blockIdx.x * vocab;
-    const int              me  = (int)threadIdx.x;
-    best_so_far            b   = { -INFINITY, -INFINITY, (int)vocab, 0 };
-    for (int j = me; j < vocab; j += WIDE) {
+    const int              me = (int)threadIdx.x, warps = (int)blockDim.x / WARP;
+    const best_so_far      none = { -INFINITY, -INFINITY, (int)vocab, 0 };
+    best_so_far            b    = none;
+    for (int j = me; j < vocab; j += (int)blockDim.x) {
         const float x = row[j];
         b             = join(b, { x, -INFINITY, j, !(fabsf(x) < INFINITY) });
     }
@@ -42,11 +44,12 @@ KERNEL __launch_bounds__(WIDE) best_two_kernel(top_two *top, const float *logits
     if (me % WARP == 0) shared[me / WARP] = b;
     __syncthreads();
     if (me >= WARP) return;
-    b = warp_join(shared[me]);
+    b = warp_join(me < warps ? shared[me] : none);
     if (me == 0) top[blockIdx.x] = { (double)b.first - (double)b.second, b.at, !b.bad };
 }
 
 void best_two_cuda(top_two *top, const param *logits, int64_t n, int64_t vocab)
 {
-    if (n > 0) LAUNCH(best_two_kernel, (unsigned)n, WIDE, top, (const float *)logits, vocab);
+    const int64_t warps = blocks_of(vocab, WARP);
+    if (n > 0) LAUNCH(best_two_kernel, (unsigned)n, (unsigned)(warps * WARP < WIDE ? warps * WARP : WIDE), top, (const float *)logits, vocab);
 }
