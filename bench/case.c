@@ -18,6 +18,7 @@ typedef struct {
     bench_mode  modes[3];
     int         n_modes;
     bool        variants; /* the backend's, besides the ops that the model uses */
+    int64_t     adapters; /* 0: one; else variants that know many, in all ways of bench_rows */
 } block;
 
 static const block blocks[] = {
@@ -44,7 +45,22 @@ static const block blocks[] = {
       .modes    = { MODE_HOT, MODE_COLD },
       .n_modes  = 2,
       .variants = true },
-    /* Its rehearsal. */
+    /* Many adapters in one batch. */
+    { .shapes   = { "llama2-7b" },
+      .sites    = { SITE_O + 1, SITE_QKV + 1 },
+      .ops      = { { "decode", 8, .forward = true }, { "decode", 64, .forward = true } },
+      .ranks    = { 16 },
+      .modes    = { MODE_HOT, MODE_COLD },
+      .n_modes  = 2,
+      .adapters = 64 },
+    { .shapes   = { "mini" },
+      .sites    = { SITE_QKV + 1 },
+      .ops      = { { "decode", 8, .forward = true } },
+      .ranks    = { 8 },
+      .modes    = { MODE_HOT },
+      .n_modes  = 1,
+      .adapters = 8 },
+    /* The rehearsal of the GPU at its limit. */
     { .shapes   = { "mini" },
       .sites    = { SITE_QKV + 1 },
       .ops      = { { "fwd+bwd", 32, .forward = true, .backward = true, .expands = true }, { "decode", 8, .forward = true } },
@@ -61,9 +77,11 @@ typedef struct {
 
 static void add(list *l, const backend *be, bench_spec b)
 {
-    char mode[64] = "";
+    char mode[96] = "";
     if (b.mode != MODE_LAYERS) snprintf(mode, sizeof mode, "/mode=%s", bench_mode_name[b.mode]);
     if (b.variant) snprintf(mode + strlen(mode), sizeof mode - strlen(mode), "/variant=%s", b.variant->name);
+    if (b.adapters)
+        snprintf(mode + strlen(mode), sizeof mode - strlen(mode), "/adapters=%lld/popularity=%s", (long long)b.adapters, bench_rows_name[b.rows]);
     if (b.mode == MODE_COLD && !be->cache_bytes) return;
     snprintf(b.name, sizeof b.name, "%s/%s/r=%lld/shape=%s/site=%s/tokens=%lld/device=%s/dtype=%s%s", b.op->name, b.method->name, (long long)b.rank,
              b.shape, site_table[b.site].name, (long long)b.op->tokens, be->params->name, be->dtype, mode);
@@ -72,8 +90,21 @@ static void add(list *l, const backend *be, bench_spec b)
 }
 
 /* Those that take the factors themselves know A, u, B and v, no R; some have no backward. */
+static void add_tenants(list *l, const backend *be, bench_spec b)
+{
+    for (const site_variant *v = be->site_variants; v && v->name; v++)
+        for (b.rows = ROWS_DIFFERENT; v->many_adapters && b.rows < ROWS_COUNT; b.rows++) {
+            b.variant = v;
+            if (v->takes == TAKES_PAIR || b.method->factor[FACTOR_R].scope == SCOPE_ONE) add(l, be, b);
+        }
+}
+
 static void add_variants(list *l, const backend *be, bench_spec b, bool variants)
 {
+    if (b.adapters) {
+        add_tenants(l, be, b);
+        return;
+    }
     b.variant = NULL;
     add(l, be, b);
     for (const site_variant *v = be->site_variants; variants && v && v->name; v++) {
@@ -88,8 +119,9 @@ static void add_ranks(list *l, const backend *be, const block *k, bench_spec b)
     for (int m = 0; (b.method = method_row(m)); m++)
         for (const int64_t *r = k->ranks; r < k->ranks + 8 && *r; r++)
             for (int i = 0; i < k->n_modes; i++) {
-                b.rank = *r;
-                b.mode = k->modes[i];
+                b.rank     = *r;
+                b.mode     = k->modes[i];
+                b.adapters = k->adapters;
                 add_variants(l, be, b, k->variants);
             }
 }

@@ -15,8 +15,8 @@
  *           that is: a server CPU's last cache is hundreds of MiB, and rotating gigabytes there is dear
  * Where the backend has variants of a site (kernels/variant.h), each is a case more of the modes hot and cold, named in the end:
  * "variant=augmented-k". Its preparing is timed in a training step, where the adapter has changed, and not in fwd and decode. Its base reads x and dy
- * at the variant's strides. The base of each is the same without the adapter. Base and case are timed in turn in one loop, first one first, then the
- * other. */
+ * at the variant's strides. Those that know many adapters decode with as many as rows, too: ".../adapters=64/popularity=zipf". The base of each is
+ * the same without the adapter. Base and case are timed in turn in one loop, first one first, then the other. */
 #ifndef TIEBREAK_BENCH_CASE_H
 #define TIEBREAK_BENCH_CASE_H
 #include "core/json.h"
@@ -30,6 +30,10 @@ typedef struct {
     bool        forward, backward, expands;
 } bench_op;
 
+/* Which of many adapters the rows of a decode step take: each another, all one, or as requests come to a server. */
+typedef enum { ROWS_ONE_ADAPTER, ROWS_DIFFERENT, ROWS_SAME, ROWS_ZIPF, ROWS_COUNT } bench_rows;
+extern const char *const bench_rows_name[ROWS_COUNT]; /* "" for the first */
+
 typedef enum { MODE_LAYERS, MODE_HOT, MODE_COLD, MODE_COUNT } bench_mode;
 extern const char *const bench_mode_name[MODE_COUNT]; /* "" for the first */
 
@@ -41,7 +45,9 @@ typedef struct {
     const char                *shape; /* preset of model/config.h */
     site_id                    site;
     bench_mode                 mode;
-    const struct site_variant *variant; /* kernels/variant.h; NULL: the ops that the model uses */
+    const struct site_variant *variant;  /* kernels/variant.h; NULL: the ops that the model uses */
+    int64_t                    adapters; /* that rows choose among; 0: one */
+    bench_rows                 rows;
 } bench_spec;
 
 /* Every case on a backend, in the order of the lists; caller frees. */

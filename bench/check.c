@@ -24,12 +24,12 @@ static double *fetch(const backend *be, const real *a, int64_t n)
     return h;
 }
 
-static host_state host_init(const bench_state *b, const bench_set *set)
+static host_state host_init(const bench_state *b, const bench_set *set, int64_t layer)
 {
     const adapter *a = set->adapter;
-    host_state     h = { .in = b->dims.in, .out = b->dims.out, .r = b->spec->rank, .s = a->jobs[set->layer].s };
+    host_state     h = { .in = b->dims.in, .out = b->dims.out, .r = b->spec->rank, .s = a->jobs[layer].s };
     for (int f = 0; f < FACTOR_COUNT; f++) {
-        const adapter_tensor *t = adapter_find(a, (factor_id)f, set->layer, (int)b->spec->site);
+        const adapter_tensor *t = adapter_find(a, (factor_id)f, layer, (int)b->spec->site);
         if (!t) continue;
         h.f[f]    = fetch(b->be->params, adapter_values(a, t), t->rows * t->cols);
         h.cols[f] = t->cols;
@@ -155,10 +155,16 @@ static int check_set(bench_state *b, int64_t at, rng *g)
     int rc = b->be->sync();
     if (!rc && b->spec->op->backward && at == 0) rc = bench_check_gradients(b, at, g); /* reads all of x and dy: of one set */
     if (rc) return rc;
-    host_state h = host_init(b, set);
+    int32_t   *which = b->spec->adapters ? bench_rows_of(b->spec) : NULL; /* layers that stand for adapters, bench/tenants.c */
+    int64_t    layer = set->layer;
+    host_state h     = host_init(b, set, layer);
     for (int k = 0; k < 8 && !rc; k++) {
         int64_t i = (int64_t)rng_below(g, (uint64_t)b->dims.n), o = (int64_t)rng_below(g, (uint64_t)h.out), j = (int64_t)rng_below(g, (uint64_t)h.in);
         double  got, size = 0;
+        if (which && which[i] != layer) {
+            host_free(&h);
+            h = host_init(b, set, layer = which[i]);
+        }
         host_rows(&h, b, set, i, o, j);
         if (b->spec->op->forward) {
             double want = forward_at(&h, o, &size);
@@ -174,6 +180,7 @@ static int check_set(bench_state *b, int64_t at, rng *g)
         host_rows_free(&h);
     }
     host_free(&h);
+    free(which);
     return rc;
 }
 

@@ -14,6 +14,7 @@ typedef struct {
     /* of a variant: its call, and the method's factors in the working type where it takes those */
     site_call call;
     real     *narrow[FACTOR_COUNT];
+    int32_t  *which; /* of many adapters, on the device */
 } bench_set;
 
 typedef struct {
@@ -32,6 +33,12 @@ int bench_plan(bench_state *s, const bench_spec *spec, const backend *be);
 /* The arrays too. After an error free it all the same. */
 int  bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, uint64_t seed);
 void bench_state_free(bench_state *s);
+/* Of many adapters, bench/tenants.c: which each row takes (caller frees), how many different ones that are; a call's arrays; and what a method's
+ * factors of all these hold together, in the working type. */
+int32_t *bench_rows_of(const bench_spec *spec);
+int64_t  bench_distinct(const bench_spec *spec);
+void     bench_tenants_fill(const bench_state *s, bench_set *t, site_call *c);
+double   bench_adapter_bytes(const bench_state *s);
 /* An array of random values of this standard deviation, of a period that divides no row. */
 real *bench_random(const backend *be, int64_t n, double sd, rng *r);
 

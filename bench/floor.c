@@ -130,8 +130,8 @@ bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates)
         f.base_s += seconds_of(linear, traffic, rates);
         f.ops_s += seconds_of(linear, traffic, rates) + seconds_of(flops, pair_fwd_bytes(d, p.r, elem), rates);
         f.flops += linear + flops;
-        f.bytes += traffic + elem * r * (in + out); /* A' and B'; x, y and W are the base's */
-        f.fused_s += seconds_of(linear + flops, traffic + elem * r * (in + out), rates);
+        f.bytes += traffic + bench_adapter_bytes(s); /* x, y and W are the base's */
+        f.fused_s += seconds_of(linear + flops, traffic + bench_adapter_bytes(s), rates);
     }
     if (op->backward) {
         double flops = pair_bwd_flops(d, p.r, 1, p.dA != NULL, p.dB != NULL), grads = wide * r * ((p.dA ? 2 * in : 0) + (p.dB ? 2 * out : 0));

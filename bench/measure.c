@@ -177,6 +177,13 @@ static void set_clocks(json *j, const sampler *m)
     json_set(j, "case_mhz", samples(m->kept, m->n, case_mhz));
 }
 
+/* What the variant moves beside the base, by its own list of steps, where adapters are what is moved. */
+static void set_moved(json *j, const bench_state *s)
+{
+    const site_cost cost = s->spec->variant->cost(s->spec->variant, SITE_FORWARD, &s->sets[0].call);
+    json_set_num(j, "moved_over_base", cost.bytes / linear_bytes(s->dims, (double)s->be->elem) - 1);
+}
+
 static json *result_of(const sampler *m, const bench_rates *rates)
 {
     json *j = json_object();
@@ -188,6 +195,7 @@ static json *result_of(const sampler *m, const bench_rates *rates)
     json_set_int(j, "warm_pairs", m->warm_calls);
     json_set_bool(j, "settled", m->settled);
     set_floor(j, m, rates);
+    if (m->s->spec->adapters) set_moved(j, m->s);
     if (m->s->be->time_clock_hz) set_clocks(j, m);
     json_set(j, "base_ns", samples(m->kept, m->n, base_ns));
     json_set(j, "case_ns", samples(m->kept, m->n, case_ns));

@@ -187,6 +187,33 @@ static const char *refuse(const site_variant *v, const site_call *c)
     return c->n == 8 && c->r == 8 ? "needs more rows" : NULL;
 }
 
+/* Many adapters: each of the ways in which rows take them is checked, and told. */
+static void many_adapters(void **state)
+{
+    (void)state;
+    const backend *be = backend_find("cuda-bf16");
+    if (!be) be = backend_find("cuda-emulated-bf16");
+    if (!be) skip_because("%s", error_text());
+    static const char *const names[]  = { "decode/tied-lora/", "decode/lora/" };
+    double                   moved[2] = { 0 };
+    for (int i = 0; i < 2; i++)
+        for (int rows = ROWS_DIFFERENT; rows < ROWS_COUNT; rows++) {
+            char  name[192];
+            json *asked, *result;
+            for (int gather = 0; gather < 2; gather++) {
+                snprintf(name, sizeof name, "%sr=8/shape=mini/site=qkv/tokens=8/device=%s/dtype=bf16/mode=hot/variant=%s/adapters=8/popularity=%s",
+                         names[i], be->params->name, gather ? "gather" : "decode", bench_rows_name[rows]);
+                assert_ok(measure(be, name, &asked, &result));
+                const int distinct = json_find(asked, "distinct")->valueint;
+                assert_true(rows == ROWS_DIFFERENT ? distinct == 8 : rows == ROWS_SAME ? distinct == 1 : distinct > 1 && distinct < 8);
+                if (rows == ROWS_DIFFERENT && !gather) moved[i] = json_find(result, "moved_over_base")->valuedouble;
+                json_free(asked);
+                json_free(result);
+            }
+        }
+    assert_true(moved[0] > 0 && moved[1] > 2 * moved[0]);
+}
+
 static void a_refused_case_is_not_measured(void **state)
 {
     (void)state;
@@ -286,6 +313,7 @@ int main(void)
                                         cmocka_unit_test(wrong_gradients_are_found),
                                         cmocka_unit_test(sets_of_a_mode),
                                         cmocka_unit_test(variants_are_checked),
+                                        cmocka_unit_test(many_adapters),
                                         cmocka_unit_test(a_refused_case_is_not_measured),
                                         cmocka_unit_test(slow_samples_are_rejected),
                                         cmocka_unit_test(when_a_clock_has_settled),

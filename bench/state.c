@@ -99,12 +99,18 @@ static void fill_call(bench_state *s, bench_set *t)
     site_call           c = { .n = s->dims.n, .in = s->dims.in, .out = out, .r = r, .W = t->W, .x = t->x, .y = t->y, .dx = t->dx, .dy = t->dy };
     if (v->takes == TAKES_PAIR) {
         c.lda = p.lda ? p.lda : c.in;
-        c.A = p.A, c.B = p.B, c.s = 1, c.dA = p.dA, c.dB = p.dB;
+        c.s   = 1;
+        if (!s->spec->adapters) c.A = p.A, c.B = p.B, c.dA = p.dA, c.dB = p.dB;
     } else {
         c.lda = job->lda;
+        c.s   = job->s;
+    }
+    if (s->spec->adapters) {
+        bench_tenants_fill(s, t, &c);
+    } else if (v->takes != TAKES_PAIR) {
         c.A = factor_of(s, t, FACTOR_A, job->A, r * job->lda), c.B = factor_of(s, t, FACTOR_B, job->B, out * r);
         c.u = factor_of(s, t, FACTOR_U, job->u, r), c.v = factor_of(s, t, FACTOR_V, job->v, out);
-        c.s = job->s, c.dA = p.dA, c.dB = job->dB, c.du = job->du, c.dv = job->dv;
+        c.dA = p.dA, c.dB = job->dB, c.du = job->du, c.dv = job->dv;
     }
     c.work  = s->be->alloc_bytes(v->work_bytes(v, &c));
     t->call = c;
@@ -131,7 +137,7 @@ int bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, 
             *t   = s->sets[0];
             t->W = NULL;
         } else {
-            rc = fresh_adapter(&t->adapter, s, c, one ? s->n_sets : 1, seed, &g);
+            rc = fresh_adapter(&t->adapter, s, c, spec->adapters ? spec->adapters : one ? s->n_sets : 1, seed, &g);
             if (rc) return rc;
             fill_set(s, t, &g);
         }
@@ -153,6 +159,7 @@ void bench_state_free(bench_state *s)
         s->be->release(t->W);
         if (i > 0 && s->spec->mode != MODE_COLD) continue;
         if (t->call.work) s->be->release(t->call.work);
+        s->be->release(t->which);
         for (int f = 0; f < FACTOR_COUNT; f++) s->be->release(t->narrow[f]);
         real *arrays[] = { t->x, t->dy, t->y, t->dx, t->h, t->dh };
         for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) s->be->release(arrays[k]);
@@ -253,6 +260,11 @@ json *bench_asked_of(const bench_state *s)
     json_set_int(a, b->mode == MODE_LAYERS ? "layers" : "sets", s->n_sets);
     if (b->mode != MODE_LAYERS) json_set_str(a, "mode", bench_mode_name[b->mode]);
     if (b->variant) json_set_str(a, "variant", b->variant->name);
+    if (b->adapters) {
+        json_set_int(a, "adapters", b->adapters);
+        json_set_str(a, "popularity", bench_rows_name[b->rows]);
+        json_set_int(a, "distinct", bench_distinct(b));
+    }
     json_set_str(a, "device", s->be->params->name);
     json_set_str(a, "dtype", s->be->dtype);
     json_set_int(a, "threads", s->be->threads);

@@ -19,14 +19,15 @@
  * beside it, "tokenizer" and "gen_kwargs" when used, and the device is "http". kind train: asked = the same "base", "task", "data" and "adapter"
  * without its sha256, "device" and "dtype"; result = { "steps", "loss_first", "loss_last", "trainable", "adapter_bytes", "wall_s", "tokens_per_s",
  * "peak_bytes", "device_peak_bytes" } kind bench: asked  = { "case", "op": "fwd"|"bwd"|"fwd+bwd"|"decode", "method", "tied": bool, "rank", "shape",
- * "site", "d_in", "d_out", "tokens", "layers" (or, where asked, "mode": "hot"|"cold" and "sets", and "variant" of kernels/variant.h), "device",
- * "dtype", "threads" } result = { "base_ns": [samples], "case_ns": [samples], "overhead": median of paired case/base - 1 (the case holds the base
- * GEMM too), "overhead_low", "overhead_high" (95 %), "flops", "bytes", "base_flops", "base_bytes", "n", "clock": "host" or "device", "warm_s",
- * "warm_pairs", "settled": bool, "same_bits": two runs on the same arrays gave the same, "gemm_flops_per_s" and "copy_bytes_per_s": the device's own
- * rates, measured once a run, "floor_ns": of the case in one pass at those rates, "share_of_floor": floor / median, "ops_floor_ns": sum over its ops,
- * "base_floor_ns", "base_share_of_floor"; where the device has a clock "base_mhz": [samples], "case_mhz", "settled_mhz", "rejected": pairs below 75 %
- * of it, "launches", "base_launches", and for few rows "base_waited_ns": [samples] and "case_waited_ns" of the host's clock around one call }
- * (bench/floor.h, bench/clock.h). Older records end at "clock". */
+ * "site", "d_in", "d_out", "tokens", "layers" (or, where asked, "mode": "hot"|"cold" and "sets", and "variant" of kernels/variant.h, with "adapters",
+ * "popularity" and "distinct" where rows take many), "device", "dtype", "threads" } result = { "base_ns": [samples], "case_ns": [samples],
+ * "overhead": median of paired case/base - 1 (the case holds the base GEMM too), "overhead_low", "overhead_high" (95 %), "flops", "bytes",
+ * "base_flops", "base_bytes", "n", "clock": "host" or "device", "warm_s", "warm_pairs", "settled": bool, "same_bits": two runs on the same arrays
+ * gave the same, "gemm_flops_per_s" and "copy_bytes_per_s": the device's own rates, measured once a run, "floor_ns": of the case in one pass at those
+ * rates, "share_of_floor": floor / median, "ops_floor_ns": sum over its ops, "base_floor_ns", "base_share_of_floor"; where the device has a clock
+ * "base_mhz": [samples], "case_mhz", "settled_mhz", "rejected": pairs below 75 % of it, of many adapters "moved_over_base": the variant's own bytes
+ * over the base's - 1, "launches", "base_launches", and for few rows "base_waited_ns": [samples] and "case_waited_ns" of the host's clock around one
+ * call } (bench/floor.h, bench/clock.h). Older records end at "clock". */
 #ifndef TIEBREAK_CORE_RECORD_H
 #define TIEBREAK_CORE_RECORD_H
 #include "core/json.h"

@@ -313,7 +313,9 @@ const char *decode_plan_expand(decode_args *a, int64_t groups)
     const int64_t all = ring_steps(a, groups);
     a->ring           = (int)(all < 1 ? 1 : all < RING_MOST ? all : RING_MOST);
     tiles == 1 ? plan_shared<1>(a) : tiles == 2 ? plan_shared<2>(a) : tiles == 4 ? plan_shared<4>(a) : plan_shared<8>(a);
-    return a->shared_bytes > cuda_shared_most() ? "needs more shared memory than this GPU has, for so many ranks and rows" : NULL;
+    return a->shared_bytes + (int64_t)sizeof(decode_rows) > cuda_shared_most()
+               ? "needs more shared memory than this GPU has, for so many ranks and rows"
+               : NULL;
 }
 
 void decode_expand(const decode_args *a)

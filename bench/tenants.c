@@ -1,0 +1,99 @@
+/* Decode steps of many adapters: an adapter's layers stand for the adapters in the batch, so what a method ties over layers is what they share. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "bench/check.h"
+#include "core/memory.h"
+
+const char *const bench_rows_name[ROWS_COUNT] = { "", "different", "same", "zipf" };
+
+/* Zipf's law as punica's benchmark draws it: the k-th adapter in k^-1.5 of all rows. */
+static int32_t zipf(int64_t adapters, rng *g)
+{
+    double all = 0, drawn;
+    for (int64_t k = 1; k <= adapters; k++) all += pow((double)k, -1.5);
+    drawn     = rng_uniform(g) * all;
+    int32_t k = 0;
+    while (k < adapters - 1 && (drawn -= pow((double)k + 1, -1.5)) >= 0) k++;
+    return k;
+}
+
+int32_t *bench_rows_of(const bench_spec *spec)
+{
+    int32_t *which = mem_alloc((size_t)spec->op->tokens, sizeof *which);
+    rng      g     = rng_stream(1, "bench rows");
+    for (int64_t i = 0; i < spec->op->tokens; i++) {
+        if (spec->rows == ROWS_DIFFERENT) which[i] = (int32_t)(i % spec->adapters);
+        if (spec->rows == ROWS_ZIPF) which[i] = zipf(spec->adapters, &g);
+    }
+    return which;
+}
+
+int64_t bench_distinct(const bench_spec *spec)
+{
+    if (!spec->adapters) return 1;
+    int32_t *which = bench_rows_of(spec);
+    char    *seen  = mem_alloc((size_t)spec->adapters, 1);
+    int64_t  n     = 0;
+    for (int64_t i = 0; i < spec->op->tokens; i++) n += !seen[which[i]], seen[which[i]] = 1;
+    free(seen);
+    free(which);
+    return n;
+}
+
+/* What all layers hold at the same place of an expand_job or a pair: one array where it is the same, else theirs one after the other. */
+typedef const void *(*array_of)(const bench_set *t, int64_t layer, int site);
+static const void *job_A(const bench_set *t, int64_t layer, int site) { return (void)site, t->adapter->jobs[layer].A; }
+static const void *job_B(const bench_set *t, int64_t layer, int site) { return (void)site, t->adapter->jobs[layer].B; }
+static const void *job_u(const bench_set *t, int64_t layer, int site) { return (void)site, t->adapter->jobs[layer].u; }
+static const void *job_v(const bench_set *t, int64_t layer, int site) { return (void)site, t->adapter->jobs[layer].v; }
+static const void *pair_A(const bench_set *t, int64_t layer, int site) { return adapter_pairs(t->adapter)[layer * SITE_COUNT + site].A; }
+static const void *pair_B(const bench_set *t, int64_t layer, int site) { return adapter_pairs(t->adapter)[layer * SITE_COUNT + site].B; }
+
+static const void *pack(const bench_state *s, bench_set *t, factor_id f, array_of of, int64_t count, int64_t *stride)
+{
+    const backend *be   = s->be;
+    const int      site = (int)s->spec->site;
+    const bool     pair = s->spec->variant->takes == TAKES_PAIR, shared = !pair && of(t, 0, site) == of(t, 1, site);
+    const int64_t  many = shared ? 1 : s->spec->adapters;
+    if (!of(t, 0, site)) return NULL;
+    t->narrow[f] = be->alloc(many * count);
+    for (int64_t i = 0; i < many; i++) {
+        real *to = real_at(be, t->narrow[f], i * count);
+        if (pair)
+            be->copy(to, of(t, i, site), count); /* an engine that knows pairs alone has each adapter's own, tied or not */
+        else
+            be->narrow(to, of(t, i, site), count);
+    }
+    *stride = shared ? 0 : count;
+    return t->narrow[f];
+}
+
+void bench_tenants_fill(const bench_state *s, bench_set *t, site_call *c)
+{
+    const bool pair  = s->spec->variant->takes == TAKES_PAIR;
+    int32_t   *which = bench_rows_of(s->spec);
+    t->which         = s->be->alloc_bytes(c->n * (int64_t)sizeof *which);
+    s->be->put(t->which, which, c->n * (int64_t)sizeof *which);
+    free(which);
+    c->which    = t->which;
+    c->adapters = s->spec->adapters;
+    c->distinct = bench_distinct(s->spec);
+    c->A        = pack(s, t, FACTOR_A, pair ? pair_A : job_A, c->r * c->lda, &c->stride_A);
+    c->B        = pack(s, t, FACTOR_B, pair ? pair_B : job_B, c->r * c->out, &c->stride_B);
+    if (pair) return;
+    c->u = pack(s, t, FACTOR_U, job_u, c->r, &c->stride_u);
+    c->v = pack(s, t, FACTOR_V, job_v, c->out, &c->stride_v);
+}
+
+double bench_adapter_bytes(const bench_state *s)
+{
+    const factor_spec *f  = s->spec->method->factor;
+    const double       in = (double)s->dims.in, out = (double)s->dims.out, r = (double)s->spec->rank, n = (double)bench_distinct(s->spec);
+    const double       numbers[FACTOR_COUNT] = { [FACTOR_A] = r * in, [FACTOR_U] = r, [FACTOR_B] = r * out, [FACTOR_V] = out };
+    double             all                   = 0;
+    if (!s->spec->adapters) return (double)s->be->elem * r * (in + out); /* A' and B' */
+    for (int i = 0; i < FACTOR_COUNT; i++)
+        if (f[i].scope != SCOPE_ONE) all += numbers[i] * (f[i].scope == SCOPE_LAYER ? n : 1);
+    return (double)s->be->elem * all;
+}
