@@ -51,7 +51,7 @@ static bool fits(const overhead_point *p, size_t g, const char *method)
 {
     return overhead_on_gpu(p) && !p->emulated && goal_counts(p) && !strcmp(p->op, goals[g].op) && p->tokens == goals[g].tokens &&
            p->d_out == goals[g].d_out && p->adapters == goals[g].adapters && p->rank == goal_rank && !strcmp(p->dtype, "bf16") &&
-           !strcmp(p->mode, "cold") && !strcmp(p->method, method);
+           !strcmp(p->mode, "cold") && !strcmp(p->method, method) && (p->adapters == 1 || !strcmp(p->popularity, "different"));
 }
 
 static const overhead_point *best_of(const overhead *o, size_t g, const char *method)
