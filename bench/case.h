@@ -15,8 +15,9 @@
  *           that is: a server CPU's last cache is hundreds of MiB, and rotating gigabytes there is dear
  * Where the backend has variants of a site (kernels/variant.h), each is a case more of the modes hot and cold, named in the end:
  * "variant=augmented-k". Its preparing is timed in a training step, where the adapter has changed, and not in fwd and decode. Its base reads x and dy
- * at the variant's strides. Those that know many adapters decode with as many as rows, too: ".../adapters=64/popularity=zipf". The base of each is
- * the same without the adapter. Base and case are timed in turn in one loop, first one first, then the other. */
+ * at the variant's strides. Those that know many adapters decode with as many as rows, too: ".../adapters=64/popularity=zipf". Variants that begin with
+ * the op before x (`producer`) have that op in their base too: RMSNorm, at the site `down` SwiGLU; compare their time over the base with that of others.
+ * The base of each is the same without the adapter. Base and case are timed in turn in one loop, first one first, then the other. */
 #ifndef TIEBREAK_BENCH_CASE_H
 #define TIEBREAK_BENCH_CASE_H
 #include "core/json.h"

@@ -11,6 +11,9 @@ typedef struct {
     adapter *adapter;
     int64_t  layer; /* of the adapter */
     real    *W, *x, *dy, *y, *dx, *h, *dh;
+    /* of a variant that begins with the op before: what that makes x from. At the site `down` it is SwiGLU and g is NULL, else RMSNorm */
+    real  *from, *g;
+    param *rstd;
     /* of a variant: its call, and the method's factors in the working type where it takes those */
     site_call call;
     real     *narrow[FACTOR_COUNT];

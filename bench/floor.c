@@ -123,6 +123,11 @@ bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates)
     bench_floor f        = { 0 };
     double      expand_s = 0;
     double      linear = linear_flops(s->dims), traffic = linear_bytes(s->dims, elem);
+    if (op->forward && t->from) { /* a variant that begins with the op before: bytes alone count */
+        double bytes = elem * (t->g ? 2 * n * in + in : 3 * n * in), seconds = bytes / rates->copy_bytes_per_s;
+        f.base_bytes += bytes, f.base_s += seconds;
+        f.bytes += bytes, f.fused_s += seconds;
+    }
     if (op->forward) {
         double flops = pair_fwd_flops(d, p.r);
         f.base_flops += linear;

@@ -9,7 +9,8 @@
 
 enum { LAYERS_MAX = 8 };
 static const int64_t weight_bytes_max = INT64_C(512) << 20; /* of the base weights that layers rotate through */
-static const int64_t period           = 1048583;            /* of random arrays: a prime */
+static const double  producer_eps     = 1e-5;
+static const int64_t period           = 1048583; /* of random arrays: a prime */
 
 static int64_t rotated_layers(const model_config *c, int64_t weight_bytes)
 {
@@ -68,8 +69,19 @@ static int fresh_adapter(adapter **out, const bench_state *s, model_config c, in
     return OK;
 }
 
+/* What the op before makes x from. */
+static void fill_producer(const bench_state *s, bench_set *t, rng *g)
+{
+    const bool gated = s->spec->site == SITE_DOWN;
+    t->from          = bench_random(s->be, s->dims.n * s->dims.in * (gated ? 2 : 1), 1, g);
+    if (gated) return;
+    t->g    = bench_random(s->be, s->dims.in, 1, g);
+    t->rstd = s->be->params->alloc(s->dims.n);
+}
+
 static void fill_set(const bench_state *s, bench_set *t, rng *g)
 {
+    if (s->spec->variant && s->spec->variant->producer) fill_producer(s, t, g);
     const backend *be = s->be;
     int64_t        n = s->dims.n, in = s->dims.in, out = s->dims.out, room = n * adapted_rank_room(s->spec->rank);
     t->x  = bench_random(be, n * s->ldx, 1, g);
@@ -112,6 +124,7 @@ static void fill_call(bench_state *s, bench_set *t)
         c.u = factor_of(s, t, FACTOR_U, job->u, r), c.v = factor_of(s, t, FACTOR_V, job->v, out);
         c.dA = p.dA, c.dB = job->dB, c.du = job->du, c.dv = job->dv;
     }
+    c.from = t->from, c.g = t->g, c.rstd = t->rstd, c.eps = producer_eps;
     c.work  = s->be->alloc_bytes(v->work_bytes(v, &c));
     t->call = c;
     v->run(v, SITE_PREPARE, &t->call);
@@ -161,12 +174,26 @@ void bench_state_free(bench_state *s)
         if (t->call.work) s->be->release(t->call.work);
         s->be->release(t->which);
         for (int f = 0; f < FACTOR_COUNT; f++) s->be->release(t->narrow[f]);
-        real *arrays[] = { t->x, t->dy, t->y, t->dx, t->h, t->dh };
+        real *arrays[] = { t->x, t->dy, t->y, t->dx, t->h, t->dh, t->from, t->g };
         for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) s->be->release(arrays[k]);
+        s->be->params->release(t->rstd);
         adapter_free(t->adapter);
     }
     free(s->sets);
     s->sets = NULL;
+}
+
+static bool begins_before(const bench_state *s) { return s->spec->variant && s->spec->variant->producer && s->spec->op->forward; }
+
+/* The op before, as a model without an adapter calls it. SwiGLU writes no strided rows. */
+static void produce(const bench_state *s, const bench_set *t, linear_dims *d)
+{
+    if (t->g) {
+        s->be->rmsnorm_fwd(t->x, t->rstd, t->from, t->g, (norm_dims) { .n = d->n, .d = d->in, .ldy = d->ldx }, producer_eps);
+        return;
+    }
+    d->ldx = d->in;
+    s->be->swiglu_fwd(t->x, t->from, d->n, d->in);
 }
 
 void bench_run_base(bench_state *s, int64_t set)
@@ -176,6 +203,7 @@ void bench_run_base(bench_state *s, int64_t set)
     linear_dims      fwd = s->dims, bwd = s->dims;
     fwd.ldx = s->ldx;
     bwd.ldy = s->ldy;
+    if (begins_before(s)) produce(s, t, &fwd);
     if (s->spec->op->forward) be->linear_fwd(t->y, t->x, t->W, NULL, fwd, false);
     if (s->spec->op->backward) be->linear_bwd_x(t->dx, t->dy, t->W, bwd, false);
 }

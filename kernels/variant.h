@@ -46,6 +46,12 @@ typedef struct {
     param      *du, *dv;       /* TAKES_PAIR leaves them alone */
     void       *work;          /* work_bytes, 256-byte aligned. Between prepare, forward and backward it stays as they left it */
 
+    /* For variants that begin one op earlier (`producer` below), what their forward makes x from; others never look. g: RMSNorm's gains, and `from`
+     * is [n, in]; NULL: SwiGLU, and it is gate | up, [n, 2 in]. rstd [n] or NULL, and eps, as in be->rmsnorm_fwd. */
+    const real *from, *g;
+    param      *rstd;
+    double      eps;
+
     /* Many adapters in one batch, for variants that say so; all zero: one adapter. What lies stride elements apart belongs to the next adapter; a
      * stride of 0 says that all share it, as a tied adapter's A and B. */
     const int32_t *which;    /* [n] on the device: the adapter of each row, below `adapters`; -1: the base alone. NULL: the first for all */
@@ -76,6 +82,9 @@ typedef struct site_variant {
     const char *(*refuses)(const struct site_variant *v, const site_call *c);
     bool forward_only;  /* there is no backward: SITE_BACKWARD does nothing */
     bool many_adapters; /* knows which, ranks and strides of 0 and more; others are never given any */
+    /* The forward makes x, to the bit as be->rmsnorm_fwd or swiglu_fwd do, and h with it. A backward needs the x of a forward, as all do. What such a
+     * variant is measured against is that op and the linear. */
+    bool producer;
 } site_variant;
 
 /* Row stride of x (width in) and dy (width out): 16 bytes divide it in bf16 where it is padded, as tensor cores want. */

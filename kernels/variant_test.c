@@ -18,7 +18,7 @@ static const site_case cases[] = {
     { 20, 27, 40, 33, 30, true, false, true },   { 130, 264, 72, 16, 264, true, true, true }, { 70, 72, 392, 5, 77, false, true, true },
 };
 enum { CASES = sizeof cases / sizeof *cases };
-enum { Y, DX, DA, DB, DU, DV, X, DY, W, A, B, U, V, ARRAYS };
+enum { Y, DX, DA, DB, DU, DV, X, DY, W, A, B, U, V, FROM, G, ARRAYS };
 
 static const site_variant *variant; /* under test */
 static const double        S = 0.7;
@@ -54,6 +54,17 @@ static real *narrowed(const backend *be, const param *from, int64_t count)
     return to;
 }
 
+/* The op before: x as it comes from it. */
+static real *produced(const backend *be, const site_call *c)
+{
+    real *x = be->alloc(c->n * c->in + 1);
+    if (c->g)
+        be->rmsnorm_fwd(x, c->rstd, c->from, c->g, (norm_dims) { .n = c->n, .d = c->in }, c->eps);
+    else
+        be->swiglu_fwd(x, c->from, c->n, c->in);
+    return x;
+}
+
 /* The definition: linear and pair, one after the other. */
 static void two_ops(const backend *be, const site_call *c)
 {
@@ -81,10 +92,11 @@ static void *work_of_nan(const backend *be, int64_t bytes)
 
 static void run_variant(const backend *be, site_call *c)
 {
-    const site_variant *v = variant;
-    const real         *x = c->x, *dy = c->dy;
+    const site_variant *v    = variant;
+    real               *made = v->producer ? produced(be, c) : NULL;
+    const real         *x = made ? made : c->x, *dy = c->dy;
     const int64_t       ldx = site_ld(v, c->in, c->r), ldy = site_ld(v, c->out, c->r);
-    c->x             = with_stride(be, x, c->n, c->in, ldx);
+    c->x             = made ? work_of_nan(be, (c->n * ldx + 1) * (int64_t)be->elem) : with_stride(be, x, c->n, c->in, ldx);
     c->dy            = with_stride(be, dy, c->n, c->out, ldy);
     c->work          = work_of_nan(be, v->work_bytes(v, c));
     site_call before = *c; /* with another adapter, of which nothing may be left */
@@ -96,7 +108,7 @@ static void run_variant(const backend *be, site_call *c)
     assert_ok(be->sync());
     assert_same_rows(be, c->x, ldx, x, c->n, c->in);
     assert_same_rows(be, c->dy, ldy, dy, c->n, c->out);
-    be->release(c->x), be->release(c->dy), be->release(c->work), be->release((void *)before.A);
+    be->release(c->x), be->release(c->dy), be->release(c->work), be->release((void *)before.A), be->release(made);
 }
 
 /* Through expand, where the pair is wanted. */
@@ -115,12 +127,21 @@ static void call_on_pair(const backend *be, const site_case *k, site_call c, voi
     be->release(Bp), be->release(Ap), params->release(dBp);
 }
 
-static void on_ref(const backend *be, site_call *c) { two_ops(be, c); }
+/* x made in f64, and rounded as naive code rounds it. */
+static void on_ref(const backend *be, site_call *c)
+{
+    double *made = c->from ? produced(be, c) : NULL; /* ref's arrays are the host's */
+    for (int64_t i = 0; made && i < c->n * c->in && check_subject->elem == 2; i++) made[i] = check_bf16(made[i]);
+    if (made) c->x = made;
+    two_ops(be, c);
+    be->release(made);
+}
 
 static void call(const backend *be, real **a, const void *k_)
 {
     const site_case *k = k_;
     site_call c = { .n = k->n, .in = k->in, .out = k->out, .r = k->r, .lda = k->lda, .s = S, .W = a[W], .A = a[A], .B = a[B], .u = a[U], .v = a[V] };
+    c.from = a[FROM], c.g = a[G], c.eps = 1e-5;
     c.x = a[X], c.y = a[Y], c.dx = a[DX], c.dy = a[DY], c.dA = a[DA], c.dB = a[DB], c.du = a[DU], c.dv = a[DV];
     if (be == backend_find("ref"))
         call_on_pair(be, k, c, on_ref);
@@ -145,20 +166,23 @@ static bool check_case(const site_case *k, const char *what)
     if (site_refusal(variant, &dims)) return false;
     const double  tol            = check_sum_tol(k->in + k->out + k->r + k->n);
     const int64_t g              = k->grads && !variant->forward_only ? 1 : 0;
+    const bool    norm           = k->r % 2 == 1; /* of the op before: else SwiGLU */
     check_array   arrays[ARRAYS] = {
-          [Y]  = { "y", .n = k->n * k->out, .out = true, .through_bf16 = true, .tol = check_sum_tol(k->in + k->r) },
-          [DX] = { "dx", .n = variant->forward_only ? -1 : k->n * k->in, .out = true, .through_bf16 = true, .tol = check_sum_tol(k->out + k->r) },
-          [DA] = { "dA", .kind = PARAM, .n = g ? k->r * k->in : -1, .out = true, .through_bf16 = true, .tol = tol },
-          [DB] = { "dB", .kind = PARAM, .n = g ? k->r * k->out : -1, .out = true, .through_bf16 = true, .tol = tol },
-          [DU] = { "du", .kind = PARAM, .n = g && k->u ? k->r : -1, .out = true, .through_bf16 = true, .tol = tol },
-          [DV] = { "dv", .kind = PARAM, .n = g && k->v ? k->out : -1, .out = true, .through_bf16 = true, .tol = tol },
-          [X]  = { "x", .n = k->n * k->in },
-          [DY] = { "dy", .n = k->n * k->out },
-          [W]  = { "W", .n = k->in * k->out },
-          [A]  = check_rows("A", k->r, k->lda, k->in, false, 0),
-          [B]  = { "B", .kind = PARAM, .n = k->out * k->r },
-          [U]  = { "u", .kind = PARAM, .n = k->u ? k->r : -1 },
-          [V]  = { "v", .kind = PARAM, .n = k->v ? k->out : -1 },
+          [Y]    = { "y", .n = k->n * k->out, .out = true, .through_bf16 = true, .tol = check_sum_tol(k->in + k->r) },
+          [DX]   = { "dx", .n = variant->forward_only ? -1 : k->n * k->in, .out = true, .through_bf16 = true, .tol = check_sum_tol(k->out + k->r) },
+          [DA]   = { "dA", .kind = PARAM, .n = g ? k->r * k->in : -1, .out = true, .through_bf16 = true, .tol = tol },
+          [DB]   = { "dB", .kind = PARAM, .n = g ? k->r * k->out : -1, .out = true, .through_bf16 = true, .tol = tol },
+          [DU]   = { "du", .kind = PARAM, .n = g && k->u ? k->r : -1, .out = true, .through_bf16 = true, .tol = tol },
+          [DV]   = { "dv", .kind = PARAM, .n = g && k->v ? k->out : -1, .out = true, .through_bf16 = true, .tol = tol },
+          [X]    = { "x", .n = variant->producer ? -1 : k->n * k->in },
+          [DY]   = { "dy", .n = k->n * k->out },
+          [W]    = { "W", .n = k->in * k->out },
+          [A]    = check_rows("A", k->r, k->lda, k->in, false, 0),
+          [B]    = { "B", .kind = PARAM, .n = k->out * k->r },
+          [U]    = { "u", .kind = PARAM, .n = k->u ? k->r : -1 },
+          [V]    = { "v", .kind = PARAM, .n = k->v ? k->out : -1 },
+          [FROM] = { "from", .n = variant->producer ? k->n * k->in * (norm ? 1 : 2) : -1, .spread = norm ? 1 : 1.5 },
+          [G]    = { "g", .n = variant->producer && norm ? k->in : -1 },
     };
     arrays[A].kind = PARAM;
     check_op(what, arrays, ARRAYS, call, k);
@@ -169,11 +193,12 @@ static void check_variants(void)
 {
     char what[96];
     for (variant = check_subject->site_variants; variant->name; variant++) {
-        for (int i = 0; i < CASES; i++) {
+        const int part = variant->producer ? 3 : 1; /* kernels/cuda/producer_test.cu has the rest, and an emulated tensor core is slow */
+        for (int i = 0; i < CASES; i += part) {
             snprintf(what, sizeof what, "%s, case %d", variant->name, i);
             check_case(&cases[i], what);
         }
-        for (int64_t r = 1; r <= 256; r = r < 18 ? r + 1 : r + 34) {
+        for (int64_t r = 1; r <= 256; r = r < 18 ? r + 1 + 5 * (part - 1) : r + 34 * part) {
             const site_case k = { 5, 21, 37, r, 21, true, true, true }, eights = { 5, 24, 40, r, 24, true, true, true };
             snprintf(what, sizeof what, "%s, rank %d", variant->name, (int)r);
             if (!check_case(&k, what)) check_case(&eights, what); /* for those that need rows of multiples of 16 bytes */
@@ -233,12 +258,16 @@ static const struct {
     { "merged", 0, 1, 5, 0 },
     { "fused", 2, 2, 4, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 },
     { "augmented-k", 0, 2, 4, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 },
+    /* beside the norm's own reading and writing of x and its gains */
+    { "producer-shrink", 0, 3, 5, 2 * 512 * 256 + 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 + 2 * 512 * 1024 },
+    { "producer-augmented", 0, 2, 4, 2 * 512 * 256 + 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 },
+    { "producer-fused", 2, 2, 4, 2 * 512 * 256 + 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 },
 };
 
 static void check_costs(void)
 {
     char      dummy[8];
-    site_call c = { .n = 512, .in = 256, .out = 1024, .r = 16, .lda = 256, .dA = dummy, .dB = dummy };
+    site_call c = { .n = 512, .in = 256, .out = 1024, .r = 16, .lda = 256, .dA = dummy, .dB = dummy, .g = dummy };
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         const site_variant *v = site_variant_find(check_subject, expected[i].name);
         if (expected[i].elem && expected[i].elem != check_subject->elem) continue;

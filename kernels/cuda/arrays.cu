@@ -1,37 +1,53 @@
 /* Whole arrays of parameters on the GPU. Contracts: kernels/backend.h. */
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/reduce.h"
+#include "kernels/cuda/vector.h"
 
-static __device__ inline int64_t element_of_thread(void) { return (int64_t)blockIdx.x * THREADS + threadIdx.x; }
+static constexpr int    LOT = 4; /* elements of a thread */
+typedef vec<float, LOT> lot;
+
+static __device__ inline int64_t element_of_thread(void) { return ((int64_t)blockIdx.x * THREADS + threadIdx.x) * LOT; }
+static unsigned                  blocks_for(int64_t count) { return blocks_of(count, THREADS * LOT); }
 
 KERNEL __launch_bounds__(THREADS) add_kernel(float *dst, const float *src, int64_t count)
 {
-    int64_t i = element_of_thread();
-    if (i < count) dst[i] += src[i];
+    const int64_t i    = element_of_thread();
+    const bool    fits = vec_fits<LOT>(dst, 0) && vec_fits<LOT>(src, 0);
+    lot           to   = vec_load<LOT>(dst + i, count - i, fits);
+    const lot     more = vec_load<LOT>(src + i, count - i, fits);
+    for (int e = 0; e < LOT; e++) to.x[e] += more.x[e];
+    vec_store<LOT>(dst + i, to, count - i, fits);
 }
 
 void add_cuda(param *dst, const param *src, int64_t count)
 {
-    if (count > 0) LAUNCH(add_kernel, blocks_of(count, THREADS), THREADS, (float *)dst, (const float *)src, count);
+    if (count > 0) LAUNCH(add_kernel, blocks_for(count), THREADS, (float *)dst, (const float *)src, count);
 }
 
 KERNEL __launch_bounds__(THREADS) scale_kernel(float *x, float a, int64_t count)
 {
-    int64_t i = element_of_thread();
-    if (i < count) x[i] *= a;
+    const int64_t i    = element_of_thread();
+    const bool    fits = vec_fits<LOT>(x, 0);
+    lot           to   = vec_load<LOT>(x + i, count - i, fits);
+    for (int e = 0; e < LOT; e++) to.x[e] *= a;
+    vec_store<LOT>(x + i, to, count - i, fits);
 }
 
 void scale_cuda(param *x, double a, int64_t count)
 {
-    if (count > 0) LAUNCH(scale_kernel, blocks_of(count, THREADS), THREADS, (float *)x, (float)a, count);
+    if (count > 0) LAUNCH(scale_kernel, blocks_for(count), THREADS, (float *)x, (float)a, count);
 }
 
 /* One partial sum a block, in f64: which elements belong to it is a matter of count and grid alone. */
 KERNEL __launch_bounds__(THREADS) sum_squares_kernel(double *parts, const float *x, int64_t count)
 {
     __shared__ double shared[THREADS / WARP];
-    double            sum = 0;
-    for (int64_t i = element_of_thread(); i < count; i += (int64_t)gridDim.x * THREADS) sum += (double)x[i] * x[i];
+    double            sum  = 0;
+    const bool        fits = vec_fits<LOT>(x, 0);
+    for (int64_t i = element_of_thread(); i < count; i += (int64_t)gridDim.x * THREADS * LOT) {
+        const lot v = vec_load<LOT>(x + i, count - i, fits);
+        for (int e = 0; e < LOT; e++) sum += (double)v.x[e] * v.x[e];
+    }
     sum = block_sum(sum, shared);
     if (threadIdx.x == 0) parts[blockIdx.x] = sum;
 }
@@ -40,7 +56,7 @@ double sum_squares_cuda(const param *x, int64_t count)
 {
     constexpr int PARTS = 256;
     double        parts[PARTS], total = 0;
-    unsigned      blocks = count < PARTS * THREADS ? blocks_of(count, THREADS) : PARTS;
+    unsigned      blocks = blocks_for(count) < PARTS ? blocks_for(count) : PARTS;
     if (count == 0) return 0;
     double *device = (double *)cuda_scratch(SCRATCH_PARTS, sizeof parts);
     LAUNCH(sum_squares_kernel, blocks, THREADS, device, (const float *)x, count);
@@ -57,12 +73,19 @@ typedef struct {
 
 KERNEL __launch_bounds__(THREADS) adamw_kernel(float *p, float *m, float *v, const float *g, int64_t count, adamw_step s)
 {
-    int64_t i = element_of_thread();
-    if (i >= count) return;
-    float gi = g[i] * s.clip, mi = s.beta1 * m[i] + s.rest1 * gi, vi = s.beta2 * v[i] + s.rest2 * gi * gi;
-    p[i] = (p[i] - s.decay * p[i]) - s.rate * mi / (sqrtf(vi) * s.root + s.eps);
-    m[i] = mi;
-    v[i] = vi;
+    const int64_t i    = element_of_thread();
+    const bool    fits = vec_fits<LOT>(p, 0) && vec_fits<LOT>(m, 0) && vec_fits<LOT>(v, 0) && vec_fits<LOT>(g, 0);
+    lot to = vec_load<LOT>(p + i, count - i, fits), first = vec_load<LOT>(m + i, count - i, fits), second = vec_load<LOT>(v + i, count - i, fits);
+    const lot of_g = vec_load<LOT>(g + i, count - i, fits);
+    for (int e = 0; e < LOT; e++) {
+        const float gi = of_g.x[e] * s.clip, mi = s.beta1 * first.x[e] + s.rest1 * gi, vi = s.beta2 * second.x[e] + s.rest2 * gi * gi;
+        to.x[e]     = (to.x[e] - s.decay * to.x[e]) - s.rate * mi / (sqrtf(vi) * s.root + s.eps);
+        first.x[e]  = mi;
+        second.x[e] = vi;
+    }
+    vec_store<LOT>(p + i, to, count - i, fits);
+    vec_store<LOT>(m + i, first, count - i, fits);
+    vec_store<LOT>(v + i, second, count - i, fits);
 }
 
 void adamw_cuda(param *p, param *m, param *v, const param *g, int64_t count, adamw_params h)
@@ -78,5 +101,5 @@ void adamw_cuda(param *p, param *m, param *v, const param *g, int64_t count, ada
     s.rest2 = (float)(1 - h.beta2);
     s.root  = (float)(1 / sqrt(c2));
     s.eps   = (float)h.eps;
-    if (count > 0) LAUNCH(adamw_kernel, blocks_of(count, THREADS), THREADS, (float *)p, (float *)m, (float *)v, (const float *)g, count, s);
+    if (count > 0) LAUNCH(adamw_kernel, blocks_for(count), THREADS, (float *)p, (float *)m, (float *)v, (const float *)g, count, s);
 }

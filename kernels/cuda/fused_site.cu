@@ -1,5 +1,5 @@
-/* The variant `fused` (kernels/variant.h): h by cuBLAS, then base and pair in one kernel (kernels/cuda/fused.h), and the same backward. In bf16
- * alone.
+/* The variants `fused` and `producer-fused` (kernels/variant.h): h by cuBLAS, or by what makes x (kernels/cuda/producer.h); then base and pair in one
+ * kernel (kernels/cuda/fused.h), and the same backward. In bf16 alone.
  *
  * W is read as it lies. A' and B' are too, where TMA can: at addresses and row strides of multiples of 16 bytes, so where 8 divides the rank; else a
  * copy of them with wider rows is made when the adapter changes. */
@@ -61,7 +61,7 @@ static void through_B(struct site_plan *p, const site_call *c, const void *h, vo
     plan_gemm(p, true, { c->n, c->r, c->out, c->dy, c->out, PLAIN, c->B, c->r, PLAIN, dh, ldh, false, CUDA_R_16BF, CUDA_R_16BF });
 }
 
-void plan_fused(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
+void plan_fused(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c)
 {
     const cudaDataType TYPE = CUDA_R_16BF, SUM = CUDA_R_32F;
     const int64_t      n = c->n, in = c->in, out = c->out, r = c->r, ldh = whole(r);
@@ -71,7 +71,10 @@ void plan_fused(struct site_plan *p, const site_variant *, site_stage stage, con
         widen(p, &A, c->A, r, in, c->lda);
         widen(p, &B, c->B, out, r, r);
     } else if (stage == SITE_FORWARD) {
-        plan_gemm(p, true, { n, r, in, c->x, in, PLAIN, c->A, c->lda, TRANSPOSED, h, ldh, false, TYPE, TYPE });
+        if (v->producer)
+            plan_produce_bf16(p, c, in, c->A, c->lda, r, h, ldh);
+        else
+            plan_gemm(p, true, { n, r, in, c->x, in, PLAIN, c->A, c->lda, TRANSPOSED, h, ldh, false, TYPE, TYPE });
         fuse(p, { n, out, in, c->x, in, PLAIN, c->W, in, TRANSPOSED, c->y, out, false, TYPE, TYPE }, h, ldh, &B, r);
     } else {
         through_B(p, c, h, dh, ldh);

@@ -1,17 +1,23 @@
-/* RMSNorm on the GPU: a block a row. Contract and formulas: kernels/backend.h, kernels/rmsnorm.c. */
+/* RMSNorm on the GPU: a block a row, 16 bytes at a time. Contract and formulas: kernels/backend.h, kernels/rmsnorm.c. */
+#include "kernels/cuda/producer.h"
 #include "kernels/cuda/product.h"
-#include "kernels/cuda/reduce.h"
 #include "kernels/cuda/working.h"
+
+static constexpr int STEP = THREADS * LOT;
 
 KERNEL __launch_bounds__(THREADS) TYPED(rmsnorm_fwd_kernel)(element *y, float *rstd, const element *x, const element *g, norm_dims d, float eps)
 {
     __shared__ float shared[THREADS / WARP];
-    float            sum = 0;
+    float            sum  = 0;
+    const bool       fits = vec_fits<LOT>(x, d.ldx), y_fits = vec_fits<LOT>(y, d.ldy), g_fits = vec_fits<LOT>(g, 0);
     x += (int64_t)blockIdx.x * d.ldx;
     y += (int64_t)blockIdx.x * d.ldy;
-    for (int64_t i = threadIdx.x; i < d.d; i += THREADS) sum += x[i] * x[i];
-    float s = 1 / sqrtf(block_sum(sum, shared) / (float)d.d + eps);
-    for (int64_t i = threadIdx.x; i < d.d; i += THREADS) y[i] = x[i] * s * g[i];
+    for (int64_t i = threadIdx.x * LOT; i < d.d; i += STEP) sum = squares_added(sum, vec_load<LOT>(x + i, d.d - i, fits));
+    const float s = rstd_of(block_sum(sum, shared), d.d, eps);
+    for (int64_t i = threadIdx.x * LOT; i < d.d; i += STEP) {
+        const int64_t left = d.d - i;
+        vec_store<LOT>(y + i, normalised(vec_load<LOT>(x + i, left, fits), s, vec_load<LOT>(g + i, left, g_fits)), left, y_fits);
+    }
     if (rstd && threadIdx.x == 0) rstd[blockIdx.x] = s;
 }
 
@@ -34,13 +40,24 @@ KERNEL __launch_bounds__(THREADS)
     TYPED(rmsnorm_bwd_kernel)(element *dx, const element *dy, const element *x, const float *rstd, const element *g, norm_dims d)
 {
     __shared__ float shared[THREADS / WARP];
-    float            sum = 0, s = rstd[blockIdx.x];
+    const float      s    = rstd[blockIdx.x];
+    float            sum  = 0;
+    const bool       fits = vec_fits<LOT>(x, d.ldx) && vec_fits<LOT>(dx, d.ldx) && vec_fits<LOT>(dy, d.ldy) && vec_fits<LOT>(g, 0);
     x += (int64_t)blockIdx.x * d.ldx;
     dx += (int64_t)blockIdx.x * d.ldx;
     dy += (int64_t)blockIdx.x * d.ldy;
-    for (int64_t i = threadIdx.x; i < d.d; i += THREADS) sum += dy[i] * g[i] * x[i];
-    float c = block_sum(sum, shared) / (float)d.d * s * s;
-    for (int64_t i = threadIdx.x; i < d.d; i += THREADS) dx[i] = dx[i] + s * (dy[i] * g[i] - x[i] * c);
+    for (int64_t i = threadIdx.x * LOT; i < d.d; i += STEP) {
+        const lot a = vec_load<LOT>(dy + i, d.d - i, fits), b = vec_load<LOT>(g + i, d.d - i, fits), c = vec_load<LOT>(x + i, d.d - i, fits);
+        for (int k = 0; k < LOT; k++) sum += a.x[k] * b.x[k] * c.x[k];
+    }
+    const float c = block_sum(sum, shared) / (float)d.d * s * s;
+    for (int64_t i = threadIdx.x * LOT; i < d.d; i += STEP) {
+        const int64_t left = d.d - i;
+        const lot     a = vec_load<LOT>(dy + i, left, fits), b = vec_load<LOT>(g + i, left, fits), of_x = vec_load<LOT>(x + i, left, fits);
+        lot           to = vec_load<LOT>(dx + i, left, fits);
+        for (int k = 0; k < LOT; k++) to.x[k] = to.x[k] + s * (a.x[k] * b.x[k] - of_x.x[k] * c);
+        vec_store<LOT>(dx + i, to, left, fits);
+    }
 }
 
 /* parts [gridDim.y, d]: sums of dy x rstd over runs of rows */

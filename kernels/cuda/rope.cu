@@ -1,21 +1,37 @@
-/* Rotary position embedding on the GPU: a thread a pair of values. Contract: kernels/backend.h. */
+/* Rotary position embedding on the GPU: a thread a few pairs of values. Contract: kernels/backend.h. */
+#include "kernels/cuda/vector.h"
 #include "kernels/cuda/working.h"
 
-KERNEL __launch_bounds__(THREADS) TYPED(rope_kernel)(element *x, const int32_t *pos, const float *table, rope_dims d, float sign)
+static constexpr int LOT = 16 / sizeof(element), WIDE = 4; /* elements and table entries in 16 bytes */
+
+/* A thread turns LOT neighbours of one half of a head with their partners in the other. count: threads that have something to do */
+KERNEL __launch_bounds__(THREADS) TYPED(rope_kernel)(element *x, const int32_t *pos, const float *table, rope_dims d, float sign, unsigned count)
 {
-    int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x, half = d.head_dim / 2, pairs = d.heads * half;
-    if (at >= d.n * pairs) return;
-    int64_t      t = at / pairs, head = at % pairs / half, i = at % half;
-    const float *c = table + pos[t] * d.head_dim;
-    element     *p = x + t * d.ldx + head * d.head_dim + i;
-    float        a = p[0], b = p[half], sine = sign * c[half + i];
-    p[0]    = a * c[i] - b * sine;
-    p[half] = b * c[i] + a * sine;
+    const unsigned at = blockIdx.x * THREADS + threadIdx.x, half = (unsigned)d.head_dim / 2, lots = (half + LOT - 1) / LOT;
+    if (at >= count) return;
+    const unsigned    heads = (unsigned)d.heads, t = at / lots / heads, head = at / lots - t * heads, i = (at - at / lots * lots) * LOT;
+    const bool        fits = vec_fits<LOT>(x, d.ldx) && half % LOT == 0, wide = vec_fits<WIDE>(table, half);
+    const float      *c    = table + pos[t] * d.head_dim + i;
+    element          *p    = x + t * d.ldx + head * d.head_dim + i;
+    const int64_t     left = half - i;
+    vec<element, LOT> a = vec_load<LOT>(p, left, fits), b = vec_load<LOT>(p + half, left, fits);
+    for (int k = 0; k < LOT; k += WIDE) {
+        const vec<float, WIDE> cosine = vec_load<WIDE>(c + k, left - k, wide), sine = vec_load<WIDE>(c + half + k, left - k, wide);
+        for (int e = 0; e < WIDE; e++) {
+            const float u = a.x[k + e], v = b.x[k + e], s = sign * sine.x[e];
+            a.x[k + e] = u * cosine.x[e] - v * s;
+            b.x[k + e] = v * cosine.x[e] + u * s;
+        }
+    }
+    vec_store<LOT>(p, a, left, fits);
+    vec_store<LOT>(p + half, b, left, fits);
 }
 
 void TYPED(rope_cuda)(real *x, const int32_t *pos, const param *table, rope_dims d, bool inverse)
 {
-    int64_t pairs = d.n * d.heads * (d.head_dim / 2);
     if (!d.ldx) d.ldx = d.heads * d.head_dim;
-    if (pairs > 0) LAUNCH(TYPED(rope_kernel), blocks_of(pairs, THREADS), THREADS, (element *)x, pos, (const float *)table, d, inverse ? -1.0f : 1.0f);
+    const int64_t count = d.n * d.heads * blocks_of(d.head_dim / 2, LOT);
+    if (count > 0)
+        LAUNCH(TYPED(rope_kernel), blocks_of(count, THREADS), THREADS, (element *)x, pos, (const float *)table, d, inverse ? -1.0f : 1.0f,
+               (unsigned)count);
 }

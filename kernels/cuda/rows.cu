@@ -1,15 +1,26 @@
-/* Rows by index on the GPU. Contracts: kernels/backend.h. */
+/* Rows by index on the GPU, 16 bytes at a time. Contracts: kernels/backend.h. */
+#include "kernels/cuda/vector.h"
 #include "kernels/cuda/working.h"
 
-KERNEL __launch_bounds__(THREADS) TYPED(gather_rows_kernel)(element *dst, const element *src, const int32_t *rows, int64_t count, int64_t d)
+static constexpr int LOT = 16 / sizeof(element);
+
+/* A thread a lot of a row, of which a row has `lots`. */
+KERNEL __launch_bounds__(THREADS)
+    TYPED(gather_rows_kernel)(element *dst, const element *src, const int32_t *rows, int64_t n, int64_t d, unsigned lots)
 {
-    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-    if (i < count) dst[i] = src[rows[i / d] * d + i % d];
+    const unsigned in_block = blockIdx.x % lots; /* `lots` blocks are THREADS whole rows, so a thread divides in 32 bits */
+    const int64_t  first    = (int64_t)(blockIdx.x / lots) * THREADS;
+    const unsigned at = in_block * THREADS + threadIdx.x, row = at / lots;
+    const int64_t  to = first + row, i = (int64_t)(at - row * lots) * LOT;
+    if (to >= n) return;
+    const bool fits = vec_fits<LOT>(src, d) && vec_fits<LOT>(dst, d);
+    vec_store<LOT>(dst + to * d + i, vec_load<LOT>(src + rows[to] * d + i, d - i, fits), d - i, fits);
 }
 
 void TYPED(gather_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {
-    if (n > 0) LAUNCH(TYPED(gather_rows_kernel), blocks_of(n * d, THREADS), THREADS, (element *)dst, (const element *)src, rows, n * d, d);
+    const unsigned lots = blocks_of(d, LOT);
+    if (n > 0) LAUNCH(TYPED(gather_rows_kernel), blocks_of(n * lots, THREADS), THREADS, (element *)dst, (const element *)src, rows, n, d, lots);
 }
 
 KERNEL __launch_bounds__(THREADS) TYPED(scatter_rows_kernel)(element *dst, const element *src, const int32_t *rows, int64_t count, int64_t d)
@@ -27,7 +38,8 @@ void TYPED(scatter_rows_cuda)(real *dst, const real *src, const int32_t *rows, i
  * a destination has one writer and needs no atomics. */
 KERNEL __launch_bounds__(THREADS) TYPED(scatter_add_rows_kernel)(element *dst, const element *src, const int32_t *rows, int n, int64_t d)
 {
-    const int i = (int)blockIdx.x, row = rows[i];
+    const int  i = (int)blockIdx.x, row = rows[i];
+    const bool fits = vec_fits<LOT>(src, d) && vec_fits<LOT>(dst, d);
     for (int j0 = 0; j0 < i; j0 += THREADS) {
         int j = j0 + (int)threadIdx.x;
         if (__syncthreads_or(j < i && rows[j] == row)) return;
@@ -37,7 +49,12 @@ KERNEL __launch_bounds__(THREADS) TYPED(scatter_add_rows_kernel)(element *dst, c
         if (!__syncthreads_or(j < n && rows[j] == row)) continue;
         for (j = j0; j < n && j < j0 + THREADS; j++) {
             if (rows[j] != row) continue;
-            for (int64_t c = threadIdx.x; c < d; c += THREADS) dst[row * d + c] = dst[row * d + c] + src[j * d + c];
+            for (int64_t c = threadIdx.x * LOT; c < d; c += THREADS * LOT) {
+                vec<element, LOT>       to   = vec_load<LOT>(dst + row * d + c, d - c, fits);
+                const vec<element, LOT> more = vec_load<LOT>(src + j * d + c, d - c, fits);
+                for (int e = 0; e < LOT; e++) to.x[e] = to.x[e] + more.x[e];
+                vec_store<LOT>(dst + row * d + c, to, d - c, fits);
+            }
         }
     }
 }

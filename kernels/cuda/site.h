@@ -39,6 +39,10 @@ void plan_gemm(struct site_plan *p, bool skinny, gemm g);
 /* dh and dB' from one reading of dy: two steps */
 void plan_pair_pass(struct site_plan *p, const pair_pass *pass);
 
+/* x [n, in] of the call, row stride ldx, from the op before, and h = x A'^T of r ranks with it: one step. */
+void plan_produce(struct site_plan *p, const site_call *c, int64_t ldx, const void *A, int64_t lda, int64_t r, void *h, int64_t ldh);
+void plan_produce_bf16(struct site_plan *p, const site_call *c, int64_t ldx, const void *A, int64_t lda, int64_t r, void *h, int64_t ldh);
+
 int64_t   site_work_bytes(const site_variant *v, const site_call *c);
 site_cost site_cost_of(const site_variant *v, site_stage stage, const site_call *c);
 void      site_run(const site_variant *v, site_stage stage, const site_call *c);

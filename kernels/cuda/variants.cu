@@ -1,4 +1,5 @@
 /* The variants of a site (kernels/variant.h) that take the pair, as cuBLAS calls in another order or layout, and the table of all. */
+#include "kernels/cuda/producer.h"
 #include "kernels/cuda/site.h"
 #include "kernels/cuda/working.h"
 
@@ -78,12 +79,40 @@ static void plan_one_pass(struct site_plan *p, const site_variant *v, site_stage
 static const char *refuses_one_pass(const site_variant *, const site_call *c) { return c->out % 8 ? "needs an output width that 8 divides" : NULL; }
 #endif
 
+/* x from what it is made of, and h with it: kernels/cuda/producer.h. */
+static void run_produce(const site_step *s)
+{
+    const site_call *c   = s->call;
+    const shrink     one = { (const element *)s->a, s->ld_a, s->used_cols, (element *)s->to, s->ld_to };
+    const norm_dims  d   = { c->n, c->in, 0, s->cols };
+    if (c->g)
+        TYPED(rmsnorm_shrink_cuda)(c->x, c->rstd, c->from, c->g, d, c->eps, &one, 1);
+    else
+        TYPED(swiglu_shrink_cuda)(c->x, c->from, d, &one, 1);
+}
+
+void TYPED(plan_produce)(struct site_plan *p, const site_call *c, int64_t ldx, const void *A, int64_t lda, int64_t r, void *h, int64_t ldh)
+{
+    const double n = (double)c->n, in = (double)c->in, rank = (double)r;
+    site_step    s = {};
+    s.run          = run_produce;
+    s.launches     = 1;
+    s.flops        = 2 * n * in * rank;
+    s.bytes        = SIZE * ((c->g ? 2 * n + 1 : 3 * n) * in + rank * (in + n));
+    s.call         = c;
+    s.a = A, s.ld_a = lda, s.used_cols = r, s.to = h, s.ld_to = ldh, s.cols = ldx;
+    plan_step(p, &s);
+}
+
 /* The small term is written first, so the large product adds to it as it ends: y is read in the shadow of arithmetic, and rounded once as a whole. */
-static void plan_adapter_first(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
+static void plan_adapter_first(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c)
 {
     void *h = plan_take(p, c->n * c->r * SIZE), *dh = plan_take(p, c->n * c->r * SIZE);
     if (stage == SITE_FORWARD) {
-        down(p, c, h);
+        if (v->producer)
+            TYPED(plan_produce)(p, c, c->in, c->A, c->lda, c->r, h, c->r);
+        else
+            down(p, c, h);
         up(p, c, h, false);
         base_fwd(p, c, c->W, true);
     } else if (stage == SITE_BACKWARD) {
@@ -153,7 +182,10 @@ static void plan_augmented(struct site_plan *p, const site_variant *v, site_stag
         TYPED(plan_place)(p, B, ldw, c->out, room, c->B, c->r, c->out, c->r);
         TYPED(plan_place)(p, A, ldw, room, c->in, c->A, c->lda, c->r, c->in);
     } else if (stage == SITE_FORWARD) {
-        plan_gemm(p, true, { c->n, room, c->in, x, ldx, PLAIN, A, ldw, TRANSPOSED, h, ldx, false, TYPE, TYPE });
+        if (v->producer)
+            TYPED(plan_produce)(p, c, ldx, A, ldw, room, h, ldx);
+        else
+            plan_gemm(p, true, { c->n, room, c->in, x, ldx, PLAIN, A, ldw, TRANSPOSED, h, ldx, false, TYPE, TYPE });
         plan_gemm(p, false, { c->n, c->out, c->in + room, x, ldx, PLAIN, W, ldw, TRANSPOSED, c->y, c->out, false, TYPE, TYPE });
     } else {
         grad_B(p, c, ldy, h, ldx);
@@ -165,11 +197,15 @@ static void plan_augmented(struct site_plan *p, const site_variant *v, site_stag
 
 #define REFUSING(name, about, needs, takes, pad, plan, refuses)                                                                                      \
     {                                                                                                                                                \
-        name, about, needs, takes, pad, site_work_bytes, site_cost_of, site_run, plan, refuses, false, false                                         \
+        name, about, needs, takes, pad, site_work_bytes, site_cost_of, site_run, plan, refuses, false, false, false                                  \
     }
 #define FEW(name, about, needs, takes, plan, refuses)                                                                                                \
     {                                                                                                                                                \
-        name, about, needs, takes, 0, site_work_bytes, site_cost_of, site_run, plan, refuses, true, true                                             \
+        name, about, needs, takes, 0, site_work_bytes, site_cost_of, site_run, plan, refuses, true, true, false                                      \
+    }
+#define PRODUCER(name, about, needs, pad, plan, refuses)                                                                                             \
+    {                                                                                                                                                \
+        name, about, needs, TAKES_PAIR, pad, site_work_bytes, site_cost_of, site_run, plan, refuses, false, false, true                              \
     }
 #define ROW(name, about, needs, takes, pad, plan) REFUSING(name, about, needs, takes, pad, plan, NULL)
 extern const site_variant TYPED(site_variants_cuda)[] = {
@@ -188,6 +224,10 @@ extern const site_variant TYPED(site_variants_cuda)[] = {
     ROW("merged", "W + B'A' once, then one product", "a copy of W an adapter; the backward makes h again", TAKES_PAIR, 0, plan_merged),
     ROW("augmented-k", "[x | h] times [W | B'], one product", "a copy of W with room for B' and A'; x and dy with room behind each row", TAKES_PAIR,
         16, plan_augmented),
+    PRODUCER("producer-shrink", "x and h made by the op before; then adapter-first", "the op before in the call: RMSNorm or SwiGLU", 0,
+             plan_adapter_first, NULL),
+    PRODUCER("producer-augmented", "x and h made by the op before; then one product, as augmented-k",
+             "what augmented-k does; the op before in the call", 16, plan_augmented, NULL),
 #ifdef TIEBREAK_BF16
     FEW("decode", "h, and W streamed once with the pair in its end: two launches", "the factors in bf16; at most 64 rows", TAKES_NARROW, plan_decode,
         refuses_decode),
@@ -195,6 +235,8 @@ extern const site_variant TYPED(site_variants_cuda)[] = {
         refuses_gather),
     REFUSING("fused", "h; then one product, h B' added from the same ring of tiles", "compute capability 9.0; in and out multiples of 8", TAKES_PAIR,
              0, plan_fused, refuses_fused),
+    PRODUCER("producer-fused", "x and h made by the op before; then one product, as fused", "what fused does; the op before in the call", 0,
+             plan_fused, refuses_fused),
 #endif
     ROW(NULL, NULL, NULL, TAKES_PAIR, 0, NULL),
 };
