@@ -171,6 +171,7 @@ void bench_state_free(bench_state *s)
         bench_set *t = &s->sets[i];
         s->be->release(t->W);
         if (i > 0 && s->spec->mode != MODE_COLD) continue;
+        if (t->call.work) s->spec->variant->run(s->spec->variant, SITE_RELEASE, &t->call);
         if (t->call.work) s->be->release(t->call.work);
         s->be->release(t->which);
         for (int f = 0; f < FACTOR_COUNT; f++) s->be->release(t->narrow[f]);

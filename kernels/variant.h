@@ -7,6 +7,7 @@
  *     c.work = be->alloc_bytes(v->work_bytes(v, &c));
  *     v->run(v, SITE_PREPARE, &c);       once; SITE_ADAPT after the adapter changed
  *     v->run(v, SITE_FORWARD, &c);
+ *     v->run(v, SITE_RELEASE, &c);
  *
  * All variants compute the same; they differ in the order and layout of their calls, hence in what they read, write and launch, which `cost` tells
  * from the same list of steps that `run` works through. The model uses none of them: what it
@@ -23,8 +24,8 @@ extern "C" {
 #endif
 
 /* SITE_ADAPT does of SITE_PREPARE what is needed when the adapter alone changed, as in a training step: where there is room for A' and B' beside W,
- * only they are written; merged weights are made anew. */
-typedef enum { SITE_PREPARE, SITE_FORWARD, SITE_BACKWARD, SITE_ADAPT } site_stage;
+ * only they are written; merged weights are made anew. SITE_RELEASE, before work is released, ends what a variant keeps elsewhere. */
+typedef enum { SITE_PREPARE, SITE_FORWARD, SITE_BACKWARD, SITE_ADAPT, SITE_RELEASE } site_stage;
 
 /* What A and B of a call are, and what dA and dB are the gradients of.
  *   TAKES_PAIR      A', B' of the working type, as expand makes them: expand's cost comes on top. u and v are NULL, s is not read

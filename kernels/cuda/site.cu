@@ -72,7 +72,7 @@ site_cost site_cost_of(const site_variant *v, site_stage stage, const site_call 
 void site_run(const site_variant *v, site_stage stage, const site_call *c)
 {
     struct site_plan p;
-    if (c->n == 0) return;
+    if (c->n == 0 || stage == SITE_RELEASE) return;
     make(&p, v, stage, c);
     for (int i = 0; i < p.count; i++) p.steps[i].run(&p.steps[i]);
 }

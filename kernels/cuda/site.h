@@ -53,6 +53,10 @@ void plan_place(struct site_plan *p, void *to, int64_t ld_to, int64_t rows, int6
 void plan_place_bf16(struct site_plan *p, void *to, int64_t ld_to, int64_t rows, int64_t cols, const void *from, int64_t ld_from, int64_t used_rows,
                      int64_t used_cols);
 
+/* The launches of a row's plan as a graph: kernels/cuda/graph_site.cu. */
+int64_t site_graph_work_bytes(const site_variant *v, const site_call *c);
+void    site_graph_run(const site_variant *v, site_stage stage, const site_call *c);
+
 /* The base and the pair in one kernel: kernels/cuda/fused_site.cu. */
 void        plan_fused(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
 const char *refuses_fused(const site_variant *v, const site_call *c);

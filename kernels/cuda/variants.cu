@@ -238,5 +238,7 @@ extern const site_variant TYPED(site_variants_cuda)[] = {
     PRODUCER("producer-fused", "x and h made by the op before; then one product, as fused", "what fused does; the op before in the call", 0,
              plan_fused, refuses_fused),
 #endif
+    { "graph", "beta1's launches, captured once and replayed", "the same arrays in every call; preparing it writes y and dx", TAKES_PAIR, 0,
+      site_graph_work_bytes, site_cost_of, site_graph_run, plan_beta1, NULL, false, false, false },
     ROW(NULL, NULL, NULL, TAKES_PAIR, 0, NULL),
 };
