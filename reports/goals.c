@@ -9,7 +9,11 @@
 
 typedef goal_value (*reading)(const overhead_point *p);
 static goal_value time_of(const overhead_point *p) { return (goal_value) { p->overhead, p->low, p->high }; }
-static goal_value bytes_of(const overhead_point *p) { return (goal_value) { p->byte_share, p->byte_share, p->byte_share }; }
+static goal_value bytes_of(const overhead_point *p)
+{
+    double bytes = isfinite(p->moved) ? p->moved : p->byte_share;
+    return (goal_value) { bytes, bytes, bytes };
+}
 static goal_value launches_of(const overhead_point *p)
 {
     double more = p->launches - p->base_launches;
@@ -50,8 +54,8 @@ const char *goal_verdict(goal_value v, double limit, bool at_most)
 static bool fits(const overhead_point *p, size_t g, const char *method)
 {
     return overhead_on_gpu(p) && !p->emulated && goal_counts(p) && !strcmp(p->op, goals[g].op) && p->tokens == goals[g].tokens &&
-           p->d_out == goals[g].d_out && p->adapters == goals[g].adapters && p->rank == goal_rank && !strcmp(p->dtype, "bf16") &&
-           !strcmp(p->mode, "cold") && !strcmp(p->method, method) && (p->adapters == 1 || !strcmp(p->popularity, "different"));
+           p->d_out == goals[g].d_out && p->adapters == goals[g].adapters && (p->adapters == 1 || !strcmp(p->popularity, "different")) &&
+           p->rank == goal_rank && !strcmp(p->dtype, "bf16") && !strcmp(p->mode, "cold") && !strcmp(p->method, method);
 }
 
 static const overhead_point *best_of(const overhead *o, size_t g, const char *method)

@@ -174,9 +174,12 @@ void tenants_table(const overhead *o, bool emulated, table *t)
     table_init(
         t, emulated ? "tenants-rehearsal" : "tenants",
         emulated ? "REHEARSAL of many adapters in a batch: nothing was measured here" : "Many adapters in one batch",
-        "Bytes: what has to be read and written at least, over the base's. A tied method's A and B are the same for every adapter; its u and v are "
+        "Bytes: what has to be read and written at least, over the base's; moved: the same of the variant's own steps. Rows take adapters "
+        "that are all "
+        "different, all the same, or drawn by Zipf's law. A tied method's A and B are the same for every adapter; its u and v are "
         "not.",
-        "op|N x K|type|method|tied|r#|tokens#|adapters#|popularity|variant|mode|bytes over base#|time over base#|95 % low#|95 % high#|launches#");
+        "op|N x K|type|method|tied|r#|tokens#|adapters#|popularity|variant|mode|bytes over base#|moved over base#|time over base#|95 % low#|95 % "
+        "high#|launches#");
     for (size_t i = 0; i < p.n; i++) {
         const overhead_point *a = p.at[i];
         table_row(t);
@@ -192,6 +195,10 @@ void tenants_table(const overhead *o, bool emulated, table *t)
         table_cell(t, "%s", *a->variant ? a->variant : "ops");
         table_cell(t, "%s", a->mode);
         table_cell(t, "%+.1f %%", 100 * a->byte_share);
+        if (isfinite(a->moved))
+            table_cell(t, "%+.1f %%", 100 * a->moved);
+        else
+            table_cell(t, "-");
         table_cell(t, "%+.1f %%", 100 * a->overhead);
         table_cell(t, "%+.1f %%", 100 * a->low);
         table_cell(t, "%+.1f %%", 100 * a->high);

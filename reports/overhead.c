@@ -68,6 +68,7 @@ static int add_record(overhead *o, const json *record)
     p.emulated       = strstr(p.device, "emulated") != NULL || strstr(p.gpu, "emulated") != NULL;
     p.same_bits      = cJSON_IsBool(same) ? cJSON_IsTrue(same) : -1;
     p.byte_share     = number_or_nan(result, "bytes") / number_or_nan(result, "base_bytes") - 1;
+    p.moved          = number_or_nan(result, "moved_over_base");
     p.floor          = number_or_nan(result, "floor_ns") / number_or_nan(result, "base_floor_ns") - 1;
     p.share          = number_or_nan(result, "share_of_floor");
     p.launches       = number_or_nan(result, "launches");

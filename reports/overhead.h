@@ -8,7 +8,7 @@ typedef struct {
     const char *op, *method, *shape, *site, *device, *dtype, *cpu; /* strings live in the records */
     const char *mode, *variant;                                    /* "hot", "cold" or ""; of kernels/variant.h or "" */
     const char *gpu;                                               /* what the device calls itself, "" where the record does not say */
-    const char *popularity;                                        /* of adapters in a batch, "" where there is one */
+    const char *popularity; /* which adapters a batch's rows take: "different", "same", "zipf"; "" where there is one */
     bool        tied;
     bool        emulated;  /* on an emulated device: the times mean nothing */
     int         same_bits; /* 1, 0, or -1: not looked at */
@@ -16,6 +16,7 @@ typedef struct {
     double      overhead, low, high;                /* fractions of the base GEMM's time, 95 % interval */
     double      base_us, flop_share;                /* median time of the base GEMM; adapter FLOPs / base FLOPs */
     double      case_us, byte_share;                /* median time with the adapter; its bytes / base's, each array counted once */
+    double      moved;                              /* bytes of a variant's own steps over the base's, of many adapters; else NaN */
     double      floor, share;                       /* overhead of the floors, floor / median of the case; NaN in older records, as is what follows */
     double      launches, base_launches, waited_us; /* waited: the host's clock around one call */
     int64_t     n;                                  /* paired samples */

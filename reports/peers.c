@@ -114,9 +114,13 @@ void peers_table(json *const *records, int64_t n, table *t)
         table_cell(t, "%s", text_at(a, "precision"));
         table_cell(t, cJSON_IsTrue(json_find(a, "compiled")) ? "compiled" : "eager");
         table_cell(t, "%s", text_at(w, "device"));
-        table_cell(t, "%.3f", v.value);
-        table_cell(t, "%.3f", v.low);
-        table_cell(t, "%.3f", v.high);
+        double numbers[] = { v.value, v.low, v.high };
+        for (int k = 0; k < 3; k++) {
+            if (isfinite(numbers[k]))
+                table_cell(t, "%.3f", numbers[k]);
+            else
+                table_cell(t, "-");
+        }
         table_cell(t, "%s", text_at(json_find(records[i], "result"), "ours"));
         str_free(&what);
     }

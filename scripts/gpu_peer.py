@@ -16,7 +16,7 @@ is the fastest variant of `tiebreak bench` but merged weights, run before and af
 The model: a Llama of --large-model's shape (transformers, random weights, the same batch and lengths): tokens/s of fine-tuning and of decoding, and peak
 memory of the allocator, against `tiebreak train` and `tiebreak generate --time`. It is Python because the peer is.
 """
-import argparse, contextlib, hashlib, json, pathlib, random, statistics, subprocess, sys, time
+import argparse, contextlib, hashlib, json, pathlib, random, shutil, statistics, subprocess, sys, time
 
 SKIP = 77
 FULL = {"shape": "llama2-7b", "sites": {"qkv": (4096, 12288), "o": (4096, 4096)}, "rank": 16, "seconds": 0.5,
@@ -151,6 +151,7 @@ def ours(args, pattern):
     folder = pathlib.Path(args.out) / f"ours-{time.time_ns()}"
     run([args.tiebreak, "bench", "--device", args.device, "--dtype", "bf16", "--filter", pattern, "--out", folder, "--min-time-s", args.plan["seconds"]])
     records = [json.loads(p.read_text()) for p in folder.glob("bench-*.json")]
+    shutil.rmtree(folder)  # the samples are in the comparison's record
     return {r["asked"].get("variant", ""): r for r in records}
 
 
