@@ -85,7 +85,7 @@ void TYPED(attention_decode_cuda)(real *o, const real *q, const real *k, const r
 {
     const attention_view a = attention_view_of(q, k, v, NULL, NULL, d, scale);
     if (n == 0 || attention_split_decode((element *)o, a, spans, n, kv_most)) return;
-    const attention_list list = { spans, NULL, (int)n, n }; /* here a span is one block's, whatever its length */
+    const attention_list list = { spans, NULL, (int)n, n, NULL }; /* here a span is one block's, whatever its length */
     LAUNCH(TYPED(attention_fwd_kernel), dim3((unsigned)n, (unsigned)d.heads, blocks_of(d.head_dim, COLUMNS)), THREADS, (element *)o, (float *)NULL, a,
            list);
 }

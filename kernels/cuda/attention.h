@@ -47,9 +47,10 @@ typedef struct {
     const int64_t        *first_block;
     int                   count;
     int64_t               blocks;
+    const int            *kv_spans; /* of each block of rows of k that was asked for: the first span that names any, and one past the last */
 } attention_list;
 
-attention_list attention_send(const attention_span *spans, int64_t n_spans, int queries);
+attention_list attention_send(const attention_span *spans, int64_t n_spans, int queries, int64_t kv_rows = 0, int kv_each = 1);
 
 /* Keys of a span in order: the prefix, then its own rows. */
 static __device__ inline int64_t key_row(const attention_span &s, int64_t key)

@@ -1,6 +1,8 @@
 /* Attention in bf16 on tensor cores, backward: probabilities come again from the saved log-sum-exp, and they and the gradients of scores are rounded
  * to bf16 for the products they go into. One kernel gives dq, a warp 16 queries; the other dk and dv, a warp 16 rows of k, which takes all spans,
  * heads and queries that see them in order: no atomics, the same bits every run. Contract: kernels/backend.h; formulas: kernels/attention.c. */
+#include <limits.h>
+
 #include "kernels/cuda/attention_mma.h"
 
 static constexpr int                  OWN = 16 * MMA_WARPS, TILE = 32; /* queries, or rows of k and v, of a block; of what passes, keys or queries */
@@ -84,15 +86,23 @@ struct visit {
     int q0, own0, past;          /* the span's first row of q, and of k from row0; keys that query 0 sees besides, -1 if every query sees all */
 };
 
-/* The one after it, or the first after part -1; false at the end. */
-static __device__ inline bool next_visit(visit *v, const attention_list &list, int group, int64_t row0, int rows, int queries)
+/* Before all others. */
+static __device__ inline visit first_visit(const attention_list &list)
 {
-    v->query0 += queries;
-    if (v->part >= 0 && v->query0 < v->q_len) return true;
+    visit v = {};
+    v.part  = 2 * list.kv_spans[2 * blockIdx.x] - 1;
+    v.at    = INT_MAX - 1;
+    return v;
+}
+/* The one after it; false at the end. */
+static __device__ inline bool next_visit(visit *v, const attention_list &list, int group, int64_t row0, int rows)
+{
+    v->query0 += TILE;
+    if (v->query0 < v->q_len) return true;
     v->query0 = v->first;
-    if (v->part >= 0 && ++v->at < group) return true;
+    if (++v->at < group) return true;
     v->at = 0;
-    while (++v->part < 2 * list.count) {
+    while (++v->part < 2 * list.kv_spans[2 * blockIdx.x + 1]) {
         const attention_span s   = list.spans[v->part / 2];
         const key_run        run = run_of(s, v->part % 2);
         v->low                   = (int)(run.row0 > row0 ? run.row0 - row0 : 0);
@@ -117,8 +127,7 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
     const int64_t row0            = blockIdx.x * (int64_t)OWN;
     const int     rows            = (int)min(kv_rows - row0, (int64_t)OWN);
     mma_c         sum_k[1][D / 8] = {}, sum_v[1][D / 8] = {};
-    visit         v = {};
-    v.part          = -1;
+    visit         v = first_visit(list);
 
     auto copy_queries = [&](int turn) {
         const int64_t row = (int64_t)v.q0 + v.query0, column = (int64_t)(kv_head * group + v.at) * H;
@@ -133,7 +142,7 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
                                                if (me >= TILE || me >= v.q_len - v.query0) return { INFINITY, 0 };
                                                return { lse[of] * LOG2_E, delta[of] };
     };
-    bool more = next_visit(&v, list, group, row0, rows, TILE);
+    bool more = next_visit(&v, list, group, row0, rows);
     if (!more) return;
     copy_tile<D, OWN, MMA_THREADS>(own_tile<D>(0), rows, a.k + row0 * a.d.ldk + kv_head * H, H, me, [&](int i) { return i * a.d.ldk; });
     copy_tile<D, OWN, MMA_THREADS>(own_tile<D>(1), rows, a.v + row0 * a.d.ldv + kv_head * H, H, me, [&](int i) { return i * a.d.ldv; });
@@ -146,7 +155,7 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
         const int last = min(v.q_len - v.query0, TILE) - 1, see = v.past < 0 ? OWN : v.own0 + v.past + v.query0 + 1, low = v.low, high = v.high;
         copy_wait<0>();
         __syncthreads(); /* these queries are here, and nobody reads those before them any more */
-        more = next_visit(&v, list, group, row0, rows, TILE);
+        more = next_visit(&v, list, group, row0, rows);
         if (more) copy_queries(turn + 1), mine = stats_of_mine();
         if (line0 >= high || line0 + 16 <= low || line0 >= see + last) continue;
         const bf16 *qt = passing_tile<D>(0, turn), *ot = passing_tile<D>(1, turn);
@@ -195,11 +204,11 @@ bool attention_mma_bwd(bf16 *dq, bf16 *dk, bf16 *dv, const float *lse, const att
     if (!attention_mma_takes(a.d)) return false;
     for (const void *p : all)
         if (!aligned_16(p)) return false;
-    const attention_list list = attention_send(spans, n_spans, OWN);
+    const int64_t        kv_rows = kv_rows_of(spans, n_spans);
+    const attention_list list    = attention_send(spans, n_spans, OWN, kv_rows, OWN);
     if (list.blocks == 0) return true;
-    const int64_t kv_rows = kv_rows_of(spans, n_spans);
-    float        *delta   = (float *)cuda_scratch(SCRATCH_DELTA, q_rows_of(spans, n_spans) * a.d.heads * (int64_t)sizeof(float));
-    const dim3    of_q((unsigned)list.blocks, (unsigned)a.d.heads), of_kv(blocks_of(kv_rows, OWN), (unsigned)a.d.kv_heads);
+    float     *delta = (float *)cuda_scratch(SCRATCH_DELTA, q_rows_of(spans, n_spans) * a.d.heads * (int64_t)sizeof(float));
+    const dim3 of_q((unsigned)list.blocks, (unsigned)a.d.heads), of_kv(blocks_of(kv_rows, OWN), (unsigned)a.d.kv_heads);
     if (a.d.head_dim <= 64) {
         LAUNCH_SHARED(attention_mma_bwd_q_64_kernel, of_q, MMA_THREADS, SHARED<64>, dq, delta, lse, a, list);
         LAUNCH_SHARED(attention_mma_bwd_kv_64_kernel, of_kv, MMA_THREADS, SHARED<64>, dk, dv, delta, lse, a, list, kv_rows);

@@ -46,6 +46,8 @@ static __device__ inline void join_warps(bf16 *o, float *lse, const attention_bf
 
 template <int D> static __device__ inline void split(bf16 *o, float *lse, attention_bf16 a, attention_list list, split_parts parts)
 {
+    wait_for_previous();
+    let_next_begin();
     bf16                *qt = (bf16 *)dynamic_shared(), *kt = qt + ROWS * LD<D>, *vt = kt + SPLIT * LD<D>;
     const attention_span s = list.spans[blockIdx.z];
     const int            H = (int)a.d.head_dim, group = (int)(a.d.heads / a.d.kv_heads), kv_head = (int)(blockIdx.y % a.d.kv_heads);
@@ -96,7 +98,8 @@ KERNEL __launch_bounds__(MMA_THREADS) attention_split_128_kernel(bf16 *o, float 
 /* A block joins one query and head: warp w takes splits w, w + 4, ..., a lane every 32nd column; then the warps are added in their order. */
 KERNEL __launch_bounds__(MMA_THREADS) attention_join_kernel(bf16 *o, float *lse, attention_bf16 a, attention_list list, split_parts parts)
 {
-    __shared__ float     sums[MMA_WARPS][COLUMNS], totals[MMA_WARPS];
+    __shared__ float sums[MMA_WARPS][COLUMNS], totals[MMA_WARPS];
+    wait_for_previous();
     const attention_span s     = list.spans[blockIdx.z];
     const int            query = (int)blockIdx.y, head = (int)blockIdx.x, H = (int)a.d.head_dim, warp = (int)threadIdx.x / WARP;
     const int            lane = (int)threadIdx.x % WARP;
@@ -142,10 +145,10 @@ static void run_splits(bf16 *o, float *lse, const attention_bf16 &a, attention_l
     const dim3     grid((unsigned)splits, (unsigned)a.d.kv_heads * rows, count);
     split_parts    parts = { floats, (float2 *)(floats + stats), splits };
     if (a.d.head_dim <= 64)
-        LAUNCH_SHARED(attention_split_64_kernel, grid, MMA_THREADS, SHARED<64>, o, lse, a, list, parts);
+        LAUNCH_BEHIND(attention_split_64_kernel, grid, MMA_THREADS, SHARED<64>, o, lse, a, list, parts);
     else
-        LAUNCH_SHARED(attention_split_128_kernel, grid, MMA_THREADS, SHARED<128>, o, lse, a, list, parts);
-    if (splits > 1) LAUNCH(attention_join_kernel, dim3((unsigned)a.d.heads, (unsigned)queries, count), MMA_THREADS, o, lse, a, list, parts);
+        LAUNCH_BEHIND(attention_split_128_kernel, grid, MMA_THREADS, SHARED<128>, o, lse, a, list, parts);
+    if (splits > 1) LAUNCH_BEHIND(attention_join_kernel, dim3((unsigned)a.d.heads, (unsigned)queries, count), MMA_THREADS, 0, o, lse, a, list, parts);
 }
 
 bool attention_split_fwd(bf16 *o, float *lse, const attention_bf16 &a, const attention_span *spans, int64_t n_spans)
@@ -166,6 +169,6 @@ bool attention_split_fwd(bf16 *o, float *lse, const attention_bf16 &a, const att
 bool attention_split_decode(bf16 *o, const attention_bf16 &a, const attention_span *spans, int64_t n, int64_t kv_most)
 {
     if (!takes(a, o, n)) return false;
-    run_splits(o, NULL, a, { spans, NULL, (int)n, n }, 1, kv_most, n);
+    run_splits(o, NULL, a, { spans, NULL, (int)n, n, NULL }, 1, kv_most, n);
     return true;
 }

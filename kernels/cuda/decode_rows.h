@@ -107,19 +107,4 @@ static __device__ inline void mma_32(mma_c *sum, const uint4 &lo, const uint4 &h
     mma(sum, mma_a { { lo.x, hi.x, lo.y, hi.y } }, mma_b { { b.x, b.y } });
     mma(sum, mma_a { { lo.z, hi.z, lo.w, hi.w } }, mma_b { { b.z, b.w } });
 }
-
-/* Programmatic dependent launch, PTX ISA, "griddepcontrol": the next launch may begin once every block of this one has said so or has ended; what
- * this one writes it sees behind its wait. Before sm_90, and on the emulator, launches follow one another whole, and there is nothing to say. */
-static __device__ inline void let_next_begin(void)
-{
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
-}
-static __device__ inline void wait_for_previous(void)
-{
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
-}
 #endif

@@ -31,7 +31,7 @@
 /* A block gets `bytes` of shared memory more, which the kernel finds at dynamic_shared(). Up to 99 KiB work on every GPU since sm_80. */
 #define LAUNCH_SHARED(kernel, grid, block, bytes, ...) LAUNCH_AS(kernel, (launch_shape { grid, block, bytes }), __VA_ARGS__)
 /* The same, and it may begin while the launch before it still runs, where the GPU can (sm_90): once each of that one's blocks has said
- * let_next_begin() (kernels/cuda/decode_rows.h) or ended. What that one writes may be read behind wait_for_previous(), which every thread has to
+ * let_next_begin() or ended. What that one writes may be read behind wait_for_previous(), which every thread has to
  * call: only then has the launch after this one all that both wrote. */
 #define LAUNCH_BEHIND(kernel, grid, block, bytes, ...) LAUNCH_AS(kernel, (launch_shape { grid, block, bytes, true }), __VA_ARGS__)
 
@@ -101,6 +101,21 @@ static __device__ inline unsigned char *dynamic_shared(void)
     return dynamic_shared_bytes;
 #else
     return emulate_dynamic_shared;
+#endif
+}
+
+/* Programmatic dependent launch, PTX ISA, "griddepcontrol": the next launch may begin once every block of this one has said so or has ended; what
+ * this one writes it sees behind its wait. Before sm_90, and on the emulator, launches follow one another whole, and there is nothing to say. */
+static __device__ inline void let_next_begin(void)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+static __device__ inline void wait_for_previous(void)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
