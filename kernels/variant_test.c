@@ -306,6 +306,7 @@ static const struct {
     { "adapter-first", 0, 3, 5, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 + 2 * 512 * 1024 },
     { "merged", 0, 1, 5, 0 },
     { "fused", 2, 2, 4, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 },
+    { "fused-cluster", 2, 2, 4, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 },
     { "augmented-k", 0, 2, 4, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 },
     /* beside the norm's own reading and writing of x and its gains */
     { "producer-shrink", 0, 3, 5, 2 * 512 * 256 + 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 + 2 * 512 * 1024 },

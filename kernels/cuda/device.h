@@ -58,7 +58,8 @@ bool cuda_failed(void);
 struct launch_shape {
     dim3    grid, block;
     int64_t shared_bytes;
-    bool    behind = false;
+    bool    behind  = false;
+    int     cluster = 1; /* blocks along x that share their shared memory: compute capability 9.0 */
 };
 /* Lets a kernel have more dynamic shared memory than the 48 KiB that need no asking; asks CUDA once for each kernel and size. */
 bool cuda_allow_shared(const void *kernel, int64_t bytes, const char *file, int line);
@@ -73,21 +74,26 @@ static inline void cuda_launch(const char *name, const char *file, int line, lau
     if (cuda_failed()) return;
 #ifdef __CUDACC__
     if (!cuda_allow_shared((const void *)kernel, s.shared_bytes, file, line)) return;
-    cudaLaunchConfig_t config = {};
-    config.gridDim            = s.grid;
-    config.blockDim           = s.block;
-    config.dynamicSmemBytes   = (size_t)s.shared_bytes;
-    config.stream             = cuda_stream;
-    cudaLaunchAttribute early = {};
-    early.id                  = cudaLaunchAttributeProgrammaticStreamSerialization;
-
-    early.val.programmaticStreamSerializationAllowed = 1;
-
-    if (s.behind && cuda_overlaps_launches()) config.attrs = &early, config.numAttrs = 1;
+    cudaLaunchConfig_t config         = {};
+    config.gridDim                    = s.grid;
+    config.blockDim                   = s.block;
+    config.dynamicSmemBytes           = (size_t)s.shared_bytes;
+    config.stream                     = cuda_stream;
+    cudaLaunchAttribute attributes[2] = {};
+    config.attrs                      = attributes;
+    if (s.behind && cuda_overlaps_launches()) {
+        attributes[config.numAttrs].id                                           = cudaLaunchAttributeProgrammaticStreamSerialization;
+        attributes[config.numAttrs++].val.programmaticStreamSerializationAllowed = 1;
+    }
+    if (s.cluster > 1) {
+        attributes[config.numAttrs].id               = cudaLaunchAttributeClusterDimension;
+        attributes[config.numAttrs++].val.clusterDim = { (unsigned)s.cluster, 1, 1 };
+    }
     cuda_launches++;
     cuda_launch_ok(cudaLaunchKernelEx(&config, kernel, args...), name, file, line);
 #else
     cuda_launches++;
+    emulate_cluster(s.cluster);
     emulate_launch(name, s.grid, s.block, s.shared_bytes, kernel, args...);
     cuda_launch_ok(cudaGetLastError(), name, file, line);
 #endif
@@ -100,7 +106,7 @@ static __device__ inline unsigned char *dynamic_shared(void)
     extern __shared__ __align__(1024) unsigned char dynamic_shared_bytes[];
     return dynamic_shared_bytes;
 #else
-    return emulate_dynamic_shared;
+    return emulate_dynamic_shared();
 #endif
 }
 

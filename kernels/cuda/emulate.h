@@ -58,11 +58,12 @@ void emulate_copy_wait(size_t groups_left);
 void emulate_copy_end_of_thread(void); /* copies still under way are a mistake */
 
 enum { EMULATE_SHARED_BYTES = 227 << 10 }; /* the most a block gets on any GPU so far */
-extern unsigned char emulate_dynamic_shared[];
-int64_t              clock64(void);   /* grows with every call */
-int64_t              sm_cycles(void); /* a clock of 1 GHz */
-int64_t              global_ns(void);
-int64_t              sm_number(void);
+unsigned char *emulate_dynamic_shared(void);
+void           emulate_cluster(int blocks); /* of the next launch, along x */
+int64_t        clock64(void);               /* grows with every call */
+int64_t        sm_cycles(void);             /* a clock of 1 GHz */
+int64_t        global_ns(void);
+int64_t        sm_number(void);
 struct alignas(16) uint4 {
     uint32_t x, y, z, w;
 };

@@ -11,15 +11,17 @@ enum { GROUP = 128, MOST_GROUPS = 8, ROWS = 64, DEPTH = 16, MOST_COLUMNS = 256, 
 uint32_t shared_address(const void *p)
 {
     emulate_check_shared(p, 1, 1);
-    return (uint32_t)((const unsigned char *)p - emulate_dynamic_shared) + FIRST_ADDRESS;
+    return (uint32_t)((const unsigned char *)p - emulate_dynamic_shared()) + FIRST_ADDRESS;
 }
 
-static unsigned char *at_address(uint32_t address, size_t bytes)
+/* In a block of the cluster. Offsets are checked where the thread's own block has them: all blocks are laid out alike. */
+static unsigned char *at_address_of(int rank, uint32_t address, size_t bytes)
 {
-    unsigned char *p = emulate_dynamic_shared + (int64_t)address - FIRST_ADDRESS;
-    emulate_check_shared(p, bytes, 1);
-    return p;
+    emulate_check_shared(emulate_dynamic_shared() + (int64_t)address - FIRST_ADDRESS, bytes, 1);
+    return emulate_shared_of(rank) + (int64_t)address - FIRST_ADDRESS;
 }
+static unsigned char *at_address(uint32_t address, size_t bytes) { return at_address_of(emulate_cluster_rank(), address, bytes); }
+static uint64_t      *barrier_of(int rank, const uint64_t *mine) { return (uint64_t *)at_address_of(rank, shared_address(mine), 8); }
 
 static uint32_t swizzled(uint32_t address) { return address ^ (address >> 7 & 7) << 4; }
 
@@ -57,7 +59,7 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **function
 
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *a, const void *)
 {
-    a->sharedSizeBytes = 1;
+    a->numRegs = 168;
     return cudaSuccess;
 }
 
@@ -80,7 +82,6 @@ static bool unfenced; /* barriers were initialized, and TMA may not see it */
 static barrier barrier_at(const uint64_t *b)
 {
     barrier now;
-    emulate_check_shared(b, 8, 8);
     memcpy(&now, b, 8);
     if (now.count == 0xffff) emulate_stop("uses a barrier that was not initialized");
     return now;
@@ -115,12 +116,16 @@ static void arrive(uint64_t *b, int32_t bytes)
     now.pending--;
     store(b, now);
 }
-void mbarrier_expect(uint64_t *b, uint32_t bytes) { arrive(b, (int32_t)bytes); }
-void mbarrier_arrive(uint64_t *b) { arrive(b, 0); }
+void mbarrier_expect(uint64_t *b, uint32_t bytes) { arrive(barrier_of(emulate_cluster_rank(), b), (int32_t)bytes); }
+void mbarrier_arrive(uint64_t *b) { arrive(barrier_of(emulate_cluster_rank(), b), 0); }
+void mbarrier_arrive_at(uint64_t *b, int rank) { arrive(barrier_of(rank, b), 0); }
+int  cluster_rank(void) { return emulate_cluster_rank(); }
+void cluster_sync(void) { emulate_cluster_sync(); }
 
 /* --- copies of boxes */
 
 struct box_copy {
+    int       rank; /* of the block it goes to */
     uint32_t  to;
     map_of_2d map;
     uint64_t *b;
@@ -142,7 +147,7 @@ static void copy_row(const box_copy &c, uint32_t r)
         emulate_check_device(from, 2 * (size_t)(last - first), 2);
         memcpy(bytes + 2 * first, from, 2 * (size_t)(last - first));
     }
-    for (uint32_t i = 0; i < m.box_cols * 2; i += 16) memcpy(at_address(swizzled(c.to + r * m.box_cols * 2 + i), 16), bytes + i, 16);
+    for (uint32_t i = 0; i < m.box_cols * 2; i += 16) memcpy(at_address_of(c.rank, swizzled(c.to + r * m.box_cols * 2 + i), 16), bytes + i, 16);
 }
 
 static void finish(const box_copy &c)
@@ -155,18 +160,26 @@ static void finish(const box_copy &c)
 
 void tma_prefetch(const CUtensorMap *map) { map_at(map); }
 
-void tma_load(void *to, const CUtensorMap *map, uint64_t *b, int column, int row)
+static void load_to(int rank, void *to, const CUtensorMap *map, uint64_t *b, int column, int row)
 {
-    const box_copy c = { shared_address(to), map_at(map), b, column, row };
-    barrier_at(b);
+    const box_copy c = { rank, shared_address(to), map_at(map), barrier_of(rank, b), column, row };
+    barrier_at(c.b);
     if (unfenced) emulate_stop("gives TMA a barrier without a fence behind its initialization");
     if (c.to % 128) emulate_stop("gives TMA an address that is not aligned to 128 bytes");
     if (!emulate_backwards()) {
         finish(c);
         return;
     }
-    memset(at_address(c.to, box_bytes(c.map)), 0xff, box_bytes(c.map));
+    memset(at_address_of(rank, c.to, box_bytes(c.map)), 0xff, box_bytes(c.map));
     copies.push_back(c);
+}
+
+void tma_load(void *to, const CUtensorMap *map, uint64_t *b, int column, int row) { load_to(emulate_cluster_rank(), to, map, b, column, row); }
+
+void tma_load_to(void *to, const CUtensorMap *map, uint64_t *b, int column, int row, uint16_t blocks)
+{
+    for (int rank = 0; rank < 16; rank++)
+        if (blocks >> rank & 1) load_to(rank, to, map, b, column, row);
 }
 
 static void finish_one(const uint64_t *b)

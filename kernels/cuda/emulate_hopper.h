@@ -27,7 +27,7 @@ typedef enum { cudaDriverEntryPointSuccess, cudaDriverEntryPointSymbolNotFound }
 #define CUDART_VERSION 13000
 enum { cudaEnableDefault };
 struct cudaFuncAttributes {
-    size_t sharedSizeBytes;
+    int numRegs;
 };
 cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **function, unsigned version, unsigned long long flags,
                                              cudaDriverEntryPointQueryResult *found);
@@ -40,6 +40,10 @@ void mbarrier_arrive(uint64_t *b);
 void mbarrier_wait(uint64_t *b, uint32_t parity);
 void tma_load(void *to, const CUtensorMap *map, uint64_t *b, int column, int row);
 void tma_prefetch(const CUtensorMap *map);
+void mbarrier_arrive_at(uint64_t *b, int rank);
+void tma_load_to(void *to, const CUtensorMap *map, uint64_t *b, int column, int row, uint16_t blocks);
+int  cluster_rank(void);
+void cluster_sync(void);
 void wgmma_fence(void);
 void wgmma_commit(void);
 void emulate_wgmma(float *d, int n, uint64_t a, uint64_t b, int add, bool b_n_major);

@@ -12,7 +12,11 @@ void emulate_pause(const char *mistake);
 void emulate_progress(void);
 /* The 128 threads of a warpgroup wait for each other; the last to come does something before they go on. */
 void emulate_warpgroup(void (*last)(void));
-bool emulate_backwards(void); /* the launch runs its threads in the opposite order */
+/* Of the thread's block in its cluster; the dynamic shared memory of a block of the cluster; all threads of the cluster wait for each other. */
+int            emulate_cluster_rank(void);
+unsigned char *emulate_shared_of(int rank);
+void           emulate_cluster_sync(void);
+bool           emulate_backwards(void); /* the launch runs its threads in the opposite order */
 /* Nothing may be under way at the end of a block. */
 void emulate_hopper_end(void);
 

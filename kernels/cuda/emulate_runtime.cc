@@ -187,7 +187,7 @@ cudaError_t cudaRuntimeGetVersion(int *version)
 cudaError_t cudaDeviceGetPCIBusId(char *, int, int) { return cudaErrorInvalidValue; }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int)
 {
-    *p = { "the host, emulated", 9, 0, 2, region_bytes, 1 << 18, EMULATE_SHARED_BYTES };
+    *p = { "the host, emulated", 9, 0, 4, region_bytes, 1 << 18, EMULATE_SHARED_BYTES };
     return cudaSuccess;
 }
 

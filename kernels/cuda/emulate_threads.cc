@@ -6,14 +6,14 @@
 
 #include "kernels/cuda/emulate_memory.h"
 
-enum { WARP = 32, WARPGROUP = 128, MOST_THREADS = 1024, MOST_BYTES = 32, STACK = 32 << 10 };
+enum { WARP = 32, WARPGROUP = 128, MOST_THREADS = 1024, MOST_BYTES = 32, MOST_BLOCKS = 2, STACK = 32 << 10 };
 static constexpr int GUARD = 256, GUARD_BYTE = 0xa5; /* behind dynamic shared memory */
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 typedef struct {
     void *at[5]; /* where it stopped, for __builtin_longjmp */
-    dim3  index;
+    dim3  index, block;
     bool  alive;
 } fiber;
 
@@ -26,11 +26,13 @@ static struct {
     const char                  *kernel;
     const std::function<void()> *thread;
     fiber                        fibers[MOST_THREADS];
-    int                          made, count, current, step; /* step: +1 or -1, the order in which threads run */
-    gathering                    block, warps[MOST_THREADS / WARP], warpgroups[MOST_THREADS / WARPGROUP];
+    int                          made, count, current, step; /* count: of a cluster; step: +1 or -1, the order in which threads run */
+    int                          of_block, cluster;          /* threads of a block, blocks of a cluster, which run together */
+    gathering                    whole, blocks[MOST_BLOCKS], warps[MOST_THREADS / WARP], warpgroups[MOST_THREADS / WARPGROUP];
     unsigned char                values[2][MOST_THREADS][MOST_BYTES]; /* of one exchange and the next: nobody is two ahead */
     unsigned                     exchanges[MOST_THREADS];             /* that a thread has come to */
-    int                          any;
+    int                          any[MOST_BLOCKS];
+    bool                         reached; /* one block of a cluster for another, since they last waited for each other */
     int64_t                      shared_bytes;
     unsigned                     idle, launches; /* idle: changes of fiber since any of them got on */
     void                        *host[5];
@@ -38,7 +40,17 @@ static struct {
 } run;
 
 extern unsigned char __start_emulated_shared[], __stop_emulated_shared[];
-alignas(1024) unsigned char emulate_dynamic_shared[EMULATE_SHARED_BYTES + GUARD];
+alignas(1024) static unsigned char dynamic_shared_of[MOST_BLOCKS][(EMULATE_SHARED_BYTES + GUARD + 1023) / 1024 * 1024];
+
+int            emulate_cluster_rank(void) { return run.current / run.of_block; }
+unsigned char *emulate_shared_of(int rank)
+{
+    if (rank < 0 || rank >= run.cluster) emulate_stop("reaches for a block that its cluster does not have");
+    if (run.blocks[rank].alive == 0) emulate_stop("reaches for a block of its cluster that has ended");
+    run.reached |= rank != emulate_cluster_rank();
+    return dynamic_shared_of[rank];
+}
+unsigned char *emulate_dynamic_shared(void) { return dynamic_shared_of[emulate_cluster_rank()]; }
 
 void emulate_stop(const char *what)
 {
@@ -55,17 +67,29 @@ __attribute__((noinline, no_sanitize("address"))) static void           change_n
 /* Called through a pointer: the compiler may not look inside and conclude which memory and registers survive while other fibers run. */
 static void (*volatile change)(void **from, void **to) = change_now;
 
-/* The next fiber alive in the launch's order, or the host when there is none. */
+/* The next fiber in the launch's order that is alive, of this block if it has to be; itself where there is none. */
+static int next_alive(bool of_this_block)
+{
+    const int from = run.current;
+    int       at   = from;
+    do at = (at + run.step + run.count) % run.count;
+    while (at != from && (!run.fibers[at].alive || (of_this_block && at / run.of_block != from / run.of_block)));
+    return at;
+}
+
+/* To the next fiber alive, or the host when there is none. In a cluster one block runs as far as it gets before another does: what it does not wait
+ * for will not have happened. */
 static void leave(void)
 {
     int from = run.current, at = from;
-    do at = (at + run.step + run.count) % run.count;
-    while (!run.fibers[at].alive && at != from);
+    if (run.cluster > 1 && run.idle < 2u * (unsigned)run.of_block) at = next_alive(true);
+    if (at == from) at = next_alive(false);
     if (!run.fibers[at].alive) {
         change(run.fibers[from].at, run.host);
     } else if (at != from) {
         run.current = at;
         threadIdx   = run.fibers[at].index;
+        blockIdx    = run.fibers[at].block;
         change(run.fibers[from].at, run.fibers[at].at);
     }
 }
@@ -95,7 +119,12 @@ static void wait(gathering *g)
     while (g->round == round) emulate_pause("waits at a barrier that other threads never reach");
 }
 
-void __syncthreads(void) { wait(&run.block); }
+void __syncthreads(void) { wait(&run.blocks[emulate_cluster_rank()]); }
+void emulate_cluster_sync(void)
+{
+    if (run.whole.arrived + 1 == run.whole.alive) run.reached = false;
+    wait(&run.whole);
+}
 void __syncwarp(void) { wait(&run.warps[run.current / WARP]); }
 
 void emulate_warpgroup(void (*last)(void))
@@ -108,12 +137,13 @@ void emulate_warpgroup(void (*last)(void))
 
 int __syncthreads_or(int any)
 {
-    wait(&run.block);
-    run.any = 0;
-    wait(&run.block);
-    run.any |= any != 0;
-    wait(&run.block);
-    return run.any;
+    const int b = emulate_cluster_rank();
+    wait(&run.blocks[b]);
+    run.any[b] = 0;
+    wait(&run.blocks[b]);
+    run.any[b] |= any != 0;
+    wait(&run.blocks[b]);
+    return run.any[b];
 }
 
 void emulate_exchange(void *value, size_t bytes, int mask)
@@ -149,7 +179,7 @@ void emulate_check_shared(const void *p_, size_t bytes, size_t alignment)
     const unsigned char *p = (const unsigned char *)p_;
     if ((uintptr_t)p % alignment) emulate_stop("an address in shared memory is not aligned");
     if (p >= __start_emulated_shared && p + bytes <= __stop_emulated_shared) return;
-    if (p < emulate_dynamic_shared || p + bytes > emulate_dynamic_shared + run.shared_bytes)
+    if (p < emulate_dynamic_shared() || p + bytes > emulate_dynamic_shared() + run.shared_bytes)
         emulate_stop("an address is not in the block's shared memory");
 }
 
@@ -160,12 +190,15 @@ static void fiber_body(void)
     for (;;) {
         (*run.thread)();
         emulate_copy_end_of_thread();
+        if (run.reached) emulate_stop("ends while its cluster may reach for its block: nobody waited for all");
         int me               = run.current;
         run.fibers[me].alive = false;
-        run.block.alive--;
+        run.whole.alive--;
+        run.blocks[me / run.of_block].alive--;
         run.warps[me / WARP].alive--;
         run.idle = 0;
-        release_if_complete(&run.block);
+        release_if_complete(&run.whole);
+        release_if_complete(&run.blocks[me / run.of_block]);
         release_if_complete(&run.warps[me / WARP]);
         leave();
     }
@@ -185,55 +218,74 @@ static void make_fibers(int count)
     }
 }
 
-static void run_block(void)
+/* A cluster's blocks, of which `first` is the first; without clusters that is one block. */
+static void run_blocks(dim3 first)
 {
     memset(__start_emulated_shared, 0xff, (size_t)(__stop_emulated_shared - __start_emulated_shared));
-    memset(emulate_dynamic_shared, 0xff, (size_t)run.shared_bytes);
-    memset(emulate_dynamic_shared + run.shared_bytes, GUARD_BYTE, GUARD);
-    run.block = { (unsigned)run.count, 0, 0 };
+    for (int b = 0; b < run.cluster; b++) {
+        memset(dynamic_shared_of[b], 0xff, (size_t)run.shared_bytes);
+        memset(dynamic_shared_of[b] + run.shared_bytes, GUARD_BYTE, GUARD);
+        run.blocks[b] = { (unsigned)run.of_block, 0, 0 };
+    }
+    run.whole   = { (unsigned)run.count, 0, 0 };
+    run.reached = false;
     for (int w = 0; w * WARP < run.count; w++) run.warps[w] = { (unsigned)(run.count - w * WARP < WARP ? run.count - w * WARP : WARP), 0, 0 };
     for (int w = 0; w * WARPGROUP < run.count; w++) run.warpgroups[w] = { WARPGROUP, 0, 0 };
     for (int t = 0; t < run.count; t++) {
+        const unsigned i    = (unsigned)(t % run.of_block);
         run.fibers[t].alive = true;
         run.exchanges[t]    = 0;
-        run.fibers[t].index = dim3((unsigned)t % blockDim.x, (unsigned)t / blockDim.x % blockDim.y, (unsigned)t / blockDim.x / blockDim.y);
+        run.fibers[t].index = dim3(i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y);
+        run.fibers[t].block = dim3(first.x + (unsigned)(t / run.of_block), first.y, first.z);
     }
     run.current = run.step > 0 ? 0 : run.count - 1;
     threadIdx   = run.fibers[run.current].index;
+    blockIdx    = run.fibers[run.current].block;
     change(run.host, run.fibers[run.current].at);
     emulate_hopper_end();
-    for (int i = 0; i < GUARD; i++)
-        if (emulate_dynamic_shared[run.shared_bytes + i] != GUARD_BYTE) emulate_stop("wrote past its dynamic shared memory");
+    for (int b = 0; b < run.cluster; b++)
+        for (int i = 0; i < GUARD; i++)
+            if (dynamic_shared_of[b][run.shared_bytes + i] != GUARD_BYTE) emulate_stop("wrote past its dynamic shared memory");
+    for (unsigned char *p = __start_emulated_shared; run.cluster > 1 && p < __stop_emulated_shared; p++)
+        if (*p != 0xff) emulate_stop("has static shared memory in a cluster, which is not emulated");
 }
 
-static void run_grid(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, const std::function<void()> &thread)
+static void run_grid(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, int cluster, const std::function<void()> &thread)
 {
     int64_t blocks   = (int64_t)grid.x * grid.y * grid.z;
     run.kernel       = name;
     run.thread       = &thread;
     run.shared_bytes = shared_bytes;
-    run.count        = (int)(block.x * block.y * block.z);
+    run.of_block     = (int)(block.x * block.y * block.z);
+    run.cluster      = cluster;
+    run.count        = run.of_block * cluster;
     run.step         = run.launches++ % 2 ? -1 : 1;
     gridDim          = grid;
     blockDim         = block;
     if (blocks == 0 || run.count == 0 || run.count > MOST_THREADS || grid.y > 65535 || grid.z > 65535)
         emulate_stop("a grid or block no GPU would take");
     if (shared_bytes < 0 || shared_bytes > EMULATE_SHARED_BYTES) emulate_stop("more shared memory than any GPU has");
+    if (cluster > 1 && (cluster > MOST_BLOCKS || grid.x % (unsigned)cluster || run.of_block % WARPGROUP))
+        emulate_stop("a cluster that does not divide its grid, or is not emulated");
     make_fibers(run.count);
     emulate_memory_open();
-    for (int64_t i = 0; i < blocks; i++) {
-        int64_t b = run.step > 0 ? i : blocks - 1 - i;
-        blockIdx  = dim3((unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y), (unsigned)(b / grid.x / grid.y));
-        run_block();
+    for (int64_t i = 0; i < blocks / cluster; i++) {
+        int64_t b = (run.step > 0 ? i : blocks / cluster - 1 - i) * cluster;
+        run_blocks(dim3((unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y), (unsigned)(b / grid.x / grid.y)));
     }
 }
+
+static int cluster_of_next = 1;
+void       emulate_cluster(int blocks) { cluster_of_next = blocks; }
 
 void emulate_run(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, const std::function<void()> &thread,
                  const std::function<void()> &check)
 {
+    const int cluster = cluster_of_next;
+    cluster_of_next   = 1;
     check();
     emulate_launched(emulate_enqueue([=] {
         check();
-        run_grid(name, grid, block, shared_bytes, thread);
+        run_grid(name, grid, block, shared_bytes, cluster, thread);
     }));
 }

@@ -10,20 +10,32 @@ static constexpr int64_t FEW_TILES = 2; /* so that small tests meet both widths 
 #endif
 
 #if HOPPER_CODE
-#define FUSED_BODY(width, n_major)                                                                                                                   \
-    __shared__ uint64_t barriers[2 * fused_kernel<width, n_major>::STAGES];                                                                          \
-    fused_kernel<width, n_major>::run(f, barriers);
+#define FUSED_BODY(width, n_major, blocks) fused_kernel<width, n_major, blocks>::run(f);
 #else
-#define FUSED_BODY(width, n_major)
+#define FUSED_BODY(width, n_major, blocks)
 #endif
-#define FUSED_KERNEL(name, width, n_major)                                                                                                           \
-    KERNEL __launch_bounds__(BLOCK, 1) name(const __grid_constant__ fused_args f) { FUSED_BODY(width, n_major) }
-FUSED_KERNEL(fused_fwd_256_kernel, 256, false)
-FUSED_KERNEL(fused_fwd_128_kernel, 128, false)
-FUSED_KERNEL(fused_bwd_256_kernel, 256, true)
-FUSED_KERNEL(fused_bwd_128_kernel, 128, true)
+#define FUSED_KERNEL(name, width, n_major, blocks)                                                                                                   \
+    KERNEL __launch_bounds__(BLOCK, 1) name(const __grid_constant__ fused_args f) { FUSED_BODY(width, n_major, blocks) }
+FUSED_KERNEL(fused_fwd_256_kernel, 256, false, 1)
+FUSED_KERNEL(fused_fwd_128_kernel, 128, false, 1)
+FUSED_KERNEL(fused_fwd_cluster_kernel, 256, false, 2)
+FUSED_KERNEL(fused_bwd_256_kernel, 256, true, 1)
+FUSED_KERNEL(fused_bwd_128_kernel, 128, true, 1)
+FUSED_KERNEL(fused_bwd_cluster_kernel, 256, true, 2)
 
-static int64_t tiles(const fused *f, int64_t width) { return (f->m + HEIGHT - 1) / HEIGHT * ((f->n + width - 1) / width); }
+/* By layout of B: kernels for few tiles, for many, and of clusters for many. */
+typedef enum { FEW, MANY, CLUSTER, SHAPES } fused_shape;
+static const struct {
+    int width, blocks;
+} shapes[SHAPES] = { { 128, 1 }, { 256, 1 }, { 256, 2 } };
+#define NAMED(kernel) #kernel, kernel
+static const struct {
+    const char *name;
+    void (*run)(fused_args f);
+} kernels[2][SHAPES] = { { { NAMED(fused_bwd_128_kernel) }, { NAMED(fused_bwd_256_kernel) }, { NAMED(fused_bwd_cluster_kernel) } },
+                         { { NAMED(fused_fwd_128_kernel) }, { NAMED(fused_fwd_256_kernel) }, { NAMED(fused_fwd_cluster_kernel) } } };
+
+static int64_t tiles(const fused *f, int64_t height, int64_t width) { return (f->m + height - 1) / height * ((f->n + width - 1) / width); }
 
 const char *cuda_fused_refuses(const fused *f)
 {
@@ -48,28 +60,23 @@ static bool map_columns(CUtensorMap *map, const void *p, int64_t columns, int64_
 
 void cuda_fused(const fused *f)
 {
-    const int width = tiles(f, 256) < FEW_TILES ? 128 : 256;
+    const fused_shape shape = tiles(f, HEIGHT, 256) < FEW_TILES ? FEW : f->cluster && f->m > HEIGHT ? CLUSTER : MANY;
+    const int         width = shapes[shape].width, blocks = shapes[shape].blocks, part = width / blocks;
     if (f->m == 0 || cuda_failed()) return;
     fused_args a = {};
     a.C = (bf16 *)f->C, a.ldc = f->ldc, a.m = (int32_t)f->m, a.n = (int32_t)f->n;
     a.k_steps = (int32_t)((f->k + DEPTH - 1) / DEPTH), a.count = 0;
-    bool ok = map_rows(&a.A, f->A, f->m, f->k, f->lda) && map_columns(&a.B, f->B, f->n, f->k, f->ldb, f->b, width);
+    bool ok = map_rows(&a.A, f->A, f->m, f->k, f->lda) && map_columns(&a.B, f->B, f->n, f->k, f->ldb, f->b, part);
     for (int i = 0; ok && i < f->count; i++) {
         const fused_pair *p  = &f->pairs[i];
         const int         to = a.count;
         if (p->r == 0 || p->cols == 0) continue;
         a.count++;
         a.pairs[to] = { (int32_t)p->r, (int32_t)p->first, (int32_t)p->cols };
-        ok          = map_rows(&a.h[to], p->h, f->m, p->r, p->ldh) && map_columns(&a.E[to], p->E, p->cols, p->r, p->lde, f->b, width);
+        ok          = map_rows(&a.h[to], p->h, f->m, p->r, p->ldh) && map_columns(&a.E[to], p->E, p->cols, p->r, p->lde, f->b, part);
     }
     if (!ok) return;
-    const unsigned grid = (unsigned)min(tiles(f, width), (int64_t)cuda_device.multiprocessors);
-    if (f->b == TRANSPOSED && width == 256)
-        LAUNCH_SHARED(fused_fwd_256_kernel, grid, BLOCK, SHARED, a);
-    else if (f->b == TRANSPOSED)
-        LAUNCH_SHARED(fused_fwd_128_kernel, grid, BLOCK, SHARED, a);
-    else if (width == 256)
-        LAUNCH_SHARED(fused_bwd_256_kernel, grid, BLOCK, SHARED, a);
-    else
-        LAUNCH_SHARED(fused_bwd_128_kernel, grid, BLOCK, SHARED, a);
+    const int64_t clusters = min(tiles(f, (int64_t)blocks * HEIGHT, width), (int64_t)(cuda_device.multiprocessors / blocks));
+    const auto   *kernel   = &kernels[f->b == TRANSPOSED][shape];
+    cuda_launch(kernel->name, __FILE__, __LINE__, { (unsigned)(clusters * blocks), BLOCK, SHARED, false, blocks }, kernel->run, a);
 }

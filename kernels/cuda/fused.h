@@ -4,7 +4,7 @@
  *     C [m, n] = A [m, k] B + sum over pairs of h [m, r] E          forward    y  = x W^T + h B'^T    B = W [n, k], TRANSPOSED;  E = B' [n, r]
  *                                                                   backward   dx = dy W + dh A'      B = W [k, n], PLAIN;       E = A' [r, n]
  *
- *     fused f = { n, out, in, x, in, W, in, TRANSPOSED, y, out, 1, { { h, r, B, r, r, 0, out } } };
+ *     fused f = { n, out, in, x, in, W, in, TRANSPOSED, y, out, false, 1, { { h, r, B, r, r, 0, out } } };
  *     if (!(why = cuda_fused_refuses(&f))) cuda_fused(&f);
  *
  * W is read as it lies and adapters change by pointer. A pair may reach some of C's columns only (q, k, v side by side): its E then has `cols` of
@@ -32,6 +32,7 @@ typedef struct {
     gemm_layout b;
     void       *C;
     int64_t     ldc;
+    bool        cluster; /* pairs of blocks share what they read of B, where there are many tiles */
     int         count;
     fused_pair  pairs[FUSED_PAIRS];
 } fused;

@@ -25,13 +25,14 @@ static wide_rows widened(struct site_plan *p, const void *from, int64_t rows, in
 static void run_fused(const site_step *s)
 {
     const gemm *g = &s->g;
-    const fused f = { g->m,   g->n, g->k, g->A,   g->lda, g->B,
-                      g->ldb, g->b, g->C, g->ldc, 1,      { { s->a, s->ld_a, s->b, s->ld_to, s->used_cols, 0, g->n } } };
+    const fused f = {
+        g->m, g->n, g->k, g->A, g->lda, g->B, g->ldb, g->b, g->C, g->ldc, s->s > 1, 1, { { s->a, s->ld_a, s->b, s->ld_to, s->used_cols, 0, g->n } }
+    };
     cuda_fused(&f);
 }
 
-/* C = A B + h E, of rank r. */
-static void fuse(struct site_plan *p, gemm g, const void *h, int64_t ldh, const wide_rows *E, int64_t r)
+/* C = A B + h E, of rank r; s: blocks of a cluster. */
+static void fuse(struct site_plan *p, bool cluster, gemm g, const void *h, int64_t ldh, const wide_rows *E, int64_t r)
 {
     const double m = (double)g.m, n = (double)g.n, k = (double)g.k + (double)r;
     site_step    s = {};
@@ -39,7 +40,7 @@ static void fuse(struct site_plan *p, gemm g, const void *h, int64_t ldh, const 
     s.launches     = 1;
     s.flops        = 2 * m * n * k;
     s.bytes        = 2 * (m * k + k * n + m * n);
-    s.g = g, s.a = h, s.ld_a = ldh, s.b = E->p, s.ld_to = E->ld, s.used_cols = r;
+    s.g = g, s.a = h, s.ld_a = ldh, s.b = E->p, s.ld_to = E->ld, s.used_cols = r, s.s = cluster ? 2 : 1;
     plan_step(p, &s);
 }
 
@@ -61,7 +62,7 @@ static void through_B(struct site_plan *p, const site_call *c, const void *h, vo
     plan_gemm(p, true, { c->n, c->r, c->out, c->dy, c->out, PLAIN, c->B, c->r, PLAIN, dh, ldh, false, CUDA_R_16BF, CUDA_R_16BF });
 }
 
-void plan_fused(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c)
+static void plan(struct site_plan *p, const site_variant *v, bool cluster, site_stage stage, const site_call *c)
 {
     const cudaDataType TYPE = CUDA_R_16BF, SUM = CUDA_R_32F;
     const int64_t      n = c->n, in = c->in, out = c->out, r = c->r, ldh = whole(r);
@@ -75,16 +76,19 @@ void plan_fused(struct site_plan *p, const site_variant *v, site_stage stage, co
             plan_produce_bf16(p, c, in, c->A, c->lda, r, h, ldh);
         else
             plan_gemm(p, true, { n, r, in, c->x, in, PLAIN, c->A, c->lda, TRANSPOSED, h, ldh, false, TYPE, TYPE });
-        fuse(p, { n, out, in, c->x, in, PLAIN, c->W, in, TRANSPOSED, c->y, out, false, TYPE, TYPE }, h, ldh, &B, r);
+        fuse(p, cluster, { n, out, in, c->x, in, PLAIN, c->W, in, TRANSPOSED, c->y, out, false, TYPE, TYPE }, h, ldh, &B, r);
     } else {
         through_B(p, c, h, dh, ldh);
         if (c->dA) plan_gemm(p, true, { r, in, n, dh, ldh, TRANSPOSED, c->x, in, PLAIN, c->dA, in, true, TYPE, SUM });
-        fuse(p, { n, in, out, c->dy, out, PLAIN, c->W, in, PLAIN, c->dx, in, false, TYPE, TYPE }, dh, ldh, &A, r);
+        fuse(p, cluster, { n, in, out, c->dy, out, PLAIN, c->W, in, PLAIN, c->dx, in, false, TYPE, TYPE }, dh, ldh, &A, r);
     }
 }
 
+void plan_fused(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c) { plan(p, v, false, stage, c); }
+void plan_fused_cluster(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c) { plan(p, v, true, stage, c); }
+
 const char *refuses_fused(const site_variant *, const site_call *c)
 {
-    fused f = { c->n, c->out, c->in, c->x, c->in, c->W, c->in, TRANSPOSED, c->y, c->out, 0, {} };
+    fused f = { c->n, c->out, c->in, c->x, c->in, c->W, c->in, TRANSPOSED, c->y, c->out, false, 0, {} };
     return cuda_fused_refuses(&f);
 }

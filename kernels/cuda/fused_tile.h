@@ -7,6 +7,9 @@
  *
  * The steps of a tile: k / 64 of (A, B), then of every pair whose columns it meets r / 64 of (h, E), of which no more than r / 16 slices are
  * multiplied. What boxes have outside of the matrices is zero: rows, columns and rank are any.
+ *
+ * Two blocks may be a cluster: the tiles below each other, each of which brings its half of B into both, so that less comes from L2: 32 KiB in place
+ * of 48 for a block's step.
  */
 #ifndef TIEBREAK_KERNELS_CUDA_FUSED_TILE_H
 #define TIEBREAK_KERNELS_CUDA_FUSED_TILE_H
@@ -15,8 +18,8 @@
 
 static constexpr int     HEIGHT = 128, DEPTH = 64, SLICE = 16, CONSUMERS = 2, BLOCK = (1 + CONSUMERS) * WARPGROUP;
 static constexpr int     RING = 196608, TURN = 128, STAGED = CONSUMERS * 64 * TURN * 2; /* TURN: columns that leave through shared memory at once */
-static constexpr int     SHARED = SWIZZLE_ATOM + RING + STAGED;
-static constexpr int64_t GROUP  = 16; /* tiles down before the next column: their A and a few of B stay in L2 */
+static constexpr int     BARRIERS = 256, SHARED = SWIZZLE_ATOM + RING + STAGED + BARRIERS;
+static constexpr int64_t GROUP = 16; /* tiles down before the next column: their A and a few of B stay in L2 */
 struct fused_range {
     int32_t r, first, cols;
 };
@@ -32,16 +35,16 @@ struct tile_at {
     int m, n; /* its first row and column */
 };
 
-/* Down GROUP tiles, then the next column; then the next GROUP. */
-static __device__ inline tile_at tile_of(const fused_args &f, int64_t tile, int width)
+/* Down GROUP tiles, then the next column; then the next GROUP. A tile here is that of a cluster, whose blocks are one below the other. */
+static __device__ inline tile_at tile_of(const fused_args &f, int64_t tile, int height, int width)
 {
-    const int64_t down = (f.m + HEIGHT - 1) / HEIGHT, across = (f.n + width - 1) / width, group = tile / (GROUP * across),
+    const int64_t down = (f.m + height - 1) / height, across = (f.n + width - 1) / width, group = tile / (GROUP * across),
                   rows = min(GROUP, down - group * GROUP), at = tile % (GROUP * across);
-    return { (int)((group * GROUP + at % rows) * HEIGHT), (int)(at / rows * width) };
+    return { (int)((group * GROUP + at % rows) * height), (int)(at / rows * width) };
 }
-static __device__ inline int64_t tiles_of(const fused_args &f, int width)
+static __device__ inline int64_t tiles_of(const fused_args &f, int height, int width)
 {
-    return (int64_t)((f.m + HEIGHT - 1) / HEIGHT) * ((f.n + width - 1) / width);
+    return (int64_t)((f.m + height - 1) / height) * ((f.n + width - 1) / width);
 }
 static __device__ inline bool meets(const fused_range &p, const tile_at &t, int width) { return t.n < p.first + p.cols && p.first < t.n + width; }
 
@@ -56,34 +59,64 @@ template <int STAGES> struct ring_at {
     }
 };
 
-template <int WIDTH, bool N_MAJOR> struct fused_kernel {
+/* BLOCKS: of a cluster, 1 or 2. They have the same columns, and each brings its part of B, and of E, to all. */
+template <int WIDTH, bool N_MAJOR, int BLOCKS> struct fused_kernel {
     static constexpr int    A_BYTES = HEIGHT * SWIZZLE_ROW, B_BYTES = WIDTH * SWIZZLE_ROW, STAGE = A_BYTES + B_BYTES, STAGES = RING / STAGE;
+    static constexpr int    PART = WIDTH / BLOCKS; /* columns that one block brings */
     typedef ring_at<STAGES> place;
+    static_assert(2 * STAGES * 8 <= BARRIERS, "the barriers' room");
+
+    static __device__ int     rank() { return BLOCKS == 1 ? 0 : cluster_rank(); }
+    static __device__ int64_t first() { return blockIdx.x / BLOCKS; }
+    static __device__ int64_t next() { return gridDim.x / BLOCKS; }
+    static __device__ int64_t end(const fused_args &f) { return tiles_of(f, BLOCKS * HEIGHT, WIDTH); }
+    static __device__ tile_at at_tile(const fused_args &f, int64_t tile)
+    {
+        const tile_at t = tile_of(f, tile, BLOCKS * HEIGHT, WIDTH);
+        return { t.m + rank() * HEIGHT, t.n };
+    }
+
+    static __device__ void load(unsigned char *to, const CUtensorMap *map, uint64_t *b, int column, int row)
+    {
+        if (BLOCKS == 1)
+            tma_load(to, map, b, column, row);
+        else
+            tma_load_to(to, map, b, column, row, (1 << BLOCKS) - 1);
+    }
 
     static __device__ void bring(unsigned char *ring, uint64_t *full, uint64_t *empty, place *at, const CUtensorMap *A, const CUtensorMap *B, int k,
                                  int m, int n)
     {
-        unsigned char *a = ring + at->stage * STAGE, *b = a + A_BYTES;
-        mbarrier_wait(&empty[at->stage], at->parity ^ 1); /* the first time round it is */
+        unsigned char *a = ring + at->stage * STAGE, *b = a + A_BYTES + rank() * PART * SWIZZLE_ROW;
+        mbarrier_wait(&empty[at->stage], at->parity ^ 1); /* in all blocks; the first time round it is */
         mbarrier_expect(&full[at->stage], STAGE);
         tma_load(a, A, &full[at->stage], k, m);
+        n += rank() * PART;
         if (N_MAJOR)
-            for (int j = 0; j < WIDTH; j += 64) tma_load(b + j * SWIZZLE_ROW, B, &full[at->stage], n + j, k);
+            for (int j = 0; j < PART; j += 64) load(b + j * SWIZZLE_ROW, B, &full[at->stage], n + j, k);
         else
-            tma_load(b, B, &full[at->stage], k, n);
+            load(b, B, &full[at->stage], k, n);
         at->next();
     }
 
     static __device__ void produce(const fused_args &f, unsigned char *ring, uint64_t *full, uint64_t *empty)
     {
         place at;
-        for (int64_t tile = blockIdx.x; tile < tiles_of(f, WIDTH); tile += gridDim.x) {
-            const tile_at t = tile_of(f, tile, WIDTH);
+        for (int64_t tile = first(); tile < end(f); tile += next()) {
+            const tile_at t = at_tile(f, tile);
             for (int k = 0; k < f.k_steps; k++) bring(ring, full, empty, &at, &f.A, &f.B, k * DEPTH, t.m, t.n);
             for (int p = 0; p < f.count; p++)
                 for (int k = 0; meets(f.pairs[p], t, WIDTH) && k < f.pairs[p].r; k += DEPTH)
                     bring(ring, full, empty, &at, &f.h[p], &f.E[p], k, t.m, t.n - f.pairs[p].first);
         }
+    }
+
+    /* A warp has read a stage: every block that brings to it has to know. */
+    static __device__ void release(uint64_t *empty)
+    {
+        const int lane = (int)threadIdx.x % WARP;
+        if (BLOCKS == 1 && lane == 0) mbarrier_arrive(empty);
+        if (BLOCKS > 1 && lane < BLOCKS) mbarrier_arrive_at(empty, lane);
     }
 
     /* One stage, when it is full, as a group of products; then the stage before is empty. `held` is that stage, -1 in the beginning of a tile. */
@@ -101,7 +134,7 @@ template <int WIDTH, bool N_MAJOR> struct fused_kernel {
             if (s < slices) wgmma<N_MAJOR>(sum, A + s * NEXT_A, B + s * NEXT_B, *held >= 0 || s > 0);
         wgmma_commit();
         wgmma_wait<1>();
-        if (*held >= 0 && threadIdx.x % WARP == 0) mbarrier_arrive(&empty[*held]);
+        if (*held >= 0) release(&empty[*held]);
         *held = at->stage;
         at->next();
     }
@@ -137,28 +170,36 @@ template <int WIDTH, bool N_MAJOR> struct fused_kernel {
     {
         place at;
         float sum[WIDTH / 2] = {};
-        for (int64_t tile = blockIdx.x; tile < tiles_of(f, WIDTH); tile += gridDim.x) {
-            const tile_at t    = tile_of(f, tile, WIDTH);
+        for (int64_t tile = first(); tile < end(f); tile += next()) {
+            const tile_at t    = at_tile(f, tile);
             int           held = -1;
             for (int k = 0; k < f.k_steps; k++) step(sum, ring, full, empty, &at, &held, DEPTH / SLICE);
             for (int p = 0; p < f.count; p++)
                 for (int k = 0; meets(f.pairs[p], t, WIDTH) && k < f.pairs[p].r; k += DEPTH)
                     step(sum, ring, full, empty, &at, &held, (f.pairs[p].r - k + SLICE - 1) / SLICE);
             wgmma_finish(sum);
-            if (threadIdx.x % WARP == 0) mbarrier_arrive(&empty[held]);
+            release(&empty[held]);
             write(f, t, sum, staged);
         }
     }
 
-    static __device__ void run(const fused_args &f, uint64_t *barriers)
+    static __device__ void wait_for_all()
+    {
+        if (BLOCKS == 1)
+            __syncthreads();
+        else
+            cluster_sync();
+    }
+
+    static __device__ void run(const fused_args &f)
     {
         unsigned char *shared = dynamic_shared(), *ring = shared + (SWIZZLE_ATOM - shared_address(shared) % SWIZZLE_ATOM) % SWIZZLE_ATOM;
-        uint64_t      *full = barriers, *empty = barriers + STAGES;
+        uint64_t      *full = (uint64_t *)(ring + RING + STAGED), *empty = full + STAGES;
         if (threadIdx.x == 0) {
-            for (int s = 0; s < STAGES; s++) mbarrier_init(&full[s], 1), mbarrier_init(&empty[s], CONSUMERS * WARPGROUP / WARP);
+            for (int s = 0; s < STAGES; s++) mbarrier_init(&full[s], 1), mbarrier_init(&empty[s], BLOCKS * CONSUMERS * WARPGROUP / WARP);
             mbarrier_init_fence();
         }
-        __syncthreads();
+        wait_for_all();
         if (threadIdx.x < WARPGROUP) {
             registers_give<40>();
             if (threadIdx.x == 0) {
@@ -169,6 +210,7 @@ template <int WIDTH, bool N_MAJOR> struct fused_kernel {
             registers_take<232>();
             consume(f, ring, ring + RING, full, empty);
         }
+        if (BLOCKS > 1) cluster_sync(); /* what others bring here and arrive at has to find this block */
     }
 };
 #endif

@@ -37,8 +37,8 @@ static constexpr int SWIZZLE_ROW = 128, SWIZZLE_ATOM = 1024;
  * lies outside the matrix arrives as zero, and counts as bytes all the same. False after an error. base and stride have to be multiples of 16 bytes.
  */
 bool tensor_map(CUtensorMap *map, const void *base, int64_t rows, int64_t cols, int64_t ld, int box_rows, int box_cols);
-/* NULL, or why a kernel of HOPPER_CODE cannot run: the GPU is another one, or the library was not built for it. `kernel` has static shared memory in
- * its body, by which the one that is not empty is known. */
+/* NULL, or why a kernel of HOPPER_CODE cannot run: the GPU is another one, or the library was not built for it: then `kernel` is empty, as its number
+ * of registers tells, which has to be 64 or more where it is not. */
 const char *hopper_refuses(const void *kernel);
 
 #ifdef __CUDACC__
@@ -82,7 +82,38 @@ static __device__ inline void tma_load(void *to, const CUtensorMap *map, uint64_
                  "l"((uint64_t)map), "r"(shared_address(b)), "r"(column), "r"(row)
                  : "memory");
 }
+/* The same to the same place in every block of the cluster whose bit is set in `blocks`; the bytes count on each one's own b. */
+static __device__ inline void tma_load_to(void *to, const CUtensorMap *map, uint64_t *b, int column, int row, uint16_t blocks)
+{
+    asm volatile(
+        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(
+            shared_address(to)),
+        "l"((uint64_t)map), "r"(shared_address(b)), "r"(column), "r"(row), "h"(blocks)
+        : "memory");
+}
 static __device__ inline void tma_prefetch(const CUtensorMap *map) { asm volatile("prefetch.tensormap [%0];" ::"l"((uint64_t)map) : "memory"); }
+
+/* Clusters of blocks along x. Nobody may reach into a block before it has made its barriers, or after it ended: cluster_sync stands between,
+ * "Parallel Synchronization and Communication Instructions: barrier.cluster"; its default is release and acquire. */
+static __device__ inline int cluster_rank(void)
+{
+    uint32_t rank;
+    asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+    return (int)rank;
+}
+static __device__ inline void cluster_sync(void)
+{
+    asm volatile("barrier.cluster.arrive;" ::: "memory");
+    asm volatile("barrier.cluster.wait;" ::: "memory");
+}
+/* Arrives at the barrier in the same place of another block. */
+static __device__ inline void mbarrier_arrive_at(uint64_t *b, int rank)
+{
+    asm volatile("{ .reg .b32 there; mapa.shared::cluster.u32 there, %0, %1; mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there]; }" ::"r"(
+                     shared_address(b)),
+                 "r"(rank)
+                 : "memory");
+}
 
 /* "Miscellaneous Instructions: setmaxnreg": by all threads of a warpgroup. */
 template <int COUNT> static __device__ inline void registers_give(void) { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(COUNT)); }

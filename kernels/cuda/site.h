@@ -59,6 +59,7 @@ void    site_graph_run(const site_variant *v, site_stage stage, const site_call 
 
 /* The base and the pair in one kernel: kernels/cuda/fused_site.cu. */
 void        plan_fused(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
+void        plan_fused_cluster(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c);
 const char *refuses_fused(const site_variant *v, const site_call *c);
 
 /* What a framework does, op for op, in f32, with adapters in f32 under a bf16 base, and in bf16: kernels/cuda/eager.cu. */

@@ -41,6 +41,6 @@ const char *hopper_refuses(const void *kernel)
     if (cuda_device.capability != 90) return "needs compute capability 9.0";
     const bool found = cudaFuncGetAttributes(&a, kernel) == cudaSuccess;
     cudaGetLastError(); /* not to be found was no failure */
-    if (!found || a.sharedSizeBytes == 0) return "needs a library built for sm_90a";
+    if (!found || a.numRegs < 64) return "needs a library built for sm_90a";
     return NULL;
 }

@@ -235,6 +235,8 @@ extern const site_variant TYPED(site_variants_cuda)[] = {
         refuses_gather),
     REFUSING("fused", "h; then one product, h B' added from the same ring of tiles", "compute capability 9.0; in and out multiples of 8", TAKES_PAIR,
              0, plan_fused, refuses_fused),
+    REFUSING("fused-cluster", "fused, by pairs of blocks that share what they read of W", "compute capability 9.0; in and out multiples of 8",
+             TAKES_PAIR, 0, plan_fused_cluster, refuses_fused),
     PRODUCER("producer-fused", "x and h made by the op before; then one product, as fused", "what fused does; the op before in the call", 0,
              plan_fused, refuses_fused),
 #endif
