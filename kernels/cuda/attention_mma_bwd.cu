@@ -184,19 +184,27 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
     }
 }
 
-#define KERNELS(D)                                                                                                                                   \
-    KERNEL __launch_bounds__(MMA_THREADS)                                                                                                            \
-        attention_mma_bwd_q_##D##_kernel(bf16 *dq, float *delta, const float *lse, attention_bf16 a, attention_list list)                            \
-    {                                                                                                                                                \
-        bwd_q<D>(dq, delta, lse, a, list);                                                                                                           \
-    }                                                                                                                                                \
-    KERNEL __launch_bounds__(MMA_THREADS) attention_mma_bwd_kv_##D##_kernel(bf16 *dk, bf16 *dv, const float *delta, const float *lse,                \
-                                                                            attention_bf16 a, attention_list list, int64_t kv_rows)                  \
-    {                                                                                                                                                \
-        bwd_kv<D>(dk, dv, delta, lse, a, list, kv_rows);                                                                                             \
-    }
-KERNELS(64)
-KERNELS(128)
+/* Blocks on a multiprocessor at once, as registers allow: the compiler keeps to it. */
+KERNEL __launch_bounds__(MMA_THREADS, 4)
+    attention_mma_bwd_q_64_kernel(bf16 *dq, float *delta, const float *lse, attention_bf16 a, attention_list list)
+{
+    bwd_q<64>(dq, delta, lse, a, list);
+}
+KERNEL __launch_bounds__(MMA_THREADS, 2)
+    attention_mma_bwd_q_128_kernel(bf16 *dq, float *delta, const float *lse, attention_bf16 a, attention_list list)
+{
+    bwd_q<128>(dq, delta, lse, a, list);
+}
+KERNEL __launch_bounds__(MMA_THREADS, 3)
+    attention_mma_bwd_kv_64_kernel(bf16 *dk, bf16 *dv, const float *delta, const float *lse, attention_bf16 a, attention_list list, int64_t kv_rows)
+{
+    bwd_kv<64>(dk, dv, delta, lse, a, list, kv_rows);
+}
+KERNEL __launch_bounds__(MMA_THREADS, 2)
+    attention_mma_bwd_kv_128_kernel(bf16 *dk, bf16 *dv, const float *delta, const float *lse, attention_bf16 a, attention_list list, int64_t kv_rows)
+{
+    bwd_kv<128>(dk, dv, delta, lse, a, list, kv_rows);
+}
 
 bool attention_mma_bwd(bf16 *dq, bf16 *dk, bf16 *dv, const float *lse, const attention_bf16 &a, const attention_span *spans, int64_t n_spans)
 {
