@@ -230,6 +230,37 @@ static void goals_are_judged_by_intervals_on_a_real_gpu(void **state)
     for (int i = 0; i < 2; i++) json_free(r[i]);
 }
 
+static json *peer_record(const char *method, const char *precision, double ratio, bool rehearsal)
+{
+    json *asked = json_object(), *result = json_object();
+    json_set_str(asked, "comparison", "layer");
+    json_set_str(asked, "method", method);
+    json_set_str(asked, "precision", precision);
+    json_set_str(asked, "op", "fwd+bwd");
+    json_set_num(result, "ratio", ratio);
+    json_set_num(result, "ratio_low", ratio - 0.05);
+    json_set_num(result, "ratio_high", ratio + 0.05);
+    if (!strcmp(precision, "bf16")) json_set_num(result, "goal", 1.1);
+    json *r = record_new("peer", asked, result, "GPU X", 1);
+    if (rehearsal) json_set_bool(cJSON_GetObjectItem(r, "where"), "rehearsal", true);
+    return r;
+}
+
+/* A goal is a number of ours, or where it depends on what was measured one of the record; a rehearsal is no measurement. */
+static void goals_beside_other_code(void **state)
+{
+    (void)state;
+    json *r[] = { peer_record("lora", "default", 1.4, false), peer_record("lora", "bf16", 1.0, false), peer_record("vera", "default", 1.98, false),
+                  peer_record("tied-lora", "default", 3, true) };
+    str   csv = goals_of(r, 4);
+    assert_non_null(strstr(csv.s, "at least 1.3,1.400,1.350 .. 1.450,met"));
+    assert_non_null(strstr(csv.s, "at least 1.1,1.000,0.950 .. 1.050,missed"));
+    assert_non_null(strstr(csv.s, "at least 2,1.980,1.930 .. 2.030,not separable"));
+    assert_non_null(strstr(csv.s, "beside an eager one,tied-lora,at least 2,not run on a GPU"));
+    str_free(&csv);
+    for (int i = 0; i < 4; i++) json_free(r[i]);
+}
+
 static void a_folder_of_records_becomes_a_page(void **state)
 {
     (void)state;
@@ -281,9 +312,13 @@ static void a_folder_of_records_becomes_a_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(seeds_become_one_point_with_students_interval),    cmocka_unit_test(front_never_ranks_what_intervals_cannot_separate),
-        cmocka_unit_test(reruns_agree_unless_seeds_cannot_explain_the_gap), cmocka_unit_test(tables_escape_what_their_format_needs),
-        cmocka_unit_test(goals_are_judged_by_intervals_on_a_real_gpu),      cmocka_unit_test(a_folder_of_records_becomes_a_page),
+        cmocka_unit_test(seeds_become_one_point_with_students_interval),
+        cmocka_unit_test(front_never_ranks_what_intervals_cannot_separate),
+        cmocka_unit_test(reruns_agree_unless_seeds_cannot_explain_the_gap),
+        cmocka_unit_test(tables_escape_what_their_format_needs),
+        cmocka_unit_test(goals_are_judged_by_intervals_on_a_real_gpu),
+        cmocka_unit_test(goals_beside_other_code),
+        cmocka_unit_test(a_folder_of_records_becomes_a_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
