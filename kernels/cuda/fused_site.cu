@@ -52,8 +52,10 @@ static void widen(struct site_plan *p, const wide_rows *w, const void *from, int
 /* dh and dB' from one reading of dy where that pays. */
 static void through_B(struct site_plan *p, const site_call *c, const void *h, void *dh, int64_t ldh)
 {
-    pair_pass pass = { c->n,       c->out, c->r,  (const bf16 *)c->dy, c->out, (const bf16 *)c->B, (const bf16 *)h, c->r, ldh,
-                       (bf16 *)dh, ldh,    false, (float *)c->dB };
+    pair_pass pass = {
+        c->n,           c->out, c->r, (const bf16 *)c->dy, c->out, (const bf16 *)c->B, (const bf16 *)h, c->r, ldh, (bf16 *)dh, ldh, false,
+        (float *)c->dB, false,  BOTH
+    };
     if (c->dB && pair_pass_pays(c->n, c->out, c->r)) {
         plan_pair_pass(p, &pass);
         return;

@@ -8,6 +8,8 @@
 #define TIEBREAK_KERNELS_CUDA_PAIR_PASS_H
 #include "kernels/cuda/device.h"
 
+/* One of the two results alone is the pair's other skinny product: h = x A'^T and dA' += dh^T x, with x as dy and A' as B, `turned`. */
+typedef enum { BOTH, DH_ALONE, DB_ALONE } pass_want;
 typedef struct {
     int64_t     n, out, r;
     const bf16 *dy;
@@ -16,17 +18,20 @@ typedef struct {
     int64_t     ldb, ldh;
     bf16       *dh; /* [n, r] */
     int64_t     ld_dh;
-    bool        add; /* dh += */
-    float      *dB;  /* [out, r] contiguous, += */
+    bool        add;    /* dh += */
+    float      *dB;     /* [out, r] contiguous, += */
+    bool        turned; /* B and dB are [r, out] */
+    pass_want   want;   /* without dh B is not read, without dB h is not */
 } pair_pass;
 
 /* Can it: rows of dy must begin at multiples of 16 bytes. */
 bool pair_pass_can(const pair_pass *p);
-/* Should it, from shapes: true where it moves clearly fewer bytes than two products. */
+/* Should it, from shapes, where both are wanted: true where it moves clearly fewer bytes than two products. */
 bool pair_pass_pays(int64_t n, int64_t out, int64_t r);
 void cuda_pair_pass(const pair_pass *p);
-/* Bytes of its two launches: of dy, B', h and the parts written; of the parts read, dh and dB'. */
-void pair_pass_bytes(int64_t n, int64_t out, int64_t r, double bytes[2]);
+/* Multiply-adds count 2. Bytes of its two launches: of dy, B', h and the parts written; of the parts read, dh and dB'. */
+double pair_pass_flops(const pair_pass *p);
+void   pair_pass_bytes(const pair_pass *p, double bytes[2]);
 /* The same in two steps, for a variant's list. */
 void cuda_pair_pass_parts(const pair_pass *p);
 void cuda_pair_pass_sums(const pair_pass *p);

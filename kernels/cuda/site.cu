@@ -33,9 +33,9 @@ void plan_pair_pass(struct site_plan *p, const pair_pass *pass)
 {
     double    bytes[2];
     site_step s = {};
-    pair_pass_bytes(pass->n, pass->out, pass->r, bytes);
+    pair_pass_bytes(pass, bytes);
     s.pass = *pass, s.launches = 1;
-    s.run = run_pass_parts, s.bytes = bytes[0], s.flops = 4 * (double)pass->n * (double)pass->out * (double)pass->r;
+    s.run = run_pass_parts, s.bytes = bytes[0], s.flops = pair_pass_flops(pass);
     plan_step(p, &s);
     s.run = run_pass_sums, s.bytes = bytes[1], s.flops = 0;
     plan_step(p, &s);

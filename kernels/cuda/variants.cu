@@ -104,6 +104,36 @@ void TYPED(plan_produce)(struct site_plan *p, const site_call *c, int64_t ldx, c
     plan_step(p, &s);
 }
 
+#ifdef TIEBREAK_BF16
+/* adapter-first, but what has the rank for a side is cut along its long one by our own kernels: h, dh with dB', dA' (kernels/cuda/pair_pass.h). */
+static void plan_split_k(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
+{
+    void     *h = plan_take(p, c->n * c->r * SIZE), *dh = plan_take(p, c->n * c->r * SIZE);
+    pair_pass down = {}, both = {};
+    down.n = both.n = c->n, down.r = both.r = c->r, down.ldh = both.ldh = down.ld_dh = both.ld_dh = c->r;
+    down.out = down.ldy = c->in, down.dy = (const bf16 *)c->x, down.B = (const bf16 *)c->A, down.ldb = c->lda, down.turned = true;
+    both.out = both.ldy = c->out, both.dy = (const bf16 *)c->dy, both.B = (const bf16 *)c->B, both.ldb = c->r;
+    if (stage == SITE_FORWARD) {
+        down.want = DH_ALONE, down.dh = (bf16 *)h;
+        plan_pair_pass(p, &down);
+        up(p, c, h, false);
+        base_fwd(p, c, c->W, true);
+    } else if (stage == SITE_BACKWARD) {
+        both.want = c->dB ? BOTH : DH_ALONE, both.h = (const bf16 *)h, both.dh = (bf16 *)dh, both.dB = (float *)c->dB;
+        plan_pair_pass(p, &both);
+        down.want = DB_ALONE, down.h = (const bf16 *)dh, down.dB = (float *)c->dA;
+        if (c->dA) plan_pair_pass(p, &down);
+        grad_x(p, c, dh, false);
+        base_bwd(p, c, c->W, true);
+    }
+}
+
+static const char *refuses_split_k(const site_variant *, const site_call *c)
+{
+    return c->in % 8 || c->out % 8 ? "needs an input and an output width that 8 divides" : NULL;
+}
+#endif
+
 /* The small term is written first, so the large product adds to it as it ends: y is read in the shadow of arithmetic, and rounded once as a whole. */
 static void plan_adapter_first(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c)
 {
@@ -221,6 +251,10 @@ extern const site_variant TYPED(site_variants_cuda)[] = {
              plan_one_pass, refuses_one_pass),
 #endif
     ROW("adapter-first", "the pair into y, then the base added to it", "", TAKES_PAIR, 0, plan_adapter_first),
+#ifdef TIEBREAK_BF16
+    REFUSING("split-k", "adapter-first, its products with a rank for a side by our own kernels, cut along the other", "in and out multiples of 8",
+             TAKES_PAIR, 0, plan_split_k, refuses_split_k),
+#endif
     ROW("merged", "W + B'A' once, then one product", "a copy of W an adapter; the backward makes h again", TAKES_PAIR, 0, plan_merged),
     ROW("augmented-k", "[x | h] times [W | B'], one product", "a copy of W with room for B' and A'; x and dy with room behind each row", TAKES_PAIR,
         16, plan_augmented),
