@@ -176,7 +176,7 @@ static void check_refusals(void)
 /* Many more small puts than there are slots, none waited for, of sizes on both sides of a slot's. */
 static void check_puts(void)
 {
-    enum { PUTS = 200, LARGE = 40000 };
+    enum { PUTS = 600, LARGE = 40000 };
     const backend *be = check_subject;
     int32_t       *to = be->alloc_bytes((PUTS + LARGE) * 4), *back = mem_alloc(PUTS + LARGE, 4), *large = mem_alloc(LARGE, 4);
     for (int32_t i = 0; i < PUTS; i++) be->put(to + i, &(int32_t) { i * 7 }, 4);

@@ -1,4 +1,5 @@
-/* Greedy generation with a KV cache, several sequences at once; a finished sequence's place is taken by the next prompt. */
+/* Greedy generation with a KV cache, several sequences at once; a finished sequence's place is taken by the next prompt. Where the backend has
+ * graphs, steps without prompts are one of them, captured once and replayed. */
 #ifndef TIEBREAK_MODEL_GENERATE_H
 #define TIEBREAK_MODEL_GENERATE_H
 #include "model/decoder.h"

@@ -5,7 +5,7 @@
 
 #include "kernels/cuda/device.h"
 
-static constexpr int     SLOTS      = 64;
+static constexpr int     SLOTS      = 256;      /* more than a training step of a large model sends, so that timing one never waits */
 static constexpr int64_t SLOT_BYTES = 32 << 10; /* more than that is staged by CUDA as well as it can be */
 
 static struct {
