@@ -152,7 +152,7 @@ static void check_refusals(void)
     assert_refused(be, "a copy from the host is not possible between graph_begin and graph_end");
     be->graph_begin();
     be->get(&byte, a.ids, 1);
-    assert_refused(be, "cudaMemcpyAsync");
+    assert_refused(be, "a copy to the host is not possible");
     be->graph_begin();
     be->release(be->alloc(1));
     assert_refused(be, "an allocation is not possible");

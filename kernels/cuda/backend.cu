@@ -28,8 +28,9 @@ static void release_cuda(void *p)
 
 static bool fetch(void *host, const void *src, int64_t bytes)
 {
-    return bytes == 0 || (!cuda_failed() && CUDA_OK(cudaMemcpyAsync(host, src, (size_t)bytes, cudaMemcpyDeviceToHost, cuda_stream)) &&
-                          CUDA_OK(cudaStreamSynchronize(cuda_stream)));
+    return bytes == 0 ||
+           (!cuda_failed() && !cuda_refused("a copy to the host") &&
+            CUDA_OK(cudaMemcpyAsync(host, src, (size_t)bytes, cudaMemcpyDeviceToHost, cuda_stream)) && CUDA_OK(cudaStreamSynchronize(cuda_stream)));
 }
 
 static void get_cuda(void *host, const void *src, int64_t bytes)
