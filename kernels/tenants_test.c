@@ -73,11 +73,17 @@ static void call(const backend *be, real **a, const void *k)
     if (!v) return;
     assert_null(site_refusal(v, &c));
     const int64_t bytes = v->work_bytes(v, &c);
-    char         *nan   = mem_alloc((size_t)bytes, 1);
+    site_call     more  = c;
+    more.n              = 65;
+    assert_string_equal(site_refusal(v, &more), "does at most 64 rows");
+    char *nan = mem_alloc((size_t)bytes, 1);
     memset(nan, 0xff, (size_t)bytes);
     c.work = be->alloc_bytes(bytes);
     be->put(c.work, nan, bytes);
+    be->time_begin();
     v->run(v, SITE_FORWARD, &c);
+    be->time_end();
+    assert_int_equal(be->time_launches(), c.n == 0 ? 0 : (int64_t)v->cost(v, SITE_FORWARD, &c).launches);
     assert_ok(be->sync());
     be->release(c.work);
     free(nan);
