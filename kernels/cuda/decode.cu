@@ -1,7 +1,7 @@
 /* The second launch of a decode step: y = x W^T + s v (B (u h)), W streamed once. Contract: kernels/cuda/decode.h.
  *
- * A block has 8 warps and 32 warp_rows rows of W; warp w computes rows 32 (w % warp_rows) .. + 31 of them in slice w / warp_rows of each stage's k.
- * A stage in shared memory, `slices` = 8 / warp_rows of these, each for 32 of k:
+ * A block has 8 warps and 32 R rows of W, R = 1, 2 or 4; warp w computes rows 32 (w % R) .. + 31 of them in slice w / R of each stage's k.
+ * A stage in shared memory, `slices` = 8 / R of these, each for 32 of k:
  *     [rows of W / 16][16][32 of k] bf16, and for all slices behind them [TILES][8 tokens][32 of k] bf16
  * Lane 4 g + t reads 16 bytes at 8 t of row g: a warp reads 512 bytes in one piece. What is 64 bytes behind each slice keeps the copies of a warp,
  * which run along k over the slices, off each other's banks. */
@@ -12,10 +12,10 @@ static constexpr int RING_MOST = 8, RING_STEP = WARPS * WARP * 16;              
 static constexpr int SUM_PAD = 4, H_PAD = 8;                                                  /* floats, bf16: rows off each other's banks */
 static constexpr int BLOCKS_LEAST = 64;
 
-/* Where a block's pieces of shared memory lie, and what part of the work is its own. */
+/* Where a block's pieces of shared memory lie, and what part of the work is its own. Powers of two are kept as bits: the GPU has no division. */
 struct decode_block {
-    int            warp_rows, slices, lines, W_slice, x_slice, stage; /* bytes */
-    int64_t        first;                                             /* row of W, column of y */
+    int            row_bits, slices, lines, W_slice, x_slice, stage; /* bytes */
+    int64_t        first;                                            /* row of W, column of y */
     unsigned char *stages, *ring;
     float         *parts, *delta; /* in the place of the stages: [slice][token][lines + SUM_PAD], [token][lines + SUM_PAD] */
     bf16          *h, *v;         /* [token][columns + H_PAD], [token][lines] */
@@ -24,7 +24,7 @@ struct decode_block {
 template <int TILES> static __host__ __device__ decode_block block_of(const decode_args &a, unsigned char *shared)
 {
     decode_block b = {};
-    b.warp_rows = a.warp_rows, b.slices = WARPS / a.warp_rows, b.lines = WARP_LINES * a.warp_rows;
+    b.row_bits = a.row_bits, b.slices = WARPS >> a.row_bits, b.lines = WARP_LINES << a.row_bits;
     b.W_slice = b.lines * LINE + PAD, b.x_slice = TILES * GROUP * LINE + PAD;
     b.stage  = b.slices * (b.W_slice + b.x_slice);
     b.stages = shared;
@@ -36,21 +36,30 @@ template <int TILES> static __host__ __device__ decode_block block_of(const deco
     return b;
 }
 
-/* One stage on its way: W and x from k0 on, zero outside. */
-template <int TILES> static __device__ void load_stage(const decode_args &a, const decode_block &b, int64_t step)
+/* What of a stage this thread brings: lots of 16 bytes, at one place in k, of every `next`-th row of W and of x. */
+struct decode_loads {
+    const bf16 *W, *x;         /* rows */
+    int         k, line, next; /* line: the first, of W and of x */
+    int         W_at, x_at;    /* in the stage */
+};
+
+static __device__ decode_loads loads_of(const decode_args &a, const decode_block &b)
 {
-    const int      per_line = 4 * b.slices; /* lots of 16 bytes */
-    const int64_t  k0       = step * SLICE_K * b.slices;
-    unsigned char *W = b.stages + step % STAGES * b.stage, *x = W + b.slices * b.W_slice;
-    for (int i = (int)threadIdx.x; i < b.lines * per_line; i += THREADS) {
-        const int     t = i % 4, slice = i / 4 % b.slices, line = i / per_line;
-        const int64_t row = b.first + line;
-        copy_8(W + slice * b.W_slice + line * LINE + t * 16, a.W + row * a.in, k0 + slice * SLICE_K + t * 8, a.in, row < a.out, a.vector_W, a.W);
-    }
-    for (int i = (int)threadIdx.x; i < TILES * GROUP * per_line; i += THREADS) {
-        const int t = i % 4, slice = i / 4 % b.slices, token = i / per_line;
-        copy_8(x + slice * b.x_slice + token * LINE + t * 16, a.x + token * a.ldx, k0 + slice * SLICE_K + t * 8, a.in, token < a.n, a.vector_x, a.x);
-    }
+    const int    t = (int)threadIdx.x & 3, slice = (int)threadIdx.x >> 2 & (b.slices - 1), bits = 5 - b.row_bits; /* of 4 slices */
+    decode_loads l;
+    l.line = (int)threadIdx.x >> bits, l.next = THREADS >> bits, l.k = slice * SLICE_K + t * 8;
+    l.W = a.W + (b.first + l.line) * a.in, l.x = a.x + l.line * a.ldx;
+    l.W_at = slice * b.W_slice + l.line * LINE + t * 16, l.x_at = b.slices * b.W_slice + slice * b.x_slice + l.line * LINE + t * 16;
+    return l;
+}
+
+/* One stage on its way; zero beyond W, x and k. */
+template <int TILES> static __device__ void load_stage(const decode_args &a, const decode_block &b, const decode_loads &l, int64_t step)
+{
+    const int64_t  k  = step * SLICE_K * b.slices + l.k;
+    unsigned char *to = b.stages + step % STAGES * b.stage;
+    for (int i = 0; i < b.lines; i += l.next) copy_8(to + l.W_at + i * LINE, l.W + i * a.in, k, a.in, b.first + l.line + i < a.out, a.vector_W, a.W);
+    for (int i = 0; i < TILES * GROUP; i += l.next) copy_8(to + l.x_at + i * LINE, l.x + i * a.ldx, k, a.in, l.line + i < a.n, a.vector_x, a.x);
 }
 
 /* --- B, a ring of tiles for each warp: 16 rows of one B, 16 ranks, for 8 tokens */
@@ -65,7 +74,9 @@ static __device__ bool touches(const decode_args &a, const decode_block &b, int 
     return a.up[up].at < b.first + b.lines && a.up[up].at + a.up[up].out > b.first;
 }
 
-static __device__ int group_first(const decode_block &b) { return (int)threadIdx.x / WARP / (2 * b.warp_rows); }
+/* A warp's 16 rows of the block's, and its groups: this and every (4 >> row_bits)-th. */
+static __device__ int sub_of(const decode_block &b) { return (int)threadIdx.x / WARP & ((2 << b.row_bits) - 1); }
+static __device__ int group_first(const decode_block &b) { return (int)threadIdx.x / WARP >> (b.row_bits + 1); }
 
 static __device__ void walk_up(decode_walk *w, const decode_args &a, const decode_block &b, const decode_rows &rows)
 {
@@ -80,7 +91,7 @@ static __device__ void walk_on(decode_walk *w, const decode_args &a, const decod
     w->k += DECODE_COLUMNS_STEP;
     if (w->k < a.up[w->up].r) return;
     w->k = 0;
-    w->group += WARPS / (2 * b.warp_rows);
+    w->group += WARPS / 2 >> b.row_bits;
     if (w->group >= rows.count) walk_up(w, a, b, rows);
 }
 
@@ -88,7 +99,7 @@ static __device__ void walk_on(decode_walk *w, const decode_args &a, const decod
 static __device__ void load_B(const decode_walk &w, const decode_args &a, const decode_block &b, const decode_rows &rows, unsigned char *tile)
 {
     const decode_up &p    = a.up[w.up];
-    const int        lane = (int)threadIdx.x % WARP, sub = (int)threadIdx.x / WARP % (2 * b.warp_rows), row = lane / 2, half = lane % 2;
+    const int        lane = (int)threadIdx.x % WARP, sub = sub_of(b), row = lane / 2, half = lane % 2;
     const int        adapter = rows.group_adapter[w.group], r = a.grouped ? rank_of(a, adapter, p.r) : p.r;
     const int64_t    o = b.first + sub * 16 + row - p.at;
     copy_8(tile + half * 256 + row * 16, p.B + adapter * p.stride_b + o * p.ldb, w.k + half * 8, r, o >= 0 && o < p.out, p.vector, p.B);
@@ -97,7 +108,7 @@ static __device__ void load_B(const decode_walk &w, const decode_args &a, const 
 /* delta of this warp's rows and the group's tokens. No other warp touches them, nor in another B's turn: sums over several B have one order. */
 static __device__ void add_delta(const decode_walk &w, const decode_block &b, const decode_rows &rows, const mma_c &sum)
 {
-    const int lane = (int)threadIdx.x % WARP, sub = (int)threadIdx.x / WARP % (2 * b.warp_rows);
+    const int lane = (int)threadIdx.x % WARP, sub = sub_of(b);
     for (int i = 0; i < 4; i++) {
         const int column = lane % 4 * 2 + i % 2, line = sub * 16 + lane / 4 + (i >= 2 ? 8 : 0);
         if (column < rows.size[w.group]) b.delta[rows.order[rows.first[w.group] + column] * (b.lines + SUM_PAD) + line] += sum.x[i];
@@ -192,9 +203,9 @@ template <int TILES> static __device__ void load_v(const decode_args &a, const d
 /* The warp's 32 rows of W by all tokens, in its slice of one stage. */
 template <int TILES> static __device__ void use_stage(mma_c sum[2][TILES], const decode_block &b, int64_t step)
 {
-    const int            warp = (int)threadIdx.x / WARP, lane = (int)threadIdx.x % WARP, slice = warp / b.warp_rows;
+    const int            warp = (int)threadIdx.x / WARP, lane = (int)threadIdx.x % WARP, slice = warp >> b.row_bits;
     const unsigned char *stage = b.stages + step % STAGES * b.stage, *x = stage + b.slices * b.W_slice + slice * b.x_slice + lane * 16;
-    const unsigned char *W = stage + slice * b.W_slice + warp % b.warp_rows * WARP_LINES * LINE + lane * 16;
+    const unsigned char *W = stage + slice * b.W_slice + (warp & ((1 << b.row_bits) - 1)) * WARP_LINES * LINE + lane * 16;
     uint4                lo[2], hi[2];
     for (int i = 0; i < 2; i++) {
         lo[i] = *(const uint4 *)(W + i * 16 * LINE);
@@ -210,7 +221,7 @@ template <int TILES> static __device__ void use_stage(mma_c sum[2][TILES], const
 template <int TILES> static __device__ void put_parts(const mma_c sum[2][TILES], const decode_block &b)
 {
     const int warp = (int)threadIdx.x / WARP, lane = (int)threadIdx.x % WARP, ld = b.lines + SUM_PAD;
-    float    *to = b.parts + (int64_t)(warp / b.warp_rows) * TILES * GROUP * ld + warp % b.warp_rows * WARP_LINES;
+    float    *to = b.parts + (int64_t)(warp >> b.row_bits) * TILES * GROUP * ld + (warp & ((1 << b.row_bits) - 1)) * WARP_LINES;
     for (int half = 0; half < 2; half++)
         for (int tile = 0; tile < TILES; tile++)
             for (int i = 0; i < 4; i++)
@@ -222,7 +233,7 @@ template <int TILES> static __device__ void write_y(const decode_args &a, const 
 {
     const int ld = b.lines + SUM_PAD;
     for (int i = (int)threadIdx.x; i < a.n * b.lines; i += THREADS) {
-        const int     token = i / b.lines, line = i % b.lines;
+        const int     token = i >> (5 + b.row_bits), line = i & (b.lines - 1);
         const int64_t o = b.first + line;
         if (o >= a.out) continue;
         float y = 0;
@@ -242,8 +253,9 @@ template <int TILES> static __device__ void decode_expand_block(const decode_arg
     decode_ring            ring;
     mma_c                  sum[2][TILES] = {};
     b.first                              = (int64_t)blockIdx.x * b.lines;
+    const decode_loads loads             = loads_of(a, b);
     for (int64_t step = 0; step < STAGES - 1; step++) {
-        if (step < steps) load_stage<TILES>(a, b, step);
+        if (step < steps) load_stage<TILES>(a, b, loads, step);
         copy_commit();
     }
     list_rows(&rows, a);
@@ -253,7 +265,7 @@ template <int TILES> static __device__ void decode_expand_block(const decode_arg
     for (int64_t step = 0; step < steps; step++) {
         copy_wait<STAGES - 2>();
         __syncthreads();
-        if (step + STAGES - 1 < steps) load_stage<TILES>(a, b, step + STAGES - 1);
+        if (step + STAGES - 1 < steps) load_stage<TILES>(a, b, loads, step + STAGES - 1);
         copy_commit();
         if (step == steps / 2) { /* every thread of every block comes here: who waits for this launch to end has waited for the first one too */
             wait_for_previous();
@@ -281,17 +293,17 @@ DECODE_KERNEL(decode_64_kernel, 8)
 static int tiles_of(int n) { return n <= 8 ? 1 : n <= 16 ? 2 : n <= 32 ? 4 : 8; }
 
 /* x passes through every block: as many rows of W as it has tokens, and more, to a block; but enough blocks to fill a GPU. */
-static int warp_rows_of(int tiles, int64_t out)
+static int row_bits_of(int tiles, int64_t out)
 {
-    int rows = tiles < 4 ? tiles : 4;
-    while (rows > (tiles == 8 ? 2 : 1) && out < (int64_t)BLOCKS_LEAST * WARP_LINES * rows) rows /= 2;
-    return rows;
+    int bits = tiles == 1 ? 0 : tiles == 2 ? 1 : 2;
+    while (bits > (tiles == 8 ? 1 : 0) && out < (int64_t)BLOCKS_LEAST * (WARP_LINES << bits)) bits--;
+    return bits;
 }
 
 /* Tiles of B that one warp needs at most. */
 static int64_t ring_steps(const decode_args *a, int64_t groups)
 {
-    const int64_t turns = (groups * 2 * a->warp_rows + WARPS - 1) / WARPS;
+    const int64_t turns = ((groups * 2 << a->row_bits) + WARPS - 1) / WARPS;
     int64_t       steps = 0;
     for (int i = 0; i < a->ups; i++) steps += turns * ((a->up[i].r + DECODE_COLUMNS_STEP - 1) / DECODE_COLUMNS_STEP);
     return steps;
@@ -309,7 +321,7 @@ template <int TILES> static void plan_shared(decode_args *a)
 const char *decode_plan_expand(decode_args *a, int64_t groups)
 {
     const int tiles   = tiles_of(a->n);
-    a->warp_rows      = warp_rows_of(tiles, a->out);
+    a->row_bits       = row_bits_of(tiles, a->out);
     const int64_t all = ring_steps(a, groups);
     a->ring           = (int)(all < 1 ? 1 : all < RING_MOST ? all : RING_MOST);
     tiles == 1 ? plan_shared<1>(a) : tiles == 2 ? plan_shared<2>(a) : tiles == 4 ? plan_shared<4>(a) : plan_shared<8>(a);
@@ -322,5 +334,5 @@ void decode_expand(const decode_args *a)
 {
     const int tiles  = tiles_of(a->n);
     auto     *decode = tiles == 1 ? decode_8_kernel : tiles == 2 ? decode_16_kernel : tiles == 4 ? decode_32_kernel : decode_64_kernel;
-    LAUNCH_BEHIND(decode, blocks_of(a->out, WARP_LINES * a->warp_rows), THREADS, a->shared_bytes, *a);
+    LAUNCH_BEHIND(decode, blocks_of(a->out, WARP_LINES << a->row_bits), THREADS, a->shared_bytes, *a);
 }

@@ -46,7 +46,7 @@ typedef struct {
     decode_down    down[DECODE_LIST];
     decode_up      up[DECODE_LIST];
     /* The rest is decode_plan's. */
-    int     columns, k_parts, warp_rows, ring;
+    int     columns, k_parts, row_bits, ring; /* row_bits: of 32 << row_bits rows of W to a block */
     int64_t k_part, main_bytes, shared_bytes;
     bool    grouped, vector_x, vector_W, vector_v;
 } decode_args;
