@@ -5,21 +5,22 @@
 #include "core/error.h"
 #include "reports/plot_inner.h"
 
+/* Many adapters in a batch have a table of their own. */
+static bool shown(const overhead_point *p, int64_t rank) { return p->rank == rank && p->adapters == 1; }
+
 static int64_t rank_with_most(const overhead *o, size_t from, size_t to)
 {
     int64_t best = 0;
     int     most = 0;
     for (size_t i = from; i < to; i++) {
         int n = 0;
-        for (size_t k = from; k < to; k++) n += *o->points[k].variant && o->points[k].rank == o->points[i].rank;
+        for (size_t k = from; k < to; k++) n += *o->points[k].variant && shown(&o->points[k], o->points[i].rank);
         if (n <= most) continue;
         most = n;
         best = o->points[i].rank;
     }
     return best;
 }
-
-static bool shown(const overhead_point *p, int64_t rank) { return p->rank == rank && p->adapters == 1; }
 
 /* From below the least to above the largest point: an interval may leave the plot, a point may not. In percent. */
 typedef struct {
@@ -76,6 +77,7 @@ int plot_variants(plot_list *list, const overhead *o, size_t from, size_t to, co
     str_printf(&s, "set xrange [%.6g:%.6g]\n", x.low, x.high);
     str_puts(&s, "set title ");
     plot_quoted(&s, title.s);
+    str_puts(&s, " font ',11'");
     str_puts(&s, "\nset xlabel 'overhead over the base GEMM, %'\nset ytics scale 0 (");
     for (int v = 0; v < variants.n; v++) {
         if (v) str_puts(&s, ", ");

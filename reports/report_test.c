@@ -173,6 +173,14 @@ static void put(const char *dir, int *k, json *r)
 
 /* --- a GPU's cases against the goals: an emulated device's meet none */
 
+static json *with_its_id(json *record)
+{
+    char id[17];
+    record_id(json_find(record, "asked"), id);
+    cJSON_ReplaceItemInObject(record, "id", cJSON_CreateString(id));
+    return record;
+}
+
 static json *gpu_record(const char *gpu, const char *method, const char *variant, double over, double half)
 {
     json *r = bench_record(method, false, 16, over), *asked = cJSON_GetObjectItem(r, "asked"), *result = cJSON_GetObjectItem(r, "result");
@@ -189,10 +197,16 @@ static json *gpu_record(const char *gpu, const char *method, const char *variant
     json_set_bool(result, "same_bits", true);
     json_set_str(facts, "name", gpu);
     json_set(cJSON_GetObjectItem(r, "where"), "gpu", facts);
-    char id[17];
-    record_id(asked, id);
-    cJSON_ReplaceItemInObject(r, "id", cJSON_CreateString(id));
-    return r;
+    return with_its_id(r);
+}
+
+static json *tenants_record(void)
+{
+    json *r = gpu_record("the host, emulated", "lora", "gather", 0.2, 0.01), *asked = cJSON_GetObjectItem(r, "asked");
+    cJSON_ReplaceItemInObject(asked, "tokens", cJSON_CreateNumber(64));
+    json_set_int(asked, "adapters", 64);
+    json_set_str(asked, "popularity", "different");
+    return with_its_id(r);
 }
 
 /* The goals' table as CSV; caller frees. */
@@ -283,6 +297,7 @@ static void a_folder_of_records_becomes_a_page(void **state)
     }
     put(runs, &k, gpu_record("the host, emulated", "lora", "eager", 0.3, 0.01));
     put(runs, &k, gpu_record("the host, emulated", "lora", "beta1", 0.1, 0.01));
+    put(runs, &k, tenants_record()); /* a panel of nothing but many adapters has no plot */
     assert_ok(report_write(runs, out, NULL, &c));
     assert_int_equal(c.records, k);
     assert_int_equal(c.plots, 3);
