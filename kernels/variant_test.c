@@ -194,8 +194,8 @@ static void check_variants(void)
 {
     char what[96];
     for (variant = check_subject->site_variants; variant->name; variant++) {
-        /* kernels/cuda/producer_test.cu has the rest, and an emulated tensor core is slow; graph is beta1 to the bit, see below */
-        const int part = variant->producer || variant == site_variant_find(check_subject, "graph") ? 3 : 1;
+        /* kernels/cuda/producer_test.cu has the rest, and an emulated product is slow; graph is beta1 to the bit, see below */
+        const int part = variant->producer || variant == site_variant_find(check_subject, "graph") ? 2 * TEST_PART + 1 : 1;
         for (int i = 0; i < CASES; i += part) {
             snprintf(what, sizeof what, "%s, case %d", variant->name, i);
             check_case(&cases[i], what);

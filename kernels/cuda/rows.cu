@@ -4,17 +4,30 @@
 
 static constexpr int LOT = 16 / sizeof(element);
 
-/* A thread a lot of a row, of which a row has `lots`. */
+/* Where a thread is: a row and, in it, one of `lots` lots. `lots` blocks are THREADS whole rows, so a thread divides in 32 bits. */
+typedef struct {
+    int64_t row, i;
+} place;
+static __device__ place place_of_thread(unsigned lots)
+{
+    const unsigned at = blockIdx.x % lots * THREADS + threadIdx.x, row = at / lots;
+    return { (int64_t)(blockIdx.x / lots) * THREADS + row, (int64_t)(at - row * lots) * LOT };
+}
+
 KERNEL __launch_bounds__(THREADS)
     TYPED(gather_rows_kernel)(element *dst, const element *src, const int32_t *rows, int64_t n, int64_t d, unsigned lots)
 {
-    const unsigned in_block = blockIdx.x % lots; /* `lots` blocks are THREADS whole rows, so a thread divides in 32 bits */
-    const int64_t  first    = (int64_t)(blockIdx.x / lots) * THREADS;
-    const unsigned at = in_block * THREADS + threadIdx.x, row = at / lots;
-    const int64_t  to = first + row, i = (int64_t)(at - row * lots) * LOT;
-    if (to >= n) return;
-    const bool fits = vec_fits<LOT>(src, d) && vec_fits<LOT>(dst, d);
-    vec_store<LOT>(dst + to * d + i, vec_load<LOT>(src + rows[to] * d + i, d - i, fits), d - i, fits);
+    const place at   = place_of_thread(lots);
+    const bool  fits = vec_fits<LOT>(src, d) && vec_fits<LOT>(dst, d);
+    if (at.row < n) vec_store<LOT>(dst + at.row * d + at.i, vec_load<LOT>(src + rows[at.row] * d + at.i, d - at.i, fits), d - at.i, fits);
+}
+
+KERNEL __launch_bounds__(THREADS)
+    TYPED(scatter_rows_kernel)(element *dst, const element *src, const int32_t *rows, int64_t n, int64_t d, unsigned lots)
+{
+    const place at   = place_of_thread(lots);
+    const bool  fits = vec_fits<LOT>(src, d) && vec_fits<LOT>(dst, d);
+    if (at.row < n) vec_store<LOT>(dst + rows[at.row] * d + at.i, vec_load<LOT>(src + at.row * d + at.i, d - at.i, fits), d - at.i, fits);
 }
 
 void TYPED(gather_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
@@ -23,15 +36,10 @@ void TYPED(gather_rows_cuda)(real *dst, const real *src, const int32_t *rows, in
     if (n > 0) LAUNCH(TYPED(gather_rows_kernel), blocks_of(n * lots, THREADS), THREADS, (element *)dst, (const element *)src, rows, n, d, lots);
 }
 
-KERNEL __launch_bounds__(THREADS) TYPED(scatter_rows_kernel)(element *dst, const element *src, const int32_t *rows, int64_t count, int64_t d)
-{
-    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-    if (i < count) dst[rows[i / d] * d + i % d] = src[i];
-}
-
 void TYPED(scatter_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {
-    if (n > 0) LAUNCH(TYPED(scatter_rows_kernel), blocks_of(n * d, THREADS), THREADS, (element *)dst, (const element *)src, rows, n * d, d);
+    const unsigned lots = blocks_of(d, LOT);
+    if (n > 0) LAUNCH(TYPED(scatter_rows_kernel), blocks_of(n * lots, THREADS), THREADS, (element *)dst, (const element *)src, rows, n, d, lots);
 }
 
 /* A block belongs to a source row and works only if that is the first to name its destination; then it adds, in order, every row that names it. So
