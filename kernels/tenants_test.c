@@ -89,6 +89,16 @@ static void call(const backend *be, real **a, const void *k)
     free(nan);
 }
 
+/* B [adapters, out, r] with NaN behind each one's rank: that room is there, and nobody says what is in it. The caller frees. */
+static double *B_beyond_ranks(const tenants *k, int64_t adapters, const double *ranks)
+{
+    rng     g = rng_seed(11);
+    double *p = check_random(&g, adapters * k->out * k->r);
+    for (int64_t i = 0; i < adapters * k->out * k->r; i++)
+        if (adapters > 1 && k->mixed && (double)(i % k->r) >= ranks[i / k->r / k->out]) p[i] = NAN;
+    return p;
+}
+
 /* A rank is what a half of the adapters have, the others anything below. */
 static void check_case(const tenants *k, const char *what)
 {
@@ -97,18 +107,20 @@ static void check_case(const tenants *k, const char *what)
     const int64_t own_A = k->tie == UNTIED ? k->adapters : 1, own_B = k->tie != TIED ? k->adapters : 1;
     for (int64_t i = 0; i < k->n; i++) which[i] = (double)(i * k->turn % (k->adapters + 1) - 1);
     for (int64_t i = 0; i < k->adapters; i++) ranks[i] = (double)(i % 2 ? k->r : i * 5 % k->r);
+    double     *B_values       = B_beyond_ranks(k, own_B, ranks);
     check_array arrays[ARRAYS] = {
         [Y]     = { "y", .n = k->n * k->out, .out = true, .tol = check_sum_tol(k->in + k->r) },
         [X]     = { "x", .n = k->n * k->in },
         [W]     = { "W", .n = k->out * k->in },
-        [A]     = { "A", .n = own_A * k->r * k->lda },
-        [B]     = { "B", .n = own_B * k->out * k->r },
+        [A]     = check_rows("A", own_A * k->r, k->lda, k->in, false, 0),
+        [B]     = { "B", .n = own_B * k->out * k->r, .values = B_values },
         [U]     = { "u", .n = scales ? k->adapters * k->r : -1 },
         [V]     = { "v", .n = scales ? k->adapters * k->out : -1 },
         [WHICH] = { "which", .kind = I32, .n = k->n, .values = which },
         [RANKS] = { "ranks", .kind = I32, .n = k->adapters, .values = ranks },
     };
     check_op(what, arrays, ARRAYS, call, k);
+    free(B_values);
 }
 
 static void check_variant(void)

@@ -58,7 +58,7 @@ static void plan_list(decode_args *a)
     for (int i = 0; i < a->downs; i++) {
         decode_down *d = &a->down[i];
         d->column      = a->columns;
-        d->vector      = aligned(d->A, d->lda, d->stride_a);
+        d->vector      = aligned(d->A, d->lda, d->stride_a) && a->in % 8 == 0; /* else a row ends within a vector, and what follows may be anything */
         a->columns += (int)rounded(d->r);
         a->grouped = a->grouped || d->stride_a != 0;
     }
@@ -89,7 +89,7 @@ const char *decode_plan(decode_args *a)
     if (a->n > DECODE_ROWS) return "does at most 64 rows";
     plan_list(a);
     cut_k(a);
-    a->vector_x = aligned(a->x, a->ldx, 0);
+    a->vector_x = aligned(a->x, a->ldx, 0) && a->in % 8 == 0;
     a->vector_W = aligned(a->W, a->in, 0);
     a->vector_v = aligned(a->v, a->stride_v, 0);
     return decode_plan_expand(a, groups_most(a));

@@ -24,9 +24,10 @@ KERNEL __launch_bounds__(THREADS) gather_expand_kernel(const __grid_constant__ d
     __syncthreads();
     const int64_t o    = ((int64_t)blockIdx.x * WARPS + (int)threadIdx.x / WARP) * 16 + g;
     const bf16   *B_lo = p.B + adapter * p.stride_b + o * p.ldb, *B_hi = B_lo + 8 * p.ldb;
-    mma_c         sum = {};
+    mma_c         sum    = {};
+    const bool    vector = p.vector && r % 8 == 0; /* behind an adapter's rank B may be anything */
     for (int k = 8 * t; k - 8 * t < r; k += 32)
-        mma_32(&sum, load_8(B_lo, k, r, o < p.out, p.vector), load_8(B_hi, k, r, o + 8 < p.out, p.vector), *(const uint4 *)(h + g * ld + k));
+        mma_32(&sum, load_8(B_lo, k, r, o < p.out, vector), load_8(B_hi, k, r, o + 8 < p.out, vector), *(const uint4 *)(h + g * ld + k));
     for (int i = 0; i < 4; i++) {
         const int     column = 2 * t + i % 2;
         const int64_t row    = o + (i >= 2 ? 8 : 0);
@@ -63,7 +64,11 @@ const char *refuses_decode(const site_variant *, const site_call *c)
     return decode_plan(&a);
 }
 
-const char *refuses_gather(const site_variant *, const site_call *c) { return c->n > DECODE_ROWS ? "does at most 64 rows" : NULL; }
+const char *refuses_gather(const site_variant *, const site_call *c)
+{
+    if (c->n > DECODE_ROWS) return "does at most 64 rows";
+    return c->r > 4096 ? "does ranks of at most 4096" : NULL; /* h of 8 rows in shared memory, on every GPU */
+}
 
 static void run_step(const site_step *s, void (*what)(const decode_args *a))
 {
