@@ -104,6 +104,20 @@ static void check_decode(void)
     }
 }
 
+/* Random rows of k or v, and NaN in those that no span names: a cache holds anything there. The caller frees. */
+static double *named_rows(const attention_case *c, int64_t ld, uint64_t seed)
+{
+    rng     g = rng_seed(seed);
+    double *p = check_random(&g, c->kv_rows * ld);
+    for (int64_t row = 0; row < c->kv_rows; row++) {
+        bool named = c->n_spans == 0;
+        for (const attention_span *s = c->spans; s < c->spans + c->n_spans; s++)
+            named = named || (row >= s->kv0 && row < s->kv0 + s->kv_len) || (row >= s->pre0 && row < s->pre0 + s->pre_len);
+        for (int64_t i = 0; i < ld && !named; i++) p[row * ld + i] = NAN;
+    }
+    return p;
+}
+
 static void check_cases(void)
 {
     check_decode();
@@ -115,7 +129,9 @@ static void check_cases(void)
          * scale * head_dim. Then up to kv_rows terms are summed. */
         double      tol = check_sum_tol(d.head_dim + c->kv_rows) * (1 + c->scale * sqrt((double)d.head_dim));
         check_array q = check_rows("q", c->q_rows, d.ldq, wq, false, 0), k = check_rows("k", c->kv_rows, d.ldk, wk, false, 0),
-                    v     = check_rows("v", c->kv_rows, d.ldv, wk, false, 0);
+                    v    = check_rows("v", c->kv_rows, d.ldv, wk, false, 0);
+        double *k_values = named_rows(c, d.ldk ? d.ldk : wk, 2), *v_values = named_rows(c, d.ldv ? d.ldv : wk, 3);
+        k.values = k_values, v.values = v_values;
         check_array fwd[] = {
             check_rows("o", c->q_rows, d.ldo, wq, true, tol), { "lse", .kind = PARAM, .n = c->q_rows * d.heads, .out = true, .tol = tol }, q, k, v
         };
@@ -133,6 +149,7 @@ static void check_cases(void)
                                 { "lse", .kind = PARAM, .n = c->q_rows * d.heads, .out = true, .tol = tol } };
         bwd[0].through_bf16 = bwd[1].through_bf16 = 2; /* p and then o, whose product with do is subtracted from what may be close to it */
         check_op(c->what, bwd, 9, call_bwd, c);
+        free(k_values), free(v_values);
     }
 }
 

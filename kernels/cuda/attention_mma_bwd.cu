@@ -127,7 +127,8 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
     const int64_t row0            = blockIdx.x * (int64_t)OWN;
     const int     rows            = (int)min(kv_rows - row0, (int64_t)OWN);
     mma_c         sum_k[1][D / 8] = {}, sum_v[1][D / 8] = {};
-    visit         v = first_visit(list);
+    visit         v     = first_visit(list);
+    int           named = 0; /* bits: the lane's rows that a span names; what the others hold may be anything, NaN too */
 
     auto copy_queries = [&](int turn) {
         const int64_t row = (int64_t)v.q0 + v.query0, column = (int64_t)(kv_head * group + v.at) * H;
@@ -158,6 +159,7 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
         more = next_visit(&v, list, group, row0, rows);
         if (more) copy_queries(turn + 1), mine = stats_of_mine();
         if (line0 >= high || line0 + 16 <= low || line0 >= see + last) continue;
+        for (int r = 0; r < 2; r++) named |= (line0 + lane / 4 + 8 * r >= low && line0 + lane / 4 + 8 * r < high) << r;
         const bf16 *qt = passing_tile<D>(0, turn), *ot = passing_tile<D>(1, turn);
         mma_c       p[1][SCORES] = {}, ds[1][SCORES] = {};
         product_of_rows<D, 1, SCORES>(p, own_tile<D>(0) + line0 * LD<D>, qt);
@@ -178,7 +180,7 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
     UNROLL
     for (int i = 0; i < D / 8 * 2; i++) {
         const int r = i % 2, line = line0 + lane / 4 + 8 * r, c = i / 2 * 8 + lane % 4 * 2;
-        if (line >= rows || c >= H) continue;
+        if (line >= rows || c >= H || !(named >> r & 1)) continue;
         add_pair(dk + (row0 + line) * a.d.ldk + kv_head * H + c, a.scale * sum_k[0][i / 2].x[2 * r], a.scale * sum_k[0][i / 2].x[2 * r + 1]);
         add_pair(dv + (row0 + line) * a.d.ldv + kv_head * H + c, sum_v[0][i / 2].x[2 * r], sum_v[0][i / 2].x[2 * r + 1]);
     }
