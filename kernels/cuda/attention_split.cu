@@ -1,12 +1,14 @@
 /* Attention in bf16 of few queries over many keys, as decode has it: keys are split over blocks, and a second kernel joins what they found, in the
  * order of keys (Dao et al. 2023, Flash-Decoding). A split is always SPLIT keys from the span's first, so a query's bits depend on its own keys
- * alone, not on the batch or the grid; the grid has room for the longest span's splits, rounded up to a power of two, so a recorded launch serves
- * spans that grow within it. The queries of all heads that read one kv head share its keys: they are the rows of one product. Contract:
+ * alone, not on the batch or the grid; the grid has room for the splits of the bound that the caller gives, so a recorded launch serves spans that
+ * grow within it. The queries of all heads that read one kv head share its keys: they are the rows of one product. Contract:
  * kernels/backend.h. */
 #include "kernels/cuda/attention_mma.h"
 
 static constexpr int ROWS = 16, WARP_KEYS = 32, SPLIT = WARP_KEYS * MMA_WARPS, MOST_QUERIES = 16; /* rows of a block: queries times heads */
 template <int D> static constexpr int SHARED = (ROWS + 2 * SPLIT) * LD<D> *(int)sizeof(bf16);
+
+static constexpr int64_t PARTS_MOST = 256 << 20; /* bytes of parts: so many queries fill a GPU without splits, and do better with tiles of queries */
 
 /* What blocks leave for the second kernel, for each row of q, head and split: o before its division, the maximum it is relative to, the sum. */
 struct split_parts {
@@ -162,6 +164,7 @@ bool attention_split_fwd(bf16 *o, float *lse, const attention_bf16 &a, const att
         q_rows  = max(q_rows, (int64_t)s.q0 + s.q_len);
     }
     if (!takes(a, o, n_spans) || queries < 1 || queries > MOST_QUERIES) return false;
+    if (keys > SPLIT && q_rows * a.d.heads * blocks_of(keys, SPLIT) * (a.d.head_dim + 2) * (int64_t)sizeof(float) > PARTS_MOST) return false;
     run_splits(o, lse, a, attention_send(spans, n_spans, MOST_QUERIES), queries, keys, q_rows);
     return true;
 }

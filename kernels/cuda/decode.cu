@@ -325,14 +325,14 @@ const char *decode_plan_expand(decode_args *a, int64_t groups)
     const int64_t all = ring_steps(a, groups);
     a->ring           = (int)(all < 1 ? 1 : all < RING_MOST ? all : RING_MOST);
     tiles == 1 ? plan_shared<1>(a) : tiles == 2 ? plan_shared<2>(a) : tiles == 4 ? plan_shared<4>(a) : plan_shared<8>(a);
-    return a->shared_bytes + (int64_t)sizeof(decode_rows) > cuda_shared_most()
-               ? "needs more shared memory than this GPU has, for so many ranks and rows"
-               : NULL;
+    const int64_t fixed = (sizeof(decode_rows) + 1023) / 1024 * 1024; /* what is static, up to where dynamic_shared() is aligned */
+    return a->shared_bytes + fixed > cuda_shared_most() ? "needs more shared memory than this GPU has, for so many ranks and rows" : NULL;
 }
 
 void decode_expand(const decode_args *a)
 {
     const int tiles  = tiles_of(a->n);
     auto     *decode = tiles == 1 ? decode_8_kernel : tiles == 2 ? decode_16_kernel : tiles == 4 ? decode_32_kernel : decode_64_kernel;
-    LAUNCH_BEHIND(decode, blocks_of(a->out, WARP_LINES << a->row_bits), THREADS, a->shared_bytes, *a);
+    /* Without a first launch there is nothing that has waited for what made x. */
+    LAUNCH_AS(decode, (launch_shape { blocks_of(a->out, WARP_LINES << a->row_bits), THREADS, a->shared_bytes, a->columns > 0 }), *a);
 }

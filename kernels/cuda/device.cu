@@ -99,13 +99,25 @@ bool cuda_allow_shared(const void *kernel, int64_t bytes, const char *file, int 
         int64_t     bytes;
     } allowed[64];
     int i = 0;
-    if (bytes <= 48 << 10) return true;
+    if (bytes <= 40 << 10) return true; /* 8 KiB of what needs no asking are left to what is static */
     while (i < 63 && allowed[i].kernel && allowed[i].kernel != kernel) i++;
     if (allowed[i].kernel == kernel && allowed[i].bytes >= bytes) return true;
     if (!cuda_ok(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes), "shared memory for a kernel", file, line))
         return false;
     allowed[i] = { kernel, bytes }; /* the last place is for all that find none: they ask each time */
     return true;
+}
+
+/* Code from before sm_90 (CUDA_ARCH=...) runs on newer GPUs too, but has no waits: one kernel answers for all, which are built alike. */
+bool cuda_overlaps_launches(const void *kernel)
+{
+    static int known = -1;
+    if (known < 0) {
+        cudaFuncAttributes built = {};
+        if (!CUDA_OK(cudaFuncGetAttributes(&built, kernel))) return false;
+        known = cuda_device.capability >= 90 && built.ptxVersion >= 90;
+    }
+    return known > 0;
 }
 #endif
 
@@ -182,9 +194,7 @@ static bool start_blas(void)
 
 /* The device, the stream and cuBLAS. The device is the first visible one: CUDA_VISIBLE_DEVICES picks another. */
 static int64_t l2_bytes, shared_most;
-static bool    overlaps_launches;
 int64_t        cache_bytes_cuda(void) { return l2_bytes; }
-bool           cuda_overlaps_launches(void) { return overlaps_launches; }
 int64_t        cuda_shared_most(void) { return shared_most; }
 
 bool cuda_start(backend_report report, char *about, size_t about_size)
@@ -206,9 +216,8 @@ bool cuda_start(backend_report report, char *about, size_t about_size)
     if (!CUDA_OK(cudaSetDevice(0)) || !CUDA_OK(cudaStreamCreateWithFlags(&cuda_stream, cudaStreamNonBlocking))) return false;
     if (!start_blas()) return false;
     cudaDriverGetVersion(&driver);
-    l2_bytes          = device.l2CacheSize;
-    shared_most       = (int64_t)device.sharedMemPerBlockOptin;
-    overlaps_launches = device.major >= 9;
+    l2_bytes    = device.l2CacheSize;
+    shared_most = (int64_t)device.sharedMemPerBlockOptin;
     cuda_facts_find(&device);
     cuda_device = { 10 * device.major + device.minor, device.multiProcessorCount };
     snprintf(about, about_size, "%s, compute capability %d.%d, %d multiprocessors, %.1f GiB, driver for CUDA %d.%d", device.name, device.major,

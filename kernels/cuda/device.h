@@ -64,8 +64,9 @@ struct launch_shape {
 /* Lets a kernel have more dynamic shared memory than the 48 KiB that need no asking; asks CUDA once for each kernel and size. */
 bool cuda_allow_shared(const void *kernel, int64_t bytes, const char *file, int line);
 bool cuda_launch_ok(cudaError_t e, const char *kernel, const char *file, int line);
-/* Of the device: programmatic dependent launches, and the most shared memory of a block, what is static included. */
-bool    cuda_overlaps_launches(void);
+/* Of the device: programmatic dependent launches, if the kernel was built to wait in them, and the most shared memory of a block, what is static
+ * included. */
+bool    cuda_overlaps_launches(const void *kernel);
 int64_t cuda_shared_most(void);
 
 template <class... P, class... A>
@@ -81,7 +82,7 @@ static inline void cuda_launch(const char *name, const char *file, int line, lau
     config.stream                     = cuda_stream;
     cudaLaunchAttribute attributes[2] = {};
     config.attrs                      = attributes;
-    if (s.behind && cuda_overlaps_launches()) {
+    if (s.behind && cuda_overlaps_launches((const void *)kernel)) {
         attributes[config.numAttrs].id                                           = cudaLaunchAttributeProgrammaticStreamSerialization;
         attributes[config.numAttrs++].val.programmaticStreamSerializationAllowed = 1;
     }
