@@ -16,7 +16,8 @@ typedef struct {
     bool        on_device;
 } part;
 
-enum { PARTS_MAX = 6 };
+/* LAYOUT: which value lies where. A change of model/adapter.c's order counts it up, and files of another order are refused. */
+enum { PARTS_MAX = 6, LAYOUT = 2 };
 
 static int parts_of(const trainer *t, part *p)
 {
@@ -57,6 +58,7 @@ int checkpoint_write(const trainer *t, const json *state, const char *path)
         views[i] = view_of(parts[i].name, parts[i].type, bytes, parts[i].count);
     }
     json *all = cJSON_Duplicate(state, true);
+    json_set_int(all, "layout", LAYOUT);
     json_set_int(all, "trainer_step", t->step);
     json_print(all, &text, false);
     views[n] = view_of("state", DT_U8, text.s, (int64_t)text.n);
@@ -94,6 +96,11 @@ int checkpoint_read(trainer *t, json **state, const char *path)
     const tensor_view *text = rc ? NULL : safetensors_find(f, "state");
     if (!rc && (!text || text->dtype != DT_U8)) rc = input_error("%s: tensor state is missing; remove the folder and start again", path);
     if (!rc) rc = json_parse(state, (const char *)text->bytes, (size_t)text->count, path);
+    const json *layout = rc ? NULL : cJSON_GetObjectItem(*state, "layout");
+    if (!rc && (!cJSON_IsNumber(layout) || layout->valueint != LAYOUT))
+        rc = input_error("%s: was written by another version of this program, whose values lie in another order; remove the folder and start again, or "
+                         "finish it with that version",
+                         path);
     if (!rc) rc = json_get_int(*state, path, "trainer_step", 0, INT64_MAX / 2, &t->step);
     safetensors_close(f);
     if (rc) {

@@ -406,6 +406,11 @@ static void broken_checkpoints_are_named(void **state)
     assert_ok(file_read(path, 1u << 26, &bytes));
     assert_ok(file_write_atomic(path, bytes.s, bytes.n / 2));
     assert_input_error(train_run(&q, &record), "checkpoint.safetensors");
+    char *layout = memmem(bytes.s, bytes.n, "\"layout\":2", 10);
+    assert_non_null(layout);
+    layout[9] = '1'; /* values in another order */
+    assert_ok(file_write_atomic(path, bytes.s, bytes.n));
+    assert_input_error(train_run(&q, &record), "another version of this program");
     str_free(&bytes);
     free(a);
     free(path);
