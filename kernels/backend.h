@@ -124,7 +124,7 @@ typedef struct backend {
     int64_t (*time_launches)(void);
     /* Bytes of the device that this program's arrays and scratch took at most at one time, since it opened the device. NULL where host is true. */
     int64_t (*peak_bytes)(void);
-    const device_fact *facts; /* of a device that is not the host: a list that a row without a name ends, or NULL; kernels/facts.h */
+    const device_fact *facts;     /* of a device that is not the host: a list that a row without a name ends, or NULL; kernels/facts.h */
     int64_t (*cache_bytes)(void); /* of the cache that all of the device shares (a GPU's L2); NULL where nobody measures cold */
 
     /* What ops would do between begin and end is kept instead of done, and every run does it, at the price of one launch on the host; on what the
@@ -170,7 +170,8 @@ typedef struct backend {
     /* --- attention: o = softmax(q k^T scale) v over what each span allows. lse [n_rows_of_q, heads] receives log-sum-exp (NULL: not kept) */
     void (*attention_fwd)(real *o, param *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,
                           attention_dims d, double scale);
-    /* dq = ...; dk, dv += (spans may share a prefix: the caller zeroes dk and dv first). o, lse as the forward left them. */
+    /* dq = ...; dk, dv += (spans may share a prefix: the caller zeroes dk and dv first). o, lse as the forward left them. Rows that no span names may
+     * hold anything, and those of dq, dk and dv stay as they are. */
     void (*attention_bwd)(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o, const param *lse,
                           const attention_span *spans, int64_t n_spans, attention_dims d, double scale);
 

@@ -33,8 +33,8 @@ typedef enum { SITE_PREPARE, SITE_FORWARD, SITE_BACKWARD, SITE_ADAPT, SITE_RELEA
  *   TAKES_NARROW    the same in the working type */
 typedef enum { TAKES_PAIR, TAKES_FACTORS, TAKES_NARROW } site_takes;
 
-/* Everything on the device and contiguous but for the strides named; x, y, dx, dy, W 16-byte aligned. Gradients are parameters, accumulated; NULL: not
- * wanted. */
+/* Everything on the device and contiguous but for the strides named; x, y, dx, dy, W 16-byte aligned. Gradients are parameters, accumulated; NULL:
+ * not wanted. */
 typedef struct {
     int64_t     n, in, out, r; /* r >= 1 */
     int64_t     lda;           /* row stride of A, at least in */
@@ -55,8 +55,8 @@ typedef struct {
 
     /* Many adapters in one batch, for variants that say so; all zero: one adapter. What lies stride elements apart belongs to the next adapter; a
      * stride of 0 says that all share it, as a tied adapter's A and B. */
-    const int32_t *which;    /* [n] on the device: the adapter of each row, below `adapters`; -1: the base alone. NULL: the first for all */
-    const int32_t *ranks;    /* [adapters] on the device: each one's first ranks count, at most r, and the room of the others is there; NULL: r */
+    const int32_t *which; /* [n] on the device: the adapter of each row, below `adapters`; -1: the base alone. NULL: the first for all */
+    const int32_t *ranks; /* [adapters] on the device: each one's first ranks count, at most r; the room of the others may hold anything; NULL: r */
     int64_t        adapters; /* 0: one */
     int64_t        distinct; /* how many of them `which` names: for cost alone, which cannot look. 0: one */
     int64_t        stride_A, stride_B, stride_u, stride_v;

@@ -146,10 +146,12 @@ static void run_splits(bf16 *o, float *lse, const attention_bf16 &a, attention_l
     const unsigned rows = blocks_of(queries * (a.d.heads / a.d.kv_heads), ROWS), count = (unsigned)list.count;
     const dim3     grid((unsigned)splits, (unsigned)a.d.kv_heads * rows, count);
     split_parts    parts = { floats, (float2 *)(floats + stats), splits };
+    /* Behind a launch alone a launch may begin early: not where the list of spans has just been copied. */
+    const launch_shape shape = { grid, MMA_THREADS, a.d.head_dim <= 64 ? SHARED<64> : SHARED<128>, list.first_block == NULL };
     if (a.d.head_dim <= 64)
-        LAUNCH_BEHIND(attention_split_64_kernel, grid, MMA_THREADS, SHARED<64>, o, lse, a, list, parts);
+        LAUNCH_AS(attention_split_64_kernel, shape, o, lse, a, list, parts);
     else
-        LAUNCH_BEHIND(attention_split_128_kernel, grid, MMA_THREADS, SHARED<128>, o, lse, a, list, parts);
+        LAUNCH_AS(attention_split_128_kernel, shape, o, lse, a, list, parts);
     if (splits > 1) LAUNCH_BEHIND(attention_join_kernel, dim3((unsigned)a.d.heads, (unsigned)queries, count), MMA_THREADS, 0, o, lse, a, list, parts);
 }
 
