@@ -2,7 +2,8 @@
  * (libtiebreak-cuda-emulated.so); it says nothing about speed, and little about a GPU's memory model.
  *
  * Threads of a block are fibers that change at barriers and warp exchanges. To bring mistakes to light rather than to please:
- *   - every other launch runs blocks and threads in the opposite order: a race or a missing barrier gives other bits on repeat;
+ *   - every other launch runs blocks and threads in the opposite order, and every other pair of launches each warp as far as it gets before the next:
+ * a race or a missing barrier gives other bits on repeat;
  *   - shared memory holds NaN when a block begins, new device memory holds NaN, and guard bands around it are looked at;
  *   - device memory cannot be touched from a synchronization to the next launch or copy: host code that takes a device pointer for its own stops;
  *   - pointers given to kernels and copies have to lie in device memory; barriers that not all threads reach stop with the kernel's name;

@@ -32,6 +32,7 @@ static struct {
     unsigned char                values[2][MOST_THREADS][MOST_BYTES]; /* of one exchange and the next: nobody is two ahead */
     unsigned                     exchanges[MOST_THREADS];             /* that a thread has come to */
     int                          any[MOST_BLOCKS];
+    bool                         warp_by_warp;
     bool                         reached; /* one block of a cluster for another, since they last waited for each other */
     int64_t                      shared_bytes;
     unsigned                     idle, launches; /* idle: changes of fiber since any of them got on */
@@ -67,23 +68,24 @@ __attribute__((noinline, no_sanitize("address"))) static void           change_n
 /* Called through a pointer: the compiler may not look inside and conclude which memory and registers survive while other fibers run. */
 static void (*volatile change)(void **from, void **to) = change_now;
 
-/* The next fiber in the launch's order that is alive, of this block if it has to be; itself where there is none. */
-static int next_alive(bool of_this_block)
+/* The next fiber in the launch's order that is alive, of `count` that this one is among; itself where there is none. */
+static int next_alive(int count)
 {
     const int from = run.current;
     int       at   = from;
     do at = (at + run.step + run.count) % run.count;
-    while (at != from && (!run.fibers[at].alive || (of_this_block && at / run.of_block != from / run.of_block)));
+    while (at != from && (!run.fibers[at].alive || at / count != from / count));
     return at;
 }
 
-/* To the next fiber alive, or the host when there is none. In a cluster one block runs as far as it gets before another does: what it does not wait
- * for will not have happened. */
+/* To the next fiber alive, or the host when there is none. In a cluster one block runs as far as it gets before another does, and every other pair of
+ * launches a warp does: what it does not wait for will not have happened. */
 static void leave(void)
 {
     int from = run.current, at = from;
-    if (run.cluster > 1 && run.idle < 2u * (unsigned)run.of_block) at = next_alive(true);
-    if (at == from) at = next_alive(false);
+    if (run.warp_by_warp && run.idle < 2u * WARP) at = next_alive(WARP);
+    if (at == from && run.cluster > 1 && run.idle < 2u * (unsigned)run.of_block) at = next_alive(run.of_block);
+    if (at == from) at = next_alive(run.count);
     if (!run.fibers[at].alive) {
         change(run.fibers[from].at, run.host);
     } else if (at != from) {
@@ -259,6 +261,7 @@ static void run_grid(const char *name, dim3 grid, dim3 block, int64_t shared_byt
     run.of_block     = (int)(block.x * block.y * block.z);
     run.cluster      = cluster;
     run.count        = run.of_block * cluster;
+    run.warp_by_warp = run.launches / 2 % 2;
     run.step         = run.launches++ % 2 ? -1 : 1;
     gridDim          = grid;
     blockDim         = block;
