@@ -38,6 +38,7 @@ static const block blocks[] = {
       .sites    = { SITE_O + 1, SITE_QKV + 1 },
       .ops      = { { "fwd", 4096, .forward = true },
                     { "fwd+bwd", 8192, .forward = true, .backward = true, .expands = true },
+                    { "bwd", 8192, .backward = true, .expands = true },
                     { "decode", 1, .forward = true },
                     { "decode", 8, .forward = true },
                     { "decode", 64, .forward = true } },
@@ -63,7 +64,9 @@ static const block blocks[] = {
     /* The rehearsal of the GPU at its limit. */
     { .shapes   = { "mini" },
       .sites    = { SITE_QKV + 1 },
-      .ops      = { { "fwd+bwd", 32, .forward = true, .backward = true, .expands = true }, { "decode", 8, .forward = true } },
+      .ops      = { { "fwd+bwd", 32, .forward = true, .backward = true, .expands = true },
+                    { "bwd", 32, .backward = true, .expands = true },
+                    { "decode", 8, .forward = true } },
       .ranks    = { 8 },
       .modes    = { MODE_HOT, MODE_COLD },
       .n_modes  = 2,

@@ -36,6 +36,7 @@ static const struct {
     { "decode of 8: launches more than the base", "decode", 8, 12288, 1, NULL, NULL, launches_of, 1, 1, "" },
     { "decode of 64: launches more than the base", "decode", 64, 12288, 1, NULL, NULL, launches_of, 1, 1, "" },
     { "training: a tied method beside LoRA", "fwd+bwd", 8192, 12288, 1, "tied-lora", "lora", time_of, 0, 100, " %" },
+    { "backward alone: a tied method beside LoRA", "bwd", 8192, 12288, 1, "tied-lora", "lora", time_of, 0, 100, " %" },
     { "64 tenants: a tied method's bytes over the base", "decode", 64, 12288, 64, "tied-lora", NULL, bytes_of, 0.04, 100, " %" },
     { "64 tenants: its time over the base", "decode", 64, 12288, 64, "tied-lora", NULL, time_of, 0.04, 100, " %" },
 };

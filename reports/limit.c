@@ -12,9 +12,8 @@
 static const struct {
     const char *name, *op;
     int64_t     tokens;
-} cases[] = {
-    { "prefill", "fwd", 4096 }, { "training", "fwd+bwd", 8192 }, { "decode", "decode", 1 }, { "decode", "decode", 8 }, { "decode", "decode", 64 }
-};
+} cases[]                      = { { "prefill", "fwd", 4096 }, { "training", "fwd+bwd", 8192 }, { "backward", "bwd", 8192 },
+                                   { "decode", "decode", 1 },  { "decode", "decode", 8 },       { "decode", "decode", 64 } };
 static const int64_t outputs[] = { 4096, 12288 };
 
 enum { VARIANTS = 20 };
@@ -29,7 +28,7 @@ static int by_row(const void *x, const void *y)
 {
     const overhead_point *a = *(const overhead_point *const *)x, *b = *(const overhead_point *const *)y;
     int                   c = strcmp(a->dtype, b->dtype);
-    if (!c) c = -strcmp(a->op, b->op); /* fwd+bwd, fwd, decode */
+    if (!c) c = -strcmp(a->op, b->op); /* fwd+bwd, fwd, decode, bwd */
     if (!c) c = strcmp(a->shape, b->shape);
     if (!c) c = (a->tokens > b->tokens) - (a->tokens < b->tokens);
     if (!c) c = (a->d_out > b->d_out) - (a->d_out < b->d_out);
