@@ -140,7 +140,7 @@ void cuda_release(void *p);
  * may be written until cuda_send. Neither is possible while a graph is captured: what it would read later is not there any more. */
 void       *cuda_list(int64_t bytes);
 const char *cuda_send(int64_t bytes);
-/* The host's bytes are read when this returns. The copy is asynchronous: small ones go by pinned slots (kernels/cuda/upload.cu). */
+/* The host's bytes are read when this returns. The copy is asynchronous, by pinned slots (kernels/cuda/upload.cu). */
 void cuda_put(void *dst, const void *host, int64_t bytes);
 
 /* A graph is being captured; then `what` cannot be, and the error says so. */

@@ -21,8 +21,7 @@ struct emulated_event {
     int64_t behind; /* items that the stream had been given by then */
 };
 
-enum { MOST_WAITING = 1024 };          /* a GPU's queue has an end too */
-static const size_t STAGED = 64 << 10; /* the most of pageable memory that CUDA copies aside and goes on */
+enum { MOST_WAITING = 1024 }; /* a GPU's queue has an end too */
 
 static struct {
     std::deque<item> waiting;
@@ -132,10 +131,7 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpy
     if (kind != cudaMemcpyHostToDevice && !emulate_on_device(src, bytes)) return cudaErrorInvalidValue;
     if (!pageable) return emulate_enqueue(copy);
     if (!emulate_allowed()) return cudaErrorStreamCaptureUnsupported;
-    if (kind == cudaMemcpyHostToDevice && bytes <= STAGED) {
-        const std::vector<char> aside((const char *)src, (const char *)src + bytes);
-        return emulate_enqueue([=] { copy_of(dst, aside.data(), bytes, kind)(); });
-    }
+    if (kind == cudaMemcpyHostToDevice) return emulate_enqueue(copy); /* as where a GPU reads such memory in place; others read it at once */
     emulate_wait();
     copy();
     return cudaSuccess;

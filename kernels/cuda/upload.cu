@@ -1,12 +1,14 @@
 /* From the host to the device: lists and small arrays by way of pinned memory, which a GPU reads when the stream gets there, so that the host goes on
- * at once. A slot of it is written again only when an event says that its last copy has run. Contract: kernels/cuda/device.h. */
+ * at once. A slot of it is written again only when an event says that its last copy has run. CUDA could copy from the host's memory itself, but
+ * whether it has read that when its call returns is left open where a GPU reads such memory in place; and where it has not, nobody would know.
+ * Contract: kernels/cuda/device.h. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "kernels/cuda/device.h"
 
 static constexpr int     SLOTS      = 256;      /* more than a training step of a large model sends, so that timing one never waits */
-static constexpr int64_t SLOT_BYTES = 32 << 10; /* more than that is staged by CUDA as well as it can be */
+static constexpr int64_t SLOT_BYTES = 32 << 10; /* more than that goes in pieces */
 
 static struct {
     char       *pinned; /* [SLOTS][SLOT_BYTES] */
@@ -67,7 +69,7 @@ const char *cuda_send(int64_t bytes)
     char *p = (char *)cuda_scratch(SCRATCH_LISTS, bytes);
     if (cuda_failed()) return p;
     if (list == pageable.p)
-        CUDA_OK(cudaMemcpyAsync(p, list, (size_t)bytes, cudaMemcpyHostToDevice, cuda_stream)); /* CUDA reads it before this returns */
+        cuda_put(p, list, bytes);
     else
         slot_send(p, bytes, (int)(((char *)list - ring.pinned) / SLOT_BYTES));
     return p;
@@ -76,12 +78,11 @@ const char *cuda_send(int64_t bytes)
 void cuda_put(void *dst, const void *host, int64_t bytes)
 {
     if (bytes <= 0 || cuda_failed() || cuda_refused("a copy from the host")) return;
-    if (bytes > SLOT_BYTES) {
-        CUDA_OK(cudaMemcpyAsync(dst, host, (size_t)bytes, cudaMemcpyHostToDevice, cuda_stream));
-        return;
+    for (int64_t at = 0, n; at < bytes; at += n) {
+        n              = bytes - at < SLOT_BYTES ? bytes - at : SLOT_BYTES;
+        const int slot = slot_next();
+        if (slot < 0) return;
+        memcpy(ring.pinned + slot * SLOT_BYTES, (const char *)host + at, (size_t)n);
+        slot_send((char *)dst + at, n, slot);
     }
-    const int slot = slot_next();
-    if (slot < 0) return;
-    memcpy(ring.pinned + slot * SLOT_BYTES, host, (size_t)bytes);
-    slot_send(dst, bytes, slot);
 }
