@@ -142,10 +142,11 @@ static void assert_refused(const backend *be, const char *why)
 /* What a capture cannot hold is refused with its name, and the stream works on afterwards. */
 static void check_refusals(void)
 {
-    const backend       *be   = check_subject;
-    arrays               a    = arrays_new(be);
-    const attention_span span = { 0, 1, 0, 1, 0, 0 };
-    char                 byte = 0;
+    const backend       *be    = check_subject;
+    arrays               a     = arrays_new(be);
+    const attention_span span  = { 0, 1, 0, 1, 0, 0 };
+    real                *extra = be->alloc(1);
+    char                 byte  = 0;
     put_ids(be, &a, 0);
     be->graph_begin();
     be->put(a.ids, &byte, 1);
@@ -154,11 +155,17 @@ static void check_refusals(void)
     be->get(&byte, a.ids, 1);
     assert_refused(be, "a copy to the host is not possible");
     be->graph_begin();
+    assert_true(isnan(be->params->sum_squares(a.y, 1)));
+    assert_refused(be, "a sum that the host wants is not possible");
+    be->graph_begin();
     be->release(be->alloc(1));
     assert_refused(be, "an allocation is not possible");
     be->graph_begin();
     be->attention_fwd(a.y, NULL, a.x, a.x, a.x, &span, 1, (attention_dims) { .heads = 1, .kv_heads = 1, .head_dim = 4 }, 1);
     assert_refused(be, "a list of spans or jobs");
+    be->graph_begin();
+    be->release(extra);
+    assert_refused(be, "giving memory back");
     be->graph_begin();
     be->graph_begin();
     assert_refused(be, "another graph");

@@ -58,6 +58,7 @@ double sum_squares_cuda(const param *x, int64_t count)
     double        parts[PARTS], total = 0;
     unsigned      blocks = blocks_for(count) < PARTS ? blocks_for(count) : PARTS;
     if (count == 0) return 0;
+    if (cuda_refused("a sum that the host wants")) return NAN;
     double *device = (double *)cuda_scratch(SCRATCH_PARTS, sizeof parts);
     LAUNCH(sum_squares_kernel, blocks, THREADS, device, (const float *)x, count);
     if (cuda_failed() || !CUDA_OK(cudaMemcpyAsync(parts, device, blocks * sizeof *parts, cudaMemcpyDeviceToHost, cuda_stream))) return NAN;

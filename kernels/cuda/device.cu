@@ -70,8 +70,10 @@ __attribute__((format(printf, 1, 2))) static void keep_first(const char *format,
 
 bool cuda_ok(cudaError_t e, const char *call, const char *file, int line)
 {
-    if (e != cudaSuccess) keep_first("%s:%d: %s: %s (%s); %s", file, line, call, cudaGetErrorString(e), cudaGetErrorName(e), advice_for(e));
-    return e == cudaSuccess;
+    if (e == cudaSuccess) return true;
+    keep_first("%s:%d: %s: %s (%s); %s", file, line, call, cudaGetErrorString(e), cudaGetErrorName(e), advice_for(e));
+    cudaGetLastError(); /* CUDA remembers it too, and libraries that ask after their own launches would take it for theirs */
+    return false;
 }
 
 bool cuda_blas_ok(cublasStatus_t s, const char *call, const char *file, int line)
@@ -143,6 +145,7 @@ void cuda_release(void *p)
         held.erase(known);
     }
     if (!p) return;
+    cuda_refused("giving memory back"); /* cudaFree waits: it tells the capture so, and this tells whose fault it is */
     CUDA_OK(cudaFree(p));
     cuda_released++;
 }
