@@ -118,8 +118,9 @@ typedef struct backend {
      * NULL where ops are done when they return: the host's clock is right there. */
     void (*time_begin)(void);
     double (*time_end)(void);
-    /* Of what time_end ended, each NULL where time_begin is: cycles per second of the device's clock, NaN where the device could not tell; kernels
-     * launched, a call of a library counted as one. */
+    /* Of what time_end ended, each NULL where time_begin is: cycles per second of the device's clock, NaN where the device could not tell, 0 where the
+     * host was so slow that the device may have waited for it, which is no time to keep: the next will be better; kernels launched, a call of a
+     * library counted as one. */
     double (*time_clock_hz)(void);
     int64_t (*time_launches)(void);
     /* Bytes of the device that this program's arrays and scratch took at most at one time, since it opened the device. NULL where host is true. */

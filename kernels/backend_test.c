@@ -261,8 +261,8 @@ static void time_on_the_device(void **state)
         double seconds = be->time_end();
         assert_true(seconds > 0 && seconds < 10);
         assert_int_equal(be->time_launches(), 1);
-        double clock = be->time_clock_hz(); /* a GPU may have used two multiprocessors, and says so */
-        assert_true(isnan(clock) ? strcmp(be->name, "cuda") == 0 : clock > 1e8 && clock < 1e10);
+        double clock = be->time_clock_hz(); /* a GPU may have used two multiprocessors, and says so; 0: a slow host */
+        assert_true(isnan(clock) ? strcmp(be->name, "cuda") == 0 : clock == 0 || (clock > 1e8 && clock < 1e10));
         assert_ok(be->sync());
     }
     be->time_begin();
