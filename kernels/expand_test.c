@@ -111,6 +111,42 @@ static void call_list_fwd(const backend *be, real **a, const void *none)
     be->expand_fwd(jobs, 0);
 }
 
+/* More jobs than a warp has lanes add to one du and one dR. */
+enum { MANY = 37, MANY_OUT = 5, MANY_R = 3, MANY_IN = 4 };
+enum { MANY_DU, MANY_DR, MANY_G, MANY_B, MANY_U, MANY_RS, MANY_SLOTS };
+
+static void call_many(const backend *be, real **a, const void *none)
+{
+    (void)none;
+    expand_job jobs[MANY];
+    for (int i = 0; i < MANY; i++)
+        jobs[i] = (expand_job) { .in  = MANY_IN,
+                                 .out = MANY_OUT,
+                                 .r   = MANY_R,
+                                 .lda = MANY_IN,
+                                 .s   = 1 + i % 3,
+                                 .A   = a[MANY_B],
+                                 .B   = a[MANY_B],
+                                 .u   = a[MANY_U],
+                                 .R   = a[MANY_RS],
+                                 .du  = a[MANY_DU],
+                                 .dR  = a[MANY_DR],
+                                 .dBp = real_at(be->params, a[MANY_G], i * MANY_OUT * MANY_R) };
+    be->expand_bwd(jobs, MANY);
+}
+
+static void check_many(void)
+{
+    const double tol = check_sum_tol(MANY * MANY_OUT);
+    check_array  a[] = { { "du", .kind = PARAM, .n = MANY_R, .out = true, .tol = tol },
+                         { "dR", .kind = PARAM, .n = MANY_R * MANY_R, .out = true, .tol = tol },
+                         { "G", .kind = PARAM, .n = MANY * MANY_OUT * MANY_R },
+                         { "B", .kind = PARAM, .n = MANY_OUT * MANY_R },
+                         { "u", .kind = PARAM, .n = MANY_R },
+                         { "R", .kind = PARAM, .n = MANY_R * MANY_R } };
+    check_op("expand, many jobs of one u and R, backward", a, MANY_SLOTS, call_many, NULL);
+}
+
 static void check_list(void)
 {
     const double tol           = check_sum_tol(LAYERS * 2 * OUT0);
@@ -136,6 +172,7 @@ static void check_list(void)
 static void check_cases(void)
 {
     check_list();
+    check_many();
     static const int64_t ranks[] = { 0, 1, 3, 8, 17, 70 };
     for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
         for (int bits = 0; bits < 8; bits++)

@@ -43,14 +43,22 @@ template <class T> T __shfl_xor_sync(unsigned, T value, int mask)
     emulate_exchange(&value, sizeof value, mask);
     return value;
 }
+int emulate_thread_number(void); /* in the block */
 /* Every lane shows `bytes` at `value`; all[l] is then what lane l showed, until the caller's next exchange. All 32 lanes have to take part. */
 void emulate_gather(const void *value, size_t bytes, const void *all[32]);
+/* The value of lane `lane` of one's own `width` lanes, a power of two. */
+template <class T> T __shfl_sync(unsigned, T value, int lane, int width = 32)
+{
+    const void *all[32];
+    emulate_gather(&value, sizeof value, all);
+    memcpy(&value, all[emulate_thread_number() % 32 / width * width + lane % width], sizeof value);
+    return value;
+}
 /* Stops with the kernel's name. */
 [[noreturn]] void emulate_stop(const char *what);
 /* Stops unless p is aligned and the bytes lie in the block's shared memory, or in one array on the device. */
 void emulate_check_shared(const void *p, size_t bytes, size_t alignment);
 void emulate_check_device(const void *p, size_t bytes, size_t alignment);
-int  emulate_thread_number(void); /* in the block */
 
 /* What cp.async does, kernels/cuda/mma.h: the bytes at `to` are NaN from here until a wait has let the copy happen. */
 void emulate_copy_begin(void *to, const void *from, size_t bytes);

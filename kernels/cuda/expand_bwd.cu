@@ -173,24 +173,41 @@ KERNEL __launch_bounds__(THREADS) expand_bwd_kernel(expand_lists l, const expand
     if (task.kind == GRAD_U) part_u(l, l.sources[task.first], block);
 }
 
-/* du_j += s sum of its runs,  dR_kj += s u_j sum of its runs: a thread an element */
+/* Lanes that share an element of dR or du: a power of two. */
+static __host__ __device__ int sharers_of(int sources)
+{
+    int lanes = 1;
+    while (lanes < WARP && lanes < sources) lanes *= 2;
+    return lanes;
+}
+
+/* du_j += s sum of its runs,  dR_kj += s u_j sum of its runs: some lanes of a warp an element, each the sums of some jobs, which are then added in
+ * job order. Where one array is shared by all jobs, one thread would add up thousands of runs. */
 KERNEL __launch_bounds__(THREADS) expand_add_kernel(expand_lists l, const expand_task *tasks, const int64_t *first_block, int count)
 {
-    const int            i    = part_of_block(first_block, count, blockIdx.x);
-    const expand_task    task = tasks[i];
-    const expand_source *mine = l.sources + task.first;
-    const bool           is_R = task.kind == GRAD_R;
-    const int64_t        at = (blockIdx.x - first_block[i]) * THREADS + threadIdx.x, size = size_of(&task);
-    if (at >= size) return;
-    float *to = (float *)(is_R ? l.jobs[mine[0].job].dR : l.jobs[mine[0].job].du) + at, total = *to;
-    for (int t = 0; t < task.count; t++) {
-        const expand_job &e   = l.jobs[mine[t].job];
-        const float      *run = l.parts + mine[t].at + at;
-        float             sum = 0;
-        for (int k = 0; k < mine[t].runs; k++) sum += run[k * size];
-        total += (float)e.s * (is_R ? factor_u(e, at % task.r) : 1) * sum;
+    const int            i     = part_of_block(first_block, count, blockIdx.x);
+    const expand_task    task  = tasks[i];
+    const expand_source *mine  = l.sources + task.first;
+    const bool           is_R  = task.kind == GRAD_R;
+    const int            lanes = sharers_of(task.count), lane = (int)threadIdx.x % lanes;
+    const int64_t        at = (blockIdx.x - first_block[i]) * (THREADS / lanes) + threadIdx.x / lanes, size = size_of(&task);
+    float               *to = (float *)(is_R ? l.jobs[mine[0].job].dR : l.jobs[mine[0].job].du) + at, total = at < size ? *to : 0;
+    for (int t0 = 0; t0 < task.count; t0 += lanes) {
+        const int t    = t0 + lane;
+        float     gain = 0;
+        if (t < task.count && at < size) {
+            const expand_job &e   = l.jobs[mine[t].job];
+            const float      *run = l.parts + mine[t].at + at;
+            float             sum = 0;
+            for (int k = 0; k < mine[t].runs; k++) sum += run[k * size];
+            gain = (float)e.s * (is_R ? factor_u(e, at % task.r) : 1) * sum;
+        }
+        for (int k = 0; k < lanes; k++) { /* all lanes of the warp are here */
+            const float next = __shfl_sync(ALL_LANES, gain, k, lanes);
+            if (t0 + k < task.count) total += next;
+        }
     }
-    *to = total;
+    if (lane == 0 && at < size) *to = total;
 }
 
 /* --- the lists, on the host */
@@ -291,7 +308,7 @@ static void plan_kind(plan *p, const expand_job *jobs, int64_t count, int kind)
             if (e->out > task.out) task.out = e->out;
         }
         if (in_runs)
-            add_task(&p->add, task, blocks_of(size_of(&task), THREADS));
+            add_task(&p->add, task, blocks_of(size_of(&task), THREADS / sharers_of(task.count)));
         else
             add_task(&p->first, task, blocks_for(&task, 0));
     }
