@@ -10,20 +10,23 @@ static linear_dims with_strides(linear_dims d)
     return d;
 }
 
-KERNEL __launch_bounds__(THREADS) TYPED(linear_bias_kernel)(element *y, const element *bias, linear_dims d, bool accumulate)
+/* Some blocks a row: a thread divides in 32 bits. */
+KERNEL __launch_bounds__(THREADS) TYPED(linear_bias_kernel)(element *y, const element *bias, linear_dims d, bool accumulate, unsigned per_row)
 {
-    int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-    if (at >= d.n * d.out) return;
-    element *to = y + at / d.out * d.ldy + at % d.out;
-    float    b  = bias[at % d.out];
-    *to         = accumulate ? *to + b : b;
+    const unsigned row = blockIdx.x / per_row;
+    const int64_t  o   = (int64_t)(blockIdx.x - row * per_row) * THREADS + threadIdx.x;
+    if (o >= d.out) return;
+    element    *to = y + row * d.ldy + o;
+    const float b  = bias[o];
+    *to            = accumulate ? *to + b : b;
 }
 
 void TYPED(linear_fwd_cuda)(real *y, const real *x, const real *W, const real *bias, linear_dims d, bool accumulate)
 {
     if (d.n == 0) return;
-    d = with_strides(d);
-    if (bias) LAUNCH(TYPED(linear_bias_kernel), blocks_of(d.n * d.out, THREADS), THREADS, (element *)y, (const element *)bias, d, accumulate);
+    d                      = with_strides(d);
+    const unsigned per_row = blocks_of(d.out, THREADS);
+    if (bias) LAUNCH(TYPED(linear_bias_kernel), (unsigned)d.n * per_row, THREADS, (element *)y, (const element *)bias, d, accumulate, per_row);
     const gemm g = { d.n, d.out, d.in, x, d.ldx, PLAIN, W, d.in, TRANSPOSED, y, d.ldy, bias || accumulate, ELEMENT_DATA_TYPE, ELEMENT_DATA_TYPE };
     cuda_gemm(&g);
 }

@@ -96,8 +96,9 @@ KERNEL __launch_bounds__(THREADS)
     if (at >= n) return;
     float sum = 0;
     for (int64_t i = 0; i < count; i++) sum += parts[i * n + at];
-    float *c = to + at / cols * ld + at % cols;
-    *c       = accumulate ? *c + sum : sum;
+    const int64_t row = at < (int64_t)1 << 32 && cols < (int64_t)1 << 32 ? (uint32_t)at / (uint32_t)cols : at / cols; /* 64-bit division is slow */
+    float        *c   = to + row * ld + at - row * cols;
+    *c                = accumulate ? *c + sum : sum;
 }
 
 void cuda_add_parts(float *to, int64_t ld, const float *parts, int64_t count, int64_t rows, int64_t cols, bool accumulate)

@@ -158,7 +158,9 @@ static void plan_adapter_first(struct site_plan *p, const site_variant *v, site_
 KERNEL __launch_bounds__(THREADS) TYPED(place_kernel)(element *to, int64_t ld_to, int64_t rows, int64_t cols, const element *from, int64_t ld_from,
                                                       int64_t used_rows, int64_t used_cols)
 {
-    int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x, i = at / cols, j = at % cols;
+    const int64_t at    = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+    const bool    small = rows * cols < (int64_t)1 << 31; /* 64-bit division is slow */
+    const int64_t i = small ? (uint32_t)at / (uint32_t)cols : at / cols, j = at - i * cols;
     if (i < rows) to[i * ld_to + j] = i < used_rows && j < used_cols ? (float)from[i * ld_from + j] : 0;
 }
 
