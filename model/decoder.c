@@ -10,8 +10,8 @@
 #include "model/decoder_inner.h"
 #include "model/rotary.h"
 
-/* Logits held at once: enough rows for an efficient product, little memory (32 MB of f32). */
-enum { LOGITS_MAX = 1 << 23, CHUNK_MIN = 16 };
+/* Logits held at once: enough rows for an efficient product, little memory (32 MB of f32). A GPU wants more rows: each chunk reads all of lm_head. */
+enum { LOGITS_MAX = 1 << 23, LOGITS_MAX_GPU = 1 << 25, CHUNK_MIN = 16 };
 
 real *buffer_need(const backend *be, buffer *b, int64_t count)
 {
@@ -37,7 +37,7 @@ decoder *decoder_new(model *m)
     d->be         = m->be;
     d->q_out      = m->cfg.heads * m->cfg.head_dim;
     d->kv_out     = m->cfg.kv_heads * m->cfg.head_dim;
-    d->chunk_rows = LOGITS_MAX / m->cfg.vocab / CHUNK_MIN * CHUNK_MIN;
+    d->chunk_rows = (m->be->host ? LOGITS_MAX : LOGITS_MAX_GPU) / m->cfg.vocab / CHUNK_MIN * CHUNK_MIN;
     if (d->chunk_rows < CHUNK_MIN) d->chunk_rows = CHUNK_MIN;
     d->kept  = mem_alloc((size_t)m->cfg.layers, sizeof *d->kept);
     d->pairs = mem_alloc((size_t)m->cfg.layers * SITE_COUNT, sizeof *d->pairs);

@@ -147,9 +147,12 @@ static bool allocate(trainer *t, double clip)
     }
     if (!adalora_allocate(alloc, t->step)) return false;
     const unsigned char *kept = alloc->kept;
-    for (const adalora_module *m = alloc->modules; m < alloc->modules + alloc->n_modules; m++)
-        for (int64_t i = 0; i < m->rank; i++)
-            if (!*kept++) be->zero(real_at(be, params->value, m->u + i), 1);
+    for (const adalora_module *m = alloc->modules; m < alloc->modules + alloc->n_modules; kept += m->rank, m++)
+        for (int64_t i = 0, end; i < m->rank; i = end) { /* run by run: a call to a device costs more than what it does */
+            for (end = i; end < m->rank && kept[end] == kept[i]; end++) {
+            }
+            if (!kept[i]) be->zero(real_at(be, params->value, m->u + i), end - i);
+        }
     return adalora_phase_at(alloc, t->step) != ADALORA_RE_MASK;
 }
 
