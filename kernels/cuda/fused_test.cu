@@ -1,9 +1,7 @@
 /* cuda_fused against plain loops: on the emulator in every test run, and on a GPU by scripts/gpu-check. Elements are -1, 0 and 1 and sums stay below
  * 256, where bf16 holds every whole number: the answer is one, to the bit. What no product may read is NaN, what none may write is looked at. */
-#include "core/test.h"
-
+#include "kernels/cuda/device_test.h"
 #include "kernels/cuda/fused.h"
-#include "kernels/cuda/open.h"
 
 typedef struct {
     int64_t r, first, cols;
@@ -31,8 +29,6 @@ static const fused_case cases[] = {
     { "the same, backward", 2060, 2824, 200, PLAIN, { { 16, 0, 2824 }, { 130, 0, 2824 } }, true },
 };
 
-static bool started;
-static int  no_device(const char *, ...) { return 1; }
 static bool on_gpu(void) { return strcmp(CUDA_BACKEND_NAME, "cuda") == 0; }
 
 typedef struct {
@@ -120,7 +116,7 @@ static void check(const fused_case *c, bool cluster)
 
 static void sums_are_those_of_plain_loops(void **)
 {
-    if (!started) skip_because("no CUDA device can be used");
+    need_device();
     const fused any = { 8, 8, 8, NULL, 8, NULL, 8, PLAIN, NULL, 8, false, 0, {} };
     if (cuda_fused_refuses(&any)) skip_because("this GPU: it %s", cuda_fused_refuses(&any));
     for (const fused_case &c : cases)
@@ -129,7 +125,7 @@ static void sums_are_those_of_plain_loops(void **)
 
 static void what_cannot_be_is_refused(void **)
 {
-    if (!started) skip_because("no CUDA device can be used");
+    need_device();
     fused f = { 8, 8, 8, NULL, 8, NULL, 8, PLAIN, NULL, 8, false, 0, {} };
     if (cuda_fused_refuses(&f)) skip_because("this GPU: it %s", cuda_fused_refuses(&f));
     f.n = 12;
@@ -148,12 +144,10 @@ static void what_cannot_be_is_refused(void **)
 
 int main(void)
 {
-    char                    about[256];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_are_those_of_plain_loops),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
-    started = cuda_start(no_device, about, sizeof about);
-    if (!started) cuda_tell();
+    start_device();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

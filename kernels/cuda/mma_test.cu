@@ -1,8 +1,7 @@
 /* The blocks of mma.h against plain loops: on the emulator in every test run, and on a GPU by scripts/gpu-check. Whole numbers, so sums are exact. */
-#include "core/test.h"
 
+#include "kernels/cuda/device_test.h"
 #include "kernels/cuda/mma.h"
-#include "kernels/cuda/open.h"
 
 enum { M = 16, N = 16, K = 48, LD = K + 8, LDN = N + 8, LDM = M + 8 };
 typedef enum { BY_LAYOUT, BY_ROWS, BY_COLUMNS } how; /* fragments element by element; tiles with k along the rows; tiles whose rows are k */
@@ -77,28 +76,6 @@ KERNEL copy_test_kernel(bf16 *to, const bf16 *from, int early)
     copy_wait<0>();
 }
 
-static int no_device(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vprintf(format, args);
-    va_end(args);
-    return 1;
-}
-static bool started;
-
-static bf16 *put(const bf16 *host, int n)
-{
-    bf16 *p = (bf16 *)cuda_allocate(n * (int64_t)sizeof(bf16));
-    if (host) CUDA_OK(cudaMemcpyAsync(p, host, (size_t)n * sizeof(bf16), cudaMemcpyHostToDevice, cuda_stream));
-    return p;
-}
-static void get(void *host, const void *from, size_t bytes)
-{
-    CUDA_OK(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda_stream));
-    CUDA_OK(cudaStreamSynchronize(cuda_stream));
-    assert_int_equal(cuda_tell(), 0);
-}
 /* Whole numbers within 8: products and sums are exact in f32, and M of them in bf16. */
 static void fill(bf16 *p, int n, int seed)
 {
@@ -107,7 +84,7 @@ static void fill(bf16 *p, int n, int seed)
 
 static void products_are_those_of_plain_loops(void **)
 {
-    if (!started) skip_because("no CUDA device can be used");
+    need_device();
     static bf16  a[M * K], b[N * K];
     static float c[M * N];
     fill(a, M * K, 1), fill(b, N * K, 5);
@@ -115,7 +92,7 @@ static void products_are_those_of_plain_loops(void **)
     float *on_c = (float *)cuda_allocate(sizeof c);
     for (int way = BY_LAYOUT; way <= BY_COLUMNS; way++) {
         LAUNCH(mma_test_kernel, 1, WARP, on_c, on_a, on_b, way);
-        get(c, on_c, sizeof c);
+        get(c, on_c, M * N);
         for (int i = 0; i < M * N; i++) {
             float want = 0;
             for (int k = 0; k < K; k++) want += a[i / N * K + k] * b[i % N * K + k];
@@ -127,14 +104,14 @@ static void products_are_those_of_plain_loops(void **)
 
 static void sums_become_a_factor(void **)
 {
-    if (!started) skip_because("no CUDA device can be used");
+    need_device();
     static bf16  a[M * K];
     static float c[M * M];
     for (int i = 0; i < M * K; i++) a[i] = (float)((i * 7 + i / 5) % 5 - 2); /* sums of 16 products stay within 64: exact in bf16 */
     bf16  *on_a = put(a, M * K);
     float *on_c = (float *)cuda_allocate(sizeof c);
     LAUNCH(mma_test_chain_kernel, 1, WARP, on_c, on_a);
-    get(c, on_c, sizeof c);
+    get(c, on_c, M * N);
     for (int i = 0; i < M; i++)
         for (int n = 0; n < M; n++) {
             float want = 0;
@@ -147,13 +124,13 @@ static void sums_become_a_factor(void **)
 
 static void copies_come_with_their_wait(void **)
 {
-    if (!started) skip_because("no CUDA device can be used");
+    need_device();
     static bf16 from[2 * PIECES * ELEMENTS], to[2 * PIECES * ELEMENTS];
     fill(from, 2 * PIECES * ELEMENTS, 3);
-    bf16 *on_from = put(from, 2 * PIECES * ELEMENTS), *on_to = put(NULL, 2 * PIECES * ELEMENTS);
+    bf16 *on_from = put(from, 2 * PIECES * ELEMENTS), *on_to = put<bf16>(NULL, 2 * PIECES * ELEMENTS);
     for (int early = 0; early < (strcmp(CUDA_BACKEND_NAME, "cuda") ? 2 : 1); early++) { /* a GPU may have copied already */
         LAUNCH_SHARED(copy_test_kernel, 1, PIECES, SHARED, on_to, on_from, early);
-        get(to, on_to, sizeof to);
+        get(to, on_to, 2 * PIECES * ELEMENTS);
         for (int i = 0; i < PIECES * ELEMENTS; i++) {
             const float want = i % ELEMENTS < i / ELEMENTS % 9 ? from[i] : 0.0f, far_end = to[PIECES * ELEMENTS + i];
             if (to[i] != want) fail_msg("element %d is %g, not %g", i, (double)to[i], (double)want);
@@ -165,13 +142,11 @@ static void copies_come_with_their_wait(void **)
 
 int main(void)
 {
-    char                    about[256];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_are_those_of_plain_loops),
         cmocka_unit_test(sums_become_a_factor),
         cmocka_unit_test(copies_come_with_their_wait),
     };
-    started = cuda_start(no_device, about, sizeof about);
-    if (!started) cuda_tell();
+    start_device();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,6 @@
 /* dh and dB' from one pass over dy, against f64: on the emulator in every test run, and on a GPU by scripts/gpu-check. Naive bf16 code has exact sums
  * and rounds every result once; ours may be off by at most twice as much. */
-#include <math.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-#include "core/test.h"
-
-#include "kernels/cuda/open.h"
+#include "kernels/cuda/device_test.h"
 #include "kernels/cuda/pair_pass.h"
 
 struct pass_case {
@@ -35,31 +29,6 @@ static const pass_case cases[] = {
     { 30, 40, 35, 40, 43, 35, 35, true, false, false, true },
 };
 enum { CASES = sizeof cases / sizeof *cases };
-static const float GAP = 12416; /* a bf16 */
-
-static int no_device(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vprintf(format, args);
-    va_end(args);
-    return 1;
-}
-static bool started;
-
-template <class T> static T *host_of(int64_t n) { return (T *)calloc((size_t)n + 1, sizeof(T)); }
-template <class T> static T *put(const T *host, int64_t n)
-{
-    T *p = (T *)cuda_allocate(n * (int64_t)sizeof(T));
-    CUDA_OK(cudaMemcpyAsync(p, host, (size_t)n * sizeof(T), cudaMemcpyHostToDevice, cuda_stream));
-    return p;
-}
-template <class T> static void get(T *host, const T *from, int64_t n)
-{
-    CUDA_OK(cudaMemcpyAsync(host, from, (size_t)n * sizeof(T), cudaMemcpyDeviceToHost, cuda_stream));
-    CUDA_OK(cudaStreamSynchronize(cuda_stream));
-    assert_int_equal(cuda_tell(), 0);
-}
 
 static float random_in(uint64_t *state)
 {
@@ -158,13 +127,13 @@ static void check_case(const pass_case *c)
 
 static void shapes_that_divide_nothing(void **)
 {
-    if (!started) skip_because("no CUDA device can be used");
+    need_device();
     for (int i = 0; i < CASES; i++) check_case(&cases[i]);
 }
 
 static void every_rank(void **)
 {
-    if (!started) skip_because("no CUDA device can be used");
+    need_device();
     for (int64_t r = 1; r <= 256; r = r < 18 ? r + 1 : r < 60 ? r + 15 : r + 66) {
         const pass_case c = { 21, 37, r, 40, r, r, r };
         check_case(&c);
@@ -204,14 +173,12 @@ static void rows_that_begin_anywhere_are_left_to_others(void **)
 
 int main(void)
 {
-    char                    about[256];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shapes_that_divide_nothing),
         cmocka_unit_test(every_rank),
         cmocka_unit_test(bytes_by_hand),
         cmocka_unit_test(rows_that_begin_anywhere_are_left_to_others),
     };
-    started = cuda_start(no_device, about, sizeof about);
-    if (!started) cuda_tell();
+    start_device();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

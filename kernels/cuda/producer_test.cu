@@ -1,13 +1,7 @@
 /* x and h from one kernel in bf16, on the emulator in every test run and on a GPU by scripts/gpu-check: x has the bits of the op before, h is that of
  * the x that was written, for several adapters of any ranks, and the same for a row in any batch. */
 #define TIEBREAK_BF16
-#include <math.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-#include "core/test.h"
-
-#include "kernels/cuda/open.h"
+#include "kernels/cuda/device_test.h"
 #include "kernels/cuda/producer.h"
 #include "kernels/cuda/working.h"
 
@@ -21,33 +15,7 @@ static const produce_case cases[] = {
     { 2100, 24, 24, { 7, 2, 7 } }, { 9, 520, 520, { 256 } },         { 3, 40, 48, { 17, 200 } },
 };
 enum { CASES = sizeof cases / sizeof *cases, MOST = 4 };
-static const float GAP = 12416; /* a bf16 */
 
-static int no_device(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vprintf(format, args);
-    va_end(args);
-    return 1;
-}
-static bool started;
-
-template <class T> static T *host_of(int64_t n) { return (T *)calloc((size_t)n + 1, sizeof(T)); }
-template <class T> static T *put(const T *host, int64_t n)
-{
-    T *p = (T *)cuda_allocate(n * (int64_t)sizeof(T));
-    cuda_put(p, host, n * (int64_t)sizeof(T));
-    return p;
-}
-template <class T> static T *get(const T *from, int64_t n)
-{
-    T *host = host_of<T>(n);
-    CUDA_OK(cudaMemcpyAsync(host, from, (size_t)n * sizeof(T), cudaMemcpyDeviceToHost, cuda_stream));
-    CUDA_OK(cudaStreamSynchronize(cuda_stream));
-    assert_int_equal(cuda_tell(), 0);
-    return host;
-}
 static bf16 *filled(int64_t n, float value)
 {
     bf16 *host = host_of<bf16>(n);
@@ -124,13 +92,13 @@ static void check_x(const setup *s)
     float        *want_rstd = (float *)cuda_allocate(n * 4);
     if (s->norm) rmsnorm_fwd_cuda_bf16(want_x, want_rstd, s->from, s->g, { n, in, 0, ldx }, 1e-5);
     if (!s->norm) swiglu_fwd_cuda_bf16(want_x, s->from, n, in);
-    bf16 *x = get(s->x, n * ldx), *want = get(want_x, n * ldx);
+    bf16 *x = got(s->x, n * ldx), *want = got(want_x, n * ldx);
     for (int64_t i = 0; i < n; i++) {
         assert_memory_equal(x + i * ldx, want + i * (s->norm ? ldx : in), (size_t)in * sizeof *x);
         for (int64_t k = in; k < ldx; k++) assert_true((float)x[i * ldx + k] == GAP);
     }
     if (s->norm) {
-        float *rstd = get(s->rstd, n), *of_op = get(want_rstd, n);
+        float *rstd = got(s->rstd, n), *of_op = got(want_rstd, n);
         assert_memory_equal(rstd, of_op, (size_t)n * sizeof *rstd);
         free(rstd), free(of_op);
     }
@@ -142,10 +110,10 @@ static void check_x(const setup *s)
 static void check_h(const setup *s, bool hot)
 {
     const int64_t n = s->c.n, in = s->c.in, ldx = s->c.ldx;
-    bf16         *x = get(s->x, n * ldx);
+    bf16         *x = got(s->x, n * ldx);
     for (int i = 0; i < s->count; i++) {
         const int64_t r = s->c.ranks[i], ldh = s->ldh[i];
-        bf16         *h    = get(s->h[i], n * ldh);
+        bf16         *h    = got(s->h[i], n * ldh);
         double        miss = 0, size = 0;
         for (int64_t at = 0; at < n * ldh; at++) {
             const int64_t row = at / ldh, j = at % ldh;
@@ -170,10 +138,7 @@ static void check_one(const produce_case *c, bool norm, bool hot)
     setup_free(&s);
 }
 
-static void need_start(void)
-{
-    if (!started) skip_because("no CUDA backend loads");
-}
+static void need_start(void) { need_device(); }
 
 static void h_is_that_of_the_x_written(void **)
 {
@@ -198,11 +163,11 @@ static void a_row_is_the_same_in_any_batch(void **)
     const produce_case c = { 2100, 40, 40, { 5, 30 } };
     setup              s = setup_of(&c, true, false);
     run(&s, 0, c.n);
-    bf16 *all[2] = { get(s.h[0], c.n * s.ldh[0]), get(s.h[1], c.n * s.ldh[1]) };
+    bf16 *all[2] = { got(s.h[0], c.n * s.ldh[0]), got(s.h[1], c.n * s.ldh[1]) };
     run(&s, 17, 1);
     run(&s, 100, 300);
     for (int i = 0; i < 2; i++) {
-        bf16 *h = get(s.h[i], c.n * s.ldh[i]);
+        bf16 *h = got(s.h[i], c.n * s.ldh[i]);
         assert_memory_equal(h, all[i], (size_t)(c.n * s.ldh[i]) * sizeof *h);
         free(h), free(all[i]);
     }
@@ -211,13 +176,11 @@ static void a_row_is_the_same_in_any_batch(void **)
 
 int main(void)
 {
-    char                    about[256];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(h_is_that_of_the_x_written),
         cmocka_unit_test(every_rank),
         cmocka_unit_test(a_row_is_the_same_in_any_batch),
     };
-    started = cuda_start(no_device, about, sizeof about);
-    if (!started) cuda_tell();
+    start_device();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
