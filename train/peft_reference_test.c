@@ -372,7 +372,7 @@ static void on_the_cpu(void **state)
     every_case(&fast, TEST_PART);
 }
 
-/* The same decoder, trainer and adapters over the CUDA kernels: on a GPU, or in its place on the emulator, where one case in six (fewer under a
+/* The same decoder, trainer and adapters over the CUDA kernels: on a GPU, or in its place on the emulator, where one case in six (one under a
  * sanitizer) takes a quarter of a minute (LoRA, LoRA-FA, two of Tied-LoRA, VeRA with biases, AdaLoRA). */
 static void on_cuda(void **state)
 {
@@ -380,7 +380,7 @@ static void on_cuda(void **state)
     if (backend_find("cuda"))
         every_case(&cuda, 1);
     else if (backend_find("cuda-emulated"))
-        every_case(&emulated, 6 * TEST_PART);
+        every_case(&emulated, TEST_PART == 1 ? 6 : PEFT_CASES);
     else
         skip_because("%s", error_text());
 }
