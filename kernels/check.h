@@ -18,6 +18,7 @@
 #include "core/rng.h"
 #include "core/test.h"
 #include "kernels/backend.h"
+#include "kernels/gemm.h"
 
 enum { CHECK_GUARD = 64, CHECK_ARRAYS = 16 };
 typedef enum { REAL, PARAM, F64, I32 } check_kind;
@@ -186,6 +187,13 @@ static inline void check_op(const char *what, const check_array *arrays, int cou
         free(want[i]);
         free(got[i]);
     }
+}
+
+/* A test's cases on the CPU, with the register tile of every instruction set it has. */
+static inline void check_on_cpu(void (*cases)(void))
+{
+    for (int level = 0; level <= 2; level++)
+        if (gemm_use(level)) cases();
 }
 
 /* A test's cases again on the GPU, in f32 and in bf16; where none can be used, the emulator, which is built with the tests, stands in for it. */

@@ -1,5 +1,4 @@
 #include "kernels/check.h"
-#include "kernels/gemm.h"
 
 typedef struct {
     pair_dims d;
@@ -78,12 +77,10 @@ static void check_cases(void)
     }
 }
 
-/* With the register tile of every instruction set this CPU has. */
 static void cpu_agrees_with_ref(void **state)
 {
     (void)state;
-    for (int level = 0; level <= 2; level++)
-        if (gemm_use(level)) check_cases();
+    check_on_cpu(check_cases);
 }
 
 static void cuda_agrees_with_ref(void **state)

@@ -159,31 +159,33 @@ static void call(const backend *be, real **a, const void *k_)
     }
 }
 
-/* Gradients pass through every sum there is: of in, r, out and n terms, and in bf16 through arrays that frameworks round as well. */
-/* False: the variant refuses it. */
+/* Gradients pass through every sum there is: of in, r, out and n terms, and in bf16 through arrays that frameworks round as well. False: the variant
+ * refuses it. */
 static bool check_case(const site_case *k, const char *what)
 {
     const site_call dims = { .n = k->n, .in = k->in, .out = k->out, .r = k->r, .lda = k->lda };
     if (site_refusal(variant, &dims)) return false;
-    const double  tol            = check_sum_tol(k->in + k->out + k->r + k->n);
-    const int64_t g              = k->grads && !variant->forward_only ? 1 : 0;
-    const bool    norm           = k->r % 2 == 1; /* of the op before: else SwiGLU */
-    check_array   arrays[ARRAYS] = {
-          [Y]    = { "y", .n = k->n * k->out, .out = true, .through_bf16 = true, .tol = check_sum_tol(k->in + k->r) },
-          [DX]   = { "dx", .n = variant->forward_only ? -1 : k->n * k->in, .out = true, .through_bf16 = true, .tol = check_sum_tol(k->out + k->r) },
-          [DA]   = { "dA", .kind = PARAM, .n = g ? k->r * k->in : -1, .out = true, .through_bf16 = true, .tol = tol },
-          [DB]   = { "dB", .kind = PARAM, .n = g ? k->r * k->out : -1, .out = true, .through_bf16 = true, .tol = tol },
-          [DU]   = { "du", .kind = PARAM, .n = g && k->u ? k->r : -1, .out = true, .through_bf16 = true, .tol = tol },
-          [DV]   = { "dv", .kind = PARAM, .n = g && k->v ? k->out : -1, .out = true, .through_bf16 = true, .tol = tol },
-          [X]    = { "x", .n = variant->producer ? -1 : k->n * k->in },
-          [DY]   = { "dy", .n = k->n * k->out },
-          [W]    = { "W", .n = k->in * k->out },
-          [A]    = check_rows("A", k->r, k->lda, k->in, false, 0),
-          [B]    = { "B", .kind = PARAM, .n = k->out * k->r },
-          [U]    = { "u", .kind = PARAM, .n = k->u ? k->r : -1 },
-          [V]    = { "v", .kind = PARAM, .n = k->v ? k->out : -1 },
-          [FROM] = { "from", .n = variant->producer ? k->n * k->in * (norm ? 1 : 2) : -1, .spread = norm ? 1 : 1.5 },
-          [G]    = { "g", .n = variant->producer && norm ? k->in : -1 },
+    const double  tol = check_sum_tol(k->in + k->out + k->r + k->n);
+    const int64_t g   = k->grads && !variant->forward_only ? 1 : 0;
+    /* The op before is RMSNorm or SwiGLU. After SwiGLU, du at rank 1 is one sum that cancels: all variants are off by the same 1.4 % there, and
+     * `eager-bf16`, the naive code, by 4.2 %; what is allowed below knows nothing of a sum's terms. So odd ranks have the norm. */
+    const bool  norm           = k->r % 2 == 1;
+    check_array arrays[ARRAYS] = {
+        [Y]    = { "y", .n = k->n * k->out, .out = true, .through_bf16 = true, .tol = check_sum_tol(k->in + k->r) },
+        [DX]   = { "dx", .n = variant->forward_only ? -1 : k->n * k->in, .out = true, .through_bf16 = true, .tol = check_sum_tol(k->out + k->r) },
+        [DA]   = { "dA", .kind = PARAM, .n = g ? k->r * k->in : -1, .out = true, .through_bf16 = true, .tol = tol },
+        [DB]   = { "dB", .kind = PARAM, .n = g ? k->r * k->out : -1, .out = true, .through_bf16 = true, .tol = tol },
+        [DU]   = { "du", .kind = PARAM, .n = g && k->u ? k->r : -1, .out = true, .through_bf16 = true, .tol = tol },
+        [DV]   = { "dv", .kind = PARAM, .n = g && k->v ? k->out : -1, .out = true, .through_bf16 = true, .tol = tol },
+        [X]    = { "x", .n = variant->producer ? -1 : k->n * k->in },
+        [DY]   = { "dy", .n = k->n * k->out },
+        [W]    = { "W", .n = k->in * k->out },
+        [A]    = check_rows("A", k->r, k->lda, k->in, false, 0),
+        [B]    = { "B", .kind = PARAM, .n = k->out * k->r },
+        [U]    = { "u", .kind = PARAM, .n = k->u ? k->r : -1 },
+        [V]    = { "v", .kind = PARAM, .n = k->v ? k->out : -1 },
+        [FROM] = { "from", .n = variant->producer ? k->n * k->in * (norm ? 1 : 2) : -1, .spread = norm ? 1 : 1.5 },
+        [G]    = { "g", .n = variant->producer && norm ? k->in : -1 },
     };
     arrays[A].kind = PARAM;
     check_op(what, arrays, ARRAYS, call, k);

@@ -195,11 +195,11 @@ static bool start_blas(void)
     return BLAS_OK(cublasSetMathMode(cuda_blas, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
 }
 
-/* The device, the stream and cuBLAS. The device is the first visible one: CUDA_VISIBLE_DEVICES picks another. */
 static int64_t l2_bytes, shared_most;
 int64_t        cache_bytes_cuda(void) { return l2_bytes; }
 int64_t        cuda_shared_most(void) { return shared_most; }
 
+/* The device, the stream and cuBLAS. The device is the first visible one: CUDA_VISIBLE_DEVICES picks another. */
 bool cuda_start(backend_report report, char *about, size_t about_size)
 {
     cudaDeviceProp device;
