@@ -84,10 +84,12 @@ static void add(list *l, const backend *be, bench_spec b)
     if (b.mode != MODE_LAYERS) snprintf(mode, sizeof mode, "/mode=%s", bench_mode_name[b.mode]);
     if (b.variant) snprintf(mode + strlen(mode), sizeof mode - strlen(mode), "/variant=%s", b.variant->name);
     if (b.adapters)
-        snprintf(mode + strlen(mode), sizeof mode - strlen(mode), "/adapters=%lld/popularity=%s", (long long)b.adapters, bench_rows_name[b.rows]);
+        snprintf(mode + strlen(mode), sizeof mode - strlen(mode), "/adapters=%lld/popularity=%s", (long long)b.adapters,
+                 bench_rows_name[b.rows]);
     if (b.mode == MODE_COLD && !be->cache_bytes) return;
-    snprintf(b.name, sizeof b.name, "%s/%s/r=%lld/shape=%s/site=%s/tokens=%lld/device=%s/dtype=%s%s", b.op->name, b.method->name, (long long)b.rank,
-             b.shape, site_table[b.site].name, (long long)b.op->tokens, be->params->name, be->dtype, mode);
+    snprintf(b.name, sizeof b.name, "%s/%s/r=%lld/shape=%s/site=%s/tokens=%lld/device=%s/dtype=%s%s", b.op->name,
+             b.method->name, (long long)b.rank, b.shape, site_table[b.site].name, (long long)b.op->tokens,
+             be->params->name, be->dtype, mode);
     if (l->n == l->cap) l->specs = mem_grow(l->specs, &l->cap, sizeof *l->specs);
     l->specs[l->n++] = b;
 }
@@ -137,7 +139,9 @@ bench_spec *bench_specs(const backend *be, int64_t *n)
         for (int s = 0; k->shapes[s]; s++)
             for (int t = 0; k->sites[t]; t++)
                 for (int o = 0; k->ops[o].name; o++)
-                    add_ranks(&l, be, k, (bench_spec) { .op = &k->ops[o], .shape = k->shapes[s], .site = (site_id)(k->sites[t] - 1) });
+                    add_ranks(
+                        &l, be, k,
+                        (bench_spec) { .op = &k->ops[o], .shape = k->shapes[s], .site = (site_id)(k->sites[t] - 1) });
     }
     *n = (int64_t)l.n;
     return l.specs;

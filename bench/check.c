@@ -12,7 +12,8 @@
 typedef struct {
     double *f[FACTOR_COUNT];
     int64_t cols[FACTOR_COUNT];
-    double *x, *W_row, *dy, *W_column; /* what this output reads: x_i and W's row o, dy_i and W's column j */
+    /* what this output reads: x_i and W's row o, dy_i and W's column j */
+    double *x, *W_row, *dy, *W_column;
     double  s;
     int64_t in, out, r;
 } host_state;
@@ -142,8 +143,9 @@ static double backward_at(const host_state *h, int64_t j, double *size)
 static int compare(const bench_state *b, const char *what, int64_t i, int64_t j, double got, double want, double size)
 {
     if (fabs(got - want) <= (b->be->elem == 2 ? 0x1p-7 : 1e-5) * size) return OK;
-    return run_error("bench: %s: %s[%lld, %lld] is %.9g, the formula gives %.9g: the kernel is wrong, so it was not timed", b->spec->name, what,
-                     (long long)i, (long long)j, got, want);
+    return run_error(
+        "bench: %s: %s[%lld, %lld] is %.9g, the formula gives %.9g: the kernel is wrong, so it was not timed",
+        b->spec->name, what, (long long)i, (long long)j, got, want);
 }
 
 /* x[i, j] as the op before makes it. */
@@ -177,14 +179,17 @@ static int check_set(bench_state *b, int64_t at, rng *g)
     if (!b->spec->op->forward) bench_run_forward(b, at);
     bench_run_case(b, at);
     int rc = b->be->sync();
-    if (!rc && b->spec->op->backward && at == 0) rc = bench_check_gradients(b, at, g); /* reads all of x and dy: of one set */
+    /* reads all of x and dy: of one set */
+    if (!rc && b->spec->op->backward && at == 0) rc = bench_check_gradients(b, at, g);
     if (rc) return rc;
-    int32_t   *which = b->spec->adapters ? bench_rows_of(b->spec) : NULL; /* layers that stand for adapters, bench/tenants.c */
+    /* layers that stand for adapters, bench/tenants.c */
+    int32_t   *which = b->spec->adapters ? bench_rows_of(b->spec) : NULL;
     int64_t    layer = set->layer;
     host_state h     = host_init(b, set, layer);
     for (int k = 0; k < 8 && !rc; k++) {
-        int64_t i = (int64_t)rng_below(g, (uint64_t)b->dims.n), o = (int64_t)rng_below(g, (uint64_t)h.out), j = (int64_t)rng_below(g, (uint64_t)h.in);
-        double  got, size = 0;
+        int64_t i = (int64_t)rng_below(g, (uint64_t)b->dims.n), o = (int64_t)rng_below(g, (uint64_t)h.out),
+                j = (int64_t)rng_below(g, (uint64_t)h.in);
+        double got, size = 0;
         if (which && which[i] != layer) {
             host_free(&h);
             h = host_init(b, set, layer = which[i]);

@@ -1,4 +1,5 @@
-/* The buffers of one bench case, and the check of its answer: sampled outputs against the formula in f64, straight from the factors. */
+/* The buffers of one bench case, and the check of its answer: sampled outputs against the
+ * formula in f64, straight from the factors. */
 #ifndef TIEBREAK_BENCH_CHECK_H
 #define TIEBREAK_BENCH_CHECK_H
 #include "bench/case.h"
@@ -11,7 +12,8 @@ typedef struct {
     adapter *adapter;
     int64_t  layer; /* of the adapter */
     real    *W, *x, *dy, *y, *dx, *h, *dh;
-    /* of a variant that begins with the op before: what that makes x from. At the site `down` it is SwiGLU and g is NULL, else RMSNorm */
+    /* of a variant that begins with the op before: what that makes x from. At the site `down` it
+     * is SwiGLU and g is NULL, else RMSNorm */
     real  *from, *g;
     param *rstd;
     /* of a variant: its call, and the method's factors in the working type where it takes those */
@@ -24,9 +26,11 @@ typedef struct {
     const bench_spec *spec;
     const backend    *be;
     linear_dims       dims;
-    int64_t           ldx, ldy;    /* row strides of x and dy; y and dx are contiguous */
-    int64_t           n_sets, lag; /* lag: the case is on the set that the base is on `lag` calls later, so that neither warms the other's cache */
-    bench_set        *sets;
+    int64_t           ldx, ldy; /* row strides of x and dy; y and dx are contiguous */
+    /* lag: the case is on the set that the base is on `lag` calls later, so that neither warms
+     * the other's cache */
+    int64_t    n_sets, lag;
+    bench_set *sets;
 } bench_state;
 
 /* The cell of the record; caller frees. */
@@ -36,8 +40,9 @@ int bench_plan(bench_state *s, const bench_spec *spec, const backend *be);
 /* The arrays too. After an error free it all the same. */
 int  bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, uint64_t seed);
 void bench_state_free(bench_state *s);
-/* Of many adapters, bench/tenants.c: which each row takes (caller frees), how many different ones that are; a call's arrays; and what a method's
- * factors of all these hold together, in the working type. */
+/* Of many adapters, bench/tenants.c: which each row takes (caller frees), how many different
+ * ones that are; a call's arrays; and what a method's factors of all these hold together, in the
+ * working type. */
 int32_t *bench_rows_of(const bench_spec *spec);
 int64_t  bench_distinct(const bench_spec *spec);
 void     bench_tenants_fill(const bench_state *s, bench_set *t, site_call *c);
@@ -48,16 +53,21 @@ real *bench_random(const backend *be, int64_t n, double sd, rng *r);
 /* The base, and what the case times, once, on one set. */
 void bench_run_base(bench_state *s, int64_t set);
 void bench_run_case(bench_state *s, int64_t set);
-/* The adapter's forward, whose h a backward alone reads: sets that share their arrays have the h of the last one. */
+/* The adapter's forward, whose h a backward alone reads: sets that share their arrays have the h
+ * of the last one. */
 void bench_run_forward(bench_state *s, int64_t set);
-/* Runs the case once on the first and on the last set and compares sampled elements of y and dx with
- * W x + s v * (B R (u * (A x))) computed in f64. An element may be off by 1e-5 of the sum of its terms' magnitudes: f32 rounding of sums of this
- * length stays ten times below it, a wrong factor far above. In bf16 2^-7 of it: A', B', h and the result twice are rounded by up to 2^-8 of
- * themselves, which are a small part of that sum. After a backward the gradients too. ERR_FAILED names the case, the element and both values. */
+/* Runs the case once on the first and on the last set and compares sampled elements of y and dx
+ * with
+ * W x + s v * (B R (u * (A x))) computed in f64. An element may be off by 1e-5 of the sum of its
+ * terms' magnitudes: f32 rounding of sums of this length stays ten times below it, a wrong
+ * factor far above. In bf16 2^-7 of it: A', B', h and the result twice are rounded by up to 2^-8
+ * of themselves, which are a small part of that sum. After a backward the gradients too.
+ * ERR_FAILED names the case, the element and both values. */
 int bench_check(bench_state *s);
-/* Of the gradients that one run of the case left in zeroed ones: one element each of dA, du, dR, dB and dv, as far as they train, at a drawn rank,
- * input and output. */
+/* Of the gradients that one run of the case left in zeroed ones: one element each of dA, du, dR,
+ * dB and dv, as far as they train, at a drawn rank, input and output. */
 int bench_check_gradients(bench_state *s, int64_t set, rng *g);
-/* *same: two runs on the first set gave the same bits of y, dx and the adapter's gradients. ERR_FAILED only where the device failed. */
+/* *same: two runs on the first set gave the same bits of y, dx and the adapter's gradients.
+ * ERR_FAILED only where the device failed. */
 int bench_repeats(bench_state *s, bool *same);
 #endif

@@ -33,7 +33,8 @@ int bench_waited(const backend *be, void (*what)(void *ctx), void *ctx, bench_ti
 bool bench_settled(const double *x, int64_t n)
 {
     if (n < 2 * SETTLE_WINDOW) return false;
-    double now = stats_median(x + n - SETTLE_WINDOW, SETTLE_WINDOW), before = stats_median(x + n - 2 * SETTLE_WINDOW, SETTLE_WINDOW);
+    double now    = stats_median(x + n - SETTLE_WINDOW, SETTLE_WINDOW),
+           before = stats_median(x + n - 2 * SETTLE_WINDOW, SETTLE_WINDOW);
     return fabs(now - before) <= 0.01 * before;
 }
 

@@ -8,19 +8,23 @@ typedef struct {
     int64_t launches;          /* -1: unknown */
 } bench_time;
 
-/* Calls what(ctx) and waits for it: by the device's clock where it has one, else by the host's. Returns what sync returned. */
+/* Calls what(ctx) and waits for it: by the device's clock where it has one, else by the host's.
+ * Returns what sync returned. */
 int bench_timed(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t);
 
 /* The same by the host's clock, with its part of every launch: what a caller waits for one call. */
 int bench_waited(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t);
 
 enum { SETTLE_WINDOW = 5 };
-/* True when the medians of the last five values and of the five before differ by at most 1 %. NaN never settles. */
+/* True when the medians of the last five values and of the five before differ by at most 1 %.
+ * NaN never settles. */
 bool bench_settled(const double *x, int64_t n);
 /* Median of the last five values that are numbers; NaN when there is none. */
 double bench_recent(const double *x, int64_t n);
-/* A sample of a slowed-down device: its clock is known and below 75 % of the settled one (NVIDIA's nvbench draws the same line). */
+/* A sample of a slowed-down device: its clock is known and below 75 % of the settled one
+ * (NVIDIA's nvbench draws the same line). */
 bool bench_throttled(double clock_hz, double settled_hz);
-/* Waits for a device to recover before the next try: 50 ms, from the fourth in a row on twice as long each, at most a second. */
+/* Waits for a device to recover before the next try: 50 ms, from the fourth in a row on twice as
+ * long each, at most a second. */
 void bench_pause(int64_t in_a_row);
 #endif

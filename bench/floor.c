@@ -27,7 +27,8 @@ static void product_once(void *ctx)
 }
 
 enum { TRIES = 64, KEPT = 10 };
-static const double long_enough = 1e-3, busy_most = 1; /* seconds: of one call; of all calls of one size */
+/* seconds: of one call; of all calls of one size */
+static const double long_enough = 1e-3, busy_most = 1;
 
 /* Best of ten calls once the clock has settled. */
 static int best_of(probe *p, void (*what)(void *), bool settle, double *best)
@@ -39,7 +40,9 @@ static int best_of(probe *p, void (*what)(void *), bool settle, double *best)
         bench_time t;
         int        rc = bench_timed(p->be, what, p, &t);
         if (rc) return rc;
-        if (!(t.seconds > 0)) return run_error("bench: the device's clock says that a call took %g s, so nothing can be measured with it", t.seconds);
+        if (!(t.seconds > 0))
+            return run_error("bench: the device's clock says that a call took %g s, so nothing can be measured with it",
+                             t.seconds);
         spent += t.seconds;
         clocks[n++] = isfinite(t.clock_hz) ? t.clock_hz : t.seconds;
         if (!settle || spent > busy_most || bench_settled(clocks, n)) settle = false, after++;
@@ -49,16 +52,20 @@ static int best_of(probe *p, void (*what)(void *), bool settle, double *best)
     return OK;
 }
 
-/* Doubles the size until one call is long enough to be timed well, and large enough for no cache to help. */
-static int measure(const backend *be, void (*what)(void *), int64_t from, int64_t to, int64_t least, bool product, double *seconds, int64_t *size)
+/* Doubles the size until one call is long enough to be timed well, and large enough for no cache
+ * to help. */
+static int measure(const backend *be, void (*what)(void *), int64_t from, int64_t to, int64_t least, bool product,
+                   double *seconds, int64_t *size)
 {
     rng g  = rng_stream(1, "bench rates");
     int rc = OK;
     for (*size = from;; *size *= 2) {
         int64_t n = product ? *size * *size : *size;
-        probe   p = {
-              .be = be, .size = *size, .to = be->alloc(n), .from = bench_random(be, n, 1, &g), .W = product ? bench_random(be, n, 1, &g) : NULL
-        };
+        probe   p = { .be   = be,
+                      .size = *size,
+                      .to   = be->alloc(n),
+                      .from = bench_random(be, n, 1, &g),
+                      .W    = product ? bench_random(be, n, 1, &g) : NULL };
         rc        = best_of(&p, what, false, seconds);
         bool last = rc || *size >= to || (*seconds >= long_enough && *size >= least);
         if (last && !rc) rc = best_of(&p, what, true, seconds);
@@ -84,7 +91,7 @@ int bench_rates_of(const backend *be, bench_rates *out)
     int     rc = measure(be, product_once, 64, 8192, 0, true, &seconds, &size);
     if (rc) return rc;
     out->gemm_flops_per_s = 2 * (double)size * (double)size * (double)size / seconds;
-    rc                    = measure(be, copy_once, 1 << 18, 1 << 28, 4 * cache / (int64_t)be->elem, false, &seconds, &size);
+    rc = measure(be, copy_once, 1 << 18, 1 << 28, 4 * cache / (int64_t)be->elem, false, &seconds, &size);
     if (rc) return rc;
     out->copy_bytes_per_s = 2 * (double)size * (double)be->elem / seconds;
     known[i].name         = be->name;
@@ -94,18 +101,23 @@ int bench_rates_of(const backend *be, bench_rates *out)
 
 /* --- floors */
 
-static double seconds_of(double flops, double bytes, const bench_rates *r) { return fmax(flops / r->gemm_flops_per_s, bytes / r->copy_bytes_per_s); }
+static double seconds_of(double flops, double bytes, const bench_rates *r)
+{
+    return fmax(flops / r->gemm_flops_per_s, bytes / r->copy_bytes_per_s);
+}
 
-/* Of a variant as its own steps go: the base's products at their floor, and what its steps compute and move beyond them at theirs. */
+/* Of a variant as its own steps go: the base's products at their floor, and what its steps
+ * compute and move beyond them at theirs. */
 static double steps_floor(const bench_state *s, const bench_rates *rates)
 {
-    const site_variant *v   = s->spec->variant;
-    const site_call    *c   = &s->sets[0].call;
-    double              sum = 0, elem = (double)s->be->elem, linear = linear_flops(s->dims), traffic = linear_bytes(s->dims, elem);
+    const site_variant *v = s->spec->variant;
+    const site_call    *c = &s->sets[0].call;
+    double sum = 0, elem = (double)s->be->elem, linear = linear_flops(s->dims), traffic = linear_bytes(s->dims, elem);
     for (int back = 0; back < 2; back++) {
         if (back ? !s->spec->op->backward : !s->spec->op->forward) continue;
         site_cost cost = v->cost(v, back ? SITE_BACKWARD : SITE_FORWARD, c);
-        sum += seconds_of(linear, traffic, rates) + seconds_of(fmax(0, cost.flops - linear), fmax(0, cost.bytes - traffic), rates);
+        sum += seconds_of(linear, traffic, rates) +
+               seconds_of(fmax(0, cost.flops - linear), fmax(0, cost.bytes - traffic), rates);
     }
     if (!s->spec->op->expands) return sum;
     site_cost cost = v->cost(v, SITE_ADAPT, c);
@@ -114,12 +126,13 @@ static double steps_floor(const bench_state *s, const bench_rates *rates)
 
 bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates)
 {
-    const bench_set  *t   = &s->sets[0];
-    const bench_op   *op  = s->spec->op;
-    const expand_job *job = &t->adapter->jobs[t->layer];
-    pair_arrays       p   = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
-    pair_dims         d   = { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out };
-    double elem = (double)s->be->elem, wide = (double)s->be->params->elem, r = (double)p.r, n = (double)d.n, in = (double)d.in, out = (double)d.out;
+    const bench_set  *t    = &s->sets[0];
+    const bench_op   *op   = s->spec->op;
+    const expand_job *job  = &t->adapter->jobs[t->layer];
+    pair_arrays       p    = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
+    pair_dims         d    = { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out };
+    double            elem = (double)s->be->elem, wide = (double)s->be->params->elem, r = (double)p.r, n = (double)d.n,
+           in = (double)d.in, out = (double)d.out;
     bench_floor f        = { 0 };
     double      expand_s = 0;
     double      linear = linear_flops(s->dims), traffic = linear_bytes(s->dims, elem);
@@ -139,18 +152,23 @@ bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates)
         f.fused_s += seconds_of(linear + flops, traffic + bench_adapter_bytes(s), rates);
     }
     if (op->backward) {
-        double flops = pair_bwd_flops(d, p.r, 1, p.dA != NULL, p.dB != NULL), grads = wide * r * ((p.dA ? 2 * in : 0) + (p.dB ? 2 * out : 0));
-        double bytes = traffic + elem * (r * (in + out) + (p.dA ? n * in : 0)) + grads; /* dA reads x, which the base does not */
+        double flops = pair_bwd_flops(d, p.r, 1, p.dA != NULL, p.dB != NULL),
+               grads = wide * r * ((p.dA ? 2 * in : 0) + (p.dB ? 2 * out : 0));
+        /* dA reads x, which the base does not */
+        double bytes = traffic + elem * (r * (in + out) + (p.dA ? n * in : 0)) + grads;
         f.base_flops += linear;
         f.base_bytes += traffic;
         f.base_s += seconds_of(linear, traffic, rates);
-        f.ops_s += seconds_of(linear, traffic, rates) + seconds_of(flops, pair_bwd_bytes(d, p.r, 1, p.dA != NULL, p.dB != NULL, elem), rates);
+        f.ops_s += seconds_of(linear, traffic, rates) +
+                   seconds_of(flops, pair_bwd_bytes(d, p.r, 1, p.dA != NULL, p.dB != NULL, elem), rates);
         f.flops += linear + flops;
         f.bytes += bytes;
         f.fused_s += seconds_of(linear + flops, bytes, rates);
     }
-    if (op->expands) { /* the map is a matter of parameters: bytes count, and its few flops are no product's */
-        double bytes = (op->forward ? expand_fwd_bytes(job, wide) : 0) + (op->backward ? expand_bwd_bytes(job, wide) : 0);
+    if (op->expands) {
+        /* the map is a matter of parameters: bytes count, and its few flops are no product's */
+        double bytes = (op->forward ? expand_fwd_bytes(job, wide) : 0) +
+                       (op->backward ? expand_bwd_bytes(job, wide) : 0);
         double flops = (op->forward ? expand_fwd_flops(job) : 0) + (op->backward ? expand_bwd_flops(job) : 0);
         f.flops += flops;
         f.bytes += bytes;

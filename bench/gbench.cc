@@ -53,12 +53,15 @@ int bench_run(const bench_case *cases, int64_t count)
     }
     benchmark::ClearRegisteredBenchmarks();
     for (int64_t i = 0; i < count; i++)
-        benchmark::RegisterBenchmark(cases[i].name, measure, &cases[i])->UseManualTime()->Iterations(cases[i].iterations);
+        benchmark::RegisterBenchmark(cases[i].name, measure, &cases[i])
+            ->UseManualTime()
+            ->Iterations(cases[i].iterations);
     Counter reporter;
     benchmark::RunSpecifiedBenchmarks(&reporter);
     benchmark::ClearRegisteredBenchmarks();
     if (reporter.failed())
-        return run_error("bench: %lld of %lld cases failed", static_cast<long long>(reporter.failed()), static_cast<long long>(count));
+        return run_error("bench: %lld of %lld cases failed", static_cast<long long>(reporter.failed()),
+                         static_cast<long long>(count));
     if (!reporter.ran()) return run_error("bench: no case ran");
     return OK;
 }

@@ -2,8 +2,7 @@
  *
  *     int run(void *ctx, double *seconds);       // one iteration: times itself, sets *seconds; non-zero: failed (error_text says why)
  *     bench_case c = { .name = "fwd/lora/r=8", .run = run, .ctx = &state, .iterations = 200 };
- *     int rc = bench_run(&c, 1);
- */
+ *     int rc = bench_run(&c, 1); */
 #ifndef TIEBREAK_BENCH_GBENCH_H
 #define TIEBREAK_BENCH_GBENCH_H
 #include <stdint.h>
@@ -18,8 +17,8 @@ typedef struct {
     int64_t iterations; /* >= 1 */
 } bench_case;
 
-/* Runs the cases in order. OK only if at least one case ran and none failed (the library alone exits 0 in both bad cases); else ERR_FAILED with a
- * text. */
+/* Runs the cases in order. OK only if at least one case ran and none failed (the library alone
+ * exits 0 in both bad cases); else ERR_FAILED with a text. */
 int bench_run(const bench_case *cases, int64_t count);
 
 #ifdef __cplusplus

@@ -1,8 +1,11 @@
-/* Sampled elements of the gradients against the formula in f64, from x and dy as they lie on the device. For y = W x + s v * (B R (u * (A x))), with
- * row vectors made once for a sampled rank k and output o, each token i adds
+/* Sampled elements of the gradients against the formula in f64, from x and dy as they lie on the
+ * device. For y = W x + s v * (B R (u * (A x))), with row vectors made once for a sampled rank k
+ * and output o, each token i adds
  *
- *   a = A_k x_i     g = (R (u * A x_i))_k     w = (B R (u * A x_i))_o     e = s sum_n v_n B_nk dy_in     f = s sum_n v_n (BR)_nk dy_in
- *   dA_kj += u_k f x_ij     du_k += a f     dR_kk += e u_k a     dB_ok += s v_o dy_io g     dv_o += s dy_io w                               */
+ *   a = A_k x_i     g = (R (u * A x_i))_k     w = (B R (u * A x_i))_o     e = s sum_n v_n B_nk
+ *   dy_in     f = s sum_n v_n (BR)_nk dy_in
+ *   dA_kj += u_k f x_ij     du_k += a f     dR_kk += e u_k a     dB_ok += s v_o dy_io g     dv_o
+ *   += s dy_io w */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +30,10 @@ typedef struct {
 
 static double u_at(const sampled *c, int64_t k) { return c->f[FACTOR_U] ? c->f[FACTOR_U][k] : 1; }
 static double v_at(const sampled *c, int64_t o) { return c->f[FACTOR_V] ? c->f[FACTOR_V][o] : 1; }
-static double R_at(const sampled *c, int64_t i, int64_t k) { return c->f[FACTOR_R] ? c->f[FACTOR_R][i * c->r + k] : i == k; }
+static double R_at(const sampled *c, int64_t i, int64_t k)
+{
+    return c->f[FACTOR_R] ? c->f[FACTOR_R][i * c->r + k] : i == k;
+}
 
 /* (BR)_ok */
 static double BR_at(const sampled *c, int64_t o, int64_t k)
@@ -46,7 +52,8 @@ static void make_rows(sampled *c)
     for (int t = 0; t < TERMS; t++) c->row[t] = mem_alloc((size_t)(t < ROW_E ? c->in : c->out), sizeof(double));
     for (int64_t m = 0; m < c->r; m++) {
         double g = R_at(c, c->k, m) * u_at(c, m), w = BR_at(c, c->o, m) * u_at(c, m);
-        for (int64_t j = 0; j < c->in; j++) c->row[ROW_G][j] += g * A[m * lda + j], c->row[ROW_W][j] += w * A[m * lda + j];
+        for (int64_t j = 0; j < c->in; j++)
+            c->row[ROW_G][j] += g * A[m * lda + j], c->row[ROW_W][j] += w * A[m * lda + j];
     }
     memcpy(c->row[ROW_A], A + c->k * lda, (size_t)c->in * sizeof(double));
     for (int64_t o = 0; o < c->out; o++) {
@@ -75,7 +82,8 @@ static void add_rows(sampled *c, const double *x, const double *dy, int64_t n)
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i++)
         for (int t = 0; t < TERMS; t++)
-            part[i][t] = t < ROW_E ? dot(c->row[t], x + i * c->b->ldx, c->in) : dot(c->row[t], dy + i * c->b->ldy, c->out);
+            part[i][t] = t < ROW_E ? dot(c->row[t], x + i * c->b->ldx, c->in)
+                                   : dot(c->row[t], dy + i * c->b->ldy, c->out);
     double u = u_at(c, c->k), sv = c->s * v_at(c, c->o);
     for (int64_t i = 0; i < n; i++) {
         double xj = x[i * c->b->ldx + c->j], dyo = dy[i * c->b->ldy + c->o], *p = part[i];
@@ -87,28 +95,34 @@ static void add_rows(sampled *c, const double *x, const double *dy, int64_t n)
     }
 }
 
-/* The gradient's element where the case leaves it; false where the factor does not train. A variant that takes the factors themselves leaves A's
- * where a pair's would be. */
+/* The gradient's element where the case leaves it; false where the factor does not train. A
+ * variant that takes the factors themselves leaves A's where a pair's would be. */
 static bool gradient_at(const sampled *c, factor_id f, double *got)
 {
-    const adapter        *a     = c->set->adapter;
-    const adapter_tensor *t     = adapter_find(a, f, c->set->layer, (int)c->b->spec->site);
-    const param          *all   = t ? adapter_gradient(a, t) : NULL;
-    const int64_t         row[] = { [FACTOR_A] = c->k, [FACTOR_U] = 0, [FACTOR_R] = c->k, [FACTOR_B] = c->o, [FACTOR_V] = 0 };
-    const int64_t         col[] = { [FACTOR_A] = c->j, [FACTOR_U] = c->k, [FACTOR_R] = c->k, [FACTOR_B] = c->k, [FACTOR_V] = c->o };
+    const adapter        *a   = c->set->adapter;
+    const adapter_tensor *t   = adapter_find(a, f, c->set->layer, (int)c->b->spec->site);
+    const param          *all = t ? adapter_gradient(a, t) : NULL;
+    const int64_t row[] = { [FACTOR_A] = c->k, [FACTOR_U] = 0, [FACTOR_R] = c->k, [FACTOR_B] = c->o, [FACTOR_V] = 0 };
+    const int64_t col[] = {
+        [FACTOR_A] = c->j, [FACTOR_U] = c->k, [FACTOR_R] = c->k, [FACTOR_B] = c->k, [FACTOR_V] = c->o
+    };
     if (!all) return false;
     int64_t cols = t->cols;
-    if (f == FACTOR_A && c->b->spec->variant && c->b->spec->variant->takes != TAKES_PAIR) all = c->set->call.dA, cols = c->in;
+    if (f == FACTOR_A && c->b->spec->variant && c->b->spec->variant->takes != TAKES_PAIR)
+        all = c->set->call.dA, cols = c->in;
     const backend *params = c->b->be->params;
     params->download(got, (const real *)real_at(params, (const real *)all, row[f] * cols + col[f]), 1);
     return true;
 }
 
-/* Roundings are independent from token to token and element to element, so what they leave of a sum goes with the root of its terms' squares, not
- * with their number: 2^-6 of it in bf16, where up to eight factors of a term are rounded by 2^-9; in f32, where long sums matter most, 1e-4. */
+/* Roundings are independent from token to token and element to element, so what they leave of a
+ * sum goes with the root of its terms' squares, not with their number: 2^-6 of it in bf16, where
+ * up to eight factors of a term are rounded by 2^-9; in f32, where long sums matter most, 1e-4. */
 static int compare_all(const sampled *c)
 {
-    static const char *const name[] = { [FACTOR_A] = "dA", [FACTOR_U] = "du", [FACTOR_R] = "dR", [FACTOR_B] = "dB", [FACTOR_V] = "dv" };
+    static const char *const name[] = {
+        [FACTOR_A] = "dA", [FACTOR_U] = "du", [FACTOR_R] = "dR", [FACTOR_B] = "dB", [FACTOR_V] = "dv"
+    };
     for (int f = 0; f < FACTOR_COUNT; f++) {
         double got, bound = (c->b->be->elem == 2 ? 0x1p-6 : 1e-4) * (sqrt(c->squares[f]) + fabs(c->sum[f]));
         if (!gradient_at(c, (factor_id)f, &got) || fabs(got - c->sum[f]) <= bound) continue;
@@ -129,14 +143,20 @@ static double *fetch(const backend *be, const real *a, int64_t n)
 int bench_check_gradients(bench_state *b, int64_t at, rng *g)
 {
     const bench_set *set = &b->sets[at];
-    sampled          c   = { .b = b, .set = set, .in = b->dims.in, .out = b->dims.out, .r = b->spec->rank, .s = set->adapter->jobs[set->layer].s };
+    sampled          c   = { .b   = b,
+                             .set = set,
+                             .in  = b->dims.in,
+                             .out = b->dims.out,
+                             .r   = b->spec->rank,
+                             .s   = set->adapter->jobs[set->layer].s };
     for (int f = 0; f < FACTOR_COUNT; f++) {
         const adapter_tensor *t = adapter_find(set->adapter, (factor_id)f, set->layer, (int)b->spec->site);
         if (!t) continue;
         c.f[f]    = fetch(b->be->params, adapter_values(set->adapter, t), t->rows * t->cols);
         c.cols[f] = t->cols;
     }
-    c.k = (int64_t)rng_below(g, (uint64_t)c.r), c.j = (int64_t)rng_below(g, (uint64_t)c.in), c.o = (int64_t)rng_below(g, (uint64_t)c.out);
+    c.k = (int64_t)rng_below(g, (uint64_t)c.r), c.j = (int64_t)rng_below(g, (uint64_t)c.in),
+    c.o = (int64_t)rng_below(g, (uint64_t)c.out);
     make_rows(&c);
     for (int64_t from = 0, n; from < b->dims.n; from += n) {
         n          = b->dims.n - from < ROWS ? b->dims.n - from : ROWS;

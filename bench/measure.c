@@ -1,4 +1,5 @@
-/* One case: warm-up, the two things timed in turn, the checks around them, and the summary that goes into the record. */
+/* One case: warm-up, the two things timed in turn, the checks around them, and the summary that
+ * goes into the record. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +43,8 @@ static void case_once(void *ctx) { bench_run_case(((call *)ctx)->s, ((call *)ctx
 
 typedef int (*timer)(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t);
 
-/* One pair of samples; which comes first alternates, so a drift of the machine's speed hits both alike. */
+/* One pair of samples; which comes first alternates, so a drift of the machine's speed hits both
+ * alike. */
 static int pair_of_samples(sampler *m, timer timed, pair_time *t)
 {
     bench_state *s     = m->s;
@@ -78,13 +80,14 @@ static int sample(void *ctx, double *seconds)
         m->s->spec->name, t.with.clock_hz / 1e6, m->settled_hz / 1e6, TRIES);
 }
 
-/* Until the clock, or where that is unknown the time of a pair, has settled, for at most this long. Also learns how many pairs fit the time asked
- * for. */
+/* Until the clock, or where that is unknown the time of a pair, has settled, for at most this
+ * long. Also learns how many pairs fit the time asked for. */
 static int warm_up(sampler *m, double most_s, double *pair_s)
 {
-    double *clocks = mem_alloc(WARM_MAX, sizeof *clocks), *times = mem_alloc(WARM_MAX, sizeof *times), start = clock_s();
-    int64_t n  = 0;
-    int     rc = OK;
+    double *clocks = mem_alloc(WARM_MAX, sizeof *clocks), *times = mem_alloc(WARM_MAX, sizeof *times),
+           start = clock_s();
+    int64_t n    = 0;
+    int     rc   = OK;
     while (!rc && n < WARM_MAX && (n < WARM_MIN || (!m->settled && m->warm_s < most_s))) {
         pair_time t      = { 0 };
         double    before = clock_s();
@@ -139,7 +142,8 @@ static int ascending(const void *a, const void *b)
 
 static void set_overhead(json *j, const sampler *m)
 {
-    int64_t n = m->n, k = (int64_t)floor(0.98 * sqrt((double)n)); /* order statistics n/2 -+ k: 95 % for the median */
+    /* order statistics n/2 -+ k: 95 % for the median */
+    int64_t n = m->n, k = (int64_t)floor(0.98 * sqrt((double)n));
     double *ratio = read_all(m, over_base);
     qsort(ratio, (size_t)n, sizeof *ratio, ascending);
     json_set_num(j, "overhead", stats_median(ratio, n));
@@ -177,7 +181,8 @@ static void set_clocks(json *j, const sampler *m)
     json_set(j, "case_mhz", samples(m->kept, m->n, case_mhz));
 }
 
-/* What the variant moves beside the base, by its own list of steps, where adapters are what is moved. */
+/* What the variant moves beside the base, by its own list of steps, where adapters are what is
+ * moved. */
 static void set_moved(json *j, const bench_state *s)
 {
     const site_cost cost = s->spec->variant->cost(s->spec->variant, SITE_FORWARD, &s->sets[0].call);
@@ -220,14 +225,16 @@ static int take_samples(sampler *m, double min_time_s)
     return bench_run(&c, 1);
 }
 
-/* Where the samples leave the host's part of a launch out, also with it, where it counts: of few rows. */
+/* Where the samples leave the host's part of a launch out, also with it, where it counts: of few
+ * rows. */
 static int take_waited(sampler *m)
 {
     const bench_op *op = m->s->spec->op;
     if (!m->s->be->time_begin || op->backward || m->s->dims.n > 64) return OK;
     int rc    = OK;
     m->waited = mem_alloc(WAITED_PAIRS, sizeof *m->waited);
-    for (m->call = 0; m->n_waited < WAITED_PAIRS && !rc; m->n_waited++) rc = pair_of_samples(m, bench_waited, &m->waited[m->n_waited]);
+    for (m->call = 0; m->n_waited < WAITED_PAIRS && !rc; m->n_waited++)
+        rc = pair_of_samples(m, bench_waited, &m->waited[m->n_waited]);
     return rc;
 }
 

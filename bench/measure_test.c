@@ -1,4 +1,5 @@
-/* A case is timed only where its answer is right, in f32 and in bf16: the bound of bf16 is wide, but a pair that does nothing is far outside. */
+/* A case is timed only where its answer is right, in f32 and in bf16: the bound of bf16 is wide,
+ * but a pair that does nothing is far outside. */
 #include <math.h>
 
 #include "bench/check.h"
@@ -8,8 +9,8 @@
 
 /* The pair left out. */
 static const backend *whole;
-static void base_alone(real *y, real *h, const real *x, const real *W, const real *bias, const adapted_pair *pairs, int64_t count, linear_dims d,
-                       bool accumulate)
+static void base_alone(real *y, real *h, const real *x, const real *W, const real *bias, const adapted_pair *pairs,
+                       int64_t count, linear_dims d, bool accumulate)
 {
     (void)count;
     whole->adapted_fwd(y, h, x, W, bias, pairs, 0, d, accumulate);
@@ -75,7 +76,9 @@ static void wrong_expand_bwd(const expand_job *jobs, int64_t count)
 {
     assert_int_equal(count, 1);
     expand_job job = jobs[0];
-    param    **d[] = { [FACTOR_A] = &job.dA, [FACTOR_U] = &job.du, [FACTOR_R] = &job.dR, [FACTOR_B] = &job.dB, [FACTOR_V] = &job.dv };
+    param    **d[] = {
+           [FACTOR_A] = &job.dA, [FACTOR_U] = &job.du, [FACTOR_R] = &job.dR, [FACTOR_B] = &job.dB, [FACTOR_V] = &job.dv
+    };
     if (dropped) *d[dropped - 1] = NULL;
     job.s *= scaled;
     transpose(&job, 1);
@@ -93,13 +96,15 @@ static void wrong_gradients_are_found(void **state)
     bench_spec *specs = bench_specs(&be, &n);
     for (int64_t i = 0; i < n; i++) {
         bench_state s;
-        if (strncmp(specs[i].name, "bwd/", 4) != 0 || strcmp(specs[i].shape, "mini") != 0 || specs[i].rank != 4) continue;
+        if (strncmp(specs[i].name, "bwd/", 4) != 0 || strcmp(specs[i].shape, "mini") != 0 || specs[i].rank != 4)
+            continue;
         assert_ok(bench_state_init(&s, &specs[i], &be, 1));
         for (int f = -1; f < FACTOR_COUNT; f++) {
             const factor_spec *row = f < 0 ? NULL : &specs[i].method->factor[f];
-            bool               own = f == FACTOR_A && row->scope == SCOPE_LAYER; /* its gradient does not pass the map */
-            dropped                = f + 1;
-            bool finds             = row && row->trained && !own;
+            /* its gradient does not pass the map */
+            bool own   = f == FACTOR_A && row->scope == SCOPE_LAYER;
+            dropped    = f + 1;
+            bool finds = row && row->trained && !own;
             if (bench_check(&s) != (finds ? ERR_FAILED : OK)) fail_msg("%s, %d: %s", specs[i].name, f, error_text());
             seen += finds;
             error_clear();
@@ -137,9 +142,11 @@ static void sets_of_a_mode(void **state)
         assert_true((strstr(specs[i].name, "/mode=") != NULL) == (specs[i].mode != MODE_LAYERS));
         if (specs[i].mode == MODE_HOT) assert_int_equal(s.n_sets, 1);
         if (specs[i].mode != MODE_COLD) continue;
-        double passed = (double)s.lag * (double)be->elem * (double)(s.dims.in * s.dims.out); /* the weights alone: x and y come on top */
+        /* the weights alone: x and y come on top */
+        double passed = (double)s.lag * (double)be->elem * (double)(s.dims.in * s.dims.out);
         assert_int_equal(s.n_sets, 2 * s.lag);
-        assert_true(passed + 2 * (double)s.lag * (double)be->elem * (double)(s.dims.n * (s.dims.in + s.dims.out)) >= 2.0 * (double)be->cache_bytes());
+        assert_true(passed + 2 * (double)s.lag * (double)be->elem * (double)(s.dims.n * (s.dims.in + s.dims.out)) >=
+                    2.0 * (double)be->cache_bytes());
     }
     for (int k = 0; k < MODE_COUNT; k++) assert_true(seen[k] > 0);
     free(specs);
@@ -148,15 +155,19 @@ static void sets_of_a_mode(void **state)
     free(specs);
 }
 
-/* Every variant passes the check of its answer, with an adapter that takes all of u, v (VeRA) and one that trains A and B. */
+/* Every variant passes the check of its answer, with an adapter that takes all of u, v (VeRA)
+ * and one that trains A and B. */
 static void check_variants(const backend *be, const backend *but_those_of)
 {
     int64_t     n, all = 0, seen = 0;
     bench_spec *specs = bench_specs(be, &n);
     for (int64_t i = 0; i < n; i++) {
         const char *m = specs[i].method->name;
-        if (!specs[i].variant || strcmp(specs[i].shape, "mini") != 0 || (strcmp(m, "vera") != 0 && strcmp(m, "lora") != 0)) continue;
-        if (bench_refusal(&specs[i], be) || (but_those_of && (specs[i].mode != MODE_HOT || site_variant_find(but_those_of, specs[i].variant->name))))
+        if (!specs[i].variant || strcmp(specs[i].shape, "mini") != 0 ||
+            (strcmp(m, "vera") != 0 && strcmp(m, "lora") != 0))
+            continue;
+        if (bench_refusal(&specs[i], be) ||
+            (but_those_of && (specs[i].mode != MODE_HOT || site_variant_find(but_those_of, specs[i].variant->name))))
             continue;
         if (all++ % TEST_PART != 0) continue;
         json *asked, *result;
@@ -202,11 +213,15 @@ static void many_adapters(void **state)
             char  name[192];
             json *asked, *result;
             for (int gather = 0; gather < 2; gather++) {
-                snprintf(name, sizeof name, "%sr=8/shape=mini/site=qkv/tokens=8/device=%s/dtype=bf16/mode=hot/variant=%s/adapters=8/popularity=%s",
-                         names[i], be->params->name, gather ? "gather" : "decode", bench_rows_name[rows]);
+                snprintf(
+                    name, sizeof name,
+                    "%sr=8/shape=mini/site=qkv/tokens=8/device=%s/dtype=bf16/mode=hot/variant=%s/adapters=8/popularity=%s",
+                    names[i], be->params->name, gather ? "gather" : "decode", bench_rows_name[rows]);
                 assert_ok(measure(be, name, &asked, &result));
                 const int distinct = json_find(asked, "distinct")->valueint;
-                assert_true(rows == ROWS_DIFFERENT ? distinct == 8 : rows == ROWS_SAME ? distinct == 1 : distinct > 1 && distinct < 8);
+                assert_true(rows == ROWS_DIFFERENT ? distinct == 8
+                            : rows == ROWS_SAME    ? distinct == 1
+                                                   : distinct > 1 && distinct < 8);
                 if (rows == ROWS_DIFFERENT && !gather) moved[i] = json_find(result, "moved_over_base")->valuedouble;
                 json_free(asked);
                 json_free(result);
@@ -250,10 +265,12 @@ static void slow_samples_are_rejected(void **state)
     backend be       = *emulated;
     be.time_clock_hz = clock_of_1600;
     json *asked, *result;
-    assert_ok(measure(&be, "decode/lora/r=8/shape=mini/site=qkv/tokens=8/", &asked, &result)); /* the device's rates */
+    /* the device's rates */
+    assert_ok(measure(&be, "decode/lora/r=8/shape=mini/site=qkv/tokens=8/", &asked, &result));
     json_free(asked);
     json_free(result);
-    samples_taken = 40 - 2 * 3 - 2 * 4; /* three pairs of warm-up, four good ones, then two bad ones */
+    /* three pairs of warm-up, four good ones, then two bad ones */
+    samples_taken = 40 - 2 * 3 - 2 * 4;
     assert_ok(measure(&be, "decode/lora/r=8/shape=mini/site=qkv/tokens=8/", &asked, &result));
     assert_int_equal(json_find(result, "rejected")->valueint, 2);
     assert_int_equal(json_find(result, "n")->valueint, 10);
@@ -268,8 +285,9 @@ static void slow_samples_are_rejected(void **state)
 static void when_a_clock_has_settled(void **state)
 {
     (void)state;
-    static const double rising[]  = { 1000, 1100, 1200, 1300, 1400, 1500, 1600, 1700, 1800, 1900 };
-    static const double steady[]  = { 1000, 1900, 1905, 1900, 1900, 1895, 1900, 1910, 200, 1900 }; /* one odd value in each half is no matter */
+    static const double rising[] = { 1000, 1100, 1200, 1300, 1400, 1500, 1600, 1700, 1800, 1900 };
+    /* one odd value in each half is no matter */
+    static const double steady[]  = { 1000, 1900, 1905, 1900, 1900, 1895, 1900, 1910, 200, 1900 };
     const double        unknown[] = { 1900, NAN, 1800, NAN };
     assert_false(bench_settled(rising, 10));
     assert_true(bench_settled(steady, 10));
@@ -283,7 +301,8 @@ static void when_a_clock_has_settled(void **state)
     assert_false(bench_throttled(1200, NAN));
 }
 
-/* --- floors: by hand, at 1e12 FLOP/s and 1e10 bytes/s, f32, decode of 8 rows of mini's qkv (384 x 128) with LoRA at rank 8 */
+/* --- floors: by hand, at 1e12 FLOP/s and 1e10 bytes/s, f32, decode of 8 rows of mini's qkv (384
+ * x 128) with LoRA at rank 8 */
 
 static void floor_by_hand(void **state)
 {

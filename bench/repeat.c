@@ -6,7 +6,8 @@
 #include "core/memory.h"
 
 enum { CHUNK = 1 << 20 };
-static const int64_t looked_at = INT64_C(32) << 20; /* bytes at the beginning, and as many at the end, of an array: all of most */
+/* bytes at the beginning, and as many at the end, of an array: all of most */
+static const int64_t looked_at = INT64_C(32) << 20;
 
 /* Two texts that differ in one word have different values: each step is one to one in h. */
 static uint64_t mix(uint64_t h, const unsigned char *bytes, int64_t n)

@@ -8,7 +8,8 @@
 #include "core/memory.h"
 
 enum { LAYERS_MAX = 8 };
-static const int64_t weight_bytes_max = INT64_C(512) << 20; /* of the base weights that layers rotate through */
+/* of the base weights that layers rotate through */
+static const int64_t weight_bytes_max = INT64_C(512) << 20;
 static const double  producer_eps     = 1e-5;
 static const int64_t period           = 1048583; /* of random arrays: a prime */
 
@@ -32,8 +33,11 @@ int bench_plan(bench_state *s, const bench_spec *spec, const backend *be)
     if (spec->mode != MODE_COLD) return OK;
     int64_t cache = be->cache_bytes ? be->cache_bytes() : 0, passes = spec->op->forward + spec->op->backward;
     if (cache <= 0)
-        return run_error("bench: %s: the device does not say how large its cache is, so nothing can be called cold; use mode=hot", spec->name);
-    double touched = (double)passes * linear_bytes(s->dims, (double)be->elem); /* by the base: the least that passes between two visits */
+        return run_error(
+            "bench: %s: the device does not say how large its cache is, so nothing can be called cold; use mode=hot",
+            spec->name);
+    /* by the base: the least that passes between two visits */
+    double touched = (double)passes * linear_bytes(s->dims, (double)be->elem);
     if (passes == 2) touched -= (double)be->elem * (double)(s->dims.in * s->dims.out);
     s->lag    = 1 + (int64_t)(2 * (double)cache / touched);
     s->n_sets = 2 * s->lag;
@@ -44,7 +48,8 @@ real *bench_random(const backend *be, int64_t n, double sd, rng *r)
 {
     int64_t first = n < period ? n : period;
     float  *host  = mem_alloc((size_t)first, sizeof *host);
-    for (int64_t i = 0; i < first; i++) host[i] = (float)(sd * 3.4641016151377544 * (rng_uniform(r) - 0.5)); /* uniform with this sd */
+    /* uniform with this sd */
+    for (int64_t i = 0; i < first; i++) host[i] = (float)(sd * 3.4641016151377544 * (rng_uniform(r) - 0.5));
     real *a = be->alloc(n);
     be->upload_f32(a, host, first);
     for (int64_t at = first, some; at < n; at += some) {
@@ -60,7 +65,8 @@ static int fresh_adapter(adapter **out, const bench_state *s, model_config c, in
 {
     const bench_spec *b = s->spec;
     c.layers            = layers;
-    int rc              = adapter_new(out, s->be, &c, (adapter_spec) { .method = *b->method, .sites = 1u << b->site, .rank = b->rank, .seed = seed });
+    int rc              = adapter_new(
+                     out, s->be, &c, (adapter_spec) { .method = *b->method, .sites = 1u << b->site, .rank = b->rank, .seed = seed });
     if (rc) return rc;
     real *theta = bench_random(s->be->params, (*out)->theta_count, 0.5, g);
     s->be->params->copy((*out)->theta, theta, (*out)->theta_count);
@@ -108,7 +114,9 @@ static void fill_call(bench_state *s, bench_set *t)
     const expand_job   *job = &t->adapter->jobs[t->layer];
     pair_arrays         p   = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
     int64_t             r = p.r, out = s->dims.out;
-    site_call           c = { .n = s->dims.n, .in = s->dims.in, .out = out, .r = r, .W = t->W, .x = t->x, .y = t->y, .dx = t->dx, .dy = t->dy };
+    site_call           c = {
+                  .n = s->dims.n, .in = s->dims.in, .out = out, .r = r, .W = t->W, .x = t->x, .y = t->y, .dx = t->dx, .dy = t->dy
+    };
     if (v->takes == TAKES_PAIR) {
         c.lda = p.lda ? p.lda : c.in;
         c.s   = 1;
@@ -184,13 +192,17 @@ void bench_state_free(bench_state *s)
     s->sets = NULL;
 }
 
-static bool begins_before(const bench_state *s) { return s->spec->variant && s->spec->variant->producer && s->spec->op->forward; }
+static bool begins_before(const bench_state *s)
+{
+    return s->spec->variant && s->spec->variant->producer && s->spec->op->forward;
+}
 
 /* The op before, as a model without an adapter calls it. SwiGLU writes no strided rows. */
 static void produce(const bench_state *s, const bench_set *t, linear_dims *d)
 {
     if (t->g) {
-        s->be->rmsnorm_fwd(t->x, t->rstd, t->from, t->g, (norm_dims) { .n = d->n, .d = d->in, .ldy = d->ldx }, producer_eps);
+        s->be->rmsnorm_fwd(t->x, t->rstd, t->from, t->g, (norm_dims) { .n = d->n, .d = d->in, .ldy = d->ldx },
+                           producer_eps);
         return;
     }
     d->ldx = d->in;
@@ -255,7 +267,8 @@ void bench_run_case(bench_state *s, int64_t set)
 const char *bench_refusal(const bench_spec *spec, const backend *be)
 {
     bench_state s;
-    if (!spec->variant || bench_plan(&s, spec, be)) return NULL; /* measuring it will say what is wrong */
+    /* measuring it will say what is wrong */
+    if (!spec->variant || bench_plan(&s, spec, be)) return NULL;
     const site_call c = { .n = s.dims.n, .in = s.dims.in, .out = s.dims.out, .r = spec->rank, .lda = s.dims.in };
     return site_refusal(spec->variant, &c);
 }

@@ -1,4 +1,5 @@
-/* Decode steps of many adapters: an adapter's layers stand for the adapters in the batch, so what a method ties over layers is what they share. */
+/* Decode steps of many adapters: an adapter's layers stand for the adapters in the batch, so
+ * what a method ties over layers is what they share. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -41,14 +42,21 @@ int64_t bench_distinct(const bench_spec *spec)
     return n;
 }
 
-/* What all layers hold at the same place of an expand_job or a pair: one array where it is the same, else theirs one after the other. */
+/* What all layers hold at the same place of an expand_job or a pair: one array where it is the
+ * same, else theirs one after the other. */
 typedef const void *(*array_of)(const bench_set *t, int64_t layer, int site);
 static const void *job_A(const bench_set *t, int64_t layer, int site) { return (void)site, t->adapter->jobs[layer].A; }
 static const void *job_B(const bench_set *t, int64_t layer, int site) { return (void)site, t->adapter->jobs[layer].B; }
 static const void *job_u(const bench_set *t, int64_t layer, int site) { return (void)site, t->adapter->jobs[layer].u; }
 static const void *job_v(const bench_set *t, int64_t layer, int site) { return (void)site, t->adapter->jobs[layer].v; }
-static const void *pair_A(const bench_set *t, int64_t layer, int site) { return adapter_pairs(t->adapter)[layer * SITE_COUNT + site].A; }
-static const void *pair_B(const bench_set *t, int64_t layer, int site) { return adapter_pairs(t->adapter)[layer * SITE_COUNT + site].B; }
+static const void *pair_A(const bench_set *t, int64_t layer, int site)
+{
+    return adapter_pairs(t->adapter)[layer * SITE_COUNT + site].A;
+}
+static const void *pair_B(const bench_set *t, int64_t layer, int site)
+{
+    return adapter_pairs(t->adapter)[layer * SITE_COUNT + site].B;
+}
 
 static const void *pack(const bench_state *s, bench_set *t, factor_id f, array_of of, int64_t count, int64_t *stride)
 {
@@ -60,8 +68,8 @@ static const void *pack(const bench_state *s, bench_set *t, factor_id f, array_o
     t->narrow[f] = be->alloc(many * count);
     for (int64_t i = 0; i < many; i++) {
         real *to = real_at(be, t->narrow[f], i * count);
-        if (pair)
-            be->copy(to, of(t, i, site), count); /* an engine that knows pairs alone has each adapter's own, tied or not */
+        if (pair) /* an engine that knows pairs alone has each adapter's own, tied or not */
+            be->copy(to, of(t, i, site), count);
         else
             be->narrow(to, of(t, i, site), count);
     }
@@ -89,9 +97,12 @@ void bench_tenants_fill(const bench_state *s, bench_set *t, site_call *c)
 double bench_adapter_bytes(const bench_state *s)
 {
     const factor_spec *f  = s->spec->method->factor;
-    const double       in = (double)s->dims.in, out = (double)s->dims.out, r = (double)s->spec->rank, n = (double)bench_distinct(s->spec);
-    const double       numbers[FACTOR_COUNT] = { [FACTOR_A] = r * in, [FACTOR_U] = r, [FACTOR_B] = r * out, [FACTOR_V] = out };
-    double             all                   = 0;
+    const double       in = (double)s->dims.in, out = (double)s->dims.out, r = (double)s->spec->rank,
+                 n                     = (double)bench_distinct(s->spec);
+    const double numbers[FACTOR_COUNT] = {
+        [FACTOR_A] = r * in, [FACTOR_U] = r, [FACTOR_B] = r * out, [FACTOR_V] = out
+    };
+    double all = 0;
     if (!s->spec->adapters) return (double)s->be->elem * r * (in + out); /* A' and B' */
     for (int i = 0; i < FACTOR_COUNT; i++)
         if (f[i].scope != SCOPE_ONE) all += numbers[i] * (f[i].scope == SCOPE_LAYER ? n : 1);

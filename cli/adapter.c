@@ -1,4 +1,5 @@
-/* tiebreak adapter: look into an adapter folder; write it as a plain LoRA that any server loads; build it into its base. */
+/* tiebreak adapter: look into an adapter folder; write it as a plain LoRA that any server loads;
+ * build it into its base. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +71,8 @@ static json *modules_json(const adapter *a)
 /* What the folder says beyond the row: how it was trained, where it came from. */
 static json *training_json(const json *config)
 {
-    static const char *const row[] = { "method", "spec", "sites", "rank", "alpha", "seed", "trainable", "shape", "ranks", "scales", NULL };
+    static const char *const row[] = { "method",    "spec",  "sites", "rank",   "alpha", "seed",
+                                       "trainable", "shape", "ranks", "scales", NULL };
     const json              *block = json_find(config, "tiebreak");
     if (!cJSON_IsObject(block)) return cJSON_CreateNull();
     json *rest = cJSON_Duplicate(block, true);
@@ -118,7 +120,8 @@ static void print_ranks(const adapter *a)
     for (int site = 0; !same && site < SITE_COUNT; site++) {
         if (!(a->spec.sites >> site & 1)) continue;
         printf("  ranks of %-4s ", site_table[site].name);
-        for (int64_t l = 0; l < a->cfg.layers; l++) printf(" %lld", (long long)a->spec.module_rank[l * SITE_COUNT + site]);
+        for (int64_t l = 0; l < a->cfg.layers; l++)
+            printf(" %lld", (long long)a->spec.module_rank[l * SITE_COUNT + site]);
         putchar('\n');
     }
 }
@@ -127,7 +130,8 @@ static void print_description(const adapter *a, const json *d)
 {
     const json *base = json_find(d, "base"), *training = json_find(d, "training");
     double      s = common_scale(a);
-    printf("%s: %s on %s\n", json_find(d, "folder")->valuestring, a->spec.method.name, cJSON_IsString(base) ? base->valuestring : "an unnamed base");
+    printf("%s: %s on %s\n", json_find(d, "folder")->valuestring, a->spec.method.name,
+           cJSON_IsString(base) ? base->valuestring : "an unnamed base");
     printf("  spec          %s\n", json_find(d, "spec")->valuestring);
     printf("  sites         %s, %lld layers\n", json_find(d, "sites")->valuestring, (long long)a->cfg.layers);
     printf("  rank          %lld\n", (long long)a->spec.rank);
@@ -136,8 +140,10 @@ static void print_description(const adapter *a, const json *d)
         puts("  s             differs by module (--json lists them)");
     else
         printf("  s             %.8g\n", s);
-    printf("  trained       %lld numbers; %lld frozen ones are stored\n", (long long)a->theta_count, (long long)a->frozen_count);
-    printf("  file          %.0f bytes, sha256 %s\n", json_find(d, "file_bytes")->valuedouble, json_find(d, "sha256")->valuestring);
+    printf("  trained       %lld numbers; %lld frozen ones are stored\n", (long long)a->theta_count,
+           (long long)a->frozen_count);
+    printf("  file          %.0f bytes, sha256 %s\n", json_find(d, "file_bytes")->valuedouble,
+           json_find(d, "sha256")->valuestring);
     if (!cJSON_IsTrue(json_find(d, "finite"))) puts("  NOT FINITE    some numbers are NaN or infinite");
     if (cJSON_IsObject(training) && training->child) {
         str text = { 0 };
@@ -179,7 +185,8 @@ static int export(const adapter *a, const json *config, const char *dir)
     if (!rc) rc = describe(&d, e, ours, o.out);
     if (!rc && o.json) print_json(d);
     if (!rc && !o.json) {
-        printf("%s (%s, %lld numbers) as a plain LoRA:\n", from, a->spec.method.name, (long long)(a->theta_count + a->frozen_count));
+        printf("%s (%s, %lld numbers) as a plain LoRA:\n", from, a->spec.method.name,
+               (long long)(a->theta_count + a->frozen_count));
         print_description(e, d);
     }
     json_free(d);
@@ -193,7 +200,8 @@ static int merge(const adapter *a, const json *config, const char *dir)
     (void)a;
     (void)config;
     if (!o.out) return input_error("--out DIR is needed: where the merged model goes");
-    if (!o.model || !file_is_dir(o.model)) return input_error("--model DIR is needed: the base's folder, with its weights");
+    if (!o.model || !file_is_dir(o.model))
+        return input_error("--model DIR is needed: the base's folder, with its weights");
     if (file_exists(o.out)) return input_error("--out %s: is there already; name a folder that is not", o.out);
     const backend *be = backend_find("cpu");
     model         *m  = NULL;
@@ -228,8 +236,10 @@ static int run(int argc, char **argv)
     static const option table[] = {
         { "to", OPT_STR, &o.to, .def = "lora", .arg = "FORMAT", .help = "export: lora, a plain PEFT LoRA" },
         { "out", OPT_STR, &o.out, .arg = "DIR", .help = "export, merge: the folder to write" },
-        { "model", OPT_STR, &o.model, .arg = "PRESET|DIR", .help = "merge: the base\nelse, where the folder alone does not tell its shapes" },
-        { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N", .help = "as for every verb; this one uses one" },
+        { "model", OPT_STR, &o.model, .arg = "PRESET|DIR",
+          .help = "merge: the base\nelse, where the folder alone does not tell its shapes" },
+        { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N",
+          .help = "as for every verb; this one uses one" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
         { 0 },
     };
@@ -241,8 +251,8 @@ static int run(int argc, char **argv)
     while (k < ACTIONS && strcmp(p.args[0], names[k])) k++;
     if (k == ACTIONS) {
         const char *near = nearest_word(p.args[0], names);
-        return input_error("adapter: \"%s\": must be inspect, export or merge%s%s%s", p.args[0], near ? "; did you mean " : "", near ? near : "",
-                           near ? "?" : "");
+        return input_error("adapter: \"%s\": must be inspect, export or merge%s%s%s", p.args[0],
+                           near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     }
     json    *config = NULL;
     adapter *a      = NULL;
@@ -253,7 +263,8 @@ static int run(int argc, char **argv)
     return rc ? error_context(rc, "adapter") : OK;
 }
 
-const verb verb_adapter = { "adapter", "look into an adapter folder, export it as a plain LoRA, or merge it into its base",
+const verb verb_adapter = { "adapter",
+                            "look into an adapter folder, export it as a plain LoRA, or merge it into its base",
                             "inspect DIR | export DIR --to lora --out DIR | merge DIR --model DIR --out DIR",
                             "  tiebreak adapter inspect runs/tied-lora\n"
                             "  tiebreak adapter export runs/tied-lora --to lora --out runs/tied-lora-as-lora\n"

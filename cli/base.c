@@ -1,4 +1,5 @@
-/* tiebreak base: a base model of a known shape with random weights, to measure on: speed and memory do not depend on what the weights are. */
+/* tiebreak base: a base model of a known shape with random weights, to measure on: speed and
+ * memory do not depend on what the weights are. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -35,8 +36,10 @@ static int run(int argc, char **argv)
         { "shape", OPT_STR, &o.shape, .required = true, .arg = "NAME",
           .help = "preset or folder whose config.json says the shape: mini, llama2-7b, ..." },
         { "out", OPT_STR, &o.out, .required = true, .arg = "DIR", .help = "folder to write" },
-        { "tokenizer", OPT_STR, &o.tokenizer, .arg = "DIR", .help = "copy tokenizer.json and tokenizer_config.json from this folder" },
-        { "seed", OPT_INT, &o.seed, .min = 0, .max = 9007199254740992.0, .def = "1", .arg = "N", .help = "same seed, same bytes" },
+        { "tokenizer", OPT_STR, &o.tokenizer, .arg = "DIR",
+          .help = "copy tokenizer.json and tokenizer_config.json from this folder" },
+        { "seed", OPT_INT, &o.seed, .min = 0, .max = 9007199254740992.0, .def = "1", .arg = "N",
+          .help = "same seed, same bytes" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
         { 0 },
     };
@@ -65,4 +68,5 @@ static int run(int argc, char **argv)
 }
 
 const verb verb_base = { "base", "a base with random weights, to measure on", "--shape NAME --out DIR",
-                         "  tiebreak base --shape llama2-7b --tokenizer datasets/mini/base --out runs/llama2-7b\n", run };
+                         "  tiebreak base --shape llama2-7b --tokenizer datasets/mini/base --out runs/llama2-7b\n",
+                         run };

@@ -26,14 +26,19 @@ static int select_cases(bench_spec *specs, int64_t *n)
     if (bad) {
         char why[128];
         regerror(bad, &re, why, sizeof why);
-        return input_error("bench: --filter %s: %s; it is an extended regular expression over the names that --list prints", o.filter, why);
+        return input_error(
+            "bench: --filter %s: %s; it is an extended regular expression over the names that --list prints", o.filter,
+            why);
     }
     int64_t kept = 0;
     for (int64_t i = 0; i < *n; i++)
         if (regexec(&re, specs[i].name, 0, NULL, 0) == 0) specs[kept++] = specs[i];
     regfree(&re);
     *n = kept;
-    return kept ? OK : input_error("bench: --filter %s: no case has such a name; `tiebreak bench --list --filter .` shows them all", o.filter);
+    return kept ? OK
+                : input_error(
+                      "bench: --filter %s: no case has such a name; `tiebreak bench --list --filter .` shows them all",
+                      o.filter);
 }
 
 static char *record_path(const json *asked)
@@ -83,14 +88,17 @@ static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json
             str_printf(&reasons, "%s%s", reasons.n ? "; " : "", error_text());
             continue;
         }
-        double base = json_find(result, "base_ns_median")->valuedouble / 1e3, over = json_find(result, "overhead")->valuedouble,
-               low = json_find(result, "overhead_low")->valuedouble, high = json_find(result, "overhead_high")->valuedouble;
-        if (!o.json) printf("%-96s %10.1f %+8.1f %%  %+.1f .. %+.1f %%\n", specs[i].name, base, 100 * over, 100 * low, 100 * high);
+        double base = json_find(result, "base_ns_median")->valuedouble / 1e3,
+               over = json_find(result, "overhead")->valuedouble, low = json_find(result, "overhead_low")->valuedouble,
+               high = json_find(result, "overhead_high")->valuedouble;
+        if (!o.json)
+            printf("%-96s %10.1f %+8.1f %%  %+.1f .. %+.1f %%\n", specs[i].name, base, 100 * over, 100 * low,
+                   100 * high);
         if (!o.json) fflush(stdout);
         char *path   = o.out ? record_path(asked) : NULL;
         json *record = record_new("bench", asked, result, be->params->name, be->threads);
         backend_sign(be, record);
-        rc           = path ? record_write(record, path) : OK;
+        rc = path ? record_write(record, path) : OK;
         free(path);
         json_push(all, record);
         if (rc) {
@@ -101,10 +109,14 @@ static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json
     }
     progress_end(&p);
     if (before)
-        fprintf(stderr, "bench: %lld of %lld cases were measured before; their records in %s stand\n", (long long)before, (long long)n, o.out);
-    int rc = failed ? run_error("bench: %lld of %lld cases failed: %.1500s", (long long)failed, (long long)n, str_c(&reasons)) : OK;
+        fprintf(stderr, "bench: %lld of %lld cases were measured before; their records in %s stand\n",
+                (long long)before, (long long)n, o.out);
+    int rc = failed ? run_error("bench: %lld of %lld cases failed: %.1500s", (long long)failed, (long long)n,
+                                str_c(&reasons))
+                    : OK;
     str_free(&reasons);
-    if (!rc && skipped == n) rc = run_error("bench: none of %lld cases can be measured on this device; each says why above", (long long)n);
+    if (!rc && skipped == n)
+        rc = run_error("bench: none of %lld cases can be measured on this device; each says why above", (long long)n);
     return rc;
 }
 
@@ -112,22 +124,26 @@ static int run(int argc, char **argv)
 {
     static const option table[] = {
         { "list", OPT_FLAG, &o.list, .help = "print the names of the cases and stop" },
-        { "filter", OPT_STR, &o.filter, .def = "shape=mini", .arg = "RE", .help = "extended regular expression over the names",
-          .given = &o.filter_given },
+        { "filter", OPT_STR, &o.filter, .def = "shape=mini", .arg = "RE",
+          .help = "extended regular expression over the names", .given = &o.filter_given },
         { "device", OPT_STR, &o.device, .def = "cpu", .arg = "cpu|cuda", .help = "backend to time" },
-        { "dtype", OPT_STR, &o.dtype, .arg = "f32|bf16", .help = "of weights and activations, with --device cuda; f32 when not given" },
+        { "dtype", OPT_STR, &o.dtype, .arg = "f32|bf16",
+          .help = "of weights and activations, with --device cuda; f32 when not given" },
         { "min-time-s", OPT_NUM, &o.min_time_s, .min = 0, .max = 3600, .def = "0.1", .arg = "S",
           .help = "time spent on a case, at least 10 pairs of samples" },
-        { "out", OPT_STR, &o.out, .arg = "DIR", .help = "write one record a case here, for `tiebreak report` and `gate`" },
+        { "out", OPT_STR, &o.out, .arg = "DIR",
+          .help = "write one record a case here, for `tiebreak report` and `gate`" },
         { "resume", OPT_FLAG, &o.resume, .help = "leave out cases whose record is in --out already" },
         { "seed", OPT_INT, &o.seed, .min = 0, .max = 1e15, .def = "1", .arg = "N", .help = "of the random arrays" },
-        { "threads", OPT_INT, &o.threads, .min = 1, .max = 1024, .arg = "N", .help = "worker threads; default: all cores" },
+        { "threads", OPT_INT, &o.threads, .min = 1, .max = 1024, .arg = "N",
+          .help = "worker threads; default: all cores" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
         { 0 }
     };
     int rc = options_parse(&verb_bench, table, argc, argv, NULL);
     if (rc) return rc;
-    if (o.resume && !o.out) return input_error("bench: --resume: there is no --out whose records could be looked for; add --out DIR");
+    if (o.resume && !o.out)
+        return input_error("bench: --resume: there is no --out whose records could be looked for; add --out DIR");
     const backend *be = backend_for(o.device, o.dtype);
     if (!be) return ERR_INPUT;
     int64_t     n;
@@ -138,7 +154,8 @@ static int run(int argc, char **argv)
         free(specs);
         return OK;
     }
-    if (!rc && !o.filter_given) fprintf(stderr, "bench: %lld cases of the shape `mini`; --list --filter . shows the others\n", (long long)n);
+    if (!rc && !o.filter_given)
+        fprintf(stderr, "bench: %lld cases of the shape `mini`; --list --filter . shows the others\n", (long long)n);
     if (!rc && o.threads) be->set_threads((int)o.threads);
     if (!rc && o.out) rc = file_make_dirs(o.out);
     json *all = json_array();
@@ -159,6 +176,8 @@ static int run(int argc, char **argv)
     return rc;
 }
 
-const verb verb_bench = { "bench", "time adapter kernels beside their base GEMM",
-                          "[--list] [--filter RE] [--device cpu|cuda] [--dtype f32|bf16] [--out DIR] [--json]",
-                          "  tiebreak bench --filter 'fwd/(lora|tied-lora)/.*shape=mini'\n  tiebreak bench --list --filter llama2-7b\n", run };
+const verb verb_bench = {
+    "bench", "time adapter kernels beside their base GEMM",
+    "[--list] [--filter RE] [--device cpu|cuda] [--dtype f32|bf16] [--out DIR] [--json]",
+    "  tiebreak bench --filter 'fwd/(lora|tied-lora)/.*shape=mini'\n  tiebreak bench --list --filter llama2-7b\n", run
+};

@@ -15,7 +15,8 @@ static struct {
     bool        alpha_given, json;
 } o;
 
-/* Multiplications and additions of the matrix products, per token; attention's own products depend on the length and are left out. */
+/* Multiplications and additions of the matrix products, per token; attention's own products
+ * depend on the length and are left out. */
 typedef struct {
     double base_forward, adapter_forward, base_training, adapter_training;
 } flops;
@@ -25,12 +26,14 @@ static double product_weights(const model_config *c)
 {
     static const site_id linears[] = { SITE_QKV, SITE_O, SITE_GATE, SITE_UP, SITE_DOWN };
     double               layer     = 0;
-    for (size_t i = 0; i < sizeof linears / sizeof *linears; i++) layer += (double)site_in(c, linears[i]) * (double)site_out(c, linears[i]);
+    for (size_t i = 0; i < sizeof linears / sizeof *linears; i++)
+        layer += (double)site_in(c, linears[i]) * (double)site_out(c, linears[i]);
     return (double)c->layers * layer + (c->counting_only ? 0 : (double)c->vocab * (double)c->hidden);
 }
 
-/* Forward 2 r (in + out) a site. Backward: dh and dx always, dA = dh^T x and dB = dy^T h where something trains through them. The map's own work
- * (expand and its transpose) is done once a step, not a token. m NULL: every weight of the base. */
+/* Forward 2 r (in + out) a site. Backward: dh and dx always, dA = dh^T x and dB = dy^T h where
+ * something trains through them. The map's own work (expand and its transpose) is done once a
+ * step, not a token. m NULL: every weight of the base. */
 static flops flops_of(const method *m, const model_config *c, site_set sites, int64_t rank)
 {
     double p = product_weights(c), in = 0, out = 0, r = (double)rank;
@@ -43,8 +46,12 @@ static flops flops_of(const method *m, const model_config *c, site_set sites, in
     bool through_b = false;
     for (int f = 0; f < FACTOR_COUNT; f++) through_b |= f != FACTOR_A && m->factor[f].trained;
     double forward  = 2 * r * (in + out);
-    double backward = 2 * r * (in + out) + (m->factor[FACTOR_A].trained ? 2 * r * in : 0) + (through_b ? 2 * r * out : 0);
-    return (flops) { .base_forward = 2 * p, .adapter_forward = forward, .base_training = 4 * p, .adapter_training = forward + backward };
+    double backward = 2 * r * (in + out) + (m->factor[FACTOR_A].trained ? 2 * r * in : 0) +
+                      (through_b ? 2 * r * out : 0);
+    return (flops) { .base_forward     = 2 * p,
+                     .adapter_forward  = forward,
+                     .base_training    = 4 * p,
+                     .adapter_training = forward + backward };
 }
 
 typedef struct {
@@ -86,7 +93,8 @@ static json *row_json(const row *r)
     json_set_int(j, "optimizer_bytes", 8 * r->n.trainable); /* AdamW's two moments in F32 */
     json_set_num(j, "share", r->share);
     for (int s = SCOPE_LAYER; s < SCOPE_COUNT; s++) json_set_int(scopes, scope_name[s], r->n.per_scope[s]);
-    for (int i = 0; i < FACTOR_COUNT; i++) json_set_int(factors, (char[]) { factor_letter[i], '\0' }, r->n.per_factor[i]);
+    for (int i = 0; i < FACTOR_COUNT; i++)
+        json_set_int(factors, (char[]) { factor_letter[i], '\0' }, r->n.per_factor[i]);
     json_set(j, "per_scope", scopes);
     json_set(j, "per_factor", factors);
     json_set_num(f, "base_forward", r->f.base_forward);
@@ -113,19 +121,23 @@ static const char *grouped(int64_t n, char out[32])
 static void print_rows(const row *rows, int n, const model_config *c, const char *sites)
 {
     char a[32], b[32];
-    printf("%s, %s parameters; sites %s, rank %lld\n\n", c->name, grouped(config_parameters(c), a), sites, (long long)o.rank);
+    printf("%s, %s parameters; sites %s, rank %lld\n\n", c->name, grouped(config_parameters(c), a), sites,
+           (long long)o.rank);
     int width = 14;
     for (int i = 0; i < n; i++)
         if (rows[i].m && (int)strlen(rows[i].m->name) > width) width = (int)strlen(rows[i].m->name);
-    printf("%-*s %15s %9s %16s %6s  %12s %12s\n", width, "method", "trained", "of base", "bytes", "s", "forward", "training");
+    printf("%-*s %15s %9s %16s %6s  %12s %12s\n", width, "method", "trained", "of base", "bytes", "s", "forward",
+           "training");
     for (int i = 0; i < n; i++) {
         const row *r = &rows[i];
-        printf("%-*s %15s %8.4f%% %16s ", width, r->m ? r->m->name : "full", grouped(r->n.trainable, a), 100 * r->share, grouped(r->n.bytes, b));
+        printf("%-*s %15s %8.4f%% %16s ", width, r->m ? r->m->name : "full", grouped(r->n.trainable, a), 100 * r->share,
+               grouped(r->n.bytes, b));
         if (r->m)
             printf("%6.4g  %+11.3f%% %+11.3f%%\n", r->scale, 100 * r->f.adapter_forward / r->f.base_forward,
                    100 * r->f.adapter_training / r->f.base_training);
         else
-            printf("%6s  %12s %+11.3f%%\n", "", "", 50.0); /* the weights' own gradients: 6 P for 4 P */
+            /* the weights' own gradients: 6 P for 4 P */
+            printf("%6s  %12s %+11.3f%%\n", "", "", 50.0);
     }
     if (n == 1 && rows->m) {
         char spec[METHOD_SPEC_MAX];
@@ -133,7 +145,8 @@ static void print_rows(const row *rows, int n, const model_config *c, const char
         printf("\n%s\n%s\n", rows->m->about, spec);
         for (int f = 0; f < FACTOR_COUNT; f++)
             if (rows->n.per_factor[f])
-                printf("  %c  %15s trained, %s\n", factor_letter[f], grouped(rows->n.per_factor[f], a), scope_name[rows->m->factor[f].scope]);
+                printf("  %c  %15s trained, %s\n", factor_letter[f], grouped(rows->n.per_factor[f], a),
+                       scope_name[rows->m->factor[f].scope]);
         if (rows->n.frozen) printf("  frozen numbers in the folder: %s\n", grouped(rows->n.frozen, a));
     }
     puts("\nforward, training: FLOPs per token beside the frozen base's; attention's own products are not counted.");
@@ -152,14 +165,18 @@ enum { ROWS_MAX = 64 };
 static int run(int argc, char **argv)
 {
     static const option table[] = {
-        { "model", OPT_STR, &o.model, .required = true, .arg = "PRESET|DIR", .help = "a preset's name, or a Hugging Face folder (its config.json)" },
+        { "model", OPT_STR, &o.model, .required = true, .arg = "PRESET|DIR",
+          .help = "a preset's name, or a Hugging Face folder (its config.json)" },
         { "method", OPT_STR, &o.method, .arg = "M",
-          .help = "a method, `full`, or a spec 'A=tied:train,u=layer:train,B=layer:train:zero,s=alpha/r';\nevery built-in method when not given" },
+          .help =
+              "a method, `full`, or a spec 'A=tied:train,u=layer:train,B=layer:train:zero,s=alpha/r';\nevery built-in method when not given" },
         { "rank", OPT_INT, &o.rank, .min = 1, .max = RANK_MAX, .def = "8", .arg = "N", .help = "rank r" },
-        { "sites", OPT_STR, &o.sites, .def = "qkv", .arg = "S", .help = "qkv (fused), or a list of q,k,v,o,gate,up,down, or all" },
+        { "sites", OPT_STR, &o.sites, .def = "qkv", .arg = "S",
+          .help = "qkv (fused), or a list of q,k,v,o,gate,up,down, or all" },
         { "alpha", OPT_NUM, &o.alpha, .min = 1e-9, .max = 1e9, .arg = "X", .given = &o.alpha_given,
           .help = "numerator of the scale s; the rank when not given" },
-        { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N", .help = "as for every verb; counting uses one" },
+        { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N",
+          .help = "as for every verb; counting uses one" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
         { 0 },
     };
@@ -199,9 +216,11 @@ static int run(int argc, char **argv)
     return OK;
 }
 
-const verb verb_count = { "count", "parameters, bytes, FLOPs of a method on a model; needs no weights",
-                          "--model PRESET|DIR [--method M] --rank R [--sites S]",
-                          "  tiebreak count --model llama2-7b --rank 8\n"
-                          "  tiebreak count --model llama3.2-3b --method vera --rank 256 --sites q,v --json\n"
-                          "  tiebreak count --model mini --method 'A=tied:train,u=layer:train,B=layer:train:zero,s=alpha/r' --rank 4\n",
-                          run };
+const verb verb_count = {
+    "count", "parameters, bytes, FLOPs of a method on a model; needs no weights",
+    "--model PRESET|DIR [--method M] --rank R [--sites S]",
+    "  tiebreak count --model llama2-7b --rank 8\n"
+    "  tiebreak count --model llama3.2-3b --method vera --rank 256 --sites q,v --json\n"
+    "  tiebreak count --model mini --method 'A=tied:train,u=layer:train,B=layer:train:zero,s=alpha/r' --rank 4\n",
+    run
+};

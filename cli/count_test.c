@@ -7,7 +7,8 @@
 
 enum { ARGS = 16 };
 
-/* Run the verb on words separated by blanks with stdout in a file; the JSON it printed, or NULL with *rc set. */
+/* Run the verb on words separated by blanks with stdout in a file; the JSON it printed, or NULL
+ * with *rc set. */
 static json *count(const char *words, int *rc)
 {
     char  copy[512], *argv[ARGS], path[] = "/tmp/tiebreak-count-XXXXXX", text[65536];
@@ -42,7 +43,8 @@ static void every_method_is_listed(void **state)
     assert_int_equal(rc, OK);
     const json *methods = json_find(j, "methods");
     assert_int_equal(cJSON_GetArraySize(methods), 14); /* thirteen rows and full */
-    for (const json *m = methods->child; m; m = m->next) assert_true(number(m, "trainable") > 0 && number(m, "adapter_bytes") > 0);
+    for (const json *m = methods->child; m; m = m->next)
+        assert_true(number(m, "trainable") > 0 && number(m, "adapter_bytes") > 0);
     json_free(j);
 }
 
@@ -56,7 +58,8 @@ static void published_counts_reach_the_command_line(void **state)
         { "--model llama2-7b --method tied-lora --rank 8 --json", 524544, 4 * 524544 },
         { "--model llama3.2-3b --method vera --rank 256 --sites q,v --json", 129024, 4 * (129024 + 256 * 6144) },
         { "--model llama3.2-3b --method full --json", 3212749824, 4 * 3212749824.0 },
-        { "--model roberta-base --method A=model:train:normal,R=layer:train:zero,B=model:train:normal --rank 2 --sites q,v --json", 3168, 4 * 3168 },
+        { "--model roberta-base --method A=model:train:normal,R=layer:train:zero,B=model:train:normal --rank 2 --sites q,v --json",
+          3168, 4 * 3168 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int   rc;
@@ -70,7 +73,9 @@ static void published_counts_reach_the_command_line(void **state)
 
 static void flops_are_the_formulas(void **state)
 {
-    (void)state; /* LLaMA-2 7B: 32 layers, d 4096, MLP 11008, vocabulary 32000; q and v: d -> d; rank 8, A and B trained */
+    /* LLaMA-2 7B: 32 layers, d 4096, MLP 11008, vocabulary 32000; q and v: d -> d; rank 8, A and
+     * B trained */
+    (void)state;
     int         rc;
     json       *j = count("--model llama2-7b --method lora --rank 8 --sites q,v --json", &rc);
     const json *f = json_find(j, "flops_per_token");
@@ -98,7 +103,8 @@ static void bad_requests_are_refused(void **state)
         int rc;
         error_clear();
         json_free(count(cases[i].words, &rc));
-        if (rc != ERR_INPUT || !strstr(error_text(), cases[i].part)) fail_msg("%s: status %d, \"%s\"", cases[i].words, rc, error_text());
+        if (rc != ERR_INPUT || !strstr(error_text(), cases[i].part))
+            fail_msg("%s: status %d, \"%s\"", cases[i].words, rc, error_text());
     }
 }
 

@@ -16,7 +16,8 @@ static json *summary(const json *record)
     static const char *const asked[] = { "task", "task_version", "prompt" };
     const json              *a = json_find(record, "asked"), *result = json_find(record, "result");
     json                    *j = json_object();
-    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) json_set(j, asked[i], cJSON_Duplicate(json_find(a, asked[i]), true));
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        json_set(j, asked[i], cJSON_Duplicate(json_find(a, asked[i]), true));
     for (const json *m = result->child; m; m = m->next) json_set(j, m->string, cJSON_Duplicate(m, true));
     json_set(j, "id", cJSON_Duplicate(json_find(record, "id"), true));
     json_set_str(j, "out", q.out);
@@ -31,7 +32,8 @@ static double number(const json *j, const char *key)
 
 static void print_table(const json *s)
 {
-    printf("%s, prompt %s, %.0f items\n", json_find(s, "task")->valuestring, json_find(s, "prompt")->valuestring, number(s, "n"));
+    printf("%s, prompt %s, %.0f items\n", json_find(s, "task")->valuestring, json_find(s, "prompt")->valuestring,
+           number(s, "n"));
     for (const json *m = json_find(s, "metrics")->child; m; m = m->next) {
         double error = number(m, "stderr");
         printf("  %-22s %10.4f", m->string, number(m, "value"));
@@ -42,14 +44,16 @@ static void print_table(const json *s)
         printf("  %s\n", json_find(m, "signature")->valuestring);
     }
     if (number(s, "cut_items") > 0)
-        printf("  %.0f prompts were cut from the left, %.0f tokens in all\n", number(s, "cut_items"), number(s, "cut_tokens"));
+        printf("  %.0f prompts were cut from the left, %.0f tokens in all\n", number(s, "cut_items"),
+               number(s, "cut_tokens"));
     const json *delta = json_find(s, "adapter_delta");
     if (delta)
-        printf("  the adapter moves logits by %.3g on average, %.3g at most; %.0f of %.0f likeliest tokens change (first %.0f items)\n",
-               number(delta, "mean_abs_logit"), number(delta, "max_abs_logit"), number(delta, "argmax_changed"), number(delta, "rows"),
-               number(delta, "items"));
-    printf("  %.1f s, %.0f tokens/s, peak %.0f MB, samples in %s/%s\n", number(s, "wall_s"), number(s, "tokens_per_s"), number(s, "peak_bytes") / 1e6,
-           q.out, json_find(s, "samples")->valuestring);
+        printf(
+            "  the adapter moves logits by %.3g on average, %.3g at most; %.0f of %.0f likeliest tokens change (first %.0f items)\n",
+            number(delta, "mean_abs_logit"), number(delta, "max_abs_logit"), number(delta, "argmax_changed"),
+            number(delta, "rows"), number(delta, "items"));
+    printf("  %.1f s, %.0f tokens/s, peak %.0f MB, samples in %s/%s\n", number(s, "wall_s"), number(s, "tokens_per_s"),
+           number(s, "peak_bytes") / 1e6, q.out, json_find(s, "samples")->valuestring);
 }
 
 static int run(int argc, char **argv)
@@ -57,44 +61,60 @@ static int run(int argc, char **argv)
     static const option table[] = {
         { "model", OPT_STR, &q.model, .required = true, .arg = "DIR|URL",
           .help = "base model: a Hugging Face folder, or the http(s) address of an OpenAI-compatible completions API" },
-        { "adapter", OPT_STR, &q.adapter, .arg = "DIR", .help = "adapter on it: a PEFT folder, or one that `tiebreak train` wrote" },
+        { "adapter", OPT_STR, &q.adapter, .arg = "DIR",
+          .help = "adapter on it: a PEFT folder, or one that `tiebreak train` wrote" },
         { "task", OPT_STR, &q.task, .required = true, .arg = "T",
           .help = "squad, dialogsum, iwslt, hellaswag, gsm8k, text, tokens, or a task's JSON file" },
-        { "data", OPT_STR, &q.data, .required = true, .arg = "FILE", .help = "the task's data file, in its original format" },
+        { "data", OPT_STR, &q.data, .required = true, .arg = "FILE",
+          .help = "the task's data file, in its original format" },
         { "prompt", OPT_STR, &q.prompt, .arg = "NAME", .help = "prompt variant of the task, as `lm-eval`" },
-        { "metrics", OPT_STR, &q.metrics, .arg = "LIST", .help = "instead of the task's; `loss` scores the targets and generates nothing" },
+        { "metrics", OPT_STR, &q.metrics, .arg = "LIST",
+          .help = "instead of the task's; `loss` scores the targets and generates nothing" },
         { "limit", OPT_INT, &q.limit, .min = 1, .max = 1e15, .arg = "N", .help = "only N items: the first ones" },
         { "shuffle-seed", OPT_INT, &q.shuffle_seed, .max = 1e15, .arg = "S", .given = &q.shuffled,
-          .help = "the N of --limit drawn instead, in data order: sorted(random.Random(S).sample(range(n), N)) in Python" },
+          .help =
+              "the N of --limit drawn instead, in data order: sorted(random.Random(S).sample(range(n), N)) in Python" },
         { "fewshot", OPT_INT, &q.fewshot, .min = 0, .max = 1024, .arg = "K", .help = "K examples before each prompt" },
         { "fewshot-data", OPT_STR, &q.fewshot_data, .arg = "FILE",
           .help = "where they are drawn from, in the task's format; --data itself will do: no item sees itself" },
-        { "fewshot-seed", OPT_INT, &q.fewshot_seed, .max = 1e15, .def = "1234", .arg = "S", .help = "drawn as lm-evaluation-harness draws them" },
-        { "fewshot-draw", OPT_STR, &q.fewshot_draw, .arg = "HOW", .help = "random, or first: the first K for every item" },
+        { "fewshot-seed", OPT_INT, &q.fewshot_seed, .max = 1e15, .def = "1234", .arg = "S",
+          .help = "drawn as lm-evaluation-harness draws them" },
+        { "fewshot-draw", OPT_STR, &q.fewshot_draw, .arg = "HOW",
+          .help = "random, or first: the first K for every item" },
         { "max-length", OPT_INT, &q.max_length, .min = 2, .max = 1e9, .arg = "N",
-          .help = "tokens of a sequence: longer ones are cut from the left; the model's positions when not given (URL: 2048, or what it says)" },
-        { "batch", OPT_INT, &q.batch, .min = 1, .max = 65536, .arg = "N", .help = "items worked on at once; chosen by tokens when not given" },
+          .help =
+              "tokens of a sequence: longer ones are cut from the left; the model's positions when not given (URL: 2048, or what it says)" },
+        { "batch", OPT_INT, &q.batch, .min = 1, .max = 65536, .arg = "N",
+          .help = "items worked on at once; chosen by tokens when not given" },
         { "max-new-tokens", OPT_INT, &q.max_new_tokens, .min = 1, .max = 1e9, .arg = "N",
           .help = "longest generated text; the task's when not given" },
-        { "allow-identity", OPT_FLAG, &q.allow_identity, .help = "score an adapter that changes no logit (else an error: it was not applied)" },
+        { "allow-identity", OPT_FLAG, &q.allow_identity,
+          .help = "score an adapter that changes no logit (else an error: it was not applied)" },
         { "device", OPT_STR, &q.device, .def = "cpu", .arg = "NAME",
-          .help = "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
+          .help =
+              "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
         { "dtype", OPT_STR, &q.dtype, .arg = "T",
-          .help = "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
-        { "threads", OPT_INT, &q.threads, .min = 1, .max = 4096, .arg = "N", .help = "worker threads; every core when not given" },
+          .help =
+              "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
+        { "threads", OPT_INT, &q.threads, .min = 1, .max = 4096, .arg = "N",
+          .help = "worker threads; every core when not given" },
         { "tokenizer", OPT_STR, &q.tokenizer, .arg = "DIR",
           .help = "URL: folder of the model's tokenizer.json; prompts go out as ids (else as text, uncut)" },
-        { "model-name", OPT_STR, &q.http.model, .arg = "NAME", .help = "URL: which of its models; the first when not given" },
+        { "model-name", OPT_STR, &q.http.model, .arg = "NAME",
+          .help = "URL: which of its models; the first when not given" },
         { "gen-kwargs", OPT_STR, &q.http.gen_kwargs, .arg = "JSON",
           .help = "URL: further members of requests for texts, as {\"repeat_penalty\":1} for llama-cpp-python" },
-        { "concurrency", OPT_INT, &q.http.concurrency, .min = 1, .max = 1024, .arg = "N", .help = "URL: requests at once; 4 when not given" },
+        { "concurrency", OPT_INT, &q.http.concurrency, .min = 1, .max = 1024, .arg = "N",
+          .help = "URL: requests at once; 4 when not given" },
         { "retries", OPT_INT, &q.http.retries, .min = 0, .max = 1000, .def = "5", .arg = "N",
           .help = "URL: further tries after 429, 5xx, a broken connection" },
-        { "timeout-s", OPT_NUM, &q.http.timeout_s, .min = 0.1, .max = 86400, .def = "300", .arg = "S", .help = "URL: longest wait for an answer" },
+        { "timeout-s", OPT_NUM, &q.http.timeout_s, .min = 0.1, .max = 86400, .def = "300", .arg = "S",
+          .help = "URL: longest wait for an answer" },
         { "api-key-env", OPT_STR, &q.http.key_env, .arg = "VAR",
           .help = "URL: environment variable with the bearer key; OPENAI_API_KEY when not given" },
         { "out", OPT_STR, &q.out, .required = true, .arg = "DIR", .help = "folder for samples.jsonl and record.json" },
-        { "lm-eval-logs", OPT_STR, &q.lm_eval_logs, .arg = "DIR", .help = "results and samples as lm-evaluation-harness writes them, too" },
+        { "lm-eval-logs", OPT_STR, &q.lm_eval_logs, .arg = "DIR",
+          .help = "results and samples as lm-evaluation-harness writes them, too" },
         { "json", OPT_FLAG, &as_json, .help = "one JSON object on stdout" },
         { 0 }
     };
@@ -116,9 +136,11 @@ static int run(int argc, char **argv)
     return OK;
 }
 
-const verb verb_eval = { "eval", "score a base, or a base with an adapter, on a task",
-                         "--model DIR|URL [--adapter DIR] --task T --data FILE --out DIR",
-                         "  tiebreak eval --model base --task squad --data dev-v1.1.json --limit 100 --out runs/squad\n"
-                         "  tiebreak eval --model base --adapter runs/lora --task hellaswag --data hellaswag_val.jsonl --out runs/hs --json\n"
-                         "  tiebreak eval --model http://localhost:8000/v1 --tokenizer base --task gsm8k --data test.jsonl --out runs/served\n",
-                         run };
+const verb verb_eval = {
+    "eval", "score a base, or a base with an adapter, on a task",
+    "--model DIR|URL [--adapter DIR] --task T --data FILE --out DIR",
+    "  tiebreak eval --model base --task squad --data dev-v1.1.json --limit 100 --out runs/squad\n"
+    "  tiebreak eval --model base --adapter runs/lora --task hellaswag --data hellaswag_val.jsonl --out runs/hs --json\n"
+    "  tiebreak eval --model http://localhost:8000/v1 --tokenizer base --task gsm8k --data test.jsonl --out runs/served\n",
+    run
+};

@@ -51,18 +51,21 @@ static int open_all(session *s)
     return rc;
 }
 
-/* The prompt's ids with what the tokenizer puts before a text; an empty prompt is the beginning of a text alone. */
+/* The prompt's ids with what the tokenizer puts before a text; an empty prompt is the beginning
+ * of a text alone. */
 static int encode_prompt(session *s)
 {
     int rc = tokenizer_encode(s->t, o.prompt, strlen(o.prompt), true, &s->prompt);
     if (rc) return error_context(rc, "--prompt");
     int32_t bos = tokenizer_bos(s->t) >= 0 ? tokenizer_bos(s->t) : s->m->cfg.bos;
     if (!s->prompt.n && bos >= 0) ids_push(&s->prompt, bos);
-    if (!s->prompt.n) return input_error("--prompt \"\": this model has no token that begins a text; give at least one character");
+    if (!s->prompt.n)
+        return input_error("--prompt \"\": this model has no token that begins a text; give at least one character");
     int64_t room = s->m->cfg.positions - (int64_t)s->prompt.n;
     if (o.max_new > room)
-        return input_error("--max-new-tokens %lld: the model has %lld positions and the prompt takes %zu, which leaves %lld", (long long)o.max_new,
-                           (long long)s->m->cfg.positions, s->prompt.n, (long long)(room > 0 ? room : 0));
+        return input_error(
+            "--max-new-tokens %lld: the model has %lld positions and the prompt takes %zu, which leaves %lld",
+            (long long)o.max_new, (long long)s->m->cfg.positions, s->prompt.n, (long long)(room > 0 ? room : 0));
     return OK;
 }
 
@@ -73,9 +76,13 @@ static int generate(session *s)
     generate_item *items = mem_alloc((size_t)o.copies, sizeof *items);
     s->out               = mem_alloc((size_t)(o.copies * o.max_new), sizeof *s->out);
     for (int64_t i = 0; i < o.copies; i++)
-        items[i] = (generate_item) { .prompt = s->prompt.ids, .n_prompt = (int64_t)s->prompt.n, .max_new = o.max_new, .ids = s->out + i * o.max_new };
+        items[i] = (generate_item) { .prompt   = s->prompt.ids,
+                                     .n_prompt = (int64_t)s->prompt.n,
+                                     .max_new  = o.max_new,
+                                     .ids      = s->out + i * o.max_new };
     decoder *d = decoder_new(s->m);
-    for (int k = o.time ? 0 : 1; k < 2 && !rc; k++) { /* the first of two runs pays for what is made once: memory, graphs, a library's start */
+    for (int k = o.time ? 0 : 1; k < 2 && !rc; k++) {
+        /* the first of two runs pays for what is made once: memory, graphs, a library's start */
         double start = clock_s();
         rc           = generate_items(d, s->a ? adapter_pairs(s->a) : NULL, items, o.copies,
                                       (generate_options) { .batch = o.copies, .stop = ends_text, .ctx = s });
@@ -117,7 +124,8 @@ static int print(const session *s)
         fwrite(str_c(&text), 1, text.n, stdout);
         putchar('\n');
         if (o.time)
-            printf("%lld tokens in %.3f s, %.1f tokens/s\n", (long long)(o.copies * s->n_out), s->wall_s, (double)(o.copies * s->n_out) / s->wall_s);
+            printf("%lld tokens in %.3f s, %.1f tokens/s\n", (long long)(o.copies * s->n_out), s->wall_s,
+                   (double)(o.copies * s->n_out) / s->wall_s);
     }
     str_free(&text);
     return rc;
@@ -126,19 +134,27 @@ static int print(const session *s)
 static int run(int argc, char **argv)
 {
     static const option table[] = {
-        { "model", OPT_STR, &o.model, .required = true, .arg = "DIR", .help = "base model: a Hugging Face folder with its tokenizer" },
+        { "model", OPT_STR, &o.model, .required = true, .arg = "DIR",
+          .help = "base model: a Hugging Face folder with its tokenizer" },
         { "adapter", OPT_STR, &o.adapter, .arg = "DIR", .help = "adapter on it: a folder of ours or of PEFT's" },
-        { "prompt", OPT_STR, &o.prompt, .required = true, .arg = "TEXT", .help = "what the text begins with; may be empty" },
+        { "prompt", OPT_STR, &o.prompt, .required = true, .arg = "TEXT",
+          .help = "what the text begins with; may be empty" },
         { "max-new-tokens", OPT_INT, &o.max_new, .min = 1, .max = 1 << 24, .def = "64", .arg = "N",
           .help = "stop after so many, or at the end token" },
-        { "copies", OPT_INT, &o.copies, .min = 1, .max = 4096, .def = "1", .arg = "N", .help = "so many texts of the prompt at once; one is shown" },
-        { "time", OPT_FLAG, &o.time, .help = "twice, past end tokens: tokens/s of the second, the prompt's pass included" },
+        { "copies", OPT_INT, &o.copies, .min = 1, .max = 4096, .def = "1", .arg = "N",
+          .help = "so many texts of the prompt at once; one is shown" },
+        { "time", OPT_FLAG, &o.time,
+          .help = "twice, past end tokens: tokens/s of the second, the prompt's pass included" },
         { "device", OPT_STR, &o.device, .def = "cpu", .arg = "NAME",
-          .help = "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
+          .help =
+              "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
         { "dtype", OPT_STR, &o.dtype, .arg = "T",
-          .help = "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
-        { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N", .help = "worker threads; every core when not given" },
-        { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout: text, and ids, the new ones; with --time what it took" },
+          .help =
+              "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
+        { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N",
+          .help = "worker threads; every core when not given" },
+        { "json", OPT_FLAG, &o.json,
+          .help = "one JSON object on stdout: text, and ids, the new ones; with --time what it took" },
         { 0 }
     };
     session s  = { 0 };

@@ -53,7 +53,9 @@ static void what_cannot_be_is_named(void **state)
     } cases[] = {
         { { "generate", "--model", model }, 3, "--prompt" },
         { { "generate", "--model", "/nowhere", "--prompt", "x" }, 5, "/nowhere" },
-        { { "generate", "--model", model, "--prompt", "x", "--max-new-tokens", "600" }, 7, "512 positions and the prompt takes 3, which leaves 509" },
+        { { "generate", "--model", model, "--prompt", "x", "--max-new-tokens", "600" },
+          7,
+          "512 positions and the prompt takes 3, which leaves 509" },
         { { "generate", "--model", model, "--prompt", "x", "--device", "abacus" }, 7, "abacus" },
         { { "generate", "--model", model, "--prompt", "\xFF" }, 5, "UTF-8" },
         { { "generate", "--model", model, "--prompt", "x", "--adapter", model }, 7, "adapter_config.json" },
@@ -68,6 +70,7 @@ static void what_cannot_be_is_named(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(the_published_text_comes_out), cmocka_unit_test(what_cannot_be_is_named) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(the_published_text_comes_out),
+                                        cmocka_unit_test(what_cannot_be_is_named) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,10 +8,13 @@
 #include "core/file.h"
 #include "core/memory.h"
 
-/* What the grid itself understands; `eval`: goes to eval, `both`: to train and eval, all the rest goes to train. */
-static const char *const own[]       = { "model", "tasks", "methods", "seeds", "task", "train", "test", "method", "ranks", "name", "about", NULL };
-static const char *const eval_only[] = { "limit",        "max-new-tokens", "max-length",     "metrics", "shuffle-seed", "fewshot", "fewshot-data",
-                                         "fewshot-seed", "fewshot-draw",   "allow-identity", NULL };
+/* What the grid itself understands; `eval`: goes to eval, `both`: to train and eval, all the
+ * rest goes to train. */
+static const char *const own[]       = { "model", "tasks",  "methods", "seeds", "task",  "train",
+                                         "test",  "method", "ranks",   "name",  "about", NULL };
+static const char *const eval_only[] = { "limit",   "max-new-tokens", "max-length",   "metrics",      "shuffle-seed",
+                                         "fewshot", "fewshot-data",   "fewshot-seed", "fewshot-draw", "allow-identity",
+                                         NULL };
 static const char *const both[]      = { "prompt", NULL };
 
 static bool is_in(const char *name, const char *const *list)
@@ -63,7 +66,10 @@ typedef struct {
     int64_t     threads;
 } making;
 
-static char *beside(const making *m, const char *path) { return path[0] == '/' ? mem_strdup(path) : path_join(m->folder, path); }
+static char *beside(const making *m, const char *path)
+{
+    return path[0] == '/' ? mem_strdup(path) : path_join(m->folder, path);
+}
 
 /* Pass on every option member of the three levels once: the innermost level wins. */
 static int add_options(const making *m, command_line *train, command_line *eval)
@@ -76,7 +82,8 @@ static int add_options(const making *m, command_line *train, command_line *eval)
             if (overridden || is_in(j->string, own)) continue;
             if (!strcmp(j->string, "rank") && json_find(m->method, "ranks")) continue;
             int rc = OK;
-            if (!strcmp(j->string, "fewshot-data") && cJSON_IsString(j)) { /* a file beside the grid's, as the others are */
+            if (!strcmp(j->string, "fewshot-data") && cJSON_IsString(j)) {
+                /* a file beside the grid's, as the others are */
                 char *path = beside(m, j->valuestring);
                 add_option(eval, j->string, path);
                 free(path);
@@ -155,18 +162,22 @@ static int add_cell(const making *m, const char *label, const json *rank, const 
 static int add_method(const making *m, int64_t seeds_max)
 {
     const char *method, *task = json_find(m->task, "task")->valuestring;
-    const json *only = json_find(m->method, "tasks"), *seeds, *ranks = json_find(m->method, "ranks"), *name = json_find(m->method, "name");
-    int         rc = json_get_str(m->method, m->where, "method", &method);
+    const json *only = json_find(m->method, "tasks"), *seeds, *ranks = json_find(m->method, "ranks"),
+               *name = json_find(m->method, "name");
+    int rc           = json_get_str(m->method, m->where, "method", &method);
     if (rc) return rc;
     bool wanted = !only;
-    for (const json *t = cJSON_IsArray(only) ? only->child : NULL; t; t = t->next) wanted |= cJSON_IsString(t) && !strcmp(t->valuestring, task);
+    for (const json *t = cJSON_IsArray(only) ? only->child : NULL; t; t = t->next)
+        wanted |= cJSON_IsString(t) && !strcmp(t->valuestring, task);
     if (!wanted) return OK;
     if (!strcmp(method, "base")) return add_cell(m, "base", NULL, NULL, false);
     if ((rc = json_get_array(m->doc, m->where, "seeds", &seeds))) return rc;
     json one = { .type = cJSON_NULL };
     for (const json *r = cJSON_IsArray(ranks) ? ranks->child : &one; r && !rc; r = r->next) {
         str         label = { 0 };
-        const json *rank  = cJSON_IsNumber(r) ? r : json_find(m->method, "rank") ? json_find(m->method, "rank") : json_find(m->doc, "rank");
+        const json *rank  = cJSON_IsNumber(r)              ? r
+                            : json_find(m->method, "rank") ? json_find(m->method, "rank")
+                                                           : json_find(m->doc, "rank");
         str_puts(&label, cJSON_IsString(name) ? name->valuestring : method);
         if (cJSON_IsNumber(rank) && strcmp(method, "full")) str_printf(&label, "-r%.0f", rank->valuedouble);
         for (char *c = label.s; *c; c++)
@@ -174,7 +185,8 @@ static int add_method(const making *m, int64_t seeds_max)
         int64_t k = 0;
         for (const json *s = seeds->child; s && !rc; s = s->next) {
             if (!cJSON_IsNumber(s)) rc = input_error("%s: \"seeds\": each must be a whole number", m->where);
-            if (!rc && (!seeds_max || k++ < seeds_max)) rc = add_cell(m, label.s, cJSON_IsNumber(r) ? r : NULL, s, true);
+            if (!rc && (!seeds_max || k++ < seeds_max))
+                rc = add_cell(m, label.s, cJSON_IsNumber(r) ? r : NULL, s, true);
         }
         str_free(&label);
     }
@@ -193,10 +205,12 @@ int grid_read(grid *g, const char *path, const char *out, int64_t threads, int64
     if (!rc) rc = json_get_array(doc, path, "tasks", &tasks);
     if (!rc) rc = json_get_array(doc, path, "methods", &methods);
     for (const json *t = rc ? NULL : tasks->child; t && !rc; t = t->next) {
-        rc = cJSON_IsObject(t) ? json_get_str(t, path, "task", &text) : input_error("%s: \"tasks\": each must be an object", path);
+        rc = cJSON_IsObject(t) ? json_get_str(t, path, "task", &text)
+                               : input_error("%s: \"tasks\": each must be an object", path);
         for (const json *m = methods->child; m && !rc; m = m->next) {
             making k = { g, path, folder, out, doc, t, m, threads };
-            rc       = cJSON_IsObject(m) ? add_method(&k, seeds_max) : input_error("%s: \"methods\": each must be an object", path);
+            rc       = cJSON_IsObject(m) ? add_method(&k, seeds_max)
+                                         : input_error("%s: \"methods\": each must be an object", path);
         }
     }
     if (!rc && !g->n) rc = input_error("%s: describes no cell", path);
@@ -230,7 +244,8 @@ void command_print(const command_line *c, str *out)
     str_puts(out, "tiebreak");
     for (int i = 0; i < c->n; i++) {
         bool plain = c->args[i][0] &&
-                     strspn(c->args[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+") == strlen(c->args[i]);
+                     strspn(c->args[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+") ==
+                         strlen(c->args[i]);
         str_putc(out, ' ');
         if (!plain) str_putc(out, '\'');
         for (const char *s = c->args[i]; *s; s++) {

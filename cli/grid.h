@@ -1,6 +1,7 @@
 /* A sweep's grid: a JSON file to a list of cells, each two command lines (train, then eval).
  *
- *   { "model": "base",                                          paths are relative to the grid file's folder
+ *   { "model": "base",                                          paths are relative to the grid
+ *   file's folder
  *     "seeds": [1, 2, 3], "steps": 150, "batch": 16,            any other member is an option of `train` or `eval`, by its name
  *     "tasks":   [ { "task": "squad", "train": "squad/train.json", "test": "squad/test.json", "max-new-tokens": 16 } ],
  *     "methods": [ { "method": "base" },                        no training: the base alone
@@ -29,7 +30,8 @@ typedef struct {
     size_t     n, cap;
 } grid;
 
-/* `out`: the sweep's folder. threads 0: not passed on. Only seeds 1..seeds_max are kept where that is above 0 (the first so many of the list). */
+/* `out`: the sweep's folder. threads 0: not passed on. Only seeds 1..seeds_max are kept where
+ * that is above 0 (the first so many of the list). */
 int  grid_read(grid *g, const char *path, const char *out, int64_t threads, int64_t seeds_max);
 void grid_free(grid *g);
 /* The command as a shell would take it. */

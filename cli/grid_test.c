@@ -14,11 +14,12 @@ static grid read_text(const char *text, int64_t seeds_max, int want)
     return g;
 }
 
-static const char text[] = "{\"model\":\"/b\",\"seeds\":[3,4],\"steps\":5,\"lr\":0.001,\"limit\":7,"
-                           "\"tasks\":[{\"task\":\"squad\",\"train\":\"/t\",\"test\":\"/e\",\"max-new-tokens\":9},{\"task\":\"gsm8k\",\"train\":\"/"
-                           "u\",\"test\":\"/f\",\"steps\":6,\"fewshot\":2,\"fewshot-data\":\"/p\"}],"
-                           "\"methods\":[{\"method\":\"base\"},{\"method\":\"lora\",\"ranks\":[2,8],\"lr\":0.25,\"no-shuffle\":true},"
-                           "{\"method\":\"full\",\"tasks\":[\"gsm8k\"]}]}";
+static const char text[] =
+    "{\"model\":\"/b\",\"seeds\":[3,4],\"steps\":5,\"lr\":0.001,\"limit\":7,"
+    "\"tasks\":[{\"task\":\"squad\",\"train\":\"/t\",\"test\":\"/e\",\"max-new-tokens\":9},{\"task\":\"gsm8k\",\"train\":\"/"
+    "u\",\"test\":\"/f\",\"steps\":6,\"fewshot\":2,\"fewshot-data\":\"/p\"}],"
+    "\"methods\":[{\"method\":\"base\"},{\"method\":\"lora\",\"ranks\":[2,8],\"lr\":0.25,\"no-shuffle\":true},"
+    "{\"method\":\"full\",\"tasks\":[\"gsm8k\"]}]}";
 
 static void cells_are_tasks_times_methods_times_ranks_times_seeds(void **state)
 {
@@ -42,16 +43,22 @@ static void members_are_options_and_the_innermost_wins(void **state)
     grid g = read_text(text, 0, OK);
     str  s = { 0 };
     command_print(&g.cells[1].train, &s);
-    assert_string_equal(s.s, "tiebreak train --model /b --task squad --data /t --method lora --rank 2 --seed 3 --out out/squad/lora-r2/s3/train "
-                             "--steps 5 --lr 0.25 --no-shuffle --threads 2");
+    assert_string_equal(
+        s.s,
+        "tiebreak train --model /b --task squad --data /t --method lora --rank 2 --seed 3 --out out/squad/lora-r2/s3/train "
+        "--steps 5 --lr 0.25 --no-shuffle --threads 2");
     str_clear(&s);
     command_print(&g.cells[1].eval, &s);
-    assert_string_equal(s.s, "tiebreak eval --model /b --adapter out/squad/lora-r2/s3/train --task squad --data /e --out out/squad/lora-r2/s3/eval "
-                             "--limit 7 --max-new-tokens 9 --threads 2");
+    assert_string_equal(
+        s.s,
+        "tiebreak eval --model /b --adapter out/squad/lora-r2/s3/train --task squad --data /e --out out/squad/lora-r2/s3/eval "
+        "--limit 7 --max-new-tokens 9 --threads 2");
     str_clear(&s);
     command_print(&g.cells[10].eval, &s); /* every weight trained: the model is the cell's own */
-    assert_string_equal(s.s, "tiebreak eval --model out/gsm8k/full/s3/train --task gsm8k --data /f --out out/gsm8k/full/s3/eval --limit 7 "
-                             "--fewshot 2 --fewshot-data /p --threads 2");
+    assert_string_equal(
+        s.s,
+        "tiebreak eval --model out/gsm8k/full/s3/train --task gsm8k --data /f --out out/gsm8k/full/s3/eval --limit 7 "
+        "--fewshot 2 --fewshot-data /p --threads 2");
     str_clear(&s);
     command_print(&g.cells[10].train, &s);
     assert_non_null(strstr(s.s, "--steps 6"));

@@ -11,12 +11,14 @@ static void usage(FILE *to)
 {
     fputs("tiebreak: which adapter? What each one costs and what it scores.\n\nusage: tiebreak VERB ...\n\n", to);
     for (const verb *const *v = verb_table; *v; v++) fprintf(to, "  %-10s %s\n", (*v)->name, (*v)->about);
-    fputs("\n`tiebreak VERB --help` shows a verb's options. Exit status: 0 fine, 1 failed or regressed, 2 wrong usage or input, 3 inconclusive.\n",
-          to);
+    fputs(
+        "\n`tiebreak VERB --help` shows a verb's options. Exit status: 0 fine, 1 failed or regressed, 2 wrong usage or input, 3 inconclusive.\n",
+        to);
 }
 
-/* Worker threads that wait should sleep soon: an OpenMP runtime that spins instead takes the core from whoever holds up the barrier, and a busy
- * machine then runs ten times slower. The runtime reads its environment before main, so the program starts itself once more. */
+/* Worker threads that wait should sleep soon: an OpenMP runtime that spins instead takes the
+ * core from whoever holds up the barrier, and a busy machine then runs ten times slower. The
+ * runtime reads its environment before main, so the program starts itself once more. */
 static void wait_politely(char **argv)
 {
     static const char *const chosen[] = { "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME" };
@@ -60,7 +62,7 @@ int main(int argc, char **argv)
         return rc;
     }
     const char *near = nearest_word(argv[1], names);
-    fprintf(stderr, "tiebreak: %s: no such verb%s%s%s; `tiebreak --help` lists them\n", argv[1], near ? "; did you mean " : "", near ? near : "",
-            near ? "?" : "");
+    fprintf(stderr, "tiebreak: %s: no such verb%s%s%s; `tiebreak --help` lists them\n", argv[1],
+            near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     return ERR_INPUT;
 }

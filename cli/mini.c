@@ -1,4 +1,5 @@
-/* tiebreak mini: the miniature suite from nothing. scripts/mini runs this, then pre-trains the base. */
+/* tiebreak mini: the miniature suite from nothing. scripts/mini runs this, then pre-trains the
+ * base. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -69,9 +70,12 @@ static int run(int argc, char **argv)
     static const option table[] = {
         { "out", OPT_STR, &o.out, .required = true, .arg = "DIR",
           .help = "folder for squad/ dialogsum/ iwslt/ hellaswag/ gsm8k/, corpus.jsonl, start/" },
-        { "tasks-only", OPT_FLAG, &o.tasks_only, .help = "the five tasks, without the pre-training text and the base to start from" },
-        { "documents", OPT_INT, &o.documents, .min = 1, .max = 10000000, .def = "120000", .arg = "N", .help = "documents of pre-training text" },
-        { "seed", OPT_INT, &o.seed, .min = 0, .max = 9007199254740992.0, .def = "1", .arg = "N", .help = "same seed, same bytes" },
+        { "tasks-only", OPT_FLAG, &o.tasks_only,
+          .help = "the five tasks, without the pre-training text and the base to start from" },
+        { "documents", OPT_INT, &o.documents, .min = 1, .max = 10000000, .def = "120000", .arg = "N",
+          .help = "documents of pre-training text" },
+        { "seed", OPT_INT, &o.seed, .min = 0, .max = 9007199254740992.0, .def = "1", .arg = "N",
+          .help = "same seed, same bytes" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
         { 0 },
     };
@@ -84,5 +88,5 @@ static int run(int argc, char **argv)
     return OK;
 }
 
-const verb verb_mini = { "mini", "write the miniature suite: tasks, pre-training text, a random base to train", "--out DIR",
-                         "  tiebreak mini --out runs/mini --tasks-only\n  make mini\n", run };
+const verb verb_mini = { "mini", "write the miniature suite: tasks, pre-training text, a random base to train",
+                         "--out DIR", "  tiebreak mini --out runs/mini --tasks-only\n  make mini\n", run };

@@ -38,7 +38,8 @@ static int set_value(const verb *v, const option *o, const char *text)
     case OPT_STR: *(const char **)o->value = text; return OK;
     case OPT_INT: {
         long long x = strtoll(text, &end, 10);
-        if (end == text || *end || errno) return input_error("%s: --%s %s: must be a whole number", v->name, o->name, text);
+        if (end == text || *end || errno)
+            return input_error("%s: --%s %s: must be a whole number", v->name, o->name, text);
         if ((o->min != 0 || o->max != 0) && !((double)x >= o->min && (double)x <= o->max))
             return input_error("%s: --%s %s: must be %.0f..%.0f", v->name, o->name, text, o->min, o->max);
         *(int64_t *)o->value = x;
@@ -46,7 +47,8 @@ static int set_value(const verb *v, const option *o, const char *text)
     }
     case OPT_NUM: {
         double x = strtod(text, &end);
-        if (end == text || *end || !isfinite(x)) return input_error("%s: --%s %s: must be a number", v->name, o->name, text);
+        if (end == text || *end || !isfinite(x))
+            return input_error("%s: --%s %s: must be a number", v->name, o->name, text);
         if ((o->min != 0 || o->max != 0) && !(x >= o->min && x <= o->max))
             return input_error("%s: --%s %s: must be %g..%g", v->name, o->name, text, o->min, o->max);
         *(double *)o->value = x;
@@ -77,7 +79,8 @@ int options_parse(const verb *v, const option *table, int argc, char **argv, pos
             if (p && p->n < p->max && (arg[0] != '-' || !arg[1]))
                 p->args[p->n++] = arg;
             else
-                rc = input_error("%s: \"%s\": not understood here; `tiebreak %s --help` lists the options", v->name, arg, v->name);
+                rc = input_error("%s: \"%s\": not understood here; `tiebreak %s --help` lists the options", v->name,
+                                 arg, v->name);
             continue;
         }
         const char   *equals = strchr(arg, '='), *value = equals ? equals + 1 : NULL;
@@ -89,8 +92,8 @@ int options_parse(const verb *v, const option *table, int argc, char **argv, pos
             for (int k = 0; k < count; k++) names[k] = table[k].name;
             char       *word = mem_strndup(arg + 2, length);
             const char *near = nearest_word(word, names);
-            rc = input_error("%s: --%s: no such option%s%s%s; `tiebreak %s --help` lists them", v->name, word, near ? "; did you mean --" : "",
-                             near ? near : "", near ? "?" : "", v->name);
+            rc = input_error("%s: --%s: no such option%s%s%s; `tiebreak %s --help` lists them", v->name, word,
+                             near ? "; did you mean --" : "", near ? near : "", near ? "?" : "", v->name);
             free(word);
             free(names);
             continue;
@@ -108,8 +111,10 @@ int options_parse(const verb *v, const option *table, int argc, char **argv, pos
         if (o->given) *o->given = true;
     }
     for (const option *o = table; !rc && o->name; o++)
-        if (o->required && !seen[o - table]) rc = input_error("%s: --%s %s is needed: %s", v->name, o->name, o->arg ? o->arg : "", o->help);
-    if (!rc && p && p->n < p->min) rc = input_error("%s: %s is missing; `tiebreak %s --help` shows how to call it", v->name, p->what, v->name);
+        if (o->required && !seen[o - table])
+            rc = input_error("%s: --%s %s is needed: %s", v->name, o->name, o->arg ? o->arg : "", o->help);
+    if (!rc && p && p->n < p->min)
+        rc = input_error("%s: %s is missing; `tiebreak %s --help` shows how to call it", v->name, p->what, v->name);
     free(seen);
     return rc;
 }

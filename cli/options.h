@@ -6,8 +6,7 @@
  *         { "rank",  OPT_INT,  &o.rank,  .min = 0, .max = 65536, .def = "8", .arg = "N", .help = "rank r of the adapter" },
  *         { "json",  OPT_FLAG, &o.json,  .help = "one JSON object on stdout" },
  *         { 0 } };
- *     int rc = options_parse(&verb_train, table, argc, argv, NULL);
- */
+ *     int rc = options_parse(&verb_train, table, argc, argv, NULL); */
 #ifndef TIEBREAK_CLI_OPTIONS_H
 #define TIEBREAK_CLI_OPTIONS_H
 #include <stdbool.h>
@@ -15,7 +14,8 @@
 
 #include "core/nearest.h"
 
-typedef enum { OPT_FLAG, OPT_STR, OPT_INT, OPT_NUM } option_kind; /* bool, const char *, int64_t, double */
+/* bool, const char *, int64_t, double */
+typedef enum { OPT_FLAG, OPT_STR, OPT_INT, OPT_NUM } option_kind;
 
 typedef struct {
     const char *name; /* without "--"; NULL ends the table */
@@ -43,8 +43,8 @@ typedef struct {
     const char *what; /* "RUNS": for messages */
 } positionals;
 
-/* Parse argv[1..]. --help prints and returns OPTIONS_HELP. Unknown options suggest the nearest; "--opt=value" works; every message names the verb.
- * Every table implicitly has --help. */
+/* Parse argv[1..]. --help prints and returns OPTIONS_HELP. Unknown options suggest the nearest;
+ * "--opt=value" works; every message names the verb. Every table implicitly has --help. */
 enum { OPTIONS_HELP = -1 };
 int options_parse(const verb *v, const option *table, int argc, char **argv, positionals *p);
 

@@ -14,10 +14,12 @@ static struct {
 static int run(int argc, char **argv)
 {
     static const option table[] = {
-        { "out", OPT_STR, &o.out, .required = true, .arg = "DIR", .help = "folder for index.html, report.md, plots and CSV files (made if missing)" },
+        { "out", OPT_STR, &o.out, .required = true, .arg = "DIR",
+          .help = "folder for index.html, report.md, plots and CSV files (made if missing)" },
         { "against", OPT_STR, &o.against, .arg = "DIR",
           .help = "compare with the same cells among these records; exit 1 when one differs (Holm, 5 %)" },
-        { "threads", OPT_INT, &o.threads, .min = 1, .max = 1024, .arg = "N", .help = "accepted everywhere; a report needs one" },
+        { "threads", OPT_INT, &o.threads, .min = 1, .max = 1024, .arg = "N",
+          .help = "accepted everywhere; a report needs one" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout: what was read and written" },
         { 0 }
     };
@@ -46,11 +48,14 @@ static int run(int argc, char **argv)
         printf("%lld records, %lld plots: %s/index.html\n", (long long)c.records, (long long)c.plots, o.out);
     }
     if (!o.against) return OK;
-    if (!o.json) printf("%lld cells are in %s too; %lld of them differ (Holm, 5 %%)\n", (long long)c.compared, o.against, (long long)c.differ);
-    return c.differ ? run_error("report: %lld of %lld cells differ from those in %s; the table is in %s/report.md", (long long)c.differ,
-                                (long long)c.compared, o.against, o.out)
+    if (!o.json)
+        printf("%lld cells are in %s too; %lld of them differ (Holm, 5 %%)\n", (long long)c.compared, o.against,
+               (long long)c.differ);
+    return c.differ ? run_error("report: %lld of %lld cells differ from those in %s; the table is in %s/report.md",
+                                (long long)c.differ, (long long)c.compared, o.against, o.out)
                     : OK;
 }
 
 const verb verb_report = { "report", "records to one HTML page with plots, Markdown and CSV", "RUNS --out DIR [--json]",
-                           "  tiebreak report runs/ --out report/\n  tiebreak report reports/measured/ --out report/\n", run };
+                           "  tiebreak report runs/ --out report/\n  tiebreak report reports/measured/ --out report/\n",
+                           run };

@@ -13,8 +13,9 @@ static offline_request q;
 typedef struct {
     const char *tokenize, *smooth, *multi, *form;
     int64_t     char_order, word_order, beta;
-    bool        for_metrics, for_task; /* given: an option of the metrics, one of the predictions of a task */
-    bool        json, per_item, verbose, confidence;
+    /* given: an option of the metrics, one of the predictions of a task */
+    bool for_metrics, for_task;
+    bool json, per_item, verbose, confidence;
 } words_and_flags;
 static words_and_flags       o;
 static score_compare_options compare;
@@ -39,13 +40,19 @@ static int word(const char *name, const char *given, const char *const *words, i
 
 static int set_options(void)
 {
-    static const char *const tokenizers[] = { [BLEU_13A] = "13a", [BLEU_INTL] = "intl", [BLEU_CHAR] = "char", [BLEU_NONE] = "none", NULL };
+    static const char *const tokenizers[] = {
+        [BLEU_13A] = "13a", [BLEU_INTL] = "intl", [BLEU_CHAR] = "char", [BLEU_NONE] = "none", NULL
+    };
     static const char *const smoothings[] = {
         [BLEU_EXP] = "exp", [BLEU_FLOOR] = "floor", [BLEU_ADD_K] = "add-k", [BLEU_NO_SMOOTHING] = "none", NULL
     };
-    static const char *const multis[] = { [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean", NULL };
-    static const char *const forms[]  = { [PREDICTIONS_ANY] = "any", [PREDICTIONS_LINES] = "lines", [PREDICTIONS_JSON] = "json", NULL };
-    int                      tokenize = 0, smooth = 0, multi = 0, form = 0, rc = word("tokenize", o.tokenize, tokenizers, &tokenize);
+    static const char *const multis[] = {
+        [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean", NULL
+    };
+    static const char *const forms[] = {
+        [PREDICTIONS_ANY] = "any", [PREDICTIONS_LINES] = "lines", [PREDICTIONS_JSON] = "json", NULL
+    };
+    int tokenize = 0, smooth = 0, multi = 0, form = 0, rc = word("tokenize", o.tokenize, tokenizers, &tokenize);
     if (!rc) rc = word("smooth", o.smooth, smoothings, &smooth);
     if (!rc) rc = word("multi", o.multi, multis, &multi);
     if (!rc) rc = word("form", o.form, forms, &form);
@@ -86,9 +93,13 @@ static int check_ways(const positionals *logs)
     if (o.per_item && !o.json) return input_error("score: --per-item goes with --json");
     if (o.for_metrics && !q.metrics)
         return input_error("score: options of metrics go with --metric LIST: %s",
-                           q.task ? "the task's own metrics have the task's own options" : "`tiebreak score --help` has examples");
-    if (o.for_task && !q.task) return input_error("score: --form, --limit, --prompt, --rules, --na-probs and --na-threshold go with --task T");
-    if (logs->n > 1) return input_error("score: \"%s\": one sample log is shown at a time; --compare A B compares them", logs->args[1]);
+                           q.task ? "the task's own metrics have the task's own options"
+                                  : "`tiebreak score --help` has examples");
+    if (o.for_task && !q.task)
+        return input_error("score: --form, --limit, --prompt, --rules, --na-probs and --na-threshold go with --task T");
+    if (logs->n > 1)
+        return input_error("score: \"%s\": one sample log is shown at a time; --compare A B compares them",
+                           logs->args[1]);
     if (logs->n && (q.input || q.metrics || q.task || q.data || q.predictions))
         return input_error(
             "score: \"%s\": a sample log alone shows the scores in it; its texts are scored anew with --task T --data FILE --predictions %s",
@@ -96,11 +107,13 @@ static int check_ways(const positionals *logs)
     if (logs->n) return OK;
     if (q.input && (q.task || q.data || q.predictions))
         return input_error("score: --input goes with --metric alone; --task has --data and --predictions");
-    if (q.task && !(q.data && q.predictions)) return input_error("score: --task %s: needs --data FILE and --predictions FILE", q.task);
+    if (q.task && !(q.data && q.predictions))
+        return input_error("score: --task %s: needs --data FILE and --predictions FILE", q.task);
     if (!q.task && (q.data || q.predictions)) return input_error("score: --data and --predictions go with --task T");
     if (!q.task && !(q.metrics && q.input))
-        return input_error("score: say what to score: --task T --data FILE --predictions FILE, or --metric LIST --input FILE, or a sample log; "
-                           "`tiebreak score --help` has examples");
+        return input_error(
+            "score: say what to score: --task T --data FILE --predictions FILE, or --metric LIST --input FILE, or a sample log; "
+            "`tiebreak score --help` has examples");
     return OK;
 }
 
@@ -115,7 +128,8 @@ static int read_log(scored *s, const char *path, offline_time *time)
 static int run(int argc, char **argv)
 {
     static const option table[] = {
-        { "task", OPT_STR, &q.task, .arg = "T", .help = "by task: squad, dialogsum, iwslt, hellaswag, gsm8k, or a task's JSON file" },
+        { "task", OPT_STR, &q.task, .arg = "T",
+          .help = "by task: squad, dialogsum, iwslt, hellaswag, gsm8k, or a task's JSON file" },
         { "data", OPT_STR, &q.data, .arg = "FILE", .help = "the task's data file, in its original format" },
         { "predictions", OPT_STR, &q.predictions, .arg = "FILE",
           .help = "SQuAD's {id: answer}; one prediction a line; JSON lines {\"id\": 1, \"prediction\": \"...\"};\n"
@@ -123,10 +137,14 @@ static int run(int argc, char **argv)
                   "all log-likelihoods; - is stdin" },
         { "form", OPT_STR, &o.form, .given = &o.for_task, .def = "any", .arg = "F",
           .help = "of the predictions: lines, json, or any: what the first line looks like" },
-        { "limit", OPT_INT, &q.limit, .given = &o.for_task, .min = 1, .max = 1e15, .arg = "N", .help = "only the first N items of the data" },
-        { "prompt", OPT_STR, &q.prompt, .given = &o.for_task, .arg = "NAME", .help = "prompt variant of the task: it says what the choices are" },
-        { "rules", OPT_STR, &q.rules, .given = &o.for_task, .arg = "R", .help = "SQuAD: v1.1 or v2.0; by the data when not given" },
-        { "na-probs", OPT_STR, &q.na_probs, .given = &o.for_task, .arg = "FILE", .help = "SQuAD 2.0: probabilities {id: p} that there is no answer" },
+        { "limit", OPT_INT, &q.limit, .given = &o.for_task, .min = 1, .max = 1e15, .arg = "N",
+          .help = "only the first N items of the data" },
+        { "prompt", OPT_STR, &q.prompt, .given = &o.for_task, .arg = "NAME",
+          .help = "prompt variant of the task: it says what the choices are" },
+        { "rules", OPT_STR, &q.rules, .given = &o.for_task, .arg = "R",
+          .help = "SQuAD: v1.1 or v2.0; by the data when not given" },
+        { "na-probs", OPT_STR, &q.na_probs, .given = &o.for_task, .arg = "FILE",
+          .help = "SQuAD 2.0: probabilities {id: p} that there is no answer" },
         { "na-threshold", OPT_NUM, &q.na_threshold, .given = &o.for_task, .def = "1", .arg = "X",
           .help = "SQuAD 2.0: a probability above it means no answer" },
         { "metric", OPT_STR, &q.metrics, .arg = "LIST",
@@ -134,32 +152,42 @@ static int run(int argc, char **argv)
                   "squad-v2.0, gsm8k-strict, gsm8k-flexible; with --task instead of the task's own" },
         { "input", OPT_STR, &q.input, .arg = "FILE",
           .help = "by metric: JSON lines {\"id\": 1, \"prediction\": \"...\", \"references\": [\"...\"]}; - is stdin" },
-        { "tokenize", OPT_STR, &o.tokenize, .given = &o.for_metrics, .def = "13a", .arg = "T", .help = "BLEU: 13a, intl, char, none" },
-        { "smooth", OPT_STR, &o.smooth, .given = &o.for_metrics, .def = "exp", .arg = "S", .help = "BLEU: exp, floor, add-k, none" },
+        { "tokenize", OPT_STR, &o.tokenize, .given = &o.for_metrics, .def = "13a", .arg = "T",
+          .help = "BLEU: 13a, intl, char, none" },
+        { "smooth", OPT_STR, &o.smooth, .given = &o.for_metrics, .def = "exp", .arg = "S",
+          .help = "BLEU: exp, floor, add-k, none" },
         { "smooth-value", OPT_NUM, &q.options.smooth_value, .given = &o.for_metrics, .arg = "X",
           .help = "BLEU: of floor (0.1 when not given) and add-k (1)" },
         { "effective-order", OPT_FLAG, &q.options.effective_order, .given = &o.for_metrics,
           .help = "BLEU: leave out orders that the texts are too short for" },
-        { "lowercase", OPT_FLAG, &q.options.lowercase, .given = &o.for_metrics, .help = "BLEU, chrF: compare lower-cased texts" },
-        { "char-order", OPT_INT, &o.char_order, .given = &o.for_metrics, .arg = "N", .help = "chrF: longest character n-gram; 6 when not given" },
+        { "lowercase", OPT_FLAG, &q.options.lowercase, .given = &o.for_metrics,
+          .help = "BLEU, chrF: compare lower-cased texts" },
+        { "char-order", OPT_INT, &o.char_order, .given = &o.for_metrics, .arg = "N",
+          .help = "chrF: longest character n-gram; 6 when not given" },
         { "word-order", OPT_INT, &o.word_order, .given = &o.for_metrics, .arg = "N",
           .help = "chrF: longest word n-gram; the metric's when not given" },
-        { "beta", OPT_INT, &o.beta, .given = &o.for_metrics, .arg = "N", .help = "chrF: weight of recall; 2 when not given" },
+        { "beta", OPT_INT, &o.beta, .given = &o.for_metrics, .arg = "N",
+          .help = "chrF: weight of recall; 2 when not given" },
         { "whitespace", OPT_FLAG, &q.options.whitespace, .given = &o.for_metrics, .help = "chrF: keep blanks" },
         { "eps-smoothing", OPT_FLAG, &q.options.eps_smoothing, .given = &o.for_metrics,
           .help = "chrF: epsilon smoothing instead of the effective order" },
-        { "stemmer", OPT_FLAG, &q.options.stemmer, .given = &o.for_metrics, .help = "ROUGE: Porter's stemmer, as NLTK has it" },
+        { "stemmer", OPT_FLAG, &q.options.stemmer, .given = &o.for_metrics,
+          .help = "ROUGE: Porter's stemmer, as NLTK has it" },
         { "multi", OPT_STR, &o.multi, .given = &o.for_metrics, .def = "max", .arg = "M",
           .help = "ROUGE with several references: first, mean or max" },
         { "compare", OPT_FLAG, &compare.on,
-          .help = "compare systems, the first is the baseline: sample logs or folders of runs, also NAME=RUN,RUN (seeds)" },
+          .help =
+              "compare systems, the first is the baseline: sample logs or folders of runs, also NAME=RUN,RUN (seeds)" },
         { "common", OPT_FLAG, &compare.common, .help = "compare: only the items that all systems have" },
-        { "confidence", OPT_FLAG, &o.confidence, .help = "BLEU, chrF: bootstrap interval, mean and half width, as sacreBLEU" },
-        { "seed", OPT_INT, &compare.seed, .def = "12345", .min = 0, .max = 1e15, .arg = "N", .help = "of resampling; sacreBLEU's when not given" },
+        { "confidence", OPT_FLAG, &o.confidence,
+          .help = "BLEU, chrF: bootstrap interval, mean and half width, as sacreBLEU" },
+        { "seed", OPT_INT, &compare.seed, .def = "12345", .min = 0, .max = 1e15, .arg = "N",
+          .help = "of resampling; sacreBLEU's when not given" },
         { "resamples", OPT_INT, &compare.resamples, .min = 1, .max = 1e7, .arg = "N",
           .help = "of a bootstrap and of a randomisation; 1000 and 10000 when not given" },
         { "calibrate", OPT_INT, &compare.calibrate, .min = 100, .max = 1e6, .arg = "TRIALS",
-          .help = "print how often the paired tests call equal systems different, over so many simulated pairs (2000 is usual)" },
+          .help =
+              "print how often the paired tests call equal systems different, over so many simulated pairs (2000 is usual)" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
         { "per-item", OPT_FLAG, &o.per_item, .help = "with --json or --compare: every item's scores too" },
         { "verbose", OPT_FLAG, &o.verbose, .help = "say on stderr where the time went" },
@@ -181,10 +209,13 @@ static int run(int argc, char **argv)
     rc = check_ways(&systems);
     if (!rc) rc = set_options();
     if (rc) return rc;
-    rc = systems.n ? read_log(&s, systems.args[0], &time) : q.task ? score_by_task(&q, &s, &report, &time) : score_by_metric(&q, &s, &time);
+    rc = systems.n ? read_log(&s, systems.args[0], &time)
+         : q.task  ? score_by_task(&q, &s, &report, &time)
+                   : score_by_metric(&q, &s, &time);
     if (rc) return rc;
     if (o.verbose)
-        fprintf(stderr, "score: %lld items read in %.3f s, scored in %.4f s of processor time\n", (long long)s.n, time.read_s, time.score_s);
+        fprintf(stderr, "score: %lld items read in %.3f s, scored in %.4f s of processor time\n", (long long)s.n,
+                time.read_s, time.score_s);
     if (o.confidence) s.resamples = compare.resamples ? compare.resamples : PAIRED_DEFAULTS.resamples;
     s.seed = (uint64_t)compare.seed;
     print(&s, &report);
@@ -192,12 +223,14 @@ static int run(int argc, char **argv)
     return OK;
 }
 
-const verb verb_score = { "score", "score predictions made elsewhere, without a model",
-                          "--task T --data FILE --predictions FILE | --metric LIST --input FILE | LOG | --compare A B ...",
-                          "  tiebreak score --task squad --data dev-v2.0.json --predictions preds.json --na-probs na.json\n"
-                          "  tiebreak score --task hellaswag --data hellaswag_val.jsonl --predictions samples_hellaswag_2026-01-31.jsonl\n"
-                          "  tiebreak score --metric bleu,chrf --input translations.jsonl\n"
-                          "  tiebreak score --metric rougeL --stemmer --multi max --input summaries.jsonl --json --per-item\n"
-                          "  tiebreak score runs/lora\n"
-                          "  tiebreak score --compare runs/base runs/lora vera=runs/vera/s0/eval,runs/vera/s1/eval\n",
-                          run };
+const verb verb_score = {
+    "score", "score predictions made elsewhere, without a model",
+    "--task T --data FILE --predictions FILE | --metric LIST --input FILE | LOG | --compare A B ...",
+    "  tiebreak score --task squad --data dev-v2.0.json --predictions preds.json --na-probs na.json\n"
+    "  tiebreak score --task hellaswag --data hellaswag_val.jsonl --predictions samples_hellaswag_2026-01-31.jsonl\n"
+    "  tiebreak score --metric bleu,chrf --input translations.jsonl\n"
+    "  tiebreak score --metric rougeL --stemmer --multi max --input summaries.jsonl --json --per-item\n"
+    "  tiebreak score runs/lora\n"
+    "  tiebreak score --compare runs/base runs/lora vera=runs/vera/s0/eval,runs/vera/s1/eval\n",
+    run
+};

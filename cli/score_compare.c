@@ -42,5 +42,8 @@ int score_calibrate(const score_compare_options *o)
     }
     fwrite(text.s, 1, text.n, stdout);
     str_free(&text);
-    return calibration_holds(&c) ? OK : run_error("--calibrate: a test that comparisons go by alarms outside 3..7 %% of equal pairs, beyond chance");
+    return calibration_holds(&c)
+               ? OK
+               : run_error(
+                     "--calibrate: a test that comparisons go by alarms outside 3..7 %% of equal pairs, beyond chance");
 }

@@ -14,6 +14,7 @@ typedef struct {
 
 /* Compare the systems named; prints. */
 int score_compare(const score_compare_options *o, const positionals *systems);
-/* Print how often the paired tests alarm; ERR_FAILED when one that comparisons go by is off its level. */
+/* Print how often the paired tests alarm; ERR_FAILED when one that comparisons go by is off its
+ * level. */
 int score_calibrate(const score_compare_options *o);
 #endif

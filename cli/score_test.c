@@ -1,4 +1,5 @@
-/* `tiebreak score`: what scripts read, and that a refusal prints nothing that could be taken for a score. */
+/* `tiebreak score`: what scripts read, and that a refusal prints nothing that could be taken for
+ * a score. */
 #include <fcntl.h>
 
 #include "cli/verbs.h"
@@ -56,8 +57,9 @@ static void write_file(const char *name, const char *text)
     free(path);
 }
 
-static const char lines[] = "{\"id\":\"a\",\"prediction\":\"the cat sat on the mat\",\"references\":[\"the cat sat on the mat\"]}\n"
-                            "{\"id\":\"b\",\"prediction\":\"no\",\"references\":[\"yes\"]}\n";
+static const char lines[] =
+    "{\"id\":\"a\",\"prediction\":\"the cat sat on the mat\",\"references\":[\"the cat sat on the mat\"]}\n"
+    "{\"id\":\"b\",\"prediction\":\"no\",\"references\":[\"yes\"]}\n";
 
 static double number_of(const json *j, const char *a, const char *b, const char *c)
 {
@@ -80,7 +82,8 @@ static void json_has_metrics_and_items(void **state)
     const json *items = json_find(j, "items");
     assert_int_equal(cJSON_GetArraySize(items), 2);
     assert_string_equal(json_find(items->child, "id")->valuestring, "a");
-    assert_within(fabs(json_find(items->child, "bleu")->valuedouble - 100), 1e-10); /* exp of a mean of logs */
+    /* exp of a mean of logs */
+    assert_within(fabs(json_find(items->child, "bleu")->valuedouble - 100), 1e-10);
     assert_within(fabs(json_find(items->child->next, "rouge1")->valuedouble), 0);
     assert_int_equal(cJSON_GetArraySize(items->child), 5); /* id, bleu, em, f1, rouge1 */
     json_free(j);
@@ -110,7 +113,8 @@ static void a_task_with_its_data(void **state)
     (void)state;
     str   out = { 0 };
     json *j;
-    write_file("data.jsonl", "{\"question\":\"q\",\"answer\":\"#### 5\"}\n{\"question\":\"r\",\"answer\":\"#### 6\"}\n");
+    write_file("data.jsonl",
+               "{\"question\":\"q\",\"answer\":\"#### 5\"}\n{\"question\":\"r\",\"answer\":\"#### 6\"}\n");
     write_file("out.txt", "#### 5\nseven\n");
     assert_int_equal(score("--task gsm8k --data data.jsonl --predictions out.txt --json --per-item", &out), OK);
     assert_ok(json_parse(&j, out.s, out.n, "stdout"));

@@ -1,4 +1,5 @@
-/* tiebreak sweep: run a grid of cells, each in processes of its own; finished cells are left as they are, so a killed sweep goes on. */
+/* tiebreak sweep: run a grid of cells, each in processes of its own; finished cells are left as
+ * they are, so a killed sweep goes on. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -40,7 +41,8 @@ static int run_command(const command_line *c, const char *dir, const char *log_n
         execv("/proc/self/exe", argv);
         _exit(127);
     }
-    if (!rc && (pid < 0 || waitpid(pid, &status, 0) < 0)) rc = run_error("sweep: a process could not be started: %s", strerror(errno));
+    if (!rc && (pid < 0 || waitpid(pid, &status, 0) < 0))
+        rc = run_error("sweep: a process could not be started: %s", strerror(errno));
     if (fd >= 0) close(fd);
     if (!rc && status) {
         str         text = { 0 };
@@ -80,8 +82,9 @@ static bool cell_score(const grid_cell *c, double *value, char *metric, size_t s
     json *r    = NULL;
     bool  ok   = file_exists(path) && !record_read(&r, path);
     if (ok) {
-        const json *m = json_find(json_find(r, "result"), "metrics"), *first = m ? m->child : NULL, *v = first ? json_find(first, "value") : NULL;
-        ok = cJSON_IsNumber(v);
+        const json *m = json_find(json_find(r, "result"), "metrics"), *first = m ? m->child : NULL,
+                   *v = first ? json_find(first, "value") : NULL;
+        ok            = cJSON_IsNumber(v);
         if (ok) {
             *value = v->valuedouble;
             snprintf(metric, size, "%s", first->string);
@@ -123,7 +126,8 @@ static void print_summary(const grid *g)
             char   name[64];
             int    n = 0;
             for (size_t i = 0; i < g->n && n < 64; i++)
-                if (!strcmp(g->cells[i].task, tasks[t]) && !strcmp(g->cells[i].label, labels[l]) && cell_score(&g->cells[i], &v, name, sizeof name))
+                if (!strcmp(g->cells[i].task, tasks[t]) && !strcmp(g->cells[i].label, labels[l]) &&
+                    cell_score(&g->cells[i], &v, name, sizeof name))
                     values[n++] = v;
             if (!n)
                 printf(" %19s", "-");
@@ -162,8 +166,8 @@ static int run_all(const grid *g, int64_t index, int64_t count, int64_t *done)
         }
     }
     progress_end(&p);
-    return failed ? run_error("sweep: %lld cells failed, %lld are finished; run the same command again to try those", (long long)failed,
-                              (long long)*done)
+    return failed ? run_error("sweep: %lld cells failed, %lld are finished; run the same command again to try those",
+                              (long long)failed, (long long)*done)
                   : OK;
 }
 
@@ -173,9 +177,11 @@ static int run(int argc, char **argv)
         { "out", OPT_STR, &o.out, .required = true, .arg = "DIR",
           .help = "folder for the cells: DIR/TASK/METHOD-rRANK/sSEED, each with train/, eval/ and their logs" },
         { "seeds", OPT_INT, &o.seeds, .min = 1, .max = 64, .arg = "N", .help = "only the first N seeds of the grid" },
-        { "shard", OPT_STR, &o.shard, .arg = "I/N", .help = "only every N-th cell, from the I-th (0..N-1): one task of a job array" },
+        { "shard", OPT_STR, &o.shard, .arg = "I/N",
+          .help = "only every N-th cell, from the I-th (0..N-1): one task of a job array" },
         { "dry-run", OPT_FLAG, &o.dry_run, .help = "print the commands instead of running them" },
-        { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N", .help = "worker threads of each cell; default: all cores" },
+        { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N",
+          .help = "worker threads of each cell; default: all cores" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
         { 0 }
     };
@@ -209,6 +215,9 @@ static int run(int argc, char **argv)
     return rc;
 }
 
-const verb verb_sweep = { "sweep", "a grid of cells: train and score each, resume, one shard", "GRID --out DIR [--seeds N] [--shard I/N] [--dry-run]",
-                          "  tiebreak sweep datasets/mini/grid.json --out runs/mini\n  tiebreak sweep grid.json --out /shared/runs --shard 3/16\n",
-                          run };
+const verb verb_sweep = {
+    "sweep", "a grid of cells: train and score each, resume, one shard",
+    "GRID --out DIR [--seeds N] [--shard I/N] [--dry-run]",
+    "  tiebreak sweep datasets/mini/grid.json --out runs/mini\n  tiebreak sweep grid.json --out /shared/runs --shard 3/16\n",
+    run
+};

@@ -15,7 +15,8 @@ static struct {
     bool        decode, bos, plain, skip_special, json;
 } o;
 
-/* The next line without its \n into *line; false at the end of input. A line that is too long stops after the bound: the caller sees its length. */
+/* The next line without its \n into *line; false at the end of input. A line that is too long
+ * stops after the bound: the caller sees its length. */
 static bool read_line(FILE *in, str *line)
 {
     int c;
@@ -73,7 +74,8 @@ static int answer(const tokenizer *t, const str *line, ids *v, str *text, str *o
     return OK;
 }
 
-/* Plain answers leave line by line; the JSON object stays in *out until all lines are known to be good. */
+/* Plain answers leave line by line; the JSON object stays in *out until all lines are known to
+ * be good. */
 static int each_line(const tokenizer *t, FILE *in, str *out)
 {
     str    line = { 0 }, text = { 0 };
@@ -88,7 +90,8 @@ static int each_line(const tokenizer *t, FILE *in, str *out)
             rc = error_context(rc, "tokenize: standard input, line %zu", number);
         } else if (!o.json) {
             str_putc(out, '\n');
-            if (fwrite(out->s, 1, out->n, stdout) != out->n) rc = run_error("tokenize: standard output: %s", strerror(errno));
+            if (fwrite(out->s, 1, out->n, stdout) != out->n)
+                rc = run_error("tokenize: standard output: %s", strerror(errno));
             str_clear(out);
         }
     }
@@ -111,7 +114,9 @@ static int tokenize(const tokenizer *t)
 {
     str out = { 0 };
     if (o.bos && tokenizer_bos(t) < 0)
-        return input_error("tokenize: --bos: %s names no beginning-of-sequence token (bos_token in tokenizer_config.json, or a template)", o.model);
+        return input_error(
+            "tokenize: --bos: %s names no beginning-of-sequence token (bos_token in tokenizer_config.json, or a template)",
+            o.model);
     if (o.json) {
         str_printf(&out, "{\"vocab\":%lld,", (long long)tokenizer_vocab(t));
         put_id(&out, "bos", tokenizer_bos(t));
@@ -133,14 +138,17 @@ static int run(int argc, char **argv)
         { "bos", OPT_FLAG, &o.bos, .help = "put the beginning-of-sequence id before each line" },
         { "plain", OPT_FLAG, &o.plain, .help = "the strings of special tokens are plain text" },
         { "skip-special", OPT_FLAG, &o.skip_special, .help = "with --decode: leave special tokens out" },
-        { "threads", OPT_INT, &o.threads, .min = 1, .max = 1024, .arg = "N", .help = "accepted everywhere; lines are handled one after another" },
-        { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout: the tokenizer, and \"ids\" or \"texts\" of all lines" },
+        { "threads", OPT_INT, &o.threads, .min = 1, .max = 1024, .arg = "N",
+          .help = "accepted everywhere; lines are handled one after another" },
+        { "json", OPT_FLAG, &o.json,
+          .help = "one JSON object on stdout: the tokenizer, and \"ids\" or \"texts\" of all lines" },
         { 0 }
     };
     tokenizer *t;
     int        rc = options_parse(&verb_tokenize, table, argc, argv, NULL);
     if (rc) return rc;
-    if (o.decode && (o.bos || o.plain)) return input_error("tokenize: --decode: --bos and --plain are for encoding; leave them out");
+    if (o.decode && (o.bos || o.plain))
+        return input_error("tokenize: --decode: --bos and --plain are for encoding; leave them out");
     if (o.skip_special && !o.decode) return input_error("tokenize: --skip-special: is for --decode");
     rc = tokenizer_open(&t, o.model);
     if (rc) return error_context(rc, "tokenize");
@@ -151,5 +159,6 @@ static int run(int argc, char **argv)
 
 const verb verb_tokenize = {
     "tokenize", "lines on standard input to token ids, or back", "--model DIR [--decode] [--bos]",
-    "  echo 'Once upon a time' | tiebreak tokenize --model base/\n  echo '403 407' | tiebreak tokenize --model base/ --decode\n", run
+    "  echo 'Once upon a time' | tiebreak tokenize --model base/\n  echo '403 407' | tiebreak tokenize --model base/ --decode\n",
+    run
 };

@@ -44,11 +44,14 @@ static void print_summary(const json *s)
 {
     const json *valid = json_find(s, "valid");
     printf("%.0f steps, loss %.4f -> %.4f", number(s, "steps"), number(s, "loss_first"), number(s, "loss_last"));
-    if (cJSON_IsObject(valid)) printf(", held out %.4f -> %.4f", number(valid, "loss_first"), number(valid, "loss_last"));
+    if (cJSON_IsObject(valid))
+        printf(", held out %.4f -> %.4f", number(valid, "loss_first"), number(valid, "loss_last"));
     printf("\n%.0f trained numbers, %.0f bytes in %s\n", number(s, "trainable"), number(s, "adapter_bytes"), q.out);
     if (number(s, "too_long") > 0)
-        printf("%.0f of %.0f items were too long and left out\n", number(s, "too_long"), number(s, "too_long") + number(s, "items"));
-    printf("%.1f s, %.0f tokens/s, peak %.0f MB\n", number(s, "wall_s"), number(s, "tokens_per_s"), number(s, "peak_bytes") / 1e6);
+        printf("%.0f of %.0f items were too long and left out\n", number(s, "too_long"),
+               number(s, "too_long") + number(s, "items"));
+    printf("%.1f s, %.0f tokens/s, peak %.0f MB\n", number(s, "wall_s"), number(s, "tokens_per_s"),
+           number(s, "peak_bytes") / 1e6);
 }
 
 static int run(int argc, char **argv)
@@ -59,48 +62,70 @@ static int run(int argc, char **argv)
             { "model", OPT_STR, &q.model, .required = true, .arg = "DIR", .help = "base model: a Hugging Face folder" },
             { "task", OPT_STR, &q.task, .required = true, .arg = "T",
               .help = "squad, dialogsum, iwslt, hellaswag, gsm8k, text, tokens, or a task's JSON file" },
-            { "data", OPT_STR, &q.data, .required = true, .arg = "FILE", .help = "training items in the task's original format" },
+            { "data", OPT_STR, &q.data, .required = true, .arg = "FILE",
+              .help = "training items in the task's original format" },
             { "prompt", OPT_STR, &q.prompt, .arg = "NAME", .help = "prompt variant of the task" },
             { "method", OPT_STR, &q.method, .arg = "M",
               .help = "lora, tied-lora, vera, adalora, ... (`tiebreak count --help` lists them), `full` for every weight,\n"
                           "or a spec: 'A=tied:train,u=layer:train,B=layer:train:zero,s=alpha/r'" },
-            { "rank", OPT_INT, &q.rank, .min = 1, .max = RANK_MAX, .arg = "N", .help = "rank r of the adapter; 8 when not given (AdaLoRA: init_r)" },
-            { "alpha", OPT_NUM, &q.alpha, .min = 1e-9, .max = 1e9, .arg = "X", .help = "numerator of the scale s; the rank when not given" },
-            { "sites", OPT_STR, &q.sites, .arg = "S", .help = "qkv (fused; when not given), or a list of q,k,v,o,gate,up,down, or all" },
-            { "init-adapter", OPT_STR, &q.init_adapter, .arg = "DIR", .help = "go on from this adapter; it knows its method, rank and sites" },
-            { "out", OPT_STR, &q.out, .required = true, .arg = "DIR", .help = "folder for the adapter, train_log.jsonl and record.json" },
+            { "rank", OPT_INT, &q.rank, .min = 1, .max = RANK_MAX, .arg = "N",
+              .help = "rank r of the adapter; 8 when not given (AdaLoRA: init_r)" },
+            { "alpha", OPT_NUM, &q.alpha, .min = 1e-9, .max = 1e9, .arg = "X",
+              .help = "numerator of the scale s; the rank when not given" },
+            { "sites", OPT_STR, &q.sites, .arg = "S",
+              .help = "qkv (fused; when not given), or a list of q,k,v,o,gate,up,down, or all" },
+            { "init-adapter", OPT_STR, &q.init_adapter, .arg = "DIR",
+              .help = "go on from this adapter; it knows its method, rank and sites" },
+            { "out", OPT_STR, &q.out, .required = true, .arg = "DIR",
+              .help = "folder for the adapter, train_log.jsonl and record.json" },
             { "steps", OPT_INT, &q.steps, .min = 1, .max = 1e12, .arg = "N", .help = "optimiser steps" },
-            { "epochs", OPT_INT, &q.epochs, .min = 1, .max = 1e9, .arg = "N", .help = "passes over the items; with --steps, whatever ends first" },
-            { "batch", OPT_INT, &q.batch, .min = 1, .max = 65536, .def = "8", .arg = "N", .help = "items that go through the model at once" },
-            { "accumulate", OPT_INT, &q.accumulate, .min = 1, .max = 65536, .def = "1", .arg = "N", .help = "such batches in one step" },
+            { "epochs", OPT_INT, &q.epochs, .min = 1, .max = 1e9, .arg = "N",
+              .help = "passes over the items; with --steps, whatever ends first" },
+            { "batch", OPT_INT, &q.batch, .min = 1, .max = 65536, .def = "8", .arg = "N",
+              .help = "items that go through the model at once" },
+            { "accumulate", OPT_INT, &q.accumulate, .min = 1, .max = 65536, .def = "1", .arg = "N",
+              .help = "such batches in one step" },
             { "max-length", OPT_INT, &q.max_length, .min = 2, .max = 1e9, .arg = "N",
               .help = "longer items are left out; what the model allows when not given" },
             { "no-shuffle", OPT_FLAG, &q.no_shuffle, .help = "items in the file's order" },
-            { "seed", OPT_INT, &q.seed, .min = 0, .max = 4294967295.0, .def = "0", .arg = "S", .help = "of the starting values and the order of items" },
+            { "seed", OPT_INT, &q.seed, .min = 0, .max = 4294967295.0, .def = "0", .arg = "S",
+              .help = "of the starting values and the order of items" },
             { "lr", OPT_NUM, &q.lr, .required = true, .min = 0, .max = 1e6, .arg = "X", .help = "learning rate" },
             { "schedule", OPT_STR, &q.schedule, .def = "constant", .arg = "NAME", .help = "constant, linear or cosine" },
-            { "warmup", OPT_INT, &q.warmup, .min = 0, .max = 1e12, .def = "0", .arg = "N", .help = "steps in which the rate rises from 0" },
-            { "weight-decay", OPT_NUM, &o->weight_decay, .min = 0, .max = 1e3, .def = "0", .arg = "X", .help = "AdamW's decoupled decay" },
+            { "warmup", OPT_INT, &q.warmup, .min = 0, .max = 1e12, .def = "0", .arg = "N",
+              .help = "steps in which the rate rises from 0" },
+            { "weight-decay", OPT_NUM, &o->weight_decay, .min = 0, .max = 1e3, .def = "0", .arg = "X",
+              .help = "AdamW's decoupled decay" },
             { "betas", OPT_STR, &betas, .def = "0.9,0.999", .arg = "X,Y", .help = "AdamW's betas" },
             { "eps", OPT_NUM, &o->eps, .min = 0, .max = 1, .def = "1e-8", .arg = "X", .help = "AdamW's eps" },
-            { "clip", OPT_NUM, &o->clip, .min = 0, .max = 1e9, .def = "0", .arg = "X", .help = "largest L2 norm of the whole gradient; 0: none" },
+            { "clip", OPT_NUM, &o->clip, .min = 0, .max = 1e9, .def = "0", .arg = "X",
+              .help = "largest L2 norm of the whole gradient; 0: none" },
             { "target-rank", OPT_INT, &a->target_rank, .min = 1, .max = RANK_MAX, .def = "8", .arg = "N",
               .help = "AdaLoRA: mean rank at the end (target_r)" },
-            { "tinit", OPT_INT, &a->tinit, .min = 0, .max = 1e12, .def = "0", .arg = "N", .help = "AdaLoRA: steps before pruning begins" },
-            { "tfinal", OPT_INT, &a->tfinal, .min = 0, .max = 1e12, .def = "0", .arg = "N", .help = "AdaLoRA: steps after the final mask" },
-            { "delta-t", OPT_INT, &a->delta_t, .min = 1, .max = 1e12, .def = "1", .arg = "N", .help = "AdaLoRA: steps between masks (deltaT)" },
+            { "tinit", OPT_INT, &a->tinit, .min = 0, .max = 1e12, .def = "0", .arg = "N",
+              .help = "AdaLoRA: steps before pruning begins" },
+            { "tfinal", OPT_INT, &a->tfinal, .min = 0, .max = 1e12, .def = "0", .arg = "N",
+              .help = "AdaLoRA: steps after the final mask" },
+            { "delta-t", OPT_INT, &a->delta_t, .min = 1, .max = 1e12, .def = "1", .arg = "N",
+              .help = "AdaLoRA: steps between masks (deltaT)" },
             { "orth-reg", OPT_NUM, &a->orth, .min = 0, .max = 1e6, .def = "0.5", .arg = "X",
               .help = "AdaLoRA: weight of the orthogonality term; the logged loss leaves it out" },
-            { "beta1", OPT_NUM, &a->beta1, .min = 0, .max = 1, .def = "0.85", .arg = "X", .help = "AdaLoRA: smoothing of the importance" },
-            { "beta2", OPT_NUM, &a->beta2, .min = 0, .max = 1, .def = "0.85", .arg = "X", .help = "AdaLoRA: smoothing of its uncertainty" },
+            { "beta1", OPT_NUM, &a->beta1, .min = 0, .max = 1, .def = "0.85", .arg = "X",
+              .help = "AdaLoRA: smoothing of the importance" },
+            { "beta2", OPT_NUM, &a->beta2, .min = 0, .max = 1, .def = "0.85", .arg = "X",
+              .help = "AdaLoRA: smoothing of its uncertainty" },
             { "valid", OPT_STR, &q.valid, .arg = "FILE", .help = "held-out items: their loss before and after" },
             { "valid-every", OPT_INT, &q.valid_every, .min = 1, .max = 1e12, .arg = "N", .help = "and every N steps" },
-            { "checkpoint-s", OPT_NUM, &q.checkpoint_s, .min = 0, .max = 1e9, .def = "60", .arg = "X", .help = "seconds between checkpoints" },
+            { "checkpoint-s", OPT_NUM, &q.checkpoint_s, .min = 0, .max = 1e9, .def = "60", .arg = "X",
+              .help = "seconds between checkpoints" },
             { "device", OPT_STR, &q.device, .def = "cpu", .arg = "NAME",
-              .help = "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
+              .help =
+                  "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
             { "dtype", OPT_STR, &q.dtype, .arg = "T",
-              .help = "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
-            { "threads", OPT_INT, &q.threads, .min = 1, .max = 4096, .arg = "N", .help = "worker threads; every core when not given" },
+              .help =
+                  "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
+            { "threads", OPT_INT, &q.threads, .min = 1, .max = 4096, .arg = "N",
+              .help = "worker threads; every core when not given" },
             { "json", OPT_FLAG, &as_json, .help = "one JSON object on stdout" },
             { 0 }
     };
@@ -124,7 +149,8 @@ static int run(int argc, char **argv)
 }
 
 const verb verb_train = {
-    "train", "fine-tune one adapter, or every weight", "--model DIR --task T --data FILE --method M --rank R --steps N --lr X --out DIR",
+    "train", "fine-tune one adapter, or every weight",
+    "--model DIR --task T --data FILE --method M --rank R --steps N --lr X --out DIR",
     "  tiebreak train --model base --task gsm8k --data train.jsonl --method lora --rank 8 --steps 200 --lr 1e-3 --out runs/lora\n"
     "  tiebreak train --model base --task squad --data train.json --method adalora --rank 12 --sites q,v --epochs 1 --lr 1e-3 \\\n"
     "    --schedule linear --warmup 20 --valid dev.json --out runs/adalora --json\n",

@@ -110,7 +110,10 @@ int file_write_atomic_parts(const char *path, const file_part *parts, size_t n)
     return rc;
 }
 
-int file_write_atomic(const char *path, const void *bytes, size_t n) { return file_write_atomic_parts(path, &(file_part) { bytes, n }, 1); }
+int file_write_atomic(const char *path, const void *bytes, size_t n)
+{
+    return file_write_atomic_parts(path, &(file_part) { bytes, n }, 1);
+}
 
 int file_make_dirs(const char *path)
 {
@@ -162,7 +165,8 @@ bool next_line(const char *text, size_t n, size_t *pos, const char **line, size_
     return true;
 }
 
-/* libcrypto's, because it uses the processor's SHA instructions where there are any: hashing a 7B base takes seconds, not a minute. */
+/* libcrypto's, because it uses the processor's SHA instructions where there are any: hashing a
+ * 7B base takes seconds, not a minute. */
 void sha256_hex(const void *bytes, size_t n, char out[65])
 {
     static const char digits[] = "0123456789abcdef";

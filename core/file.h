@@ -7,7 +7,8 @@
 
 #include "core/str.h"
 
-/* Read a whole regular file (or "-" = stdin). Missing, unreadable, a folder, or larger than max_bytes: ERR_INPUT naming it. */
+/* Read a whole regular file (or "-" = stdin). Missing, unreadable, a folder, or larger than
+ * max_bytes: ERR_INPUT naming it. */
 int file_read(const char *path, size_t max_bytes, str *out);
 
 typedef struct {
@@ -22,7 +23,8 @@ typedef struct {
     const void *bytes;
     size_t      n;
 } file_part;
-/* Write beside, fsync, rename: a reader sees the old file or the new one. The second form writes n parts one after the other. */
+/* Write beside, fsync, rename: a reader sees the old file or the new one. The second form writes
+ * n parts one after the other. */
 int  file_write_atomic(const char *path, const void *bytes, size_t n);
 int  file_write_atomic_parts(const char *path, const file_part *parts, size_t n);
 int  file_make_dirs(const char *path); /* mkdir -p */
@@ -33,7 +35,8 @@ bool file_is_dir(const char *path);
 char       *path_join(const char *dir, const char *name);
 const char *path_base(const char *path);
 
-/* Lines of a text file, split on \n only (a final \r stays; a last line without \n counts). Returns false at the end.
+/* Lines of a text file, split on \n only (a final \r stays; a last line without \n counts).
+ * Returns false at the end.
  * *line is not NUL-terminated; *pos starts at 0. */
 bool next_line(const char *text, size_t n, size_t *pos, const char **line, size_t *len);
 

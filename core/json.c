@@ -18,7 +18,8 @@ static int at_error(const char *text, size_t at, const char *where, int64_t line
     return input_error("%s: line %lld, column %zu: %s", where, (long long)line, at - start + 1, what);
 }
 
-/* Nesting is checked before the recursive parser sees the text. Returns the offset of the bracket that is too deep, or n. */
+/* Nesting is checked before the recursive parser sees the text. Returns the offset of the
+ * bracket that is too deep, or n. */
 static size_t too_deep(const char *text, size_t n)
 {
     int  depth  = 0;
@@ -54,7 +55,10 @@ static size_t find_escaped_nul(const char *text, size_t n)
     return n;
 }
 
-int json_parse(json **out, const char *text, size_t n, const char *where) { return json_parse_from(out, text, n, where, 1); }
+int json_parse(json **out, const char *text, size_t n, const char *where)
+{
+    return json_parse_from(out, text, n, where, 1);
+}
 
 int json_parse_from(json **out, const char *text, size_t n, const char *where, int64_t first_line)
 {
@@ -65,11 +69,16 @@ int json_parse_from(json **out, const char *text, size_t n, const char *where, i
     if (!n) return input_error("%s: is empty; expected JSON", where);
     size_t deep = too_deep(text, n);
     if (deep < n) return at_error(text, deep, where, first_line, "nested deeper than 512 levels");
-    size_t nul = find_escaped_nul(text, n); /* cJSON's strings end at a NUL: what follows would be lost without a word */
-    if (nul < n) return at_error(text, nul, where, first_line, "holds \\u0000; a text cannot hold the NUL character: take it out");
+    /* cJSON's strings end at a NUL: what follows would be lost without a word */
+    size_t nul = find_escaped_nul(text, n);
+    if (nul < n)
+        return at_error(text, nul, where, first_line,
+                        "holds \\u0000; a text cannot hold the NUL character: take it out");
     const char *end = NULL;
     *out            = cJSON_ParseWithLengthOpts(text, n, &end, false);
-    if (!*out) return at_error(text, end ? (size_t)(end - text) : 0, where, first_line, "not valid JSON here (is the file cut short?)");
+    if (!*out)
+        return at_error(text, end ? (size_t)(end - text) : 0, where, first_line,
+                        "not valid JSON here (is the file cut short?)");
     for (size_t i = (size_t)(end - text); i < n; i++) {
         if (text[i] != ' ' && text[i] != '\n' && text[i] != '\r' && text[i] != '\t') {
             json_free(*out);
@@ -100,7 +109,8 @@ bool json_has(const json *obj, const char *key)
 }
 
 /* The member, or NULL after recording why it is not usable. */
-static const json *member(const json *obj, const char *where, const char *key, bool ok_type(const json *), const char *type)
+static const json *member(const json *obj, const char *where, const char *key, bool ok_type(const json *),
+                          const char *type)
 {
     const json *j = json_find(obj, key);
     if (!j) {
@@ -128,7 +138,8 @@ int json_get_int(const json *obj, const char *where, const char *key, int64_t mi
     if (!j) return ERR_INPUT;
     double v = j->valuedouble;
     if (!(v >= (double)min && v <= (double)max) || v != floor(v))
-        return input_error("%s: \"%s\": %.17g: must be a whole number, %lld..%lld", where, key, v, (long long)min, (long long)max);
+        return input_error("%s: \"%s\": %.17g: must be a whole number, %lld..%lld", where, key, v, (long long)min,
+                           (long long)max);
     *out = (int64_t)v;
     return OK;
 }
@@ -137,7 +148,8 @@ int json_get_num(const json *obj, const char *where, const char *key, double min
 {
     const json *j = member(obj, where, key, is_number, "a number");
     if (!j) return ERR_INPUT;
-    if (!(j->valuedouble >= min && j->valuedouble <= max)) return input_error("%s: \"%s\": %g: must be %g..%g", where, key, j->valuedouble, min, max);
+    if (!(j->valuedouble >= min && j->valuedouble <= max))
+        return input_error("%s: \"%s\": %g: must be %g..%g", where, key, j->valuedouble, min, max);
     *out = j->valuedouble;
     return OK;
 }
@@ -174,10 +186,16 @@ json *json_object(void) { return cJSON_CreateObject(); }
 json *json_array(void) { return cJSON_CreateArray(); }
 void  json_set(json *obj, const char *key, json *value) { cJSON_AddItemToObject(obj, key, value); }
 void  json_push(json *array, json *value) { cJSON_AddItemToArray(array, value); }
-void  json_set_str(json *obj, const char *key, const char *value) { json_set(obj, key, value ? cJSON_CreateString(value) : cJSON_CreateNull()); }
-void  json_set_num(json *obj, const char *key, double value) { json_set(obj, key, isfinite(value) ? cJSON_CreateNumber(value) : cJSON_CreateNull()); }
-void  json_set_int(json *obj, const char *key, int64_t value) { json_set(obj, key, cJSON_CreateNumber((double)value)); }
-void  json_set_bool(json *obj, const char *key, bool value) { json_set(obj, key, cJSON_CreateBool(value)); }
+void  json_set_str(json *obj, const char *key, const char *value)
+{
+    json_set(obj, key, value ? cJSON_CreateString(value) : cJSON_CreateNull());
+}
+void json_set_num(json *obj, const char *key, double value)
+{
+    json_set(obj, key, isfinite(value) ? cJSON_CreateNumber(value) : cJSON_CreateNull());
+}
+void json_set_int(json *obj, const char *key, int64_t value) { json_set(obj, key, cJSON_CreateNumber((double)value)); }
+void json_set_bool(json *obj, const char *key, bool value) { json_set(obj, key, cJSON_CreateBool(value)); }
 
 void json_quote(str *out, const char *s, size_t n)
 {

@@ -39,7 +39,7 @@ const char *machine_cpu(void)
     char name[128], flags[8192];
     lookup("/proc/cpuinfo", "model name", ':', name, sizeof name);
     lookup("/proc/cpuinfo", "flags", ':', flags, sizeof flags);
-    int                      n        = snprintf(text, sizeof text, "%s, %d cores,", name[0] ? name : "unknown CPU", machine_cores());
+    int n = snprintf(text, sizeof text, "%s, %d cores,", name[0] ? name : "unknown CPU", machine_cores());
     static const char *const wanted[] = { "avx2", "avx512f", "avx512_bf16", "amx_bf16" };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         char *at = strstr(flags, wanted[i]);

@@ -12,7 +12,8 @@ struct arena_block {
 
 static void out_of_memory(size_t count, size_t size)
 {
-    fprintf(stderr, "out of memory: %zu items of %zu bytes could not be had; use a smaller batch, rank or model\n", count, size);
+    fprintf(stderr, "out of memory: %zu items of %zu bytes could not be had; use a smaller batch, rank or model\n",
+            count, size);
     exit(1);
 }
 

@@ -1,5 +1,6 @@
 /* Memory: zeroed allocations that never return NULL, and an arena whose contents die together.
- * Sizes that come from a file are checked against the file before they get here; running out is reported and ends the process. */
+ * Sizes that come from a file are checked against the file before they get here; running out is
+ * reported and ends the process. */
 #ifndef TIEBREAK_CORE_MEMORY_H
 #define TIEBREAK_CORE_MEMORY_H
 #include <stddef.h>
@@ -13,10 +14,12 @@ void *mem_resize(void *p, size_t count, size_t size);
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);
 
-/* Growing array idiom: `if (n == cap) items = mem_grow(items, &cap, sizeof *items);` doubles cap (from 16). */
+/* Growing array idiom: `if (n == cap) items = mem_grow(items, &cap, sizeof *items);` doubles cap
+ * (from 16). */
 void *mem_grow(void *p, size_t *cap, size_t size);
 
-/* Scratch kept between uses: room for n items, what was there may be lost; new room is zeroed. p and *cap start as NULL and 0; free with free(). */
+/* Scratch kept between uses: room for n items, what was there may be lost; new room is zeroed. p
+ * and *cap start as NULL and 0; free with free(). */
 void *mem_scratch(void *p, size_t *cap, size_t n, size_t size);
 
 /* Many small things with one lifetime. A zeroed struct is a valid empty arena. */

@@ -21,7 +21,13 @@ double processor_s(void)
 
 progress progress_start(const char *label, int64_t total, const char *unit, bool quiet)
 {
-    return (progress) { .label = label, .unit = unit, .total = total, .first = -1, .started = clock_s(), .terminal = isatty(2), .quiet = quiet };
+    return (progress) { .label    = label,
+                        .unit     = unit,
+                        .total    = total,
+                        .first    = -1,
+                        .started  = clock_s(),
+                        .terminal = isatty(2),
+                        .quiet    = quiet };
 }
 
 static void duration(char *out, size_t size, double s)
@@ -49,11 +55,11 @@ static void show(progress *p, int64_t done, const char *note, double now)
         char bar[32];
         for (int i = 0; i < width; i++) bar[i] = i < full ? '#' : '.';
         bar[width] = '\0';
-        snprintf(line, sizeof line, "%s [%s] %lld/%lld %s, %.4g %s/s%s%s%s", p->label, bar, (long long)done, (long long)p->total, p->unit, rate,
-                 p->unit, left, note ? ", " : "", note ? note : "");
+        snprintf(line, sizeof line, "%s [%s] %lld/%lld %s, %.4g %s/s%s%s%s", p->label, bar, (long long)done,
+                 (long long)p->total, p->unit, rate, p->unit, left, note ? ", " : "", note ? note : "");
     } else {
-        snprintf(line, sizeof line, "%s %lld %s, %.4g %s/s%s%s", p->label, (long long)done, p->unit, rate, p->unit, note ? ", " : "",
-                 note ? note : "");
+        snprintf(line, sizeof line, "%s %lld %s, %.4g %s/s%s%s", p->label, (long long)done, p->unit, rate, p->unit,
+                 note ? ", " : "", note ? note : "");
     }
     fprintf(stderr, p->terminal ? "\r\033[K%s" : "%s\n", line);
     fflush(stderr);

@@ -1,9 +1,9 @@
-/* Progress on stderr: a bar with rate and time left on a terminal, a plain line every few seconds elsewhere.
+/* Progress on stderr: a bar with rate and time left on a terminal, a plain line every few
+ * seconds elsewhere.
  *
  *     progress p = progress_start("train", steps, "step", quiet);
  *     for (...) progress_update(&p, step, "loss 1.234");
- *     progress_end(&p);
- */
+ *     progress_end(&p); */
 #ifndef TIEBREAK_CORE_PROGRESS_H
 #define TIEBREAK_CORE_PROGRESS_H
 #include <stdbool.h>
@@ -17,12 +17,14 @@ typedef struct {
 } progress;
 
 progress progress_start(const char *label, int64_t total, const char *unit, bool quiet);
-/* done counts from 0; note may be NULL. Cheap to call often: it prints at most ten times a second (terminal) or every 5 s. */
+/* done counts from 0; note may be NULL. Cheap to call often: it prints at most ten times a
+ * second (terminal) or every 5 s. */
 void progress_update(progress *p, int64_t done, const char *note);
 void progress_end(progress *p);
 
 /* Monotonic clock, seconds. */
 double clock_s(void);
-/* Processor time of all threads of this process, seconds: what work costs, whatever else the machine does. */
+/* Processor time of all threads of this process, seconds: what work costs, whatever else the
+ * machine does. */
 double processor_s(void);
 #endif

@@ -60,7 +60,8 @@ static void sample_by_rejection(mt19937 *m, int64_t n, int64_t k, int64_t *out)
     free(taken);
 }
 
-/* Python takes from a pool when a set of k numbers would need more memory than a list of n; the two ways draw differently. */
+/* Python takes from a pool when a set of k numbers would need more memory than a list of n; the
+ * two ways draw differently. */
 void py_sample(mt19937 *m, int64_t n, int64_t k, int64_t *out)
 {
     double set_size = 21;

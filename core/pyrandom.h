@@ -1,4 +1,5 @@
-/* What Python's random.Random and NumPy's default_rng draw, to the bit: seeded procedures of other tools can be followed draw for draw.
+/* What Python's random.Random and NumPy's default_rng draw, to the bit: seeded procedures of
+ * other tools can be followed draw for draw.
  *
  *     mt19937 m;
  *     py_seed(&m, 1234);                     // random.Random(1234)
@@ -7,7 +8,8 @@
  *     numpy_rng g = numpy_seed(12345);       // numpy.random.default_rng(12345)
  *     numpy_integers(&g, n, n, rows);        // .choice(n, n): a bootstrap resample
  *
- * Sources: CPython 3.11 Lib/random.py and Modules/_randommodule.c; NumPy 2.4 SeedSequence, PCG64, Generator. */
+ * Sources: CPython 3.11 Lib/random.py and Modules/_randommodule.c; NumPy 2.4 SeedSequence,
+ * PCG64, Generator. */
 #ifndef TIEBREAK_CORE_PYRANDOM_H
 #define TIEBREAK_CORE_PYRANDOM_H
 #include <stdbool.h>
@@ -17,13 +19,17 @@
 
 /* --- random.Random */
 
-void     py_seed(mt19937 *m, uint64_t seed);   /* Random(seed) for an int >= 0 (Python takes the absolute value of a negative one) */
+/* Random(seed) for an int >= 0 (Python takes the absolute value of a negative one) */
+void     py_seed(mt19937 *m, uint64_t seed);
 double   py_random(mt19937 *m);                /* random(): [0, 1), 53 bits from two words */
 uint64_t py_getrandbits(mt19937 *m, int bits); /* 1..64 bits */
-int64_t  py_randbelow(mt19937 *m, int64_t n);  /* randrange(n), and the draw under sample and shuffle; n >= 1 */
-void     py_sample(mt19937 *m, int64_t n, int64_t k, int64_t *out);  /* sample(range(n), k): k distinct numbers; 0 <= k <= n */
-void     py_choices(mt19937 *m, int64_t n, int64_t k, int64_t *out); /* choices(range(n), k=k): with repeats; n >= 1 */
-void     py_shuffle(mt19937 *m, int64_t *items, int64_t n);          /* shuffle(items) */
+/* randrange(n), and the draw under sample and shuffle; n >= 1 */
+int64_t py_randbelow(mt19937 *m, int64_t n);
+/* sample(range(n), k): k distinct numbers; 0 <= k <= n */
+void py_sample(mt19937 *m, int64_t n, int64_t k, int64_t *out);
+/* choices(range(n), k=k): with repeats; n >= 1 */
+void py_choices(mt19937 *m, int64_t n, int64_t k, int64_t *out);
+void py_shuffle(mt19937 *m, int64_t *items, int64_t n); /* shuffle(items) */
 
 /* --- numpy.random.default_rng: SeedSequence, then PCG64 (O'Neill 2014: XSL-RR 128/64) */
 
@@ -32,8 +38,9 @@ typedef struct {
 } uint128;
 
 typedef struct {
-    uint128  state, increment;
-    uint32_t half; /* the high half of the last 64 bits, while a 32-bit draw has used the low one only */
+    uint128 state, increment;
+    /* the high half of the last 64 bits, while a 32-bit draw has used the low one only */
+    uint32_t half;
     bool     has_half;
 } numpy_rng;
 
@@ -43,11 +50,13 @@ uint32_t  numpy_u32(numpy_rng *g); /* low half first */
 double    numpy_random(numpy_rng *g);
 /* integers(n, size=k), and choice(n, k) with replacement: 1 <= n <= 2^32. n = 1 draws nothing. */
 void numpy_integers(numpy_rng *g, int64_t n, int64_t k, int64_t *out);
-/* integers(2, size=k, dtype=bool): the bits of 32-bit draws, low bit first. Bits left over at the end are dropped, as NumPy does. */
+/* integers(2, size=k, dtype=bool): the bits of 32-bit draws, low bit first. Bits left over at
+ * the end are dropped, as NumPy does. */
 void numpy_bools(numpy_rng *g, int64_t k, bool *out);
 
 /* --- numpy.random.seed(s), the generator before default_rng: mt19937_seed(m, s), then */
 
-/* shuffle(items) of one dimension. PEFT's method_comparison picks its 50 validation items so: seed 0, arange(7473), the first 50. */
+/* shuffle(items) of one dimension. PEFT's method_comparison picks its 50 validation items so:
+ * seed 0, arange(7473), the first 50. */
 void numpy_legacy_shuffle(mt19937 *m, int64_t *items, int64_t n); /* n <= 2^32 */
 #endif

@@ -7,11 +7,12 @@
 
 /* The numbers without a file are what CPython 3.11.7 and NumPy 2.4.6 printed. */
 
-#define assert_numbers(got, ...)                                                                                                                     \
-    do {                                                                                                                                             \
-        const int64_t want_[] = { __VA_ARGS__ };                                                                                                     \
-        for (size_t i_ = 0; i_ < sizeof want_ / sizeof *want_; i_++)                                                                                 \
-            if ((got)[i_] != want_[i_]) fail_msg("%s[%zu] = %lld, wanted %lld", #got, i_, (long long)(got)[i_], (long long)want_[i_]);               \
+#define assert_numbers(got, ...)                                                                                       \
+    do {                                                                                                               \
+        const int64_t want_[] = { __VA_ARGS__ };                                                                       \
+        for (size_t i_ = 0; i_ < sizeof want_ / sizeof *want_; i_++)                                                   \
+            if ((got)[i_] != want_[i_])                                                                                \
+                fail_msg("%s[%zu] = %lld, wanted %lld", #got, i_, (long long)(got)[i_], (long long)want_[i_]);         \
     } while (0)
 
 static void random_draws_words_bits_and_ranges(void **state)
@@ -42,7 +43,8 @@ static void random_draws_words_bits_and_ranges(void **state)
 
 static void samples_take_the_way_python_takes(void **state)
 {
-    /* On both sides of the sizes where a pool gives way to rejection; the second sample of the generator as a sum of i * v_i. */
+    /* On both sides of the sizes where a pool gives way to rejection; the second sample of the
+     * generator as a sum of i * v_i. */
     static const struct {
         int64_t n, k, first[5], second;
     } cases[] = {
@@ -67,7 +69,8 @@ static void samples_take_the_way_python_takes(void **state)
     int64_t shots[5];
     py_seed(&m, 1234);
     py_sample(&m, 7473, 5, shots);
-    assert_numbers(shots, 6374, 3610, 957, 61, 742); /* lm-evaluation-harness's first five of gsm8k */
+    /* lm-evaluation-harness's first five of gsm8k */
+    assert_numbers(shots, 6374, 3610, 957, 61, 742);
 }
 
 static void few_shot_draws_equal_the_harness(void **state)
@@ -141,7 +144,8 @@ static void numpy_draws_words_integers_and_bools(void **state)
     assert_numbers(got, 3, 3, 1);
 }
 
-/* sacreBLEU's draws for 888 segments and 1000 resamples, and for 50 segments and 10000 swaps, as one polynomial hash each. */
+/* sacreBLEU's draws for 888 segments and 1000 resamples, and for 50 segments and 10000 swaps, as
+ * one polynomial hash each. */
 static void whole_matrices_of_draws_equal_numpy(void **state)
 {
     enum { N = 888, SEGMENTS = 50 };

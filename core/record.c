@@ -14,7 +14,10 @@
 
 static const char schema[] = "tiebreak-record/1";
 
-static int by_key(const void *a, const void *b) { return strcmp((*(const json *const *)a)->string, (*(const json *const *)b)->string); }
+static int by_key(const void *a, const void *b)
+{
+    return strcmp((*(const json *const *)a)->string, (*(const json *const *)b)->string);
+}
 
 /* One text for equal values: object keys sorted, no blanks. */
 static void canonical(const json *j, str *out)
@@ -52,7 +55,8 @@ void record_id(const json *asked, char out[17])
     out[16] = '\0';
 }
 
-/* What tells runs of one cell apart: the training seed and what came of it. Base and data keep their hashes: other bytes are another cell. */
+/* What tells runs of one cell apart: the training seed and what came of it. Base and data keep
+ * their hashes: other bytes are another cell. */
 void record_cell_id(const json *asked, char out[17])
 {
     json *copy = cJSON_Duplicate(asked, true), *adapter = cJSON_GetObjectItemCaseSensitive(copy, "adapter");
@@ -111,13 +115,15 @@ static int check(const json *r, const char *path)
     int rc = json_get_str(r, path, "schema", &text);
     if (rc) return rc;
     if (strcmp(text, schema)) return input_error("%s: \"schema\": %s: this program reads %s", path, text, schema);
-    if ((rc = json_get_str(r, path, "kind", &text)) || (rc = json_get_str(r, path, "id", &id)) || (rc = json_get_object(r, path, "asked", &asked)) ||
-        (rc = json_get_object(r, path, "result", &other)) || (rc = json_get_object(r, path, "where", &other)))
+    if ((rc = json_get_str(r, path, "kind", &text)) || (rc = json_get_str(r, path, "id", &id)) ||
+        (rc = json_get_object(r, path, "asked", &asked)) || (rc = json_get_object(r, path, "result", &other)) ||
+        (rc = json_get_object(r, path, "where", &other)))
         return rc;
     char want[17];
     record_id(asked, want);
     if (strcmp(id, want))
-        return input_error("%s: \"id\" %s is not the hash of \"asked\" (%s): the record was edited; measure it again", path, id, want);
+        return input_error("%s: \"id\" %s is not the hash of \"asked\" (%s): the record was edited; measure it again",
+                           path, id, want);
     return OK;
 }
 
@@ -165,7 +171,8 @@ static int collect(path_list *list, const char *dir, int depth)
 
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-/* Is this file one of ours? Its start says so, without parsing a model's multi-megabyte tokenizer.json. */
+/* Is this file one of ours? Its start says so, without parsing a model's multi-megabyte
+ * tokenizer.json. */
 static bool looks_like_record(const char *path)
 {
     char  head[512];

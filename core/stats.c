@@ -52,8 +52,9 @@ double stats_median(const double *x, int64_t n) { return stats_quantile(x, n, 0.
 
 double stats_t975(int64_t df)
 {
-    static const double t[] = { 0,     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-                                2.120, 2.110,  2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042 };
+    static const double t[] = { 0,     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+                                2.201, 2.179,  2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080,
+                                2.074, 2.069,  2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042 };
     if (df < 1) return NAN;
     if (df <= 30) return t[df];
     double z = 1.959963984540054, d = (double)df; /* Cornish-Fisher: within 1e-4 past 30 */
@@ -62,14 +63,16 @@ double stats_t975(int64_t df)
 
 double stats_normal_cdf(double z) { return 0.5 * erfc(-z / sqrt(2.0)); }
 
-/* Continued fraction of the incomplete beta function, Lentz's method (Numerical methods: DLMF 8.17.22). */
+/* Continued fraction of the incomplete beta function, Lentz's method (Numerical methods: DLMF
+ * 8.17.22). */
 static double beta_fraction(double a, double b, double x)
 {
     double tiny = 1e-300, c = 1, d = 1 - (a + b) * x / (a + 1), f;
     d = 1 / (fabs(d) < tiny ? tiny : d);
     f = d;
     for (int m = 1; m <= 500; m++) {
-        double k = m, even = k * (b - k) * x / ((a + 2 * k - 1) * (a + 2 * k)), odd = -(a + k) * (a + b + k) * x / ((a + 2 * k) * (a + 2 * k + 1));
+        double k = m, even = k * (b - k) * x / ((a + 2 * k - 1) * (a + 2 * k)),
+               odd  = -(a + k) * (a + b + k) * x / ((a + 2 * k) * (a + 2 * k + 1));
         double step = 1, terms[2] = { even, odd };
         for (int i = 0; i < 2; i++) {
             d    = 1 + terms[i] * d;

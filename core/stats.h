@@ -14,7 +14,8 @@ double stats_median(const double *x, int64_t n);
 /* Two-sided quantile of Student's t at 97.5 % (df >= 1): for 95 % intervals of few seeds. */
 double stats_t975(int64_t df);
 double stats_normal_cdf(double z);
-/* Two-sided p-value of |t| under Student's t with df >= 1 degrees of freedom (regularised incomplete beta; absolute error below 1e-10). */
+/* Two-sided p-value of |t| under Student's t with df >= 1 degrees of freedom (regularised
+ * incomplete beta; absolute error below 1e-10). */
 double stats_t_pvalue(double t, double df);
 /* Holm's step-down adjustment of n p-values, in place of the input order. */
 void stats_holm(const double *p, int64_t n, double *adjusted);

@@ -1,4 +1,5 @@
-/* What every test includes: cmocka, where reference data lies, and comparisons that NaN never passes. */
+/* What every test includes: cmocka, where reference data lies, and comparisons that NaN never
+ * passes. */
 #ifndef TIEBREAK_CORE_TEST_H
 #define TIEBREAK_CORE_TEST_H
 #include <math.h>
@@ -22,32 +23,32 @@ extern "C" {
 #include "core/error.h"
 
 /* Fails unless err <= tol; prints both. */
-#define assert_within(err, tol)                                                                                                                      \
-    do {                                                                                                                                             \
-        double err_ = (err), tol_ = (tol);                                                                                                           \
-        if (!(err_ <= tol_)) fail_msg("%s = %.6e, allowed %.1e", #err, err_, tol_);                                                                  \
+#define assert_within(err, tol)                                                                                        \
+    do {                                                                                                               \
+        double err_ = (err), tol_ = (tol);                                                                             \
+        if (!(err_ <= tol_)) fail_msg("%s = %.6e, allowed %.1e", #err, err_, tol_);                                    \
     } while (0)
-#define assert_ok(call)                                                                                                                              \
-    do {                                                                                                                                             \
-        if ((call) != OK) fail_msg("%s: %s", #call, error_text());                                                                                   \
+#define assert_ok(call)                                                                                                \
+    do {                                                                                                               \
+        if ((call) != OK) fail_msg("%s: %s", #call, error_text());                                                     \
     } while (0)
 /* The call fails with ERR_INPUT and a message that holds `part`. */
-#define assert_input_error(call, part)                                                                                                               \
-    do {                                                                                                                                             \
-        error_clear();                                                                                                                               \
-        int rc_ = (call);                                                                                                                            \
-        if (rc_ != ERR_INPUT || !strstr(error_text(), part))                                                                                         \
-            fail_msg("%s: status %d, \"%s\"; wanted an input error with \"%s\"", #call, rc_, error_text(), part);                                    \
+#define assert_input_error(call, part)                                                                                 \
+    do {                                                                                                               \
+        error_clear();                                                                                                 \
+        int rc_ = (call);                                                                                              \
+        if (rc_ != ERR_INPUT || !strstr(error_text(), part))                                                           \
+            fail_msg("%s: status %d, \"%s\"; wanted an input error with \"%s\"", #call, rc_, error_text(), part);      \
     } while (0)
-#define skip_because(...)                                                                                                                            \
-    do {                                                                                                                                             \
-        print_message("SKIP because " __VA_ARGS__);                                                                                                  \
-        print_message("\n");                                                                                                                         \
-        skip();                                                                                                                                      \
+#define skip_because(...)                                                                                              \
+    do {                                                                                                               \
+        print_message("SKIP because " __VA_ARGS__);                                                                    \
+        print_message("\n");                                                                                           \
+        skip();                                                                                                        \
     } while (0)
 
-/* Under a sanitizer code runs five to ten times slower: what is tested on many things of one kind in a plain run is tested on a part of them there.
- */
+/* Under a sanitizer code runs five to ten times slower: what is tested on many things of one
+ * kind in a plain run is tested on a part of them there. */
 #if defined(__SANITIZE_ADDRESS__)
 enum { TEST_PART = 5 };
 #else
@@ -60,7 +61,8 @@ static inline int64_t test_part(int64_t n)
     return (n + part - 1) / part;
 }
 
-/* Path of reference data ($TIEBREAK_DATA or ../shared/data), or NULL when it is not there. Static buffer, valid until 4 more calls. */
+/* Path of reference data ($TIEBREAK_DATA or ../shared/data), or NULL when it is not there.
+ * Static buffer, valid until 4 more calls. */
 static inline const char *test_data(const char *name)
 {
     static char path[4][1024];
@@ -70,8 +72,8 @@ static inline const char *test_data(const char *name)
     snprintf(p, sizeof path[0], "%s/%s", root ? root : "../shared/data", name);
     return access(p, R_OK) == 0 ? p : NULL;
 }
-#define need_data(variable, name)                                                                                                                    \
-    const char *variable = test_data(name);                                                                                                          \
+#define need_data(variable, name)                                                                                      \
+    const char *variable = test_data(name);                                                                            \
     if (!variable) skip_because("reference data " name " is not on this machine")
 
 /* ||got - want|| / ||want|| (||got|| when want is 0). Any NaN or Inf makes it NaN. */
@@ -86,7 +88,8 @@ static inline double rel_err(const double *got, const double *want, int64_t n)
     return w > 0 ? sqrt(d / w) : sqrt(d);
 }
 
-/* A fresh folder for this test's files, e.g. "/tmp/tiebreak-test-abc123"; the caller removes it (test_rmdir). */
+/* A fresh folder for this test's files, e.g. "/tmp/tiebreak-test-abc123"; the caller removes it
+ * (test_rmdir). */
 static inline char *test_tmpdir(void)
 {
     char *p = strdup("/tmp/tiebreak-test-XXXXXX");

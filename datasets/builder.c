@@ -46,17 +46,21 @@ void builder_add_kept(builder *b, const char *name, const char *kept, size_t n)
     *next_part(b) = (builder_part) { .name = name, .kept = kept, .n = n };
 }
 
-/* One allocation an item: its fields, then its id and texts, so that 200,000 short pairs stay small. */
+/* One allocation an item: its fields, then its id and texts, so that 200,000 short pairs stay
+ * small. */
 data_item *builder_end(builder *b)
 {
     dataset *d = b->d;
     if ((size_t)d->n == b->cap_items) d->items = mem_grow(d->items, &b->cap_items, sizeof *d->items);
-    size_t     fields = b->n_parts * sizeof(field);
-    char      *block = arena_alloc(&d->memory, fields + b->text.n + b->id.n + 1, 1), *texts = block + fields, *id = texts + b->text.n;
+    size_t fields = b->n_parts * sizeof(field);
+    char  *block = arena_alloc(&d->memory, fields + b->text.n + b->id.n + 1, 1), *texts = block + fields,
+         *id        = texts + b->text.n;
     data_item *item = &d->items[d->n++];
     if (b->text.n) memcpy(texts, b->text.s, b->text.n);
     memcpy(id, str_c(&b->id), b->id.n + 1);
-    *item = (data_item) { .id = id, .line = b->line, .n_fields = (int64_t)b->n_parts, .fields = (field *)(void *)block };
+    *item = (data_item) {
+        .id = id, .line = b->line, .n_fields = (int64_t)b->n_parts, .fields = (field *)(void *)block
+    };
     for (size_t i = 0; i < b->n_parts; i++) {
         const builder_part *p = &b->parts[i];
         item->fields[i]       = (field) { p->name, p->kept ? p->kept : texts + p->at, p->n };
@@ -102,8 +106,8 @@ int text_next(text_line *l, const source *s, bool *more)
     if (!*more) return OK;
     l->number++;
     if (l->n > line_max)
-        return input_error("%s: line %lld: is %zu bytes long, at most %zu are read; is \\n missing between the items?", s->where,
-                           (long long)l->number, l->n, line_max);
+        return input_error("%s: line %lld: is %zu bytes long, at most %zu are read; is \\n missing between the items?",
+                           s->where, (long long)l->number, l->n, line_max);
     if (l->n && l->text[l->n - 1] == '\r') l->n--;
     return OK;
 }
@@ -112,7 +116,8 @@ int json_parse_text(json **out, const char *text, size_t n, const char *where, i
 {
     *out = NULL;
     if (n > document_max)
-        return input_error("%s: %zu bytes of JSON are too many at once (at most %zu); use one JSON object a line", where, n, document_max);
+        return input_error("%s: %zu bytes of JSON are too many at once (at most %zu); use one JSON object a line",
+                           where, n, document_max);
     return json_parse_from(out, text, n, where, first_line);
 }
 
@@ -149,7 +154,8 @@ static int each_line(builder *b, const source *s, json_item_fn each)
         str_clear(&where);
         str_printf(&where, "%s: line %lld", s->where, (long long)l.number);
         rc = json_parse_text(&j, l.text, l.n, s->where, l.number);
-        if (!rc) rc = cJSON_IsObject(j) ? each(b, j, where.s, l.number) : input_error("%s: must be a JSON object", where.s);
+        if (!rc)
+            rc = cJSON_IsObject(j) ? each(b, j, where.s, l.number) : input_error("%s: must be a JSON object", where.s);
         json_free(j);
         if (rc) break;
     }

@@ -27,12 +27,15 @@ typedef struct {
     int64_t       line;
 } builder;
 
-void       builder_begin(builder *b, const char *id, int64_t line);               /* id NULL: the item's number */
-void       builder_add(builder *b, const char *name, const char *text, size_t n); /* name: a constant; text is copied */
+/* id NULL: the item's number */
+void builder_begin(builder *b, const char *id, int64_t line);
+/* name: a constant; text is copied */
+void       builder_add(builder *b, const char *name, const char *text, size_t n);
 data_item *builder_end(builder *b);
 void       builder_free(builder *b);
 
-/* A text that many items have (a paragraph, a title) is kept once: copy it, then add the copy to each. */
+/* A text that many items have (a paragraph, a title) is kept once: copy it, then add the copy to
+ * each. */
 const char *builder_keep(builder *b, const char *text, size_t n);
 void        builder_add_kept(builder *b, const char *name, const char *kept, size_t n);
 
@@ -41,14 +44,16 @@ int builder_add_member(builder *b, const json *obj, const char *where, const cha
 /* Every string of an array as a field of its own. */
 int builder_add_strings(builder *b, const json *array, const char *where, const char *key, const char *name);
 
-/* Call each(b, object, where-with-place, line) for every JSON line (blank lines are passed over), or for every member of the one array of a file that
- * starts with '['. */
+/* Call each(b, object, where-with-place, line) for every JSON line (blank lines are passed
+ * over), or for every member of the one array of a file that starts with '['. */
 typedef int (*json_item_fn)(builder *b, const json *obj, const char *where, int64_t line);
 int each_json_item(builder *b, const source *s, json_item_fn each);
-/* A whole file, or one of its lines, as one JSON value; "\u0000" is refused, because a C string would end there. */
+/* A whole file, or one of its lines, as one JSON value; "\u0000" is refused, because a C string
+ * would end there. */
 int json_parse_text(json **out, const char *text, size_t n, const char *where, int64_t first_line);
 
-/* next_line, counted, with the carriage return of a CRLF end taken off. A line above the limit of 64 MiB is ERR_INPUT. */
+/* next_line, counted, with the carriage return of a CRLF end taken off. A line above the limit
+ * of 64 MiB is ERR_INPUT. */
 typedef struct {
     const char *text;
     size_t      n;

@@ -4,7 +4,10 @@
 
 #include "core/error.h"
 
-csv csv_open(const char *bytes, size_t n, const char *where) { return (csv) { .bytes = bytes, .n = n, .where = where, .next_line = 1 }; }
+csv csv_open(const char *bytes, size_t n, const char *where)
+{
+    return (csv) { .bytes = bytes, .n = n, .where = where, .next_line = 1 };
+}
 
 void csv_close(csv *c)
 {
@@ -34,13 +37,15 @@ static int quoted(csv *c, str *cell)
         str_putc(cell, ch);
     }
     if (c->at >= c->n)
-        return input_error("%s: line %lld: a quoted cell begins here and is never closed; quotes inside it must be doubled", c->where,
-                           (long long)opened);
+        return input_error(
+            "%s: line %lld: a quoted cell begins here and is never closed; quotes inside it must be doubled", c->where,
+            (long long)opened);
     c->at++;
     if (c->at + 1 < c->n && c->bytes[c->at] == '\r' && c->bytes[c->at + 1] == '\n') c->at++;
     if (at_end(c) || c->bytes[c->at] == ',') return OK;
-    return input_error("%s: line %lld: \"%c\" after a closing quote; a comma or the line's end must follow, and quotes inside a cell must be doubled",
-                       c->where, (long long)c->next_line, c->bytes[c->at]);
+    return input_error(
+        "%s: line %lld: \"%c\" after a closing quote; a comma or the line's end must follow, and quotes inside a cell must be doubled",
+        c->where, (long long)c->next_line, c->bytes[c->at]);
 }
 
 static void plain(csv *c, str *cell)
@@ -56,7 +61,8 @@ static int record(csv *c)
     c->line    = c->next_line;
     c->n_cells = 0;
     for (;;) {
-        if (c->n_cells == CSV_COLUMNS) return input_error("%s: line %lld: more than %d cells", c->where, (long long)c->line, CSV_COLUMNS);
+        if (c->n_cells == CSV_COLUMNS)
+            return input_error("%s: line %lld: more than %d cells", c->where, (long long)c->line, CSV_COLUMNS);
         str *cell = &c->cell[c->n_cells++];
         str_clear(cell);
         if (c->at < c->n && c->bytes[c->at] == '"') {

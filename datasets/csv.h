@@ -1,9 +1,9 @@
-/* CSV after RFC 4180: quoted cells hold commas, newlines and doubled quotes; records end in LF or CRLF.
+/* CSV after RFC 4180: quoted cells hold commas, newlines and doubled quotes; records end in LF
+ * or CRLF.
  *
  *     csv c = csv_open(bytes, n, "train.csv");
  *     while (!(rc = csv_next(&c, &more)) && more) puts(str_c(&c.cell[0]));
- *     csv_close(&c);
- */
+ *     csv_close(&c); */
 #ifndef TIEBREAK_DATASETS_CSV_H
 #define TIEBREAK_DATASETS_CSV_H
 #include <stdint.h>
@@ -22,8 +22,8 @@ typedef struct {
 } csv;
 
 csv csv_open(const char *bytes, size_t n, const char *where); /* borrows both */
-/* The next record; *more false at the end. An open quote, text after a closing one, too many cells: ERR_INPUT with the line. Empty lines are
- * passed over. */
+/* The next record; *more false at the end. An open quote, text after a closing one, too many
+ * cells: ERR_INPUT with the line. Empty lines are passed over. */
 int  csv_next(csv *c, bool *more);
 void csv_close(csv *c);
 /* The column of that name in the latest record (the header), or -1. */

@@ -10,7 +10,8 @@
 #include "core/str.h"
 #include "datasets/builder.h"
 
-/* A reader is one row here and one file. `pairs`: a plain file of one side has its other side beside it. */
+/* A reader is one row here and one file. `pairs`: a plain file of one side has its other side
+ * beside it. */
 static const struct {
     const char *name;
     int (*read)(builder *b, const source *s);
@@ -35,8 +36,9 @@ static int reader_find(const char *name, int *out)
         }
     }
     const char *near = nearest_word(name, names);
-    return input_error("dataset: \"%s\": no such reader%s%s%s; there are squad, dialogsum, iwslt, hellaswag, gsm8k, text, tokens", name,
-                       near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    return input_error(
+        "dataset: \"%s\": no such reader%s%s%s; there are squad, dialogsum, iwslt, hellaswag, gsm8k, text, tokens",
+        name, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 static void skip_mark(const char **bytes, size_t *n)
@@ -54,9 +56,10 @@ static int check_text(const char *bytes, size_t n, const char *where)
     if (good == n) return OK;
     for (size_t i = 0; i < good; i++)
         if (bytes[i] == '\n') line++, start = i + 1;
-    if (!bytes[good]) return input_error("%s: line %zu, byte %zu: a NUL byte; the file must be text", where, line, good - start + 1);
-    return input_error("%s: line %zu, byte %zu: 0x%02X is not valid UTF-8; convert the file to UTF-8", where, line, good - start + 1,
-                       (unsigned char)bytes[good]);
+    if (!bytes[good])
+        return input_error("%s: line %zu, byte %zu: a NUL byte; the file must be text", where, line, good - start + 1);
+    return input_error("%s: line %zu, byte %zu: 0x%02X is not valid UTF-8; convert the file to UTF-8", where, line,
+                       good - start + 1, (unsigned char)bytes[good]);
 }
 
 static int parse_with(dataset **out, int reader, source s)
@@ -79,7 +82,8 @@ static int parse_with(dataset **out, int reader, source s)
     return rc;
 }
 
-int dataset_parse(dataset **out, const char *reader, const char *bytes, size_t n, const char *target, size_t n_target, const char *where)
+int dataset_parse(dataset **out, const char *reader, const char *bytes, size_t n, const char *target, size_t n_target,
+                  const char *where)
 {
     int r  = 0;
     *out   = NULL;
@@ -92,7 +96,8 @@ int dataset_parse(dataset **out, const char *reader, const char *bytes, size_t n
     return rc;
 }
 
-/* "a.de-en.de.xml" -> "a.de-en.en.xml": the last ".de" that is a whole part of the name, or else the last at all, becomes ".en"; NULL: none. */
+/* "a.de-en.de.xml" -> "a.de-en.en.xml": the last ".de" that is a whole part of the name, or else
+ * the last at all, becomes ".en"; NULL: none. */
 static char *sibling_of(const char *path)
 {
     const char *part = NULL, *any = NULL;
@@ -111,9 +116,13 @@ static int map_sibling(const char *path, char **other, file_map_t *m)
 {
     *other = sibling_of(path);
     if (!*other)
-        return input_error("%s: a file of German text must have \".de\" in its name: its English side is the file with \".en\" in that place", path);
+        return input_error(
+            "%s: a file of German text must have \".de\" in its name: its English side is the file with \".en\" in that place",
+            path);
     if (!file_exists(*other))
-        return input_error("%s: not found; it is the English side of %s and must lie beside it (give the German side's name)", *other, path);
+        return input_error(
+            "%s: not found; it is the English side of %s and must lie beside it (give the German side's name)", *other,
+            path);
     return file_map(m, *other);
 }
 

@@ -56,7 +56,8 @@ static void real_files_have_their_stated_counts(void **state)
         const char *path = test_data(files[i].path);
         assert_non_null(path);
         assert_ok(dataset_read(&d, files[i].reader, path));
-        if (d->n != files[i].n) fail_msg("%s: %lld items, stated %lld", files[i].path, (long long)d->n, (long long)files[i].n);
+        if (d->n != files[i].n)
+            fail_msg("%s: %lld items, stated %lld", files[i].path, (long long)d->n, (long long)files[i].n);
         dataset_free(d);
     }
 }
@@ -125,8 +126,10 @@ static void forms_made_by_hand(void **state)
                     "<doc docid=\"1\"><seg id=\"1\"> x </seg></doc>"));
     assert_string_equal(record_field(&d->items[0], "de"), "a &amp; <b> \xC3\xA4");
     dataset_free(d);
-    assert_ok(parse(&d, "gsm8k",
-                    "\xEF\xBB\xBF{\"question\":\"q \xE2\x80\xA8 r\",\"answer\":\"a\\n#### 1\"}\n\n{\"question\":\"\\u2019\",\"answer\":\"\"}", NULL));
+    assert_ok(parse(
+        &d, "gsm8k",
+        "\xEF\xBB\xBF{\"question\":\"q \xE2\x80\xA8 r\",\"answer\":\"a\\n#### 1\"}\n\n{\"question\":\"\\u2019\",\"answer\":\"\"}",
+        NULL));
     assert_int_equal(d->n, 2);
     assert_int_equal(d->items[1].line, 3);
     assert_string_equal(record_field(&d->items[1], "question"), "\xE2\x80\x99");
@@ -149,17 +152,20 @@ static void bad_files_are_refused_with_the_place(void **state)
         { "gsm8k", "", NULL, "f: is empty" },
         { "gsm8k", "\n\n", NULL, "no item" },
         { "gsm8k", "{\"question\":\"q\"}", NULL, "f: line 1: \"answer\" is missing" },
-        { "gsm8k", "{\"question\":\"q\",\"answer\":\"a\"}\n{\"question\":7,\"answer\":\"a\"}", NULL, "f: line 2: \"question\": 7" },
+        { "gsm8k", "{\"question\":\"q\",\"answer\":\"a\"}\n{\"question\":7,\"answer\":\"a\"}", NULL,
+          "f: line 2: \"question\": 7" },
         { "gsm8k", "{\"question\":\"q\",\"answer\":\"a\"}\n{\"question\":\"q\",", NULL, "f: line 2, column" },
         { "gsm8k", "{\"question\":\"q\",\"answer\":\"a\\u0000b\"}", NULL, "f: line 1, column 28: holds \\u0000" },
         { "gsm8k", "{\"question\":\"q\",\"answer\":[[7]]}", NULL, "\"answer\": [[7]]: must be a string" },
         { "gsm8k", "[1]", NULL, "f: [0]" },
         { "gsm8k", "\xFF", NULL, "line 1, byte 1" },
-        { "squad", "{\"data\":[{\"paragraphs\":[{\"context\":\"c\",\"qas\":[{\"id\":\"1\",\"question\":\"q\"}]}]}]}", NULL,
-          "f: data[0].paragraphs[0].qas[0]: \"answers\" is missing" },
-        { "squad", "{\"data\":[{\"paragraphs\":[]},{\"paragraphs\":[{\"context\":7}]}]}", NULL, "f: data[1].paragraphs[0]: \"context\": 7" },
-        { "squad", "{\"data\":[{\"paragraphs\":[{\"context\":\"c\",\"qas\":[{\"id\":\"1\",\"question\":\"q\",\"answers\":[{}]}]}]}]}", NULL,
-          "qas[0].answers[0]: must be an object with" },
+        { "squad", "{\"data\":[{\"paragraphs\":[{\"context\":\"c\",\"qas\":[{\"id\":\"1\",\"question\":\"q\"}]}]}]}",
+          NULL, "f: data[0].paragraphs[0].qas[0]: \"answers\" is missing" },
+        { "squad", "{\"data\":[{\"paragraphs\":[]},{\"paragraphs\":[{\"context\":7}]}]}", NULL,
+          "f: data[1].paragraphs[0]: \"context\": 7" },
+        { "squad",
+          "{\"data\":[{\"paragraphs\":[{\"context\":\"c\",\"qas\":[{\"id\":\"1\",\"question\":\"q\",\"answers\":[{}]}]}]}]}",
+          NULL, "qas[0].answers[0]: must be an object with" },
         { "squad", "{\n \"data\": [\n}", NULL, "f: line 3, column" },
         { "squad", "{\"version\":\"1.1\"}", NULL, "f: \"data\" is missing" },
         { "squad", "{\"id\":\"1\",\"context\":\"c\",\"question\":\"q\",\"answers\":{\"text\":[\"a\",3]}}", NULL,
@@ -168,10 +174,12 @@ static void bad_files_are_refused_with_the_place(void **state)
         { "squad", "{\"data\":[[]]}", NULL, "f: data[0]: must be an object" },
         { "hellaswag", "A: b\n7\n1\n2\n3\n4\n", NULL, "line 2: the label \"7\"" },
         { "hellaswag", "A: b\n1\n1\n2\n", NULL, "ends after 4" },
-        { "hellaswag", "{\"activity_label\":\"a\",\"ctx_a\":\"\",\"ctx_b\":\"\",\"ctx\":\"\",\"endings\":[\"x\"],\"label\":1}", NULL,
+        { "hellaswag",
+          "{\"activity_label\":\"a\",\"ctx_a\":\"\",\"ctx_b\":\"\",\"ctx\":\"\",\"endings\":[\"x\"],\"label\":1}", NULL,
           "has 1 entries" },
-        { "hellaswag", "{\"activity_label\":\"a\",\"ctx_a\":\"\",\"ctx_b\":\"\",\"ctx\":\"\",\"endings\":[\"x\",\"\",\"\",\"\"],\"label\":4}", NULL,
-          "\"label\": 4: must be 0, 1, 2 or 3" },
+        { "hellaswag",
+          "{\"activity_label\":\"a\",\"ctx_a\":\"\",\"ctx_b\":\"\",\"ctx\":\"\",\"endings\":[\"x\",\"\",\"\",\"\"],\"label\":4}",
+          NULL, "\"label\": 4: must be 0, 1, 2 or 3" },
         { "dialogsum", "a,b\n1,2\n", NULL, "line 1: no column \"dialogue\"" },
         { "dialogsum", "dialogue,summary\n\"a\nb\",s\n\"c\"d,s\n", NULL, "line 4: \"d\" after a closing quote" },
         { "dialogsum", "{\"fname\":\"x\",\"summary\":\"s\"}", NULL, "f: line 1: \"dialogue\" is missing" },
@@ -190,7 +198,8 @@ static void bad_files_are_refused_with_the_place(void **state)
           "line 2: a <seg> begins here and is never closed" },
         { "iwslt", "<doc><seg>a</seg>", "<doc><seg id=\"1\">a</seg>", "one form" },
         { "iwslt", "<mteval><seg>a</seg>", "<mteval><seg id=\"1\">a</seg>", "line 1: <seg> must have an id" },
-        { "iwslt", "<mteval><seg id=\"1\">&#xD800;</seg>", "<mteval><seg id=\"1\">a</seg>", "&#xD800;: is not a character" },
+        { "iwslt", "<mteval><seg id=\"1\">&#xD800;</seg>", "<mteval><seg id=\"1\">a</seg>",
+          "&#xD800;: is not a character" },
         { "iwslt", "{\"translation\":{\"de\":\"a\"}}", NULL, "f: line 1: \"en\" is missing" },
         { "iwslt", "<doc docid=\"1\"><seg id=\"1\">a", "<doc docid=\"1\"><seg id=\"1\">b</seg>", "never closed" },
         { "tokens", "{\"input_ids\":[1],\"labels\":[1,2]}", NULL, "1 input_ids but 2 labels" },
@@ -198,7 +207,8 @@ static void bad_files_are_refused_with_the_place(void **state)
         { "tokens", "{\"input_ids\":[1],\"labels\":[-7]}", NULL, "labels[0]: -7: must be a whole number" },
         { "tokens", "{\"input_ids\":[1.5],\"labels\":[1]}", NULL, "input_ids[0]: 1.5" },
         { "tokens", "{\"input_ids\":[4e9],\"labels\":[1]}", NULL, "input_ids[0]: 4000000000" },
-        { "tokens", "{\"input_ids\":[1,2],\"labels\":[1,2],\"attention_mask\":[1,0]}", NULL, "attention_mask[1]: must be 1" },
+        { "tokens", "{\"input_ids\":[1,2],\"labels\":[1,2],\"attention_mask\":[1,0]}", NULL,
+          "attention_mask[1]: must be 1" },
         { "tokens", "{\"input_ids\":[],\"labels\":[]}", NULL, "input_ids is empty" },
         { "text", "{ plain", NULL, "read as JSON lines" },
         { "sqad", "x", NULL, "did you mean squad?" },
@@ -217,7 +227,8 @@ static void a_file_that_is_not_text_is_refused(void **state)
     for (int i = 0; dataset_reader_name(i); i++) {
         const char *reader = dataset_reader_name(i);
         assert_input_error(dataset_parse(&d, reader, "a\nb\0c", 5, "x\ny", 3, "f"), "f: line 2, byte 2: a NUL byte");
-        assert_input_error(dataset_parse(&d, reader, "a\nb\xC3", 4, "x\ny", 3, "f"), "f: line 2, byte 2: 0xC3 is not valid UTF-8");
+        assert_input_error(dataset_parse(&d, reader, "a\nb\xC3", 4, "x\ny", 3, "f"),
+                           "f: line 2, byte 2: 0xC3 is not valid UTF-8");
     }
     str deep = { 0 };
     str_puts(&deep, "{\"text\":");
@@ -238,7 +249,8 @@ static void the_english_side_lies_beside_the_german(void **state)
 {
     (void)state;
     static const char *const names[][2] = {
-        { "a.de", "a.en" },       { "b.de-en.de.xml", "b.de-en.en.xml" },           { "c.de.de", "c.de.en" }, { "d.de.dev", "d.en.dev" },
+        { "a.de", "a.en" },       { "b.de-en.de.xml", "b.de-en.en.xml" },
+        { "c.de.de", "c.de.en" }, { "d.de.dev", "d.en.dev" },
         { "e.de-en", "e.en-en" }, { "train.tags.de-en.de", "train.tags.de-en.en" },
     };
     char    *dir = test_tmpdir(), alone[65], pair[65];
@@ -289,25 +301,29 @@ static void forms_of_a_format_agree(void **state)
         { "squad",
           "\xEF\xBB\xBF{\"id\":\"7\",\"title\":\"T\",\"context\":\"c\",\"question\":\"q\",\"answers\":{\"text\":[\"a\"],\"answer_start\":[0]}}\r\n",
           NULL, "title", "T" },
-        { "squad", "[\n{\"id\":\"7\",\"context\":\"c\",\"question\":\"q\",\"answers\":[{\"text\":\"a\"}]}]", NULL, "answer", "a" },
-        { "dialogsum", "{\"fname\":\"7\",\"dialogue\":\"d\",\"summary1\":\"s\",\"summary2\":\"t\",\"summary3\":\"u\"}", NULL, "summary", "s" },
+        { "squad", "[\n{\"id\":\"7\",\"context\":\"c\",\"question\":\"q\",\"answers\":[{\"text\":\"a\"}]}]", NULL,
+          "answer", "a" },
+        { "dialogsum", "{\"fname\":\"7\",\"dialogue\":\"d\",\"summary1\":\"s\",\"summary2\":\"t\",\"summary3\":\"u\"}",
+          NULL, "summary", "s" },
         { "dialogsum", "{\"id\":\"7\",\"dialogue\":\"d\",\"summary\":\"s\",\"topic\":\"t\"}", NULL, "summary", "s" },
-        { "dialogsum", "\xEF\xBB\xBF\"fname\",\"dialogue\",\"summary\"\r\n\"7\",\"d\",\"s\"\r\n\r\n", NULL, "dialogue", "d" },
+        { "dialogsum", "\xEF\xBB\xBF\"fname\",\"dialogue\",\"summary\"\r\n\"7\",\"d\",\"s\"\r\n\r\n", NULL, "dialogue",
+          "d" },
         { "dialogsum", "topic,dialogue,id,summary1,summary2\nt,d,7,s,u", NULL, "summary", "s" },
         { "hellaswag",
           "\xEF\xBB\xBF"
           "A: b\r\n2\r\nw\r\nx\r\ny\r\nz\r\n\r\n",
           NULL, "ending", "w" },
         { "hellaswag",
-          "{\"activity_label\":\"A\",\"ctx_a\":\"b\",\"ctx_b\":\"\",\"ctx\":\"b\",\"endings\":[\"w\",\"x\",\"y\",\"z\"],\"label\":\"2\"}", NULL,
-          "label", "2" },
+          "{\"activity_label\":\"A\",\"ctx_a\":\"b\",\"ctx_b\":\"\",\"ctx\":\"b\",\"endings\":[\"w\",\"x\",\"y\",\"z\"],\"label\":\"2\"}",
+          NULL, "label", "2" },
         { "text", "\xEF\xBB\xBFone\r\n", NULL, "text", "one" },
         { "text", "{\"text\":\"one\"}\r\n\r\n", NULL, "text", "one" },
         { "iwslt", "[{\"translation\":{\"de\":\"a\",\"en\":\"b\"}}]", NULL, "en", "b" },
-        { "iwslt", "<!DOCTYPE mteval>\n<!-- <seg id=\"0\">no</seg> --><DOC docid='x'>\n<hl>h</hl>\n<SEG id=1>\n a & b &nbsp;\n</SEG></DOC>",
+        { "iwslt",
+          "<!DOCTYPE mteval>\n<!-- <seg id=\"0\">no</seg> --><DOC docid='x'>\n<hl>h</hl>\n<SEG id=1>\n a & b &nbsp;\n</SEG></DOC>",
           "<mteval><doc genre=\"x\" docid=\"x\"><seg id=\"1\"> c</seg></doc>", "de", "a & b &nbsp;" },
-        { "iwslt", " <doc docid=\"1\">\r\n <url>u</url>\r\n  a &amp; < b \r\n", "<doc docid=\"1\" genre=\"g\">\n<title>t</title>\nc\n", "de",
-          "a &amp; < b" },
+        { "iwslt", " <doc docid=\"1\">\r\n <url>u</url>\r\n  a &amp; < b \r\n",
+          "<doc docid=\"1\" genre=\"g\">\n<title>t</title>\nc\n", "de", "a &amp; < b" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         dataset *d;
@@ -323,27 +339,34 @@ static void repeated_and_absent_fields(void **state)
 {
     (void)state;
     dataset *d;
-    assert_ok(parse(&d, "dialogsum", "{\"dialogue\":\"d\",\"summary1\":\"s\",\"summary2\":\"t\",\"summary3\":\"u\"}\n{\"dialogue\":\"d\"}", NULL));
+    assert_ok(parse(
+        &d, "dialogsum",
+        "{\"dialogue\":\"d\",\"summary1\":\"s\",\"summary2\":\"t\",\"summary3\":\"u\"}\n{\"dialogue\":\"d\"}", NULL));
     assert_string_equal(record_fields(&d->items[0], "summary", 2)->text, "u");
     assert_null(record_fields(&d->items[0], "summary", 3));
     assert_null(record_field(&d->items[1], "summary"));
     assert_string_equal(d->items[1].id, "1");
     dataset_free(d);
-    assert_ok(parse(&d, "squad",
-                    "{\"data\":[{\"paragraphs\":[{\"context\":\"c\",\"qas\":[{\"id\":\"1\",\"question\":\"q\",\"answers\":[],\"is_impossible\":true,"
-                    "\"plausible_answers\":[{\"text\":\"p\",\"answer_start\":0}]},{\"id\":\"2\",\"question\":\"r\",\"answers\":[{\"text\":\"\"},"
-                    "{\"text\":\"b\"}]}]}]}]}",
-                    NULL));
+    assert_ok(parse(
+        &d, "squad",
+        "{\"data\":[{\"paragraphs\":[{\"context\":\"c\",\"qas\":[{\"id\":\"1\",\"question\":\"q\",\"answers\":[],\"is_impossible\":true,"
+        "\"plausible_answers\":[{\"text\":\"p\",\"answer_start\":0}]},{\"id\":\"2\",\"question\":\"r\",\"answers\":[{\"text\":\"\"},"
+        "{\"text\":\"b\"}]}]}]}]}",
+        NULL));
     assert_null(record_field(&d->items[0], "answer"));
     assert_null(record_field(&d->items[0], "title"));
     assert_string_equal(record_field(&d->items[1], "answer"), "");
     assert_string_equal(record_fields(&d->items[1], "answer", 1)->text, "b");
-    assert_ptr_equal(record_field(&d->items[0], "context"), record_field(&d->items[1], "context")); /* a paragraph is kept once */
+    /* a paragraph is kept once */
+    assert_ptr_equal(record_field(&d->items[0], "context"), record_field(&d->items[1], "context"));
     dataset_free(d);
     static const char *const hidden[] = { "", ",\"label\":\"\"", ",\"label\":null" };
     for (int i = 0; i < 3; i++) {
         str text = { 0 };
-        str_printf(&text, "{\"activity_label\":\"A\",\"ctx_a\":\"\",\"ctx_b\":\"\",\"ctx\":\"\",\"endings\":[\"w\",\"x\",\"y\",\"z\"]%s}", hidden[i]);
+        str_printf(
+            &text,
+            "{\"activity_label\":\"A\",\"ctx_a\":\"\",\"ctx_b\":\"\",\"ctx\":\"\",\"endings\":[\"w\",\"x\",\"y\",\"z\"]%s}",
+            hidden[i]);
         assert_ok(parse(&d, "hellaswag", text.s, NULL));
         assert_null(record_field(&d->items[0], "label"));
         assert_string_equal(record_fields(&d->items[0], "ending", 3)->text, "z");
@@ -356,8 +379,9 @@ static void repeated_and_absent_fields(void **state)
 static void nothing_past_the_end_is_read(void **state)
 {
     (void)state;
-    static const char *const tails[] = { "{",      "{\"",          " ",   "\"",        "<",      "<seg id=\"1", "<doc ", "&#",
-                                         "a: b\n", "\xEF\xBB\xBF", "[1,", "a,\"b\"\"", "\\u000", "<!--" };
+    static const char *const tails[] = { "{",           "{\"",       " ",      "\"",     "<",
+                                         "<seg id=\"1", "<doc ",     "&#",     "a: b\n", "\xEF\xBB\xBF",
+                                         "[1,",         "a,\"b\"\"", "\\u000", "<!--" };
     for (size_t i = 0; i < sizeof tails / sizeof *tails; i++)
         for (int r = 0; dataset_reader_name(r); r++) {
             size_t   n    = strlen(tails[i]);

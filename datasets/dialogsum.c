@@ -1,5 +1,6 @@
-/* DialogSum (Chen et al. 2021): JSON lines, or CSV with a header (RFC 4180). A test record has several references: summary1, summary2, ...; one of
- * the hidden test has none, and can be read but not scored. */
+/* DialogSum (Chen et al. 2021): JSON lines, or CSV with a header (RFC 4180). A test record has
+ * several references: summary1, summary2, ...; one of the hidden test has none, and can be read
+ * but not scored. */
 #include <string.h>
 
 #include "core/error.h"
@@ -9,8 +10,9 @@
 static const struct {
     const char *key, *field;
 } columns[] = {
-    { "dialogue", "dialogue" }, { "summary", "summary" }, { "summary1", "summary" }, { "summary2", "summary" }, { "summary3", "summary" },
-    { "topic", "topic" },       { "topic1", "topic" },    { "topic2", "topic" },     { "topic3", "topic" },
+    { "dialogue", "dialogue" }, { "summary", "summary" },  { "summary1", "summary" },
+    { "summary2", "summary" },  { "summary3", "summary" }, { "topic", "topic" },
+    { "topic1", "topic" },      { "topic2", "topic" },     { "topic3", "topic" },
 };
 enum { COLUMNS = sizeof columns / sizeof columns[0] };
 static const char *const id_keys[] = { "fname", "id" }; /* the authors' files; the hub's */
@@ -27,7 +29,8 @@ static int item(builder *b, const json *obj, const char *where, int64_t line)
     builder_begin(b, id_of(obj), line);
     int rc = OK;
     for (int k = 0; k < COLUMNS && !rc; k++)
-        if (k == 0 || json_has(obj, columns[k].key)) rc = builder_add_member(b, obj, where, columns[k].key, columns[k].field);
+        if (k == 0 || json_has(obj, columns[k].key))
+            rc = builder_add_member(b, obj, where, columns[k].key, columns[k].field);
     if (!rc) builder_end(b);
     return rc;
 }
@@ -42,12 +45,14 @@ static int read_csv(builder *b, csv *c)
     if (id < 0) id = csv_column(c, id_keys[1]);
     for (int k = 0; k < COLUMNS; k++) at[k] = csv_column(c, columns[k].key);
     if (at[0] < 0)
-        return input_error("%s: line %lld: no column \"dialogue\"; the file must be JSON lines, or CSV whose header names dialogue and summary",
-                           c->where, (long long)c->line);
+        return input_error(
+            "%s: line %lld: no column \"dialogue\"; the file must be JSON lines, or CSV whose header names dialogue and summary",
+            c->where, (long long)c->line);
     while (!(rc = csv_next(c, &more)) && more) {
         if (c->n_cells != n)
-            return input_error("%s: line %lld: the record that begins here has %d cells, the header %d; quote cells that hold commas or newlines",
-                               c->where, (long long)c->line, c->n_cells, n);
+            return input_error(
+                "%s: line %lld: the record that begins here has %d cells, the header %d; quote cells that hold commas or newlines",
+                c->where, (long long)c->line, c->n_cells, n);
         builder_begin(b, id >= 0 ? str_c(&c->cell[id]) : NULL, c->line);
         for (int k = 0; k < COLUMNS; k++)
             if (at[k] >= 0) builder_add(b, columns[k].field, str_c(&c->cell[at[k]]), c->cell[at[k]].n);

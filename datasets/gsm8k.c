@@ -1,4 +1,5 @@
-/* GSM8K (openai/grade-school-math): JSON lines of question and answer; the answer is a worked solution that ends in "#### NUMBER". */
+/* GSM8K (openai/grade-school-math): JSON lines of question and answer; the answer is a worked
+ * solution that ends in "#### NUMBER". */
 #include "datasets/builder.h"
 
 static int item(builder *b, const json *obj, const char *where, int64_t line)

@@ -1,4 +1,5 @@
-/* HellaSwag (Zellers et al. 2019): the original JSON lines, or the text form of six lines a task: "activity: context", the label, four endings. */
+/* HellaSwag (Zellers et al. 2019): the original JSON lines, or the text form of six lines a
+ * task: "activity: context", the label, four endings. */
 #include <string.h>
 
 #include "core/error.h"
@@ -16,7 +17,8 @@ static int add_label(builder *b, const json *obj, const char *where)
     if (!(v >= 0 && v < ENDINGS) || v != (int)v) {
         str shown = { 0 };
         json_print(label, &shown, false);
-        int rc = input_error("%s: \"label\": %.40s: must be 0, 1, 2 or 3 (or left out, in a test file)", where, str_c(&shown));
+        int rc = input_error("%s: \"label\": %.40s: must be 0, 1, 2 or 3 (or left out, in a test file)", where,
+                             str_c(&shown));
         str_free(&shown);
         return rc;
     }
@@ -30,7 +32,8 @@ static int item(builder *b, const json *obj, const char *where, int64_t line)
     const json              *endings;
     int                      rc = OK;
     builder_begin(b, NULL, line);
-    for (size_t i = 0; i < sizeof texts / sizeof *texts && !rc; i++) rc = builder_add_member(b, obj, where, texts[i], texts[i]);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts && !rc; i++)
+        rc = builder_add_member(b, obj, where, texts[i], texts[i]);
     if (!rc) rc = json_get_array(obj, where, "endings", &endings);
     if (!rc && cJSON_GetArraySize(endings) != ENDINGS)
         rc = input_error("%s: \"endings\": has %d entries, must have %d", where, cJSON_GetArraySize(endings), ENDINGS);
@@ -46,8 +49,8 @@ static int text_item(builder *b, const source *s, const text_line line[TASK_LINE
     const char *colon = memmem(line[0].text, line[0].n, ": ", 2);
     if (!colon) return input_error("%s: line %lld: must be \"activity: context\"", s->where, (long long)line[0].number);
     if (line[1].n != 1 || line[1].text[0] < '0' || line[1].text[0] >= '0' + ENDINGS)
-        return input_error("%s: line %lld: the label \"%.*s\": must be 0, 1, 2 or 3", s->where, (long long)line[1].number,
-                           line[1].n < 20 ? (int)line[1].n : 20, line[1].text);
+        return input_error("%s: line %lld: the label \"%.*s\": must be 0, 1, 2 or 3", s->where,
+                           (long long)line[1].number, line[1].n < 20 ? (int)line[1].n : 20, line[1].text);
     size_t n = (size_t)(colon - line[0].text), n_context = line[0].n - n - 2;
     builder_begin(b, NULL, line[0].number);
     builder_add(b, "activity_label", line[0].text, n);
@@ -73,8 +76,8 @@ static int read_lines(builder *b, const source *s)
         got = 0;
     }
     if (!rc && got)
-        rc = input_error("%s: line %lld: a task of six lines begins here, but the file ends after %d of them", s->where, (long long)task[0].number,
-                         got);
+        rc = input_error("%s: line %lld: a task of six lines begins here, but the file ends after %d of them", s->where,
+                         (long long)task[0].number, got);
     return rc;
 }
 

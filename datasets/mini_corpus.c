@@ -7,7 +7,8 @@
 #include "datasets/mini_lum.h"
 #include "datasets/mini_tasks.h"
 
-/* Facts, then some of them said again in other words, or asked for and told: reading, looking up, copying. */
+/* Facts, then some of them said again in other words, or asked for and told: reading, looking
+ * up, copying. */
 static void facts_document(str *out, rng *r)
 {
     fact_set f;
@@ -80,12 +81,16 @@ static void count_document(str *out, rng *r)
         int first = 1 + pick(r, 25), more = 1 + pick(r, 16);
         if (i) str_putc(out, ' ');
         bool gain = chance(r, 0.5);
-        scene_number(&s, '1', gain ? first : first + more), scene_number(&s, '2', more), scene_number(&s, '3', gain ? first + more : first);
-        say(out, &s, gain ? "$a has $1 $O and gets $2 more. So there are $1+$2=$3 $O." : "$a has $1 $O and loses $2. So there are $1-$2=$3 $O.");
+        scene_number(&s, '1', gain ? first : first + more), scene_number(&s, '2', more),
+            scene_number(&s, '3', gain ? first + more : first);
+        say(out, &s,
+            gain ? "$a has $1 $O and gets $2 more. So there are $1+$2=$3 $O."
+                 : "$a has $1 $O and loses $2. So there are $1-$2=$3 $O.");
     }
 }
 
-/* Sentences of the second language, some with what they mean. Only words that the text explains are translated. */
+/* Sentences of the second language, some with what they mean. Only words that the text explains
+ * are translated. */
 static void lum_document(str *out, rng *r)
 {
     for (int i = 0, n = 2 + pick(r, 2); i < n; i++) {
@@ -113,10 +118,12 @@ static void glossary_document(str *out, rng *r)
     }
 }
 
-/* A list said twice: words and signs that are rare elsewhere get a place in the model's eyes, and copying is learned. */
-static const char *const rare[] = { "Context:", "Question:", "Answer:", "Document:", "Summary:", "Text:", "#Person", "#:",   "<<",  ">>",
-                                    "####",     "de:",       "en:",     "Which",     "What",     "Who",   "Whose",   "When", "How", "trade",
-                                    "address",  "pet",       "visitor", "gift",      "happy",    "visit", "does",    "did" };
+/* A list said twice: words and signs that are rare elsewhere get a place in the model's eyes,
+ * and copying is learned. */
+static const char *const rare[] = { "Context:", "Question:", "Answer:", "Document:", "Summary:", "Text:", "#Person",
+                                    "#:",       "<<",        ">>",      "####",      "de:",      "en:",   "Which",
+                                    "What",     "Who",       "Whose",   "When",      "How",      "trade", "address",
+                                    "pet",      "visitor",   "gift",    "happy",     "visit",    "does",  "did" };
 static void              echo_document(str *out, rng *r)
 {
     str line = { 0 };
@@ -140,8 +147,10 @@ static void              echo_document(str *out, rng *r)
 static const struct {
     double share;
     void (*write)(str *out, rng *r);
-} kinds[] = { { 0.40, facts_document }, { 0.12, talk_document },     { 0.04, sums_document }, { 0.10, count_document },
-              { 0.18, lum_document },   { 0.04, glossary_document }, { 0.06, echo_document }, { 0.06, craft_document } };
+} kinds[] = {
+    { 0.40, facts_document }, { 0.12, talk_document },     { 0.04, sums_document }, { 0.10, count_document },
+    { 0.18, lum_document },   { 0.04, glossary_document }, { 0.06, echo_document }, { 0.06, craft_document }
+};
 
 void mini_document(str *out, rng *r)
 {

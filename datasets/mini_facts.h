@@ -1,4 +1,5 @@
-/* Facts of the invented world: how a text states one, how it says the same again, how people talk about it, and what the question task asks.
+/* Facts of the invented world: how a text states one, how it says the same again, how people
+ * talk about it, and what the question task asks.
  * The pre-training text never has the task's wordings, and people in it reply with a sentence. */
 #ifndef TIEBREAK_DATASETS_MINI_FACTS_H
 #define TIEBREAK_DATASETS_MINI_FACTS_H
@@ -11,8 +12,9 @@ typedef struct {
 typedef struct {
     const char *fact;
     const char *again[4]; /* ends with NULL */
-    query       talk[3];  /* in the text: question and reply; ends with a NULL question, as ask does */
-    query       ask[5];   /* in the task: question and answer, a piece of the fact */
+    /* in the text: question and reply; ends with a NULL question, as ask does */
+    query talk[3];
+    query ask[5]; /* in the task: question and answer, a piece of the fact */
 } relation;
 
 enum { RELATIONS = 6, FACTS_MAX = 4 };
@@ -24,7 +26,8 @@ typedef struct {
     scene scenes[FACTS_MAX];
 } fact_set;
 void facts_draw(fact_set *f, rng *r, int n);
-/* One to four facts about one person, no two with a piece of the same kind (two places, two colours): a question has one answer. */
+/* One to four facts about one person, no two with a piece of the same kind (two places, two
+ * colours): a question has one answer. */
 void facts_draw_about_one(fact_set *f, rng *r, int n);
 /* Append the facts in order, with a blank between them. */
 void facts_say(str *out, const fact_set *f);

@@ -64,7 +64,8 @@ static char *item_id(const split_file *f, char *out, size_t size)
 static void add_squad(split_file *f, const mini_item *x)
 {
     char  id[64];
-    json *answer = json_object(), *answers = json_array(), *qa = json_object(), *qas = json_array(), *paragraph = json_object();
+    json *answer = json_object(), *answers = json_array(), *qa = json_object(), *qas = json_array(),
+         *paragraph = json_object();
     json_set_int(answer, "answer_start", x->number);
     json_set_str(answer, "text", str_c(&x->text[2]));
     json_push(answers, answer);

@@ -55,10 +55,12 @@ static const talk talks[] = {
         "#Person2# agrees to bring the $c $o from the $p to the $q." } },
     { "trade",
       "#Person1#: How much is the $o?\n#Person2#: It is $1 coins.\n#Person1#: I give you $2 coins.\n#Person2#: Good.",
-      { "#Person2# accepts $2 coins for the $o.", "#Person2# accepts $2 coins.", "#Person2# accepts $2 coins for the $o, not $1." } },
+      { "#Person2# accepts $2 coins for the $o.", "#Person2# accepts $2 coins.",
+        "#Person2# accepts $2 coins for the $o, not $1." } },
     { "trade",
       "#Person1#: How much is the $o?\n#Person2#: It is $1 coins.\n#Person1#: I give you $2 coins.\n#Person2#: No.",
-      { "#Person2# rejects $2 coins for the $o.", "#Person2# rejects $2 coins.", "#Person2# rejects $2 coins for the $o, not $1." } },
+      { "#Person2# rejects $2 coins for the $o.", "#Person2# rejects $2 coins.",
+        "#Person2# rejects $2 coins for the $o, not $1." } },
     { "a meeting",
       "#Person1#: Shall we go to the $p $t?\n#Person2#: I can come $u.\n#Person1#: Good.",
       { "#Person1# and #Person2# plan a visit to the $p $u.", "#Person1# and #Person2# plan a visit $u.",
@@ -69,7 +71,8 @@ static const talk talks[] = {
         "#Person2# guesses that the $c $n was at the $p $t." } },
     { "a repair",
       "#Person1#: My $o is broken.\n#Person2#: The $j at the $p can help you.\n#Person1#: Thank you.",
-      { "#Person2# recommends the $j at the $p for the $o.", "#Person2# recommends the $j.", "#Person2# recommends the $j at the $p." } },
+      { "#Person2# recommends the $j at the $p for the $o.", "#Person2# recommends the $j.",
+        "#Person2# recommends the $j at the $p." } },
 };
 
 static void draw_dialogsum(mini_item *x, rng *r)
@@ -94,23 +97,25 @@ static void draw_iwslt(mini_item *x, rng *r)
     lum_sentence_free(&l);
 }
 
-/* ctx_a | ctx_b | endings, one per line | activity; number: the right ending. One ending has another tool's act, one another material's product,
- * one both. */
+/* ctx_a | ctx_b | endings, one per line | activity; number: the right ending. One ending has
+ * another tool's act, one another material's product, one both. */
 static void draw_hellaswag(mini_item *x, rng *r)
 {
     scene s;
     scene_cast(&s, r);
     int tool = pick(r, TOOLS), material = pick(r, MATERIALS);
-    int other_tool = (tool + 1 + pick(r, TOOLS - 1)) % TOOLS, other_material = (material + 1 + pick(r, MATERIALS - 1)) % MATERIALS;
-    str_printf(&x->text[0], "The %s takes the %s and some %s to the %s.", s.word['j'], craft_tools[tool].tool, craft_materials[material].material,
-               s.word['p']);
+    int other_tool     = (tool + 1 + pick(r, TOOLS - 1)) % TOOLS,
+        other_material = (material + 1 + pick(r, MATERIALS - 1)) % MATERIALS;
+    str_printf(&x->text[0], "The %s takes the %s and some %s to the %s.", s.word['j'], craft_tools[tool].tool,
+               craft_materials[material].material, s.word['p']);
     str_printf(&x->text[1], "the %s", s.word['j']);
     str_printf(&x->text[3], "Working with %s", craft_materials[material].material);
     int64_t order[4] = { 0, 1, 2, 3 };
     rng_shuffle(r, order, 4);
     for (int i = 0; i < 4; i++) {
         int t = order[i] & 1 ? other_tool : tool, m = order[i] & 2 ? other_material : material;
-        str_printf(&x->text[2], "%s the %s into %s.\n", craft_tools[t].act, craft_materials[material].material, craft_materials[m].product);
+        str_printf(&x->text[2], "%s the %s into %s.\n", craft_tools[t].act, craft_materials[material].material,
+                   craft_materials[m].product);
         if (order[i] == 0) x->number = i;
     }
 }
@@ -128,9 +133,10 @@ static void draw_gsm8k(mini_item *x, rng *r)
     for (int i = 0; i < steps; i++) {
         bool gain = chance(r, 0.5) || now < 4;
         int  d = 1 + pick(r, gain ? 12 : now - 1 < 12 ? now - 1 : 12), after = gain ? now + d : now - d;
-        str_printf(&x->text[0], " Then %s %s %d %s.", s.word['a'], gain ? gains[pick(r, 6)] : losses[pick(r, 6)], d, s.word['O']);
-        str_printf(&x->text[1], "%s %d%c%d=<<%d%c%d=%d>>%d %s.\n", i ? "Then" : "First", now, gain ? '+' : '-', d, now, gain ? '+' : '-', d, after,
-                   after, s.word['O']);
+        str_printf(&x->text[0], " Then %s %s %d %s.", s.word['a'], gain ? gains[pick(r, 6)] : losses[pick(r, 6)], d,
+                   s.word['O']);
+        str_printf(&x->text[1], "%s %d%c%d=<<%d%c%d=%d>>%d %s.\n", i ? "Then" : "First", now, gain ? '+' : '-', d, now,
+                   gain ? '+' : '-', d, after, after, s.word['O']);
         now = after;
     }
     str_printf(&x->text[0], " How many %s does %s have?", s.word['O'], s.word['a']);

@@ -76,12 +76,14 @@ static void test_lum_words_differ(void **state)
                 for (int k = 0; k < world[m].n; k++)
                     if (l != m || i != k) assert_string_not_equal(lum_word((list_id)l, i), lum_word((list_id)m, k));
         }
-    assert_in_range(hidden, words / 5, words * 3 / 5); /* some words are left for the translation task to teach */
+    /* some words are left for the translation task to teach */
+    assert_in_range(hidden, words / 5, words * 3 / 5);
 }
 
-static const char *const files[] = { "squad/train.json",      "squad/validation.json", "squad/test.json",   "dialogsum/train.jsonl",
-                                     "dialogsum/test.jsonl",  "iwslt/train.de",        "iwslt/train.en",    "iwslt/test.de",
-                                     "hellaswag/train.jsonl", "hellaswag/test.jsonl",  "gsm8k/train.jsonl", "gsm8k/test.jsonl" };
+static const char *const files[] = { "squad/train.json",      "squad/validation.json", "squad/test.json",
+                                     "dialogsum/train.jsonl", "dialogsum/test.jsonl",  "iwslt/train.de",
+                                     "iwslt/train.en",        "iwslt/test.de",         "hellaswag/train.jsonl",
+                                     "hellaswag/test.jsonl",  "gsm8k/train.jsonl",     "gsm8k/test.jsonl" };
 
 static void test_same_seed_same_bytes(void **state)
 {

@@ -5,30 +5,34 @@
 #include <string.h>
 #include <strings.h>
 
-static const word names[] = {
-    { "Mira", 0 }, { "Tobo", 0 }, { "Lena", 0 }, { "Kiro", 0 }, { "Nela", 0 }, { "Pavo", 0 }, { "Suri", 0 }, { "Dano", 0 },
-    { "Rima", 0 }, { "Jolo", 0 }, { "Veda", 0 }, { "Timo", 0 }, { "Zara", 0 }, { "Beno", 0 }, { "Fila", 0 }, { "Ruko", 0 }
-};
-static const word places[]  = { { "mill", 0 },   { "harbor", 0 }, { "garden", 0 }, { "tower", 0 }, { "market", 0 }, { "forest", 0 },
-                                { "bridge", 0 }, { "school", 0 }, { "farm", 0 },   { "lake", 0 },  { "inn", 0 },    { "shop", 0 } };
-static const word things[]  = { { "apple", "apples" }, { "lamp", "lamps" }, { "book", "books" }, { "rope", "ropes" },
-                                { "shell", "shells" }, { "kite", "kites" }, { "drum", "drums" }, { "bell", "bells" },
-                                { "cup", "cups" },     { "hat", "hats" },   { "key", "keys" },   { "map", "maps" },
-                                { "stone", "stones" }, { "ring", "rings" }, { "cake", "cakes" }, { "ball", "balls" } };
-static const word colors[]  = { { "red", 0 },   { "blue", 0 },   { "green", 0 }, { "white", 0 },
-                                { "black", 0 }, { "yellow", 0 }, { "gray", 0 },  { "brown", 0 } };
-static const word animals[] = { { "cat", 0 }, { "dog", 0 }, { "goat", 0 }, { "horse", 0 }, { "fox", 0 }, { "owl", 0 }, { "hen", 0 }, { "duck", 0 } };
+static const word names[]  = { { "Mira", 0 }, { "Tobo", 0 }, { "Lena", 0 }, { "Kiro", 0 }, { "Nela", 0 }, { "Pavo", 0 },
+                               { "Suri", 0 }, { "Dano", 0 }, { "Rima", 0 }, { "Jolo", 0 }, { "Veda", 0 }, { "Timo", 0 },
+                               { "Zara", 0 }, { "Beno", 0 }, { "Fila", 0 }, { "Ruko", 0 } };
+static const word places[] = { { "mill", 0 },   { "harbor", 0 }, { "garden", 0 }, { "tower", 0 },
+                               { "market", 0 }, { "forest", 0 }, { "bridge", 0 }, { "school", 0 },
+                               { "farm", 0 },   { "lake", 0 },   { "inn", 0 },    { "shop", 0 } };
+static const word things[] = { { "apple", "apples" }, { "lamp", "lamps" }, { "book", "books" }, { "rope", "ropes" },
+                               { "shell", "shells" }, { "kite", "kites" }, { "drum", "drums" }, { "bell", "bells" },
+                               { "cup", "cups" },     { "hat", "hats" },   { "key", "keys" },   { "map", "maps" },
+                               { "stone", "stones" }, { "ring", "rings" }, { "cake", "cakes" }, { "ball", "balls" } };
+static const word colors[] = { { "red", 0 },   { "blue", 0 },   { "green", 0 }, { "white", 0 },
+                               { "black", 0 }, { "yellow", 0 }, { "gray", 0 },  { "brown", 0 } };
+static const word animals[] = { { "cat", 0 }, { "dog", 0 }, { "goat", 0 }, { "horse", 0 },
+                                { "fox", 0 }, { "owl", 0 }, { "hen", 0 },  { "duck", 0 } };
 static const word jobs[]    = { { "baker", 0 },  { "miller", 0 }, { "sailor", 0 }, { "teacher", 0 },
                                 { "farmer", 0 }, { "guard", 0 },  { "smith", 0 },  { "weaver", 0 } };
-static const word times[]   = { { "today", 0 }, { "tonight", 0 }, { "early", 0 }, { "late", 0 }, { "soon", 0 }, { "again", 0 } };
-static const word deeds[]   = { { "finds", 0 },  { "takes", 0 }, { "carries", 0 }, { "sells", 0 },  { "buys", 0 },  { "paints", 0 },
-                                { "breaks", 0 }, { "wants", 0 }, { "hides", 0 },   { "cleans", 0 }, { "drops", 0 }, { "loves", 0 } };
+static const word times[]   = { { "today", 0 }, { "tonight", 0 }, { "early", 0 },
+                                { "late", 0 },  { "soon", 0 },    { "again", 0 } };
+static const word deeds[]   = { { "finds", 0 }, { "takes", 0 },  { "carries", 0 }, { "sells", 0 },
+                                { "buys", 0 },  { "paints", 0 }, { "breaks", 0 },  { "wants", 0 },
+                                { "hides", 0 }, { "cleans", 0 }, { "drops", 0 },   { "loves", 0 } };
 
 #define LIST(words) (int)(sizeof(words) / sizeof *(words)), words
 const word_list world[LISTS] = {
-    [NAMES] = { "names", LIST(names), true },     [PLACES] = { "places", LIST(places), true },    [THINGS] = { "things", LIST(things), true },
-    [COLORS] = { "colors", LIST(colors), false }, [ANIMALS] = { "animals", LIST(animals), true }, [JOBS] = { "jobs", LIST(jobs), true },
-    [TIMES] = { "times", LIST(times), false },    [DEEDS] = { "deeds", LIST(deeds), false },
+    [NAMES] = { "names", LIST(names), true },       [PLACES] = { "places", LIST(places), true },
+    [THINGS] = { "things", LIST(things), true },    [COLORS] = { "colors", LIST(colors), false },
+    [ANIMALS] = { "animals", LIST(animals), true }, [JOBS] = { "jobs", LIST(jobs), true },
+    [TIMES] = { "times", LIST(times), false },      [DEEDS] = { "deeds", LIST(deeds), false },
 };
 
 /* --- the second language: every word two syllables of a small stock, no two alike */
@@ -36,8 +40,11 @@ const word_list world[LISTS] = {
 enum { LUM_MAX = 16, LUM_LENGTH = 8 };
 static char              lum[LISTS][LUM_MAX][LUM_LENGTH];
 static bool              explained[LISTS][LUM_MAX];
-static const char *const first_syllable[] = { "ka", "to", "ru", "mi", "dre", "sol", "ven", "ga", "bul", "fri", "ne", "hos", "ti", "pra", "lo", "zu" };
-static const char *const last_syllable[]  = { "lu", "ren", "da", "mo", "sch", "ti", "bel", "ko", "nar", "fe", "sa", "wit" };
+static const char *const first_syllable[] = { "ka",  "to",  "ru", "mi",  "dre", "sol", "ven", "ga",
+                                              "bul", "fri", "ne", "hos", "ti",  "pra", "lo",  "zu" };
+static const char *const last_syllable[]  = {
+     "lu", "ren", "da", "mo", "sch", "ti", "bel", "ko", "nar", "fe", "sa", "wit"
+};
 
 static bool lum_taken(const char *w)
 {

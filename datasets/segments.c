@@ -19,7 +19,8 @@ static void strip(const char **text, size_t *n)
 static bool is_tag(const char *text, size_t n, const char *name)
 {
     size_t k = strlen(name);
-    return n > k + 1 && text[0] == '<' && !strncasecmp(text + 1, name, k) && (is_blank(text[k + 1]) || text[k + 1] == '>');
+    return n > k + 1 && text[0] == '<' && !strncasecmp(text + 1, name, k) &&
+           (is_blank(text[k + 1]) || text[k + 1] == '>');
 }
 
 static segments_form form_of(const source *s)
@@ -30,8 +31,10 @@ static segments_form form_of(const source *s)
     strip(&text, &n);
     for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
         if (is_tag(text, n, roots[i])) return SEGMENTS_XML;
-    if (!is_tag(text, n, "doc")) return n && *text == '<' && n > 4 && !strncasecmp(text, "<url>", 5) ? SEGMENTS_TAGS : SEGMENTS_PLAIN;
-    return memmem(text, n, "<seg ", 5) || memmem(text, n, "<SEG ", 5) ? SEGMENTS_XML : SEGMENTS_TAGS; /* a <doc> without its root, or training */
+    if (!is_tag(text, n, "doc"))
+        return n && *text == '<' && n > 4 && !strncasecmp(text, "<url>", 5) ? SEGMENTS_TAGS : SEGMENTS_PLAIN;
+    /* a <doc> without its root, or training */
+    return memmem(text, n, "<seg ", 5) || memmem(text, n, "<SEG ", 5) ? SEGMENTS_XML : SEGMENTS_TAGS;
 }
 
 segments segments_open(const char *bytes, size_t n, const char *where)
@@ -52,7 +55,8 @@ void segments_name(const segments *g, str *out)
         str_printf(out, "segment %lld", (long long)g->count);
 }
 
-/* The value of an attribute of the tag [tag, tag + n), quoted either way or bare; false when it is absent or does not fit. */
+/* The value of an attribute of the tag [tag, tag + n), quoted either way or bare; false when it
+ * is absent or does not fit. */
 static bool attribute(const char *tag, size_t n, const char *name, char *out, size_t size)
 {
     size_t k = strlen(name), i = 1;
@@ -68,7 +72,8 @@ static bool attribute(const char *tag, size_t n, const char *name, char *out, si
     return true;
 }
 
-/* A numeric reference at text ("&#228;", "&#xE4;"): its length with *cp set; 0: it is none. *cp is left above every character on overflow. */
+/* A numeric reference at text ("&#228;", "&#xE4;"): its length with *cp set; 0: it is none. *cp
+ * is left above every character on overflow. */
 static size_t numeric_reference(const char *text, size_t n, unsigned *cp)
 {
     if (n < 4 || text[1] != '#') return 0;
@@ -76,7 +81,8 @@ static size_t numeric_reference(const char *text, size_t n, unsigned *cp)
     size_t i = hex ? 3 : 2, first = i;
     *cp = 0;
     for (; i < n && (hex ? isxdigit((unsigned char)text[i]) : isdigit((unsigned char)text[i])); i++) {
-        unsigned digit = (unsigned)(isdigit((unsigned char)text[i]) ? text[i] - '0' : tolower((unsigned char)text[i]) - 'a' + 10);
+        unsigned digit = (unsigned)(isdigit((unsigned char)text[i]) ? text[i] - '0'
+                                                                    : tolower((unsigned char)text[i]) - 'a' + 10);
         *cp            = *cp > 0x10FFFF ? *cp : *cp * (hex ? 16 : 10) + digit;
     }
     return i > first && i < n && text[i] == ';' ? i + 1 : 0;
@@ -108,7 +114,8 @@ static int decode(segments *g, const char *text, size_t n)
             str_putc(&g->text, c);
         } else if (text[i] == '&' && (k = numeric_reference(text + i, n - i, &cp))) {
             if (!cp || cp > 0x10FFFF || (cp >= 0xD800 && cp <= 0xDFFF))
-                return input_error("%s: line %lld: %.*s: is not a character", g->s.where, (long long)g->line, k < 24 ? (int)k : 24, text + i);
+                return input_error("%s: line %lld: %.*s: is not a character", g->s.where, (long long)g->line,
+                                   k < 24 ? (int)k : 24, text + i);
             str_add(&g->text, utf8, (size_t)utf8_encode(cp, utf8));
         } else {
             str_putc(&g->text, text[i]);
@@ -127,7 +134,8 @@ static void advance(segments *g, size_t to)
 
 static int unclosed(const segments *g, const char *what)
 {
-    return input_error("%s: line %lld: %s begins here and is never closed", g->s.where, (long long)g->at.number + 1, what);
+    return input_error("%s: line %lld: %s begins here and is never closed", g->s.where, (long long)g->at.number + 1,
+                       what);
 }
 
 /* g->at stands on a <seg>; tag: the length up to its '>'. */
@@ -137,7 +145,8 @@ static int read_seg(segments *g, size_t tag)
     size_t      n = g->s.n - g->at.pos, to = tag + 1;
     g->line = g->at.number + 1;
     if (!attribute(text, tag, "id", g->id, sizeof g->id))
-        return input_error("%s: line %lld: <seg> must have an id of at most %zu characters", g->s.where, (long long)g->line, sizeof g->id - 1);
+        return input_error("%s: line %lld: <seg> must have an id of at most %zu characters", g->s.where,
+                           (long long)g->line, sizeof g->id - 1);
     for (; to < n && !is_tag(text + to, n - to, "/seg"); to++)
         if (is_tag(text + to, n - to, "seg") || is_tag(text + to, n - to, "/doc")) return unclosed(g, "a <seg>");
     if (to >= n) return unclosed(g, "a <seg>");
@@ -165,7 +174,8 @@ static int next_in_xml(segments *g, bool *more)
             *more = true;
             return read_seg(g, (size_t)(close - open));
         }
-        if (is_tag(open, n, "doc") && !attribute(open, (size_t)(close - open), "docid", g->doc, sizeof g->doc)) g->doc[0] = '\0';
+        if (is_tag(open, n, "doc") && !attribute(open, (size_t)(close - open), "docid", g->doc, sizeof g->doc))
+            g->doc[0] = '\0';
         advance(g, (size_t)(close - g->s.bytes));
     }
 }
@@ -190,4 +200,7 @@ static int next_line_of(segments *g, bool *more)
     return rc;
 }
 
-int segments_next(segments *g, bool *more) { return g->form == SEGMENTS_XML ? next_in_xml(g, more) : next_line_of(g, more); }
+int segments_next(segments *g, bool *more)
+{
+    return g->form == SEGMENTS_XML ? next_in_xml(g, more) : next_line_of(g, more);
+}

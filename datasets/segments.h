@@ -1,6 +1,8 @@
 /* One side of a parallel text, segment by segment, in the forms IWSLT comes in:
- *   XML/SGML of the talks   <doc docid="805"> ... <seg id="1"> text </seg>     everything outside <seg> is passed over
- *   training form           header lines that begin with '<' (<doc docid=...>, <url>, ...), then a segment a line
+ *   XML/SGML of the talks   <doc docid="805"> ... <seg id="1"> text </seg>     everything
+ *   outside <seg> is passed over
+ *   training form           header lines that begin with '<' (<doc docid=...>, <url>, ...), then
+ *   a segment a line
  *   plain                   a segment a line
  * Segments lose the blanks at both ends; those of the XML have their entities decoded. */
 #ifndef TIEBREAK_DATASETS_SEGMENTS_H
@@ -21,7 +23,8 @@ typedef struct {
 } segments;
 
 segments segments_open(const char *bytes, size_t n, const char *where); /* borrows both */
-/* The next segment; *more false at the end. Unclosed tags, a <seg> without id, a numeric reference that is no character: ERR_INPUT with the line. */
+/* The next segment; *more false at the end. Unclosed tags, a <seg> without id, a numeric
+ * reference that is no character: ERR_INPUT with the line. */
 int  segments_next(segments *g, bool *more);
 void segments_close(segments *g);
 /* "talk 805, segment 3" into out, as far as the form has such names; else "segment 17". */

@@ -1,5 +1,6 @@
-/* SQuAD v1.1 and v2.0 (Rajpurkar et al. 2016, 2018): the official JSON of articles, paragraphs and questions, or flat JSON lines of one question
- * each, the hub's form. answer_start is not read: the official scores do not use it. A question without answers has none in the text. */
+/* SQuAD v1.1 and v2.0 (Rajpurkar et al. 2016, 2018): the official JSON of articles, paragraphs
+ * and questions, or flat JSON lines of one question each, the hub's form. answer_start is not
+ * read: the official scores do not use it. A question without answers has none in the text. */
 #include <string.h>
 
 #include "core/error.h"
@@ -23,7 +24,8 @@ static int add_answers(builder *b, const json *answers, const char *where)
     int64_t i = 0;
     for (const json *a = answers->child; a; a = a->next, i++) {
         const json *text = cJSON_IsObject(a) ? json_find(a, "text") : NULL;
-        if (!cJSON_IsString(text)) return input_error("%s.answers[%lld]: must be an object with the string \"text\"", where, (long long)i);
+        if (!cJSON_IsString(text))
+            return input_error("%s.answers[%lld]: must be an object with the string \"text\"", where, (long long)i);
         builder_add(b, "answer", text->valuestring, strlen(text->valuestring));
     }
     return OK;
@@ -39,7 +41,7 @@ static int each_part(builder *b, const json *obj, const char *key, str *where, p
     int64_t     i  = 0;
     for (const json *j = rc ? NULL : array->child; j && !rc; j = j->next, i++) {
         str_printf(where, "%s%s[%lld]", where->s[n - 1] == ' ' ? "" : ".", key, (long long)i);
-        rc          = cJSON_IsObject(j) ? each(b, j, where, title, context) : input_error("%s: must be an object", where->s);
+        rc = cJSON_IsObject(j) ? each(b, j, where, title, context) : input_error("%s: must be an object", where->s);
         where->n    = n;
         where->s[n] = '\0';
     }
@@ -89,7 +91,8 @@ static int official(builder *b, const json *doc, const char *file)
     return rc;
 }
 
-/* {"id", "title", "context", "question", "answers": {"text": [...], "answer_start": [...]}}; answers as in the official form are read too. */
+/* {"id", "title", "context", "question", "answers": {"text": [...], "answer_start": [...]}};
+ * answers as in the official form are read too. */
 static int flat(builder *b, const json *obj, const char *where, int64_t line)
 {
     const json *answers = json_find(obj, "answers"), *texts;
@@ -131,7 +134,8 @@ static json *first_line(const source *s, bool *last)
     return j;
 }
 
-/* The official form is one object with "data", on one line or indented; flat lines begin with an object that asks a question. */
+/* The official form is one object with "data", on one line or indented; flat lines begin with an
+ * object that asks a question. */
 int read_squad(builder *b, const source *s)
 {
     bool  last = false;
@@ -145,7 +149,9 @@ int read_squad(builder *b, const source *s)
         json_free(doc);
         rc = s->n ? json_parse_text(&doc, s->bytes, s->n, s->where, 1) : OK;
     }
-    if (!rc && s->n) rc = cJSON_IsObject(doc) ? official(b, doc, s->where) : input_error("%s: must be a JSON object with \"data\"", s->where);
+    if (!rc && s->n)
+        rc = cJSON_IsObject(doc) ? official(b, doc, s->where)
+                                 : input_error("%s: must be a JSON object with \"data\"", s->where);
     json_free(doc);
     return rc;
 }

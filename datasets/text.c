@@ -1,4 +1,5 @@
-/* Plain text, one text a line, or JSON lines with `text` (and perhaps `name`); and ready-made token ids with labels. */
+/* Plain text, one text a line, or JSON lines with `text` (and perhaps `name`); and ready-made
+ * token ids with labels. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,7 +41,8 @@ int read_text(builder *b, const source *s)
 }
 
 /* An array of whole numbers min..2^31-1, owned by the dataset. */
-static int ids_of(builder *b, const json *obj, const char *where, const char *key, int32_t min, int64_t *n, const int32_t **out)
+static int ids_of(builder *b, const json *obj, const char *where, const char *key, int32_t min, int64_t *n,
+                  const int32_t **out)
 {
     const json *array;
     int         rc = json_get_array(obj, where, key, &array);
@@ -63,9 +65,11 @@ static int ids_of(builder *b, const json *obj, const char *where, const char *ke
 static int check_mask(const json *obj, const char *where)
 {
     int64_t i = 0;
-    for (const json *j = json_has(obj, "attention_mask") ? json_find(obj, "attention_mask")->child : NULL; j; j = j->next, i++)
+    for (const json *j = json_has(obj, "attention_mask") ? json_find(obj, "attention_mask")->child : NULL; j;
+         j             = j->next, i++)
         if (!cJSON_IsNumber(j) || j->valuedouble != 1)
-            return input_error("%s: attention_mask[%lld]: must be 1; leave padding out of input_ids and labels", where, (long long)i);
+            return input_error("%s: attention_mask[%lld]: must be 1; leave padding out of input_ids and labels", where,
+                                           (long long)i);
     return OK;
 }
 
@@ -78,7 +82,9 @@ static int token_item(builder *b, const json *obj, const char *where, int64_t li
     if (!rc) rc = check_mask(obj, where);
     if (rc) return rc;
     if (!n) return input_error("%s: input_ids is empty; a sequence needs one id at least", where);
-    if (n != n_labels) return input_error("%s: %lld input_ids but %lld labels; they must be as many", where, (long long)n, (long long)n_labels);
+    if (n != n_labels)
+        return input_error("%s: %lld input_ids but %lld labels; they must be as many", where, (long long)n,
+                           (long long)n_labels);
     builder_begin(b, NULL, line);
     data_item *item    = builder_end(b);
     item->token_ids    = ids;

@@ -19,7 +19,8 @@ static json *own_card(const adapter *a)
     json_set_str(card, "method", a->spec.method.name);
     json_set_str(card, "spec", spec);
     json_set_int(card, "rank", a->spec.rank);
-    json_set(card, "alpha", method_takes_alpha(&a->spec.method) ? cJSON_CreateNumber(a->spec.alpha) : cJSON_CreateNull());
+    json_set(card, "alpha",
+             method_takes_alpha(&a->spec.method) ? cJSON_CreateNumber(a->spec.alpha) : cJSON_CreateNull());
     json_set_str(card, "sites", sites);
     return card;
 }

@@ -28,8 +28,9 @@ static void report_parts(void *ctx, int64_t parts) { report(ctx, parts); }
 /* The decoder refuses such logits already; this is what sums of them could still become. */
 static int not_finite(const answerer *a, double x)
 {
-    return input_error("%s: a score is %g: the weights of this model, or of the adapter, hold NaN, Inf or numbers far too large",
-                       decoder_model(a->dec)->dir, x);
+    return input_error(
+        "%s: a score is %g: the weights of this model, or of the adapter, hold NaN, Inf or numbers far too large",
+        decoder_model(a->dec)->dir, x);
 }
 
 /* --- texts */
@@ -54,16 +55,20 @@ static void text_done(void *ctx, int64_t item)
     report(g->progress, g->progress->count + 1);
 }
 
-static int answer_texts(const answerer *a, const request *const *requests, int64_t n, answer *answers, reporter *progress)
+static int answer_texts(const answerer *a, const request *const *requests, int64_t n, answer *answers,
+                        reporter *progress)
 {
     generate_item *items = mem_alloc((size_t)n, sizeof *items);
     generating     g     = { a->stops, answers, progress };
     for (int64_t i = 0; i < n; i++) {
-        items[i]     = (generate_item) { .prompt = requests[i]->input.ids, .n_prompt = (int64_t)requests[i]->input.n, .max_new = a->rules.max_new };
+        items[i]     = (generate_item) { .prompt   = requests[i]->input.ids,
+                                         .n_prompt = (int64_t)requests[i]->input.n,
+                                         .max_new  = a->rules.max_new };
         items[i].ids = mem_alloc((size_t)a->rules.max_new, sizeof *items[i].ids);
     }
-    int rc = generate_items(a->dec, a->pairs, items, n,
-                            (generate_options) { .batch = a->sequences, .stop = text_ends, .done = text_done, .ctx = &g });
+    int rc = generate_items(
+        a->dec, a->pairs, items, n,
+        (generate_options) { .batch = a->sequences, .stop = text_ends, .done = text_done, .ctx = &g });
     for (int64_t i = 0; i < n && !rc; i++) {
         answers[i].n_new      = items[i].n_new;
         answers[i].min_margin = items[i].min_margin;
@@ -77,7 +82,8 @@ static int answer_texts(const answerer *a, const request *const *requests, int64
 
 /* --- choices */
 
-static int answer_choices(const answerer *a, const request *const *requests, int64_t n, answer *answers, reporter *progress)
+static int answer_choices(const answerer *a, const request *const *requests, int64_t n, answer *answers,
+                          reporter *progress)
 {
     int64_t parts = 0, p = 0;
     for (int64_t i = 0; i < n; i++) parts += requests[i]->text.n_choices;
@@ -94,8 +100,8 @@ static int answer_choices(const answerer *a, const request *const *requests, int
         }
     }
     progress->requests_done = done;
-    int rc                  = score_items(a->dec, a->pairs, items, parts, a->max_tokens, results, NULL, report_parts, progress);
-    p                       = 0;
+    int rc = score_items(a->dec, a->pairs, items, parts, a->max_tokens, results, NULL, report_parts, progress);
+    p      = 0;
     for (int64_t i = 0; i < n && !rc; i++) {
         answers[i].n_ll   = requests[i]->text.n_choices;
         answers[i].ll     = mem_alloc((size_t)answers[i].n_ll, sizeof *answers[i].ll);
@@ -125,7 +131,8 @@ static piece *all_pieces(const answerer *a, const request *const *requests, int6
     *n_pieces     = 0;
     for (int64_t i = 0; i < n; i++) {
         window w;
-        for (int64_t k = 0; window_at(&w, k, (int64_t)requests[i]->input.n, requests[i]->row, a->rules.positions); k++) {
+        for (int64_t k = 0; window_at(&w, k, (int64_t)requests[i]->input.n, requests[i]->row, a->rules.positions);
+             k++) {
             if ((size_t)*n_pieces == cap) pieces = mem_grow(pieces, &cap, sizeof *pieces);
             pieces[(*n_pieces)++] = (piece) { i, w };
         }
@@ -134,7 +141,8 @@ static piece *all_pieces(const answerer *a, const request *const *requests, int6
 }
 
 /* One forward over `count` pieces: their rows' log-likelihoods are added to the answers. */
-static int score_pieces(const answerer *a, const request *const *requests, const piece *pieces, int64_t count, answer *answers)
+static int score_pieces(const answerer *a, const request *const *requests, const piece *pieces, int64_t count,
+                        answer *answers)
 {
     int64_t tokens = 0, at = 0, rows = 0;
     for (int64_t k = 0; k < count; k++) tokens += pieces[k].w.n;
@@ -157,10 +165,15 @@ static int score_pieces(const answerer *a, const request *const *requests, const
             owner[rows++] = pieces[k].request;
         }
     }
-    batch b = {
-        .n_tokens = tokens, .n_segments = count, .n_rows = rows, .ids = packed, .pos = pos, .segments = segment_of, .rows = row, .targets = target
-    };
-    int rc = decoder_forward(a->dec, &b, a->pairs, false);
+    batch b  = { .n_tokens   = tokens,
+                 .n_segments = count,
+                 .n_rows     = rows,
+                 .ids        = packed,
+                 .pos        = pos,
+                 .segments   = segment_of,
+                 .rows       = row,
+                 .targets    = target };
+    int   rc = decoder_forward(a->dec, &b, a->pairs, false);
     if (!rc) rc = decoder_nll(a->dec, nll, best);
     for (int64_t i = 0; i < rows && !rc; i++) {
         answers[owner[i]].ll[0] -= nll[i];
@@ -174,7 +187,8 @@ static int score_pieces(const answerer *a, const request *const *requests, const
     return rc;
 }
 
-static int answer_targets(const answerer *a, const request *const *requests, int64_t n, answer *answers, reporter *progress)
+static int answer_targets(const answerer *a, const request *const *requests, int64_t n, answer *answers,
+                          reporter *progress)
 {
     int64_t n_pieces;
     piece  *pieces = all_pieces(a, requests, n, &n_pieces);
@@ -187,7 +201,8 @@ static int answer_targets(const answerer *a, const request *const *requests, int
     }
     for (int64_t first = 0, end; first < n_pieces && !rc; first = end) {
         int64_t tokens = pieces[first].w.n;
-        for (end = first + 1; end < n_pieces && tokens + pieces[end].w.n <= a->max_tokens; end++) tokens += pieces[end].w.n;
+        for (end = first + 1; end < n_pieces && tokens + pieces[end].w.n <= a->max_tokens; end++)
+            tokens += pieces[end].w.n;
         rc = score_pieces(a, requests, pieces + first, end - first, answers);
         if (!rc) report(progress, end < n_pieces ? pieces[end].request : n);
     }
@@ -195,8 +210,8 @@ static int answer_targets(const answerer *a, const request *const *requests, int
     return rc;
 }
 
-int answer_requests(const answerer *a, const request *const *requests, int64_t n, answer *answers, void (*finished)(void *ctx, int64_t count),
-                    void *ctx)
+int answer_requests(const answerer *a, const request *const *requests, int64_t n, answer *answers,
+                    void (*finished)(void *ctx, int64_t count), void *ctx)
 {
     reporter progress = { .finished = finished, .ctx = ctx };
     int      rc;

@@ -73,19 +73,22 @@ static void difference(const json *there, const json *here, str *out)
             if (t && h && cJSON_Compare(t, h, true)) continue;
             if (t) json_print(t, &a, false);
             if (h) json_print(h, &b, false);
-            str_printf(out, "\"%s\" is %.120s there, %.120s here", j->string, t ? str_c(&a) : "absent", h ? str_c(&b) : "absent");
+            str_printf(out, "\"%s\" is %.120s there, %.120s here", j->string, t ? str_c(&a) : "absent",
+                       h ? str_c(&b) : "absent");
         }
     }
     str_free(&a);
     str_free(&b);
 }
 
-/* OK with *record when the cell is finished there; OK without when it is to be run; an error when the folder is another's. */
+/* OK with *record when the cell is finished there; OK without when it is to be run; an error
+ * when the folder is another's. */
 static int look_at_folder(const char *out, const char *id, const json *asked, json **record)
 {
-    char *path = path_join(out, "record.json"), *samples = path_join(out, "samples.jsonl"), *log = path_join(out, "journal.jsonl"), other[17];
-    int   rc = OK;
-    *record  = NULL;
+    char *path = path_join(out, "record.json"), *samples = path_join(out, "samples.jsonl"),
+         *log = path_join(out, "journal.jsonl"), other[17];
+    int rc    = OK;
+    *record   = NULL;
     if (file_exists(out) && !file_is_dir(out)) rc = input_error("%s: --out must be a folder", out);
     if (!rc && file_exists(path)) {
         rc = record_read(record, path);
@@ -96,7 +99,8 @@ static int look_at_folder(const char *out, const char *id, const json *asked, js
                 str_printf(&text, "a record of kind \"%s\"", kind);
             else
                 difference(json_find(*record, "asked"), asked, &text);
-            rc = input_error("%s: holds another finished cell: %s. Choose another --out, or remove the folder", out, str_c(&text));
+            rc = input_error("%s: holds another finished cell: %s. Choose another --out, or remove the folder", out,
+                             str_c(&text));
             str_free(&text);
         }
     } else if (!rc && file_exists(samples) && !(journal_cell(log, other) && !strcmp(other, id))) {
@@ -157,7 +161,8 @@ static harness cell_harness(const cell *c)
                        .limit          = q->limit,
                        .shuffled       = q->shuffled,
                        .shuffle_seed   = q->shuffle_seed,
-                       .shots          = { q->fewshot, q->fewshot_data, q->fewshot_seed, q->fewshot_draw && !strcmp(q->fewshot_draw, "first") },
+                       .shots          = { q->fewshot, q->fewshot_data, q->fewshot_seed,
+                                           q->fewshot_draw && !strcmp(q->fewshot_draw, "first") },
                        .max_length     = q->max_length,
                        .batch          = q->batch,
                        .max_new_tokens = q->max_new_tokens,
@@ -211,15 +216,20 @@ static int check_request(const eval_request *q)
 {
     bool url = is_endpoint_url(q->model);
     if (url && q->adapter)
-        return input_error("--adapter %s: the model at %s is served as it is; score its served adapter by --model-name", q->adapter, q->model);
+        return input_error("--adapter %s: the model at %s is served as it is; score its served adapter by --model-name",
+                           q->adapter, q->model);
     if (url && (q->dtype || (q->device && strcmp(q->device, "cpu") != 0)))
-        return input_error("--device and --dtype are for a model that runs here; where the one at %s runs, its server decides", q->model);
+        return input_error(
+            "--device and --dtype are for a model that runs here; where the one at %s runs, its server decides",
+            q->model);
     if (!url && (q->tokenizer || q->http.gen_kwargs || q->http.model || q->http.key_env || q->http.concurrency))
         return input_error(
             "--tokenizer, --model-name, --gen-kwargs, --api-key-env and --concurrency are for a served model: --model http://HOST[:PORT]/v1");
     if (q->shuffled && !q->limit) return input_error("--shuffle-seed draws the N items of --limit N: give --limit too");
-    if (q->fewshot && !q->fewshot_data) return input_error("--fewshot %lld: give --fewshot-data FILE, the examples' file", (long long)q->fewshot);
-    if (q->fewshot_data && !q->fewshot) return input_error("--fewshot-data %s: give --fewshot K, the number of examples", q->fewshot_data);
+    if (q->fewshot && !q->fewshot_data)
+        return input_error("--fewshot %lld: give --fewshot-data FILE, the examples' file", (long long)q->fewshot);
+    if (q->fewshot_data && !q->fewshot)
+        return input_error("--fewshot-data %s: give --fewshot K, the number of examples", q->fewshot_data);
     if (q->fewshot_draw && strcmp(q->fewshot_draw, "random") && strcmp(q->fewshot_draw, "first"))
         return input_error("--fewshot-draw %s: must be random or first", q->fewshot_draw);
     return OK;

@@ -1,35 +1,43 @@
-/* One evaluation cell: a base, perhaps an adapter, a task, a data file; its samples and its record in a folder.
+/* One evaluation cell: a base, perhaps an adapter, a task, a data file; its samples and its
+ * record in a folder.
  *
- * What is left out of a request is left out of the record's "asked" too, so that a cell keeps its id when options are added.
- * The folder holds samples.jsonl and record.json when the cell is finished, journal.jsonl while it is not. */
+ * What is left out of a request is left out of the record's "asked" too, so that a cell keeps
+ * its id when options are added.
+ * The folder holds samples.jsonl and record.json when the cell is finished, journal.jsonl while
+ * it is not. */
 #ifndef TIEBREAK_EVAL_CELL_H
 #define TIEBREAK_EVAL_CELL_H
 #include "core/json.h"
 #include "eval/endpoint.h"
 
 typedef struct {
-    const char *model, *adapter; /* folders; adapter NULL: the base alone. A URL as model: served there, no adapter */
-    const char *task, *prompt;   /* prompt NULL: the task's default */
-    const char *data, *metrics;  /* metrics NULL: the task's */
+    /* folders; adapter NULL: the base alone. A URL as model: served there, no adapter */
+    const char *model, *adapter;
+    const char *task, *prompt;  /* prompt NULL: the task's default */
+    const char *data, *metrics; /* metrics NULL: the task's */
     const char *out;
     int64_t     limit, batch, max_new_tokens; /* 0: all; chosen; the task's */
     int64_t     max_length;                   /* 0: the model's positions */
-    bool        shuffled;                     /* which `limit` items: the first, or a draw with shuffle_seed */
+    /* which `limit` items: the first, or a draw with shuffle_seed */
+    bool        shuffled;
     int64_t     shuffle_seed;
     const char *fewshot_data; /* examples before each prompt; fewshot 0: none */
     int64_t     fewshot, fewshot_seed;
     const char *fewshot_draw;   /* NULL, "random" or "first" */
     bool        allow_identity; /* score an adapter that changes no logit */
-    const char *lm_eval_logs;   /* folder for lm-evaluation-harness's files (eval/lm_eval_log.h), or NULL */
-    const char *device, *dtype; /* as backend_for takes them (kernels/backend.h); NULL: cpu, the device's own */
-    int64_t     threads;        /* 0: every core */
+    /* folder for lm-evaluation-harness's files (eval/lm_eval_log.h), or NULL */
+    const char *lm_eval_logs;
+    /* as backend_for takes them (kernels/backend.h); NULL: cpu, the device's own */
+    const char *device, *dtype;
+    int64_t     threads; /* 0: every core */
     bool        quiet;
     /* with a URL */
     const char      *tokenizer; /* folder; NULL: prompts go out as text */
     endpoint_options http;      /* its url and max_length are the model and max_length above */
 } eval_request;
 
-/* Run the cell, go on with it, or, when `out` holds it finished, read it: *record is the caller's. A folder that holds another cell, or samples that
- * are not this program's, is ERR_INPUT; nothing there is touched. */
+/* Run the cell, go on with it, or, when `out` holds it finished, read it: *record is the
+ * caller's. A folder that holds another cell, or samples that are not this program's, is
+ * ERR_INPUT; nothing there is touched. */
 int eval_run(const eval_request *q, json **record);
 #endif

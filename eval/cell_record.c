@@ -42,7 +42,8 @@ static int describe_options(const cell *c, json *asked)
     const eval_request *q      = c->q;
     int64_t             length = c->served ? endpoint_max_length(c->served) : q->max_length;
     if (length) json_set_int(asked, "max_length", length);
-    if (c->be && c->be->facts) json_set_str(asked, "device", c->be->params->name); /* other devices add in another order: another cell */
+    /* other devices add in another order: another cell */
+    if (c->be && c->be->facts) json_set_str(asked, "device", c->be->params->name);
     if (c->be && c->be->params != c->be) json_set_str(asked, "dtype", c->be->dtype);
     if (c->served && *endpoint_gen_kwargs(c->served)) json_set_str(asked, "gen_kwargs", q->http.gen_kwargs);
     if (c->served && c->tok) {
@@ -73,7 +74,9 @@ int cell_asked(const cell *c, int64_t max_new, json **asked)
     str                 name = { 0 }, file = { 0 };
     json               *base = NULL, *adapted = NULL;
     *asked = NULL;
-    int rc = c->served ? OK : q->adapter ? adapter_card_read(&adapted, q->adapter, c->adapter) : full_card_read(&base, &adapted, q->model);
+    int rc = c->served    ? OK
+             : q->adapter ? adapter_card_read(&adapted, q->adapter, c->adapter)
+                          : full_card_read(&base, &adapted, q->model);
     if (rc) return rc;
     if (c->served) base = served_base(c->served);
     if (base && adapted) json_set_str(adapted, "sha256", model_hash(c->model));
@@ -146,7 +149,10 @@ json *cell_result(const cell *c, const harness_result *r, const json *adapted, d
     json *j = json_object();
     json_set_int(j, "n", r->n);
     json_set(j, "metrics", metrics_json(r));
-    json_set_int(j, "trainable", c->adapter ? c->adapter->theta_count : adapted ? config_parameters(&c->model->cfg) : 0);
+    json_set_int(j, "trainable",
+                 c->adapter ? c->adapter->theta_count
+                 : adapted  ? config_parameters(&c->model->cfg)
+                            : 0);
     json_set_int(j, "adapter_bytes", weights_bytes(c->q->adapter ? c->q->adapter : adapted ? c->q->model : NULL));
     json_set_str(j, "prompt_sha256", r->prompt_sha256);
     if (c->adapter) json_set(j, "adapter_delta", delta_json(&r->delta));

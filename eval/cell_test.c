@@ -79,7 +79,8 @@ static void a_killed_run_ends_with_the_same_bytes(void **state)
     keep_path(base, found);
     need_data(questions, "lm-eval-reference/data/gsm8k.docs.jsonl");
     keep_path(docs, questions);
-    char        *dir = test_tmpdir(), *whole = path_join(dir, "whole"), *killed = path_join(dir, "killed"), *log = path_join(killed, "journal.jsonl");
+    char *dir = test_tmpdir(), *whole = path_join(dir, "whole"), *killed = path_join(dir, "killed"),
+         *log = path_join(killed, "journal.jsonl");
     json        *first, *second;
     eval_request q = small(whole);
     assert_ok(eval_run(&q, &first));
@@ -87,7 +88,8 @@ static void a_killed_run_ends_with_the_same_bytes(void **state)
     run_halfway(killed, at(first, "id")->valuestring, 0.6);
     assert_ok(eval_run(&q, &second));
     assert_same_file(whole, killed, "samples.jsonl");
-    json *a = cJSON_Duplicate(at(at(first, "result"), "metrics"), true), *b = cJSON_Duplicate(at(at(second, "result"), "metrics"), true);
+    json *a = cJSON_Duplicate(at(at(first, "result"), "metrics"), true),
+         *b = cJSON_Duplicate(at(at(second, "result"), "metrics"), true);
     assert_true(cJSON_Compare(a, b, true));
     assert_false(file_exists(log));
     json_free(a);
@@ -138,7 +140,8 @@ static void record_and_samples_hold_what_the_contract_says(void **state)
     keep_path(base, found);
     need_data(questions, "lm-eval-reference/data/gsm8k.docs.jsonl");
     keep_path(docs, questions);
-    char        *dir = test_tmpdir(), *out = path_join(dir, "cell"), *file = path_join(out, "record.json"), *lines = path_join(out, "samples.jsonl");
+    char *dir = test_tmpdir(), *out = path_join(dir, "cell"), *file = path_join(out, "record.json"),
+         *lines = path_join(out, "samples.jsonl");
     json        *made, *read;
     eval_request q = small(out);
     assert_ok(eval_run(&q, &made));
@@ -149,7 +152,8 @@ static void record_and_samples_hold_what_the_contract_says(void **state)
     assert_string_equal(at(at(asked, "base"), "name")->valuestring, "stories260K-hf");
     assert_true(cJSON_IsNull(at(asked, "adapter")));
     assert_true(number_at(result, "n") == 10 && number_at(result, "trainable") == 0);
-    assert_true(number_at(result, "wall_s") > 0 && number_at(result, "tokens_per_s") > 0 && number_at(result, "peak_bytes") > 1e6);
+    assert_true(number_at(result, "wall_s") > 0 && number_at(result, "tokens_per_s") > 0 &&
+                number_at(result, "peak_bytes") > 1e6);
     assert_true(number_at(at(at(result, "metrics"), "exact_match"), "value") == 0);
     json   *samples = read_lines(lines);
     int64_t n       = 0;
@@ -189,7 +193,8 @@ static void an_adapter_that_does_nothing_fails_the_run(void **state)
     keep_path(base, found);
     need_data(questions, "lm-eval-reference/data/gsm8k.docs.jsonl");
     keep_path(docs, questions);
-    char        *dir = test_tmpdir(), *out = path_join(dir, "cell"), *untrained = path_join(dir, "adapter"), *file = path_join(out, "record.json");
+    char *dir = test_tmpdir(), *out = path_join(dir, "cell"), *untrained = path_join(dir, "adapter"),
+         *file = path_join(out, "record.json");
     json        *record;
     eval_request q = small(out);
     save_untrained(untrained);
@@ -202,7 +207,8 @@ static void an_adapter_that_does_nothing_fails_the_run(void **state)
     assert_false(file_exists(file));
     q.allow_identity = true;
     assert_ok(eval_run(&q, &record));
-    assert_true(number_at(record, "result/adapter_delta/items") == 4 && number_at(record, "result/adapter_delta/max_abs_logit") == 0);
+    assert_true(number_at(record, "result/adapter_delta/items") == 4 &&
+                number_at(record, "result/adapter_delta/max_abs_logit") == 0);
     json_free(record);
     free(file);
     free(untrained);
@@ -210,7 +216,8 @@ static void an_adapter_that_does_nothing_fails_the_run(void **state)
     test_rmdir(dir);
 }
 
-/* What is asked is part of the cell; what is not asked leaves no trace, so that old cells keep their ids. */
+/* What is asked is part of the cell; what is not asked leaves no trace, so that old cells keep
+ * their ids. */
 static void options_are_part_of_the_cell(void **state)
 {
     (void)state;
@@ -240,7 +247,8 @@ static void options_are_part_of_the_cell(void **state)
     assert_string_equal(at(asked, "asked/fewshot/data/name")->valuestring, "gsm8k.pool.jsonl");
     assert_true(number_at(asked, "asked/max_length") == 256 && number_at(asked, "asked/shuffle_seed") == 7);
     assert_int_equal(strlen(at(asked, "result/prompt_sha256")->valuestring), 64);
-    assert_string_not_equal(at(asked, "result/prompt_sha256")->valuestring, at(plain, "result/prompt_sha256")->valuestring);
+    assert_string_not_equal(at(asked, "result/prompt_sha256")->valuestring,
+                            at(plain, "result/prompt_sha256")->valuestring);
     char *lines   = path_join(other, "samples.jsonl");
     json *samples = read_lines(lines);
     /* sorted(random.Random(7).sample(range(50), 2)) = [9, 20] */
@@ -274,8 +282,10 @@ static void options_are_part_of_the_cell(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_killed_run_ends_with_the_same_bytes),          cmocka_unit_test(a_finished_cell_is_left_as_it_is_and_another_is_refused),
-        cmocka_unit_test(an_adapter_that_does_nothing_fails_the_run),     cmocka_unit_test(options_are_part_of_the_cell),
+        cmocka_unit_test(a_killed_run_ends_with_the_same_bytes),
+        cmocka_unit_test(a_finished_cell_is_left_as_it_is_and_another_is_refused),
+        cmocka_unit_test(an_adapter_that_does_nothing_fails_the_run),
+        cmocka_unit_test(options_are_part_of_the_cell),
         cmocka_unit_test(record_and_samples_hold_what_the_contract_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,8 +30,8 @@ static void put_prompt(str *out, const char *model, completion_prompt p)
     str_printf(out, ",\"temperature\":0,\"seed\":%d", SEED);
 }
 
-void completion_ask_text(str *out, const char *model, completion_prompt p, int64_t max_tokens, const char *const *stops, int64_t n_stops,
-                         const char *more)
+void completion_ask_text(str *out, const char *model, completion_prompt p, int64_t max_tokens, const char *const *stops,
+                         int64_t n_stops, const char *more)
 {
     put_prompt(out, model, p);
     str_printf(out, ",\"max_tokens\":%lld", (long long)max_tokens);
@@ -60,9 +60,12 @@ static int parse(json **doc, const char *body, size_t n, const char *where)
     size_t at = 0;
     while (at < n && strchr(" \r\n\t", body[at])) at++;
     if (at < n && body[at] == '<')
-        return input_error("%s: answers with a page, not with JSON: is this the API's address (it often ends in /v1)?", where);
+        return input_error("%s: answers with a page, not with JSON: is this the API's address (it often ends in /v1)?",
+                           where);
     if (memmem(body, n, "NaN", 3) || memmem(body, n, "Infinity", 8))
-        return input_error("%s: the answer holds NaN or Infinity where JSON has numbers: the model's log-probabilities are not finite there", where);
+        return input_error(
+            "%s: the answer holds NaN or Infinity where JSON has numbers: the model's log-probabilities are not finite there",
+            where);
     return rc;
 }
 
@@ -101,7 +104,8 @@ static int only_choice(const json *doc, const char *where, const json **choice)
 static int64_t used(const json *doc, const char *key)
 {
     const json *usage = json_find(doc, "usage"), *count = cJSON_IsObject(usage) ? json_find(usage, key) : NULL;
-    bool whole = cJSON_IsNumber(count) && count->valuedouble >= 0 && count->valuedouble <= 1e9 && floor(count->valuedouble) == count->valuedouble;
+    bool        whole = cJSON_IsNumber(count) && count->valuedouble >= 0 && count->valuedouble <= 1e9 &&
+                 floor(count->valuedouble) == count->valuedouble;
     return whole ? (int64_t)count->valuedouble : -1;
 }
 
@@ -112,7 +116,8 @@ static int check_finish(const json *choice, const char *where, bool *stopped)
     const json *reason = json_find(choice, "finish_reason");
     *stopped           = cJSON_IsString(reason) && !strcmp(reason->valuestring, "stop");
     if (!cJSON_IsString(reason) || *stopped || !strcmp(reason->valuestring, "length")) return OK;
-    return input_error("%s: \"finish_reason\" is \"%.60s\": the text is not the model's whole answer", where, reason->valuestring);
+    return input_error("%s: \"finish_reason\" is \"%.60s\": the text is not the model's whole answer", where,
+                       reason->valuestring);
 }
 
 int completion_read_text(completion_text *out, const char *body, size_t n, const char *where, int64_t max_tokens)
@@ -129,8 +134,8 @@ int completion_read_text(completion_text *out, const char *body, size_t n, const
         out->seen = used(doc, "prompt_tokens");
         out->made = used(doc, "completion_tokens");
         if (out->made > max_tokens)
-            rc = input_error("%s: %lld tokens were generated where max_tokens is %lld: the server does not honour it", where, (long long)out->made,
-                             (long long)max_tokens);
+            rc = input_error("%s: %lld tokens were generated where max_tokens is %lld: the server does not honour it",
+                             where, (long long)out->made, (long long)max_tokens);
     }
     if (!rc) str_puts(&out->text, text);
     json_free(doc);
@@ -146,21 +151,24 @@ void completion_text_free(completion_text *t)
 /* --- an echoed prompt */
 
 /* The member `key` of logprobs as an array; all have one length, which the first read sets. */
-static int rows_of(const json *logprobs, const char *where, const char *key, bool first, completion_echo *out, const json **rows)
+static int rows_of(const json *logprobs, const char *where, const char *key, bool first, completion_echo *out,
+                   const json **rows)
 {
     const json *j    = json_find(logprobs, key);
     str         text = { 0 };
     int         rc   = OK;
     *rows            = NULL;
     if (!cJSON_IsArray(j)) {
-        rc = input_error("%s: \"logprobs\" has no list \"%s\" (it is %s): log-likelihoods need a server whose /completions gives token_logprobs and "
-                         "top_logprobs of an echoed prompt",
-                         where, key, shown(logprobs, &text));
+        rc = input_error(
+            "%s: \"logprobs\" has no list \"%s\" (it is %s): log-likelihoods need a server whose /completions gives token_logprobs and "
+            "top_logprobs of an echoed prompt",
+            where, key, shown(logprobs, &text));
     } else {
         int64_t n = cJSON_GetArraySize(j);
         if (first) out->n = n;
         if (n != out->n)
-            rc = input_error("%s: \"logprobs\": %lld entries in \"%s\", %lld in \"token_logprobs\"", where, (long long)n, key, (long long)out->n);
+            rc = input_error("%s: \"logprobs\": %lld entries in \"%s\", %lld in \"token_logprobs\"", where,
+                             (long long)n, key, (long long)out->n);
         *rows = j->child;
     }
     str_free(&text);
@@ -173,12 +181,14 @@ static int read_logprobs(const json *row, const char *where, completion_echo *ou
     for (int64_t i = 0; i < out->n; i++, row = row->next) {
         if (cJSON_IsNull(row)) {
             out->logprob[i] = NAN;
-        } else if (cJSON_IsNumber(row) && row->valuedouble <= 1e-3 && isfinite(row->valuedouble)) { /* float32 may round above 0 */
+        } else if (cJSON_IsNumber(row) && row->valuedouble <= 1e-3 && isfinite(row->valuedouble)) {
+            /* float32 may round above 0 */
             out->logprob[i] = row->valuedouble;
         } else {
             str text = { 0 };
-            int rc = input_error("%s: \"token_logprobs\": %s at token %lld: must be a logarithm of a probability, or null", where, shown(row, &text),
-                                 (long long)i);
+            int rc   = input_error(
+                  "%s: \"token_logprobs\": %s at token %lld: must be a logarithm of a probability, or null", where,
+                  shown(row, &text), (long long)i);
             str_free(&text);
             return rc;
         }
@@ -186,7 +196,8 @@ static int read_logprobs(const json *row, const char *where, completion_echo *ou
     return OK;
 }
 
-/* A token is greedy when no log-probability listed at its place is above its own, as lm-evaluation-harness decides it. */
+/* A token is greedy when no log-probability listed at its place is above its own, as
+ * lm-evaluation-harness decides it. */
 static int read_top(const json *row, const char *where, completion_echo *out)
 {
     out->greedy = mem_alloc((size_t)out->n, sizeof *out->greedy);
@@ -199,8 +210,8 @@ static int read_top(const json *row, const char *where, completion_echo *out)
         }
         if (!good) {
             str text = { 0 };
-            int rc   = input_error("%s: \"top_logprobs\": %s at token %lld: must map tokens to log-probabilities", where, shown(row, &text),
-                                   (long long)i);
+            int rc = input_error("%s: \"top_logprobs\": %s at token %lld: must map tokens to log-probabilities", where,
+                                 shown(row, &text), (long long)i);
             str_free(&text);
             return rc;
         }
@@ -227,7 +238,8 @@ static void read_spelling(const json *logprobs, completion_echo *out)
     if (cJSON_IsArray(offsets) && cJSON_GetArraySize(offsets) == out->n) {
         int64_t i = 0, last = 0;
         out->offset = mem_alloc((size_t)out->n, sizeof *out->offset);
-        for (const json *o = offsets->child; o && cJSON_IsNumber(o) && o->valuedouble >= (double)last && o->valuedouble < 1e12; o = o->next)
+        for (const json *o                                                                        = offsets->child;
+             o && cJSON_IsNumber(o) && o->valuedouble >= (double)last && o->valuedouble < 1e12; o = o->next)
             last = out->offset[i++] = (int64_t)o->valuedouble;
         if (i < out->n) {
             free(out->offset);
@@ -302,15 +314,17 @@ static int no_echo(const completion_echo *e, const char *where, const char *aske
 static int add(const completion_echo *e, const char *where, int64_t i, completion_sum *out)
 {
     if (isnan(e->logprob[i]))
-        return input_error("%s: the log-probability of token %lld, which is to be scored, is null%s", where, (long long)i,
-                           i ? "" : ": the server sees nothing before it. --tokenizer DIR sends the prompt as ids with BOS in front");
+        return input_error(
+            "%s: the log-probability of token %lld, which is to be scored, is null%s", where, (long long)i,
+            i ? "" : ": the server sees nothing before it. --tokenizer DIR sends the prompt as ids with BOS in front");
     out->ll += e->logprob[i];
     out->greedy &= e->greedy[i];
     out->tokens++;
     return OK;
 }
 
-int completion_sum_ids(const completion_echo *e, const char *where, int64_t n_prompt, const int64_t *at, int64_t n_at, completion_sum *out)
+int completion_sum_ids(const completion_echo *e, const char *where, int64_t n_prompt, const int64_t *at, int64_t n_at,
+                       completion_sum *out)
 {
     char asked[48];
     int  rc = OK;
@@ -343,8 +357,9 @@ static slice spelling(const completion_echo *e, int64_t i, int64_t end)
 
 static int64_t code_points(slice s) { return (int64_t)utf8_length(s.s, s.n); }
 
-/* How many tokens are the prompt's: all, or all but the new one. `generated` is the text that follows the prompt. A new token may be listed without
- * having a text (EOS), and may be left out of the list (llama-cpp-python: BOS) whatever `usage` says, so the texts decide. */
+/* How many tokens are the prompt's: all, or all but the new one. `generated` is the text that
+ * follows the prompt. A new token may be listed without having a text (EOS), and may be left out
+ * of the list (llama-cpp-python: BOS) whatever `usage` says, so the texts decide. */
 static int64_t prompt_tokens(const completion_echo *e, slice prompt, slice generated)
 {
     slice last   = spelling(e, e->n - 1, e->n);
@@ -352,21 +367,24 @@ static int64_t prompt_tokens(const completion_echo *e, slice prompt, slice gener
     return e->n - is_new;
 }
 
-/* By the texts of the tokens: where the last n_prompt of them end with the tail, it begins at this offset in spelt; else -1 (characters in pieces).
- */
+/* By the texts of the tokens: where the last n_prompt of them end with the tail, it begins at
+ * this offset in spelt; else -1 (characters in pieces). */
 static int64_t cut_by_spelling(const completion_echo *e, int64_t n_prompt, slice tail)
 {
     return ends_with(spelling(e, 0, n_prompt), tail) ? e->begin[n_prompt] - (int64_t)tail.n : -1;
 }
 
-/* By text_offset, in code points; -1 where the offsets do not give the prompt the length it has: with a blank more in front, or a token's text. */
+/* By text_offset, in code points; -1 where the offsets do not give the prompt the length it has:
+ * with a blank more in front, or a token's text. */
 static int64_t cut_by_offset(const completion_echo *e, int64_t n_prompt, slice prompt, slice tail)
 {
     if (!e->offset || n_prompt == e->n) return -1;
     int64_t more  = e->offset[n_prompt] - e->offset[0] - code_points(prompt);
     slice   first = spelling(e, 0, 1);
     bool    blank = first.n && *first.s == ' ' && !(prompt.n && *prompt.s == ' '), other = !begins_with(prompt, first);
-    return more == 0 || (more == 1 && blank) || (more == code_points(first) && other && !blank) ? e->offset[n_prompt] - code_points(tail) : -1;
+    return more == 0 || (more == 1 && blank) || (more == code_points(first) && other && !blank)
+               ? e->offset[n_prompt] - code_points(tail)
+               : -1;
 }
 
 int completion_sum_text(const completion_echo *e, const char *where, slice prompt, size_t border, completion_sum *out)
@@ -376,16 +394,19 @@ int completion_sum_text(const completion_echo *e, const char *where, slice promp
     int         rc    = OK;
     *out              = (completion_sum) { .greedy = true };
     if (!found || found - str_c(&e->text) > LEAD_MAX || e->n < 1) return no_echo(e, where, "the prompt");
-    int64_t n = -1, cut = -1, *place = e->begin ? e->begin + 1 : NULL; /* place[i]: where token i ends */
+    /* place[i]: where token i ends */
+    int64_t n = -1, cut = -1, *place = e->begin ? e->begin + 1 : NULL;
     if (e->begin) {
-        n   = prompt_tokens(e, prompt, (slice) { found + lead.n, (size_t)(str_c(&e->text) + e->text.n - found) - lead.n });
+        n   = prompt_tokens(e, prompt,
+                            (slice) { found + lead.n, (size_t)(str_c(&e->text) + e->text.n - found) - lead.n });
         cut = cut_by_spelling(e, n, tail);
         if (cut < 0 && (cut = cut_by_offset(e, n, prompt, tail)) >= 0) place = e->offset + 1;
     }
     if (cut < 0)
-        return input_error("%s: the tokens of the answer cannot be laid on the prompt (their texts do not spell it, their offsets do not fit): "
-                           "--tokenizer DIR, a folder with the model's tokenizer.json, sends ids instead",
-                           where);
+        return input_error(
+            "%s: the tokens of the answer cannot be laid on the prompt (their texts do not spell it, their offsets do not fit): "
+            "--tokenizer DIR, a folder with the model's tokenizer.json, sends ids instead",
+            where);
     for (int64_t i = 0; i < n && !rc; i++)
         if (place[i] > cut) rc = add(e, where, i, out);
     if (!rc && !out->tokens) rc = input_error("%s: no token of the answer belongs to the continuation", where);
@@ -394,7 +415,8 @@ int completion_sum_text(const completion_echo *e, const char *where, slice promp
 
 /* --- models */
 
-int completion_read_models(char **name, int64_t *positions, const char *wanted, const char *body, size_t n, const char *where)
+int completion_read_models(char **name, int64_t *positions, const char *wanted, const char *body, size_t n,
+                           const char *where)
 {
     json       *doc;
     const json *list = NULL, *found = NULL;
@@ -408,11 +430,13 @@ int completion_read_models(char **name, int64_t *positions, const char *wanted, 
         rc = json_get_str(m, where, "id", &id);
         if (!rc && (!wanted || !strcmp(id, wanted))) found = m;
     }
-    if (!rc && !found && !wanted) rc = input_error("%s: the server lists no model; --model-name NAME says which to ask", where);
+    if (!rc && !found && !wanted)
+        rc = input_error("%s: the server lists no model; --model-name NAME says which to ask", where);
     if (!rc && found) {
         const json *length = json_find(found, "max_model_len");
         *name              = mem_strdup(id);
-        if (cJSON_IsNumber(length) && length->valuedouble >= 1 && length->valuedouble <= 1e9) *positions = (int64_t)length->valuedouble;
+        if (cJSON_IsNumber(length) && length->valuedouble >= 1 && length->valuedouble <= 1e9)
+            *positions = (int64_t)length->valuedouble;
     }
     json_free(doc);
     return rc;

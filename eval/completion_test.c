@@ -11,13 +11,15 @@ static void bodies_are_those_of_the_contract(void **state)
     str                      out     = { 0 };
     (void)state;
     completion_ask_echo(&out, "m", (completion_prompt) { .ids = ids, .n = 3 });
-    assert_string_equal(out.s,
-                        "{\"model\":\"m\",\"prompt\":[[1,410,7]],\"temperature\":0,\"seed\":1234,\"max_tokens\":1,\"logprobs\":1,\"echo\":true}");
+    assert_string_equal(
+        out.s,
+        "{\"model\":\"m\",\"prompt\":[[1,410,7]],\"temperature\":0,\"seed\":1234,\"max_tokens\":1,\"logprobs\":1,\"echo\":true}");
     str_clear(&out);
     completion_ask_text(&out, "a \"b\"", (completion_prompt) { .text = slice_of("Hi\n") }, 12, stops, 2, ",\"k\":1");
     assert_string_equal(
-        out.s, "{\"model\":\"a "
-               "\\\"b\\\"\",\"prompt\":\"Hi\\n\",\"temperature\":0,\"seed\":1234,\"max_tokens\":12,\"stop\":[\"Question:\",\"\\n\"],\"k\":1}");
+        out.s,
+        "{\"model\":\"a "
+        "\\\"b\\\"\",\"prompt\":\"Hi\\n\",\"temperature\":0,\"seed\":1234,\"max_tokens\":12,\"stop\":[\"Question:\",\"\\n\"],\"k\":1}");
     str_clear(&out);
     completion_ask_text(&out, "m", (completion_prompt) { .text = slice_of("x") }, 1, NULL, 0, "");
     assert_string_equal(out.s, "{\"model\":\"m\",\"prompt\":\"x\",\"temperature\":0,\"seed\":1234,\"max_tokens\":1}");
@@ -26,13 +28,18 @@ static void bodies_are_those_of_the_contract(void **state)
 
 /* --- texts */
 
-static int read_text(const char *body, completion_text *out) { return completion_read_text(out, body, strlen(body), "http://h/v1/completions", 8); }
+static int read_text(const char *body, completion_text *out)
+{
+    return completion_read_text(out, body, strlen(body), "http://h/v1/completions", 8);
+}
 
 static void texts_are_read_and_checked(void **state)
 {
     completion_text t;
     (void)state;
-    assert_ok(read_text("{\"choices\":[{\"text\":\" 7\",\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}", &t));
+    assert_ok(read_text(
+        "{\"choices\":[{\"text\":\" 7\",\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}",
+        &t));
     assert_string_equal(str_c(&t.text), " 7");
     assert_true(t.stopped && t.seen == 5 && t.made == 2);
     completion_text_free(&t);
@@ -92,11 +99,13 @@ static void check_text(const char *body, const char *prompt, size_t border, doub
     completion_echo e = echo_of(body);
     assert_ok(completion_sum_text(&e, "h", slice_of(prompt), border, &sum));
     if (sum.ll != ll || sum.tokens != tokens)
-        fail_msg("%s: %g over %lld tokens, wanted %g over %lld", body, sum.ll, (long long)sum.tokens, ll, (long long)tokens);
+        fail_msg("%s: %g over %lld tokens, wanted %g over %lld", body, sum.ll, (long long)sum.tokens, ll,
+                 (long long)tokens);
     completion_echo_free(&e);
 }
 
-/* What servers do with the first token and the last: each answer is for "a cat sat" with " sat" to be scored, where not said otherwise. */
+/* What servers do with the first token and the last: each answer is for "a cat sat" with " sat"
+ * to be scored, where not said otherwise. */
 static void the_continuation_is_found_in_text(void **state)
 {
     (void)state;
@@ -105,22 +114,26 @@ static void the_continuation_is_found_in_text(void **state)
     check_text(well, "a cat sat", 3, -1.75, 2);
     check_text(well, "a cat sat", 7, -1.25, 1);
     /* BOS shown as a token and a blank before the first word (SentencePiece). */
-    check_text("{\"choices\":[{\"text\":\"<s> a cat sat.\",\"logprobs\":{\"token_logprobs\":[null,-9,-0.5,-1.25,-2],"
-               "\"tokens\":[\"<s>\",\" a\",\" cat\",\" sat\",\".\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9},{\"x\":-9},{\"x\":-9}]}}]}",
-               "a cat sat", 5, -1.25, 1);
+    check_text(
+        "{\"choices\":[{\"text\":\"<s> a cat sat.\",\"logprobs\":{\"token_logprobs\":[null,-9,-0.5,-1.25,-2],"
+        "\"tokens\":[\"<s>\",\" a\",\" cat\",\" sat\",\".\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9},{\"x\":-9},{\"x\":-9}]}}]}",
+        "a cat sat", 5, -1.25, 1);
     /* All of the text after BOS is scored. */
-    check_text("{\"choices\":[{\"text\":\"<s> a cat sat.\",\"logprobs\":{\"token_logprobs\":[null,-9,-0.5,-1.25,-2],"
-               "\"tokens\":[\"<s>\",\" a\",\" cat\",\" sat\",\".\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9},{\"x\":-9},{\"x\":-9}]}}]}",
-               "a cat sat", 0, -10.75, 3);
+    check_text(
+        "{\"choices\":[{\"text\":\"<s> a cat sat.\",\"logprobs\":{\"token_logprobs\":[null,-9,-0.5,-1.25,-2],"
+        "\"tokens\":[\"<s>\",\" a\",\" cat\",\" sat\",\".\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9},{\"x\":-9},{\"x\":-9}]}}]}",
+        "a cat sat", 0, -10.75, 3);
     /* The new token is BOS: counted, not listed (llama-cpp-python 0.3.36). */
-    check_text("{\"choices\":[{\"text\":\"a cat sat\",\"logprobs\":{\"text_offset\":[0,2,6],\"token_logprobs\":[null,-0.5,-1.25],"
-               "\"tokens\":[\" a\",\" cat\",\" "
-               "sat\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9}]}}],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":1}}",
-               "a cat sat", 5, -1.25, 1);
+    check_text(
+        "{\"choices\":[{\"text\":\"a cat sat\",\"logprobs\":{\"text_offset\":[0,2,6],\"token_logprobs\":[null,-0.5,-1.25],"
+        "\"tokens\":[\" a\",\" cat\",\" "
+        "sat\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9}]}}],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":1}}",
+        "a cat sat", 5, -1.25, 1);
     /* The new token is EOS: listed, in no text. */
-    check_text("{\"choices\":[{\"text\":\"a cat sat\",\"logprobs\":{\"token_logprobs\":[null,-0.5,-1.25,-7],"
-               "\"tokens\":[\"a\",\" cat\",\" sat\",\"</s>\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9},{\"x\":-9}]}}]}",
-               "a cat sat", 5, -1.25, 1);
+    check_text(
+        "{\"choices\":[{\"text\":\"a cat sat\",\"logprobs\":{\"token_logprobs\":[null,-0.5,-1.25,-7],"
+        "\"tokens\":[\"a\",\" cat\",\" sat\",\"</s>\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9},{\"x\":-9}]}}]}",
+        "a cat sat", 5, -1.25, 1);
     check_text("{\"choices\":[{\"text\":\"a cat sat\",\"logprobs\":{\"token_logprobs\":[null,-0.5,-1.25,-7],"
                "\"tokens\":[\"a\",\" cat\",\" sat\",\"\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9},{\"x\":-9}]}}]}",
                "a cat sat", 5, -1.25, 1);
@@ -128,10 +141,12 @@ static void the_continuation_is_found_in_text(void **state)
     check_text("{\"choices\":[{\"text\":\"no no no\",\"logprobs\":{\"token_logprobs\":[null,-3,-4],"
                "\"tokens\":[\"no\",\" no\",\" no\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9}]}}]}",
                "no no", 2, -3, 1);
-    /* Characters in pieces in the context alone do not matter; in the continuation the offsets say where it begins. */
-    check_text("{\"choices\":[{\"text\":\"\xC3\xA9 sat.\",\"logprobs\":{\"token_logprobs\":[null,-1,-1.25,-2],"
-               "\"tokens\":[\"\xEF\xBF\xBD\",\"\xEF\xBF\xBD\",\" sat\",\".\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9},{\"x\":-9}]}}]}",
-               "\xC3\xA9 sat", 2, -1.25, 1);
+    /* Characters in pieces in the context alone do not matter; in the continuation the offsets
+     * say where it begins. */
+    check_text(
+        "{\"choices\":[{\"text\":\"\xC3\xA9 sat.\",\"logprobs\":{\"token_logprobs\":[null,-1,-1.25,-2],"
+        "\"tokens\":[\"\xEF\xBF\xBD\",\"\xEF\xBF\xBD\",\" sat\",\".\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9},{\"x\":-9}]}}]}",
+        "\xC3\xA9 sat", 2, -1.25, 1);
     check_text(
         "{\"choices\":[{\"text\":\"a \xC3\xA9.\",\"logprobs\":{\"text_offset\":[0,1,2,2,3],\"token_logprobs\":[null,-1,-2,-4,-8],"
         "\"tokens\":[\"a\",\" \",\"\xEF\xBF\xBD\",\"\xEF\xBF\xBD\",\".\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9},{\"x\":-9},{\"x\":-9}]}}]}",
@@ -165,19 +180,26 @@ static void echoes_that_do_not_fit_are_refused(void **state)
         { "{\"choices\":[{\"text\":\"a\",\"logprobs\":3}]}", "must be an object" },
         { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"content\":[]}}]}", "no list \"token_logprobs\"" },
         { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[-1]}}]}", "no list \"top_logprobs\"" },
-        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[],\"top_logprobs\":[{\"a\":1},{\"a\":1}]}}]}", "2 entries" },
-        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[0.5],\"top_logprobs\":[{\"a\":0.5}]}}]}", "logarithm of a probability" },
-        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[\"x\"],\"top_logprobs\":[{\"a\":0.5}]}}]}", "logarithm of a probability" },
-        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[-1],\"top_logprobs\":[{}]}}]}", "top_logprobs" },
-        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[-1],\"top_logprobs\":[null]}}]}", "top_logprobs" },
+        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[],\"top_logprobs\":[{\"a\":1},{\"a\":1}]}}]}",
+          "2 entries" },
+        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[0.5],\"top_logprobs\":[{\"a\":0.5}]}}]}",
+          "logarithm of a probability" },
+        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[\"x\"],\"top_logprobs\":[{\"a\":0.5}]}}]}",
+          "logarithm of a probability" },
+        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[-1],\"top_logprobs\":[{}]}}]}",
+          "top_logprobs" },
+        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[-1],\"top_logprobs\":[null]}}]}",
+          "top_logprobs" },
         { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[NaN]}}]}", "NaN" },
-        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[-1e999],\"top_logprobs\":[{\"a\":-1}]}}]}", "logarithm of a probability" },
+        { "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[-1e999],\"top_logprobs\":[{\"a\":-1}]}}]}",
+          "logarithm of a probability" },
     };
     completion_echo e;
     completion_sum  sum;
     (void)state;
     for (size_t i = 0; i < sizeof unreadable / sizeof *unreadable; i++)
-        assert_input_error(completion_read_echo(&e, unreadable[i].body, strlen(unreadable[i].body), "h"), unreadable[i].message);
+        assert_input_error(completion_read_echo(&e, unreadable[i].body, strlen(unreadable[i].body), "h"),
+                           unreadable[i].message);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         e = echo_of(bad[i].body);
         assert_input_error(completion_sum_text(&e, "h", slice_of("a cat sat"), 5, &sum), bad[i].message);

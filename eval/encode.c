@@ -32,7 +32,8 @@ int32_t encode_prefix(const tokenizer *t)
 static int push_prefix(const tokenizer *t, ids *context_ids)
 {
     int32_t prefix = encode_prefix(t);
-    if (prefix < 0) return input_error("the context is empty and the tokenizer has no BOS or EOS token to stand for it");
+    if (prefix < 0)
+        return input_error("the context is empty and the tokenizer has no BOS or EOS token to stand for it");
     ids_push(context_ids, prefix);
     return OK;
 }
@@ -49,7 +50,8 @@ static int after_nothing(const tokenizer *t, const slice *conts, int64_t n, ids 
     return rc;
 }
 
-int encode_continuations(const tokenizer *t, slice context, const slice *conts, int64_t n, ids *context_ids, ids *conts_ids)
+int encode_continuations(const tokenizer *t, slice context, const slice *conts, int64_t n, ids *context_ids,
+                         ids *conts_ids)
 {
     if (!context.n) return after_nothing(t, conts, n, context_ids, conts_ids);
     slice  kept   = py_rstrip(context);

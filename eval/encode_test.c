@@ -47,8 +47,11 @@ static void single_requests_agree_with_the_harness(void **state)
             check_fatal(&t, j);
             continue;
         }
-        /* There the harness runs another normaliser than the tokenizer.json says, as with every text that begins with a blank. */
-        if (cJSON_IsTrue(at(j, "ids_differ_from_tokenizer_json")) || (!text_at(j, "context").n && text_at(j, "continuation").s[0] == ' ')) continue;
+        /* There the harness runs another normaliser than the tokenizer.json says, as with every
+         * text that begins with a blank. */
+        if (cJSON_IsTrue(at(j, "ids_differ_from_tokenizer_json")) ||
+            (!text_at(j, "context").n && text_at(j, "continuation").s[0] == ' '))
+            continue;
         check_request(&t, j);
         done++;
     }
@@ -85,7 +88,8 @@ static void check_generation(test_model *t, const json *j)
     assert_ids(prompt.ids + cut, (int64_t)prompt.n - cut, at(j, "prompt_ids"));
     generate_item item = { .prompt = prompt.ids + cut, .n_prompt = (int64_t)prompt.n - cut, .max_new = max_new };
     item.ids           = mem_alloc((size_t)max_new, sizeof *item.ids);
-    assert_ok(generate_items(t->dec, NULL, &item, 1, (generate_options) { .batch = 1, .stop = text_ends, .ctx = &end }));
+    assert_ok(
+        generate_items(t->dec, NULL, &item, 1, (generate_options) { .batch = 1, .stop = text_ends, .ctx = &end }));
     assert_ok(stop_cut(&stops, item.ids, item.n_new, &text));
     assert_text(((slice) { str_c(&text), text.n }), text_at(j, "text"));
     assert_int_equal(item.n_new, cJSON_GetArraySize(at(j, "generated_ids")));
@@ -103,8 +107,10 @@ static void texts_and_stops_agree_with_the_harness(void **state)
     test_model t     = open_test_model(dir);
     json      *lines = read_lines(path);
     for (const json *j = lines->child; j; j = j->next)
-        /* A text with a step whose two best logits lie closer than this may part ways in another order of summation. */
-        if (!cJSON_IsTrue(at(j, "prompt_ids_differ_from_tokenizer_json")) && number_at(j, "min_margin_f64") >= 3e-4) check_generation(&t, j);
+        /* A text with a step whose two best logits lie closer than this may part ways in another
+         * order of summation. */
+        if (!cJSON_IsTrue(at(j, "prompt_ids_differ_from_tokenizer_json")) && number_at(j, "min_margin_f64") >= 3e-4)
+            check_generation(&t, j);
     json_free(lines);
     close_test_model(&t);
 }

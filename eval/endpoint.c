@@ -29,7 +29,10 @@ int64_t     endpoint_other_tokens(const endpoint *e) { return e->other_tokens; }
 void        endpoint_set_other_tokens(endpoint *e, int64_t n) { e->other_tokens = n; }
 http_counts endpoint_counted(const endpoint *e) { return http_counted(e->http); }
 
-int64_t endpoint_positions(const endpoint *e, request_kind kind) { return kind == REQUEST_GENERATE ? e->max_length - 1 : e->max_length - 2; }
+int64_t endpoint_positions(const endpoint *e, request_kind kind)
+{
+    return kind == REQUEST_GENERATE ? e->max_length - 1 : e->max_length - 2;
+}
 
 static char *join(const char *url, const char *path)
 {
@@ -50,7 +53,8 @@ static char *trimmed(const char *url)
     return mem_strndup(url, n);
 }
 
-/* The model's name and length. A server that lists nothing, or fails to (transformers serve), is no obstacle when the name was given. */
+/* The model's name and length. A server that lists nothing, or fails to (transformers serve), is
+ * no obstacle when the name was given. */
 static int learn_model(endpoint *e, const endpoint_options *o)
 {
     str     body      = { 0 };
@@ -71,7 +75,8 @@ static int learn_model(endpoint *e, const endpoint_options *o)
 /* {"a": 1} to ,"a":1 -- what the program itself says in a request is not to be said otherwise. */
 static int read_gen_kwargs(endpoint *e, const char *text)
 {
-    static const char *const own[] = { "model", "prompt", "temperature", "seed", "max_tokens", "stop", "echo", "logprobs", "n", "stream" };
+    static const char *const own[] = { "model", "prompt", "temperature", "seed", "max_tokens",
+                                       "stop",  "echo",   "logprobs",    "n",    "stream" };
     json                    *more  = NULL;
     str                      out   = { 0 };
     int                      rc    = text ? json_parse(&more, text, strlen(text), "--gen-kwargs") : OK;
@@ -92,12 +97,12 @@ static int read_gen_kwargs(endpoint *e, const char *text)
 int endpoint_open(endpoint **out, const endpoint_options *o)
 {
     const char *env = o->key_env ? o->key_env : "OPENAI_API_KEY", *key = getenv(env);
-    endpoint   *e   = mem_alloc(1, sizeof *e);
-    *out            = NULL;
-    e->concurrency  = o->concurrency ? o->concurrency : CONCURRENCY;
-    e->url          = trimmed(o->url);
-    e->completions  = join(e->url, "/completions");
-    int rc          = o->key_env && !key ? input_error("--api-key-env %s: no such variable in the environment", env) : OK;
+    endpoint   *e  = mem_alloc(1, sizeof *e);
+    *out           = NULL;
+    e->concurrency = o->concurrency ? o->concurrency : CONCURRENCY;
+    e->url         = trimmed(o->url);
+    e->completions = join(e->url, "/completions");
+    int rc = o->key_env && !key ? input_error("--api-key-env %s: no such variable in the environment", env) : OK;
     e->other_tokens = -1;
     if (!rc) rc = read_gen_kwargs(e, o->gen_kwargs);
     if (!rc)

@@ -1,12 +1,14 @@
-/* A model served elsewhere, behind an OpenAI-compatible completions API: answers the same requests as a decoder here.
+/* A model served elsewhere, behind an OpenAI-compatible completions API: answers the same
+ * requests as a decoder here.
  *
  *     endpoint *e;
  *     int rc = endpoint_open(&e, &(endpoint_options) { .url = "http://localhost:8000/v1", .concurrency = 4, .retries = 5, .timeout_s = 300 });
  *     if (!rc) rc = harness_run(&(harness) { .served = e, .tok = t, .task = k, .data = set }, &result);
  *     endpoint_close(e);
  *
- * With a tokenizer, prompts go out as token ids, made and cut as for a local model. Without, as text: nothing is cut, and the tokens of a
- * continuation are found through the answer's own tokens; one that spans the border counts to the continuation. */
+ * With a tokenizer, prompts go out as token ids, made and cut as for a local model. Without, as
+ * text: nothing is cut, and the tokens of a continuation are found through the answer's own
+ * tokens; one that spans the border counts to the continuation. */
 #ifndef TIEBREAK_EVAL_ENDPOINT_H
 #define TIEBREAK_EVAL_ENDPOINT_H
 #include "eval/http.h"
@@ -17,10 +19,12 @@ typedef struct {
     const char *model;      /* NULL: the first of GET /models */
     const char *key_env;    /* variable that holds the bearer key; NULL: OPENAI_API_KEY */
     const char *gen_kwargs; /* further members of a request for a text, a JSON object; NULL: none */
-    int64_t     max_length; /* tokens the model takes; 0: what the server says (max_model_len), else 2048 as lm-evaluation-harness assumes */
-    int64_t     concurrency, retries; /* 0: 4; as given */
-    double      timeout_s;            /* 0: 300 */
-    double      backoff_s;            /* before the second try; 0: 0.5 */
+    /* tokens the model takes; 0: what the server says (max_model_len), else 2048 as
+     * lm-evaluation-harness assumes */
+    int64_t max_length;
+    int64_t concurrency, retries; /* 0: 4; as given */
+    double  timeout_s;            /* 0: 300 */
+    double  backoff_s;            /* before the second try; 0: 0.5 */
 } endpoint_options;
 
 typedef struct endpoint endpoint;
@@ -33,8 +37,9 @@ int64_t                 endpoint_max_length(const endpoint *e);
 int64_t                 endpoint_concurrency(const endpoint *e);
 http_counts             endpoint_counted(const endpoint *e);
 
-/* `positions` of request_rules for this kind: lm-evaluation-harness keeps max_length - 1 tokens of a prompt, one being generated, so one fewer than a
- * local model scores (its last token need not be fed). */
+/* `positions` of request_rules for this kind: lm-evaluation-harness keeps max_length - 1 tokens
+ * of a prompt, one being generated, so one fewer than a local model scores (its last token need
+ * not be fed). */
 int64_t endpoint_positions(const endpoint *e, request_kind kind);
 
 const char *endpoint_gen_kwargs(const endpoint *e); /* as members of an object; "" for none */

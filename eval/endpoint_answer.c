@@ -27,8 +27,9 @@ typedef struct {
     str                  *bodies;
     int64_t               n_parts;
     size_t                cap;
-    int64_t              *first, *missing; /* by request: its first part, and how many are still to come */
-    int64_t               whole;
+    /* by request: its first part, and how many are still to come */
+    int64_t *first, *missing;
+    int64_t  whole;
     void (*finished)(void *ctx, int64_t count);
     void *ctx;
 } asking;
@@ -57,7 +58,8 @@ static void ask_echo(asking *k, int64_t item, completion_prompt prompt, part **p
     completion_ask_echo(body, endpoint_model(k->a->served), prompt);
 }
 
-/* A context and what follows it, as text. Trailing blanks of the context belong to what follows, as where ids are made. */
+/* A context and what follows it, as text. Trailing blanks of the context belong to what follows,
+ * as where ids are made. */
 static void ask_echo_text(asking *k, int64_t item, const char *context, const char *rest)
 {
     str   text = { 0 };
@@ -77,9 +79,10 @@ static int add_generate(asking *k, int64_t item)
     str             *body;
     new_part(k, item, &body);
     for (int64_t i = 0; i < s->n; i++) stops[i] = s->items[i].text;
-    completion_ask_text(body, endpoint_model(k->a->served),
-                        (completion_prompt) { r->input.n ? r->input.ids : NULL, (int64_t)r->input.n, slice_of(r->text.prompt) }, k->a->rules.max_new,
-                        stops, s->n, endpoint_gen_kwargs(k->a->served));
+    completion_ask_text(
+        body, endpoint_model(k->a->served),
+        (completion_prompt) { r->input.n ? r->input.ids : NULL, (int64_t)r->input.n, slice_of(r->text.prompt) },
+        k->a->rules.max_new, stops, s->n, endpoint_gen_kwargs(k->a->served));
     free(stops);
     return OK;
 }
@@ -93,7 +96,8 @@ static int add_choices(asking *k, int64_t item)
             ask_echo_text(k, item, r->text.prompt, r->text.choices[c]);
             continue;
         }
-        int64_t n_cont = (int64_t)r->choices[c].n, cut = request_context_cut((int64_t)r->input.n, n_cont, k->a->rules.positions);
+        int64_t n_cont    = (int64_t)r->choices[c].n,
+                cut       = request_context_cut((int64_t)r->input.n, n_cont, k->a->rules.positions);
         int64_t n_context = (int64_t)r->input.n - cut;
         part   *p;
         ids_clear(&both);
@@ -108,7 +112,8 @@ static int add_choices(asking *k, int64_t item)
     return OK;
 }
 
-/* The inputs of a window and the target after its last one. What is scored must be the next input: an echo has no other numbers. */
+/* The inputs of a window and the target after its last one. What is scored must be the next
+ * input: an echo has no other numbers. */
 static int add_window(asking *k, int64_t item, window w)
 {
     const request *r    = k->requests[item];
@@ -118,8 +123,9 @@ static int add_window(asking *k, int64_t item, window w)
     for (int64_t i = w.first; i <= last; i++) {
         if (i >= w.row && i < last && r->targets[i] >= 0 && r->targets[i] != r->input.ids[i + 1]) {
             ids_free(&all);
-            return input_error("%s: a label differs from the token that follows; a completions API scores only what follows",
-                               endpoint_completions(k->a->served));
+            return input_error(
+                "%s: a label differs from the token that follows; a completions API scores only what follows",
+                endpoint_completions(k->a->served));
         }
         ids_push(&all, r->input.ids[i]);
     }
@@ -141,7 +147,8 @@ static int add_target(asking *k, int64_t item)
         ask_echo_text(k, item, r->text.prompt, r->text.target);
         return OK;
     }
-    for (int64_t i = 0; !rc && window_at(&w, i, (int64_t)r->input.n, r->row, k->a->rules.positions); i++) rc = add_window(k, item, w);
+    for (int64_t i = 0; !rc && window_at(&w, i, (int64_t)r->input.n, r->row, k->a->rules.positions); i++)
+        rc = add_window(k, item, w);
     return rc;
 }
 
@@ -220,13 +227,15 @@ static int look_at_greed(void *ctx, int64_t index, const char *body, size_t n)
     completion_echo e;
     int64_t         other = 0;
     (void)index;
-    if (completion_read_echo(&e, body, n, "")) return OK; /* it gives no log-probabilities: nothing can be said */
+    /* it gives no log-probabilities: nothing can be said */
+    if (completion_read_echo(&e, body, n, "")) return OK;
     for (int64_t i = 0; i < e.n; i++) other += !isnan(e.logprob[i]) && !e.greedy[i];
     if (other)
-        warn("%s: %lld of %lld tokens of the first text are not the likeliest by the server's own log-probabilities: a penalty or a sampler of its "
-             "own "
-             "is at work (llama-cpp-python: --gen-kwargs '{\"repeat_penalty\":1}')",
-             endpoint_completions(ctx), (long long)other, (long long)e.n);
+        warn(
+            "%s: %lld of %lld tokens of the first text are not the likeliest by the server's own log-probabilities: a penalty or a sampler of its "
+            "own "
+            "is at work (llama-cpp-python: --gen-kwargs '{\"repeat_penalty\":1}')",
+            endpoint_completions(ctx), (long long)other, (long long)e.n);
     endpoint_set_other_tokens(ctx, other);
     completion_echo_free(&e);
     return OK;
@@ -241,15 +250,17 @@ static int check_greed(asking *k)
     str_puts(&body, ",\"logprobs\":1}");
     int rc = endpoint_post(k->a->served, &body, 1, look_at_greed, k->a->served);
     str_free(&body);
-    return rc == ERR_FAILED ? rc : OK; /* one that refuses the question may still answer without it */
+    /* one that refuses the question may still answer without it */
+    return rc == ERR_FAILED ? rc : OK;
 }
 
-int endpoint_answer(const answerer *a, const request *const *requests, int64_t n, answer *answers, void (*finished)(void *ctx, int64_t count),
-                    void *ctx)
+int endpoint_answer(const answerer *a, const request *const *requests, int64_t n, answer *answers,
+                    void (*finished)(void *ctx, int64_t count), void *ctx)
 {
-    static int (*const add[])(asking *, int64_t) = {
-        [REQUEST_GENERATE] = add_generate, [REQUEST_CHOICES] = add_choices, [REQUEST_TEXT] = add_target, [REQUEST_TARGET] = add_target
-    };
+    static int (*const add[])(asking *, int64_t) = { [REQUEST_GENERATE] = add_generate,
+                                                     [REQUEST_CHOICES]  = add_choices,
+                                                     [REQUEST_TEXT]     = add_target,
+                                                     [REQUEST_TARGET]   = add_target };
     asking k  = { .a = a, .requests = requests, .answers = answers, .finished = finished, .ctx = ctx };
     int    rc = OK;
     k.first   = mem_alloc((size_t)n + 1, sizeof *k.first);

@@ -102,11 +102,13 @@ typedef struct {
 } asked_case;
 
 static const asked_case all_kinds[] = {
-    { "gsm8k", "lm-eval", "gsm8k.jsonl", NULL, 12 }, { "hellaswag", NULL, "hellaswag.jsonl", NULL, 0 }, { "gsm8k", NULL, "gsm8k.jsonl", "loss", 0 },
-    { "text", NULL, "texts.txt", NULL, 0 },          { "text", "lm-eval", "texts.txt", NULL, 0 },       { "tokens", NULL, "tokens.jsonl", NULL, 0 },
+    { "gsm8k", "lm-eval", "gsm8k.jsonl", NULL, 12 }, { "hellaswag", NULL, "hellaswag.jsonl", NULL, 0 },
+    { "gsm8k", NULL, "gsm8k.jsonl", "loss", 0 },     { "text", NULL, "texts.txt", NULL, 0 },
+    { "text", "lm-eval", "texts.txt", NULL, 0 },     { "tokens", NULL, "tokens.jsonl", NULL, 0 },
 };
 
-static int run_case(asked_case c, decoder *dec, endpoint *served, const tokenizer *tok, int64_t max_length, json **samples)
+static int run_case(asked_case c, decoder *dec, endpoint *served, const tokenizer *tok, int64_t max_length,
+                    json **samples)
 {
     task          *k;
     dataset       *data;
@@ -140,7 +142,9 @@ static int run_case(asked_case c, decoder *dec, endpoint *served, const tokenize
 static endpoint *open_endpoint(const test_server *s, int64_t max_length)
 {
     endpoint *e;
-    assert_ok(endpoint_open(&e, &(endpoint_options) { .url = s->url, .max_length = max_length, .retries = 2, .timeout_s = 20, .backoff_s = 0.01 }));
+    assert_ok(endpoint_open(
+        &e, &(endpoint_options) {
+                .url = s->url, .max_length = max_length, .retries = 2, .timeout_s = 20, .backoff_s = 0.01 }));
     return e;
 }
 
@@ -154,7 +158,8 @@ static void assert_near(const json *a, const json *b, const char *key)
         return;
     }
     assert_int_equal(cJSON_GetArraySize(x), cJSON_GetArraySize(y));
-    for (x = x->child, y = y->child; x; x = x->next, y = y->next) assert_within(fabs(x->valuedouble - y->valuedouble), 1e-6);
+    for (x = x->child, y = y->child; x; x = x->next, y = y->next)
+        assert_within(fabs(x->valuedouble - y->valuedouble), 1e-6);
 }
 
 static void assert_same(const json *a, const json *b, const char *key)
@@ -183,8 +188,9 @@ static void assert_same_samples(const json *local, const json *served, bool with
     }
 }
 
-/* The server takes max_length tokens, one of them the new one: a local model of that many positions less one (texts) or two (likelihoods, whose last
- * token a local model need not be fed) cuts at the same places. */
+/* The server takes max_length tokens, one of them the new one: a local model of that many
+ * positions less one (texts) or two (likelihoods, whose last token a local model need not be
+ * fed) cuts at the same places. */
 static void compare(const char *dir, const asked_case *cases, size_t n, int64_t max_length, bool with_ids)
 {
     test_model   local = open_test_model(dir);
@@ -225,7 +231,8 @@ static void text_prompts_give_the_same_scores(void **state)
     compare(base, all_kinds + 3, 1, 512, false);
 }
 
-/* Numbers that this program did not make: lm-evaluation-harness's, in float64, through the server by ids and by text. */
+/* Numbers that this program did not make: lm-evaluation-harness's, in float64, through the
+ * server by ids and by text. */
 static void served_scores_are_the_reference_s(void **state)
 {
     (void)state;
@@ -246,14 +253,18 @@ static void served_scores_are_the_reference_s(void **state)
         json       *samples;
         endpoint   *e    = open_endpoint(s, 512);
         const json *want = lines->child;
-        assert_ok(run_case((asked_case) { "hellaswag", "lm-eval", "first.jsonl", NULL, 0 }, NULL, e, as_text ? NULL : tok, 512, &samples));
+        assert_ok(run_case((asked_case) { "hellaswag", "lm-eval", "first.jsonl", NULL, 0 }, NULL, e,
+                           as_text ? NULL : tok, 512, &samples));
         for (const json *got = samples->child; got; got = got->next, want = want->next)
             for (int c = 0; c < 4; c++) {
                 const json *choice = cJSON_GetArrayItem(at(want, "choices"), c);
-                double      ll = cJSON_GetArrayItem(at(got, "loglikelihoods"), c)->valuedouble, ll_f64 = number_at(choice, "ll_f64");
+                double      ll     = cJSON_GetArrayItem(at(got, "loglikelihoods"), c)->valuedouble,
+                       ll_f64      = number_at(choice, "ll_f64");
                 assert_within(fabs(ll - ll_f64), ll_tolerance(ll_f64));
-                assert_int_equal(cJSON_IsTrue(cJSON_GetArrayItem(at(got, "greedy"), c)), cJSON_IsTrue(at(choice, "is_greedy")));
-                assert_int_equal((int)cJSON_GetArrayItem(at(got, "tokens"), c)->valuedouble, cJSON_GetArraySize(at(choice, "ids")));
+                assert_int_equal(cJSON_IsTrue(cJSON_GetArrayItem(at(got, "greedy"), c)),
+                                 cJSON_IsTrue(at(choice, "is_greedy")));
+                assert_int_equal((int)cJSON_GetArrayItem(at(got, "tokens"), c)->valuedouble,
+                                 cJSON_GetArraySize(at(choice, "ids")));
             }
         json_free(samples);
         endpoint_close(e);
@@ -271,7 +282,8 @@ static void what_an_api_cannot_score_is_refused(void **state)
         const char *message;
     } cases[] = {
         { { "tokens", NULL, "labels.jsonl", NULL, 0 }, "a label differs from the token that follows" },
-        { { "gsm8k", NULL, "gsm8k.jsonl", "loss", 0 }, "--metrics loss needs --tokenizer" }, /* the end of a text is the tokenizer's to know */
+        /* the end of a text is the tokenizer's to know */
+        { { "gsm8k", NULL, "gsm8k.jsonl", "loss", 0 }, "--metrics loss needs --tokenizer" },
         { { "text", "lm-eval", "texts.txt", NULL, 0 }, "needs --tokenizer" },
     };
     (void)state;
@@ -327,11 +339,14 @@ static void every_failure_has_its_message(void **state)
             int       want = text ? f->rc_text : f->rc;
             s->how         = f->how;
             atomic_store(&s->completions, 0);
-            assert_ok(endpoint_open(&e, &(endpoint_options) { .url = s->url, .max_length = 128, .concurrency = 1, .retries = 2, .backoff_s = 0.01 }));
+            assert_ok(endpoint_open(
+                &e, &(endpoint_options) {
+                        .url = s->url, .max_length = 128, .concurrency = 1, .retries = 2, .backoff_s = 0.01 }));
             error_clear();
             int rc = run_case(all_kinds[text ? 0 : 1], NULL, e, local.tok, 128, &samples);
             if (rc != want || (rc && (!strstr(error_text(), f->message) || !strstr(error_text(), s->url))))
-                fail_msg("server %d: status %d, \"%s\"; wanted %d, \"%s\"", (int)f->how, rc, error_text(), want, f->message ? f->message : "");
+                fail_msg("server %d: status %d, \"%s\"; wanted %d, \"%s\"", (int)f->how, rc, error_text(), want,
+                         f->message ? f->message : "");
             assert_int_equal(endpoint_counted(e).retries, want == f->rc ? f->retries : 0);
             json_free(samples);
             endpoint_close(e);
@@ -348,7 +363,9 @@ static void a_slow_server_is_waited_for_until_the_limit(void **state)
     test_server *s   = start_server(base, SERVE_SLOWLY);
     json        *samples;
     endpoint    *e;
-    assert_ok(endpoint_open(&e, &(endpoint_options) { .url = s->url, .max_length = 128, .timeout_s = 0.3, .backoff_s = 0.01, .retries = 0 }));
+    assert_ok(endpoint_open(
+        &e,
+        &(endpoint_options) { .url = s->url, .max_length = 128, .timeout_s = 0.3, .backoff_s = 0.01, .retries = 0 }));
     error_clear();
     assert_int_equal(run_case(one, NULL, e, NULL, 128, &samples), ERR_FAILED);
     assert_non_null(strstr(error_text(), "timed out"));
@@ -366,7 +383,9 @@ static void nobody_listens(void **state)
     (void)state;
     endpoint *e;
     error_clear();
-    assert_int_equal(endpoint_open(&e, &(endpoint_options) { .url = "http://127.0.0.1:9/v1", .retries = 1, .backoff_s = 0.01 }), ERR_FAILED);
+    assert_int_equal(
+        endpoint_open(&e, &(endpoint_options) { .url = "http://127.0.0.1:9/v1", .retries = 1, .backoff_s = 0.01 }),
+        ERR_FAILED);
     assert_non_null(strstr(error_text(), "http://127.0.0.1:9/v1/models"));
     assert_non_null(strstr(error_text(), "tried 2 times"));
     assert_null(e);
@@ -394,11 +413,14 @@ static void model_name_key_and_address(void **state)
     json_free(samples);
     endpoint_close(e);
     setenv("TIEBREAK_TEST_KEY", "sk 1\r\nX: y", 1);
-    assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = url, .key_env = "TIEBREAK_TEST_KEY" }), "blank or a control character");
-    assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = url, .key_env = "TIEBREAK_NO_SUCH" }), "TIEBREAK_NO_SUCH");
+    assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = url, .key_env = "TIEBREAK_TEST_KEY" }),
+                       "blank or a control character");
+    assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = url, .key_env = "TIEBREAK_NO_SUCH" }),
+                       "TIEBREAK_NO_SUCH");
     snprintf(url, sizeof url, "%.*s/v2", (int)(strlen(s->url) - 3), s->url);
     assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = url }), "HTTP status 404: no such page");
-    assert_ok(endpoint_open(&e, &(endpoint_options) { .url = url, .model = "another" })); /* /models is not there, and not needed */
+    /* /models is not there, and not needed */
+    assert_ok(endpoint_open(&e, &(endpoint_options) { .url = url, .model = "another" }));
     assert_true(endpoint_max_length(e) == 2048);
     endpoint_close(e);
     unsetenv("TIEBREAK_TEST_KEY");
@@ -413,14 +435,17 @@ static void a_sampler_that_is_not_greedy_is_noticed(void **state)
         test_server *s = start_server(base, hows[i]);
         endpoint    *e;
         json        *samples;
-        assert_ok(endpoint_open(&e, &(endpoint_options) { .url = s->url, .gen_kwargs = "{\"repeat_penalty\": 1}", .max_length = 512 }));
+        assert_ok(endpoint_open(
+            &e, &(endpoint_options) { .url = s->url, .gen_kwargs = "{\"repeat_penalty\": 1}", .max_length = 512 }));
         assert_ok(run_case(all_kinds[0], NULL, e, NULL, 512, &samples));
         assert_true((endpoint_other_tokens(e) > 0) == (hows[i] == SERVE_PENALTY));
         assert_non_null(strstr(str_c(&s->asked), ",\"repeat_penalty\":1"));
         json_free(samples);
         endpoint_close(e);
-        assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = s->url, .gen_kwargs = "{\"stop\": []}" }), "\"stop\" is set");
-        assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = s->url, .gen_kwargs = "[1]" }), "JSON object");
+        assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = s->url, .gen_kwargs = "{\"stop\": []}" }),
+                           "\"stop\" is set");
+        assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = s->url, .gen_kwargs = "[1]" }),
+                           "JSON object");
         stop_server(s);
     }
 }
@@ -434,11 +459,12 @@ static str read_whole(const char *dir, const char *name)
     return text;
 }
 
-/* A run that the server let down keeps what was answered; the same command goes on and ends with the same bytes as one that was never disturbed. */
+/* A run that the server let down keeps what was answered; the same command goes on and ends with
+ * the same bytes as one that was never disturbed. */
 static void a_failed_run_goes_on_where_it_was(void **state)
 {
     (void)state;
-    char        *whole = path_join(home, "whole"), *failed = path_join(home, "failed"), *data = path_join(home, "gsm8k.jsonl");
+    char *whole = path_join(home, "whole"), *failed = path_join(home, "failed"), *data = path_join(home, "gsm8k.jsonl");
     test_server *s = start_server(base, SERVE_WELL);
     json        *record;
     eval_request q = { .model          = s->url,
@@ -457,7 +483,8 @@ static void a_failed_run_goes_on_where_it_was(void **state)
     assert_string_equal(at(record, "asked/base/url")->valuestring, s->url);
     assert_string_equal(at(record, "where/device")->valuestring, "http");
     assert_int_equal((int)number_at(record, "asked/max_length"), 128);
-    assert_int_equal((int)number_at(record, "result/http/requests"), 7); /* one for the models, one more for the first text */
+    /* one for the models, one more for the first text */
+    assert_int_equal((int)number_at(record, "result/http/requests"), 7);
     assert_int_equal((int)number_at(record, "result/http/other_than_greedy"), 0);
     json_free(record);
     q.out   = failed;

@@ -10,13 +10,15 @@ int shots_open(shot_set *s, const shot_options *asked, const task *t)
 {
     *s = (shot_set) { .asked = *asked, .task = t };
     if (!asked->k) return OK;
-    if (task_answer(t) == TASK_LIKELIHOOD) return input_error("--fewshot: the task %s asks nothing, so there is no example to show", task_name(t));
+    if (task_answer(t) == TASK_LIKELIHOOD)
+        return input_error("--fewshot: the task %s asks nothing, so there is no example to show", task_name(t));
     int rc = task_read(t, asked->data, &s->pool);
     if (!rc) rc = originals_open(&s->records, asked->data);
     if (!rc) s->texts = mem_alloc((size_t)s->pool->n, sizeof *s->texts);
     if (!rc && s->pool->n < asked->k)
-        rc = input_error("%s: holds %lld records and --fewshot %lld needs as many: give a larger --fewshot-data, or 1..%lld", asked->data,
-                         (long long)s->pool->n, (long long)asked->k, (long long)s->pool->n);
+        rc = input_error(
+            "%s: holds %lld records and --fewshot %lld needs as many: give a larger --fewshot-data, or 1..%lld",
+            asked->data, (long long)s->pool->n, (long long)asked->k, (long long)s->pool->n);
     if (rc) shots_close(s);
     return rc;
 }
@@ -40,7 +42,10 @@ typedef struct {
     const data_item *item;
 } asker;
 
-static bool is_itself(const asker *a, int64_t i) { return original_equal(&a->s->records, &a->s->pool->items[i], a->records, a->item); }
+static bool is_itself(const asker *a, int64_t i)
+{
+    return original_equal(&a->s->records, &a->s->pool->items[i], a->records, a->item);
+}
 
 /* The pool without the item, in order; the caller's. */
 static int64_t *others(const asker *a, int64_t *count)
@@ -59,7 +64,8 @@ static int draw_from_others(const asker *a, mt19937 *m, int64_t *out)
     int64_t *index = others(a, &count);
     int      rc    = OK;
     if (count < k)
-        rc = input_error("%s: --fewshot %lld: only %lld records differ from item %s", a->s->asked.data, (long long)k, (long long)count, a->item->id);
+        rc = input_error("%s: --fewshot %lld: only %lld records differ from item %s", a->s->asked.data, (long long)k,
+                         (long long)count, a->item->id);
     else if (m)
         py_sample(m, count, k, out);
     for (int64_t i = 0; i < k && !rc; i++) out[i] = index[m ? out[i] : i];
@@ -83,11 +89,13 @@ int shots_draw(shot_set *s, const dataset *items, const char *where, int64_t n)
     originals records;
     mt19937   m;
     int64_t   k    = s->asked.k;
-    bool      self = s->pool && (task_shots_drop_self(s->task) || (*s->pool->sha256 && !strcmp(s->pool->sha256, items->sha256)));
+    bool      self = s->pool &&
+                (task_shots_drop_self(s->task) || (*s->pool->sha256 && !strcmp(s->pool->sha256, items->sha256)));
     if (!k) return OK;
     if (self && !s->asked.first && s->pool->n < k + 1)
-        return input_error("%s: holds %lld records; --fewshot %lld draws one more, because the item itself may be among them: give at least %lld",
-                           s->asked.data, (long long)s->pool->n, (long long)k, (long long)k + 1);
+        return input_error(
+            "%s: holds %lld records; --fewshot %lld draws one more, because the item itself may be among them: give at least %lld",
+            s->asked.data, (long long)s->pool->n, (long long)k, (long long)k + 1);
     int rc   = originals_open(&records, self ? where : NULL);
     s->drawn = mem_alloc((size_t)(n * k), sizeof *s->drawn);
     s->n     = n;

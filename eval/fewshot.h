@@ -6,10 +6,13 @@
  *     if (!rc) rc = shots_text(&s, i, &before);
  *     shots_close(&s);
  *
- * Drawn as lm-evaluation-harness 0.4.13 does (api/samplers.py): Python's random.Random(seed).sample for each document in turn, one generator running
- * on over the documents. Where the pool may hold the document itself (the task file's "drop_self"), one more is drawn, those equal to it as whole
- * records are dropped, and the first k stay; if then fewer are left, k are drawn anew from the pool without them. A pool that is the data file itself
- * is always treated so: no item sees itself. An item's examples depend on its place in the file, never on which items are asked. */
+ * Drawn as lm-evaluation-harness 0.4.13 does (api/samplers.py): Python's
+ * random.Random(seed).sample for each document in turn, one generator running on over the
+ * documents. Where the pool may hold the document itself (the task file's "drop_self"), one more
+ * is drawn, those equal to it as whole records are dropped, and the first k stay; if then fewer
+ * are left, k are drawn anew from the pool without them. A pool that is the data file itself is
+ * always treated so: no item sees itself. An item's examples depend on its place in the file,
+ * never on which items are asked. */
 #ifndef TIEBREAK_EVAL_FEWSHOT_H
 #define TIEBREAK_EVAL_FEWSHOT_H
 #include "eval/original.h"
@@ -32,7 +35,8 @@ typedef struct {
     int64_t      n;     /* items drawn for */
 } shot_set;
 
-/* Read the pool; k = 0 opens nothing. ERR_INPUT for a task that has no answers to show, or a pool that is too small. */
+/* Read the pool; k = 0 opens nothing. ERR_INPUT for a task that has no answers to show, or a
+ * pool that is too small. */
 int  shots_open(shot_set *s, const shot_options *asked, const task *t);
 void shots_close(shot_set *s);
 /* Draw for the first n items of `items`, which were read from `where` (NULL: not known). */

@@ -4,7 +4,8 @@
 
 /* --- lm-evaluation-harness's own runs */
 
-static void check_reference(const char *name, const char *data, const char *pool, const char *lines_file, int64_t k, const char *prompt_key)
+static void check_reference(const char *name, const char *data, const char *pool, const char *lines_file, int64_t k,
+                            const char *prompt_key)
 {
     char         items_path[1024], pool_path[1024];
     task        *t;
@@ -40,14 +41,16 @@ static void check_reference(const char *name, const char *data, const char *pool
     task_close(t);
 }
 
-/* No split is named for the examples, so one more is drawn and the item itself dropped: 40 of the 100 items lie in the pool. */
+/* No split is named for the examples, so one more is drawn and the item itself dropped: 40 of
+ * the 100 items lie in the pool. */
 static void hellaswag_draws_and_prompts_agree(void **state)
 {
     (void)state;
     need_data(path, "lm-eval-reference/hellaswag_3shot.jsonl");
     (void)path;
-    check_reference("hellaswag", "lm-eval-reference/data/hellaswag_3shot.docs.jsonl", "lm-eval-reference/data/hellaswag_3shot.pool.jsonl",
-                    "lm-eval-reference/hellaswag_3shot.jsonl", 3, "context");
+    check_reference("hellaswag", "lm-eval-reference/data/hellaswag_3shot.docs.jsonl",
+                    "lm-eval-reference/data/hellaswag_3shot.pool.jsonl", "lm-eval-reference/hellaswag_3shot.jsonl", 3,
+                    "context");
 }
 
 static void gsm8k_draws_and_prompts_agree(void **state)
@@ -97,16 +100,20 @@ static void close_quiz(quiz *q)
 #define RECORD(question, number) "{\"question\":\"" question "\",\"answer\":\"" #number "\",\"n\":" #number "}\n"
 #define A_OF(n) "{\"question\":\"a\",\"answer\":\"1\",\"n\":" #n "}\n"
 
-/* Three copies of one record: after a draw that holds two of them, k are drawn anew from the others. The record with another "n" differs, though the
- * task reads nothing of it. Expected: lm_eval 0.4.13, ContextSampler(pool, rnd=1234).sample(2, eval_doc) for these documents in turn. */
+/* Three copies of one record: after a draw that holds two of them, k are drawn anew from the
+ * others. The record with another "n" differs, though the task reads nothing of it. Expected:
+ * lm_eval 0.4.13, ContextSampler(pool, rnd=1234).sample(2, eval_doc) for these documents in
+ * turn. */
 static void copies_of_an_item_are_all_dropped(void **state)
 {
     (void)state;
     static const char    pool[]     = A_OF(0) A_OF(0) A_OF(0) A_OF(1) RECORD("b", 2) RECORD("c", 3);
     static const char    items[]    = A_OF(0) A_OF(0) A_OF(1) RECORD("b", 2) A_OF(0) A_OF(0) RECORD("c", 3) A_OF(0);
-    static const int64_t want[8][2] = { { 3, 4 }, { 4, 5 }, { 5, 0 }, { 0, 0 }, { 5, 4 }, { 4, 3 }, { 0, 0 }, { 4, 3 } };
-    quiz                 q          = open_quiz("drop", items, pool);
-    shot_set             s;
+    static const int64_t want[8][2] = {
+        { 3, 4 }, { 4, 5 }, { 5, 0 }, { 0, 0 }, { 5, 4 }, { 4, 3 }, { 0, 0 }, { 4, 3 }
+    };
+    quiz     q = open_quiz("drop", items, pool);
+    shot_set s;
     assert_ok(shots_open(&s, &(shot_options) { .k = 2, .data = q.pool_path, .seed = 1234 }, q.task));
     assert_ok(shots_draw(&s, q.items, q.items_path, 8));
     for (int64_t i = 0; i < 8; i++)
@@ -148,7 +155,8 @@ static void pools_that_do_not_do_are_refused(void **state)
     quiz     q = open_quiz("drop", RECORD("a", 1), RECORD("a", 1) RECORD("b", 2) RECORD("b", 2));
     shot_set s;
     task    *t;
-    assert_input_error(shots_open(&s, &(shot_options) { .k = 4, .data = q.pool_path }, q.task), "holds 3 records and --fewshot 4");
+    assert_input_error(shots_open(&s, &(shot_options) { .k = 4, .data = q.pool_path }, q.task),
+                       "holds 3 records and --fewshot 4");
     assert_ok(shots_open(&s, &(shot_options) { .k = 3, .data = q.pool_path }, q.task));
     assert_input_error(shots_draw(&s, q.items, q.items_path, 1), "give at least 4");
     shots_close(&s);

@@ -8,14 +8,15 @@
 #include "core/progress.h"
 #include "eval/subset.h"
 
-/* Tokens of one forward when no batch is asked for: enough rows for the products to run at their rate, few enough to stay in cache. */
+/* Tokens of one forward when no batch is asked for: enough rows for the products to run at their
+ * rate, few enough to stay in cache. */
 enum { TOKENS_PER_FORWARD = 2048, SEQUENCES = 16, GROUPS_OF_SEQUENCES = 4, GROUPS_OF_REQUESTS = 64 };
 
 /* --- what is asked */
 
-static const char *const source_names[] = {
-    [METRIC_TEXT] = "scores generated texts", [METRIC_CHOICES] = "scores multiple choice", [METRIC_LIKELIHOOD] = "scores log-likelihoods"
-};
+static const char *const source_names[] = { [METRIC_TEXT]       = "scores generated texts",
+                                            [METRIC_CHOICES]    = "scores multiple choice",
+                                            [METRIC_LIKELIHOOD] = "scores log-likelihoods" };
 
 int harness_metrics(const task *t, const char *names, metric_list *metrics, request_kind *kind)
 {
@@ -41,8 +42,8 @@ int harness_metrics(const task *t, const char *names, metric_list *metrics, requ
     }
     for (int i = 0; i < metrics->n && !rc; i++)
         if (metrics->rows[i].source != source)
-            rc = input_error("metric %s %s, and the task %s %s", metrics->rows[i].name, source_names[metrics->rows[i].source], task_name(t),
-                             source_names[source]);
+            rc = input_error("metric %s %s, and the task %s %s", metrics->rows[i].name,
+                             source_names[metrics->rows[i].source], task_name(t), source_names[source]);
     return rc;
 }
 
@@ -50,18 +51,20 @@ static int plan_new_tokens(const task *t, int64_t asked, request_rules *rules)
 {
     int64_t positions = rules->positions;
     if (asked && rules->kind != REQUEST_GENERATE)
-        return input_error("--max-new-tokens %lld: nothing is generated here, %s: leave the option out", (long long)asked,
+        return input_error("--max-new-tokens %lld: nothing is generated here, %s: leave the option out",
+                           (long long)asked,
                            task_answer(t) == TASK_GENERATE ? "the metric scores the targets' log-likelihoods"
                                                            : "the task is answered by log-likelihoods");
     if (rules->kind != REQUEST_GENERATE) return OK;
     if (asked >= positions)
-        return input_error("--max-new-tokens %lld: the model has %lld positions and one is the prompt's: 1..%lld", (long long)asked,
-                           (long long)positions, (long long)(positions - 1));
+        return input_error("--max-new-tokens %lld: the model has %lld positions and one is the prompt's: 1..%lld",
+                           (long long)asked, (long long)positions, (long long)(positions - 1));
     rules->max_new = asked ? asked : task_max_new_tokens(t);
     if (rules->max_new >= positions) {
         rules->max_new = positions / 2;
-        warn("the task %s asks for %lld new tokens and the model has %lld positions: %lld are generated, the rest is the prompt's", task_name(t),
-             (long long)task_max_new_tokens(t), (long long)positions, (long long)rules->max_new);
+        warn(
+            "the task %s asks for %lld new tokens and the model has %lld positions: %lld are generated, the rest is the prompt's",
+            task_name(t), (long long)task_max_new_tokens(t), (long long)positions, (long long)rules->max_new);
     }
     return OK;
 }
@@ -71,8 +74,8 @@ int harness_plan(const harness *h, int64_t positions, metric_list *metrics, requ
     *rules = (request_rules) { .positions = h->max_length ? h->max_length : positions };
     int rc = harness_metrics(h->task, h->metrics, metrics, &rules->kind);
     if (!rc && h->max_length > positions)
-        rc = input_error("--max-length %lld: the model has %lld positions: 2..%lld", (long long)h->max_length, (long long)positions,
-                         (long long)positions);
+        rc = input_error("--max-length %lld: the model has %lld positions: 2..%lld", (long long)h->max_length,
+                         (long long)positions, (long long)positions);
     if (h->served) rules->positions = endpoint_positions(h->served, rules->kind);
     rules->as_text = h->served && !h->tok && task_needs_tokenizer(h->task);
     return rc ? rc : plan_new_tokens(h->task, h->max_new_tokens, rules);
@@ -95,7 +98,8 @@ typedef struct {
 /* Longest first, so that memory and time left are known early; then data order. */
 static int by_cost(const void *a, const void *b, void *requests)
 {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b, cx = ((const request *)requests)[x].cost, cy = ((const request *)requests)[y].cost;
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b, cx = ((const request *)requests)[x].cost,
+            cy = ((const request *)requests)[y].cost;
     return cx != cy ? (cx < cy ? 1 : -1) : (x > y) - (x < y);
 }
 
@@ -104,7 +108,7 @@ static int prepare_item(run *r, int64_t i, str *shots)
     const harness *h  = r->h;
     int            rc = shots_text(&r->shots, r->chosen[i], shots);
     if (rc) return rc;
-    rc          = request_make(&r->requests[i], h->task, &h->data->items[r->chosen[i]], str_c(shots), h->tok, r->ask.rules);
+    rc = request_make(&r->requests[i], h->task, &h->data->items[r->chosen[i]], str_c(shots), h->tok, r->ask.rules);
     r->order[i] = i;
     return rc && h->where ? error_context(rc, "%s", h->where) : rc;
 }
@@ -126,7 +130,8 @@ static int prepare(run *r)
     return rc;
 }
 
-/* Prompts and targets as they are asked, each followed by a NUL: what a score can be compared under. */
+/* Prompts and targets as they are asked, each followed by a NUL: what a score can be compared
+ * under. */
 static void hash_prompts(const run *r, char out[65])
 {
     str all = { 0 };
@@ -153,12 +158,14 @@ static int check_adapter(const run *r, harness_result *out)
     return rc;
 }
 
-/* The end of the group that begins at `first`: fixed by the data and the batch, never by what is already finished. */
+/* The end of the group that begins at `first`: fixed by the data and the batch, never by what is
+ * already finished. */
 static int64_t group_end(const run *r, int64_t first)
 {
     if (r->group_items) return first + r->group_items < r->n ? first + r->group_items : r->n;
     int64_t tokens = r->requests[r->order[first]].cost, end = first + 1;
-    while (end < r->n && tokens + r->requests[r->order[end]].cost <= r->ask.max_tokens) tokens += r->requests[r->order[end++]].cost;
+    while (end < r->n && tokens + r->requests[r->order[end]].cost <= r->ask.max_tokens)
+        tokens += r->requests[r->order[end++]].cost;
     return end;
 }
 
@@ -178,7 +185,9 @@ static int keep(run *r, harness_result *out, int64_t item, const answer *a)
     sample_print(&sample, &r->h->data->items[r->chosen[item]], q, a, kind, &out->metrics, stats);
     int64_t seen = a->n_seen ? a->n_seen : q->cost;
     out->work += seen + a->n_new;
-    return journal_add(&out->items, item, (finished_item) { .cut = q->cut, .seen = seen, .made = a->n_new, .stats = stats, .sample = sample.s });
+    return journal_add(
+        &out->items, item,
+        (finished_item) { .cut = q->cut, .seen = seen, .made = a->n_new, .stats = stats, .sample = sample.s });
 }
 
 static bool group_finished(const run *r, const harness_result *out, int64_t first, int64_t end)
@@ -188,7 +197,8 @@ static bool group_finished(const run *r, const harness_result *out, int64_t firs
     return true;
 }
 
-/* Items that an earlier run left finished: the bar begins there, and its rate is of what is done now. */
+/* Items that an earlier run left finished: the bar begins there, and its rate is of what is done
+ * now. */
 static int64_t finished_before(const run *r, const harness_result *out)
 {
     int64_t n = 0;
@@ -213,8 +223,9 @@ static int keep_one(void *ctx, int64_t i)
     return keep(g->r, g->out, g->places[i], &g->answers[i]);
 }
 
-/* Of a group that is not finished all is asked again, so that forwards are made of the same requests, and kept when all is answered. A served model
- * is asked only for the rest, and each answer is kept as it comes. */
+/* Of a group that is not finished all is asked again, so that forwards are made of the same
+ * requests, and kept when all is answered. A served model is asked only for the rest, and each
+ * answer is kept as it comes. */
 static int work_on(run *r, harness_result *out, int64_t first, int64_t end)
 {
     group g                  = { .r = r, .out = out, .places = mem_alloc((size_t)(end - first), sizeof *g.places) };
@@ -251,7 +262,8 @@ static void summarize(const run *r, harness_result *out)
     for (int m = 0; m < out->metrics.n; offset += out->metrics.rows[m++].n_stats) {
         int width = out->metrics.rows[m].n_stats;
         column    = mem_resize(column, (size_t)(out->n * width), sizeof *column);
-        for (int64_t i = 0; i < out->n; i++) memcpy(column + i * width, out->items.items[i].stats + offset, (size_t)width * sizeof *column);
+        for (int64_t i = 0; i < out->n; i++)
+            memcpy(column + i * width, out->items.items[i].stats + offset, (size_t)width * sizeof *column);
         out->value[m] = metric_value(&out->metrics.rows[m], column, out->n);
         out->error[m] = metric_stderr(&out->metrics.rows[m], column, out->n);
     }
@@ -275,7 +287,8 @@ static int plan(run *r, harness_result *out)
     int            rc   = harness_plan(h, all, &out->metrics, rule);
     out->max_new_tokens = rule->max_new;
     r->ask.sequences    = h->batch ? h->batch : SEQUENCES;
-    r->ask.max_tokens   = h->batch * rule->positions > TOKENS_PER_FORWARD ? h->batch * rule->positions : TOKENS_PER_FORWARD;
+    r->ask.max_tokens   = h->batch * rule->positions > TOKENS_PER_FORWARD ? h->batch * rule->positions
+                                                                          : TOKENS_PER_FORWARD;
     r->group_items      = rule->kind == REQUEST_GENERATE ? r->ask.sequences * GROUPS_OF_SEQUENCES : h->batch;
     if (h->served && !h->batch) r->group_items = endpoint_concurrency(h->served) * GROUPS_OF_REQUESTS;
     return rc;
@@ -298,7 +311,8 @@ int harness_run(const harness *h, harness_result *out)
     r.chosen        = subset_choose(h->data->n, h->limit, h->shuffled, h->shuffle_seed, &r.n);
     out->n          = r.n;
     int rc          = plan(&r, out);
-    if (!rc && r.ask.rules.kind == REQUEST_GENERATE) rc = stop_list_make(&stops, h->task, h->tok, h->dec ? &decoder_model(h->dec)->cfg : NULL);
+    if (!rc && r.ask.rules.kind == REQUEST_GENERATE)
+        rc = stop_list_make(&stops, h->task, h->tok, h->dec ? &decoder_model(h->dec)->cfg : NULL);
     r.ask.stops = &stops;
     if (!rc) rc = prepare(&r);
     if (!rc) hash_prompts(&r, out->prompt_sha256);

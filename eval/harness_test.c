@@ -107,7 +107,8 @@ static int64_t check_choices(const json *got, const json *want)
     for (const json *c = at(want, "choices")->child; c; c = c->next, k++) {
         double ll = cJSON_GetArrayItem(at(got, "loglikelihoods"), (int)k)->valuedouble;
         assert_text(slice_of(cJSON_GetArrayItem(at(got, "choices"), (int)k)->valuestring), text_at(c, "continuation"));
-        assert_int_equal((int)cJSON_GetArrayItem(at(got, "tokens"), (int)k)->valuedouble, cJSON_GetArraySize(at(c, "ids")));
+        assert_int_equal((int)cJSON_GetArrayItem(at(got, "tokens"), (int)k)->valuedouble,
+                         cJSON_GetArraySize(at(c, "ids")));
         assert_within(fabs(ll - number_at(c, "ll_f64")), ll_tolerance(number_at(c, "ll_f64")));
         assert_int_equal(cJSON_IsTrue(cJSON_GetArrayItem(at(got, "greedy"), (int)k)), cJSON_IsTrue(at(c, "is_greedy")));
         if (number_at(c, "truncated") > (double)cut) cut = (int64_t)number_at(c, "truncated");
@@ -137,7 +138,8 @@ static void check_hellaswag(const char *reference, reference_case c, const char 
         assert_null(want);
         const json *reported = at(at(results, "tasks"), result);
         check_metric(&r.result, "acc", number_at(reported, "acc,none"), number_at(reported, "acc_stderr,none"));
-        check_metric(&r.result, "acc_norm", number_at(reported, "acc_norm,none"), number_at(reported, "acc_norm_stderr,none"));
+        check_metric(&r.result, "acc_norm", number_at(reported, "acc_norm,none"),
+                     number_at(reported, "acc_norm_stderr,none"));
     }
     json_free(lines);
     json_free(results);
@@ -151,7 +153,8 @@ static void hellaswag_agrees(void **state)
 {
     (void)state;
     int64_t n = some_items(40);
-    check_hellaswag("hellaswag_0shot", (reference_case) { .data = "lm-eval-reference/data/hellaswag.docs.jsonl", .limit = n },
+    check_hellaswag("hellaswag_0shot",
+                    (reference_case) { .data = "lm-eval-reference/data/hellaswag.docs.jsonl", .limit = n },
                     n ? NULL : "hellaswag_0shot");
 }
 
@@ -170,14 +173,17 @@ static void hellaswag_after_three_examples_agrees(void **state)
 static void hellaswag_cut_from_the_left_agrees(void **state)
 {
     (void)state;
-    check_hellaswag("hellaswag_maxlen192", (reference_case) { .data = "lm-eval-reference/data/hellaswag.docs.jsonl", .limit = 50, .max_length = 192 },
-                    "hellaswag_maxlen192");
+    check_hellaswag(
+        "hellaswag_maxlen192",
+        (reference_case) { .data = "lm-eval-reference/data/hellaswag.docs.jsonl", .limit = 50, .max_length = 192 },
+        "hellaswag_maxlen192");
 }
 
 static void hellaswag_text_rules_agree(void **state)
 {
     (void)state;
-    check_hellaswag("hellaswag_edge", (reference_case) { .data = "lm-eval-reference/data/hellaswag_edge.docs.jsonl" }, NULL);
+    check_hellaswag("hellaswag_edge", (reference_case) { .data = "lm-eval-reference/data/hellaswag_edge.docs.jsonl" },
+                    NULL);
 }
 
 /* --- texts */
@@ -219,9 +225,11 @@ static void check_gsm8k(const char *reference, const char *result, reference_cas
     const json *got = r.samples->child, *reported = at(at(results, "tasks"), result);
     for (const json *want = lines->child; want; want = want->next, got = got->next) {
         assert_true(number_at(got, "scores/exact_match") == at(at(want, "exact_match"), "strict-match")->valuedouble);
-        assert_true(number_at(got, "scores/exact_match_flexible") == at(at(want, "exact_match"), "flexible-extract")->valuedouble);
+        assert_true(number_at(got, "scores/exact_match_flexible") ==
+                    at(at(want, "exact_match"), "flexible-extract")->valuedouble);
     }
-    check_metric(&r.result, "exact_match", number_at(reported, "exact_match,strict-match"), number_at(reported, "exact_match_stderr,strict-match"));
+    check_metric(&r.result, "exact_match", number_at(reported, "exact_match,strict-match"),
+                 number_at(reported, "exact_match_stderr,strict-match"));
     json_free(lines);
     json_free(results);
     end_reference(&r);
@@ -237,7 +245,8 @@ static void gsm8k_agrees(void **state)
 static void gsm8k_after_one_example_agrees(void **state)
 {
     (void)state;
-    check_gsm8k("gsm8k_1shot", "gsm8k_1shot", (reference_case) { .pool = "lm-eval-reference/data/gsm8k.pool.jsonl", .fewshot = 1 }, 4);
+    check_gsm8k("gsm8k_1shot", "gsm8k_1shot",
+                (reference_case) { .pool = "lm-eval-reference/data/gsm8k.pool.jsonl", .fewshot = 1 }, 4);
 }
 
 /* The harness's second request of each question: how likely the text says that there is no answer. */
@@ -264,15 +273,18 @@ static void squad_agrees(void **state)
     need_data(dir, "models/stories260K-hf");
     need_data(path, "lm-eval-reference/squad.jsonl");
     json         *lines = read_lines(path), *results = read_json(test_data("lm-eval-reference/results.json"));
-    reference_run r = run_reference(
-        dir, (reference_case) { .task = "squad", .prompt = "lm-eval", .data = "lm-eval-reference/data/squad.docs.json", .max_new = 32 });
+    reference_run r = run_reference(dir, (reference_case) { .task    = "squad",
+                                                            .prompt  = "lm-eval",
+                                                            .data    = "lm-eval-reference/data/squad.docs.json",
+                                                            .max_new = 32 });
     assert_int_equal(check_texts(&r, lines), 0);
     const json *got = r.samples->child;
     for (const json *want = lines->child; want; want = want->next, got = got->next) {
         assert_text(text_at(got, "id"), text_at(want, "id"));
         assert_text(text_at(got, "target"), text_at(want, "target"));
         check_unanswerable(&r, want);
-        assert_within(fabs(number_at(got, "scores/f1") / 100 - at(at(at(want, "scores"), "v1.1"), "f1")->valuedouble), 1e-9);
+        assert_within(fabs(number_at(got, "scores/f1") / 100 - at(at(at(want, "scores"), "v1.1"), "f1")->valuedouble),
+                      1e-9);
     }
     const json *reported = at(at(results, "tasks"), "squad");
     check_metric(&r.result, "f1", number_at(at(reported, "official_v1.1"), "f1"),
@@ -290,8 +302,10 @@ static void dialogsum_agrees(void **state)
     need_data(dir, "models/stories260K-hf");
     need_data(path, "lm-eval-reference/dialogsum.jsonl");
     json         *lines = read_lines(path), *results = read_json(test_data("lm-eval-reference/results.json"));
-    reference_run r = run_reference(
-        dir, (reference_case) { .task = "dialogsum", .prompt = "lm-eval", .data = "lm-eval-reference/data/dialogsum.docs.jsonl", .max_new = 48 });
+    reference_run r = run_reference(dir, (reference_case) { .task    = "dialogsum",
+                                                            .prompt  = "lm-eval",
+                                                            .data    = "lm-eval-reference/data/dialogsum.docs.jsonl",
+                                                            .max_new = 48 });
     assert_int_equal(check_texts(&r, lines), 0);
     for (int i = 0; i < 3; i++) {
         char value[64], error[64];
@@ -312,15 +326,18 @@ static void iwslt_agrees(void **state)
     need_data(path, "lm-eval-reference/iwslt_de_en.jsonl");
     json         *lines = read_lines(path), *results = read_json(test_data("lm-eval-reference/results.json"));
     reference_run r = run_reference(
-        dir, (reference_case) { .task = "iwslt", .prompt = "lm-eval", .data = "lm-eval-reference/data/iwslt.docs.de", .max_new = 48 });
-    /* One text has a step with a gap of 6.7e-5. Where it came out the same, the corpus score is the same too. */
+        dir, (reference_case) {
+                 .task = "iwslt", .prompt = "lm-eval", .data = "lm-eval-reference/data/iwslt.docs.de", .max_new = 48 });
+    /* One text has a step with a gap of 6.7e-5. Where it came out the same, the corpus score is
+     * the same too. */
     assert_int_equal(check_texts(&r, lines), 1);
     bool        same = true;
     const json *got  = r.samples->child;
     for (const json *want = lines->child; want; want = want->next, got = got->next)
         same &= !strcmp(at(got, "prediction")->valuestring, at(want, "text")->valuestring);
     const json *reported = at(at(results, "tasks"), "iwslt_de_en");
-    if (same) check_metric(&r.result, "bleu", number_at(reported, "bleu,none"), number_at(reported, "bleu_stderr,none"));
+    if (same)
+        check_metric(&r.result, "bleu", number_at(reported, "bleu,none"), number_at(reported, "bleu_stderr,none"));
     json_free(lines);
     json_free(results);
     end_reference(&r);
@@ -334,20 +351,30 @@ static void rolling_likelihoods_agree(void **state)
     need_data(dir, "models/stories260K-hf");
     need_data(path, "lm-eval-reference/rolling.jsonl");
     json         *lines = read_lines(path), *results = read_json(test_data("lm-eval-reference/results.json"));
-    reference_run r    = run_reference(dir,
-                                       (reference_case) { .task = "text", .prompt = "lm-eval", .data = "lm-eval-reference/data/rolling.docs.jsonl" });
-    const json   *want = lines->child;
+    reference_run r = run_reference(
+        dir,
+        (reference_case) { .task = "text", .prompt = "lm-eval", .data = "lm-eval-reference/data/rolling.docs.jsonl" });
+    const json *want = lines->child;
     for (const json *got = r.samples->child; got; got = got->next, want = want->next) {
         double ll = number_at(want, "ll_f64");
         assert_int_equal((int64_t)number_at(got, "tokens"), cJSON_GetArraySize(at(want, "ids")));
         /* As many roundings as tokens: the README's tolerance for each window. */
-        assert_within(fabs(number_at(got, "loglikelihood") - ll), ll_tolerance(ll) * cJSON_GetArraySize(at(want, "windows")));
+        assert_within(fabs(number_at(got, "loglikelihood") - ll),
+                      ll_tolerance(ll) * cJSON_GetArraySize(at(want, "windows")));
         assert_within(fabs(number_at(got, "scores/bits_per_byte") / number_at(want, "bits_per_byte") - 1), 1e-5);
     }
     const json *reported = at(at(results, "tasks"), "rolling");
-    assert_within(fabs(r.result.value[metric_index(&r.result, "word_perplexity")] / number_at(reported, "word_perplexity,none") - 1), 1e-5);
-    assert_within(fabs(r.result.value[metric_index(&r.result, "byte_perplexity")] / number_at(reported, "byte_perplexity,none") - 1), 1e-5);
-    assert_within(fabs(r.result.value[metric_index(&r.result, "bits_per_byte")] / number_at(reported, "bits_per_byte,none") - 1), 1e-5);
+    assert_within(
+        fabs(r.result.value[metric_index(&r.result, "word_perplexity")] / number_at(reported, "word_perplexity,none") -
+             1),
+        1e-5);
+    assert_within(
+        fabs(r.result.value[metric_index(&r.result, "byte_perplexity")] / number_at(reported, "byte_perplexity,none") -
+             1),
+        1e-5);
+    assert_within(
+        fabs(r.result.value[metric_index(&r.result, "bits_per_byte")] / number_at(reported, "bits_per_byte,none") - 1),
+        1e-5);
     json_free(lines);
     json_free(results);
     end_reference(&r);
@@ -369,7 +396,9 @@ static void plain_likelihoods_agree_with_the_model_reference(void **state)
     reference_run r = { .model = open_test_model(dir) };
     assert_ok(task_open(&r.task, "text", NULL));
     assert_ok(task_read(r.task, file, &r.data));
-    assert_ok(harness_run(&(harness) { .dec = r.model.dec, .tok = r.model.tok, .task = r.task, .data = r.data, .quiet = true }, &r.result));
+    assert_ok(harness_run(
+        &(harness) { .dec = r.model.dec, .tok = r.model.tok, .task = r.task, .data = r.data, .quiet = true },
+        &r.result));
     int64_t i = 0;
     for (const json *j = at(reference, "logprobs")->child; j; j = j->next, i++) {
         json *got;
@@ -388,7 +417,8 @@ static void plain_likelihoods_agree_with_the_model_reference(void **state)
 
 /* --- the same whatever the batch; requests that make no sense */
 
-/* To the byte: every op sums in an order of its own, whatever else is in the batch and however many threads work. */
+/* To the byte: every op sums in an order of its own, whatever else is in the batch and however
+ * many threads work. */
 static void samples_do_not_depend_on_batch_or_threads(void **state)
 {
     (void)state;
@@ -405,10 +435,22 @@ static void samples_do_not_depend_on_batch_or_threads(void **state)
           .fewshot    = 2,
           .max_length = 256,
           .limit      = 4 },
-        { .task = "squad", .prompt = "lm-eval", .data = "lm-eval-reference/data/squad.docs.json", .limit = 12, .max_new = 16 },
-        { .task = "gsm8k", .prompt = "lm-eval", .data = "lm-eval-reference/data/gsm8k.docs.jsonl", .limit = 12, .max_new = 16 },
+        { .task    = "squad",
+          .prompt  = "lm-eval",
+          .data    = "lm-eval-reference/data/squad.docs.json",
+          .limit   = 12,
+          .max_new = 16 },
+        { .task    = "gsm8k",
+          .prompt  = "lm-eval",
+          .data    = "lm-eval-reference/data/gsm8k.docs.jsonl",
+          .limit   = 12,
+          .max_new = 16 },
         { .task = "hellaswag", .data = "lm-eval-reference/data/hellaswag.docs.jsonl", .limit = 12, .adapted = true },
-        { .task = "gsm8k", .data = "lm-eval-reference/data/gsm8k.docs.jsonl", .limit = 9, .max_new = 12, .adapted = true },
+        { .task    = "gsm8k",
+          .data    = "lm-eval-reference/data/gsm8k.docs.jsonl",
+          .limit   = 9,
+          .max_new = 12,
+          .adapted = true },
         { .task = "iwslt", .data = "lm-eval-reference/data/iwslt.docs.de", .limit = 5, .max_new = 12 },
         { .task = "gsm8k", .data = "lm-eval-reference/data/gsm8k.docs.jsonl", .limit = 4, .metrics = "loss" },
         { .task = "text", .data = "lm-eval-reference/data/rolling.docs.jsonl", .limit = 1 },
@@ -426,7 +468,8 @@ static void samples_do_not_depend_on_batch_or_threads(void **state)
             one.batch       = ways[w].batch;
             one.threads     = ways[w].threads;
             reference_run b = run_reference(dir, one);
-            for (int64_t k = 0; k < a.result.n; k++) assert_string_equal(a.result.items.items[k].sample, b.result.items.items[k].sample);
+            for (int64_t k = 0; k < a.result.n; k++)
+                assert_string_equal(a.result.items.items[k].sample, b.result.items.items[k].sample);
             for (int m = 0; m < a.result.metrics.n; m++) {
                 assert_true(a.result.value[m] == b.result.value[m] && isfinite(a.result.value[m]));
                 assert_true(a.result.error[m] == b.result.error[m] || isnan(a.result.error[m]));
@@ -454,14 +497,17 @@ static void requests_that_do_not_fit_are_refused(void **state)
     assert_true(metrics.n == 2 && kind == REQUEST_CHOICES);
     assert_ok(harness_metrics(t, "loss", &metrics, &kind));
     assert_true(metrics.n == 1 && kind == REQUEST_TARGET);
-    assert_input_error(harness_plan(&(harness) { .task = t, .max_new_tokens = 8 }, 512, &metrics, &rules), "nothing is generated");
+    assert_input_error(harness_plan(&(harness) { .task = t, .max_new_tokens = 8 }, 512, &metrics, &rules),
+                       "nothing is generated");
     assert_input_error(harness_plan(&(harness) { .task = t, .max_length = 513 }, 512, &metrics, &rules), "2..512");
     assert_ok(harness_plan(&(harness) { .task = t, .max_length = 192 }, 512, &metrics, &rules));
     assert_int_equal(rules.positions, 192);
     task_close(t);
     assert_ok(task_open(&t, "gsm8k", NULL));
     assert_input_error(harness_plan(&(harness) { .task = t, .max_new_tokens = 512 }, 512, &metrics, &rules), "1..511");
-    assert_input_error(harness_plan(&(harness) { .task = t, .max_new_tokens = 8, .metrics = "loss" }, 512, &metrics, &rules), "nothing is generated");
+    assert_input_error(
+        harness_plan(&(harness) { .task = t, .max_new_tokens = 8, .metrics = "loss" }, 512, &metrics, &rules),
+        "nothing is generated");
     assert_ok(harness_plan(&(harness) { .task = t, .max_new_tokens = 511 }, 512, &metrics, &rules));
     assert_int_equal(rules.max_new, 511);
     task_close(t);

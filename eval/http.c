@@ -60,7 +60,8 @@ static int set_headers(http *h)
     h->headers = curl_slist_append(h->headers, "Expect:"); /* no round trip before a long body */
     if (!h->o.key || !*h->o.key) return OK;
     for (const char *c = h->o.key; *c; c++)
-        if ((unsigned char)*c <= ' ' || *c == 0x7F) return input_error("the API key holds a blank or a control character; a key is one word");
+        if ((unsigned char)*c <= ' ' || *c == 0x7F)
+            return input_error("the API key holds a blank or a control character; a key is one word");
     str_printf(&bearer, "Authorization: Bearer %s", h->o.key);
     h->headers = curl_slist_append(h->headers, str_c(&bearer));
     str_free(&bearer);
@@ -148,11 +149,12 @@ static void send_slot(http *h, const batch *b, slot *s)
 
 static bool passes_by_itself(CURLcode code, long status)
 {
-    static const CURLcode codes[] = {
-        CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT, CURLE_PARTIAL_FILE, CURLE_OPERATION_TIMEDOUT,
-        CURLE_SSL_CONNECT_ERROR,    CURLE_GOT_NOTHING,           CURLE_SEND_ERROR,      CURLE_RECV_ERROR,   CURLE_HTTP2,
-        CURLE_HTTP2_STREAM
-    };
+    static const CURLcode codes[] = { CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY,
+                                      CURLE_COULDNT_CONNECT,      CURLE_PARTIAL_FILE,
+                                      CURLE_OPERATION_TIMEDOUT,   CURLE_SSL_CONNECT_ERROR,
+                                      CURLE_GOT_NOTHING,          CURLE_SEND_ERROR,
+                                      CURLE_RECV_ERROR,           CURLE_HTTP2,
+                                      CURLE_HTTP2_STREAM };
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (code == codes[i]) return true;
     return code == CURLE_OK && (status == 408 || status == 429 || status >= 500);
@@ -181,9 +183,12 @@ static int give_up(const http *h, const batch *b, slot *s, CURLcode code, long s
     else
         str_printf(&what, "HTTP status %ld: %s", status, begins.n ? str_c(&begins) : "(no text)");
     bool transient = passes_by_itself(code, status);
-    int  rc = transient ? run_error("%s: %s; tried %lld times. What is finished is kept: the same command goes on (--retries, --timeout-s)", b->url,
-                                    str_c(&what), (long long)s->tries)
-                        : input_error("%s: %s", b->url, str_c(&what));
+    int  rc =
+        transient
+             ? run_error(
+                   "%s: %s; tried %lld times. What is finished is kept: the same command goes on (--retries, --timeout-s)",
+                   b->url, str_c(&what), (long long)s->tries)
+             : input_error("%s: %s", b->url, str_c(&what));
     (void)h;
     str_free(&what);
     str_free(&begins);
@@ -235,7 +240,8 @@ static void start_what_can_start(http *h, batch *b)
     }
 }
 
-/* Milliseconds until something can start: a request now, when a place is free; a waiting try when it is due; at most a second. */
+/* Milliseconds until something can start: a request now, when a place is free; a waiting try
+ * when it is due; at most a second. */
 static int time_to_next_start(const http *h, const batch *b)
 {
     double now = clock_s(), wait = 1;
@@ -260,7 +266,8 @@ static int step(http *h, batch *b)
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &s);
         rc = take_answer(h, b, s, result);
     }
-    if (!rc && code == CURLM_OK && b->done < b->n) code = curl_multi_poll(h->multi, NULL, 0, time_to_next_start(h, b), NULL);
+    if (!rc && code == CURLM_OK && b->done < b->n)
+        code = curl_multi_poll(h->multi, NULL, 0, time_to_next_start(h, b), NULL);
     return rc ? rc : code == CURLM_OK ? OK : run_error("%s: libcurl: %s", b->url, curl_multi_strerror(code));
 }
 

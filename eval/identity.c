@@ -6,20 +6,24 @@
 #include "core/error.h"
 #include "core/memory.h"
 
-/* Few and short, so that the check costs less than one item of most tasks; a prompt's end is where answers begin. */
+/* Few and short, so that the check costs less than one item of most tasks; a prompt's end is
+ * where answers begin. */
 enum { ITEMS = 4, ROWS = 8, TOKENS = 256 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* Logits [rows, vocab] at the last rows of n tokens. */
-static int logits_of(decoder *dec, const pair_arrays *pairs, const int32_t *tokens, int64_t n, int64_t rows, double *logits)
+static int logits_of(decoder *dec, const pair_arrays *pairs, const int32_t *tokens, int64_t n, int64_t rows,
+                     double *logits)
 {
     int32_t pos[TOKENS], row[ROWS];
     segment whole = { .start = 0, .len = (int32_t)n, .prefix = -1 };
     for (int64_t i = 0; i < n; i++) pos[i] = (int32_t)i;
     for (int64_t i = 0; i < rows; i++) row[i] = (int32_t)(n - rows + i);
-    batch b  = { .n_tokens = n, .n_segments = 1, .n_rows = rows, .ids = tokens, .pos = pos, .segments = &whole, .rows = row };
-    int   rc = decoder_forward(dec, &b, pairs, false);
+    batch b = {
+        .n_tokens = n, .n_segments = 1, .n_rows = rows, .ids = tokens, .pos = pos, .segments = &whole, .rows = row
+    };
+    int rc = decoder_forward(dec, &b, pairs, false);
     return rc ? rc : decoder_logits(dec, 0, rows, logits);
 }
 
@@ -31,12 +35,14 @@ static int64_t argmax(const double *x, int64_t n)
     return best;
 }
 
-int identity_probe(decoder *dec, const pair_arrays *pairs, const request *requests, int64_t n, int64_t positions, adapter_delta *out)
+int identity_probe(decoder *dec, const pair_arrays *pairs, const request *requests, int64_t n, int64_t positions,
+                   adapter_delta *out)
 {
-    int64_t vocab = decoder_model(dec)->cfg.vocab;
-    double *base = mem_alloc((size_t)(ROWS * vocab), sizeof *base), *adapted = mem_alloc((size_t)(ROWS * vocab), sizeof *adapted), sum = 0;
-    int     rc = OK;
-    *out       = (adapter_delta) { 0 };
+    int64_t vocab   = decoder_model(dec)->cfg.vocab;
+    double *base    = mem_alloc((size_t)(ROWS * vocab), sizeof *base),
+           *adapted = mem_alloc((size_t)(ROWS * vocab), sizeof *adapted), sum = 0;
+    int rc = OK;
+    *out   = (adapter_delta) { 0 };
     for (int64_t i = 0; i < least(n, ITEMS) && !rc; i++) {
         const ids     *input  = &requests[i].input;
         int64_t        tokens = least(least((int64_t)input->n, TOKENS), positions), rows = least(tokens, ROWS);

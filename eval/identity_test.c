@@ -27,7 +27,8 @@ static void an_adapter_at_its_start_changes_no_logit(void **state)
         assert_ok(adapter_new(&a, t.model->be, &t.model->cfg, spec));
         adapter_expand(a);
         assert_ok(identity_probe(t.dec, adapter_pairs(a), prompts, 2, t.model->cfg.positions, &d));
-        assert_true(d.items == 2 && d.rows == 13 && d.max_abs_logit == 0 && d.mean_abs_logit == 0 && d.argmax_changed == 0);
+        assert_true(d.items == 2 && d.rows == 13 && d.max_abs_logit == 0 && d.mean_abs_logit == 0 &&
+                    d.argmax_changed == 0);
         adapter_free(a);
     }
     request_free(&prompts[0]);
@@ -45,8 +46,9 @@ static void a_trained_adapter_is_measured(void **state)
     adapter_delta d;
     test_model    t     = open_test_model(base);
     request       whole = prompt_of(9);
-    double       *with = mem_alloc((size_t)t.model->cfg.vocab, sizeof *with), *without = mem_alloc((size_t)t.model->cfg.vocab, sizeof *without);
-    double        max = 0, sum = 0;
+    double       *with  = mem_alloc((size_t)t.model->cfg.vocab, sizeof *with),
+           *without     = mem_alloc((size_t)t.model->cfg.vocab, sizeof *without);
+    double max = 0, sum = 0;
     snprintf(dir, sizeof dir, "%s/adapter", test_data("peft-reference/cases/tiny-random/lora-qkv-r8"));
     assert_ok(adapter_open(&a, t.model->be, &t.model->cfg, dir));
     adapter_expand(a);
@@ -54,7 +56,13 @@ static void a_trained_adapter_is_measured(void **state)
     for (int32_t row = 1; row < 9; row++) {
         int32_t pos[9] = { 0, 1, 2, 3, 4, 5, 6, 7, 8 };
         segment s      = { 0, 9, -1 };
-        batch   b      = { .n_tokens = 9, .n_segments = 1, .n_rows = 1, .ids = whole.input.ids, .pos = pos, .segments = &s, .rows = &row };
+        batch   b      = { .n_tokens   = 9,
+                           .n_segments = 1,
+                           .n_rows     = 1,
+                           .ids        = whole.input.ids,
+                           .pos        = pos,
+                           .segments   = &s,
+                           .rows       = &row };
         assert_ok(decoder_forward(t.dec, &b, NULL, false));
         assert_ok(decoder_logits(t.dec, 0, 1, without));
         assert_ok(decoder_forward(t.dec, &b, adapter_pairs(a), false));

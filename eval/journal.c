@@ -23,7 +23,8 @@ static bool read_head(const char *line, size_t n, char id[17], str *plan)
     const char *text, *cell, *planned;
     if (json_parse(&head, line, n, "journal")) return false;
     bool ok = cJSON_IsObject(head) && !json_get_str(head, "journal", "journal", &text) && !strcmp(text, schema) &&
-              !json_get_str(head, "journal", "cell", &cell) && strlen(cell) == 16 && !json_get_str(head, "journal", "plan", &planned);
+              !json_get_str(head, "journal", "cell", &cell) && strlen(cell) == 16 &&
+              !json_get_str(head, "journal", "plan", &planned);
     if (ok) {
         memcpy(id, cell, 17);
         if (plan) str_puts(plan, planned);
@@ -37,8 +38,8 @@ bool journal_cell(const char *path, char id[17])
     str         text = { 0 };
     size_t      pos  = 0, n;
     const char *line;
-    bool        ok = file_exists(path) && !file_read(path, (size_t)1 << 36, &text) && next_line(str_c(&text), text.n, &pos, &line, &n) &&
-              read_head(line, n, id, NULL);
+    bool        ok = file_exists(path) && !file_read(path, (size_t)1 << 36, &text) &&
+              next_line(str_c(&text), text.n, &pos, &line, &n) && read_head(line, n, id, NULL);
     str_free(&text);
     error_clear();
     return ok;
@@ -53,13 +54,16 @@ static bool read_item(journal *j, const char *line, size_t n)
     int64_t       item;
     finished_item f = { .finished = true };
     if (!sample || line[n - 1] != '}' || json_parse(&one, line, n, "journal")) return false;
-    bool ok = !json_get_int(one, "journal", "item", 0, j->n - 1, &item) && !json_get_int(one, "journal", "cut", 0, INT64_MAX / 2, &f.cut) &&
-              !json_get_int(one, "journal", "seen", 0, INT64_MAX / 2, &f.seen) && !json_get_int(one, "journal", "made", 0, INT64_MAX / 2, &f.made) &&
+    bool ok = !json_get_int(one, "journal", "item", 0, j->n - 1, &item) &&
+              !json_get_int(one, "journal", "cut", 0, INT64_MAX / 2, &f.cut) &&
+              !json_get_int(one, "journal", "seen", 0, INT64_MAX / 2, &f.seen) &&
+              !json_get_int(one, "journal", "made", 0, INT64_MAX / 2, &f.made) &&
               !json_get_array(one, "journal", "stats", &stats) && cJSON_GetArraySize(stats) == j->n_stats;
     if (ok && !j->items[item].finished) {
         int k    = 0;
         f.stats  = mem_alloc((size_t)j->n_stats, sizeof *f.stats);
-        f.sample = mem_strndup(sample + sizeof sample_key - 1, (size_t)(line + n - 1 - (sample + sizeof sample_key - 1)));
+        f.sample = mem_strndup(sample + sizeof sample_key - 1,
+                               (size_t)(line + n - 1 - (sample + sizeof sample_key - 1)));
         for (const json *x = stats->child; x; x = x->next) f.stats[k++] = x->valuedouble;
         j->items[item] = f;
     }
@@ -67,7 +71,8 @@ static bool read_item(journal *j, const char *line, size_t n)
     return ok;
 }
 
-/* Read what is there; *keep: bytes up to the end of the last whole line, 0 when the run begins anew. */
+/* Read what is there; *keep: bytes up to the end of the last whole line, 0 when the run begins
+ * anew. */
 static int load(journal *j, const char *cell, const char *plan, size_t *keep)
 {
     str         text = { 0 }, planned = { 0 };
@@ -75,12 +80,16 @@ static int load(journal *j, const char *cell, const char *plan, size_t *keep)
     size_t      pos    = 0, n;
     const char *line;
     int         rc    = file_read(j->path, (size_t)1 << 36, &text);
-    bool        known = !rc && next_line(str_c(&text), text.n, &pos, &line, &n) && line[n] == '\n' && read_head(line, n, id, &planned);
-    *keep             = 0;
+    bool        known = !rc && next_line(str_c(&text), text.n, &pos, &line, &n) && line[n] == '\n' &&
+                 read_head(line, n, id, &planned);
+    *keep = 0;
     if (known && strcmp(id, cell))
-        rc = input_error("%s: an unfinished run of another cell (%s, now asked: %s): choose another --out or remove the folder", j->path, id, cell);
+        rc = input_error(
+            "%s: an unfinished run of another cell (%s, now asked: %s): choose another --out or remove the folder",
+            j->path, id, cell);
     else if (known && !strcmp(str_c(&planned), plan))
-        for (*keep = pos; next_line(text.s, text.n, &pos, &line, &n) && line[n] == '\n' && n && read_item(j, line, n);) *keep = pos;
+        for (*keep = pos; next_line(text.s, text.n, &pos, &line, &n) && line[n] == '\n' && n && read_item(j, line, n);)
+            *keep = pos;
     else if (!rc && !known && text.n && strncmp(text.s, own_start, sizeof own_start - 1))
         rc = input_error("%s: not a journal of this program: choose another --out or remove the file", j->path);
     str_free(&text);
@@ -91,7 +100,8 @@ static int load(journal *j, const char *cell, const char *plan, size_t *keep)
 
 static int write_line(journal *j, const str *line)
 {
-    if (fwrite(line->s, 1, line->n, j->file) != line->n || fflush(j->file)) return run_error("%s: cannot write: %s", j->path, strerror(errno));
+    if (fwrite(line->s, 1, line->n, j->file) != line->n || fflush(j->file))
+        return run_error("%s: cannot write: %s", j->path, strerror(errno));
     return OK;
 }
 
@@ -124,10 +134,12 @@ int journal_open(journal *j, const char *path, const char *cell, const char *pla
         if (fd >= 0) close(fd);
         return rc;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB)) return run_error("%s: another process is working on this cell: wait for it, or choose another --out", path);
+    if (flock(fd, LOCK_EX | LOCK_NB))
+        return run_error("%s: another process is working on this cell: wait for it, or choose another --out", path);
     int rc = load(j, cell, plan, &keep);
     if (rc) return rc;
-    if (ftruncate(fd, (off_t)keep) || fseek(j->file, 0, SEEK_END)) return run_error("%s: cannot write: %s", path, strerror(errno));
+    if (ftruncate(fd, (off_t)keep) || fseek(j->file, 0, SEEK_END))
+        return run_error("%s: cannot write: %s", path, strerror(errno));
     return keep ? OK : begin(j, cell, plan);
 }
 
@@ -144,8 +156,8 @@ int journal_add(journal *j, int64_t item, finished_item f)
     kept->finished = true;
     if (!j->file || know) return OK;
     str line = { 0 };
-    str_printf(&line, "{\"item\":%lld,\"cut\":%lld,\"seen\":%lld,\"made\":%lld,\"stats\":[", (long long)item, (long long)f.cut, (long long)f.seen,
-               (long long)f.made);
+    str_printf(&line, "{\"item\":%lld,\"cut\":%lld,\"seen\":%lld,\"made\":%lld,\"stats\":[", (long long)item,
+               (long long)f.cut, (long long)f.seen, (long long)f.made);
     for (int i = 0; i < j->n_stats; i++) str_printf(&line, "%s%.17g", i ? "," : "", own[i]);
     str_puts(&line, "]");
     str_puts(&line, sample_key);

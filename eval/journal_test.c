@@ -79,7 +79,8 @@ static void another_cell_is_refused_another_plan_begins_anew(void **state)
 
 static void damaged_lines_end_what_is_believed(void **state)
 {
-    static const char *const lines[] = { "nonsense\n", "{\"item\":9,\"cut\":0,\"seen\":0,\"made\":0,\"stats\":[1,2],\"sample\":{}}\n",
+    static const char *const lines[] = { "nonsense\n",
+                                         "{\"item\":9,\"cut\":0,\"seen\":0,\"made\":0,\"stats\":[1,2],\"sample\":{}}\n",
                                          "{\"item\":1,\"cut\":0,\"seen\":0,\"made\":0,\"stats\":[1],\"sample\":{}}\n",
                                          "{\"item\":1,\"stats\":[1,2],\"sample\":{}}\n", "\n" };
     (void)state;
@@ -130,8 +131,10 @@ static void without_a_path_nothing_is_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_killed_run_finds_what_was_finished), cmocka_unit_test(another_cell_is_refused_another_plan_begins_anew),
-        cmocka_unit_test(damaged_lines_end_what_is_believed),   cmocka_unit_test(one_process_at_a_time),
+        cmocka_unit_test(a_killed_run_finds_what_was_finished),
+        cmocka_unit_test(another_cell_is_refused_another_plan_begins_anew),
+        cmocka_unit_test(damaged_lines_end_what_is_believed),
+        cmocka_unit_test(one_process_at_a_time),
         cmocka_unit_test(without_a_path_nothing_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* kill -9 at random moments: a cell that is killed ten times and gone on with ends in the bytes of one that was left alone. */
+/* kill -9 at random moments: a cell that is killed ten times and gone on with ends in the bytes
+ * of one that was left alone. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -73,7 +74,8 @@ static json *scores_of(const char *dir)
     char                    *path = path_join(dir, "record.json");
     assert_ok(json_read_file(&record, path, 1 << 20));
     json *result = cJSON_Duplicate(at(record, "result"), true);
-    for (size_t i = 0; i < sizeof measured / sizeof *measured; i++) cJSON_DeleteItemFromObjectCaseSensitive(result, measured[i]);
+    for (size_t i = 0; i < sizeof measured / sizeof *measured; i++)
+        cJSON_DeleteItemFromObjectCaseSensitive(result, measured[i]);
     json_free(record);
     free(path);
     return result;
@@ -94,8 +96,9 @@ static void assert_same_end(const char *a, const char *b)
     free(log);
 }
 
-/* Ten kills that hit (fewer under a sanitizer); a run that was done before its kill is checked and begun again. Where the moments fall depends on the
- * machine's pace, what comes out must not. */
+/* Ten kills that hit (fewer under a sanitizer); a run that was done before its kill is checked
+ * and begun again. Where the moments fall depends on the machine's pace, what comes out must
+ * not. */
 static void check_kills(const char *base, workload w, uint64_t seed)
 {
     char  *dir = test_tmpdir(), *alone = path_join(dir, "alone"), *killed = path_join(dir, "killed"), again[1024];
@@ -124,7 +127,8 @@ static void check_kills(const char *base, workload w, uint64_t seed)
     }
     assert_int_equal(finish(start(base, w, killed)), OK);
     assert_same_end(alone, killed);
-    print_message("%s: seed %llu: %d kills, %d of them midway, %d runs ended before theirs\n", w.task, (unsigned long long)seed, hits, midway, ends);
+    print_message("%s: seed %llu: %d kills, %d of them midway, %d runs ended before theirs\n", w.task,
+                  (unsigned long long)seed, hits, midway, ends);
     free(alone);
     free(killed);
     test_rmdir(dir);

@@ -130,7 +130,8 @@ static void add_exchange(json *line, const lm_eval_run *r, const json *sample, c
         else
             add_arguments(arguments, 0, target ? target->valuestring : "", NULL);
         json *alone = scored_response(ll, greedy);
-        if (!*prompt) cJSON_DeleteItemFromArray(alone, 1); /* a rolling request tells no is_greedy */
+        /* a rolling request tells no is_greedy */
+        if (!*prompt) cJSON_DeleteItemFromArray(alone, 1);
         json_push(resps, list_of(cJSON_Duplicate(alone, true)));
         json_push(filtered, *prompt ? alone : cJSON_CreateString(alone->child->valuestring));
         if (!*prompt) json_free(alone);
@@ -140,7 +141,8 @@ static void add_exchange(json *line, const lm_eval_run *r, const json *sample, c
     json_set(line, "filtered_resps", filtered);
 }
 
-/* What a metric's value is for one document: a number, or what the metric over all of them is made of. */
+/* What a metric's value is for one document: a number, or what the metric over all of them is
+ * made of. */
 static json *metric_json(const char *name, const json *sample, const task_text *text)
 {
     const metric *m     = metric_find(name);
@@ -174,7 +176,8 @@ static json *document(const log_file *f, const data_item *item, const task_text 
     json *doc = original_or_fields(&f->records, item);
     if (!text->n_choices) return doc;
     json *choices = json_array();
-    for (int64_t i = 0; i < text->n_choices; i++) json_push(choices, cJSON_CreateString(text->choices[i] + text->delimiter));
+    for (int64_t i = 0; i < text->n_choices; i++)
+        json_push(choices, cJSON_CreateString(text->choices[i] + text->delimiter));
     json_set_str(doc, "query", text->prompt);
     json_set(doc, "choices", choices);
     json_set_int(doc, "gold", text->gold);
@@ -194,8 +197,9 @@ static char *target_text(const task_text *text)
 
 static void add_line(log_file *f, int64_t i, const json *sample, const task_text *text, const char *filter)
 {
-    const lm_eval_run *r    = f->run;
-    json              *line = json_object(), *doc = document(f, &r->data->items[r->chosen[i]], text), *listed = json_array(), *values = json_object();
+    const lm_eval_run *r = f->run;
+    json *line = json_object(), *doc = document(f, &r->data->items[r->chosen[i]], text), *listed = json_array(),
+         *values              = json_object();
     const metric_name *how    = NULL;
     char              *target = text->target ? target_text(text) : mem_strdup("");
     str                dumped = { 0 };
@@ -242,8 +246,10 @@ static int parse_samples(const lm_eval_run *r, json ***out)
     int64_t     i = 0;
     *out          = mem_alloc((size_t)r->n, sizeof **out);
     int rc        = file_read(r->samples, (size_t)1 << 36, &text);
-    while (!rc && next_line(str_c(&text), text.n, &at, &line, &n) && i < r->n) rc = json_parse(&(*out)[i++], line, n, r->samples);
-    if (!rc && i < r->n) rc = input_error("%s: holds %lld samples, the record says %lld", r->samples, (long long)i, (long long)r->n);
+    while (!rc && next_line(str_c(&text), text.n, &at, &line, &n) && i < r->n)
+        rc = json_parse(&(*out)[i++], line, n, r->samples);
+    if (!rc && i < r->n)
+        rc = input_error("%s: holds %lld samples, the record says %lld", r->samples, (long long)i, (long long)r->n);
     str_free(&text);
     return rc;
 }
@@ -278,8 +284,8 @@ static int add_lines(log_file *f, json *const *samples)
     return rc;
 }
 
-/* "2026-01-31T12:00:00Z" -> "2026-01-31T12-00-00.123456", the form of the harness's file names. The last six digits are of the cell's id, so that
- * runs of one second do not meet. */
+/* "2026-01-31T12:00:00Z" -> "2026-01-31T12-00-00.123456", the form of the harness's file names.
+ * The last six digits are of the cell's id, so that runs of one second do not meet. */
 static void date_of(const lm_eval_run *r, char out[40])
 {
     unsigned long long id = strtoull(json_find(r->record, "id")->valuestring, NULL, 16);

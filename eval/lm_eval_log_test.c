@@ -1,4 +1,5 @@
-/* Our files beside those that lm-evaluation-harness 0.4.13 wrote for the same runs: a 3-shot hellaswag and a 1-shot gsm8k. */
+/* Our files beside those that lm-evaluation-harness 0.4.13 wrote for the same runs: a 3-shot
+ * hellaswag and a 1-shot gsm8k. */
 #include "eval/lm_eval_log.h"
 
 #include <dirent.h>
@@ -35,7 +36,8 @@ static void assert_same(const json *got, const json *want)
     fail_msg("%s: got %.300s, wanted %.300s", want->string ? want->string : "?", a.s, b.s);
 }
 
-/* [[["-70.75", "False"]], ...]: the log-likelihoods agree within what two float32 programs may differ by, the rest as text. */
+/* [[["-70.75", "False"]], ...]: the log-likelihoods agree within what two float32 programs may
+ * differ by, the rest as text. */
 static void assert_same_responses(const json *got, const json *want)
 {
     if (cJSON_IsArray(want)) {
@@ -58,7 +60,8 @@ static bool is_in(const json *number, const int64_t *list)
     return false;
 }
 
-/* Lines with the same members in the same order; doubtful: documents with a step that float32 code may take otherwise. */
+/* Lines with the same members in the same order; doubtful: documents with a step that float32
+ * code may take otherwise. */
 static void check_lines(const char *got_file, const char *want_file, const int64_t *doubtful)
 {
     json       *got_lines = read_lines(got_file), *want_lines = read_lines(want_file);
@@ -81,10 +84,11 @@ static void check_lines(const char *got_file, const char *want_file, const int64
     json_free(want_lines);
 }
 
-static void check_run(const eval_request *asked, const char *reference, const char *results_file, const int64_t *doubtful)
+static void check_run(const eval_request *asked, const char *reference, const char *results_file,
+                      const int64_t *doubtful)
 {
-    char        *dir = test_tmpdir(), *out = path_join(dir, "cell"), *logs = path_join(dir, "logs"), start[64], theirs[1024];
-    json        *record;
+    char *dir = test_tmpdir(), *out = path_join(dir, "cell"), *logs = path_join(dir, "logs"), start[64], theirs[1024];
+    json *record;
     eval_request q = *asked;
     q.model        = base;
     q.data         = data;
@@ -114,9 +118,8 @@ static void check_run(const eval_request *asked, const char *reference, const ch
     assert_null(values);
     /* sha256 over the hashes of every document, prompt and target, in order */
     assert_string_equal(hash->valuestring, at(at(want, "task_hashes"), name)->valuestring);
-    static const char *const same[] = {
-        "group_subtasks", "tokenizer_eos_token", "tokenizer_bos_token", "eot_token_id", "max_length", "chat_template"
-    };
+    static const char *const same[] = { "group_subtasks", "tokenizer_eos_token", "tokenizer_bos_token",
+                                        "eot_token_id",   "max_length",          "chat_template" };
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) assert_same(at(got, same[i]), at(want, same[i]));
     assert_same(at(at(got, "n-shot"), q.task), at(at(want, "n-shot"), name));
     assert_same(at(at(got, "n-samples"), q.task), at(at(want, "n-samples"), name));
@@ -157,8 +160,8 @@ static void gsm8k_logs_agree(void **state)
               "lm-eval-reference/logs/results_2026-11-23T19-07-49.959289.json", (int64_t[]) { 5, 30, 31, 44, -1 });
 }
 
-/* Tasks that the harness does not have as we do still come out in its shape, and other programs' readers, ours among them, make the same scores of
- * it. */
+/* Tasks that the harness does not have as we do still come out in its shape, and other programs'
+ * readers, ours among them, make the same scores of it. */
 static void other_tasks_have_the_same_shape(void **state)
 {
     (void)state;
@@ -168,7 +171,9 @@ static void other_tasks_have_the_same_shape(void **state)
     } cases[] = {
         { { .task = "iwslt", .max_new_tokens = 8, .limit = 6 }, "lm-eval-reference/data/iwslt.docs.de", "until" },
         { { .task = "squad", .max_new_tokens = 8, .limit = 6 }, "lm-eval-reference/data/squad.docs.json", "until" },
-        { { .task = "dialogsum", .max_new_tokens = 8, .limit = 6 }, "lm-eval-reference/data/dialogsum.docs.jsonl", "until" },
+        { { .task = "dialogsum", .max_new_tokens = 8, .limit = 6 },
+          "lm-eval-reference/data/dialogsum.docs.jsonl",
+          "until" },
         { { .task = "text", .limit = 2 }, "lm-eval-reference/data/rolling.docs.jsonl", "" },
         { { .task = "gsm8k", .metrics = "loss", .limit = 3 }, "lm-eval-reference/data/gsm8k.docs.jsonl", "" },
     };

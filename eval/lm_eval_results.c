@@ -18,9 +18,15 @@ static json *by_task(const lm_eval_run *r, json *value)
     return j;
 }
 
-static const json *asked(const lm_eval_run *r, const char *key) { return json_find(json_find(r->record, "asked"), key); }
+static const json *asked(const lm_eval_run *r, const char *key)
+{
+    return json_find(json_find(r->record, "asked"), key);
+}
 static const json *metrics_of(const lm_eval_run *r) { return json_find(json_find(r->record, "result"), "metrics"); }
-static int64_t     shots_of(const lm_eval_run *r) { return asked(r, "fewshot") ? (int64_t)json_find(asked(r, "fewshot"), "k")->valuedouble : 0; }
+static int64_t     shots_of(const lm_eval_run *r)
+{
+    return asked(r, "fewshot") ? (int64_t)json_find(asked(r, "fewshot"), "k")->valuedouble : 0;
+}
 
 /* "acc,none": 0.26, "acc_stderr,none": 0.044 */
 static json *values(const lm_eval_run *r)
@@ -73,10 +79,10 @@ static json *higher_is_better(const lm_eval_run *r)
 
 static json *task_config(const lm_eval_run *r)
 {
-    static const char *const types[] = {
-        [TASK_GENERATE] = "generate_until", [TASK_CHOICES] = "multiple_choice", [TASK_LIKELIHOOD] = "loglikelihood_rolling"
-    };
-    json *j = json_object(), *metadata = json_object();
+    static const char *const types[] = { [TASK_GENERATE]   = "generate_until",
+                                         [TASK_CHOICES]    = "multiple_choice",
+                                         [TASK_LIKELIHOOD] = "loglikelihood_rolling" };
+    json                    *j = json_object(), *metadata = json_object();
     json_set_str(j, "task", task_name(r->task));
     json_set_str(j, "dataset_path", r->data_file);
     json_set_str(j, "doc_to_text", task_prompt_template(r->task));
@@ -118,7 +124,8 @@ static json *run_config(const lm_eval_run *r)
     json_set(j, "limit", copy(asked(r, "limit")));
     json_set_int(j, "bootstrap_iters", 100000);
     json_set(j, "gen_kwargs", json_object());
-    json_set(j, "fewshot_seed", asked(r, "fewshot") ? copy(json_find(asked(r, "fewshot"), "seed")) : cJSON_CreateNull());
+    json_set(j, "fewshot_seed",
+             asked(r, "fewshot") ? copy(json_find(asked(r, "fewshot"), "seed")) : cJSON_CreateNull());
     return j;
 }
 
@@ -154,8 +161,8 @@ static double unix_time(const char *text)
 
 json *lm_eval_results(const lm_eval_run *r, const char *hash)
 {
-    static const char *const unused[] = { "system_instruction", "system_instruction_sha", "fewshot_as_multiturn", "chat_template",
-                                          "chat_template_sha" };
+    static const char *const unused[] = { "system_instruction", "system_instruction_sha", "fewshot_as_multiturn",
+                                          "chat_template", "chat_template_sha" };
     const json              *where = json_find(r->record, "where"), *result = json_find(r->record, "result");
     json                    *j    = json_object();
     str                      text = { 0 };

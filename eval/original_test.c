@@ -23,17 +23,19 @@ static void assert_json(json *got, const char *want)
 static void lines_of_objects_are_given_whole(void **state)
 {
     (void)state;
-    char     *dir = test_tmpdir(), *path;
-    dataset  *d   = read_text(dir, "a.jsonl", "gsm8k",
-                              "{\"n\":1,\"question\":\"q\",\"answer\":\"a\"}\n\n{\"question\":\"q\",\"answer\":\"a\",\"n\":2}\n"
-                                 "{\"answer\":\"a\",\"n\":1,\"question\":\"q\"}\n",
-                              &path);
+    char    *dir = test_tmpdir(), *path;
+    dataset *d   = read_text(
+          dir, "a.jsonl", "gsm8k",
+          "{\"n\":1,\"question\":\"q\",\"answer\":\"a\"}\n\n{\"question\":\"q\",\"answer\":\"a\",\"n\":2}\n"
+            "{\"answer\":\"a\",\"n\":1,\"question\":\"q\"}\n",
+          &path);
     originals o, none;
     assert_ok(originals_open(&o, path));
     assert_ok(originals_open(&none, NULL));
     assert_json(original_record(&o, &d->items[1]), "{\"question\":\"q\",\"answer\":\"a\",\"n\":2}");
     assert_null(original_record(&none, &d->items[1]));
-    /* Equal but for a member that the reader leaves out; equal in another order of members; and all alike where nothing is known of them. */
+    /* Equal but for a member that the reader leaves out; equal in another order of members; and
+     * all alike where nothing is known of them. */
     assert_false(original_equal(&o, &d->items[0], &o, &d->items[1]));
     assert_true(original_equal(&o, &d->items[0], &o, &d->items[2]));
     assert_true(original_equal(&none, &d->items[0], &none, &d->items[1]));
@@ -56,9 +58,12 @@ static void other_forms_become_objects_of_their_fields(void **state)
     originals o;
     assert_ok(originals_open(&o, path));
     originals_find_lists(&o, d);
-    assert_json(original_or_fields(&o, &d->items[0]), "{\"id\":\"x\",\"title\":\"T\",\"context\":\"C\",\"question\":\"Q\",\"answer\":[\"a\",\"b\"]}");
-    assert_json(original_or_fields(&o, &d->items[1]), "{\"id\":\"y\",\"title\":\"T\",\"context\":\"C\",\"question\":\"R\",\"answer\":[\"a\"]}");
-    assert_json(original_or_fields(&o, &d->items[2]), "{\"id\":\"z\",\"title\":\"T\",\"context\":\"C\",\"question\":\"S\",\"answer\":[]}");
+    assert_json(original_or_fields(&o, &d->items[0]),
+                "{\"id\":\"x\",\"title\":\"T\",\"context\":\"C\",\"question\":\"Q\",\"answer\":[\"a\",\"b\"]}");
+    assert_json(original_or_fields(&o, &d->items[1]),
+                "{\"id\":\"y\",\"title\":\"T\",\"context\":\"C\",\"question\":\"R\",\"answer\":[\"a\"]}");
+    assert_json(original_or_fields(&o, &d->items[2]),
+                "{\"id\":\"z\",\"title\":\"T\",\"context\":\"C\",\"question\":\"S\",\"answer\":[]}");
     originals_free(&o);
     dataset_free(d);
     free(path);

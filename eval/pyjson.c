@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The fewest digits that read back as x, laid out as float.__repr__ does: exponents below -4 and from 16 on. */
+/* The fewest digits that read back as x, laid out as float.__repr__ does: exponents below -4 and
+ * from 16 on. */
 void py_repr(double x, str *out)
 {
     char digits[32], *e;

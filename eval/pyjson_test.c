@@ -41,19 +41,24 @@ static void floats_print_as_python_shows_them(void **state)
 
 static void objects_print_as_python_dumps_them(void **state)
 {
-    static const char source[] = "{\"a\":\"\xC3\xA9\\\"\\\\\\n\\t\\u0001\x7f/ \xE2\x80\xA8\xF0\x9F\x98\x80\",\"b\":[1,2.5,true,null,[],{}],"
-                                 "\"c\":{\"d\":-3,\"e\":[{\"f\":\"\"}]}}";
-    json             *doc;
-    str               line = { 0 }, indented = { 0 };
+    static const char source[] =
+        "{\"a\":\"\xC3\xA9\\\"\\\\\\n\\t\\u0001\x7f/ \xE2\x80\xA8\xF0\x9F\x98\x80\",\"b\":[1,2.5,true,null,[],{}],"
+        "\"c\":{\"d\":-3,\"e\":[{\"f\":\"\"}]}}";
+    json *doc;
+    str   line = { 0 }, indented = { 0 };
     (void)state;
     assert_ok(json_parse(&doc, source, strlen(source), "test"));
     py_dumps(doc, 0, &line);
     py_dumps(doc, 2, &indented);
-    assert_string_equal(line.s, "{\"a\": \"\xC3\xA9\\\"\\\\\\n\\t\\u0001\x7f/ \xE2\x80\xA8\xF0\x9F\x98\x80\", \"b\": [1, 2.5, true, null, [], {}], "
-                                "\"c\": {\"d\": -3, \"e\": [{\"f\": \"\"}]}}");
-    assert_string_equal(indented.s, "{\n  \"a\": \"\xC3\xA9\\\"\\\\\\n\\t\\u0001\x7f/ \xE2\x80\xA8\xF0\x9F\x98\x80\",\n  \"b\": [\n    1,\n    2.5,\n"
-                                    "    true,\n    null,\n    [],\n    {}\n  ],\n  \"c\": {\n    \"d\": -3,\n    \"e\": [\n      {\n"
-                                    "        \"f\": \"\"\n      }\n    ]\n  }\n}");
+    assert_string_equal(
+        line.s,
+        "{\"a\": \"\xC3\xA9\\\"\\\\\\n\\t\\u0001\x7f/ \xE2\x80\xA8\xF0\x9F\x98\x80\", \"b\": [1, 2.5, true, null, [], {}], "
+        "\"c\": {\"d\": -3, \"e\": [{\"f\": \"\"}]}}");
+    assert_string_equal(
+        indented.s,
+        "{\n  \"a\": \"\xC3\xA9\\\"\\\\\\n\\t\\u0001\x7f/ \xE2\x80\xA8\xF0\x9F\x98\x80\",\n  \"b\": [\n    1,\n    2.5,\n"
+        "    true,\n    null,\n    [],\n    {}\n  ],\n  \"c\": {\n    \"d\": -3,\n    \"e\": [\n      {\n"
+        "        \"f\": \"\"\n      }\n    ]\n  }\n}");
     str_free(&line);
     str_free(&indented);
     json_free(doc);
@@ -61,6 +66,7 @@ static void objects_print_as_python_dumps_them(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(floats_print_as_python_shows_them), cmocka_unit_test(objects_print_as_python_dumps_them) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(floats_print_as_python_shows_them),
+                                        cmocka_unit_test(objects_print_as_python_dumps_them) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,8 @@ static int make_generate(request *r, const tokenizer *tok, request_rules rules)
     if (rc) return rc;
     if (!r->input.n) {
         int32_t prefix = encode_prefix(tok);
-        if (prefix < 0) return input_error("the prompt is empty and the tokenizer has no BOS or EOS token to begin with");
+        if (prefix < 0)
+            return input_error("the prompt is empty and the tokenizer has no BOS or EOS token to begin with");
         ids_push(&r->input, prefix);
     }
     int64_t room = rules.positions - rules.max_new;
@@ -45,7 +46,8 @@ static int make_choices(request *r, const tokenizer *tok, request_rules rules)
         int64_t len = (int64_t)r->choices[i].n, cut = request_context_cut((int64_t)r->input.n, len, rules.positions);
         if (!len) rc = input_error("choice %lld is empty: there is nothing to score", (long long)i);
         if (len > rules.positions)
-            rc = input_error("choice %lld has %lld tokens; the model takes %lld", (long long)i, (long long)len, (long long)rules.positions);
+            rc = input_error("choice %lld has %lld tokens; the model takes %lld", (long long)i, (long long)len,
+                             (long long)rules.positions);
         if (cut > r->cut) r->cut = cut;
         r->scored += len;
         r->cost += len;
@@ -113,8 +115,10 @@ static void put_before(task_text *text, const char *shots)
 static int make_as_text(request *r, const task *t, request_kind kind)
 {
     if (kind == REQUEST_TARGET)
-        return input_error("the targets that training learns end in the tokenizer's EOS: --metrics loss needs --tokenizer DIR");
-    if (kind == REQUEST_TEXT && task_scores_bos(t)) return input_error("this prompt scores the text's own BOS, which needs --tokenizer DIR");
+        return input_error(
+            "the targets that training learns end in the tokenizer's EOS: --metrics loss needs --tokenizer DIR");
+    if (kind == REQUEST_TEXT && task_scores_bos(t))
+        return input_error("this prompt scores the text's own BOS, which needs --tokenizer DIR");
     size_t bytes = strlen(r->text.prompt);
     for (int64_t i = 0; i < r->text.n_choices; i++) {
         if (!r->text.choices[i][0]) return input_error("choice %lld is empty: there is nothing to score", (long long)i);
@@ -125,7 +129,8 @@ static int make_as_text(request *r, const task *t, request_kind kind)
     return OK;
 }
 
-int request_make(request *out, const task *t, const data_item *item, const char *shots, const tokenizer *tok, request_rules rules)
+int request_make(request *out, const task *t, const data_item *item, const char *shots, const tokenizer *tok,
+                 request_rules rules)
 {
     *out   = (request) { 0 };
     int rc = task_needs_tokenizer(t) ? task_render(t, item, &out->text) : OK;

@@ -3,7 +3,8 @@
 #define TIEBREAK_EVAL_REQUEST_H
 #include "eval/task.h"
 
-/* What the model is asked. REQUEST_TARGET scores what training learns (the task's prompt, target and end), whatever the task's own answer is. */
+/* What the model is asked. REQUEST_TARGET scores what training learns (the task's prompt, target
+ * and end), whatever the task's own answer is. */
 typedef enum { REQUEST_GENERATE, REQUEST_CHOICES, REQUEST_TEXT, REQUEST_TARGET } request_kind;
 
 typedef struct {
@@ -18,7 +19,8 @@ typedef struct {
     ids       input; /* GENERATE: the prompt, cut; CHOICES: the context, whole; else the sequence */
     /* CHOICES: the continuations. [text.n_choices] */
     ids *choices;
-    /* TEXT, TARGET: targets[i] is scored at input i, -1: nothing there. The last scored input is the last one. */
+    /* TEXT, TARGET: targets[i] is scored at input i, -1: nothing there. The last scored input is
+     * the last one. */
     int32_t *targets;
     int64_t  row;    /* the first scored input */
     int64_t  scored; /* predictions scored: all choices' together, or of the target */
@@ -26,11 +28,13 @@ typedef struct {
     int64_t  cost;   /* tokens the model will see at least: items are ordered by it */
 } request;
 
-/* shots: what stands before the prompt, "" for nothing. Errors name the item: what is missing, or too long for the model. tok may be NULL for a task
- * that needs none. */
-int  request_make(request *out, const task *t, const data_item *item, const char *shots, const tokenizer *tok, request_rules rules);
+/* shots: what stands before the prompt, "" for nothing. Errors name the item: what is missing,
+ * or too long for the model. tok may be NULL for a task that needs none. */
+int  request_make(request *out, const task *t, const data_item *item, const char *shots, const tokenizer *tok,
+                  request_rules rules);
 void request_free(request *r);
 
-/* Tokens to cut from the left of a context before a continuation: the last positions + 1 tokens stay, the last of which is not fed. */
+/* Tokens to cut from the left of a context before a continuation: the last positions + 1 tokens
+ * stay, the last of which is not fed. */
 int64_t request_context_cut(int64_t n_context, int64_t n_cont, int64_t positions);
 #endif

@@ -9,8 +9,11 @@ int sample_stats(const request *r, const answer *a, request_kind kind, const met
 {
     const task_text *t          = &r->text;
     slice           *references = mem_alloc((size_t)t->n_references, sizeof *references);
-    int64_t         *chars = mem_alloc((size_t)t->n_choices, sizeof *chars), *bytes = mem_alloc((size_t)t->n_choices, sizeof *bytes);
-    metric_input     in = { .prediction = { str_c(&a->text), a->text.n }, .references = references, .n_references = t->n_references };
+    int64_t         *chars      = mem_alloc((size_t)t->n_choices, sizeof *chars),
+            *bytes              = mem_alloc((size_t)t->n_choices, sizeof *bytes);
+    metric_input in             = { .prediction   = { str_c(&a->text), a->text.n },
+                                    .references   = references,
+                                    .n_references = t->n_references };
     for (int64_t i = 0; i < t->n_references; i++) references[i] = slice_of(t->references[i]);
     if (kind == REQUEST_CHOICES) {
         for (int64_t i = 0; i < t->n_choices; i++) {
@@ -78,8 +81,8 @@ static void set_scores(json *j, const metric_list *metrics, const double *stats)
     if (counts) json_set(j, "stats", counts);
 }
 
-void sample_print(str *out, const data_item *item, const request *r, const answer *a, request_kind kind, const metric_list *metrics,
-                  const double *stats)
+void sample_print(str *out, const data_item *item, const request *r, const answer *a, request_kind kind,
+                  const metric_list *metrics, const double *stats)
 {
     json *j = json_object();
     json_set_str(j, "id", item->id);

@@ -4,10 +4,12 @@
 #include "eval/answer.h"
 #include "metrics/metric.h"
 
-/* The statistics of every metric, one after the other, into stats; returns how many numbers that is. */
+/* The statistics of every metric, one after the other, into stats; returns how many numbers that
+ * is. */
 int sample_stats(const request *r, const answer *a, request_kind kind, const metric_list *metrics, double *stats);
 
-/* Append the line (no newline). Scores are on the metric's own scale; a metric that is a function of counts writes these under "stats". */
-void sample_print(str *out, const data_item *item, const request *r, const answer *a, request_kind kind, const metric_list *metrics,
-                  const double *stats);
+/* Append the line (no newline). Scores are on the metric's own scale; a metric that is a
+ * function of counts writes these under "stats". */
+void sample_print(str *out, const data_item *item, const request *r, const answer *a, request_kind kind,
+                  const metric_list *metrics, const double *stats);
 #endif

@@ -76,7 +76,8 @@ const char *stop_reached(const stop_list *s, const int32_t *v, int64_t n)
     for (int64_t i = 0; i < s->n && !found; i++) {
         int64_t k = s->items[i].lookback < n ? s->items[i].lookback : n;
         str_clear(&tail);
-        if (!decode_known(s, v + n - k, k, false, &tail) && memmem(str_c(&tail), tail.n, s->items[i].text, strlen(s->items[i].text)))
+        if (!decode_known(s, v + n - k, k, false, &tail) &&
+            memmem(str_c(&tail), tail.n, s->items[i].text, strlen(s->items[i].text)))
             found = s->items[i].text;
     }
     str_free(&tail);

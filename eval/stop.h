@@ -1,8 +1,10 @@
 /* Where a generated text ends, as lm-evaluation-harness decides it.
  *
- * After each step the last length(ids of the stop string) + 2 new tokens are decoded; if they contain the stop string the text ends. The EOS token's
- * text is one more stop string, last in the list, and a token that config.json calls EOS ends the text by itself. Afterwards the decoded text is cut
- * at the first occurrence of each stop string, in list order. Nothing is stripped. */
+ * After each step the last length(ids of the stop string) + 2 new tokens are decoded; if they
+ * contain the stop string the text ends. The EOS token's text is one more stop string, last in
+ * the list, and a token that config.json calls EOS ends the text by itself. Afterwards the
+ * decoded text is cut at the first occurrence of each stop string, in list order. Nothing is
+ * stripped. */
 #ifndef TIEBREAK_EVAL_STOP_H
 #define TIEBREAK_EVAL_STOP_H
 #include "eval/task.h"
@@ -22,8 +24,10 @@ typedef struct {
     char               *eos; /* text of the EOS token; "" when there is none */
 } stop_list;
 
-/* tok NULL (a served model has it): the texts only, for stop_cut_text; nothing else may be asked of such a list.
- * A task's list; or one made by hand: begin, add each string (an empty one is passed over), end with EOS. */
+/* tok NULL (a served model has it): the texts only, for stop_cut_text; nothing else may be asked
+ * of such a list.
+ * A task's list; or one made by hand: begin, add each string (an empty one is passed over), end
+ * with EOS. */
 int  stop_list_make(stop_list *out, const task *t, const tokenizer *tok, const model_config *cfg);
 int  stop_list_begin(stop_list *out, const tokenizer *tok, const model_config *cfg);
 int  stop_list_add(stop_list *s, const char *text);
@@ -32,7 +36,8 @@ void stop_list_free(stop_list *s);
 
 /* The stop string that ends the text whose new tokens so far are v[0 .. n), or NULL. */
 const char *stop_reached(const stop_list *s, const int32_t *v, int64_t n);
-/* The text of n new tokens, special tokens left out, cut. Ids the tokenizer does not know (a padded vocabulary) have no text. */
+/* The text of n new tokens, special tokens left out, cut. Ids the tokenizer does not know (a
+ * padded vocabulary) have no text. */
 int stop_cut(const stop_list *s, const int32_t *v, int64_t n, str *out);
 /* The cut alone, of a text as it is; returns the stop string that cut last, or NULL. */
 const char *stop_cut_text(const stop_list *s, str *text);

@@ -1,5 +1,5 @@
-/* Task files: reading and checking. A variant (a member of "prompts") overrides what the file says for all; every variant is checked, so that a file
- * that opens once opens always. */
+/* Task files: reading and checking. A variant (a member of "prompts") overrides what the file
+ * says for all; every variant is checked, so that a file that opens once opens always. */
 #include "eval/task.h"
 
 #include <stdlib.h>
@@ -20,7 +20,8 @@ extern const struct {
 /* ---- members as rows: what may stand in an object, of which kind, and where it goes */
 
 typedef enum { TEXT, WHOLE_NUMBER, YES_NO, TEXTS, OBJECT } member_kind;
-static const char *const kinds[] = { "a string", "a whole number 1..1000000", "true or false", "a list of strings", "an object" };
+static const char *const kinds[] = { "a string", "a whole number 1..1000000", "true or false", "a list of strings",
+                                     "an object" };
 
 typedef struct {
     const char *name;
@@ -60,7 +61,9 @@ static const member rule_members[] = {
     { NULL, TEXT, 0 },
 };
 static const member reference_members[] = { { "each", TEXT, RULE_AT(references_each) }, { NULL, TEXT, 0 } };
-static const member option_members[]    = { { "stemmer", YES_NO, RULE_AT(stemmer) }, { "multi", TEXT, RULE_AT(multi) }, { NULL, TEXT, 0 } };
+static const member option_members[]    = { { "stemmer", YES_NO, RULE_AT(stemmer) },
+                                            { "multi", TEXT, RULE_AT(multi) },
+                                            { NULL, TEXT, 0 } };
 static const member choice_members[]    = {
        { "each", TEXT, RULE_AT(choices_each) },
        { "list", TEXTS, RULE_AT(choices_list) },
@@ -117,13 +120,14 @@ static int unknown_member(const char *where, const char *name, const member *row
     const char *near = nearest_word(name, names);
     str         list = { 0 };
     for (size_t i = 0; i < n; i++) str_printf(&list, "%s%s", i ? ", " : "", names[i]);
-    int rc = input_error("%s: \"%.40s\": there is no such member here%s%s%s; there are %s", where, name, near ? "; did you mean \"" : "",
-                         near ? near : "", near ? "\"?" : "", str_c(&list));
+    int rc = input_error("%s: \"%.40s\": there is no such member here%s%s%s; there are %s", where, name,
+                         near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "", str_c(&list));
     str_free(&list);
     return rc;
 }
 
-/* Every member of obj into `into` by the rows, or into `rules` by those of a variant where obj may hold them too (NULL: not). */
+/* Every member of obj into `into` by the rows, or into `rules` by those of a variant where obj
+ * may hold them too (NULL: not). */
 static int read_members(const json *obj, const char *where, const member *rows, void *into, task_rules *rules)
 {
     for (const json *j = obj->child; j; j = j->next) {
@@ -146,15 +150,20 @@ static int read_members(const json *obj, const char *where, const member *rows, 
 
 /* ---- what a variant must say */
 
-static const char *const answers[] = { [TASK_GENERATE] = "generate", [TASK_CHOICES] = "choices", [TASK_LIKELIHOOD] = "likelihood", NULL };
+static const char *const answers[] = {
+    [TASK_GENERATE] = "generate", [TASK_CHOICES] = "choices", [TASK_LIKELIHOOD] = "likelihood", NULL
+};
 
 static int read_metric_options(const task_rules *r, const char *where, metric_options *out)
 {
-    static const char *const multi[] = { [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean", NULL };
-    *out                             = (metric_options) { .stemmer = r->stemmer };
-    int k                            = 0;
+    static const char *const multi[] = {
+        [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean", NULL
+    };
+    *out  = (metric_options) { .stemmer = r->stemmer };
+    int k = 0;
     while (r->multi && multi[k] && strcmp(multi[k], r->multi)) k++;
-    if (!multi[k]) return input_error("%s: metric_options: \"multi\": \"%.40s\": must be max, first or mean", where, r->multi);
+    if (!multi[k])
+        return input_error("%s: metric_options: \"multi\": \"%.40s\": must be max, first or mean", where, r->multi);
     out->multi = (metric_multi)k;
     return OK;
 }
@@ -170,11 +179,15 @@ static int check_metrics(const task_rules *r, const char *where, metric_options 
         if (rc) break;
         const metric *m = &out->rows[out->n - 1];
         if (!cJSON_IsString(j) || strcmp(j->valuestring, m->higher ? "higher" : "lower"))
-            rc = input_error("%s: \"%s\": must be \"%s\": that way it is better", place.s, m->name, m->higher ? "higher" : "lower");
+            rc = input_error("%s: \"%s\": must be \"%s\": that way it is better", place.s, m->name,
+                             m->higher ? "higher" : "lower");
     }
     str_free(&place);
     if (rc) return rc;
-    return out->n ? OK : input_error("%s: \"metrics\": names none; it must be an object such as {\"exact_match\": \"higher\"}", where);
+    return out->n
+               ? OK
+               : input_error("%s: \"metrics\": names none; it must be an object such as {\"exact_match\": \"higher\"}",
+                             where);
 }
 
 static int check_filters(const json *list, const char *where)
@@ -190,17 +203,21 @@ static int check_choices(const task_rules *r, const char *where)
 {
     if (!r->choices || !r->choices_each == !(r->choices_list && r->choices_list->child))
         return input_error("%s: \"choices\": must be {\"each\": FIELD} or {\"list\": [TEXT, ...]}", where);
-    if (!r->gold) return input_error("%s: \"gold\" is missing: the field that holds the right choice's index, from 0", where);
+    if (!r->gold)
+        return input_error("%s: \"gold\" is missing: the field that holds the right choice's index, from 0", where);
     return check_filters(r->choices_filters, where);
 }
 
 static int check_generation(const task_rules *r, const char *where)
 {
     if (!r->target) return input_error("%s: \"target\" is missing: the template of the right answer", where);
-    if (!r->references_each) return input_error("%s: \"references\": must be {\"each\": FIELD}: the right answers", where);
-    if (!r->max_new_tokens) return input_error("%s: \"max_new_tokens\" is missing: the most an answer may take, 1..1000000", where);
+    if (!r->references_each)
+        return input_error("%s: \"references\": must be {\"each\": FIELD}: the right answers", where);
+    if (!r->max_new_tokens)
+        return input_error("%s: \"max_new_tokens\" is missing: the most an answer may take, 1..1000000", where);
     for (const json *s = r->stop ? r->stop->child : NULL; s; s = s->next)
-        if (!s->valuestring[0]) return input_error("%s: \"stop\": an empty string would stop every answer at once", where);
+        if (!s->valuestring[0])
+            return input_error("%s: \"stop\": an empty string would stop every answer at once", where);
     return OK;
 }
 
@@ -208,7 +225,8 @@ static int check_rules(const task *t, const task_rules *r, const char *where, ta
 {
     int k = 0;
     while (answers[k] && strcmp(answers[k], r->answer)) k++;
-    if (!answers[k]) return input_error("%s: \"answer\": \"%.40s\": must be generate, choices or likelihood", where, r->answer);
+    if (!answers[k])
+        return input_error("%s: \"answer\": \"%.40s\": must be generate, choices or likelihood", where, r->answer);
     *answer = (task_answer_kind)k;
     if (!task_needs_tokenizer(t)) return OK; /* ready-made ids: there is no text to make */
     if (!r->prompt) return input_error("%s: \"prompt\" is missing", where);
@@ -217,7 +235,8 @@ static int check_rules(const task *t, const task_rules *r, const char *where, ta
     if (!rc) rc = check_filters(r->prompt_filters, where);
     if (!rc && *answer == TASK_GENERATE) rc = check_generation(r, where);
     if (!rc && *answer == TASK_CHOICES) rc = check_choices(r, where);
-    if (!rc && *answer == TASK_LIKELIHOOD && !r->target) rc = input_error("%s: \"target\" is missing: the template of the text to score", where);
+    if (!rc && *answer == TASK_LIKELIHOOD && !r->target)
+        rc = input_error("%s: \"target\" is missing: the template of the text to score", where);
     return rc;
 }
 
@@ -230,7 +249,8 @@ static int read_variant(task *t, const task_rules *common, const json *variant, 
     metric_list      metrics;
     str              where = { 0 };
     str_printf(&where, "%s: prompts.%s", t->where, variant->string);
-    int rc = cJSON_IsObject(variant) ? read_members(variant, where.s, rule_members, &r, NULL) : input_error("%s: must be an object", where.s);
+    int rc = cJSON_IsObject(variant) ? read_members(variant, where.s, rule_members, &r, NULL)
+                                     : input_error("%s: must be an object", where.s);
     if (!rc && r.references) rc = read_members(r.references, where.s, reference_members, &r, NULL);
     if (!rc && r.choices) rc = read_members(r.choices, where.s, choice_members, &r, NULL);
     if (!rc && r.metric_options) rc = read_members(r.metric_options, where.s, option_members, &r, NULL);
@@ -258,8 +278,8 @@ static int no_variant(const task *t, const char *what, const char *name)
         names[n++] = p->string;
     }
     const char *near = nearest_word(name, names);
-    int rc = input_error("%s: %s %.40s: the task has no such variant%s%s%s; there are %s", t->where, what, name, near ? "; did you mean " : "",
-                         near ? near : "", near ? "?" : "", n ? list.s : "none");
+    int         rc = input_error("%s: %s %.40s: the task has no such variant%s%s%s; there are %s", t->where, what, name,
+                         near ? "; did you mean " : "", near ? near : "", near ? "?" : "", n ? list.s : "none");
     str_free(&list);
     return rc;
 }
@@ -281,7 +301,9 @@ static int check_reader(const task *t)
 
 static int read_task(task *t, const char *prompt)
 {
-    task_rules common = { .answer = answers[TASK_GENERATE], .delimiter = " ", .append_eos = true, .shot_separator = "\n\n" };
+    task_rules common = {
+        .answer = answers[TASK_GENERATE], .delimiter = " ", .append_eos = true, .shot_separator = "\n\n"
+    };
     if (!cJSON_IsObject(t->doc)) return input_error("%s: must be a JSON object", t->where);
     int rc = read_members(t->doc, t->where, file_members, t, &common);
     for (const member *m = file_members; m->name && !rc; m++)
@@ -289,7 +311,8 @@ static int read_task(task *t, const char *prompt)
             rc = input_error("%s: \"%s\" is missing; expected %s", t->where, m->name, kinds[m->kind]);
     if (!rc) rc = check_reader(t);
     const char *chosen = prompt ? prompt : t->default_variant;
-    for (const json *v = rc ? NULL : t->prompts->child; v && !rc; v = v->next) rc = read_variant(t, &common, v, !strcmp(v->string, chosen));
+    for (const json *v = rc ? NULL : t->prompts->child; v && !rc; v = v->next)
+        rc = read_variant(t, &common, v, !strcmp(v->string, chosen));
     if (!rc && !json_find(t->prompts, t->default_variant)) return no_variant(t, "\"default\":", t->default_variant);
     if (!rc && !t->variant) return no_variant(t, "--prompt", chosen);
     return rc;
@@ -320,7 +343,7 @@ static int no_task(const char *name)
         str_printf(&list, "%s%s", i ? ", " : "", names[i]);
     }
     const char *near = nearest_word(name, names);
-    int         rc   = input_error("task \"%s\": no such task%s%s%s; there are %s, or give the path of a task file (.json)", name,
+    int rc = input_error("task \"%s\": no such task%s%s%s; there are %s, or give the path of a task file (.json)", name,
                          near ? "; did you mean " : "", near ? near : "", near ? "?" : "", str_c(&list));
     str_free(&list);
     return rc;
@@ -338,7 +361,8 @@ int task_open(task **out, const char *name_or_file, const char *prompt)
         return rc;
     }
     for (int i = 0; task_files[i].name; i++)
-        if (!strcmp(name_or_file, task_files[i].name)) return task_parse(out, task_files[i].bytes, task_files[i].n, name_or_file, prompt);
+        if (!strcmp(name_or_file, task_files[i].name))
+            return task_parse(out, task_files[i].bytes, task_files[i].n, name_or_file, prompt);
     return no_task(name_or_file);
 }
 
@@ -378,5 +402,5 @@ const metric_options *task_metric_options(const task *t) { return &t->options; }
 const char           *task_shot_separator(const task *t) { return t->rules.shot_separator; }
 bool                  task_shots_drop_self(const task *t) { return t->rules.shots_drop_self; }
 bool                  task_scores_bos(const task *t) { return t->rules.scores_bos; }
-int                   task_read(const task *t, const char *path, dataset **out) { return dataset_read(out, t->reader, path); }
-bool                  task_needs_tokenizer(const task *t) { return strcmp(t->reader, "tokens") != 0; }
+int  task_read(const task *t, const char *path, dataset **out) { return dataset_read(out, t->reader, path); }
+bool task_needs_tokenizer(const task *t) { return strcmp(t->reader, "tokens") != 0; }

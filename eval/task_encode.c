@@ -8,7 +8,9 @@
 
 static void set_example(train_example *x, const int32_t *tokens, int64_t n, int64_t n_prompt)
 {
-    *x = (train_example) { .ids = mem_alloc((size_t)n + 1, sizeof *x->ids), .targets = mem_alloc((size_t)n + 1, sizeof *x->targets), .n = n };
+    *x = (train_example) { .ids     = mem_alloc((size_t)n + 1, sizeof *x->ids),
+                           .targets = mem_alloc((size_t)n + 1, sizeof *x->targets),
+                           .n       = n };
     for (int64_t i = 0; i < n; i++) {
         bool scored   = i + 1 < n && i + 1 >= n_prompt;
         x->ids[i]     = tokens[i];

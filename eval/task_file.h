@@ -5,7 +5,8 @@
 #include "metrics/metric.h"
 #include "eval/task.h"
 
-/* What a variant may say; what it leaves out, the file says for all of them. Strings and lists belong to the document. */
+/* What a variant may say; what it leaves out, the file says for all of them. Strings and lists
+ * belong to the document. */
 typedef struct {
     const char *answer;
     const char *prompt, *target, *target_if_absent, *delimiter;

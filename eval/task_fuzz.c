@@ -1,4 +1,5 @@
-/* Any bytes as a task file: refused with a message, or every variant's prompt can be made of any item, or says which field it lacks. */
+/* Any bytes as a task file: refused with a message, or every variant's prompt can be made of any
+ * item, or says which field it lacks. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,9 @@ static void render(const task *t)
         if (!*error_text()) abort();
         return;
     }
-    if (!x.prompt || !x.target || (x.n_choices && (x.gold < 0 || x.gold >= x.n_choices || strcmp(x.target, x.choices[x.gold]) != 0))) abort();
+    if (!x.prompt || !x.target ||
+        (x.n_choices && (x.gold < 0 || x.gold >= x.n_choices || strcmp(x.target, x.choices[x.gold]) != 0)))
+        abort();
     task_text_free(&x);
 }
 

@@ -30,7 +30,8 @@ static int64_t count_fields(const data_item *item, const char *name)
 static int render_choice(const task_rules *r, const data_item *item, int64_t i, char **out)
 {
     str         text = { 0 }, with_delimiter = { 0 };
-    const char *raw = r->choices_each ? record_fields(item, r->choices_each, i)->text : cJSON_GetArrayItem(r->choices_list, (int)i)->valuestring;
+    const char *raw = r->choices_each ? record_fields(item, r->choices_each, i)->text
+                                      : cJSON_GetArrayItem(r->choices_list, (int)i)->valuestring;
     str_puts(&text, raw);
     int rc = filtered(r->choices_filters, &text);
     str_puts(&with_delimiter, r->delimiter);
@@ -44,7 +45,9 @@ static int render_gold(const task_rules *r, const data_item *item, int64_t n, in
 {
     const char *text = record_field(item, r->gold);
     if (!text)
-        return input_error("the field \"%s\" is missing: the right choice is not known, so the item can be read but not learnt or scored", r->gold);
+        return input_error(
+            "the field \"%s\" is missing: the right choice is not known, so the item can be read but not learnt or scored",
+            r->gold);
     char *end;
     *gold = strtol(text, &end, 10);
     if (*text < '0' || *text > '9' || *end || *gold >= n)
@@ -59,7 +62,8 @@ static int render_choices(const task_rules *r, const data_item *item, task_text 
     int rc         = OK;
     out->choices   = mem_alloc((size_t)n, sizeof *out->choices);
     out->delimiter = (int64_t)strlen(r->delimiter);
-    while (out->n_choices < n && !rc) rc = render_choice(r, item, out->n_choices, &out->choices[out->n_choices]), out->n_choices++;
+    while (out->n_choices < n && !rc)
+        rc = render_choice(r, item, out->n_choices, &out->choices[out->n_choices]), out->n_choices++;
     if (!rc) rc = render_gold(r, item, n, &out->gold);
     if (!rc) out->target = mem_strdup(out->choices[out->gold]);
     return rc;
@@ -86,7 +90,8 @@ static void render_references(const task_rules *r, const data_item *item, task_t
     if (!r->references_each) return;
     out->n_references = count_fields(item, r->references_each);
     out->references   = mem_alloc((size_t)out->n_references + 1, sizeof *out->references);
-    for (int64_t i = 0; i < out->n_references; i++) out->references[i] = mem_strdup(record_fields(item, r->references_each, i)->text);
+    for (int64_t i = 0; i < out->n_references; i++)
+        out->references[i] = mem_strdup(record_fields(item, r->references_each, i)->text);
 }
 
 int task_render(const task *t, const data_item *item, task_text *out)
@@ -96,7 +101,8 @@ int task_render(const task *t, const data_item *item, task_text *out)
     int rc     = template_fill(t->rules.prompt ? t->rules.prompt : "", item, &prompt);
     if (!rc) rc = filtered(t->rules.prompt_filters, &prompt);
     out->prompt = take(&prompt);
-    if (!rc) rc = t->answer == TASK_CHOICES ? render_choices(&t->rules, item, out) : render_target(&t->rules, item, out);
+    if (!rc)
+        rc = t->answer == TASK_CHOICES ? render_choices(&t->rules, item, out) : render_target(&t->rules, item, out);
     if (!rc) {
         render_references(&t->rules, item, out);
         return OK;

@@ -7,11 +7,13 @@
 /* The stored right answers, under the key each reference file has for them. */
 static void check_answers(const json *j, const task_text *x)
 {
-    const json *target = json_find(j, "target"), *list = json_find(j, "references"), *one_reference = json_find(j, "reference");
+    const json *target = json_find(j, "target"), *list = json_find(j, "references"),
+               *one_reference = json_find(j, "reference");
     if (target) assert_string_equal(x->target + (target->valuestring[0] != ' '), target->valuestring);
     if (json_find(j, "golds")) list = json_find(j, "golds");
     if (list) assert_int_equal(x->n_references, cJSON_GetArraySize(list));
-    for (int i = 0; list && i < x->n_references; i++) assert_string_equal(x->references[i], cJSON_GetArrayItem(list, i)->valuestring);
+    for (int i = 0; list && i < x->n_references; i++)
+        assert_string_equal(x->references[i], cJSON_GetArrayItem(list, i)->valuestring);
     if (one_reference) assert_string_equal(x->references[0], one_reference->valuestring);
 }
 
@@ -37,7 +39,8 @@ static void check_prompts(const char *name, const char *data, const char *refere
         assert_string_equal(x.prompt, json_find(j, prompt_key)->valuestring);
         const json *choices = json_find(j, "choices");
         for (int64_t c = 0; c < x.n_choices; c++) {
-            assert_string_equal(x.choices[c], json_find(cJSON_GetArrayItem(choices, (int)c), "continuation")->valuestring);
+            assert_string_equal(x.choices[c],
+                                json_find(cJSON_GetArrayItem(choices, (int)c), "continuation")->valuestring);
             if (c == x.gold) assert_string_equal(x.target, x.choices[c]);
         }
         check_answers(j, &x);
@@ -60,12 +63,30 @@ static void hellaswag_edges(void **s)
 {
     (void)s, check_prompts("hellaswag", LM "data/hellaswag_edge.docs.jsonl", LM "hellaswag_edge.jsonl", "context");
 }
-static void gsm8k_prompts(void **s) { (void)s, check_prompts("gsm8k", LM "data/gsm8k.docs.jsonl", LM "gsm8k_0shot.jsonl", "prompt"); }
-static void squad_flat_prompts(void **s) { (void)s, check_prompts("squad", LM "data/squad.flat.jsonl", LM "squad.jsonl", "prompt"); }
-static void iwslt_json_prompts(void **s) { (void)s, check_prompts("iwslt", LM "data/iwslt.docs.jsonl", LM "iwslt_de_en.jsonl", "prompt"); }
-static void squad_prompts(void **s) { (void)s, check_prompts("squad", LM "data/squad.docs.json", LM "squad.jsonl", "prompt"); }
-static void dialogsum_prompts(void **s) { (void)s, check_prompts("dialogsum", LM "data/dialogsum.docs.jsonl", LM "dialogsum.jsonl", "prompt"); }
-static void iwslt_prompts(void **s) { (void)s, check_prompts("iwslt", LM "data/iwslt.docs.de", LM "iwslt_de_en.jsonl", "prompt"); }
+static void gsm8k_prompts(void **s)
+{
+    (void)s, check_prompts("gsm8k", LM "data/gsm8k.docs.jsonl", LM "gsm8k_0shot.jsonl", "prompt");
+}
+static void squad_flat_prompts(void **s)
+{
+    (void)s, check_prompts("squad", LM "data/squad.flat.jsonl", LM "squad.jsonl", "prompt");
+}
+static void iwslt_json_prompts(void **s)
+{
+    (void)s, check_prompts("iwslt", LM "data/iwslt.docs.jsonl", LM "iwslt_de_en.jsonl", "prompt");
+}
+static void squad_prompts(void **s)
+{
+    (void)s, check_prompts("squad", LM "data/squad.docs.json", LM "squad.jsonl", "prompt");
+}
+static void dialogsum_prompts(void **s)
+{
+    (void)s, check_prompts("dialogsum", LM "data/dialogsum.docs.jsonl", LM "dialogsum.jsonl", "prompt");
+}
+static void iwslt_prompts(void **s)
+{
+    (void)s, check_prompts("iwslt", LM "data/iwslt.docs.de", LM "iwslt_de_en.jsonl", "prompt");
+}
 
 static dataset *one(const char *reader, const char *text)
 {
@@ -107,8 +128,9 @@ static void default_prompts_are_the_tied_lora_authors(void **state)
     dataset_free(d);
     task_close(t);
 
-    d = one("hellaswag",
-            "{\"activity_label\":\"A\",\"ctx_a\":\"x\",\"ctx_b\":\"y\",\"ctx\":\"x y\",\"endings\":[\"p\",\"q\",\"r\",\"s\"],\"label\":2}");
+    d = one(
+        "hellaswag",
+        "{\"activity_label\":\"A\",\"ctx_a\":\"x\",\"ctx_b\":\"y\",\"ctx\":\"x y\",\"endings\":[\"p\",\"q\",\"r\",\"s\"],\"label\":2}");
     assert_ok(task_open(&t, "hellaswag", "tied-lora"));
     assert_ok(task_render(t, &d->items[0], &x));
     assert_string_equal(x.prompt, "Text: x y Endings: 1:p 2:q 3:r 4:s Answer:");
@@ -229,12 +251,15 @@ static void bad_task_files_are_refused_by_name(void **state)
         { "[\"\\n\"]", "[7]", "f: prompts.b: \"stop\": [7]: must be a list of strings" },
         { "[\"\\n\"]", "[],\"stop\":[]", "\"stop\": is there twice" },
         { "\"stop\"", "\"reader\"", "f: prompts.b: \"reader\": there is no such member here" },
-        { "\"references\"", "\"answer\":\"choose\",\"references\"", "\"choose\": must be generate, choices or likelihood" },
+        { "\"references\"", "\"answer\":\"choose\",\"references\"",
+          "\"choose\": must be generate, choices or likelihood" },
         { "\"references\"", "\"answer\":\"choices\",\"references\"", "\"choices\": must be" },
         { "\"references\"", "\"fewshot\":3,\"references\"", "\"fewshot\": 3: must be an object" },
-        { "\"references\"", "\"fewshot\":{\"drop\":true},\"references\"", "\"drop\": there is no such member here; did you mean \"drop_self\"" },
+        { "\"references\"", "\"fewshot\":{\"drop\":true},\"references\"",
+          "\"drop\": there is no such member here; did you mean \"drop_self\"" },
         { "\"references\"", "\"fewshot\":{\"separator\":1},\"references\"", "\"separator\": 1: must be a string" },
-        { "\"references\"", "\"answer\":\"choices\",\"choices\":{\"list\":[\"x\"]},\"references\"", "\"gold\" is missing" },
+        { "\"references\"", "\"answer\":\"choices\",\"choices\":{\"list\":[\"x\"]},\"references\"",
+          "\"gold\" is missing" },
         { "{\"task\"", "[\"task\"", "f: line 1" },
     };
     for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
@@ -258,17 +283,22 @@ static void an_item_that_lacks_a_field_is_named(void **state)
     task_text x;
     dataset  *d = one("dialogsum", "{\"dialogue\":\"d\",\"summary\":\"s\"}\n{\"dialogue\":\"d\"}");
     assert_ok(task_open(&t, "dialogsum", NULL));
-    assert_input_error(task_render(t, &d->items[1], &x), "line 2: the field \"summary\" is missing; the item has dialogue");
+    assert_input_error(task_render(t, &d->items[1], &x),
+                       "line 2: the field \"summary\" is missing; the item has dialogue");
     task_close(t);
     dataset_free(d);
-    d = one("hellaswag", "{\"activity_label\":\"A\",\"ctx_a\":\"x\",\"ctx_b\":\"y\",\"ctx\":\"x y\",\"endings\":[\"p\",\"q\",\"r\",\"s\"]}");
+    d = one(
+        "hellaswag",
+        "{\"activity_label\":\"A\",\"ctx_a\":\"x\",\"ctx_b\":\"y\",\"ctx\":\"x y\",\"endings\":[\"p\",\"q\",\"r\",\"s\"]}");
     assert_ok(task_open(&t, "hellaswag", NULL));
-    assert_input_error(task_render(t, &d->items[0], &x), "line 1: the field \"label\" is missing: the right choice is not known");
+    assert_input_error(task_render(t, &d->items[0], &x),
+                       "line 1: the field \"label\" is missing: the right choice is not known");
     task_close(t);
     dataset_free(d);
 }
 
-/* Every built-in file opens in each of its variants, its metrics are those the command line promises, and its lists end. */
+/* Every built-in file opens in each of its variants, its metrics are those the command line
+ * promises, and its lists end. */
 static void built_in_tasks_are_whole(void **state)
 {
     (void)state;
@@ -314,10 +344,14 @@ static void capitalize_is_pythons(void **state)
         { "\xC7\x86"
           "EP",
           "\xC7\x85"
-          "ep" },                                                                   /* dz with caron: a title-case letter of its own */
-        { "\xCE\x9F\xCE\x94\xCE\x9F\xCE\xA3", "\xCE\x9F\xCE\xB4\xCE\xBF\xCF\x82" }, /* a final sigma */
-        { "\xC4\xB0\xC4\xB0", "\xC4\xB0i\xCC\x87" },                                /* I with dot: long in lower case */
-        { "\xE1\xBE\xB7q", "\xCE\x91\xCD\x82\xCD\x85q" },                           /* alpha with perispomeni and iota below */
+          /* dz with caron: a title-case letter of its own */
+          "ep" },
+        /* a final sigma */
+        { "\xCE\x9F\xCE\x94\xCE\x9F\xCE\xA3", "\xCE\x9F\xCE\xB4\xCE\xBF\xCF\x82" },
+        /* I with dot: long in lower case */
+        { "\xC4\xB0\xC4\xB0", "\xC4\xB0i\xCC\x87" },
+        /* alpha with perispomeni and iota below */
+        { "\xE1\xBE\xB7q", "\xCE\x91\xCD\x82\xCD\x85q" },
         { " \xC3\x89T\xC3\x89", " \xC3\xA9t\xC3\xA9" },
         { "\xD6\x87", "\xD4\xB5\xD6\x82" }, /* Armenian ech yiwn */
     };

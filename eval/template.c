@@ -43,8 +43,8 @@ static void delete_brackets(slice text, str *out)
 
 static slice whole(const str *s) { return (slice) { str_c(s), s->n }; }
 
-/* lm-evaluation-harness's preprocess() of its task hellaswag, v1: strip, titles to full stops, brackets out, double blanks to one, once, and no
- * second strip. */
+/* lm-evaluation-harness's preprocess() of its task hellaswag, v1: strip, titles to full stops,
+ * brackets out, double blanks to one, once, and no second strip. */
 static void filter_hellaswag(slice text, str *out)
 {
     str titles = { 0 }, plain = { 0 };
@@ -78,8 +78,8 @@ int template_filter(const char *name, str *text)
         return OK;
     }
     const char *near = nearest_word(name, names);
-    int rc = input_error("template: filter \"%.40s\": there are %s%s%s%s", name, str_c(&list), near ? "; did you mean " : "", near ? near : "",
-                         near ? "?" : "");
+    int         rc   = input_error("template: filter \"%.40s\": there are %s%s%s%s", name, str_c(&list),
+                         near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     str_free(&list);
     return rc;
 }
@@ -89,7 +89,8 @@ int template_filter(const char *name, str *text)
 int template_missing(const data_item *item, const char *name, int64_t k)
 {
     if (k > 0 && record_field(item, name))
-        return input_error("the field \"%.60s\" is there too few times: number %lld (from 0) is asked for", name, (long long)k);
+        return input_error("the field \"%.60s\" is there too few times: number %lld (from 0) is asked for", name,
+                           (long long)k);
     str         list      = { 0 };
     const char *names[65] = { 0 };
     for (int64_t i = 0, n = 0; i < item->n_fields && n < 64; i++) {
@@ -98,8 +99,8 @@ int template_missing(const data_item *item, const char *name, int64_t k)
         str_printf(&list, "%s%s", n > 1 ? ", " : "", item->fields[i].name);
     }
     const char *near = nearest_word(name, names);
-    int rc = input_error("the field \"%.60s\" is missing; the item has %s%s%s%s", name, list.n ? list.s : "none", near ? "; did you mean " : "",
-                         near ? near : "", near ? "?" : "");
+    int rc = input_error("the field \"%.60s\" is missing; the item has %s%s%s%s", name, list.n ? list.s : "none",
+                         near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     str_free(&list);
     return rc;
 }
@@ -107,10 +108,11 @@ int template_missing(const data_item *item, const char *name, int64_t k)
 /* item NULL: only check. */
 static int fill_one(const char *inside, size_t n, const data_item *item, str *out)
 {
-    char *copy = mem_strndup(inside, n), *rest = copy, *name = strsep(&rest, "|"), *colon = strchr(name, ':'), *end = NULL;
-    long  k    = 0;
-    str   text = { 0 };
-    int   rc   = OK;
+    char *copy = mem_strndup(inside, n), *rest = copy, *name = strsep(&rest, "|"), *colon = strchr(name, ':'),
+         *end = NULL;
+    long k    = 0;
+    str  text = { 0 };
+    int  rc   = OK;
     if (colon) {
         *colon = '\0';
         k      = strtol(colon + 1, &end, 10);

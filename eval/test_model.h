@@ -17,7 +17,8 @@ static inline test_model open_test_model(const char *dir)
     assert_non_null(be);
     be->set_threads(1);
     assert_ok(model_open(&t.model, dir, be, false));
-    char *file = path_join(dir, "tokenizer.json"); /* the random bases of the adapter reference have none */
+    /* the random bases of the adapter reference have none */
+    char *file = path_join(dir, "tokenizer.json");
     if (file_exists(file)) assert_ok(tokenizer_open(&t.tok, dir));
     free(file);
     t.dec = decoder_new(t.model);

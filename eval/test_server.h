@@ -1,4 +1,5 @@
-/* For tests: a completions API on the loopback that serves a local model, well or badly. One thread, one connection at a time. */
+/* For tests: a completions API on the loopback that serves a local model, well or badly. One
+ * thread, one connection at a time. */
 #ifndef TIEBREAK_EVAL_TEST_SERVER_H
 #define TIEBREAK_EVAL_TEST_SERVER_H
 #include <arpa/inet.h>
@@ -50,7 +51,8 @@ typedef struct {
 
 static inline void serve_prompt(test_server *s, const json *prompt, ids *out)
 {
-    if (cJSON_IsArray(prompt) && !cJSON_IsNumber(prompt->child)) prompt = prompt->child; /* a list of one prompt */
+    /* a list of one prompt */
+    if (cJSON_IsArray(prompt) && !cJSON_IsNumber(prompt->child)) prompt = prompt->child;
     if (cJSON_IsString(prompt)) {
         if (encode_text(s->model.tok, slice_of(prompt->valuestring), out)) abort();
         return;
@@ -91,11 +93,18 @@ static inline json *serve_logprobs(test_server *s, const ids *all, int64_t from,
     int32_t *at     = mem_alloc((size_t)n, sizeof *at);
     int32_t *next   = mem_alloc((size_t)n, sizeof *next);
     double  *logits = mem_alloc((size_t)vocab, sizeof *logits), *nll = mem_alloc((size_t)n, sizeof *nll);
-    json    *lps = json_array(), *tops = json_array(), *tokens = json_array(), *offsets = json_array(), *j = json_object();
-    segment  whole = { .start = 0, .len = (int32_t)n, .prefix = -1 };
+    json *lps = json_array(), *tops = json_array(), *tokens = json_array(), *offsets = json_array(), *j = json_object();
+    segment whole = { .start = 0, .len = (int32_t)n, .prefix = -1 };
     for (int64_t i = 0; i < n; i++) at[i] = (int32_t)i;
     for (int64_t i = 0; i + 1 < n; i++) next[i] = all->ids[i + 1];
-    batch b = { .n_tokens = n, .n_segments = 1, .n_rows = n, .ids = all->ids, .pos = at, .segments = &whole, .rows = at, .targets = next };
+    batch b = { .n_tokens   = n,
+                .n_segments = 1,
+                .n_rows     = n,
+                .ids        = all->ids,
+                .pos        = at,
+                .segments   = &whole,
+                .rows       = at,
+                .targets    = next };
     if (decoder_forward(s->model.dec, &b, NULL, false) || decoder_nll(s->model.dec, nll, NULL)) abort();
     for (int64_t i = from; i < n; i++) {
         str    token = serve_token(s, all, i), before = serve_decode(s, all->ids, i, false);
@@ -105,7 +114,9 @@ static inline json *serve_logprobs(test_server *s, const ids *all, int64_t from,
             for (int64_t v = 0; v < vocab; v++) best = fmax(best, logits[v]);
         }
         json_push(lps, i && !nulls ? cJSON_CreateNumber(own) : cJSON_CreateNull());
-        json_push(tops, i && !nulls ? serve_top(str_c(&token), own, own + best - logits[all->ids[i]] + (how == SERVE_PENALTY)) : cJSON_CreateNull());
+        json_push(tops, i && !nulls
+                            ? serve_top(str_c(&token), own, own + best - logits[all->ids[i]] + (how == SERVE_PENALTY))
+                            : cJSON_CreateNull());
         json_push(tokens, cJSON_CreateString(str_c(&token)));
         json_push(offsets, cJSON_CreateNumber((double)utf8_length(str_c(&before), before.n)));
         str_free(&token);
@@ -148,7 +159,9 @@ static inline json *serve_completion(test_server *s, const json *asked, serving 
     if (stop_list_begin(&stops, s->model.tok, &s->model.model->cfg)) abort();
     for (const json *t = json_has(asked, "stop") ? json_find(asked, "stop")->child : NULL; t; t = t->next)
         if (stop_list_add(&stops, t->valuestring)) abort();
-    if (generate_items(s->model.dec, NULL, &item, 1, (generate_options) { .batch = 1, .stop = serve_stop, .ctx = &stops })) abort();
+    if (generate_items(s->model.dec, NULL, &item, 1,
+                       (generate_options) { .batch = 1, .stop = serve_stop, .ctx = &stops }))
+        abort();
     bool stopped = serve_stop(&stops, 0, item.ids, item.n_new);
     json_set_int(choice, "index", 0);
     if (json_has(asked, "logprobs")) {
@@ -183,8 +196,10 @@ static inline json *serve_completion(test_server *s, const json *asked, serving 
 static inline void serve_send(int to, int status, const char *headers, const str *body, size_t send_bytes)
 {
     str head = { 0 };
-    str_printf(&head, "HTTP/1.1 %d Status\r\nContent-Type: application/json\r\nConnection: close\r\n%sContent-Length: %zu\r\n\r\n", status, headers,
-               body->n);
+    str_printf(
+        &head,
+        "HTTP/1.1 %d Status\r\nContent-Type: application/json\r\nConnection: close\r\n%sContent-Length: %zu\r\n\r\n",
+        status, headers, body->n);
     str_add(&head, str_c(body), send_bytes);
     for (size_t sent = 0; sent < head.n;) {
         ssize_t n = send(to, head.s + sent, head.n - sent, MSG_NOSIGNAL);
@@ -204,7 +219,8 @@ static inline size_t serve_receive(int from, str *text)
         ssize_t       n = poll(&p, 1, 5000) == 1 ? recv(from, bytes, sizeof bytes, 0) : 0;
         if (n <= 0) return 0;
         str_add(text, bytes, (size_t)n);
-        const char *end = body ? NULL : strstr(text->s, "\r\n\r\n"), *header = strcasestr(text->s, "\r\nContent-Length:");
+        const char *end    = body ? NULL : strstr(text->s, "\r\n\r\n"),
+                   *header = strcasestr(text->s, "\r\nContent-Length:");
         if (end) body = (size_t)(end - text->s) + 4;
         if (end && header && header < end) length = (size_t)strtoull(header + 17, NULL, 10);
     }
@@ -241,9 +257,10 @@ static inline void serve_post(test_server *s, int to, const char *text, size_t n
     if (how == SERVE_CUT_JSON) body.n /= 2;
     if (how == SERVE_PAGE || how == SERVE_NANS || how == SERVE_ERROR) {
         str_clear(&body);
-        str_puts(&body, how == SERVE_PAGE    ? "<html><body>404 Not Found</body></html>"
-                        : how == SERVE_ERROR ? "{\"error\":{\"message\":\"the model is loading\"}}"
-                                             : "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[null,NaN]}}]}");
+        str_puts(&body, how == SERVE_PAGE ? "<html><body>404 Not Found</body></html>"
+                        : how == SERVE_ERROR
+                            ? "{\"error\":{\"message\":\"the model is loading\"}}"
+                            : "{\"choices\":[{\"text\":\"a\",\"logprobs\":{\"token_logprobs\":[null,NaN]}}]}");
     }
     serve_badly(to, how, number - s->good, &body);
     str_free(&body);
@@ -292,7 +309,8 @@ static inline test_server *start_server(const char *dir, serving how)
     s->model                = open_test_model(dir);
     s->how                  = how;
     s->listener             = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(s->listener >= 0 && !bind(s->listener, (struct sockaddr *)&here, sizeof here) && !listen(s->listener, 64));
+    assert_true(s->listener >= 0 && !bind(s->listener, (struct sockaddr *)&here, sizeof here) &&
+                !listen(s->listener, 64));
     assert_int_equal(getsockname(s->listener, (struct sockaddr *)&here, &n), 0);
     snprintf(s->url, sizeof s->url, "http://127.0.0.1:%d/v1", ntohs(here.sin_port));
     assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);

@@ -8,9 +8,12 @@ typedef struct {
     int64_t first, n, row;
 } window;
 
-/* Window number k of a sequence of n_inputs whose predictions count from input `row` on, for a model of `positions`; 0 when there is none.
- *   - What fits is one window. If the scored part fits, the rest is cut from the left: one window of the last `positions` inputs.
- *   - Else lm-evaluation-harness's rolling windows with one token of context: the first scores `positions` predictions from `row` on, each later one
- *     the next `positions` (the last: the rest), with as many earlier inputs as fill it. */
+/* Window number k of a sequence of n_inputs whose predictions count from input `row` on, for a
+ * model of `positions`; 0 when there is none.
+ *   - What fits is one window. If the scored part fits, the rest is cut from the left: one
+ *     window of the last `positions` inputs.
+ *   - Else lm-evaluation-harness's rolling windows with one token of context: the first scores
+ *     `positions` predictions from `row` on, each later one the next `positions` (the last: the
+ *     rest), with as many earlier inputs as fill it. */
 int window_at(window *out, int64_t k, int64_t n_inputs, int64_t row, int64_t positions);
 #endif

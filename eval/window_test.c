@@ -28,7 +28,8 @@ static void cuts_from_the_left_or_rolls(void **state)
     }
 }
 
-/* README of the reference: the text is encoded with BOS and another BOS is put before it, so there are as many inputs as ids. */
+/* README of the reference: the text is encoded with BOS and another BOS is put before it, so
+ * there are as many inputs as ids. */
 static void rolls_as_the_harness_does(void **state)
 {
     (void)state;
@@ -49,6 +50,7 @@ static void rolls_as_the_harness_does(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(cuts_from_the_left_or_rolls), cmocka_unit_test(rolls_as_the_harness_does) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(cuts_from_the_left_or_rolls),
+                                        cmocka_unit_test(rolls_as_the_harness_does) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

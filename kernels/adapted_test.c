@@ -3,7 +3,8 @@
 
 #include "kernels/check.h"
 
-/* Where a pair's A (and dA) lies: where the one before it ends, with a gap, or it is the same A with a dA of its own. */
+/* Where a pair's A (and dA) lies: where the one before it ends, with a gap, or it is the same A
+ * with a dA of its own. */
 typedef enum { FOLLOWS, APART, SAME } place;
 enum { PAIRS = 5, GAP = 3 };
 
@@ -22,7 +23,15 @@ typedef struct {
 
 static const adapted_case cases[] = {
     { "no pair", { 5, 33, 65, 0, 0 }, true, false, true, 0, 0, 0, { { 0 } } },
-    { "one pair over all columns", { 7, 67, 131, 0, 0 }, false, false, true, 0, 0, 1, { { 3, 0, 131, APART, true, true } } },
+    { "one pair over all columns",
+      { 7, 67, 131, 0, 0 },
+      false,
+      false,
+      true,
+      0,
+      0,
+      1,
+      { { 3, 0, 131, APART, true, true } } },
     { "q, k, v side by side, A stacked",
       { 37, 67, 130, 0, 0 },
       true,
@@ -58,7 +67,10 @@ static const adapted_case cases[] = {
       2,
       3,
       4,
-      { { 1, 3, 20, APART, true, true }, { 0, 23, 9, FOLLOWS, true, true }, { 17, 32, 40, FOLLOWS, true, true }, { 64, 70, 7, APART, true, true } } },
+      { { 1, 3, 20, APART, true, true },
+        { 0, 23, 9, FOLLOWS, true, true },
+        { 17, 32, 40, FOLLOWS, true, true },
+        { 64, 70, 7, APART, true, true } } },
     { "overlapping columns",
       { 9, 31, 40, 0, 0 },
       false,
@@ -90,7 +102,15 @@ static const adapted_case cases[] = {
       0,
       3,
       { { 8, 0, 20, APART, true, true }, { 8, 20, 12, SAME, false, true }, { 8, 32, 12, FOLLOWS, false, false } } },
-    { "decode", { 1, 290, 120, 0, 0 }, false, false, true, 0, 0, 2, { { 128, 0, 60, APART, true, true }, { 256, 60, 60, FOLLOWS, true, true } } },
+    { "decode",
+      { 1, 290, 120, 0, 0 },
+      false,
+      false,
+      true,
+      0,
+      0,
+      2,
+      { { 128, 0, 60, APART, true, true }, { 256, 60, 60, FOLLOWS, true, true } } },
     { "shared, stacked and shared again",
       { 6, 20, 30, 0, 0 },
       false,
@@ -99,7 +119,10 @@ static const adapted_case cases[] = {
       0,
       0,
       4,
-      { { 4, 0, 10, APART, false, true }, { 4, 10, 5, SAME, false, true }, { 9, 15, 10, FOLLOWS, false, true }, { 9, 25, 5, SAME, false, true } } },
+      { { 4, 0, 10, APART, false, true },
+        { 4, 10, 5, SAME, false, true },
+        { 9, 15, 10, FOLLOWS, false, true },
+        { 9, 25, 5, SAME, false, true } } },
     { "many rows, wide columns",
       { 520, 24, 520, 0, 0 },
       false,
@@ -145,9 +168,11 @@ static void pairs_of(adapted_pair *to, const adapted_case *c, const backend *be,
     for (int64_t i = 0; i < c->count; i++) {
         const one_pair *p = &c->pairs[i];
         to[i]             = (adapted_pair) { .at = p->at, .out = p->out };
-        to[i].p           = (pair_arrays) {
-                      .A = real_at(be, a[A], o.A[i]), .B = real_at(be, a[B], o.B[i]), .r = p->r, .lda = o.lda, .ldb = p->r + c->ldb_room
-        };
+        to[i].p           = (pair_arrays) { .A   = real_at(be, a[A], o.A[i]),
+                                            .B   = real_at(be, a[B], o.B[i]),
+                                            .r   = p->r,
+                                            .lda = o.lda,
+                                            .ldb = p->r + c->ldb_room };
         if (p->dA) to[i].p.dA = real_at(be->params, a[DA], o.dA[i]);
         if (p->dB) to[i].p.dB = real_at(be->params, a[DB], o.dB[i]);
     }
@@ -215,18 +240,19 @@ static void cuda_agrees_with_ref(void **state)
     check_on_cuda(check_cases);
 }
 
-/* Launches of three pairs beside one linear, forward and backward, where A and dA follow one another, where A is one, and where neither. */
+/* Launches of three pairs beside one linear, forward and backward, where A and dA follow one
+ * another, where A is one, and where neither. */
 static int64_t launches(const backend *be, int64_t n, place of_A, bool trained, bool forward)
 {
     adapted_case c = { "launches", { n, 40, 96, 0, 0 }, false, false, true, 0, 0, 3, { { 0 } } };
     for (int i = 0; i < 3; i++) c.pairs[i] = (one_pair) { 8, 32 * i, 32, i ? of_A : APART, trained, true };
     const offsets o            = offsets_of(&c);
-    const int64_t size[ARRAYS] = {
-        [Y] = 9600, [DX] = 4000, [DA] = o.dA[3], [DB] = o.dB[3], [X] = 4000, [DY] = 9600, [W] = 3840, [A] = o.A[3], [B] = o.B[3]
-    };
-    adapted_pair pairs[PAIRS];
-    real        *a[ARRAYS];
-    for (int i = 0; i < ARRAYS; i++) a[i] = i == DA || i == DB ? be->params->alloc(size[i] + 1) : be->alloc(size[i] + 1);
+    const int64_t size[ARRAYS] = { [Y] = 9600,  [DX] = 4000, [DA] = o.dA[3], [DB] = o.dB[3], [X] = 4000,
+                                   [DY] = 9600, [W] = 3840,  [A] = o.A[3],   [B] = o.B[3] };
+    adapted_pair  pairs[PAIRS];
+    real         *a[ARRAYS];
+    for (int i = 0; i < ARRAYS; i++)
+        a[i] = i == DA || i == DB ? be->params->alloc(size[i] + 1) : be->alloc(size[i] + 1);
     pairs_of(pairs, &c, be, a);
     real *h = be->alloc(adapted_room(c.d.n, pairs, 3)), *dh = be->alloc(adapted_room(c.d.n, pairs, 3));
     be->time_begin();
@@ -242,11 +268,13 @@ static int64_t launches(const backend *be, int64_t n, place of_A, bool trained, 
 static void check_launches(void)
 {
     const backend *be = check_subject;
-    assert_int_equal(launches(be, 100, FOLLOWS, true, true), 5); /* h of all; y += of each; the base */
+    /* h of all; y += of each; the base */
+    assert_int_equal(launches(be, 100, FOLLOWS, true, true), 5);
     assert_int_equal(launches(be, 100, SAME, false, true), 5);
     assert_int_equal(launches(be, 100, APART, true, true), 7);
-    assert_int_equal(launches(be, 100, FOLLOWS, true, false), 9); /* dB and dh of each; dA and dx of all; the base */
-    assert_int_equal(launches(be, 100, SAME, false, false), 8);   /* no dA */
+    /* dB and dh of each; dA and dx of all; the base */
+    assert_int_equal(launches(be, 100, FOLLOWS, true, false), 9);
+    assert_int_equal(launches(be, 100, SAME, false, false), 8); /* no dA */
     assert_int_equal(launches(be, 100, APART, true, false), 13);
     if (be->elem == 2) /* few rows: h of all, and the base with y += of all in its end */
         for (int of_A = FOLLOWS; of_A <= SAME; of_A++) assert_int_equal(launches(be, 64, (place)of_A, true, true), 2);
@@ -278,21 +306,22 @@ static double loss(void *ctx)
 static void gradients_match_differences(void **state)
 {
     (void)state;
-    static const adapted_case c            = { "gradients",
-                                               { 3, 5, 6, 0, 0 },
-                                               true,
-                                               false,
-                                               true,
-                                               0,
-                                               0,
-                                               3,
-                                               { { 2, 0, 4, APART, true, true }, { 3, 2, 4, FOLLOWS, true, true }, { 0, 0, 6, FOLLOWS, true, true } } };
-    offsets                   o            = offsets_of(&c);
-    const int64_t             size[ARRAYS] = {
-                    [Y] = 18, [DX] = 15, [DA] = o.dA[3], [DB] = o.dB[3], [X] = 15, [DY] = 18, [W] = 30, [BIAS] = 6, [A] = o.A[3], [B] = o.B[3]
+    static const adapted_case c = {
+        "gradients",
+        { 3, 5, 6, 0, 0 },
+        true,
+        false,
+        true,
+        0,
+        0,
+        3,
+        { { 2, 0, 4, APART, true, true }, { 3, 2, 4, FOLLOWS, true, true }, { 0, 0, 6, FOLLOWS, true, true } }
     };
-    adapted_loss l = { &c, { 0 }, NULL };
-    rng          r = rng_seed(4);
+    offsets       o            = offsets_of(&c);
+    const int64_t size[ARRAYS] = { [Y] = 18,  [DX] = 15, [DA] = o.dA[3], [DB] = o.dB[3], [X] = 15,
+                                   [DY] = 18, [W] = 30,  [BIAS] = 6,     [A] = o.A[3],   [B] = o.B[3] };
+    adapted_loss  l            = { &c, { 0 }, NULL };
+    rng           r            = rng_seed(4);
     for (int i = 0; i < ARRAYS; i++) l.a[i] = check_random(&r, size[i]);
     memset(l.a[DA], 0, (size_t)size[DA] * 8);
     memset(l.a[DB], 0, (size_t)size[DB] * 8);

@@ -10,13 +10,15 @@ SIMD static void add_row(float *dst, const float *src, int64_t n)
 void gather_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {
 #pragma omp parallel for schedule(static) if (n * d > CPU_ALONE)
-    for (int64_t t = 0; t < n; t++) memcpy((float *)dst + t * d, (const float *)src + rows[t] * d, (size_t)d * sizeof(float));
+    for (int64_t t = 0; t < n; t++)
+        memcpy((float *)dst + t * d, (const float *)src + rows[t] * d, (size_t)d * sizeof(float));
 }
 
 void scatter_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {
 #pragma omp parallel for schedule(static) if (n * d > CPU_ALONE)
-    for (int64_t t = 0; t < n; t++) memcpy((float *)dst + rows[t] * d, (const float *)src + t * d, (size_t)d * sizeof(float));
+    for (int64_t t = 0; t < n; t++)
+        memcpy((float *)dst + rows[t] * d, (const float *)src + t * d, (size_t)d * sizeof(float));
 }
 
 /* A thread owns columns, so rows that repeat are added in order. */
@@ -25,7 +27,8 @@ void scatter_add_rows_cpu(real *dst, const real *src, const int32_t *rows, int64
     enum { COLUMNS = 64 };
 #pragma omp parallel for schedule(static) if (n * d > CPU_ALONE)
     for (int64_t c = 0; c < d; c += COLUMNS)
-        for (int64_t t = 0; t < n; t++) add_row((float *)dst + rows[t] * d + c, (const float *)src + t * d + c, least(COLUMNS, d - c));
+        for (int64_t t = 0; t < n; t++)
+            add_row((float *)dst + rows[t] * d + c, (const float *)src + t * d + c, least(COLUMNS, d - c));
 }
 
 enum { BLOCK = 8192 };
@@ -33,7 +36,8 @@ enum { BLOCK = 8192 };
 void add_cpu(real *dst, const real *src, int64_t count)
 {
 #pragma omp parallel for schedule(static) if (count > CPU_ALONE)
-    for (int64_t i = 0; i < count; i += BLOCK) add_row((float *)dst + i, (const float *)src + i, least(BLOCK, count - i));
+    for (int64_t i = 0; i < count; i += BLOCK)
+        add_row((float *)dst + i, (const float *)src + i, least(BLOCK, count - i));
 }
 
 void scale_cpu(real *x_, double a_, int64_t count)
@@ -57,14 +61,16 @@ double sum_squares_cpu(const real *x, int64_t count)
     int64_t part = count / PARTS + 1 > BLOCK ? count / PARTS + 1 : BLOCK, parts = (count + part - 1) / part;
     double  sums[PARTS], total                                                  = 0;
 #pragma omp parallel for schedule(static) if (count > CPU_ALONE)
-    for (int64_t i = 0; i < parts; i++) sums[i] = block_squares((const float *)x + i * part, least(part, count - i * part));
+    for (int64_t i = 0; i < parts; i++)
+        sums[i] = block_squares((const float *)x + i * part, least(part, count - i * part));
     for (int64_t i = 0; i < parts; i++) total += sums[i];
     return total;
 }
 
 /* The constants of one AdamW step, rounded once. */
 typedef struct {
-    float rate, decay, clip, beta1, rest1, beta2, rest2, root, eps; /* rest = 1 - beta; root = 1 / sqrt(1 - beta2^step) */
+    /* rest = 1 - beta; root = 1 / sqrt(1 - beta2^step) */
+    float rate, decay, clip, beta1, rest1, beta2, rest2, root, eps;
 } adamw_step;
 
 SIMD static void adamw_block(float *p, float *m, float *v, const float *g, int64_t n, adamw_step s)

@@ -1,13 +1,18 @@
-/* Attention, the definition: for each query, softmax of its scores over the keys its span allows, times their values. Contract: kernels/backend.h.
+/* Attention, the definition: for each query, softmax of its scores over the keys its span
+ * allows, times their values. Contract: kernels/backend.h.
  *
  * backward of one query with probabilities p_j = exp(s_j - lse), s_j = scale q k_j:
- *   dv_j += p_j do;   ds_j = p_j (do v_j - do o);   dq = scale sum_j ds_j k_j;   dk_j += scale ds_j q */
+ *   dv_j += p_j do;   ds_j = p_j (do v_j - do o);   dq = scale sum_j ds_j k_j;   dk_j += scale
+ *   ds_j q */
 #include <math.h>
 
 #include "kernels/ref.h"
 
 /* Row of the j-th key that query i of a span sees, and how many it sees. */
-static int64_t key_row(const attention_span *s, int64_t j) { return j < s->pre_len ? s->pre0 + j : s->kv0 + (j - s->pre_len); }
+static int64_t key_row(const attention_span *s, int64_t j)
+{
+    return j < s->pre_len ? s->pre0 + j : s->kv0 + (j - s->pre_len);
+}
 static int64_t key_count(const attention_span *s, int64_t i) { return s->pre_len + (s->kv_len - s->q_len) + i + 1; }
 
 static double dot(const double *a, const double *b, int64_t n)
@@ -19,8 +24,8 @@ static double dot(const double *a, const double *b, int64_t n)
 
 static int64_t or_width(int64_t stride, int64_t heads, int64_t head_dim) { return stride ? stride : heads * head_dim; }
 
-void attention_fwd_ref(real *o_, real *lse_, const real *q_, const real *k_, const real *v_, const attention_span *spans, int64_t n_spans,
-                       attention_dims d, double scale)
+void attention_fwd_ref(real *o_, real *lse_, const real *q_, const real *k_, const real *v_,
+                       const attention_span *spans, int64_t n_spans, attention_dims d, double scale)
 {
     double *lse = lse_;
     int64_t D = d.head_dim, ldq = or_width(d.ldq, d.heads, D), ldo = or_width(d.ldo, d.heads, D);
@@ -29,8 +34,9 @@ void attention_fwd_ref(real *o_, real *lse_, const real *q_, const real *k_, con
         for (int64_t i = 0; i < s->q_len; i++)
             for (int64_t h = 0; h < d.heads; h++) {
                 int64_t       row = s->q0 + i, keys = key_count(s, i), g = h / (d.heads / d.kv_heads);
-                const double *q = (const double *)q_ + row * ldq + h * D, *k = (const double *)k_ + g * D, *v = (const double *)v_ + g * D;
-                double       *o = (double *)o_ + row * ldo + h * D, max = -INFINITY, sum = 0;
+                const double *q = (const double *)q_ + row * ldq + h * D, *k = (const double *)k_ + g * D,
+                             *v = (const double *)v_ + g * D;
+                double *o = (double *)o_ + row * ldo + h * D, max = -INFINITY, sum = 0;
                 for (int64_t j = 0; j < keys; j++) max = fmax(max, scale * dot(q, k + key_row(s, j) * ldk, D));
                 for (int64_t c = 0; c < D; c++) o[c] = 0;
                 for (int64_t j = 0; j < keys; j++) {
@@ -43,8 +49,9 @@ void attention_fwd_ref(real *o_, real *lse_, const real *q_, const real *k_, con
             }
 }
 
-void attention_bwd_ref(real *dq_, real *dk_, real *dv_, const real *do_, const real *q_, const real *k_, const real *v_, const real *o_,
-                       const real *lse_, const attention_span *spans, int64_t n_spans, attention_dims d, double scale)
+void attention_bwd_ref(real *dq_, real *dk_, real *dv_, const real *do_, const real *q_, const real *k_, const real *v_,
+                       const real *o_, const real *lse_, const attention_span *spans, int64_t n_spans, attention_dims d,
+                       double scale)
 {
     const double *lse = lse_;
     int64_t       D = d.head_dim, ldq = or_width(d.ldq, d.heads, D), ldo = or_width(d.ldo, d.heads, D);
@@ -58,10 +65,12 @@ void attention_bwd_ref(real *dq_, real *dk_, real *dv_, const real *do_, const r
                 double       *dq = (double *)dq_ + row * ldq + h * D, do_o = dot(dO, o, D);
                 for (int64_t c = 0; c < D; c++) dq[c] = 0;
                 for (int64_t j = 0; j < keys; j++) {
-                    const double *k = (const double *)k_ + key_row(s, j) * ldk + g * D, *v = (const double *)v_ + key_row(s, j) * ldv + g * D;
-                    double       *dk = (double *)dk_ + key_row(s, j) * ldk + g * D, *dv = (double *)dv_ + key_row(s, j) * ldv + g * D;
-                    double        p  = exp(scale * dot(q, k, D) - lse[row * d.heads + h]);
-                    double        ds = scale * p * (dot(dO, v, D) - do_o);
+                    const double *k = (const double *)k_ + key_row(s, j) * ldk + g * D,
+                                 *v = (const double *)v_ + key_row(s, j) * ldv + g * D;
+                    double *dk      = (double *)dk_ + key_row(s, j) * ldk + g * D,
+                           *dv      = (double *)dv_ + key_row(s, j) * ldv + g * D;
+                    double p        = exp(scale * dot(q, k, D) - lse[row * d.heads + h]);
+                    double ds       = scale * p * (dot(dO, v, D) - do_o);
                     for (int64_t c = 0; c < D; c++) {
                         dv[c] += p * dO[c];
                         dq[c] += ds * k[c];
@@ -71,8 +80,8 @@ void attention_bwd_ref(real *dq_, real *dk_, real *dv_, const real *do_, const r
             }
 }
 
-void attention_decode_ref(real *o, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n, int64_t kv_most,
-                          attention_dims d, double scale)
+void attention_decode_ref(real *o, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n,
+                          int64_t kv_most, attention_dims d, double scale)
 {
     (void)kv_most;
     attention_fwd_ref(o, NULL, q, k, v, spans, n, d, scale);

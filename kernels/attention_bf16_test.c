@@ -1,5 +1,6 @@
-/* Attention in bf16 beside naive bf16 code, both against f64. Naive code keeps scores, probabilities and their gradients as tensors of bf16, as a
- * framework without a fused kernel does; every product is exact and rounded once. Ours may be off by at most twice as much. */
+/* Attention in bf16 beside naive bf16 code, both against f64. Naive code keeps scores,
+ * probabilities and their gradients as tensors of bf16, as a framework without a fused kernel
+ * does; every product is exact and rounded once. Ours may be off by at most twice as much. */
 #include "kernels/check.h"
 
 typedef struct {
@@ -18,7 +19,11 @@ static const trial trials[] = {
       104 },
     { "decode over cached keys, head of 128, strided",
       { 8, 2, 128, 1032, 264, 256, 1024 },
-      { { 0, 1, 0, 300, 0, 0 }, { 1, 1, 300, 129, 0, 0 }, { 2, 1, 429, 1, 0, 0 }, { 3, 1, 430, 17, 0, 300 }, { 4, 1, 447, 100, 429, 1 } },
+      { { 0, 1, 0, 300, 0, 0 },
+        { 1, 1, 300, 129, 0, 0 },
+        { 2, 1, 429, 1, 0, 0 },
+        { 3, 1, 430, 17, 0, 300 },
+        { 4, 1, 447, 100, 429, 1 } },
       5,
       5,
       547 },
@@ -79,7 +84,8 @@ static double dot(const double *a, const double *b, int64_t n)
 }
 
 /* One query and head: the forward, and with dq the backward from it. Key j lies in row rows[j]. */
-static void naive_query(double *const *a, const int64_t *rows, int64_t keys, int64_t row, int64_t head, attention_dims d, double scale)
+static void naive_query(double *const *a, const int64_t *rows, int64_t keys, int64_t row, int64_t head,
+                        attention_dims d, double scale)
 {
     const int64_t D = d.head_dim, column = head / (d.heads / d.kv_heads) * D;
     const double *q = a[Q] + row * d.ldq + head * D, *d_o = a[D_O] + row * d.ldo + head * D;
@@ -132,7 +138,8 @@ static void compute_on(const backend *be, const trial *t, double *const *a, doub
         if (i <= D_O) be->upload(on[i], a[i], size_of(t, i));
     }
     be->attention_fwd(on[O], on[LSE], on[Q], on[K], on[V], t->spans, t->n_spans, t->d, scale);
-    be->attention_bwd(on[DQ], on[DK], on[DV], on[D_O], on[Q], on[K], on[V], on[O], on[LSE], t->spans, t->n_spans, t->d, scale);
+    be->attention_bwd(on[DQ], on[DK], on[DV], on[D_O], on[Q], on[K], on[V], on[O], on[LSE], t->spans, t->n_spans, t->d,
+                      scale);
     for (int i = O; i < ARRAYS; i++) (i == LSE ? be->params : be)->download(a[i], on[i], size_of(t, i));
     assert_ok(be->sync());
     for (int i = 0; i < ARRAYS; i++) be->release(on[i]);
@@ -146,7 +153,8 @@ static void check_trial(const backend *be, const trial *t)
     for (int i = 0; i < ARRAYS; i++) {
         const size_t n = (size_t)size_of(t, i);
         exact[i] = mem_alloc(n, 8), naive[i] = mem_alloc(n, 8), ours[i] = mem_alloc(n, 8);
-        for (size_t j = 0; j < n && i <= D_O; j++) /* scores of standard deviation 1: three times wider queries */
+        /* scores of standard deviation 1: three times wider queries */
+        for (size_t j = 0; j < n && i <= D_O; j++)
             exact[i][j] = naive[i][j] = ours[i][j] = check_bf16((rng_uniform(&g) * 2 - 1) * (i == Q ? 3 : 1));
     }
     compute_on(backend_find("ref"), t, exact, scale);
@@ -154,7 +162,8 @@ static void check_trial(const backend *be, const trial *t)
     compute_on(be, t, ours, scale);
     for (int i = O; i < ARRAYS; i++) {
         double off = rel_err(ours[i], exact[i], size_of(t, i)), naively = rel_err(naive[i], exact[i], size_of(t, i));
-        if (!(off <= 2 * naively)) fail_msg("%s: %s is off by %.3e, naive code by %.3e", t->what, names[i], off, naively);
+        if (!(off <= 2 * naively))
+            fail_msg("%s: %s is off by %.3e, naive code by %.3e", t->what, names[i], off, naively);
     }
     for (int i = 0; i < ARRAYS; i++) free(exact[i]), free(naive[i]), free(ours[i]);
 }
@@ -173,15 +182,18 @@ static void at_most_twice_the_error_of_naive_code(void **state)
     for (int64_t i = 0; i < test_part(sizeof trials / sizeof *trials); i++) check_trial(be, &trials[i]);
 }
 
-/* Decoding: a query has the same bits alone, among others, with spans on the device, and whatever bound work is cut by. */
+/* Decoding: a query has the same bits alone, among others, with spans on the device, and
+ * whatever bound work is cut by. */
 static void a_query_of_decode_has_the_same_bits_in_any_batch(void **state)
 {
     (void)state;
     enum { N = 4, ROWS = 560, HEADS = 4, KV = 2, DIM = 64, WIDE = HEADS * DIM };
-    static const attention_span spans[N] = { { 0, 1, 0, 290, 0, 0 }, { 1, 1, 290, 128, 5, 40 }, { 2, 1, 420, 1, 0, 0 }, { 3, 1, 421, 129, 0, 0 } };
-    static const int64_t        bounds[] = { 290, 512, 1000 };
-    const attention_dims        d        = { HEADS, KV, DIM, 0, 0, 0, 0 };
-    const backend              *be       = under_test();
+    static const attention_span spans[N] = {
+        { 0, 1, 0, 290, 0, 0 }, { 1, 1, 290, 128, 5, 40 }, { 2, 1, 420, 1, 0, 0 }, { 3, 1, 421, 129, 0, 0 }
+    };
+    static const int64_t bounds[] = { 290, 512, 1000 };
+    const attention_dims d        = { HEADS, KV, DIM, 0, 0, 0, 0 };
+    const backend       *be       = under_test();
     if (!be) skip_because("no CUDA backend loads; %s", error_text());
     rng    g = rng_seed(5);
     double values[ROWS * KV * DIM], together[N * WIDE], again[N * WIDE];

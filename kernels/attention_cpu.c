@@ -1,8 +1,9 @@
-/* Attention on the CPU: scores of a few queries against all keys they see stay in cache, both products run on gemm's register tile. Contract:
- * kernels/backend.h.
+/* Attention on the CPU: scores of a few queries against all keys they see stay in cache, both
+ * products run on gemm's register tile. Contract: kernels/backend.h.
  *
- * What one query gets depends on its own keys alone: they are taken in one order (prefix, cached, own) in every product and sum, so the same query
- * gives the same bits beside any others, and whether its past is a prefix or cached.
+ * What one query gets depends on its own keys alone: they are taken in one order (prefix,
+ * cached, own) in every product and sum, so the same query gives the same bits beside any
+ * others, and whether its past is a prefix or cached.
  * A task is one span and one kv head with all query heads that read it. */
 #include <math.h>
 
@@ -10,7 +11,8 @@
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
 
-/* Queries whose probabilities the backward holds at once: enough to make dk and dv products of some length. */
+/* Queries whose probabilities the backward holds at once: enough to make dk and dv products of
+ * some length. */
 enum { BWD_QUERIES = 56 };
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -50,21 +52,25 @@ static void transpose_keys(float *to, const float *k, int64_t ld, int64_t head_d
         for (int64_t j = 0, m; j < run->count; j += m) {
             int64_t key = run->first + j, column = key % isa->cols;
             m = least(isa->cols - column, run->count - j);
-            isa->transpose(to + (key - column) * head_dim + column, isa->cols, k + (run->row + j) * ld, ld, (int)m, head_dim);
+            isa->transpose(to + (key - column) * head_dim + column, isa->cols, k + (run->row + j) * ld, ld, (int)m,
+                           head_dim);
         }
 }
 
 /* S [m, keys] = rows of A times the transposed keys. */
-static void times_keys(float *S, int64_t lds, const float *A, int64_t lda, const float *panels, int64_t head_dim, int m, int64_t keys)
+static void times_keys(float *S, int64_t lds, const float *A, int64_t lda, const float *panels, int64_t head_dim, int m,
+                       int64_t keys)
 {
     const gemm_isa *isa = gemm_best();
     for (int64_t j = 0; j < keys; j += isa->cols)
-        isa->tile(S + j, lds, NULL, 0, A, lda, 1, panels + j * head_dim, isa->cols, head_dim, m, (int)least(isa->cols, keys - j));
+        isa->tile(S + j, lds, NULL, 0, A, lda, 1, panels + j * head_dim, isa->cols, head_dim, m,
+                  (int)least(isa->cols, keys - j));
 }
 
-/* The same straight from the rows of k, for so few rows of A that transposed keys would be used once. */
-static void times_keys_once(float *S, int64_t lds, const float *A, int64_t lda, const float *k, int64_t ldk, int64_t head_dim, int m, int64_t keys,
-                            const attention_span *s)
+/* The same straight from the rows of k, for so few rows of A that transposed keys would be used
+ * once. */
+static void times_keys_once(float *S, int64_t lds, const float *A, int64_t lda, const float *k, int64_t ldk,
+                            int64_t head_dim, int m, int64_t keys, const attention_span *s)
 {
     const gemm_isa *isa = gemm_best();
     key_run         runs[2];
@@ -72,13 +78,14 @@ static void times_keys_once(float *S, int64_t lds, const float *A, int64_t lda, 
     for (const key_run *run = runs; run < runs + 2; run++) {
         int64_t count = least(run->count, keys - run->first);
         for (int64_t j = 0; j < count; j += isa->few_cols)
-            isa->few(S + run->first + j, lds, NULL, 0, A, lda, k + (run->row + j) * ldk, ldk, head_dim, m, (int)least(isa->few_cols, count - j));
+            isa->few(S + run->first + j, lds, NULL, 0, A, lda, k + (run->row + j) * ldk, ldk, head_dim, m,
+                     (int)least(isa->few_cols, count - j));
     }
 }
 
 /* C [m, head_dim] = P [m, keys] times the rows of v. */
-static void times_rows(float *C, int64_t ldc, const float *P, int64_t ldp, const float *v, int64_t ldv, int64_t head_dim, int m, int64_t keys,
-                       const attention_span *s)
+static void times_rows(float *C, int64_t ldc, const float *P, int64_t ldp, const float *v, int64_t ldv,
+                       int64_t head_dim, int m, int64_t keys, const attention_span *s)
 {
     const gemm_isa *isa = gemm_best();
     key_run         runs[2];
@@ -88,7 +95,8 @@ static void times_rows(float *C, int64_t ldc, const float *P, int64_t ldp, const
         for (const key_run *run = runs; run < runs + 2; run++) {
             int64_t count = least(run->count, keys - run->first);
             if (count <= 0) continue;
-            isa->tile(C + c, ldc, start, ldc, P + run->first, ldp, 1, v + run->row * ldv + c, ldv, count, m, (int)least(isa->cols, head_dim - c));
+            isa->tile(C + c, ldc, start, ldc, P + run->first, ldp, 1, v + run->row * ldv + c, ldv, count, m,
+                      (int)least(isa->cols, head_dim - c));
             start = C + c;
         }
     }
@@ -114,7 +122,8 @@ SIMD static void scale_row(float *o, int64_t n, float a)
     for (int64_t c = 0; c < n; c++) o[c] *= a;
 }
 
-/* One query block of the forward: m queries of one head (step 1 key more each), or m heads of one query (step 0). */
+/* One query block of the forward: m queries of one head (step 1 key more each), or m heads of
+ * one query (step 0). */
 typedef struct {
     const float *q;
     float       *o, *lse;
@@ -122,8 +131,8 @@ typedef struct {
     int64_t      keys, step; /* of the first row, and more for each next */
 } query_rows;
 
-static void fwd_rows(const query_rows *r, int m, float *S, const float *panels, const float *k, const float *v, const attention_span *s,
-                     const attention_dims *d, float scale)
+static void fwd_rows(const query_rows *r, int m, float *S, const float *panels, const float *k, const float *v,
+                     const attention_span *s, const attention_dims *d, float scale)
 {
     int64_t last = r->keys + (m - 1) * r->step, lds = padded(all_keys(s));
     if (panels)
@@ -143,8 +152,8 @@ static void fwd_rows(const query_rows *r, int m, float *S, const float *panels, 
 }
 
 /* The query heads of one kv head over one span. */
-static void fwd_task(float *o, float *lse, const float *q, const float *k, const float *v, const attention_span *s, int64_t kv_head,
-                     const attention_dims *d, float scale)
+static void fwd_task(float *o, float *lse, const float *q, const float *k, const float *v, const attention_span *s,
+                     int64_t kv_head, const attention_dims *d, float scale)
 {
     int64_t D = d->head_dim, group = d->heads / d->kv_heads, first = kv_head * group, rows = gemm_best()->rows;
     float  *panels = cpu_scratch(padded(all_keys(s)) * (D + rows)), *S = panels + padded(all_keys(s)) * D;
@@ -152,7 +161,8 @@ static void fwd_task(float *o, float *lse, const float *q, const float *k, const
         panels = NULL;
     else
         transpose_keys(panels, k + kv_head * D, d->ldk, D, s);
-    int64_t along = s->q_len == 1 ? group : s->q_len, across = s->q_len == 1 ? 1 : group; /* one query: its heads are the rows */
+    /* one query: its heads are the rows */
+    int64_t along = s->q_len == 1 ? group : s->q_len, across = s->q_len == 1 ? 1 : group;
     for (int64_t g = 0; g < across; g++)
         for (int64_t i = 0; i < along; i += rows) {
             bool       one  = s->q_len == 1;
@@ -169,8 +179,8 @@ static void fwd_task(float *o, float *lse, const float *q, const float *k, const
         }
 }
 
-void attention_fwd_cpu(real *o, real *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,
-                       attention_dims d, double scale)
+void attention_fwd_cpu(real *o, real *lse, const real *q, const real *k, const real *v, const attention_span *spans,
+                       int64_t n_spans, attention_dims d, double scale)
 {
     bool alone = attention_fwd_flops(spans, n_spans, d) < 1e6;
     d          = widths(d);
@@ -180,13 +190,15 @@ void attention_fwd_cpu(real *o, real *lse, const real *q, const real *k, const r
             if (spans[i].q_len > 0) fwd_task(o, lse, q, k, v, &spans[i], g, &d, (float)scale);
 }
 
-/* Arrays of the backward, at the rows of one span's first query and the columns of one head (q, o, dq, do, lse) or kv head (k, v, dk, dv). */
+/* Arrays of the backward, at the rows of one span's first query and the columns of one head (q,
+ * o, dq, do, lse) or kv head (k, v, dk, dv). */
 typedef struct {
     float       *dq, *dk, *dv;
     const float *dO, *q, *k, *v, *o, *lse;
 } bwd_arrays;
 
-/* Scratch of one task: transposed k and v, probabilities and their gradients for a block of queries. */
+/* Scratch of one task: transposed k and v, probabilities and their gradients for a block of
+ * queries. */
 typedef struct {
     float  *kt, *vt, *P, *dS;
     int64_t ld;
@@ -217,9 +229,10 @@ SIMD static float dot(const float *a, const float *b, int64_t n)
     return sum;
 }
 
-/* P and dS of queries i0 .. i0+n-1 (rows 0 .. n-1 of the scratch, zero past what a query sees), and their dq. */
-static void bwd_queries(const bwd_arrays *a, const bwd_scratch *w, const attention_span *s, int64_t i0, int64_t n, const attention_dims *d,
-                        float scale)
+/* P and dS of queries i0 .. i0+n-1 (rows 0 .. n-1 of the scratch, zero past what a query sees),
+ * and their dq. */
+static void bwd_queries(const bwd_arrays *a, const bwd_scratch *w, const attention_span *s, int64_t i0, int64_t n,
+                        const attention_dims *d, float scale)
 {
     int64_t D = d->head_dim, rows = gemm_best()->rows, last = keys_of(s, i0 + n - 1);
     for (int64_t i = 0; i < n; i += rows) {
@@ -238,8 +251,8 @@ static void bwd_queries(const bwd_arrays *a, const bwd_scratch *w, const attenti
 }
 
 /* to (dk or dv) += S^T from (q or do) for the n queries from i0: rows of `to` are keys. */
-static void add_to_keys(float *to, int64_t ldt, const float *S, int64_t lds, const float *from, int64_t ldf, const attention_span *s, int64_t i0,
-                        int64_t n, int64_t head_dim)
+static void add_to_keys(float *to, int64_t ldt, const float *S, int64_t lds, const float *from, int64_t ldf,
+                        const attention_span *s, int64_t i0, int64_t n, int64_t head_dim)
 {
     const gemm_isa *isa  = gemm_best();
     int64_t         last = keys_of(s, i0 + n - 1);
@@ -248,17 +261,19 @@ static void add_to_keys(float *to, int64_t ldt, const float *S, int64_t lds, con
     for (const key_run *run = runs; run < runs + 2; run++) {
         int64_t count = least(run->count, last - run->first);
         for (int64_t j = 0; j < count; j += isa->rows) {
-            int64_t key = run->first + j, unseen = most(0, key - keys_of(s, i0) + 1); /* queries before that one do not see the key */
+            /* queries before that one do not see the key */
+            int64_t key = run->first + j, unseen = most(0, key - keys_of(s, i0) + 1);
             float  *rows = to + (run->row + j) * ldt;
             for (int64_t c = 0; c < head_dim; c += isa->cols)
-                isa->tile(rows + c, ldt, rows + c, ldt, S + unseen * lds + key, 1, lds, from + unseen * ldf + c, ldf, n - unseen,
-                          (int)least(isa->rows, count - j), (int)least(isa->cols, head_dim - c));
+                isa->tile(rows + c, ldt, rows + c, ldt, S + unseen * lds + key, 1, lds, from + unseen * ldf + c, ldf,
+                          n - unseen, (int)least(isa->rows, count - j), (int)least(isa->cols, head_dim - c));
         }
     }
 }
 
 /* One span, one kv head and the query heads that read it, one after the other. */
-static void bwd_task(const bwd_arrays *all, const attention_span *s, int64_t kv_head, const attention_dims *d, float scale)
+static void bwd_task(const bwd_arrays *all, const attention_span *s, int64_t kv_head, const attention_dims *d,
+                     float scale)
 {
     int64_t     D = d->head_dim, group = d->heads / d->kv_heads, at_k = kv_head * D;
     bwd_scratch w = bwd_scratch_of(s, D);
@@ -278,10 +293,11 @@ static void bwd_task(const bwd_arrays *all, const attention_span *s, int64_t kv_
     }
 }
 
-/* Spans without a prefix write rows of dk and dv of their own and run side by side. Spans with one may share it: those run in order, side by side
- * only over kv heads. */
-void attention_bwd_cpu(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o, const real *lse,
-                       const attention_span *spans, int64_t n_spans, attention_dims d, double scale)
+/* Spans without a prefix write rows of dk and dv of their own and run side by side. Spans with
+ * one may share it: those run in order, side by side only over kv heads. */
+void attention_bwd_cpu(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v,
+                       const real *o, const real *lse, const attention_span *spans, int64_t n_spans, attention_dims d,
+                       double scale)
 {
     bool       alone = attention_bwd_flops(spans, n_spans, d) < 1e6;
     bwd_arrays all   = { dq, dk, dv, d_o, q, k, v, o, lse };
@@ -299,8 +315,8 @@ void attention_bwd_cpu(real *dq, real *dk, real *dv, const real *d_o, const real
     }
 }
 
-void attention_decode_cpu(real *o, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n, int64_t kv_most,
-                          attention_dims d, double scale)
+void attention_decode_cpu(real *o, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n,
+                          int64_t kv_most, attention_dims d, double scale)
 {
     (void)kv_most;
     attention_fwd_cpu(o, NULL, q, k, v, spans, n, d, scale);

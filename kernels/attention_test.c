@@ -1,6 +1,7 @@
 #include "kernels/check.h"
 
-/* Rows of q and of k, v are those the spans name plus some nobody names: those must come back unchanged (o, dq) or zero-added (dk, dv). */
+/* Rows of q and of k, v are those the spans name plus some nobody names: those must come back
+ * unchanged (o, dq) or zero-added (dk, dv). */
 typedef struct {
     const char    *what;
     attention_dims d;
@@ -19,7 +20,13 @@ static const attention_case cases[] = {
       50,
       52,
       0.35 },
-    { "grouped queries, longer than a block", { 6, 2, 48, 0, 0, 0, 0 }, { { 0, 131, 0, 131, 0, 0 } }, 1, 131, 131, 0.14 },
+    { "grouped queries, longer than a block",
+      { 6, 2, 48, 0, 0, 0, 0 },
+      { { 0, 131, 0, 131, 0, 0 } },
+      1,
+      131,
+      131,
+      0.14 },
     { "grouped queries, head of 64, odd lengths",
       { 4, 1, 64, 0, 0, 0, 0 },
       { { 0, 63, 0, 63, 0, 0 }, { 63, 65, 63, 65, 0, 0 }, { 128, 1, 128, 1, 0, 0 } },
@@ -29,7 +36,11 @@ static const attention_case cases[] = {
       0.125 },
     { "a shared prefix and four endings",
       { 4, 2, 16, 0, 0, 0, 0 },
-      { { 0, 29, 0, 29, 0, 0 }, { 29, 7, 29, 7, 0, 29 }, { 36, 1, 36, 1, 0, 29 }, { 37, 12, 37, 12, 0, 29 }, { 49, 9, 49, 9, 0, 29 } },
+      { { 0, 29, 0, 29, 0, 0 },
+        { 29, 7, 29, 7, 0, 29 },
+        { 36, 1, 36, 1, 0, 29 },
+        { 37, 12, 37, 12, 0, 29 },
+        { 49, 9, 49, 9, 0, 29 } },
       5,
       58,
       58,
@@ -48,8 +59,20 @@ static const attention_case cases[] = {
       4,
       280,
       0.25 },
-    { "a chunk over cached rows and a prefix", { 2, 2, 24, 0, 0, 0, 0 }, { { 0, 9, 30, 40, 3, 20 }, { 9, 2, 80, 70, 3, 20 } }, 2, 11, 150, 0.2 },
-    { "a head longer than any block of columns", { 2, 1, 133, 0, 0, 0, 0 }, { { 0, 35, 0, 35, 0, 0 }, { 35, 2, 35, 2, 0, 35 } }, 2, 37, 37, 0.1 },
+    { "a chunk over cached rows and a prefix",
+      { 2, 2, 24, 0, 0, 0, 0 },
+      { { 0, 9, 30, 40, 3, 20 }, { 9, 2, 80, 70, 3, 20 } },
+      2,
+      11,
+      150,
+      0.2 },
+    { "a head longer than any block of columns",
+      { 2, 1, 133, 0, 0, 0, 0 },
+      { { 0, 35, 0, 35, 0, 0 }, { 35, 2, 35, 2, 0, 35 } },
+      2,
+      37,
+      37,
+      0.1 },
     { "large scores", { 2, 2, 16, 0, 0, 0, 0 }, { { 0, 40, 0, 40, 0, 0 } }, 1, 40, 40, 20 },
     { "no span", { 2, 2, 4, 0, 0, 0, 0 }, { { 0, 0, 0, 0, 0, 0 } }, 0, 3, 3, 1 },
     { "an empty span", { 2, 2, 4, 0, 0, 0, 0 }, { { 0, 0, 0, 0, 0, 0 }, { 0, 3, 0, 3, 0, 0 } }, 2, 3, 3, 1 },
@@ -79,11 +102,14 @@ static void call_decode(const backend *be, real **a, const void *c_)
     be->attention_decode(a[0], a[1], a[2], a[3], (const attention_span *)a[4], c->n_spans, DECODE_MOST, c->d, c->scale);
 }
 
-/* Spans of one key up to DECODE_MOST, with and without a prefix, in no order; rows of k and v that no span names. */
+/* Spans of one key up to DECODE_MOST, with and without a prefix, in no order; rows of k and v
+ * that no span names. */
 static void check_decode(void)
 {
-    static const attention_span spans[] = { { 0, 1, 0, 33, 0, 0 },    { 1, 1, 40, 100, 0, 0 },  { 2, 1, 140, 1, 0, 0 },  { 3, 1, 150, 129, 0, 0 },
-                                            { 4, 1, 280, 17, 3, 35 }, { 5, 1, 300, 150, 0, 0 }, { 6, 1, 160, 64, 0, 86 } };
+    static const attention_span spans[] = { { 0, 1, 0, 33, 0, 0 },    { 1, 1, 40, 100, 0, 0 },
+                                            { 2, 1, 140, 1, 0, 0 },   { 3, 1, 150, 129, 0, 0 },
+                                            { 4, 1, 280, 17, 3, 35 }, { 5, 1, 300, 150, 0, 0 },
+                                            { 6, 1, 160, 64, 0, 86 } };
     static const attention_dims dims[]  = {
          { 4, 2, 16, 0, 0, 0, 0 }, { 6, 1, 40, 248, 80, 88, 256 }, { 2, 2, 133, 0, 0, 0, 0 }, { 8, 2, 64, 0, 0, 0, 0 }
     };
@@ -103,7 +129,8 @@ static void check_decode(void)
     }
 }
 
-/* Random rows of k or v, and NaN in those that no span names: a cache holds anything there. The caller frees. */
+/* Random rows of k or v, and NaN in those that no span names: a cache holds anything there. The
+ * caller frees. */
 static double *named_rows(const attention_case *c, int64_t ld, uint64_t seed)
 {
     rng     g = rng_seed(seed);
@@ -111,7 +138,8 @@ static double *named_rows(const attention_case *c, int64_t ld, uint64_t seed)
     for (int64_t row = 0; row < c->kv_rows; row++) {
         bool named = c->n_spans == 0;
         for (const attention_span *s = c->spans; s < c->spans + c->n_spans; s++)
-            named = named || (row >= s->kv0 && row < s->kv0 + s->kv_len) || (row >= s->pre0 && row < s->pre0 + s->pre_len);
+            named = named || (row >= s->kv0 && row < s->kv0 + s->kv_len) ||
+                    (row >= s->pre0 && row < s->pre0 + s->pre_len);
         for (int64_t i = 0; i < ld && !named; i++) p[row * ld + i] = NAN;
     }
     return p;
@@ -124,29 +152,34 @@ static void check_cases(void)
         const attention_case *c  = &cases[i];
         attention_dims        d  = c->d;
         int64_t               wq = d.heads * d.head_dim, wk = d.kv_heads * d.head_dim;
-        /* A score is a sum of head_dim products and an exponential turns its absolute error into a relative one; scores here are at most
+        /* A score is a sum of head_dim products and an exponential turns its absolute error into
+         * a relative one; scores here are at most
          * scale * head_dim. Then up to kv_rows terms are summed. */
-        double      tol = check_sum_tol(d.head_dim + c->kv_rows) * (1 + c->scale * sqrt((double)d.head_dim));
-        check_array q = check_rows("q", c->q_rows, d.ldq, wq, false, 0), k = check_rows("k", c->kv_rows, d.ldk, wk, false, 0),
+        double      tol  = check_sum_tol(d.head_dim + c->kv_rows) * (1 + c->scale * sqrt((double)d.head_dim));
+        check_array q    = check_rows("q", c->q_rows, d.ldq, wq, false, 0),
+                    k    = check_rows("k", c->kv_rows, d.ldk, wk, false, 0),
                     v    = check_rows("v", c->kv_rows, d.ldv, wk, false, 0);
         double *k_values = named_rows(c, d.ldk ? d.ldk : wk, 2), *v_values = named_rows(c, d.ldv ? d.ldv : wk, 3);
         k.values = k_values, v.values = v_values;
-        check_array fwd[] = {
-            check_rows("o", c->q_rows, d.ldo, wq, true, tol), { "lse", .kind = PARAM, .n = c->q_rows * d.heads, .out = true, .tol = tol }, q, k, v
-        };
+        check_array fwd[] = { check_rows("o", c->q_rows, d.ldo, wq, true, tol),
+                              { "lse", .kind = PARAM, .n = c->q_rows * d.heads, .out = true, .tol = tol },
+                              q,
+                              k,
+                              v };
         check_op(c->what, fwd, 5, call_fwd, c);
         fwd[1].n = -1;
         check_op(c->what, fwd, 5, call_fwd, c);
-        check_array bwd[]   = { check_rows("dq", c->q_rows, d.ldq, wq, true, 4 * tol),
-                                check_rows("dk", c->kv_rows, d.ldk, wk, true, 4 * tol),
-                                check_rows("dv", c->kv_rows, d.ldv, wk, true, 4 * tol),
-                                check_rows("do", c->q_rows, d.ldo, wq, false, 0),
-                                q,
-                                k,
-                                v,
-                                check_rows("o", c->q_rows, d.ldo, wq, true, tol),
-                                { "lse", .kind = PARAM, .n = c->q_rows * d.heads, .out = true, .tol = tol } };
-        bwd[0].through_bf16 = bwd[1].through_bf16 = 2; /* p and then o, whose product with do is subtracted from what may be close to it */
+        check_array bwd[] = { check_rows("dq", c->q_rows, d.ldq, wq, true, 4 * tol),
+                              check_rows("dk", c->kv_rows, d.ldk, wk, true, 4 * tol),
+                              check_rows("dv", c->kv_rows, d.ldv, wk, true, 4 * tol),
+                              check_rows("do", c->q_rows, d.ldo, wq, false, 0),
+                              q,
+                              k,
+                              v,
+                              check_rows("o", c->q_rows, d.ldo, wq, true, tol),
+                              { "lse", .kind = PARAM, .n = c->q_rows * d.heads, .out = true, .tol = tol } };
+        /* p and then o, whose product with do is subtracted from what may be close to it */
+        bwd[0].through_bf16 = bwd[1].through_bf16 = 2;
         check_op(c->what, bwd, 9, call_bwd, c);
         free(k_values), free(v_values);
     }
@@ -164,7 +197,8 @@ static void cuda_agrees_with_ref(void **state)
     check_on_cuda(check_cases);
 }
 
-/* A query has the same bits as part of its whole sequence, one at a time over cached rows, and with its past as a shared prefix. */
+/* A query has the same bits as part of its whole sequence, one at a time over cached rows, and
+ * with its past as a shared prefix. */
 static void queries_have_the_same_bits_in_any_span(void **state)
 {
     (void)state;
@@ -172,8 +206,8 @@ static void queries_have_the_same_bits_in_any_span(void **state)
     const attention_dims d  = { HEADS, KV, DIM, 0, 0, 0, 0 };
     const backend       *be = backend_find("cpu");
     rng                  r  = rng_seed(11);
-    float               *q = be->alloc(LEN * HEADS * DIM), *k = be->alloc(LEN * KV * DIM), *v = be->alloc(LEN * KV * DIM);
-    float               *o = be->alloc(LEN * HEADS * DIM), *again = be->alloc(LEN * HEADS * DIM);
+    float *q = be->alloc(LEN * HEADS * DIM), *k = be->alloc(LEN * KV * DIM), *v = be->alloc(LEN * KV * DIM);
+    float *o = be->alloc(LEN * HEADS * DIM), *again = be->alloc(LEN * HEADS * DIM);
     for (int i = 0; i < LEN * HEADS * DIM; i++) q[i] = (float)rng_normal(&r);
     for (int i = 0; i < LEN * KV * DIM; i++) k[i] = (float)rng_normal(&r), v[i] = (float)rng_normal(&r);
     be->attention_fwd(o, NULL, q, k, v, &(attention_span) { 0, LEN, 0, LEN, 0, 0 }, 1, d, 0.2);
@@ -181,7 +215,8 @@ static void queries_have_the_same_bits_in_any_span(void **state)
     for (int i = 0; i < LEN; i++) one[i] = (attention_span) { i, 1, 0, i + 1, 0, 0 };
     be->attention_fwd(again, NULL, q, k, v, one, LEN, d, 0.2);
     assert_memory_equal(o, again, LEN * HEADS * DIM * sizeof(float));
-    const attention_span split[] = { { 0, PREFIX, 0, PREFIX, 0, 0 }, { PREFIX, LEN - PREFIX, PREFIX, LEN - PREFIX, 0, PREFIX } };
+    const attention_span split[] = { { 0, PREFIX, 0, PREFIX, 0, 0 },
+                                     { PREFIX, LEN - PREFIX, PREFIX, LEN - PREFIX, 0, PREFIX } };
     be->attention_fwd(again, NULL, q, k, v, split, 2, d, 0.2);
     assert_memory_equal(o, again, LEN * HEADS * DIM * sizeof(float));
     be->release(q), be->release(k), be->release(v), be->release(o), be->release(again);
@@ -196,7 +231,8 @@ typedef struct {
 static double loss(void *ctx)
 {
     attention_loss *l = ctx;
-    backend_find("ref")->attention_fwd(l->o, l->lse, l->q, l->k, l->v, l->c->spans, l->c->n_spans, l->c->d, l->c->scale);
+    backend_find("ref")->attention_fwd(l->o, l->lse, l->q, l->k, l->v, l->c->spans, l->c->n_spans, l->c->d,
+                                       l->c->scale);
     return check_dot(l->o, l->weight, l->n);
 }
 
@@ -204,17 +240,27 @@ static double loss(void *ctx)
 static void gradients_match_differences(void **state)
 {
     (void)state;
-    static const attention_case c = {
-        "gradient", { 4, 2, 3, 0, 0, 0, 0 }, { { 0, 4, 0, 4, 0, 0 }, { 4, 2, 4, 5, 0, 4 }, { 6, 3, 9, 3, 0, 4 } }, 3, 9, 12, 0.6
-    };
+    static const attention_case c = { "gradient",
+                                      { 4, 2, 3, 0, 0, 0, 0 },
+                                      { { 0, 4, 0, 4, 0, 0 }, { 4, 2, 4, 5, 0, 4 }, { 6, 3, 9, 3, 0, 4 } },
+                                      3,
+                                      9,
+                                      12,
+                                      0.6 };
     enum { NQ = 9 * 12, NK = 12 * 6 };
     rng            r = rng_seed(4);
-    attention_loss l = {
-        &c, check_random(&r, NQ), check_random(&r, NK), check_random(&r, NK), check_random(&r, NQ), check_random(&r, 36), check_random(&r, NQ), NQ
-    };
+    attention_loss l = { &c,
+                         check_random(&r, NQ),
+                         check_random(&r, NK),
+                         check_random(&r, NK),
+                         check_random(&r, NQ),
+                         check_random(&r, 36),
+                         check_random(&r, NQ),
+                         NQ };
     loss(&l);
     double dq[NQ], dk[NK] = { 0 }, dv[NK] = { 0 };
-    backend_find("ref")->attention_bwd(dq, dk, dv, l.weight, l.q, l.k, l.v, l.o, l.lse, c.spans, c.n_spans, c.d, c.scale);
+    backend_find("ref")->attention_bwd(dq, dk, dv, l.weight, l.q, l.k, l.v, l.o, l.lse, c.spans, c.n_spans, c.d,
+                                       c.scale);
     assert_within(check_gradient(loss, &l, l.q, dq, NQ), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.k, dk, NK), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.v, dv, NK), CHECK_GRADIENT_TOL);
@@ -225,7 +271,8 @@ static void gradients_match_differences(void **state)
 static void hand_computed(void **state)
 {
     (void)state;
-    const double         q[2] = { 1, 1 }, k[2] = { 0, 0.5493061443340549 }, v[2] = { 8, 4 }; /* log(3) / 2, scale 2 */
+    /* log(3) / 2, scale 2 */
+    const double         q[2] = { 1, 1 }, k[2] = { 0, 0.5493061443340549 }, v[2] = { 8, 4 };
     double               o[2], lse[2];
     const attention_span s = { 0, 2, 0, 2, 0, 0 };
     backend_find("ref")->attention_fwd(o, lse, q, k, v, &s, 1, (attention_dims) { 1, 1, 1, 0, 0, 0, 0 }, 2);

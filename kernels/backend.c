@@ -30,7 +30,9 @@ static const char *name_for(const char *device, const char *dtype, char name[64]
     if (cuda)
         input_error("must be f32 or bf16");
     else
-        input_error("the device %s computes in %s alone; leave --dtype out, or use --device cuda, which has f32 and bf16", device, usual);
+        input_error(
+            "the device %s computes in %s alone; leave --dtype out, or use --device cuda, which has f32 and bf16",
+            device, usual);
     return NULL;
 }
 

@@ -21,7 +21,10 @@ static void call_place(const backend *be, real **a, const void *c_)
     be->scatter_rows(a[0], a[1], (const int32_t *)a[2], c->n, c->d);
 }
 static void call_add(const backend *be, real **a, const void *c) { be->add(a[0], a[1], ((const arrays_case *)c)->n); }
-static void call_scale(const backend *be, real **a, const void *c) { be->scale(a[0], -1.5, ((const arrays_case *)c)->n); }
+static void call_scale(const backend *be, real **a, const void *c)
+{
+    be->scale(a[0], -1.5, ((const arrays_case *)c)->n);
+}
 static void call_sum_squares(const backend *be, real **a, const void *c)
 {
     double sum = be->sum_squares(a[1], ((const arrays_case *)c)->n);
@@ -40,14 +43,18 @@ static void check_rows_ops(void)
 {
     double rows[ROWS]; /* each of 23 rows about twice, in no order */
     for (int i = 0; i < ROWS; i++) rows[i] = (i * 31 + 4) % TALL;
-    static const arrays_case cases[] = { { .n = ROWS, .d = 1 }, { .n = ROWS, .d = 67 }, { .n = 1, .d = 33 }, { .n = 0, .d = 5 } };
+    static const arrays_case cases[] = {
+        { .n = ROWS, .d = 1 }, { .n = ROWS, .d = 67 }, { .n = 1, .d = 33 }, { .n = 0, .d = 5 }
+    };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const arrays_case *c        = &cases[i];
         check_array        gather[] = { { "dst", .n = c->n * c->d, .out = true, .tol = 0 },
                                         { "src", .n = TALL * c->d },
                                         { "rows", .n = c->n, .kind = I32, .values = rows } };
         check_op("gather_rows", gather, 3, call_gather, c);
-        check_array scatter[] = { { "dst", .n = TALL * c->d, .out = true, .tol = 2e-7 }, { "src", .n = c->n * c->d }, gather[2] };
+        check_array scatter[] = { { "dst", .n = TALL * c->d, .out = true, .tol = 2e-7 },
+                                  { "src", .n = c->n * c->d },
+                                  gather[2] };
         check_op("scatter_add_rows", scatter, 3, call_scatter, c);
         double apart[ROWS]; /* no row twice, in no order */
         for (int k = 0; k < ROWS; k++) apart[k] = (k * 17 + 4) % (ROWS + 1);
@@ -62,17 +69,21 @@ static void check_element_ops(void)
 {
     for (int i = 0; i < COUNTS; i++) {
         arrays_case c     = { .n = counts[i] };
-        check_array add[] = { { "dst", .kind = PARAM, .n = c.n, .out = true, .tol = 1e-7 }, { "src", .kind = PARAM, .n = c.n } };
+        check_array add[] = { { "dst", .kind = PARAM, .n = c.n, .out = true, .tol = 1e-7 },
+                              { "src", .kind = PARAM, .n = c.n } };
         check_op("add", add, 2, call_add, &c);
         check_op("scale", add, 1, call_scale, &c);
-        check_array squares[] = { { "sum", .n = 1, .kind = F64, .out = true, .tol = 1e-13 }, { "x", .kind = PARAM, .n = c.n } }; /* f64 in both */
+        /* f64 in both */
+        check_array squares[] = { { "sum", .n = 1, .kind = F64, .out = true, .tol = 1e-13 },
+                                  { "x", .kind = PARAM, .n = c.n } };
         check_op("sum_squares", squares, 2, call_sum_squares, &c);
     }
 }
 
 static void check_adamw(void)
 {
-    static const adamw_params params[] = { { 1e-3, 0.9, 0.999, 1e-8, 0, 1, 1 }, { 0.5, 0.8, 0.95, 1e-6, 0.1, 0.25, 17 } };
+    static const adamw_params params[] = { { 1e-3, 0.9, 0.999, 1e-8, 0, 1, 1 },
+                                           { 0.5, 0.8, 0.95, 1e-6, 0.1, 0.25, 17 } };
     double                    v[12345]; /* second moments are never negative */
     for (int i = 0; i < 12345; i++) v[i] = (float)((i * 37 % 101) / 101.0);
     for (int i = 0; i < 2 * COUNTS; i++) {
@@ -177,12 +188,15 @@ static void memory(void **state)
     }
 }
 
-/* To the nearest, ties to even, on the host's way and on the device's; what is too large becomes Inf, NaN stays NaN. */
+/* To the nearest, ties to even, on the host's way and on the device's; what is too large becomes
+ * Inf, NaN stays NaN. */
 static void bf16_rounds_to_nearest(void **state)
 {
     (void)state;
-    static const double from[] = { 1, 1.00390625, 1.01171875, 1.00390637, -1.0039, 3.4e38, -3.4e38, INFINITY, NAN, 1e-40, -0.0, 3.3895e38, 0.1 };
-    static const double want[] = { 1, 1, 1.015625, 1.0078125, -1, INFINITY, -INFINITY, INFINITY, NAN, 0x1p-133, -0.0, 0x1.fep127, 0.10009765625 };
+    static const double from[] = { 1,        1.00390625, 1.01171875, 1.00390637, -1.0039,   3.4e38, -3.4e38,
+                                   INFINITY, NAN,        1e-40,      -0.0,       3.3895e38, 0.1 };
+    static const double want[] = { 1,        1,   1.015625, 1.0078125, -1,         INFINITY,     -INFINITY,
+                                   INFINITY, NAN, 0x1p-133, -0.0,      0x1.fep127, 0.10009765625 };
     enum { N = sizeof from / sizeof *from };
     const backend *be = backend_find("cuda-bf16");
     if (!be) be = backend_find("cuda-emulated-bf16");
@@ -197,7 +211,8 @@ static void bf16_rounds_to_nearest(void **state)
     be->download(got[1], y, N);
     for (int way = 0; way < 2; way++)
         for (int i = 0; i < N; i++)
-            if (!(got[way][i] == want[i] && signbit(got[way][i]) == signbit(want[i])) && !(isnan(want[i]) && isnan(got[way][i])))
+            if (!(got[way][i] == want[i] && signbit(got[way][i]) == signbit(want[i])) &&
+                !(isnan(want[i]) && isnan(got[way][i])))
                 fail_msg("%s: %.9g became %.9g, not %.9g", way ? "narrow" : "upload", from[i], got[way][i], want[i]);
     be->release(x), be->release(y), be->release(p);
 }
@@ -219,7 +234,8 @@ static void long_arrays_move_whole(void **state)
     free(host), free(back);
 }
 
-/* More than there is: sync says what was asked and what was free; until then nothing runs and what is read is NaN; afterwards all is well again. */
+/* More than there is: sync says what was asked and what was free; until then nothing runs and
+ * what is read is NaN; afterwards all is well again. */
 static void out_of_device_memory(void **state)
 {
     (void)state;
@@ -244,7 +260,8 @@ static void out_of_device_memory(void **state)
     be->release(x);
 }
 
-/* Ops between begin and end take some time and less than the host saw pass; an error in between shows as NaN, and in sync. */
+/* Ops between begin and end take some time and less than the host saw pass; an error in between
+ * shows as NaN, and in sync. */
 static void time_on_the_device(void **state)
 {
     (void)state;
@@ -261,7 +278,8 @@ static void time_on_the_device(void **state)
         double seconds = be->time_end();
         assert_true(seconds > 0 && seconds < 10);
         assert_int_equal(be->time_launches(), 1);
-        double clock = be->time_clock_hz(); /* a GPU may have used two multiprocessors, and says so; 0: a slow host */
+        /* a GPU may have used two multiprocessors, and says so; 0: a slow host */
+        double clock = be->time_clock_hz();
         assert_true(isnan(clock) ? strcmp(be->name, "cuda") == 0 : clock == 0 || (clock > 1e8 && clock < 1e10));
         assert_ok(be->sync());
     }
@@ -272,7 +290,8 @@ static void time_on_the_device(void **state)
     be->release(x);
 }
 
-/* A wrong call: the message has the file, the line, the call and CUDA's own words; the first one is kept. */
+/* A wrong call: the message has the file, the line, the call and CUDA's own words; the first one
+ * is kept. */
 static void errors_name_the_call(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* The tables themselves, for backend.c alone: everyone else asks backend_find. Not const: `threads` follows set_threads. */
+/* The tables themselves, for backend.c alone: everyone else asks backend_find. Not const:
+ * `threads` follows set_threads. */
 #ifndef TIEBREAK_KERNELS_BACKENDS_H
 #define TIEBREAK_KERNELS_BACKENDS_H
 #include "kernels/backend.h"

@@ -4,14 +4,17 @@
  *     check_array arrays[] = { { "dst", .n = 7, .out = true, .tol = 1e-7 }, { "src", .n = 7 } };
  *     check_op("add", arrays, 2, call, &(int64_t){ 7 });
  *
- * check_op fails the test unless the outputs agree within tol, inputs, guard bands and the gaps between strided rows come back unchanged, and
- * the backend gives the same bits again, with one thread and with two. Both start from the same values, random and representable in f32, and in bf16
- * where the backend under test works in it.
+ * check_op fails the test unless the outputs agree within tol, inputs, guard bands and the gaps
+ * between strided rows come back unchanged, and
+ * the backend gives the same bits again, with one thread and with two. Both start from the same
+ * values, random and representable in f32, and in bf16 where the backend under test works in it.
  *
- * In bf16 an output of the working type may be off by twice what naive code is, which rounds the right answer once; where naive code rounds a factor
- * of it as well, by twice the most that one rounding does. Outputs that are parameters keep the bound they have in f32.
+ * In bf16 an output of the working type may be off by twice what naive code is, which rounds the
+ * right answer once; where naive code rounds a factor of it as well, by twice the most that one
+ * rounding does. Outputs that are parameters keep the bound they have in f32.
  *
- * The backend under test is `cpu`, or what check_on_cuda puts in its place: the CUDA kernels, on a GPU or on the emulator. */
+ * The backend under test is `cpu`, or what check_on_cuda puts in its place: the CUDA kernels, on
+ * a GPU or on the emulator. */
 #ifndef TIEBREAK_KERNELS_CHECK_H
 #define TIEBREAK_KERNELS_CHECK_H
 #include "core/memory.h"
@@ -24,15 +27,18 @@ enum { CHECK_GUARD = 64, CHECK_ARRAYS = 16 };
 typedef enum { REAL, PARAM, F64, I32 } check_kind;
 
 typedef struct {
-    const char   *name;
-    int64_t       n; /* elements; -1: the op gets NULL */
-    check_kind    kind;
-    int64_t       width, ld; /* rows of ld elements of which the op may touch the first width; 0: it may touch all */
-    bool          out;
-    double        tol;          /* of an output: ||cpu - ref|| / ||ref|| (I32: exact) */
-    int           through_bf16; /* an output of few values that naive code rounds so often on the way, as a pair's h: bounded for their worst */
-    double        spread;       /* start values are uniform in [-spread, spread]; 0 means 1 */
-    const double *values;       /* or these */
+    const char *name;
+    int64_t     n; /* elements; -1: the op gets NULL */
+    check_kind  kind;
+    /* rows of ld elements of which the op may touch the first width; 0: it may touch all */
+    int64_t width, ld;
+    bool    out;
+    double  tol; /* of an output: ||cpu - ref|| / ||ref|| (I32: exact) */
+    /* an output of few values that naive code rounds so often on the way, as a pair's h: bounded
+     * for their worst */
+    int           through_bf16;
+    double        spread; /* start values are uniform in [-spread, spread]; 0 means 1 */
+    const double *values; /* or these */
 } check_array;
 
 /* To the nearest bf16, ties to even, and back; not from NaN. */
@@ -85,12 +91,20 @@ static inline size_t check_bytes(const check_array *a, const backend *be)
 
 /* Set by check_on_cuda alone. */
 static const backend *check_subject;
-static inline bool    check_in_bf16(const check_array *a) { return a->kind == REAL && check_subject && check_subject->elem == 2; }
+static inline bool    check_in_bf16(const check_array *a)
+{
+    return a->kind == REAL && check_subject && check_subject->elem == 2;
+}
 
-/* What no op may look at: before, behind and between the rows of an input. NaN there spoils whatever it is added to, also by a factor of 0. */
-static inline bool check_outside(const check_array *a, int64_t at) { return at < 0 || at >= a->n || (!a->out && a->ld && at % a->ld >= a->width); }
+/* What no op may look at: before, behind and between the rows of an input. NaN there spoils
+ * whatever it is added to, also by a factor of 0. */
+static inline bool check_outside(const check_array *a, int64_t at)
+{
+    return at < 0 || at >= a->n || (!a->out && a->ld && at % a->ld >= a->width);
+}
 
-/* The array with its guard bands, as backend be wants it but on the host; the same values for the same seed. */
+/* The array with its guard bands, as backend be wants it but on the host; the same values for
+ * the same seed. */
 static inline void *check_new(const check_array *a, const backend *be, uint64_t seed)
 {
     if (a->n < 0) return NULL;
@@ -101,7 +115,8 @@ static inline void *check_new(const check_array *a, const backend *be, uint64_t 
         double value   = (float)((rng_uniform(&r) * 2 - 1) * (a->spread > 0 ? a->spread : 1));
         if (!outside && a->values) value = a->values[i - CHECK_GUARD];
         if (check_in_bf16(a)) value = check_bf16(value);
-        check_store(p, a->kind, be, i, !outside ? value : a->out || a->kind == I32 ? 12416 : NAN); /* a bf16 too */
+        /* a bf16 too */
+        check_store(p, a->kind, be, i, !outside ? value : a->out || a->kind == I32 ? 12416 : NAN);
     }
     return p;
 }
@@ -141,7 +156,8 @@ static inline void check_untouched(const char *what, const check_array *a, const
     free(before);
 }
 
-static inline void check_agree(const char *what, const check_array *a, const void *ref, const void *found, const backend *be)
+static inline void check_agree(const char *what, const check_array *a, const void *ref, const void *found,
+                               const backend *be)
 {
     if (!ref || !a->out || a->n == 0) return;
     double *want = mem_alloc((size_t)a->n, 8), *got = mem_alloc((size_t)a->n, 8), *naive = mem_alloc((size_t)a->n, 8);
@@ -151,16 +167,19 @@ static inline void check_agree(const char *what, const check_array *a, const voi
         naive[i] = check_bf16(want[i]);
     }
     double err = rel_err(got, want, a->n), tol = a->tol;
-    if (check_in_bf16(a) || (a->through_bf16 && be->elem == 2)) /* few values may all be rounded as far as rounding goes, or not at all */
-        tol = fmax(tol, 2 * (a->through_bf16 || a->n < 64 ? 0x1p-8 * (a->through_bf16 > 1 ? a->through_bf16 : 1) : rel_err(naive, want, a->n)));
-    if (!(err <= tol)) fail_msg("%s, %s: %s is off by %.3e of its norm, allowed %.1e", what, be->name, a->name, err, tol);
+    /* few values may all be rounded as far as rounding goes, or not at all */
+    if (check_in_bf16(a) || (a->through_bf16 && be->elem == 2))
+        tol = fmax(tol, 2 * (a->through_bf16 || a->n < 64 ? 0x1p-8 * (a->through_bf16 > 1 ? a->through_bf16 : 1)
+                                                          : rel_err(naive, want, a->n)));
+    if (!(err <= tol))
+        fail_msg("%s, %s: %s is off by %.3e of its norm, allowed %.1e", what, be->name, a->name, err, tol);
     free(want);
     free(got);
     free(naive);
 }
 
-static inline void check_op(const char *what, const check_array *arrays, int count, void (*call)(const backend *be, real **a, const void *dims),
-                            const void *dims)
+static inline void check_op(const char *what, const check_array *arrays, int count,
+                            void (*call)(const backend *be, real **a, const void *dims), const void *dims)
 {
     const backend *ref = backend_find("ref"), *be = check_subject ? check_subject : backend_find("cpu");
     int            threads = be->threads;
@@ -178,7 +197,8 @@ static inline void check_op(const char *what, const check_array *arrays, int cou
         check_run(again, arrays, count, be, call, dims);
         for (int i = 0; i < count; i++) {
             if (again[i] && memcmp(again[i], got[i], check_bytes(&arrays[i], be)) != 0)
-                fail_msg("%s, %s: %s has other bits in run %d, with %d threads", what, be->name, arrays[i].name, run + 2, be->threads);
+                fail_msg("%s, %s: %s has other bits in run %d, with %d threads", what, be->name, arrays[i].name,
+                         run + 2, be->threads);
             free(again[i]);
         }
     }
@@ -196,7 +216,8 @@ static inline void check_on_cpu(void (*cases)(void))
         if (gemm_use(level)) cases();
 }
 
-/* A test's cases again on the GPU, in f32 and in bf16; where none can be used, the emulator, which is built with the tests, stands in for it. */
+/* A test's cases again on the GPU, in f32 and in bf16; where none can be used, the emulator,
+ * which is built with the tests, stands in for it. */
 static inline void check_on_cuda(void (*cases)(void))
 {
     static const char *const names[2][2] = { { "cuda", "cuda-bf16" }, { "cuda-emulated", "cuda-emulated-bf16" } };
@@ -209,19 +230,22 @@ static inline void check_on_cuda(void (*cases)(void))
     check_subject = NULL;
 }
 
-/* n rows of `width` in strides of ld (0: contiguous); what follows the last row is not part of the array. */
+/* n rows of `width` in strides of ld (0: contiguous); what follows the last row is not part of
+ * the array. */
 static inline check_array check_rows(const char *name, int64_t n, int64_t ld, int64_t width, bool out, double tol)
 {
     ld = ld ? ld : width;
     return (check_array) { name, .n = n ? (n - 1) * ld + width : 0, .ld = ld, .width = width, .out = out, .tol = tol };
 }
 
-/* A sum of `terms` f32 products of random signs errs by about 0.2 sqrt(terms) eps of its size when it runs in one chain, and a few roundings come
- * on top: five times that, as a norm over the whole output. */
+/* A sum of `terms` f32 products of random signs errs by about 0.2 sqrt(terms) eps of its size
+ * when it runs in one chain, and a few roundings come on top: five times that, as a norm over
+ * the whole output. */
 static inline double check_sum_tol(int64_t terms) { return 1.2e-7 * (3 + sqrt((double)(terms > 0 ? terms : 0))); }
 
-/* ||analytic - numeric|| / ||numeric|| for the gradient of f with respect to the n values at p, by central differences of step 1e-5: for values
- * and derivatives of size 1 they are good to about 1e-10 (the third derivative's h^2/6) and 1e-11 of f (rounding). */
+/* ||analytic - numeric|| / ||numeric|| for the gradient of f with respect to the n values at p,
+ * by central differences of step 1e-5: for values and derivatives of size 1 they are good to
+ * about 1e-10 (the third derivative's h^2/6) and 1e-11 of f (rounding). */
 static inline double check_gradient(double (*f)(void *ctx), void *ctx, double *p, const double *analytic, int64_t n)
 {
     double *numeric = mem_alloc((size_t)n, 8), h = 1e-5;

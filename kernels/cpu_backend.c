@@ -19,7 +19,8 @@ static struct {
 float *cpu_scratch(int64_t floats)
 {
     int t = omp_get_thread_num();
-    if (scratch[t].floats < floats) { /* half as much again, so that sizes that creep up do not allocate each time */
+    if (scratch[t].floats < floats) {
+        /* half as much again, so that sizes that creep up do not allocate each time */
         free(scratch[t].p);
         scratch[t].floats = floats + floats / 2;
         scratch[t].p      = mem_alloc((size_t)scratch[t].floats, sizeof(float));
@@ -32,11 +33,17 @@ static void *cpu_alloc_bytes(int64_t bytes) { return mem_alloc((size_t)bytes, 1)
 static void  cpu_release(void *p) { free(p); }
 static void  cpu_put(void *dst, const void *host, int64_t bytes) { memmove(dst, host, (size_t)bytes); }
 static void  cpu_get(void *host, const void *src, int64_t bytes) { memmove(host, src, (size_t)bytes); }
-static void  cpu_upload_f32(real *dst, const float *host, int64_t count) { memmove(dst, host, (size_t)count * sizeof(float)); }
-static void  cpu_copy(real *dst, const real *src, int64_t count) { memmove(dst, src, (size_t)count * sizeof(float)); }
-static void  cpu_zero(real *dst, int64_t count) { memset(dst, 0, (size_t)count * sizeof(float)); }
-static int   cpu_sync(void) { return OK; }
-static void  cpu_linear_fwd_wide(param *y, const real *x, const real *W, linear_dims d) { linear_fwd_cpu(y, x, W, NULL, d, false); }
+static void  cpu_upload_f32(real *dst, const float *host, int64_t count)
+{
+    memmove(dst, host, (size_t)count * sizeof(float));
+}
+static void cpu_copy(real *dst, const real *src, int64_t count) { memmove(dst, src, (size_t)count * sizeof(float)); }
+static void cpu_zero(real *dst, int64_t count) { memset(dst, 0, (size_t)count * sizeof(float)); }
+static int  cpu_sync(void) { return OK; }
+static void cpu_linear_fwd_wide(param *y, const real *x, const real *W, linear_dims d)
+{
+    linear_fwd_cpu(y, x, W, NULL, d, false);
+}
 
 static void cpu_upload(real *dst_, const double *host, int64_t count)
 {
@@ -63,14 +70,14 @@ void cpu_backend_start(void)
     started = true;
 }
 
-static void cpu_adapted_fwd(real *y, real *h, const real *x, const real *W, const real *bias, const adapted_pair *pairs, int64_t count, linear_dims d,
-                            bool accumulate)
+static void cpu_adapted_fwd(real *y, real *h, const real *x, const real *W, const real *bias, const adapted_pair *pairs,
+                            int64_t count, linear_dims d, bool accumulate)
 {
     adapted_fwd_in_parts(&cpu_backend, y, h, x, W, bias, pairs, count, d, accumulate);
 }
 
-static void cpu_adapted_bwd(real *dx, real *dh, const real *dy, const real *x, const real *h, const real *W, const adapted_pair *pairs, int64_t count,
-                            linear_dims d)
+static void cpu_adapted_bwd(real *dx, real *dh, const real *dy, const real *x, const real *h, const real *W,
+                            const adapted_pair *pairs, int64_t count, linear_dims d)
 {
     adapted_bwd_in_parts(&cpu_backend, dx, dh, dy, x, h, W, pairs, count, d);
 }

@@ -1,4 +1,5 @@
-/* expand, the definition: factors to pair, gradients of the pair to gradients of the factors. Contract and formulas: kernels/expand.h. */
+/* expand, the definition: factors to pair, gradients of the pair to gradients of the factors.
+ * Contract and formulas: kernels/expand.h. */
 #include <string.h>
 
 #include "kernels/ref.h"
@@ -21,7 +22,8 @@ void expand_fwd_ref(const expand_job *jobs, int64_t count)
     for (const expand_job *e = jobs; e < jobs + count; e++) {
         double *Bp = e->Bp;
         for (int64_t n = 0; n < e->out; n++)
-            for (int64_t j = 0; j < e->r; j++) Bp[n * e->r + j] = e->s * factor_v(e, n) * product_BR(e, n, j) * factor_u(e, j);
+            for (int64_t j = 0; j < e->r; j++)
+                Bp[n * e->r + j] = e->s * factor_v(e, n) * product_BR(e, n, j) * factor_u(e, j);
         if (e->Ap) memcpy(e->Ap, e->A, (size_t)(e->r * e->lda) * sizeof(double));
     }
 }

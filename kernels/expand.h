@@ -1,6 +1,8 @@
-/* expand: the map from a method's factors to the pair, for a list of (site, layer) jobs, and its transpose.
+/* expand: the map from a method's factors to the pair, for a list of (site, layer) jobs, and its
+ * transpose.
  *
- *   y = W x + s v * (B R (u * (A x)))   becomes   A' = A,   B' = s diag(v) B R diag(u)          (DESIGN section 1)
+ *   y = W x + s v * (B R (u * (A x)))   becomes   A' = A,   B' = s diag(v) B R diag(u)
+ *   (DESIGN section 1)
  *
  *   forward   Bp [out, r]  = s v_n (B R)_nj u_j,   Ap [r, lda] = A  (or NULL)
  *   backward  with G = dBp [out, r]:
@@ -8,11 +10,14 @@
  *             du_j += s sum_n v_n (BR)_nj G_nj  dv_n += s sum_j u_j (BR)_nj G_nj
  *             dA [:, :in] += dAp                (dA NULL where A is frozen, or where dAp is A's gradient itself)
  *
- * Factors and gradients are parameters; B' and A' are of the working type. Where the types are one, A is A' and nobody makes it; else Ap is the place
- * of the rounded A, all r rows at its own stride, and of the jobs that share an A one alone names it, so that it is made once. u, R, v may be NULL
- * (the constant 1, the identity); A and B never are, but that A is only read where Ap is made. B's rows are the first `out` of a taller shared B; B
- * [., r] is contiguous. Gradients that are NULL are not computed. Jobs that share a factor add to the same array in job order: site by site, then
- * layer by layer, so the bits do not depend on threads. r = 0: the job does nothing. */
+ * Factors and gradients are parameters; B' and A' are of the working type. Where the types are
+ * one, A is A' and nobody makes it; else Ap is the place of the rounded A, all r rows at its own
+ * stride, and of the jobs that share an A one alone names it, so that it is made once. u, R, v
+ * may be NULL (the constant 1, the identity); A and B never are, but that A is only read where
+ * Ap is made. B's rows are the first `out` of a taller shared B; B [., r] is contiguous.
+ * Gradients that are NULL are not computed. Jobs that share a factor add to the same array in
+ * job order: site by site, then layer by layer, so the bits do not depend on threads. r = 0: the
+ * job does nothing. */
 #ifndef TIEBREAK_KERNELS_EXPAND_H
 #define TIEBREAK_KERNELS_EXPAND_H
 #include <stdint.h>
@@ -28,11 +33,13 @@ typedef struct {
     param       *dA, *du, *dR, *dB, *dv;
 } expand_job;
 
-/* Floors of one job; bytes are every array read or written once (accumulated: twice). The backward counts the gradients the job asks for. */
+/* Floors of one job; bytes are every array read or written once (accumulated: twice). The
+ * backward counts the gradients the job asks for. */
 static inline double expand_fwd_flops(const expand_job *e)
 {
     double elements = (double)e->out * (double)e->r;
-    return elements * (e->R ? 2.0 * (double)e->r : 0) + elements * (1 + (e->u ? 1 : 0)) + (double)e->out * (e->v ? 1 : 0);
+    return elements * (e->R ? 2.0 * (double)e->r : 0) + elements * (1 + (e->u ? 1 : 0)) +
+           (double)e->out * (e->v ? 1 : 0);
 }
 static inline double expand_fwd_bytes(const expand_job *e, double elem)
 {
@@ -51,8 +58,10 @@ static inline double expand_bwd_flops(const expand_job *e)
 static inline double expand_bwd_bytes(const expand_job *e, double elem)
 {
     double out = (double)e->out, r = (double)e->r, in = (double)e->in;
-    double bytes = out * r * (1 + (e->dR || e->du || e->dv ? 1 : 0) + (e->dB ? 2 : 0)); /* G, B, dB */
-    bytes += r * r * ((e->R ? 1 : 0) + (e->dR ? 2 : 0)) + r * ((e->u ? 1 : 0) + (e->du ? 2 : 0)) + out * ((e->v ? 1 : 0) + (e->dv ? 2 : 0));
+    /* G, B, dB */
+    double bytes = out * r * (1 + (e->dR || e->du || e->dv ? 1 : 0) + (e->dB ? 2 : 0));
+    bytes += r * r * ((e->R ? 1 : 0) + (e->dR ? 2 : 0)) + r * ((e->u ? 1 : 0) + (e->du ? 2 : 0)) +
+             out * ((e->v ? 1 : 0) + (e->dv ? 2 : 0));
     return elem * (bytes + (e->dA ? 3 * r * in : 0));
 }
 #endif

@@ -1,4 +1,5 @@
-/* expand on the CPU: rows of B in blocks, products with R on gemm's register tile. Contract and formulas: kernels/expand.h. */
+/* expand on the CPU: rows of B in blocks, products with R on gemm's register tile. Contract and
+ * formulas: kernels/expand.h. */
 #include "kernels/cpu.h"
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
@@ -25,9 +26,18 @@ static void product_BR(float *to, const row_block *b, float *scratch)
 {
     int64_t r = b->r;
     if (b->R)
-        gemm_serial(
-            &(gemm_args) { .m = b->n, .n = r, .k = r, .C = to, .ldc = r, .A = b->B, .a_row = r, .a_col = 1, .B = b->R, .b_row = r, .b_col = 1 },
-            scratch);
+        gemm_serial(&(gemm_args) { .m     = b->n,
+                                   .n     = r,
+                                   .k     = r,
+                                   .C     = to,
+                                   .ldc   = r,
+                                   .A     = b->B,
+                                   .a_row = r,
+                                   .a_col = 1,
+                                   .B     = b->R,
+                                   .b_row = r,
+                                   .b_col = 1 },
+                    scratch);
     else
         memcpy(to, b->B, (size_t)(b->n * r) * sizeof *to);
 }
@@ -102,8 +112,8 @@ static void grad_B_and_R(float *dB, float *dR, const float *g, const row_block *
 }
 
 /* w = s BR G in place of BR, then du += v w and the sum over j of u_j w_j: one row. */
-static inline float row_grad_u_and_v(float *restrict du, float *restrict w, const float *restrict G, const float *restrict u, float s, float v,
-                                     int64_t r)
+static inline float row_grad_u_and_v(float *restrict du, float *restrict w, const float *restrict G,
+                                     const float *restrict u, float s, float v, int64_t r)
 {
     float sum = 0;
     for (int64_t j = 0; j < r; j++) w[j] *= s * G[j];
@@ -148,6 +158,7 @@ void expand_bwd_cpu(const expand_job *jobs, int64_t count)
     for (const expand_job *e = jobs; e < jobs + count; e++) {
         bool any = e->r > 0 && (e->dB || e->dR || e->du || e->dv);
         for (int64_t n0 = 0; any && n0 < e->out; n0 += ROWS) bwd_rows(e, n0);
-        for (int64_t j = 0; j < e->r && e->dA; j++) add_all((float *)e->dA + j * e->lda, (const float *)e->dAp + j * e->in, e->in);
+        for (int64_t j = 0; j < e->r && e->dA; j++)
+            add_all((float *)e->dA + j * e->lda, (const float *)e->dAp + j * e->in, e->in);
     }
 }

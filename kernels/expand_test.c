@@ -1,6 +1,7 @@
 #include "kernels/check.h"
 
-/* Two jobs that share every factor, the second with fewer outputs and another s: sums over jobs, tall B and wide A are in every case. */
+/* Two jobs that share every factor, the second with fewer outputs and another s: sums over jobs,
+ * tall B and wide A are in every case. */
 enum { IN = 9, OUT = 7, OUT2 = 5, LDA = 11 };
 typedef struct {
     int64_t r;
@@ -11,7 +12,9 @@ enum { SLOT_DA, SLOT_DU, SLOT_DR, SLOT_DB, SLOT_DV, SLOT_G, SLOT_G2, SLOT_DAP, B
 
 static void jobs_of(expand_job jobs[2], const expand_case *c, real *A, real *u, real *R, real *B, real *v)
 {
-    jobs[0]     = (expand_job) { .in = IN, .out = OUT, .r = c->r, .lda = LDA, .s = 0.75, .A = A, .u = u, .R = R, .B = B, .v = v };
+    jobs[0] = (expand_job) {
+        .in = IN, .out = OUT, .r = c->r, .lda = LDA, .s = 0.75, .A = A, .u = u, .R = R, .B = B, .v = v
+    };
     jobs[1]     = jobs[0];
     jobs[1].out = OUT2, jobs[1].s = -1.25;
 }
@@ -30,7 +33,8 @@ static void call_bwd(const backend *be, real **a, const void *c)
     real     **f = a + BWD_FIRST;
     jobs_of(jobs, c, NULL, f[0], f[1], f[2], f[3]);
     for (int i = 0; i < 2; i++)
-        jobs[i].dA = a[SLOT_DA], jobs[i].du = a[SLOT_DU], jobs[i].dR = a[SLOT_DR], jobs[i].dB = a[SLOT_DB], jobs[i].dv = a[SLOT_DV];
+        jobs[i].dA = a[SLOT_DA], jobs[i].du = a[SLOT_DU], jobs[i].dR = a[SLOT_DR], jobs[i].dB = a[SLOT_DB],
+        jobs[i].dv = a[SLOT_DV];
     jobs[0].dBp = a[SLOT_G], jobs[1].dBp = a[SLOT_G2], jobs[0].dAp = jobs[1].dAp = a[SLOT_DAP];
     be->expand_bwd(jobs, 2);
 }
@@ -40,7 +44,8 @@ static void check_case(const expand_case *c)
     int64_t r = c->r, nu = c->u ? r : -1, nR = c->R ? r * r : -1, nv = c->v ? OUT : -1;
     char    what[64];
     snprintf(what, sizeof what, "expand r %d u %d R %d v %d", (int)r, c->u, c->R, c->v);
-    double      tol   = check_sum_tol(2 * r + 2 * OUT); /* at most r products in BR, then r or out of those, over two jobs */
+    /* at most r products in BR, then r or out of those, over two jobs */
+    double      tol   = check_sum_tol(2 * r + 2 * OUT);
     check_array fwd[] = { { "Bp", .n = OUT * r, .out = true, .tol = tol },
                           { "Bp2", .n = OUT2 * r, .out = true, .tol = tol },
                           { "Ap", .n = c->A ? r * LDA : -1, .out = true, .tol = 0 },
@@ -50,7 +55,7 @@ static void check_case(const expand_case *c)
                           { "B", .kind = PARAM, .n = OUT * r },
                           { "v", .kind = PARAM, .n = nv } };
     check_op(what, fwd, FWD_SLOTS, call_fwd, c);
-    check_array dA    = { "dA", .kind = PARAM, .n = c->A ? r * LDA : -1, .ld = LDA, .width = IN, .out = true, .tol = tol };
+    check_array dA = { "dA", .kind = PARAM, .n = c->A ? r * LDA : -1, .ld = LDA, .width = IN, .out = true, .tol = tol };
     check_array bwd[] = { dA,
                           { "du", .kind = PARAM, .n = nu, .out = true, .tol = tol },
                           { "dR", .kind = PARAM, .n = nR, .out = true, .tol = tol },
@@ -72,17 +77,35 @@ static void check_case(const expand_case *c)
     }
 }
 
-/* A model's list: three layers of two sites and one that was pruned away. A is one for all, read through a slice; B tied by site; u and v by layer;
- * site 0 has a mixer; the sites differ in rank, width and s, one has more outputs than are summed in one run. */
+/* A model's list: three layers of two sites and one that was pruned away. A is one for all, read
+ * through a slice; B tied by site; u and v by layer; site 0 has a mixer; the sites differ in
+ * rank, width and s, one has more outputs than are summed in one run. */
 enum { LAYERS = 3, JOBS = 2 * LAYERS + 1, R0 = 5, R1 = 7, OUT0 = 700, OUT1 = 33, IN0 = 19, IN1 = 23 };
-enum { LIST_DA, LIST_DB0, LIST_DB1, LIST_DU, LIST_DV, LIST_DR, LIST_G, LIST_DAP, LIST_B0, LIST_B1, LIST_U, LIST_V, LIST_R, LIST_SLOTS };
+enum {
+    LIST_DA,
+    LIST_DB0,
+    LIST_DB1,
+    LIST_DU,
+    LIST_DV,
+    LIST_DR,
+    LIST_G,
+    LIST_DAP,
+    LIST_B0,
+    LIST_B1,
+    LIST_U,
+    LIST_V,
+    LIST_R,
+    LIST_SLOTS
+};
 
 static void list_of(expand_job jobs[JOBS], const backend *be, real **a)
 {
     for (int i = 0; i < JOBS; i++) {
         const int     layer = i / 2, site = i % 2;
         const int64_t u = (2 * layer + site) * R1, v = (2 * layer + site) * OUT0, G = v * R1;
-        jobs[i] = (expand_job) { .in = site ? IN1 : IN0, .out = site ? OUT1 : OUT0, .r = site ? R1 : R0, .lda = IN1, .s = site ? 0.5 : -1.5 };
+        jobs[i] = (expand_job) {
+            .in = site ? IN1 : IN0, .out = site ? OUT1 : OUT0, .r = site ? R1 : R0, .lda = IN1, .s = site ? 0.5 : -1.5
+        };
         if (layer == LAYERS) jobs[i].r = 0;
         if (layer == LAYERS) continue;
         jobs[i].A = a[LIST_DAP], jobs[i].B = a[site ? LIST_B1 : LIST_B0], jobs[i].u = real_at(be->params, a[LIST_U], u),
@@ -176,7 +199,8 @@ static void check_cases(void)
     static const int64_t ranks[] = { 0, 1, 3, 8, 17, 70 };
     for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
         for (int bits = 0; bits < 8; bits++)
-            check_case(&(expand_case) { ranks[i], .u = (bits & 1) != 0, .R = (bits & 2) != 0, .v = (bits & 4) != 0, .A = i % 2 == 0 });
+            check_case(&(expand_case) { ranks[i], .u = (bits & 1) != 0, .R = (bits & 2) != 0, .v = (bits & 4) != 0,
+                                        .A = i % 2 == 0 });
 }
 
 static void cpu_agrees_with_ref(void **state)
@@ -209,7 +233,7 @@ static double loss(void *ctx)
 static void check_gradients_of(expand_loss *l)
 {
     enum { RANK = 4 };
-    double     du[RANK] = { 0 }, dR[RANK * RANK] = { 0 }, dB[OUT * RANK] = { 0 }, dv[OUT] = { 0 }, dA[RANK * LDA] = { 0 };
+    double du[RANK] = { 0 }, dR[RANK * RANK] = { 0 }, dB[OUT * RANK] = { 0 }, dv[OUT] = { 0 }, dA[RANK * LDA] = { 0 };
     expand_job jobs[2];
     jobs_of(jobs, &l->c, l->B, l->c.u ? l->u : NULL, l->c.R ? l->R : NULL, l->B, l->c.v ? l->v : NULL);
     for (int i = 0; i < 2; i++) {
@@ -230,7 +254,9 @@ static void gradients_match_differences(void **state)
 {
     (void)state;
     rng         r = rng_seed(3);
-    expand_loss l = { .u = check_random(&r, 4), .R = check_random(&r, 16), .B = check_random(&r, OUT * 4), .v = check_random(&r, OUT) };
+    expand_loss l = {
+        .u = check_random(&r, 4), .R = check_random(&r, 16), .B = check_random(&r, OUT * 4), .v = check_random(&r, OUT)
+    };
     l.weight = check_random(&r, OUT * 4), l.weight2 = check_random(&r, OUT2 * 4), l.Bp = check_random(&r, OUT * 4),
     l.Bp2 = check_random(&r, OUT2 * 4);
     for (int bits = 0; bits < 8; bits++) {

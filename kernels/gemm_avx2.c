@@ -9,19 +9,24 @@ enum { ROWS = 6, LANES = 8 };
 #define AVX2 __attribute__((target("avx2,fma")))
 
 /* Lanes below n are all ones. */
-AVX2 static inline __m256i lanes_below(int n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
+AVX2 static inline __m256i lanes_below(int n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
 
 /* m and vectors are constants at each call below, so that the accumulators live in registers. */
-__attribute__((always_inline)) AVX2 static inline void tile_of(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A,
-                                                               int64_t a_row, int64_t a_col, const float *B, int64_t ldb, int64_t k, const int m,
-                                                               const int vectors, __m256i last)
+__attribute__((always_inline)) AVX2 static inline void tile_of(float *C, int64_t ldc, const float *start,
+                                                               int64_t ld_start, const float *A, int64_t a_row,
+                                                               int64_t a_col, const float *B, int64_t ldb, int64_t k,
+                                                               const int m, const int vectors, __m256i last)
 {
     __m256  acc[ROWS][2];
     __m256i first = vectors == 2 ? lanes_below(LANES) : last;
     UNROLL
     for (int i = 0; i < m; i++) {
         acc[i][0] = start ? _mm256_maskload_ps(start + i * ld_start, first) : _mm256_setzero_ps();
-        if (vectors == 2) acc[i][1] = start ? _mm256_maskload_ps(start + i * ld_start + LANES, last) : _mm256_setzero_ps();
+        if (vectors == 2)
+            acc[i][1] = start ? _mm256_maskload_ps(start + i * ld_start + LANES, last) : _mm256_setzero_ps();
     }
     for (int64_t step = 0; step < k; step++, A += a_col, B += ldb) {
         __m256 b0 = _mm256_maskload_ps(B, first), b1 = vectors == 2 ? _mm256_maskload_ps(B + LANES, last) : b0;
@@ -39,16 +44,16 @@ __attribute__((always_inline)) AVX2 static inline void tile_of(float *C, int64_t
     }
 }
 
-#define ROW_CASE(M)                                                                                                                                  \
-    case M:                                                                                                                                          \
-        if (n > LANES)                                                                                                                               \
-            tile_of(C, ldc, start, ld_start, A, a_row, a_col, B, ldb, k, M, 2, last);                                                                \
-        else                                                                                                                                         \
-            tile_of(C, ldc, start, ld_start, A, a_row, a_col, B, ldb, k, M, 1, last);                                                                \
+#define ROW_CASE(M)                                                                                                    \
+    case M:                                                                                                            \
+        if (n > LANES)                                                                                                 \
+            tile_of(C, ldc, start, ld_start, A, a_row, a_col, B, ldb, k, M, 2, last);                                  \
+        else                                                                                                           \
+            tile_of(C, ldc, start, ld_start, A, a_row, a_col, B, ldb, k, M, 1, last);                                  \
         break;
 
-AVX2 static void tile(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A, int64_t a_row, int64_t a_col, const float *B,
-                      int64_t ldb, int64_t k, int m, int n)
+AVX2 static void tile(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A, int64_t a_row,
+                      int64_t a_col, const float *B, int64_t ldb, int64_t k, int m, int n)
 {
     __m256i last = lanes_below(n > LANES ? n - LANES : n);
     switch (m) {
@@ -91,7 +96,8 @@ AVX2 static void transpose(float *to, int64_t cols_to, const float *from, int64_
             int     steps = count - k < 8 ? (int)(count - k) : 8;
             __m256i part  = lanes_below(steps);
             __m256  r[8];
-            for (int j = 0; j < 8; j++) r[j] = j < rows ? _mm256_maskload_ps(from + (i + j) * ld + k, part) : _mm256_setzero_ps();
+            for (int j = 0; j < 8; j++)
+                r[j] = j < rows ? _mm256_maskload_ps(from + (i + j) * ld + k, part) : _mm256_setzero_ps();
             transpose_8(r);
             for (int j = 0; j < steps; j++) _mm256_maskstore_ps(to + (k + j) * cols_to + i, keep, r[j]);
         }

@@ -1,4 +1,5 @@
-/* The register tile for AVX-512: 14 rows of two vectors. 28 accumulators, the two vectors of B and a broadcast fill the 32 registers but one. */
+/* The register tile for AVX-512: 14 rows of two vectors. 28 accumulators, the two vectors of B
+ * and a broadcast fill the 32 registers but one. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -9,16 +10,18 @@ enum { ROWS = 14, LANES = 16 };
 #define AVX512 __attribute__((target("avx512f")))
 
 /* m and vectors are constants at each call below, so that the accumulators live in registers. */
-__attribute__((always_inline)) AVX512 static inline void tile_of(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A,
-                                                                 int64_t a_row, int64_t a_col, const float *B, int64_t ldb, int64_t k, const int m,
-                                                                 const int vectors, __mmask16 last)
+__attribute__((always_inline)) AVX512 static inline void tile_of(float *C, int64_t ldc, const float *start,
+                                                                 int64_t ld_start, const float *A, int64_t a_row,
+                                                                 int64_t a_col, const float *B, int64_t ldb, int64_t k,
+                                                                 const int m, const int vectors, __mmask16 last)
 {
     __m512    acc[ROWS][2];
     __mmask16 first = vectors == 2 ? (__mmask16)0xffff : last;
     UNROLL
     for (int i = 0; i < m; i++) {
         acc[i][0] = start ? _mm512_maskz_loadu_ps(first, start + i * ld_start) : _mm512_setzero_ps();
-        if (vectors == 2) acc[i][1] = start ? _mm512_maskz_loadu_ps(last, start + i * ld_start + LANES) : _mm512_setzero_ps();
+        if (vectors == 2)
+            acc[i][1] = start ? _mm512_maskz_loadu_ps(last, start + i * ld_start + LANES) : _mm512_setzero_ps();
     }
     for (int64_t step = 0; step < k; step++, A += a_col, B += ldb) {
         __m512 b0 = _mm512_maskz_loadu_ps(first, B), b1 = vectors == 2 ? _mm512_maskz_loadu_ps(last, B + LANES) : b0;
@@ -36,16 +39,16 @@ __attribute__((always_inline)) AVX512 static inline void tile_of(float *C, int64
     }
 }
 
-#define ROW_CASE(M)                                                                                                                                  \
-    case M:                                                                                                                                          \
-        if (n > LANES)                                                                                                                               \
-            tile_of(C, ldc, start, ld_start, A, a_row, a_col, B, ldb, k, M, 2, last);                                                                \
-        else                                                                                                                                         \
-            tile_of(C, ldc, start, ld_start, A, a_row, a_col, B, ldb, k, M, 1, last);                                                                \
+#define ROW_CASE(M)                                                                                                    \
+    case M:                                                                                                            \
+        if (n > LANES)                                                                                                 \
+            tile_of(C, ldc, start, ld_start, A, a_row, a_col, B, ldb, k, M, 2, last);                                  \
+        else                                                                                                           \
+            tile_of(C, ldc, start, ld_start, A, a_row, a_col, B, ldb, k, M, 1, last);                                  \
         break;
 
-AVX512 static void tile(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A, int64_t a_row, int64_t a_col, const float *B,
-                        int64_t ldb, int64_t k, int m, int n)
+AVX512 static void tile(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A, int64_t a_row,
+                        int64_t a_col, const float *B, int64_t ldb, int64_t k, int m, int n)
 {
     __mmask16 last = (__mmask16)(0xffff >> (n > LANES ? 2 * LANES - n : LANES - n));
     switch (m) {
@@ -77,11 +80,12 @@ __attribute__((always_inline)) AVX512 static inline void transpose_16(__m512 r[1
     }
     UNROLL
     for (int i = 0; i < 16; i += 4) {
-        __m512d a = _mm512_castps_pd(t[i]), b = _mm512_castps_pd(t[i + 1]), c = _mm512_castps_pd(t[i + 2]), d = _mm512_castps_pd(t[i + 3]);
-        r[i]     = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
-        r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
-        r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
-        r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+        __m512d a = _mm512_castps_pd(t[i]), b = _mm512_castps_pd(t[i + 1]), c = _mm512_castps_pd(t[i + 2]),
+                d = _mm512_castps_pd(t[i + 3]);
+        r[i]      = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+        r[i + 1]  = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+        r[i + 2]  = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+        r[i + 3]  = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
     }
     UNROLL
     for (int i = 0; i < 4; i++) {
@@ -105,7 +109,8 @@ AVX512 static void transpose(float *to, int64_t cols_to, const float *from, int6
             int       steps = count - k < 16 ? (int)(count - k) : 16;
             __mmask16 part  = (__mmask16)(0xffff >> (16 - steps));
             __m512    r[16];
-            for (int j = 0; j < 16; j++) r[j] = j < rows ? _mm512_maskz_loadu_ps(part, from + (i + j) * ld + k) : _mm512_setzero_ps();
+            for (int j = 0; j < 16; j++)
+                r[j] = j < rows ? _mm512_maskz_loadu_ps(part, from + (i + j) * ld + k) : _mm512_setzero_ps();
             transpose_16(r);
             for (int j = 0; j < 16; j++)
                 if (j < steps) _mm512_mask_storeu_ps(to + (k + j) * cols_to + i, keep, r[j]);
@@ -113,20 +118,25 @@ AVX512 static void transpose(float *to, int64_t cols_to, const float *from, int6
     }
 }
 
-/* B comes from memory: each row is fetched AHEAD floats before it is used, and at its end the start of the row 16 further, which comes next. */
+/* B comes from memory: each row is fetched AHEAD floats before it is used, and at its end the
+ * start of the row 16 further, which comes next. */
 enum { FEW_ROWS = 8, AHEAD = 64 };
 
-__attribute__((always_inline)) AVX512 static inline void few_of(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A,
-                                                                int64_t a_row, const float *B, int64_t ldb, int64_t k, const int m, int n)
+__attribute__((always_inline)) AVX512 static inline void few_of(float *C, int64_t ldc, const float *start,
+                                                                int64_t ld_start, const float *A, int64_t a_row,
+                                                                const float *B, int64_t ldb, int64_t k, const int m,
+                                                                int n)
 {
     __mmask16 keep = (__mmask16)(0xffff >> (LANES - n));
     __m512    acc[FEW_ROWS], r[LANES];
     UNROLL
-    for (int i = 0; i < m; i++) acc[i] = start ? _mm512_maskz_loadu_ps(keep, start + i * ld_start) : _mm512_setzero_ps();
+    for (int i = 0; i < m; i++)
+        acc[i] = start ? _mm512_maskz_loadu_ps(keep, start + i * ld_start) : _mm512_setzero_ps();
     for (int64_t k0 = 0; k0 < k; k0 += LANES) {
         int       steps = k - k0 < LANES ? (int)(k - k0) : LANES;
         __mmask16 part  = (__mmask16)(0xffff >> (LANES - steps));
-        uintptr_t next  = (uintptr_t)B + sizeof(float) * (size_t)(k0 + AHEAD < k ? k0 + AHEAD : k0 + AHEAD - k + LANES * ldb);
+        uintptr_t next  = (uintptr_t)B +
+                         sizeof(float) * (size_t)(k0 + AHEAD < k ? k0 + AHEAD : k0 + AHEAD - k + LANES * ldb);
         UNROLL
         for (int j = 0; j < LANES; j++) {
             int64_t row = (j < n ? j : 0) * ldb;
@@ -145,11 +155,11 @@ __attribute__((always_inline)) AVX512 static inline void few_of(float *C, int64_
     for (int i = 0; i < m; i++) _mm512_mask_storeu_ps(C + i * ldc, keep, acc[i]);
 }
 
-#define FEW_CASE(M)                                                                                                                                  \
+#define FEW_CASE(M)                                                                                                    \
     case M: few_of(C, ldc, start, ld_start, A, a_row, B, ldb, k, M, n); break;
 
-AVX512 static void few(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A, int64_t a_row, const float *B, int64_t ldb,
-                       int64_t k, int m, int n)
+AVX512 static void few(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A, int64_t a_row,
+                       const float *B, int64_t ldb, int64_t k, int m, int n)
 {
     switch (m) {
         FEW_CASE(1)

@@ -1,11 +1,13 @@
-/* gemm around the register tile: blocks that stay in cache, and threads. Blocking after Goto & van de Geijn (2008): a block of B in L2, panels of it
- * against one thin panel of A in L1. Since C keeps each chain of sums between blocks, no choice made here changes a bit of the result. */
+/* gemm around the register tile: blocks that stay in cache, and threads. Blocking after Goto &
+ * van de Geijn (2008): a block of B in L2, panels of it against one thin panel of A in L1. Since
+ * C keeps each chain of sums between blocks, no choice made here changes a bit of the result. */
 #include <omp.h>
 
 #include "kernels/cpu.h"
 #include "kernels/gemm.h"
 
-/* At most K_BLOCK x N_BLOCK floats of B at a time (1 MB: most of it in L2); a tile's rows of A along K_BLOCK (28 KiB) in L1. */
+/* At most K_BLOCK x N_BLOCK floats of B at a time (1 MB: most of it in L2); a tile's rows of A
+ * along K_BLOCK (28 KiB) in L1. */
 enum { K_BLOCK = 512, N_BLOCK = 512, MAX_ROWS = 16 };
 
 static const gemm_isa *chosen;
@@ -36,14 +38,16 @@ static int64_t even_block(int64_t length, int64_t most, int64_t unit)
     return (block + unit - 1) / unit * unit;
 }
 
-/* One block of B as the tile reads it: in place where its rows are contiguous, else transposed into panels [panel][k][isa->cols]. */
+/* One block of B as the tile reads it: in place where its rows are contiguous, else transposed
+ * into panels [panel][k][isa->cols]. */
 typedef struct {
     const float *B;
     int64_t      ldb, panel; /* row stride of B, and from one panel to the next */
     int64_t      k0, k, j0, n;
 } b_block;
 
-static b_block block_of(const gemm_isa *isa, const gemm_args *g, int64_t k0, int64_t k, int64_t j0, int64_t n, float *scratch)
+static b_block block_of(const gemm_isa *isa, const gemm_args *g, int64_t k0, int64_t k, int64_t j0, int64_t n,
+                        float *scratch)
 {
     const float *B = g->B + k0 * g->b_row + j0 * g->b_col;
     if (g->b_col == 1) return (b_block) { B, g->b_row, isa->cols, k0, k, j0, n };
@@ -52,7 +56,8 @@ static b_block block_of(const gemm_isa *isa, const gemm_args *g, int64_t k0, int
     return (b_block) { scratch, isa->cols, k * isa->cols, k0, k, j0, n };
 }
 
-/* Rows of A whose stride is a multiple of 2 KiB fall on the same few places of L1 and push each other out. */
+/* Rows of A whose stride is a multiple of 2 KiB fall on the same few places of L1 and push each
+ * other out. */
 static bool rows_collide(const gemm_args *g) { return g->a_col == 1 && g->a_row % 512 == 0; }
 
 /* Rows i0 .. i0+m-1 of A against one block of B; copy has room for them. */
@@ -65,8 +70,8 @@ static void rows_by_block(const gemm_isa *isa, const gemm_args *g, const b_block
         A = copy, a_row = 1, a_col = isa->rows;
     }
     for (int64_t j = 0; j < b->n; j += isa->cols)
-        isa->tile(g->C + i0 * g->ldc + b->j0 + j, g->ldc, start ? start + i0 * ld_start + b->j0 + j : NULL, ld_start, A, a_row, a_col,
-                  b->B + j / isa->cols * b->panel, b->ldb, b->k, m, (int)least(isa->cols, b->n - j));
+        isa->tile(g->C + i0 * g->ldc + b->j0 + j, g->ldc, start ? start + i0 * ld_start + b->j0 + j : NULL, ld_start, A,
+                  a_row, a_col, b->B + j / isa->cols * b->panel, b->ldb, b->k, m, (int)least(isa->cols, b->n - j));
 }
 
 void gemm_serial(const gemm_args *g, float *scratch)
@@ -80,17 +85,19 @@ void gemm_serial(const gemm_args *g, float *scratch)
     if (g->m <= 0 || g->n <= 0) return;
     if (g->m <= isa->few_rows && g->a_col == 1 && g->b_col != 1) {
         for (int64_t j = 0; j < g->n; j += isa->few_cols)
-            isa->few(g->C + j, g->ldc, g->start ? g->start + j : NULL, g->ld_start, g->A, g->a_row, g->B + j * g->b_col, g->b_col, g->k, (int)g->m,
-                     (int)least(isa->few_cols, g->n - j));
+            isa->few(g->C + j, g->ldc, g->start ? g->start + j : NULL, g->ld_start, g->A, g->a_row, g->B + j * g->b_col,
+                     g->b_col, g->k, (int)g->m, (int)least(isa->few_cols, g->n - j));
         return;
     }
-    /* With few rows a transposed panel is used once: then one panel at a time, so that it stays in L1. */
+    /* With few rows a transposed panel is used once: then one panel at a time, so that it stays
+     * in L1. */
     int64_t n_most  = g->m <= isa->rows && g->b_col != 1 ? isa->cols : N_BLOCK;
     int64_t n_block = even_block(g->n, n_most, isa->cols), k_block = even_block(g->k, K_BLOCK, 1);
     for (int64_t j0 = 0; j0 < g->n; j0 += n_block)
         for (int64_t k0 = 0; k0 < g->k; k0 += k_block) {
             b_block b = block_of(isa, g, k0, least(k_block, g->k - k0), j0, least(n_block, g->n - j0), scratch);
-            for (int64_t i = 0; i < g->m; i += isa->rows) rows_by_block(isa, g, &b, i, (int)least(isa->rows, g->m - i), scratch + K_BLOCK * N_BLOCK);
+            for (int64_t i = 0; i < g->m; i += isa->rows)
+                rows_by_block(isa, g, &b, i, (int)least(isa->rows, g->m - i), scratch + K_BLOCK * N_BLOCK);
         }
 }
 
@@ -101,7 +108,7 @@ static gemm_args part_of(const gemm_args *g, int64_t index, int64_t parts)
     gemm_args       p       = *g;
     bool            by_rows = g->m >= g->n;
     int64_t         unit = by_rows ? isa->rows : isa->cols, units = ((by_rows ? g->m : g->n) + unit - 1) / unit;
-    int64_t         from = units * index / parts * unit, to = least(units * (index + 1) / parts * unit, by_rows ? g->m : g->n);
+    int64_t from = units * index / parts * unit, to = least(units * (index + 1) / parts * unit, by_rows ? g->m : g->n);
     if (by_rows) {
         p.m = to - from, p.C += from * g->ldc, p.A += from * g->a_row;
         if (p.start) p.start += from * g->ld_start;
@@ -112,8 +119,9 @@ static gemm_args part_of(const gemm_args *g, int64_t index, int64_t parts)
     return p;
 }
 
-/* Parts are taken by whoever is free: on a busy machine a thread that is held up then costs one part, not half the product. A part must be long
- * enough that copying the other operand for it costs little. */
+/* Parts are taken by whoever is free: on a busy machine a thread that is held up then costs one
+ * part, not half the product. A part must be long enough that copying the other operand for it
+ * costs little. */
 void gemm(const gemm_args *g)
 {
     enum { PART = 192, PARTS_PER_THREAD = 4 };
@@ -121,7 +129,8 @@ void gemm(const gemm_args *g)
     int64_t threads = omp_get_max_threads(), longer = g->m >= g->n ? g->m : g->n;
     int64_t parts = least(threads * PARTS_PER_THREAD, longer / PART);
     if (parts < threads) parts = threads;
-    /* Below this many multiply-adds (some 20 microseconds) waking threads costs more than they give; a few rows are bound by reading B. */
+    /* Below this many multiply-adds (some 20 microseconds) waking threads costs more than they
+     * give; a few rows are bound by reading B. */
     bool alone = threads == 1 || ((double)g->m + 4) * (double)g->n * (double)g->k < 1e6;
     if (alone) {
         gemm_serial(g, cpu_scratch(gemm_scratch()));

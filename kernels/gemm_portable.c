@@ -5,8 +5,8 @@
 
 enum { ROWS = 4, COLS = 8 };
 
-static void tile(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A, int64_t a_row, int64_t a_col, const float *B,
-                 int64_t ldb, int64_t k, int m, int n)
+static void tile(float *C, int64_t ldc, const float *start, int64_t ld_start, const float *A, int64_t a_row,
+                 int64_t a_col, const float *B, int64_t ldb, int64_t k, int m, int n)
 {
     float acc[ROWS][COLS] = { 0 };
     for (int i = 0; i < m && start; i++)

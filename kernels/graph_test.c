@@ -1,5 +1,6 @@
-/* Graphs of a backend that has them, on a GPU or on the emulator: replay on other inputs, what may not be captured, and memory that moved. Also that
- * what the host puts is what the device sees, when the host is far ahead. */
+/* Graphs of a backend that has them, on a GPU or on the emulator: replay on other inputs, what
+ * may not be captured, and memory that moved. Also that what the host puts is what the device
+ * sees, when the host is far ahead. */
 #include "kernels/check.h"
 
 enum { N = 5, IN = 37, OUT = 21, R = 3, VOCAB = 11 };
@@ -30,8 +31,10 @@ static real *random_array(const backend *be, int64_t count, uint64_t seed)
 
 static arrays arrays_new(const backend *be)
 {
-    return (arrays) { be->alloc_bytes(N * 4),      random_array(be, VOCAB * IN, 1), be->alloc(N * IN), random_array(be, OUT * IN, 2),
-                      random_array(be, R * IN, 3), random_array(be, OUT * R, 4),    be->alloc(N * R),  be->alloc(N * OUT) };
+    return (arrays) {
+        be->alloc_bytes(N * 4),      random_array(be, VOCAB * IN, 1), be->alloc(N * IN), random_array(be, OUT * IN, 2),
+        random_array(be, R * IN, 3), random_array(be, OUT * R, 4),    be->alloc(N * R),  be->alloc(N * OUT)
+    };
 }
 
 static void arrays_free(const backend *be, arrays *a)
@@ -161,7 +164,8 @@ static void check_refusals(void)
     be->release(be->alloc(1));
     assert_refused(be, "an allocation is not possible");
     be->graph_begin();
-    be->attention_fwd(a.y, NULL, a.x, a.x, a.x, &span, 1, (attention_dims) { .heads = 1, .kv_heads = 1, .head_dim = 4 }, 1);
+    be->attention_fwd(a.y, NULL, a.x, a.x, a.x, &span, 1, (attention_dims) { .heads = 1, .kv_heads = 1, .head_dim = 4 },
+                      1);
     assert_refused(be, "a list of spans or jobs");
     be->graph_begin();
     be->release(extra);
@@ -185,7 +189,7 @@ static void check_puts(void)
 {
     enum { PUTS = 600, LARGE = 40000 };
     const backend *be = check_subject;
-    int32_t       *to = be->alloc_bytes((PUTS + LARGE) * 4), *back = mem_alloc(PUTS + LARGE, 4), *large = mem_alloc(LARGE, 4);
+    int32_t *to = be->alloc_bytes((PUTS + LARGE) * 4), *back = mem_alloc(PUTS + LARGE, 4), *large = mem_alloc(LARGE, 4);
     for (int32_t i = 0; i < PUTS; i++) be->put(to + i, &(int32_t) { i * 7 }, 4);
     for (int32_t i = 0; i < LARGE; i++) large[i] = i;
     be->put(to + PUTS, large, LARGE * 4);

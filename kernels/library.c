@@ -28,7 +28,8 @@ static char *library_path(const char *name)
     const char *asked = getenv("TIEBREAK_CUDA");
     if (asked && *asked && strcmp(name, "cuda") == 0) {
         if (access(asked, R_OK) == 0) return mem_strdup(asked);
-        run_error("TIEBREAK_CUDA=%s: no such file; it has to name libtiebreak-cuda.so, which `make cuda` builds", asked);
+        run_error("TIEBREAK_CUDA=%s: no such file; it has to name libtiebreak-cuda.so, which `make cuda` builds",
+                  asked);
         return NULL;
     }
     char *folder = program_folder(), *found = NULL;
@@ -54,12 +55,14 @@ static const backend *open_library(const char *name, const char *dtype)
     const backend *be      = NULL;
     void          *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
-        run_error("%s does not load: %s. It needs cuBLAS of the CUDA version it was built with; `make cuda` builds it for this machine", path,
-                  dlerror());
+        run_error(
+            "%s does not load: %s. It needs cuBLAS of the CUDA version it was built with; `make cuda` builds it for this machine",
+            path, dlerror());
     } else {
         backend_opener opener;
         void          *symbol = dlsym(library, BACKEND_OPENER);
-        memcpy(&opener, &symbol, sizeof opener); /* ISO C has no cast from an object to a function */
+        /* ISO C has no cast from an object to a function */
+        memcpy(&opener, &symbol, sizeof opener);
         if (!symbol)
             run_error("%s has no %s: it is no backend of this program; `make cuda` builds one", path, BACKEND_OPENER);
         else

@@ -1,4 +1,5 @@
-/* Loading a backend from a shared object: what is said when that fails. The success is every test on `cuda-emulated`. */
+/* Loading a backend from a shared object: what is said when that fails. The success is every
+ * test on `cuda-emulated`. */
 #include "kernels/library.h"
 
 #include <dlfcn.h>
@@ -61,7 +62,8 @@ static void other_versions_are_refused(void **state)
     dlclose(library);
 }
 
-/* The emulator says that it is one, and nothing of a driver: a GPU in the same machine does not speak for it. */
+/* The emulator says that it is one, and nothing of a driver: a GPU in the same machine does not
+ * speak for it. */
 static void what_a_device_says_of_itself(void **state)
 {
     (void)state;
@@ -95,7 +97,8 @@ static void peak_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(libraries_that_do_not_load), cmocka_unit_test(other_versions_are_refused),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(libraries_that_do_not_load),
+                                        cmocka_unit_test(other_versions_are_refused),
                                         cmocka_unit_test(what_a_device_says_of_itself), cmocka_unit_test(peak_memory) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,8 @@ void linear_bwd_w_cpu(real *dW, real *dbias_, const real *dy_, const real *x, li
                             .b_col    = 1 });
     if (!dbias) return;
 #pragma omp parallel for schedule(static) if (d.n * d.out > CPU_ALONE)
-    for (int64_t c = 0; c < d.out; c += COLUMNS) /* a thread owns columns: rows are added in order */
-        for (int64_t t = 0; t < d.n; t++) add_row(dbias + c, dy + t * ldy + c, d.out - c < COLUMNS ? d.out - c : COLUMNS);
+    /* a thread owns columns: rows are added in order */
+    for (int64_t c = 0; c < d.out; c += COLUMNS)
+        for (int64_t t = 0; t < d.n; t++)
+            add_row(dbias + c, dy + t * ldy + c, d.out - c < COLUMNS ? d.out - c : COLUMNS);
 }

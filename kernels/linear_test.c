@@ -6,7 +6,8 @@ typedef struct {
     bool        bias, accumulate;
 } linear_case;
 
-/* Nothing divides a block, a panel or a vector; one row, two, a few, many; wide, deep, strided, empty. */
+/* Nothing divides a block, a panel or a vector; one row, two, a few, many; wide, deep, strided,
+ * empty. */
 static const linear_case cases[] = {
     { { .n = 1, .in = 1, .out = 1 }, false, false },
     { { .n = 1, .in = 300, .out = 517 }, true, false },
@@ -32,7 +33,10 @@ static void call_bwd_x(const backend *be, real **a, const void *c_)
     const linear_case *c = c_;
     be->linear_bwd_x(a[0], a[1], a[2], c->d, c->accumulate);
 }
-static void call_bwd_w(const backend *be, real **a, const void *c_) { be->linear_bwd_w(a[0], a[1], a[2], a[3], ((const linear_case *)c_)->d); }
+static void call_bwd_w(const backend *be, real **a, const void *c_)
+{
+    be->linear_bwd_w(a[0], a[1], a[2], a[3], ((const linear_case *)c_)->d);
+}
 
 static void check_cases(void)
 {
@@ -51,7 +55,8 @@ static void check_cases(void)
                                 { "W", .n = d.out * d.in } };
         check_op(what, bwd_x, 3, call_bwd_x, c);
         check_array bwd_w[] = { { "dW", .kind = PARAM, .n = d.out * d.in, .out = true, .tol = check_sum_tol(d.n) },
-                                { "dbias", .kind = PARAM, .n = c->bias ? d.out : -1, .out = true, .tol = check_sum_tol(d.n) },
+                                { "dbias", .kind = PARAM, .n = c->bias ? d.out : -1, .out = true,
+                                  .tol = check_sum_tol(d.n) },
                                 check_rows("dy", d.n, d.ldy, d.out, false, 0),
                                 check_rows("x", d.n, d.ldx, d.in, false, 0) };
         check_op(what, bwd_w, 4, call_bwd_w, c);
@@ -73,16 +78,18 @@ static void cuda_agrees_with_ref(void **state)
     check_on_cuda(check_cases);
 }
 
-/* Every output is one chain of fused multiply-adds over k, so a row has the same bits alone, beside 6, 63 or 299 others, in any blocks (K here is
- * longer than one), with one thread or two; the chain is spelt out with fmaf. AVX2 and AVX-512 both fuse; plain C does not and is compared with
- * itself. */
+/* Every output is one chain of fused multiply-adds over k, so a row has the same bits alone,
+ * beside 6, 63 or 299 others, in any blocks (K here is longer than one), with one thread or two;
+ * the chain is spelt out with fmaf. AVX2 and AVX-512 both fuse; plain C does not and is compared
+ * with itself. */
 static void rows_have_the_same_bits_in_any_batch(void **state)
 {
     (void)state;
     enum { IN = 803, OUT = 77, N = 300 };
     const backend *be = backend_find("cpu");
     rng            r  = rng_seed(9);
-    float         *x = be->alloc(N * IN), *W = be->alloc(OUT * IN), *bias = be->alloc(OUT), *y = be->alloc(N * OUT), *want = be->alloc(N * OUT);
+    float         *x = be->alloc(N * IN), *W = be->alloc(OUT * IN), *bias = be->alloc(OUT), *y = be->alloc(N * OUT),
+          *want = be->alloc(N * OUT);
     for (int i = 0; i < N * IN; i++) x[i] = (float)rng_normal(&r);
     for (int i = 0; i < OUT * IN; i++) W[i] = (float)rng_normal(&r);
     for (int i = 0; i < OUT; i++) bias[i] = (float)rng_normal(&r);
@@ -91,7 +98,8 @@ static void rows_have_the_same_bits_in_any_batch(void **state)
         for (int t = 0; t < N; t++)
             for (int o = 0; o < OUT; o++) {
                 float sum = bias[o];
-                for (int i = 0; i < IN; i++) sum = level ? fmaf(x[t * IN + i], W[o * IN + i], sum) : sum + x[t * IN + i] * W[o * IN + i];
+                for (int i = 0; i < IN; i++)
+                    sum = level ? fmaf(x[t * IN + i], W[o * IN + i], sum) : sum + x[t * IN + i] * W[o * IN + i];
                 want[t * OUT + o] = sum;
             }
         static const int64_t batches[] = { 1, 2, 7, 8, 9, 12, 13, 64, N };
@@ -100,7 +108,8 @@ static void rows_have_the_same_bits_in_any_batch(void **state)
                 be->set_threads(threads);
                 for (int64_t t = 0; t < N; t += batches[b])
                     be->linear_fwd(y + t * OUT, x + t * IN, W, bias,
-                                   (linear_dims) { .n = N - t < batches[b] ? N - t : batches[b], .in = IN, .out = OUT }, false);
+                                   (linear_dims) { .n = N - t < batches[b] ? N - t : batches[b], .in = IN, .out = OUT },
+                                   false);
                 assert_memory_equal(y, want, N * OUT * sizeof(float));
             }
     }
@@ -126,7 +135,8 @@ static void gradients_match_differences(void **state)
     const backend *be = backend_find("ref");
     rng            r  = rng_seed(1);
     linear_loss    l  = { .d = { .n = 5, .in = 7, .out = 6 } };
-    l.x = check_random(&r, 35), l.W = check_random(&r, 42), l.bias = check_random(&r, 6), l.weight = check_random(&r, 30), l.y = check_random(&r, 30);
+    l.x = check_random(&r, 35), l.W = check_random(&r, 42), l.bias = check_random(&r, 6),
+    l.weight = check_random(&r, 30), l.y = check_random(&r, 30);
     double dx[35], dW[42] = { 0 }, dbias[6] = { 0 };
     be->linear_bwd_x(dx, l.weight, l.W, l.d, false);
     be->linear_bwd_w(dW, dbias, l.weight, l.x, l.d);

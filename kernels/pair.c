@@ -42,7 +42,8 @@ static void grad_A(double *dA, const double *dh, const double *x, int64_t n, int
         }
 }
 
-void pair_bwd_ref(real *dx_, real *dA, real *dB, real *dh_, const real *dy_, const real *x, const real *h, const pair_arrays *p, pair_dims d)
+void pair_bwd_ref(real *dx_, real *dA, real *dB, real *dh_, const real *dy_, const real *x, const real *h,
+                  const pair_arrays *p, pair_dims d)
 {
     double       *dx = dx_, *dh = dh_;
     const double *dy = dy_, *A = p->A, *B = p->B;

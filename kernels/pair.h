@@ -1,4 +1,5 @@
-/* pair: what every adapter is at run time, a low-rank pair beside a linear (DESIGN: the map folds u, R, v and s into B).
+/* pair: what every adapter is at run time, a low-rank pair beside a linear (DESIGN: the map
+ * folds u, R, v and s into B).
  *
  *   forward   h = x A^T            [n, r]    overwritten; the backward reads it
  *             y += h B^T           [n, out]  accumulated: the frozen x W^T is already there
@@ -7,9 +8,11 @@
  *             dA += dh^T x         [r, in]   contiguous, or NULL
  *             dx += dh A           [n, in]   or NULL
  *
- * A [r, in] has row stride lda >= in (a slice of a wider shared A), B [out, r] row stride ldb >= r; x, y, dx, dy have row strides ldx, ldy
- * (0 = contiguous); h, dh, dA, dB are contiguous. r = 0 is legal and does nothing. No two arrays overlap. dA and dB are gradients of parameters and
- * of their type; all else is of the working type, h and dh too: they are factors of further products, which tensor cores take as they are.
+ * A [r, in] has row stride lda >= in (a slice of a wider shared A), B [out, r] row stride ldb >=
+ * r; x, y, dx, dy have row strides ldx, ldy
+ * (0 = contiguous); h, dh, dA, dB are contiguous. r = 0 is legal and does nothing. No two arrays
+ * overlap. dA and dB are gradients of parameters and of their type; all else is of the working
+ * type, h and dh too: they are factors of further products, which tensor cores take as they are.
  * flops: forward 2 n r (in + out); backward up to 2 n r (2 in + 2 out). */
 #ifndef TIEBREAK_KERNELS_PAIR_H
 #define TIEBREAK_KERNELS_PAIR_H
@@ -22,15 +25,20 @@ typedef struct {
     int64_t ldx, ldy;
 } pair_dims;
 
-/* The pair of one site in one layer, as the decoder gets it. dA and dB are NULL when nothing trains through them. */
+/* The pair of one site in one layer, as the decoder gets it. dA and dB are NULL when nothing
+ * trains through them. */
 typedef struct {
     const real *A, *B; /* A', B' with s folded into B */
     int64_t     r, lda, ldb;
     param      *dA, *dB; /* gradients of A', B': accumulated */
 } pair_arrays;
 
-/* What a call must do at least: multiply-adds count 2; bytes are every array read or written once, with elem bytes a real. */
-static inline double pair_fwd_flops(pair_dims d, int64_t r) { return 2.0 * (double)d.n * (double)r * (double)(d.in + d.out); }
+/* What a call must do at least: multiply-adds count 2; bytes are every array read or written
+ * once, with elem bytes a real. */
+static inline double pair_fwd_flops(pair_dims d, int64_t r)
+{
+    return 2.0 * (double)d.n * (double)r * (double)(d.in + d.out);
+}
 static inline double pair_fwd_bytes(pair_dims d, int64_t r, double elem)
 {
     double n = (double)d.n, in = (double)d.in, out = (double)d.out;

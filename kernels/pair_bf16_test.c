@@ -1,6 +1,7 @@
-/* The pair in bf16 beside naive bf16 code, both against f64: naive code has inputs in bf16, exact sums, and rounds every result once, h, dh and the
- * gradients of A' and B' too. Ours may be off by at most twice as much. Adapters of several ranks add to one y and one dx, one after the other and in
- * one call. */
+/* The pair in bf16 beside naive bf16 code, both against f64: naive code has inputs in bf16,
+ * exact sums, and rounds every result once, h, dh and the gradients of A' and B' too. Ours may
+ * be off by at most twice as much. Adapters of several ranks add to one y and one dx, one after
+ * the other and in one call. */
 #include "kernels/check.h"
 
 enum { N = 37, IN = 67, OUT = 131, ADAPTERS = 3 };
@@ -29,8 +30,8 @@ static void round_all(double *p, int64_t n)
 }
 
 /* C [m, n] += A B with any strides. */
-static void product(double *C, int64_t m, int64_t n, int64_t k, const double *A, int64_t a_row, int64_t a_col, const double *B, int64_t b_row,
-                    int64_t b_col)
+static void product(double *C, int64_t m, int64_t n, int64_t k, const double *A, int64_t a_row, int64_t a_col,
+                    const double *B, int64_t b_row, int64_t b_col)
 {
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++)
@@ -65,10 +66,12 @@ static real *put(const backend *be, const double *host, int64_t n)
 
 static void compute_here(const backend *be, const pair_trial *t, results *to)
 {
-    real *x = put(be, t->x, N * IN), *dy = put(be, t->dy, N * OUT), *y = put(be, NULL, N * OUT), *dx = put(be, NULL, N * IN);
+    real *x = put(be, t->x, N * IN), *dy = put(be, t->dy, N * OUT), *y = put(be, NULL, N * OUT),
+         *dx = put(be, NULL, N * IN);
     for (int a = 0; a < ADAPTERS; a++) {
-        int64_t           r = t->r[a];
-        real             *A = put(be, t->A[a], r * IN), *B = put(be, t->B[a], OUT * r), *h = put(be, NULL, N * r), *dh = put(be, NULL, N * r);
+        int64_t r = t->r[a];
+        real   *A = put(be, t->A[a], r * IN), *B = put(be, t->B[a], OUT * r), *h = put(be, NULL, N * r),
+             *dh             = put(be, NULL, N * r);
         param            *dA = put(be->params, NULL, r * IN), *dB = put(be->params, NULL, OUT * r);
         const pair_arrays p = { .A = A, .B = B, .r = r, .lda = IN, .ldb = r };
         const pair_dims   d = { .n = N, .in = IN, .out = OUT };
@@ -88,15 +91,17 @@ static void compute_here(const backend *be, const pair_trial *t, results *to)
 static void compute_in_one(const backend *be, const pair_trial *t, results *to)
 {
     int64_t all = t->r[0] + t->r[1] + t->r[2], at = 0;
-    real   *x = put(be, t->x, N * IN), *dy = put(be, t->dy, N * OUT), *y = put(be, NULL, N * OUT), *dx = put(be, NULL, N * IN),
-         *W             = put(be, NULL, OUT * IN);
+    real   *x = put(be, t->x, N * IN), *dy = put(be, t->dy, N * OUT), *y = put(be, NULL, N * OUT),
+         *dx = put(be, NULL, N * IN), *W = put(be, NULL, OUT * IN);
     real             *A = put(be, NULL, all * IN), *B = put(be, NULL, all * OUT);
     param            *dA = put(be->params, NULL, all * IN), *dB = put(be->params, NULL, all * OUT);
     adapted_pair      pairs[ADAPTERS];
     const linear_dims d = { .n = N, .in = IN, .out = OUT };
     for (int a = 0; a < ADAPTERS; at += t->r[a++]) {
-        pairs[a]      = (adapted_pair) { .at = 0, .out = OUT };
-        pairs[a].p    = (pair_arrays) { .A = real_at(be, A, at * IN), .B = real_at(be, B, at * OUT), .r = t->r[a], .lda = IN, .ldb = t->r[a] };
+        pairs[a]   = (adapted_pair) { .at = 0, .out = OUT };
+        pairs[a].p = (pair_arrays) {
+            .A = real_at(be, A, at * IN), .B = real_at(be, B, at * OUT), .r = t->r[a], .lda = IN, .ldb = t->r[a]
+        };
         pairs[a].p.dA = real_at(be->params, dA, at * IN), pairs[a].p.dB = real_at(be->params, dB, at * OUT);
         be->upload(real_at(be, A, at * IN), t->A[a], t->r[a] * IN);
         be->upload(real_at(be, B, at * OUT), t->B[a], t->r[a] * OUT);
@@ -116,7 +121,8 @@ static void compute_in_one(const backend *be, const pair_trial *t, results *to)
     be->params->release(dA), be->params->release(dB);
 }
 
-static void compare(const char *what, int64_t r, const double *ours, const double *naive, const double *exact, int64_t n)
+static void compare(const char *what, int64_t r, const double *ours, const double *naive, const double *exact,
+                    int64_t n)
 {
     double off = rel_err(ours, exact, n), naively = rel_err(naive, exact, n);
     if (!(off <= 2 * naively)) fail_msg("rank %d: %s is off by %.3e, naive code by %.3e", (int)r, what, off, naively);
@@ -141,7 +147,8 @@ static void check_trial(const backend *be, int64_t first)
     for (int a = 0; a < ADAPTERS; a++) {
         int64_t r = t->r[a] = a ? ranks[(first + 5 * a) % 12] : ranks[first];
         t->A[a] = random_bf16(&g, r * IN), t->B[a] = random_bf16(&g, OUT * r);
-        for (int k = 0; k < 3; k++) of[k]->dA[a] = mem_alloc((size_t)(r * IN), 8), of[k]->dB[a] = mem_alloc((size_t)(OUT * r), 8);
+        for (int k = 0; k < 3; k++)
+            of[k]->dA[a] = mem_alloc((size_t)(r * IN), 8), of[k]->dB[a] = mem_alloc((size_t)(OUT * r), 8);
     }
     compute(t, &t->exact, false);
     compute(t, &t->naive, true);

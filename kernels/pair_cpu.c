@@ -1,13 +1,17 @@
-/* pair on the CPU: skinny products through gemm's register tile, each thread owning whole rows of tokens or whole columns of a gradient.
- * Contract: kernels/pair.h. */
+/* pair on the CPU: skinny products through gemm's register tile, each thread owning whole rows
+ * of tokens or whole columns of a gradient. Contract: kernels/pair.h. */
 #include "kernels/cpu.h"
 #include "kernels/gemm.h"
 
-/* Tokens, or columns, of one part. Any size gives the same bits; this one keeps a part's rows in L2 between the two products that touch them. */
+/* Tokens, or columns, of one part. Any size gives the same bits; this one keeps a part's rows in
+ * L2 between the two products that touch them. */
 enum { PART = 128 };
 
 static int64_t parts_of(int64_t length) { return (length + PART - 1) / PART; }
-static int64_t part_length(int64_t part, int64_t length) { return length - part * PART < PART ? length - part * PART : PART; }
+static int64_t part_length(int64_t part, int64_t length)
+{
+    return length - part * PART < PART ? length - part * PART : PART;
+}
 
 /* Scratch of one part: gemm's own, then dB^T of the part's columns. */
 static float *part_scratch(int64_t r) { return cpu_scratch(gemm_scratch() + PART * r); }
@@ -26,22 +30,30 @@ static pair_view view_of(const pair_arrays *p, pair_dims d)
 static void fwd_tokens(float *y, float *h, const float *x, const pair_view *v, int64_t n)
 {
     float    *scratch = part_scratch(v->r);
-    gemm_args down    = {
-           .m = n, .n = v->r, .k = v->in, .C = h, .ldc = v->r, .A = x, .a_row = v->ldx, .a_col = 1, .B = v->A, .b_row = 1, .b_col = v->lda
-    };
-    gemm_args up = { .m        = n,
-                     .n        = v->out,
-                     .k        = v->r,
-                     .C        = y,
-                     .ldc      = v->ldy,
-                     .start    = y,
-                     .ld_start = v->ldy,
-                     .A        = h,
-                     .a_row    = v->r,
-                     .a_col    = 1,
-                     .B        = v->B,
-                     .b_row    = 1,
-                     .b_col    = v->ldb };
+    gemm_args down    = { .m     = n,
+                          .n     = v->r,
+                          .k     = v->in,
+                          .C     = h,
+                          .ldc   = v->r,
+                          .A     = x,
+                          .a_row = v->ldx,
+                          .a_col = 1,
+                          .B     = v->A,
+                          .b_row = 1,
+                          .b_col = v->lda };
+    gemm_args up      = { .m        = n,
+                          .n        = v->out,
+                          .k        = v->r,
+                          .C        = y,
+                          .ldc      = v->ldy,
+                          .start    = y,
+                          .ld_start = v->ldy,
+                          .A        = h,
+                          .a_row    = v->r,
+                          .a_col    = 1,
+                          .B        = v->B,
+                          .b_row    = 1,
+                          .b_col    = v->ldb };
     gemm_serial(&down, scratch);
     gemm_serial(&up, scratch);
 }
@@ -53,38 +65,58 @@ void pair_fwd_cpu(real *y_, real *h_, const real *x_, const pair_arrays *p, pair
     pair_view    v = view_of(p, d);
     if (v.r == 0) return;
 #pragma omp parallel for schedule(dynamic) if (pair_fwd_flops(d, v.r) > 1e6)
-    for (int64_t i = 0; i < parts_of(d.n); i++) fwd_tokens(y + i * PART * v.ldy, h + i * PART * v.r, x + i * PART * v.ldx, &v, part_length(i, d.n));
+    for (int64_t i = 0; i < parts_of(d.n); i++)
+        fwd_tokens(y + i * PART * v.ldy, h + i * PART * v.r, x + i * PART * v.ldx, &v, part_length(i, d.n));
 }
 
 /* dh = dy B, then dx += dh A (NULL: not wanted) for some tokens. */
 static void bwd_tokens(float *dx, float *dh, const float *dy, const pair_view *v, int64_t n)
 {
     float    *scratch = part_scratch(v->r);
-    gemm_args down    = {
-           .m = n, .n = v->r, .k = v->out, .C = dh, .ldc = v->r, .A = dy, .a_row = v->ldy, .a_col = 1, .B = v->B, .b_row = v->ldb, .b_col = 1
-    };
-    gemm_args up = { .m        = n,
-                     .n        = v->in,
-                     .k        = v->r,
-                     .C        = dx,
-                     .ldc      = v->ldx,
-                     .start    = dx,
-                     .ld_start = v->ldx,
-                     .A        = dh,
-                     .a_row    = v->r,
-                     .a_col    = 1,
-                     .B        = v->A,
-                     .b_row    = v->lda,
-                     .b_col    = 1 };
+    gemm_args down    = { .m     = n,
+                          .n     = v->r,
+                          .k     = v->out,
+                          .C     = dh,
+                          .ldc   = v->r,
+                          .A     = dy,
+                          .a_row = v->ldy,
+                          .a_col = 1,
+                          .B     = v->B,
+                          .b_row = v->ldb,
+                          .b_col = 1 };
+    gemm_args up      = { .m        = n,
+                          .n        = v->in,
+                          .k        = v->r,
+                          .C        = dx,
+                          .ldc      = v->ldx,
+                          .start    = dx,
+                          .ld_start = v->ldx,
+                          .A        = dh,
+                          .a_row    = v->r,
+                          .a_col    = 1,
+                          .B        = v->A,
+                          .b_row    = v->lda,
+                          .b_col    = 1 };
     gemm_serial(&down, scratch);
     if (dx) gemm_serial(&up, scratch);
 }
 
-/* dB^T = h^T dy for some of dB's rows, then added: that way dy is read along its rows, whole vectors at a time. */
+/* dB^T = h^T dy for some of dB's rows, then added: that way dy is read along its rows, whole
+ * vectors at a time. */
 static void grad_B(float *dB, const float *dy, const float *h, const pair_view *v, int64_t n, int64_t outs)
 {
     float    *scratch = part_scratch(v->r), *dBt = scratch + gemm_scratch();
-    gemm_args g = { .m = v->r, .n = outs, .k = n, .C = dBt, .ldc = outs, .A = h, .a_row = 1, .a_col = v->r, .B = dy, .b_row = v->ldy, .b_col = 1 };
+    gemm_args g = { .m     = v->r,
+                    .n     = outs,
+                    .k     = n,
+                    .C     = dBt,
+                    .ldc   = outs,
+                    .A     = h,
+                    .a_row = 1,
+                    .a_col = v->r,
+                    .B     = dy,
+                    .b_row = v->ldy,
+                    .b_col = 1 };
     gemm_serial(&g, scratch);
     for (int64_t o = 0; o < outs; o++)
         for (int64_t j = 0; j < v->r; j++) dB[o * v->r + j] += dBt[j * outs + o];
@@ -109,7 +141,8 @@ static void grad_A(float *dA, const float *dh, const float *x, const pair_view *
     gemm_serial(&g, part_scratch(v->r));
 }
 
-void pair_bwd_cpu(real *dx_, real *dA_, real *dB_, real *dh_, const real *dy_, const real *x_, const real *h, const pair_arrays *p, pair_dims d)
+void pair_bwd_cpu(real *dx_, real *dA_, real *dB_, real *dh_, const real *dy_, const real *x_, const real *h,
+                  const pair_arrays *p, pair_dims d)
 {
     float       *dx = dx_, *dA = dA_, *dB = dB_, *dh = dh_;
     const float *dy = dy_, *x = x_;
@@ -118,11 +151,14 @@ void pair_bwd_cpu(real *dx_, real *dA_, real *dB_, real *dh_, const real *dy_, c
 #pragma omp parallel if (pair_bwd_flops(d, v.r, 1, 1, 1) > 1e6)
     {
 #pragma omp for schedule(dynamic) nowait
-        for (int64_t i = 0; i < (dB ? parts_of(v.out) : 0); i++) grad_B(dB + i * PART * v.r, dy + i * PART, h, &v, d.n, part_length(i, v.out));
+        for (int64_t i = 0; i < (dB ? parts_of(v.out) : 0); i++)
+            grad_B(dB + i * PART * v.r, dy + i * PART, h, &v, d.n, part_length(i, v.out));
 #pragma omp for schedule(dynamic)
         for (int64_t i = 0; i < parts_of(d.n); i++)
-            bwd_tokens(dx ? dx + i * PART * v.ldx : NULL, dh + i * PART * v.r, dy + i * PART * v.ldy, &v, part_length(i, d.n));
+            bwd_tokens(dx ? dx + i * PART * v.ldx : NULL, dh + i * PART * v.r, dy + i * PART * v.ldy, &v,
+                       part_length(i, d.n));
 #pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < (dA ? parts_of(v.in) : 0); i++) grad_A(dA + i * PART, dh, x + i * PART, &v, d.n, part_length(i, v.in));
+        for (int64_t i = 0; i < (dA ? parts_of(v.in) : 0); i++)
+            grad_A(dA + i * PART, dh, x + i * PART, &v, d.n, part_length(i, v.in));
     }
 }

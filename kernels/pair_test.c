@@ -52,7 +52,8 @@ static void check_cases(void)
         int64_t          r = c->r;
         char             what[64];
         snprintf(what, sizeof what, "pair case %d", i);
-        check_array A = check_rows("A", r, c->lda, d.in, false, 0), B = check_rows("B", r ? d.out : 0, c->ldb, r, false, 0);
+        check_array A       = check_rows("A", r, c->lda, d.in, false, 0),
+                    B       = check_rows("B", r ? d.out : 0, c->ldb, r, false, 0);
         check_array fwd[]   = { check_rows("y", d.n, d.ldy, d.out, true, check_sum_tol(d.in + r)),
                                 { "h", .n = d.n * r, .out = true, .tol = check_sum_tol(d.in) },
                                 check_rows("x", d.n, d.ldx, d.in, false, 0),
@@ -66,7 +67,8 @@ static void check_cases(void)
         check_array bwd[] = { dx,
                               { "dA", .kind = PARAM, .through_bf16 = true, .n = c->dA ? r * d.in : -1, .out = true,
                                 .tol = check_sum_tol(d.out + d.n) },
-                              { "dB", .kind = PARAM, .n = c->dB ? r * d.out : -1, .out = true, .tol = check_sum_tol(d.n) },
+                              { "dB", .kind = PARAM, .n = c->dB ? r * d.out : -1, .out = true,
+                                .tol = check_sum_tol(d.n) },
                               { "dh", .n = d.n * r, .out = true, .tol = check_sum_tol(d.out) },
                               check_rows("dy", d.n, d.ldy, d.out, false, 0),
                               check_rows("x", d.n, d.ldx, d.in, false, 0),
@@ -103,7 +105,8 @@ static void check_ranks(void)
                               { "B", .n = 37 * r } };
         check_op(what, fwd, 5, call_fwd, &c);
         check_array bwd[] = { { "dx", .n = 5 * 21, .through_bf16 = true, .out = true, .tol = check_sum_tol(37 + r) },
-                              { "dA", .kind = PARAM, .through_bf16 = true, .n = r * 21, .out = true, .tol = check_sum_tol(37 + 5) },
+                              { "dA", .kind = PARAM, .through_bf16 = true, .n = r * 21, .out = true,
+                                .tol = check_sum_tol(37 + 5) },
                               { "dB", .kind = PARAM, .n = 37 * r, .out = true, .tol = check_sum_tol(5) },
                               { "dh", .n = 5 * r, .out = true, .tol = check_sum_tol(37) },
                               { "dy", .n = 5 * 37 },
@@ -144,7 +147,8 @@ static void rows_have_the_same_bits_in_any_batch(void **state)
     for (int64_t batch = 1; batch <= 64; batch = batch == 1 ? 7 : batch == 7 ? 64 : 65) {
         be->zero(y1, N * OUT);
         for (int64_t t = 0; t < N; t += batch)
-            be->pair_fwd(y1 + t * OUT, h1 + t * R, x + t * IN, &p, (pair_dims) { .n = N - t < batch ? N - t : batch, .in = IN, .out = OUT });
+            be->pair_fwd(y1 + t * OUT, h1 + t * R, x + t * IN, &p,
+                         (pair_dims) { .n = N - t < batch ? N - t : batch, .in = IN, .out = OUT });
         assert_memory_equal(y, y1, N * OUT * sizeof(float));
         assert_memory_equal(h, h1, N * R * sizeof(float));
     }

@@ -13,13 +13,22 @@ static void *ref_alloc_bytes(int64_t bytes) { return mem_alloc((size_t)bytes, 1)
 static void  ref_release(void *p) { free(p); }
 static void  ref_put(void *dst, const void *host, int64_t bytes) { memmove(dst, host, (size_t)bytes); }
 static void  ref_get(void *host, const void *src, int64_t bytes) { memmove(host, src, (size_t)bytes); }
-static void  ref_upload(real *dst, const double *host, int64_t count) { memmove(dst, host, (size_t)count * sizeof(double)); }
-static void  ref_download(double *host, const real *src, int64_t count) { memmove(host, src, (size_t)count * sizeof(double)); }
-static void  ref_copy(real *dst, const real *src, int64_t count) { memmove(dst, src, (size_t)count * sizeof(double)); }
-static void  ref_zero(real *dst, int64_t count) { memset(dst, 0, (size_t)count * sizeof(double)); }
-static void  ref_set_threads(int threads) { (void)threads; }
-static int   ref_sync(void) { return OK; }
-static void  ref_linear_fwd_wide(param *y, const real *x, const real *W, linear_dims d) { linear_fwd_ref(y, x, W, NULL, d, false); }
+static void  ref_upload(real *dst, const double *host, int64_t count)
+{
+    memmove(dst, host, (size_t)count * sizeof(double));
+}
+static void ref_download(double *host, const real *src, int64_t count)
+{
+    memmove(host, src, (size_t)count * sizeof(double));
+}
+static void ref_copy(real *dst, const real *src, int64_t count) { memmove(dst, src, (size_t)count * sizeof(double)); }
+static void ref_zero(real *dst, int64_t count) { memset(dst, 0, (size_t)count * sizeof(double)); }
+static void ref_set_threads(int threads) { (void)threads; }
+static int  ref_sync(void) { return OK; }
+static void ref_linear_fwd_wide(param *y, const real *x, const real *W, linear_dims d)
+{
+    linear_fwd_ref(y, x, W, NULL, d, false);
+}
 
 static void ref_upload_f32(real *dst_, const float *host, int64_t count)
 {
@@ -27,14 +36,14 @@ static void ref_upload_f32(real *dst_, const float *host, int64_t count)
     for (int64_t i = 0; i < count; i++) dst[i] = host[i];
 }
 
-static void ref_adapted_fwd(real *y, real *h, const real *x, const real *W, const real *bias, const adapted_pair *pairs, int64_t count, linear_dims d,
-                            bool accumulate)
+static void ref_adapted_fwd(real *y, real *h, const real *x, const real *W, const real *bias, const adapted_pair *pairs,
+                            int64_t count, linear_dims d, bool accumulate)
 {
     adapted_fwd_in_parts(&ref_backend, y, h, x, W, bias, pairs, count, d, accumulate);
 }
 
-static void ref_adapted_bwd(real *dx, real *dh, const real *dy, const real *x, const real *h, const real *W, const adapted_pair *pairs, int64_t count,
-                            linear_dims d)
+static void ref_adapted_bwd(real *dx, real *dh, const real *dy, const real *x, const real *h, const real *W,
+                            const adapted_pair *pairs, int64_t count, linear_dims d)
 {
     adapted_bwd_in_parts(&ref_backend, dx, dh, dy, x, h, W, pairs, count, d);
 }

@@ -1,4 +1,5 @@
-/* RMSNorm (Zhang & Sennrich 2019), the definition: y = x rstd g with rstd = 1 / sqrt(mean(x^2) + eps). Contract: kernels/backend.h.
+/* RMSNorm (Zhang & Sennrich 2019), the definition: y = x rstd g with rstd = 1 / sqrt(mean(x^2) +
+ * eps). Contract: kernels/backend.h.
  *
  * backward, with w = dy g:  dx = rstd (w - x rstd^2 mean(w x)),  dg = sum over rows of dy x rstd. */
 #include <math.h>
@@ -21,7 +22,8 @@ void rmsnorm_fwd_ref(real *y_, real *rstd_, const real *x_, const real *g_, norm
     }
 }
 
-void rmsnorm_bwd_ref(real *dx_, real *dg_, const real *dy_, const real *x_, const real *rstd_, const real *g_, norm_dims d)
+void rmsnorm_bwd_ref(real *dx_, real *dg_, const real *dy_, const real *x_, const real *rstd_, const real *g_,
+                     norm_dims d)
 {
     double       *dg   = dg_;
     const double *rstd = rstd_, *g = g_;

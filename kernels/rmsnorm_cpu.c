@@ -1,4 +1,5 @@
-/* RMSNorm on the CPU: one row at a time, rows over threads. Contract: kernels/backend.h; formulas: kernels/rmsnorm.c. */
+/* RMSNorm on the CPU: one row at a time, rows over threads. Contract: kernels/backend.h;
+ * formulas: kernels/rmsnorm.c. */
 #include <math.h>
 
 #include "kernels/cpu.h"
@@ -49,5 +50,6 @@ void rmsnorm_bwd_cpu(real *dx, real *dg, const real *dy_, const real *x_, const 
 #pragma omp parallel for schedule(static) if (d.n * d.d > CPU_ALONE)
     for (int64_t c = 0; c < d.d; c += COLUMNS) /* a thread owns columns: rows are added in order */
         for (int64_t t = 0; t < d.n; t++)
-            gain_row((float *)dg + c, dy + t * ldy + c, x + t * ldx + c, rstd[t], d.d - c < COLUMNS ? d.d - c : COLUMNS);
+            gain_row((float *)dg + c, dy + t * ldy + c, x + t * ldx + c, rstd[t],
+                     d.d - c < COLUMNS ? d.d - c : COLUMNS);
 }

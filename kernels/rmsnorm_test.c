@@ -1,11 +1,18 @@
 #include "kernels/check.h"
 
-static void call_fwd(const backend *be, real **a, const void *d) { be->rmsnorm_fwd(a[0], a[1], a[2], a[3], *(const norm_dims *)d, 1e-5); }
-static void call_bwd(const backend *be, real **a, const void *d) { be->rmsnorm_bwd(a[0], a[1], a[2], a[3], a[4], a[5], *(const norm_dims *)d); }
+static void call_fwd(const backend *be, real **a, const void *d)
+{
+    be->rmsnorm_fwd(a[0], a[1], a[2], a[3], *(const norm_dims *)d, 1e-5);
+}
+static void call_bwd(const backend *be, real **a, const void *d)
+{
+    be->rmsnorm_bwd(a[0], a[1], a[2], a[3], a[4], a[5], *(const norm_dims *)d);
+}
 
 static void check_cases(void)
 {
-    static const norm_dims cases[] = { { 1, 1, 0, 0 }, { 3, 5, 7, 9 }, { 17, 288, 0, 0 }, { 203, 67, 70, 0 }, { 5, 771, 0, 800 }, { 0, 4, 0, 0 } };
+    static const norm_dims cases[] = { { 1, 1, 0, 0 },     { 3, 5, 7, 9 },     { 17, 288, 0, 0 },
+                                       { 203, 67, 70, 0 }, { 5, 771, 0, 800 }, { 0, 4, 0, 0 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         norm_dims d   = cases[i];
         double    tol = check_sum_tol(d.d);
@@ -57,7 +64,9 @@ static void gradients_match_differences(void **state)
 {
     (void)state;
     rng       r = rng_seed(5);
-    norm_loss l = { .x = check_random(&r, 15), .g = check_random(&r, 5), .weight = check_random(&r, 15), .y = check_random(&r, 15) };
+    norm_loss l = {
+        .x = check_random(&r, 15), .g = check_random(&r, 5), .weight = check_random(&r, 15), .y = check_random(&r, 15)
+    };
     loss(&l);
     double dx[15] = { 0 }, dg[5] = { 0 };
     backend_find("ref")->rmsnorm_bwd(dx, dg, l.weight, l.x, l.rstd, l.g, shape);

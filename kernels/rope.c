@@ -1,4 +1,5 @@
-/* Rotary position embedding (Su et al. 2021) in the rotate-half layout of Llama, the definition. Contract: kernels/backend.h. */
+/* Rotary position embedding (Su et al. 2021) in the rotate-half layout of Llama, the definition.
+ * Contract: kernels/backend.h. */
 #include "kernels/ref.h"
 
 void rope_ref(real *x_, const int32_t *pos, const real *table_, rope_dims d, bool inverse)

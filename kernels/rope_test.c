@@ -13,14 +13,17 @@ static void call(const backend *be, real **a, const void *c_)
 
 static void check_cases(void)
 {
-    static const rope_case cases[] = { { { 1, 1, 2, 0 }, false },   { { 7, 3, 6, 20 }, true },   { { 33, 6, 48, 0 }, false },
-                                       { { 65, 12, 64, 0 }, true }, { { 5, 2, 22, 50 }, false }, { { 0, 2, 4, 0 }, false } };
+    static const rope_case cases[] = { { { 1, 1, 2, 0 }, false },   { { 7, 3, 6, 20 }, true },
+                                       { { 33, 6, 48, 0 }, false }, { { 65, 12, 64, 0 }, true },
+                                       { { 5, 2, 22, 50 }, false }, { { 0, 2, 4, 0 }, false } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rope_dims d     = cases[i].d;
         int64_t   width = d.heads * d.head_dim, ld = d.ldx ? d.ldx : width;
         double    pos[65];
         for (int t = 0; t < 65; t++) pos[t] = (t * 7) % 40;
-        check_array arrays[] = { { "x", .n = d.n ? (d.n - 1) * ld + width : 0, .ld = ld, .width = width, .out = true, .tol = 3e-7 }, /* 3 roundings */
+        /* 3 roundings */
+        check_array arrays[] = { { "x", .n = d.n ? (d.n - 1) * ld + width : 0, .ld = ld, .width = width, .out = true,
+                                   .tol = 3e-7 },
                                  { "pos", .n = d.n, .kind = I32, .values = pos },
                                  { "table", .kind = PARAM, .n = 40 * d.head_dim } };
         char        what[64];
@@ -55,15 +58,16 @@ static void hand_computed(void **state)
     assert_true(x[0] == 1 && x[1] == 2 && x[2] == 1 && x[3] == 2);
 }
 
-/* The inverse is the transpose: <y, rope x> = <rope' y, x>, which is what the backward needs (table rows need not be unit vectors). */
+/* The inverse is the transpose: <y, rope x> = <rope' y, x>, which is what the backward needs
+ * (table rows need not be unit vectors). */
 static void inverse_is_the_transpose(void **state)
 {
     (void)state;
     enum { N = 5, HEADS = 3, DIM = 8, ALL = N * HEADS * DIM };
     const backend *be = backend_find("ref");
     rng            r  = rng_seed(6);
-    double        *x = check_random(&r, ALL), *y = check_random(&r, ALL), *table = check_random(&r, N * DIM), x0[ALL], y0[ALL];
-    const int32_t  pos[N] = { 4, 0, 2, 2, 1 };
+    double *x = check_random(&r, ALL), *y = check_random(&r, ALL), *table = check_random(&r, N * DIM), x0[ALL], y0[ALL];
+    const int32_t pos[N] = { 4, 0, 2, 2, 1 };
     memcpy(x0, x, sizeof x0);
     memcpy(y0, y, sizeof y0);
     be->rope(x, pos, table, (rope_dims) { N, HEADS, DIM, 0 }, false);

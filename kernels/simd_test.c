@@ -30,7 +30,8 @@ static void exp_ends(void **state)
     (void)state;
     float x[8] = { 0, -200, -INFINITY, 200, INFINITY, NAN, -0.0f, 1e-30f }, y[8];
     exp_all(y, x, 8);
-    assert_true(y[0] == 1 && y[1] == 0 && y[2] == 0 && isinf(y[3]) && isinf(y[4]) && isnan(y[5]) && y[6] == 1 && y[7] == 1);
+    assert_true(y[0] == 1 && y[1] == 0 && y[2] == 0 && isinf(y[3]) && isinf(y[4]) && isnan(y[5]) && y[6] == 1 &&
+                y[7] == 1);
 }
 
 int main(void)

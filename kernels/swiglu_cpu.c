@@ -1,4 +1,5 @@
-/* SwiGLU on the CPU: one row at a time, rows over threads. Contract: kernels/backend.h; formulas: kernels/swiglu.c. */
+/* SwiGLU on the CPU: one row at a time, rows over threads. Contract: kernels/backend.h;
+ * formulas: kernels/swiglu.c. */
 #include "kernels/cpu.h"
 #include "kernels/simd.h"
 

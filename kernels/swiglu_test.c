@@ -27,8 +27,10 @@ static void check_cases(void)
         const swiglu_case *c = &cases[i];
         char               what[64];
         snprintf(what, sizeof what, "swiglu %d x %d", (int)c->n, (int)c->d);
-        /* An exponential good to 2 eps and a handful of roundings. Gates up to 12 reach both flat ends. */
-        check_array fwd[] = { { "y", .n = c->n * c->d, .out = true, .tol = 1e-6 }, { "gu", .n = 2 * c->n * c->d, .spread = 12 } };
+        /* An exponential good to 2 eps and a handful of roundings. Gates up to 12 reach both
+         * flat ends. */
+        check_array fwd[] = { { "y", .n = c->n * c->d, .out = true, .tol = 1e-6 },
+                              { "gu", .n = 2 * c->n * c->d, .spread = 12 } };
         check_op(what, fwd, 2, call_fwd, c);
         check_array bwd[] = { { "dgu", .n = 2 * c->n * c->d, .out = true, .tol = 1e-6 },
                               { "dy", .n = c->n * c->d },

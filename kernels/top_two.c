@@ -1,10 +1,12 @@
-/* The two largest of rows of logits, on the host: in f64 the definition, in f32 the CPU's. Contract: kernels/backend.h. */
+/* The two largest of rows of logits, on the host: in f64 the definition, in f32 the CPU's.
+ * Contract: kernels/backend.h. */
 #include <math.h>
 
 #include "kernels/cpu.h"
 #include "kernels/ref.h"
 
-/* Running maxima of many lanes side by side: the compiler keeps them in vector registers. x - x is 0 only for finite x. */
+/* Running maxima of many lanes side by side: the compiler keeps them in vector registers. x - x
+ * is 0 only for finite x. */
 enum { LANES = 32 };
 
 static top_two finish(const double *first, const double *second, double bad)

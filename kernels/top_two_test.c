@@ -1,4 +1,5 @@
-/* The two largest of rows of logits, on every backend: by hand, ties and numbers that are not finite among them. */
+/* The two largest of rows of logits, on every backend: by hand, ties and numbers that are not
+ * finite among them. */
 #include "kernels/check.h"
 
 enum { ROWS = 6 };
@@ -11,7 +12,8 @@ static double margin_of(const double *row, int64_t n, int32_t best)
     return row[best] - second;
 }
 
-/* ROWS rows of n small whole numbers, so that there are many ties; `bad`: one number of every other row is no number. */
+/* ROWS rows of n small whole numbers, so that there are many ties; `bad`: one number of every
+ * other row is no number. */
 static void check_size(const backend *be, int64_t n, bool bad)
 {
     rng     r    = rng_seed((uint64_t)n);

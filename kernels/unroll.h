@@ -1,4 +1,5 @@
-/* UNROLL before a loop of constant length: unrolled early enough for an array of vectors to live in registers. */
+/* UNROLL before a loop of constant length: unrolled early enough for an array of vectors to live
+ * in registers. */
 #ifndef TIEBREAK_KERNELS_UNROLL_H
 #define TIEBREAK_KERNELS_UNROLL_H
 #if defined(__clang__)

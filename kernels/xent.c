@@ -33,6 +33,7 @@ void xent_bwd_ref(real *logits_, double *nll, const int32_t *targets, int64_t n,
         int32_t top;
         double  lse = log_sum_exp(row, vocab, &top);
         if (nll) nll[t] = targets[t] < 0 ? 0 : lse - row[targets[t]];
-        for (int64_t j = 0; j < vocab; j++) row[j] = targets[t] < 0 ? 0 : (exp(row[j] - lse) - (j == targets[t])) * scale;
+        for (int64_t j = 0; j < vocab; j++)
+            row[j] = targets[t] < 0 ? 0 : (exp(row[j] - lse) - (j == targets[t])) * scale;
     }
 }

@@ -1,4 +1,5 @@
-/* Cross-entropy over rows of logits on the CPU; exponentials in f32, their sum and the result in f64. Contract: kernels/backend.h. */
+/* Cross-entropy over rows of logits on the CPU; exponentials in f32, their sum and the result in
+ * f64. Contract: kernels/backend.h. */
 #include "kernels/cpu.h"
 #include "kernels/simd.h"
 
@@ -22,13 +23,15 @@ SIMD static void scale_row(float *row, int64_t n, float a)
     for (int64_t j = 0; j < n; j++) row[j] *= a;
 }
 
-/* Sum of exp(row - max): f32 sums over short blocks, added up in f64. The exponentials go to `to` (which may be row), or nowhere when it is NULL. */
+/* Sum of exp(row - max): f32 sums over short blocks, added up in f64. The exponentials go to
+ * `to` (which may be row), or nowhere when it is NULL. */
 static double row_sum_exp(float *to, const float *row, int64_t vocab, float max)
 {
     enum { BLOCK = 512 };
     float  nowhere[BLOCK];
     double sum = 0;
-    for (int64_t j = 0; j < vocab; j += BLOCK) sum += sum_exp(to ? to + j : nowhere, row + j, least(BLOCK, vocab - j), max);
+    for (int64_t j = 0; j < vocab; j += BLOCK)
+        sum += sum_exp(to ? to + j : nowhere, row + j, least(BLOCK, vocab - j), max);
     return sum;
 }
 

@@ -10,20 +10,23 @@ static void call_fwd(const backend *be, real **a, const void *c_)
     const xent_case *c = c_;
     be->xent_fwd((double *)a[0], (int32_t *)a[1], a[2], (const int32_t *)a[3], c->n, c->vocab);
 }
-/* On a copy, whose rows are brought together: the gradient may be of another type than the logits, in whose place it comes. */
+/* On a copy, whose rows are brought together: the gradient may be of another type than the
+ * logits, in whose place it comes. */
 static void call_bwd(const backend *be, real **a, const void *c_)
 {
     const xent_case *c    = c_;
     param           *work = be->params->alloc(c->n * c->vocab);
     be->params->copy(work, a[3], c->n * c->vocab);
     be->xent_bwd(work, (double *)a[1], (const int32_t *)a[2], c->n, c->vocab, 0.125);
-    for (int64_t t = 0; t < c->n; t++) be->copy(real_at(be, a[0], t * c->vocab), real_at(be, work, t * wide_ld(be, c->vocab)), c->vocab);
+    for (int64_t t = 0; t < c->n; t++)
+        be->copy(real_at(be, a[0], t * c->vocab), real_at(be, work, t * wide_ld(be, c->vocab)), c->vocab);
     be->params->release(work);
 }
 
 static void check_cases(void)
 {
-    static const xent_case cases[] = { { 1, 1, 1 }, { 5, 33, 3 }, { 9, 1000, 10 }, { 70, 129, 30 }, { 3, 32001, 8 }, { 0, 7, 1 } };
+    static const xent_case cases[] = { { 1, 1, 1 },     { 5, 33, 3 },    { 9, 1000, 10 },
+                                       { 70, 129, 30 }, { 3, 32001, 8 }, { 0, 7, 1 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const xent_case *c = &cases[i];
         char             what[64];
@@ -38,7 +41,9 @@ static void check_cases(void)
         check_op(what, fwd, 4, call_fwd, c);
         fwd[1].n = -1;
         check_op(what, fwd, 4, call_fwd, c);
-        check_array bwd[] = { { "gradient", .n = c->n * c->vocab, .out = true, .tol = 1e-6 * c->spread }, fwd[0], fwd[3], fwd[2] };
+        check_array bwd[] = {
+            { "gradient", .n = c->n * c->vocab, .out = true, .tol = 1e-6 * c->spread }, fwd[0], fwd[3], fwd[2]
+        };
         check_op(what, bwd, 4, call_bwd, c);
         bwd[1].n = -1;
         check_op(what, bwd, 4, call_bwd, c);
@@ -65,16 +70,19 @@ static void *on_device(const backend *be, const void *host, int64_t bytes)
     return p;
 }
 
-/* Ties go to the first; a NaN anywhere shows in nll; logits of 1e4 do not overflow; -Inf is a probability of 0. */
+/* Ties go to the first; a NaN anywhere shows in nll; logits of 1e4 do not overflow; -Inf is a
+ * probability of 0. */
 static void check_corner_rows(const backend *be)
 {
     enum { ROWS = 5, VOCAB = 5 };
-    const double  host[ROWS * VOCAB] = { 1, 3, 3, -1, 3, 0, 0, NAN, 0, 0, 1e4, 0, 0, 0, 0, -1e4, 0, 0, 0, 0, -INFINITY, -INFINITY, -INFINITY, 2, 2 };
+    const double  host[ROWS * VOCAB] = { 1, 3, 3,    -1, 3, 0, 0, NAN,       0,         0,         1e4, 0, 0,
+                                         0, 0, -1e4, 0,  0, 0, 0, -INFINITY, -INFINITY, -INFINITY, 2,   2 };
     const int32_t host_targets[ROWS] = { 2, 0, 0, 1, 4 };
     double        nll[ROWS];
-    int32_t       best[ROWS], *target = on_device(be, host_targets, sizeof host_targets), *at_best = be->alloc_bytes(sizeof best);
-    param        *logits = be->params->alloc(ROWS * VOCAB);
-    double       *at_nll = be->alloc_bytes(sizeof nll);
+    int32_t       best[ROWS], *target = on_device(be, host_targets, sizeof host_targets),
+                        *at_best = be->alloc_bytes(sizeof best);
+    param  *logits               = be->params->alloc(ROWS * VOCAB);
+    double *at_nll               = be->alloc_bytes(sizeof nll);
     be->params->upload(logits, host, ROWS * VOCAB);
     be->xent_fwd(at_nll, at_best, logits, target, ROWS, VOCAB);
     be->get(nll, at_nll, sizeof nll);

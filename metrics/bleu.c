@@ -7,14 +7,23 @@
 #include "metrics/bleu_tokenize.h"
 #include "metrics/ngrams.h"
 
-/* By smoothing: sacreBLEU's word for it, and the value it takes when none is given (0: it takes none). */
+/* By smoothing: sacreBLEU's word for it, and the value it takes when none is given (0: it takes
+ * none). */
 static const struct {
     const char *name;
     double      value;
-} smoothings[] = { [BLEU_EXP] = { "exp", 0 }, [BLEU_FLOOR] = { "floor", 0.1 }, [BLEU_ADD_K] = { "add-k", 1 }, [BLEU_NO_SMOOTHING] = { "none", 0 } };
-static const char *const tokenizers[] = { [BLEU_13A] = "13a", [BLEU_INTL] = "intl", [BLEU_CHAR] = "char", [BLEU_NONE] = "none" };
+} smoothings[]                        = { [BLEU_EXP]          = { "exp", 0 },
+                                          [BLEU_FLOOR]        = { "floor", 0.1 },
+                                          [BLEU_ADD_K]        = { "add-k", 1 },
+                                          [BLEU_NO_SMOOTHING] = { "none", 0 } };
+static const char *const tokenizers[] = {
+    [BLEU_13A] = "13a", [BLEU_INTL] = "intl", [BLEU_CHAR] = "char", [BLEU_NONE] = "none"
+};
 
-static double smooth_value(const metric_options *o) { return o->smooth_value > 0 ? o->smooth_value : smoothings[o->smooth].value; }
+static double smooth_value(const metric_options *o)
+{
+    return o->smooth_value > 0 ? o->smooth_value : smoothings[o->smooth].value;
+}
 
 /* The line as sacreBLEU prints it. */
 void bleu_sign(const metric *m, int64_t n_refs, str *out)
@@ -24,8 +33,8 @@ void bleu_sign(const metric *m, int64_t n_refs, str *out)
         str_printf(out, "|nrefs:%lld", (long long)n_refs);
     else
         str_puts(out, "|nrefs:var");
-    str_printf(out, "|case:%s|eff:%s|tok:%s|smooth:%s", o->lowercase ? "lc" : "mixed", o->effective_order ? "yes" : "no", tokenizers[o->tokenize],
-               smoothings[o->smooth].name);
+    str_printf(out, "|case:%s|eff:%s|tok:%s|smooth:%s", o->lowercase ? "lc" : "mixed",
+               o->effective_order ? "yes" : "no", tokenizers[o->tokenize], smoothings[o->smooth].name);
     if (smoothings[o->smooth].value > 0) str_printf(out, "[%.2f]", smooth_value(o));
     str_puts(out, "|version:2.6.0");
 }
@@ -108,7 +117,8 @@ bleu_score bleu_from_stats(const double stats[BLEU_STATS], const metric_options 
 void bleu_item(const metric *m, const metric_input *in, double *stats)
 {
     static const slice nothing = { "", 0 };
-    bleu_stats(in->prediction, in->n_references ? in->references : &nothing, in->n_references ? in->n_references : 1, &m->options, stats);
+    bleu_stats(in->prediction, in->n_references ? in->references : &nothing, in->n_references ? in->n_references : 1,
+               &m->options, stats);
 }
 
 double bleu_corpus(const metric *m, const double *sums, int64_t n)

@@ -1,28 +1,30 @@
-/* BLEU as sacreBLEU 2.6.0 computes it: tokenizers 13a, intl, char and none; every smoothing; any number of references; the corpus score from summed
- * counts.
+/* BLEU as sacreBLEU 2.6.0 computes it: tokenizers 13a, intl, char and none; every smoothing; any
+ * number of references; the corpus score from summed counts.
  *
  *     double stats[BLEU_STATS], sums[BLEU_STATS] = { 0 };
  *     bleu_stats(hyp, refs, n_refs, &options, stats);            // per segment; add them up
- *     bleu_score s = bleu_from_stats(sums, &options, false);     // s.score is 0..100
- */
+ *     bleu_score s = bleu_from_stats(sums, &options, false);     // s.score is 0..100 */
 #ifndef TIEBREAK_METRICS_BLEU_H
 #define TIEBREAK_METRICS_BLEU_H
 #include "metrics/metric.h"
 
 enum { BLEU_ORDER = 4, BLEU_STATS = 2 + 2 * BLEU_ORDER };
 
-/* stats: hypothesis length, reference length (the closest to it, the shorter on ties), correct n-grams (clipped by the most in any one reference) of
- * orders 1..4, all n-grams of orders 1..4. n_refs >= 1. Reads lowercase and tokenize of the options. */
+/* stats: hypothesis length, reference length (the closest to it, the shorter on ties), correct
+ * n-grams (clipped by the most in any one reference) of orders 1..4, all n-grams of orders 1..4.
+ * n_refs >= 1. Reads lowercase and tokenize of the options. */
 void bleu_stats(slice hypothesis, const slice *refs, int64_t n_refs, const metric_options *o, double stats[BLEU_STATS]);
 
 typedef struct {
     double score, precision[BLEU_ORDER], brevity;
     double hyp_len, ref_len;
 } bleu_score;
-/* effective: leave out orders the hypothesis is too short for. Reads smooth and smooth_value of the options. */
+/* effective: leave out orders the hypothesis is too short for. Reads smooth and smooth_value of
+ * the options. */
 bleu_score bleu_from_stats(const double stats[BLEU_STATS], const metric_options *o, bool effective);
 
-/* rows of the metric table. A sentence's score has effective order, as sacreBLEU's sentence_bleu; the corpus score only when asked for. */
+/* rows of the metric table. A sentence's score has effective order, as sacreBLEU's
+ * sentence_bleu; the corpus score only when asked for. */
 void   bleu_sign(const metric *m, int64_t n_refs, str *out);
 void   bleu_item(const metric *m, const metric_input *in, double *stats);
 double bleu_corpus(const metric *m, const double *sums, int64_t n);

@@ -43,7 +43,8 @@ static void tokenizes_as_13a(void **state)
         { "blanks of all kinds end a token", "x\xC2\xA0y\xE3\x80\x80z", "x y z" },
     };
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_tokens(cases[i].why, cases[i].text, BLEU_13A, cases[i].tokens);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_tokens(cases[i].why, cases[i].text, BLEU_13A, cases[i].tokens);
 }
 
 /* Expected: sacrebleu 2.6.0, BLEU(tokenize=...).tokenizer(text.rstrip()), split and joined. */
@@ -76,7 +77,8 @@ static void tokenizes_as_the_other_tokenizers_do(void **state)
         { BLEU_NONE, " a  b.\tc ", "a b. c" },
     };
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_tokens("tokenizer", cases[i].text, cases[i].tokenizer, cases[i].tokens);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_tokens("tokenizer", cases[i].text, cases[i].tokenizer, cases[i].tokens);
 }
 
 static metric with(metric_options o)
@@ -86,8 +88,8 @@ static metric with(metric_options o)
     return list.rows[0];
 }
 
-/* Expected: BLEU(...).corpus_score(["the cat sat on a mat", "x y"], [["the cat is on the mat", "x z y"]]), the sentence scores with effective order,
- * and the signature. */
+/* Expected: BLEU(...).corpus_score(["the cat sat on a mat", "x y"], [["the cat is on the mat",
+ * "x z y"]]), the sentence scores with effective order, and the signature. */
 static void smooths_as_sacrebleu_does(void **state)
 {
     static const struct {
@@ -97,19 +99,29 @@ static void smooths_as_sacrebleu_does(void **state)
     } cases[] = {
         { { 0 }, 16.763815976519318, 19.304869754804482, 42.88819424803536, "exp" },
         { { .smooth = BLEU_FLOOR }, 8.915493372506354, 10.266900960803408, 19.180183554164504, "floor[0.10]" },
-        { { .smooth = BLEU_FLOOR, .smooth_value = 0.5 }, 19.935649233873054, 22.957488466614336, 42.88819424803536, "floor[0.50]" },
+        { { .smooth = BLEU_FLOOR, .smooth_value = 0.5 },
+          19.935649233873054,
+          22.957488466614336,
+          42.88819424803536,
+          "floor[0.50]" },
         { { .smooth = BLEU_ADD_K }, 28.392523610620607, 32.46679154750989, 51.0029457493824, "add-k[1.00]" },
-        { { .smooth = BLEU_ADD_K, .smooth_value = 2 }, 38.8347940824259, 44.17918226831576, 54.80623193671369, "add-k[2.00]" },
+        { { .smooth = BLEU_ADD_K, .smooth_value = 2 },
+          38.8347940824259,
+          44.17918226831576,
+          54.80623193671369,
+          "add-k[2.00]" },
         { { .smooth = BLEU_NO_SMOOTHING }, 0, 0, 0, "none" },
     };
-    const slice refs[] = { slice_of("the cat is on the mat"), slice_of("x z y") }, texts[] = { slice_of("the cat sat on a mat"), slice_of("x y") };
+    const slice refs[]  = { slice_of("the cat is on the mat"), slice_of("x z y") },
+                texts[] = { slice_of("the cat sat on a mat"), slice_of("x y") };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         metric m = with(cases[i].o);
         double stats[2 * BLEU_STATS];
         str    sign = { 0 }, want = { 0 };
         for (int k = 0; k < 2; k++)
-            metric_item(&m, &(metric_input) { .prediction = texts[k], .references = &refs[k], .n_references = 1 }, stats + k * BLEU_STATS);
+            metric_item(&m, &(metric_input) { .prediction = texts[k], .references = &refs[k], .n_references = 1 },
+                        stats + k * BLEU_STATS);
         assert_within(fabs(metric_value(&m, stats, 2) - cases[i].corpus), 1e-12);
         assert_within(fabs(metric_sentence(&m, stats) - cases[i].first), 1e-12);
         assert_within(fabs(metric_sentence(&m, stats + BLEU_STATS) - cases[i].second), 1e-12);
@@ -121,7 +133,8 @@ static void smooths_as_sacrebleu_does(void **state)
     }
 }
 
-/* Expected: BLEU(lowercase=True, tokenize="intl", effective_order=True) with two references for the first text and three for the second. */
+/* Expected: BLEU(lowercase=True, tokenize="intl", effective_order=True) with two references for
+ * the first text and three for the second. */
 static void takes_all_references_and_options(void **state)
 {
     const slice first[]  = { slice_of("the cat"), slice_of("THE CAT SAT"), slice_of("x") },
@@ -130,8 +143,11 @@ static void takes_all_references_and_options(void **state)
     double stats[2 * BLEU_STATS];
     str    sign = { 0 };
     (void)state;
-    metric_item(&m, &(metric_input) { .prediction = slice_of("The Cat"), .references = first, .n_references = 3 }, stats);
-    metric_item(&m, &(metric_input) { .prediction = slice_of("a dog ran home now"), .references = second, .n_references = 2 }, stats + BLEU_STATS);
+    metric_item(&m, &(metric_input) { .prediction = slice_of("The Cat"), .references = first, .n_references = 3 },
+                stats);
+    metric_item(
+        &m, &(metric_input) { .prediction = slice_of("a dog ran home now"), .references = second, .n_references = 2 },
+        stats + BLEU_STATS);
     assert_within(fabs(metric_value(&m, stats, 2) - 48.89230224349011), 1e-12);
     metric_signature(&m, 0, &sign);
     assert_string_equal(str_c(&sign), "BLEU|nrefs:var|case:lc|eff:yes|tok:intl|smooth:exp|version:2.6.0");
@@ -182,7 +198,8 @@ static void agrees_with_sacrebleu_on_iwslt(void **state)
         slice        reference = text_at(j, "reference");
         metric_input in        = { .prediction = text_at(j, "text"), .references = &reference, .n_references = 1 };
         metric_item(m, &in, stats + n * BLEU_STATS);
-        assert_within(fabs(metric_sentence(m, stats + n * BLEU_STATS) - at(at(j, "sentence"), "bleu")->valuedouble), 1e-9);
+        assert_within(fabs(metric_sentence(m, stats + n * BLEU_STATS) - at(at(j, "sentence"), "bleu")->valuedouble),
+                      1e-9);
     }
     const json *task = at(at(want, "tasks"), "iwslt_de_en");
     assert_int_equal(n, 50);

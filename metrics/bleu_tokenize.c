@@ -3,11 +3,13 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* What the rules ask of a character. OTHER: a control character that may be a blank; with the high bit of a byte of a longer character, which is the
- * same bit, it marks what only the slow way through Python's split() can tell. */
+/* What the rules ask of a character. OTHER: a control character that may be a blank; with the
+ * high bit of a byte of a longer character, which is the same bit, it marks what only the slow
+ * way through Python's split() can tell. */
 enum { DIGIT = 1, POINT = 2, DASH = 4, SPACED = 8, NUMBER = 16, PUNCTUATION = 32, SYMBOL = 64, OTHER = 128 };
 
-/* ASCII for both tokenizers. 13a spaces { | } ~, [ \ ] ^ _ `, blank ! " # $ % &, ( ) * +, : ; < = > ? @, / -- not ' , - . */
+/* ASCII for both tokenizers. 13a spaces { | } ~, [ \ ] ^ _ `, blank ! " # $ % &, ( ) * +, : ; <
+ * = > ? @, / -- not ' , - . */
 /* clang-format off */
 enum { FIGURE = DIGIT | NUMBER, MARK = SPACED | PUNCTUATION, SIGN = SPACED | SYMBOL };
 static const unsigned char ascii[256] = {
@@ -43,7 +45,8 @@ static int class_of(unsigned cp)
     }
 }
 
-/* The character at s: its bytes and its class. 13a looks at ASCII only, so there bytes do as well as characters (wide: false). */
+/* The character at s: its bytes and its class. 13a looks at ASCII only, so there bytes do as
+ * well as characters (wide: false). */
 static inline int character(const char *s, size_t n, bool wide, size_t *len)
 {
     unsigned cp;
@@ -80,14 +83,16 @@ static void pass_symbols(const str *in, str *out)
     end(out, to);
 }
 
-/* A pair of neighbours that matches is written as before, first, between, second, after: blanks or nothing. */
+/* A pair of neighbours that matches is written as before, first, between, second, after: blanks
+ * or nothing. */
 typedef struct {
     int  first, second;         /* classes: the one must be of the class, */
     bool first_not, second_not; /* or must not */
     bool before, after;         /* between there is always one */
 } pair_rule;
 
-/* Pairs are looked for from left to right and do not overlap, as in a regular expression's substitution. */
+/* Pairs are looked for from left to right and do not overlap, as in a regular expression's
+ * substitution. */
 static inline void pass_pairs(const str *in, str *out, pair_rule r, bool wide)
 {
     size_t n = in->n, len = 0, next_len = 0;
@@ -149,7 +154,7 @@ static slice unescape_13a(bleu_tokenizer_scratch *s, slice text)
 {
     /* In this order and once each: "&amp;quot;" becomes "&quot;". */
     static const char *const entity[4][2] = { { "&quot;", "\"" }, { "&amp;", "&" }, { "&lt;", "<" }, { "&gt;", ">" } };
-    bool                     tags = text.n && memchr(text.s, '<', text.n), newlines = text.n && memchr(text.s, '\n', text.n),
+    bool tags = text.n && memchr(text.s, '<', text.n), newlines = text.n && memchr(text.s, '\n', text.n),
          entities = text.n && memchr(text.s, '&', text.n);
     if (!tags && !newlines && !entities) return text;
     copy(&s->text, text);
@@ -160,9 +165,11 @@ static slice unescape_13a(bleu_tokenizer_scratch *s, slice text)
     return (slice) { s->text.s, s->text.n };
 }
 
-/* A stretch between spaced characters. The rules for points and dashes look at neighbours, and the neighbours at its ends are blanks: so they apply
- * to each stretch alone. seen: the classes of its characters, before: of all but the last. */
-static void add_stretch(bleu_tokenizer_scratch *s, slice stretch, int seen, int before, vocabulary *words, token_list *out)
+/* A stretch between spaced characters. The rules for points and dashes look at neighbours, and
+ * the neighbours at its ends are blanks: so they apply to each stretch alone. seen: the classes
+ * of its characters, before: of all but the last. */
+static void add_stretch(bleu_tokenizer_scratch *s, slice stretch, int seen, int before, vocabulary *words,
+                        token_list *out)
 {
     bool points = seen & POINT, dashes = seen & DASH && seen & DIGIT;
     if (points && !(before & POINT) && !dashes) {
@@ -176,8 +183,10 @@ static void add_stretch(bleu_tokenizer_scratch *s, slice stretch, int seen, int 
         str_putc(&s->next, ' ');
         str_add(&s->next, stretch.s, stretch.n);
         str_putc(&s->next, ' ');
-        pass_pairs(&s->next, &s->pass, (pair_rule) { .first = DIGIT, .first_not = true, .second = POINT, .after = true }, false);
-        pass_pairs(&s->pass, &s->next, (pair_rule) { .first = POINT, .second = DIGIT, .second_not = true, .before = true }, false);
+        pass_pairs(&s->next, &s->pass,
+                   (pair_rule) { .first = DIGIT, .first_not = true, .second = POINT, .after = true }, false);
+        pass_pairs(&s->pass, &s->next,
+                   (pair_rule) { .first = POINT, .second = DIGIT, .second_not = true, .before = true }, false);
         pass_pairs(&s->next, &s->pass, (pair_rule) { .first = DIGIT, .second = DASH, .after = true }, false);
         stretch = (slice) { s->pass.s, s->pass.n };
         seen    = OTHER;
@@ -209,7 +218,8 @@ static int classes_of(slice stretch)
     return seen;
 }
 
-/* As for 13a, what stands between blanks can be looked at alone, except that a line's ends are no blanks here: there a rule finds no neighbour. */
+/* As for 13a, what stands between blanks can be looked at alone, except that a line's ends are
+ * no blanks here: there a rule finds no neighbour. */
 static void tokenize_intl(bleu_tokenizer_scratch *s, slice text, vocabulary *words, token_list *out)
 {
     for (size_t i = 0; i < text.n; i++) {
@@ -225,8 +235,11 @@ static void tokenize_intl(bleu_tokenizer_scratch *s, slice text, vocabulary *wor
         size_t from = start - (start > 0), to = i + (i < text.n);
         copy(&s->text, (slice) { text.s + from, to - from });
         if (seen & PUNCTUATION) {
-            pass_pairs(&s->text, &s->next, (pair_rule) { .first = NUMBER, .first_not = true, .second = PUNCTUATION, .after = true }, true);
-            pass_pairs(&s->next, &s->text, (pair_rule) { .first = PUNCTUATION, .second = NUMBER, .second_not = true, .before = true }, true);
+            pass_pairs(&s->text, &s->next,
+                       (pair_rule) { .first = NUMBER, .first_not = true, .second = PUNCTUATION, .after = true }, true);
+            pass_pairs(&s->next, &s->text,
+                       (pair_rule) { .first = PUNCTUATION, .second = NUMBER, .second_not = true, .before = true },
+                       true);
         }
         if (seen & SYMBOL) {
             pass_symbols(&s->text, &s->next);
@@ -245,7 +258,8 @@ static void tokenize_char(slice text, vocabulary *words, token_list *out)
     }
 }
 
-void bleu_tokenize(bleu_tokenizer_scratch *s, slice segment, bleu_tokenizer tokenizer, bool lowercase, vocabulary *words, token_list *out)
+void bleu_tokenize(bleu_tokenizer_scratch *s, slice segment, bleu_tokenizer tokenizer, bool lowercase,
+                   vocabulary *words, token_list *out)
 {
     if (lowercase) {
         str_clear(&s->lower);

@@ -17,7 +17,8 @@ static const double level = 0.05, band_low = 0.03, band_high = 0.07;
 
 /* --- data: two systems that share part of every item's fate, so that pairing matters */
 
-/* Right or wrong: with probability 0.6 the same for both, else each for itself with 0.6; the second better by `plant` there. */
+/* Right or wrong: with probability 0.6 the same for both, else each for itself with 0.6; the
+ * second better by `plant` there. */
 static void draw_shares(rng *r, double plant, int64_t n, double *a, double *b)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -43,11 +44,13 @@ static void draw_parts(rng *r, double plant, int64_t n, double *a, double *b)
     }
 }
 
-/* A translation's counts: tokens that are right or wrong, n-grams of right ones; lengths that differ a little from the reference's. */
+/* A translation's counts: tokens that are right or wrong, n-grams of right ones; lengths that
+ * differ a little from the reference's. */
 static void draw_counts(rng *r, double right, double *stats)
 {
     enum { SHORTEST = 6, LONGEST = 26 };
-    int     ref_len = SHORTEST + (int)rng_below(r, LONGEST - SHORTEST + 1), hyp_len = ref_len - 1 + (int)rng_below(r, 3), run = 0;
+    int ref_len = SHORTEST + (int)rng_below(r, LONGEST - SHORTEST + 1), hyp_len = ref_len - 1 + (int)rng_below(r, 3),
+        run         = 0;
     double *correct = stats + 2, *total = stats + 2 + BLEU_ORDER;
     stats[0] = hyp_len;
     stats[1] = ref_len;
@@ -98,7 +101,10 @@ static double by_bootstrap(const trial *t) { return t->paired.p_bootstrap; }
 static double by_interval(const trial *t) { return t->paired.gap.low > 0 || t->paired.gap.high < 0 ? 0 : 1; }
 static double by_sacrebleu_randomisation(const trial *t) { return t->paired.sacrebleu_p_randomisation; }
 static double by_sacrebleu_bootstrap(const trial *t) { return t->paired.sacrebleu_p_bootstrap; }
-static double by_unpaired(const trial *t) { return 2 * stats_normal_cdf(-fabs(t->paired.difference) / t->unpaired_error); }
+static double by_unpaired(const trial *t)
+{
+    return 2 * stats_normal_cdf(-fabs(t->paired.difference) / t->unpaired_error);
+}
 
 static const struct {
     const char *name, *note;
@@ -189,7 +195,8 @@ bool calibration_holds(const calibration *c)
 {
     for (int k = 0; k < CALIBRATION_CASES; k++)
         for (int t = 0; t < CALIBRATION_TESTS; t++)
-            if (calibration_recommended(k, t) && !(c->rates[k][t].alarms_range.high >= band_low && c->rates[k][t].alarms_range.low <= band_high))
+            if (calibration_recommended(k, t) &&
+                !(c->rates[k][t].alarms_range.high >= band_low && c->rates[k][t].alarms_range.low <= band_high))
                 return false;
     return true;
 }
@@ -204,14 +211,15 @@ void calibration_print(const calibration *c, str *out)
         "%llu\n* the test that --compare goes by; its false alarms should lie in 3..7 %%\n",
         (long long)c->trials, (long long)c->power_trials, (unsigned long long)c->seed);
     for (int k = 0; k < CALIBRATION_CASES; k++) {
-        str_printf(out, "\n%s: %lld items; planted: %+.3g\n  %-28s %-23s %s\n", cases[k].name, (long long)cases[k].n, c->planted[k], "",
-                   "false alarms", "power");
+        str_printf(out, "\n%s: %lld items; planted: %+.3g\n  %-28s %-23s %s\n", cases[k].name, (long long)cases[k].n,
+                   c->planted[k], "", "false alarms", "power");
         for (int t = 0; t < CALIBRATION_TESTS; t++) {
             const calibration_rate *r = &c->rates[k][t];
             if (!r->used) continue;
-            str_printf(out, "%s %-28s %5.2f %% (%5.2f .. %5.2f)  %5.1f %% (%4.1f .. %4.1f)%s%s\n", calibration_recommended(k, t) ? "*" : " ",
-                       tests[t].name, 100 * r->alarms, 100 * r->alarms_range.low, 100 * r->alarms_range.high, 100 * r->found,
-                       100 * r->found_range.low, 100 * r->found_range.high, *tests[t].note ? "  " : "", tests[t].note);
+            str_printf(out, "%s %-28s %5.2f %% (%5.2f .. %5.2f)  %5.1f %% (%4.1f .. %4.1f)%s%s\n",
+                       calibration_recommended(k, t) ? "*" : " ", tests[t].name, 100 * r->alarms,
+                       100 * r->alarms_range.low, 100 * r->alarms_range.high, 100 * r->found, 100 * r->found_range.low,
+                       100 * r->found_range.high, *tests[t].note ? "  " : "", tests[t].note);
         }
     }
 }

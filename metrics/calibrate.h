@@ -1,4 +1,5 @@
-/* How often the paired tests are wrong: pairs of equal systems are simulated, and pairs with a planted difference.
+/* How often the paired tests are wrong: pairs of equal systems are simulated, and pairs with a
+ * planted difference.
  *
  *     calibration c;
  *     calibration_run(&c, 2000, 1);
@@ -14,15 +15,17 @@ enum { CALIBRATION_CASES = 3, CALIBRATION_TESTS = 8 };
 
 /* One test on one kind of data. */
 typedef struct {
-    bool     used;
-    double   alarms, found; /* shares of trials with p <= 0.05: of equal systems, of systems with the planted difference */
+    bool used;
+    /* shares of trials with p <= 0.05: of equal systems, of systems with the planted difference */
+    double   alarms, found;
     interval alarms_range, found_range;
 } calibration_rate;
 
 typedef struct {
-    int64_t          trials, power_trials; /* power is measured on a quarter of the trials */
-    uint64_t         seed;
-    double           planted[CALIBRATION_CASES]; /* the planted difference: its mean over the trials */
+    int64_t  trials, power_trials; /* power is measured on a quarter of the trials */
+    uint64_t seed;
+    /* the planted difference: its mean over the trials */
+    double           planted[CALIBRATION_CASES];
     calibration_rate rates[CALIBRATION_CASES][CALIBRATION_TESTS];
 } calibration;
 
@@ -34,7 +37,8 @@ bool calibration_recommended(int k, int t);
 
 /* The same numbers for the same trials and seed, on any number of threads. */
 void calibration_run(calibration *c, int64_t trials, uint64_t seed);
-/* Whether chance allows that every recommended test alarms in 3..7 % of equal pairs: none of their intervals lies outside. */
+/* Whether chance allows that every recommended test alarms in 3..7 % of equal pairs: none of
+ * their intervals lies outside. */
 bool calibration_holds(const calibration *c);
 
 void  calibration_print(const calibration *c, str *out);

@@ -12,7 +12,8 @@ static const calibration_rate *rate_of(const calibration *c, int k, const char *
     return NULL;
 }
 
-/* At 600 trials a rate of 5 % has a standard error of 0.9 %; the seed is one of the many at which all lie inside. */
+/* At 600 trials a rate of 5 % has a standard error of 0.9 %; the seed is one of the many at
+ * which all lie inside. */
 static void tests_to_go_by_keep_their_level_and_find_a_difference(void **state)
 {
     calibration c;

@@ -2,7 +2,8 @@
 
 #include <utf8proc.h>
 
-/* The title-case mappings that are longer than one character (SpecialCasing.txt of Unicode 14, as Python 3.11 has it). */
+/* The title-case mappings that are longer than one character (SpecialCasing.txt of Unicode 14,
+ * as Python 3.11 has it). */
 static const struct {
     unsigned    cp;
     const char *title;
@@ -75,7 +76,8 @@ void py_capitalize(slice text, str *out)
     if (!text.n) return;
     size_t first = (size_t)py_next(text.s, text.n, &cp);
     title_of(cp, out);
-    /* A final sigma depends on the letters before it, so the whole text is lowered, not the rest alone. */
+    /* A final sigma depends on the letters before it, so the whole text is lowered, not the rest
+     * alone. */
     py_lower(text, &lower);
     py_lower((slice) { text.s, first }, &head);
     str_add(out, lower.s + head.n, lower.n - head.n);

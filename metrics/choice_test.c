@@ -82,8 +82,11 @@ static void agrees_with_the_harness(const char *path, const json *want)
                 ll[c]    = number_at(cJSON_GetArrayItem(at(j, "choices"), c), "ll");
                 chars[c] = (int64_t)cJSON_GetArrayItem(at(j, "chars"), c)->valuedouble;
             }
-            metric_item(m, &(metric_input) { .choice_ll = ll, .choice_chars = chars, .n_choices = 4, .gold = (int64_t)number_at(j, "gold") },
-                        &stats[i]);
+            metric_item(
+                m,
+                &(metric_input) {
+                    .choice_ll = ll, .choice_chars = chars, .n_choices = 4, .gold = (int64_t)number_at(j, "gold") },
+                &stats[i]);
             assert_true(stats[i] == number_at(j, names[k]));
         }
         snprintf(error, sizeof error, "%s,none", names[k]);
@@ -99,7 +102,8 @@ static void agrees_with_the_harness_on_every_hellaswag_file(void **state)
 {
     (void)state;
     need_data(results, "lm-eval-reference/results.json");
-    static const char *const files[] = { "hellaswag_0shot", "hellaswag_3shot", "hellaswag_maxlen192", "hellaswag_edge" };
+    static const char *const files[] = { "hellaswag_0shot", "hellaswag_3shot", "hellaswag_maxlen192",
+                                         "hellaswag_edge" };
     json                    *want    = read_json(results);
     for (int f = 0; f < 4; f++) {
         char name[128];

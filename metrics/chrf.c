@@ -22,8 +22,8 @@ void chrf_sign(const metric *m, int64_t n_refs, str *out)
         str_printf(out, "|nrefs:%lld", (long long)n_refs);
     else
         str_puts(out, "|nrefs:var");
-    str_printf(out, "|case:%s|eff:%s|nc:%d|nw:%d|space:%s|version:2.6.0", o->lowercase ? "lc" : "mixed", o->eps_smoothing ? "no" : "yes",
-               char_order(m), word_order(m), o->whitespace ? "yes" : "no");
+    str_printf(out, "|case:%s|eff:%s|nc:%d|nw:%d|space:%s|version:2.6.0", o->lowercase ? "lc" : "mixed",
+               o->eps_smoothing ? "no" : "yes", char_order(m), word_order(m), o->whitespace ? "yes" : "no");
 }
 
 /* A text as its characters and its words. */
@@ -32,9 +32,11 @@ typedef struct {
 } sequences;
 
 typedef struct {
-    str           lower;
-    int32_t       ascii[128], distinct; /* the number of each character + 1, 0: not seen yet; how many were */
-    token_list    wide;                 /* the same of those beyond ASCII, by their place in `characters` */
+    str lower;
+    /* the number of each character + 1, 0: not seen yet; how many were */
+    int32_t ascii[128], distinct;
+    /* the same of those beyond ASCII, by their place in `characters` */
+    token_list    wide;
     vocabulary    characters, words;
     sequences     hyp, ref;
     ngram_counter ngrams;
@@ -55,9 +57,13 @@ static int32_t number_of(workspace *w, const char *s, size_t len)
 }
 
 /* The 32 punctuation characters of ASCII. */
-static bool is_punctuation(char c) { return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~'); }
+static bool is_punctuation(char c)
+{
+    return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+}
 
-/* A final punctuation character is a word of its own, else one at the start; one alone stays as it is. */
+/* A final punctuation character is a word of its own, else one at the start; one alone stays as
+ * it is. */
 static void add_word(vocabulary *v, const char *s, size_t n, token_list *out)
 {
     size_t cut = is_punctuation(s[n - 1]) ? n - 1 : is_punctuation(s[0]);
@@ -97,7 +103,8 @@ static double f_score(const metric *m, const double *stats)
     double       smoothed = 0, precisions = 0, recalls = 0;
     for (int i = 0; i < orders; i++) {
         double hyp = stats[3 * i], ref = stats[3 * i + 1], match = stats[3 * i + 2];
-        double precision = hyp > 0 ? match / hyp : eps, recall = ref > 0 ? match / ref : eps, denominator = factor * precision + recall;
+        double precision = hyp > 0 ? match / hyp : eps, recall = ref > 0 ? match / ref : eps,
+               denominator = factor * precision + recall;
         smoothed += denominator > 0 ? (1 + factor) * precision * recall / denominator : eps;
         if (hyp > 0 && ref > 0) {
             precisions += precision;
@@ -115,8 +122,10 @@ static double f_score(const metric *m, const double *stats)
     return 100 * score;
 }
 
-/* The counts of orders 1..orders. Without an n-gram in the reference the hypothesis's do not count either. */
-static double *count(workspace *w, const token_list *hyp, int32_t width, const token_list *ref, int orders, double *stats)
+/* The counts of orders 1..orders. Without an n-gram in the reference the hypothesis's do not
+ * count either. */
+static double *count(workspace *w, const token_list *hyp, int32_t width, const token_list *ref, int orders,
+                     double *stats)
 {
     int64_t matches[METRIC_STATS_MAX];
     if (orders) ngrams_match(&w->ngrams, hyp, width, ref, 1, orders, matches);

@@ -10,7 +10,8 @@ static metric prepared(const char *name, metric_options o)
     return list.rows[0];
 }
 
-/* Expected: sacrebleu 2.6.0, CHRF(word_order=0, ...).sentence_score(text, [reference]).score, and the same with word_order=2 (chrF++). */
+/* Expected: sacrebleu 2.6.0, CHRF(word_order=0, ...).sentence_score(text, [reference]).score,
+ * and the same with word_order=2 (chrF++). */
 static void scores_sentences_as_sacrebleu_does(void **state)
 {
     static const struct {
@@ -38,7 +39,7 @@ static void scores_sentences_as_sacrebleu_does(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const slice        reference = slice_of(cases[i].reference);
-        const metric_input in        = { .prediction = slice_of(cases[i].text), .references = &reference, .n_references = 1 };
+        const metric_input in = { .prediction = slice_of(cases[i].text), .references = &reference, .n_references = 1 };
         for (int words = 0; words < 2; words++) {
             double stats[METRIC_STATS_MAX], want = words ? cases[i].chrfpp : cases[i].chrf;
             metric m = prepared(words ? "chrf++" : "chrf", cases[i].o);
@@ -52,10 +53,12 @@ static void scores_sentences_as_sacrebleu_does(void **state)
 static void takes_the_best_reference_and_sums_over_segments(void **state)
 {
     /* Expected: CHRF().corpus_score(texts, [[first references], [second ones]]).score */
-    const slice        refs[3][2] = { { slice_of("the cat sat down"), slice_of("cat") }, { slice_of("dog a"), slice_of("a dog") }, { slice_of("") } };
-    const metric_input in[3]      = { { .prediction = slice_of("the cat sat"), .references = refs[0], .n_references = 2 },
-                                      { .prediction = slice_of("a dog"), .references = refs[1], .n_references = 2 },
-                                      { .prediction = slice_of("x"), .references = refs[2], .n_references = 1 } };
+    const slice        refs[3][2] = { { slice_of("the cat sat down"), slice_of("cat") },
+                                      { slice_of("dog a"), slice_of("a dog") },
+                                      { slice_of("") } };
+    const metric_input in[3] = { { .prediction = slice_of("the cat sat"), .references = refs[0], .n_references = 2 },
+                                 { .prediction = slice_of("a dog"), .references = refs[1], .n_references = 2 },
+                                 { .prediction = slice_of("x"), .references = refs[2], .n_references = 1 } };
     double             stats[3 * 18];
     metric             m = prepared("chrf", (metric_options) { 0 });
     (void)state;
@@ -72,8 +75,12 @@ static void signs_as_sacrebleu_does(void **state)
     metric_signature(&m, 3, &sign);
     assert_string_equal(sign.s, "chrF2++|nrefs:3|case:mixed|eff:yes|nc:6|nw:2|space:no|version:2.6.0");
     str_clear(&sign);
-    m = prepared("chrf",
-                 (metric_options) { .char_order = 4, .word_order = 1, .beta = 3, .lowercase = true, .whitespace = true, .eps_smoothing = true });
+    m = prepared("chrf", (metric_options) { .char_order    = 4,
+                                            .word_order    = 1,
+                                            .beta          = 3,
+                                            .lowercase     = true,
+                                            .whitespace    = true,
+                                            .eps_smoothing = true });
     metric_signature(&m, 0, &sign);
     assert_string_equal(sign.s, "chrF3+|nrefs:var|case:lc|eff:no|nc:4|nw:1|space:yes|version:2.6.0");
     str_free(&sign);
@@ -96,7 +103,8 @@ static void agrees_with_sacrebleu_on_iwslt(void **state)
             metric_input in        = { .prediction = text_at(j, "text"), .references = &reference, .n_references = 1 };
             assert_true(n < 50);
             metric_item(&m, &in, stats + n * m.n_stats);
-            assert_within(fabs(metric_sentence(&m, stats + n * m.n_stats) - at(at(j, "sentence"), name)->valuedouble), 1e-12);
+            assert_within(fabs(metric_sentence(&m, stats + n * m.n_stats) - at(at(j, "sentence"), name)->valuedouble),
+                          1e-12);
         }
         const json *drawn = at(at(want, "bootstrap"), name);
         assert_within(fabs(metric_value(&m, stats, n) - number_at(drawn, "value")), 1e-9);

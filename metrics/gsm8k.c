@@ -16,13 +16,15 @@ static size_t run(slice text, size_t at, bool of(char))
     return n;
 }
 
-/* The first number right after the mark. then_any: a character other than a newline must follow, and a regex gives up the number's last for it. */
+/* The first number right after the mark. then_any: a character other than a newline must follow,
+ * and a regex gives up the number's last for it. */
 static slice number_after(slice text, const char *mark, bool then_any)
 {
     const size_t k = strlen(mark);
     for (size_t i = 0; i + k <= text.n; i++) {
         if (memcmp(text.s + i, mark, k)) continue;
-        size_t sign = i + k < text.n && text.s[i + k] == '-', n = run(text, i + k + sign, is_number), end = i + k + sign + n;
+        size_t sign = i + k < text.n && text.s[i + k] == '-', n = run(text, i + k + sign, is_number),
+               end = i + k + sign + n;
         if (then_any && n && (end == text.n || text.s[end] == '\n')) n--;
         if (n) return (slice) { text.s + i + k, sign + n };
     }
@@ -48,7 +50,10 @@ slice gsm8k_flexible(slice text)
     return py_strip(last);
 }
 
-bool gsm8k_is_invalid(slice extracted) { return extracted.n == sizeof invalid - 1 && !memcmp(extracted.s, invalid, extracted.n); }
+bool gsm8k_is_invalid(slice extracted)
+{
+    return extracted.n == sizeof invalid - 1 && !memcmp(extracted.s, invalid, extracted.n);
+}
 
 /* The regexes the task ignores, in their order, then lower case. kept: scratch. */
 static void normalize(slice text, str *kept, str *out)
@@ -92,4 +97,7 @@ void gsm8k_match_item(const metric *m, const metric_input *in, double *stats)
     *stats = in->n_references && gsm8k_match(extract(m, in), in->references[0]);
 }
 
-void gsm8k_invalid_item(const metric *m, const metric_input *in, double *stats) { *stats = gsm8k_is_invalid(extract(m, in)); }
+void gsm8k_invalid_item(const metric *m, const metric_input *in, double *stats)
+{
+    *stats = gsm8k_is_invalid(extract(m, in));
+}

@@ -1,9 +1,11 @@
 /* GSM8K's answers as lm-evaluation-harness's task gsm8k (version 3) extracts and compares them.
  *
- * Strict: the first match of `#### (\-?[0-9\.\,]+)`. Flexible: the last match of `(-?[$0-9.,]{2,})|(-?[0-9]+)`. None: "[invalid]".
- * The task gsm8k_cot (version 3) has a strict filter of its own, the first match of `The answer is (\-?[0-9\.\,]+).`, whose last dot is any
- * character. Both sides are then stripped of ",", "$", everything up to the last "#### ", one final ".", lower-cased, and compared as strings: "18."
- * is 18, "18.00" is not. */
+ * Strict: the first match of `#### (\-?[0-9\.\,]+)`. Flexible: the last match of
+ * `(-?[$0-9.,]{2,})|(-?[0-9]+)`. None: "[invalid]".
+ * The task gsm8k_cot (version 3) has a strict filter of its own, the first match of `The answer
+ * is (\-?[0-9\.\,]+).`, whose last dot is any character. Both sides are then stripped of ",",
+ * "$", everything up to the last "#### ", one final ".", lower-cased, and compared as strings:
+ * "18." is 18, "18.00" is not. */
 #ifndef TIEBREAK_METRICS_GSM8K_H
 #define TIEBREAK_METRICS_GSM8K_H
 #include "metrics/metric.h"

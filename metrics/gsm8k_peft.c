@@ -38,7 +38,8 @@ static slice trim(slice rest)
 
 slice gsm8k_peft_answer(slice text)
 {
-    static const char *const marks[] = { "The answer is: ", "The answer is ", "The final answer is: ", "The final answer is ", "#### " };
+    static const char *const marks[] = { "The answer is: ", "The answer is ",
+                                         "The final answer is: ", "The final answer is ", "#### " };
     text                             = strip_right(py_strip(text), ".!?");
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         slice rest = after_last(text, marks[i]);
@@ -95,7 +96,8 @@ static bool read_number(slice text, number *out)
         out->value = *s == 'i' || *s == 'I' ? (*start == '-' ? -INFINITY : INFINITY) : NAN;
         return true;
     }
-    size_t whole = digits(s), places = s[whole] == '.' ? digits(s + whole + 1) : 0, all = whole + (s[whole] == '.') + places;
+    size_t whole = digits(s), places = s[whole] == '.' ? digits(s + whole + 1) : 0,
+           all = whole + (s[whole] == '.') + places;
     if (whole + places == 0) return false;
     const char *rest = s + all;
     if (*rest == 'e' || *rest == 'E') {
@@ -121,7 +123,8 @@ static bool read_fraction(slice a, slice b, double *value)
     *value = x.value / y.value;
     if (x.plain && y.plain) {
         /* Of whole numbers, so that the only rounding is the division's: 0.1/0.3 is 1/3. */
-        double up = x.units * pow(10, fmax(0, y.places - x.places)), down = y.units * pow(10, fmax(0, x.places - y.places));
+        double up   = x.units * pow(10, fmax(0, y.places - x.places)),
+               down = y.units * pow(10, fmax(0, x.places - y.places));
         if (fabs(up) < 9e15 && fabs(down) < 9e15) *value = up / down;
     }
     return true;

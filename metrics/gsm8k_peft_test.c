@@ -71,7 +71,8 @@ static void compares_numbers_as_numbers(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        if (gsm8k_peft_equal(slice_of(cases[i].a), slice_of(cases[i].b)) != cases[i].same) fail_msg("%s against %s", cases[i].a, cases[i].b);
+        if (gsm8k_peft_equal(slice_of(cases[i].a), slice_of(cases[i].b)) != cases[i].same)
+            fail_msg("%s against %s", cases[i].a, cases[i].b);
 }
 
 static void scores_solutions_and_bare_numbers(void **state)
@@ -81,9 +82,15 @@ static void scores_solutions_and_bare_numbers(void **state)
     double        x;
     (void)state;
     for (int i = 0; i < 3; i++) {
-        metric_item(m, &(metric_input) { .prediction = slice_of("The answer is: 20.00"), .references = &references[i], .n_references = 1 }, &x);
+        metric_item(m,
+                    &(metric_input) { .prediction   = slice_of("The answer is: 20.00"),
+                                      .references   = &references[i],
+                                      .n_references = 1 },
+                    &x);
         assert_true(x == 1);
-        metric_item(m, &(metric_input) { .prediction = slice_of("It is 20"), .references = &references[i], .n_references = 1 }, &x);
+        metric_item(
+            m, &(metric_input) { .prediction = slice_of("It is 20"), .references = &references[i], .n_references = 1 },
+            &x);
         assert_true(x == 0);
     }
 }

@@ -28,7 +28,8 @@ static void extracts_by_hand(void **state)
     }
 }
 
-/* The pattern's last dot takes any character, the number's own last digit if need be, but no newline. */
+/* The pattern's last dot takes any character, the number's own last digit if need be, but no
+ * newline. */
 static void extracts_chains_of_thought_by_hand(void **state)
 {
     static const char *const cases[][2] = {
@@ -39,10 +40,11 @@ static void extracts_chains_of_thought_by_hand(void **state)
         { "The answer is 3.50.", "3.50" },    { "#### 18", "[invalid]" },
     };
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_text(gsm8k_cot_strict(slice_of(cases[i][0])), slice_of(cases[i][1]));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_text(gsm8k_cot_strict(slice_of(cases[i][0])), slice_of(cases[i][1]));
     double       right     = 0;
     const slice  reference = slice_of("9 + 9 = <<9+9=18>>18\n#### 18");
-    metric_input in        = { .prediction = slice_of("The answer is 18."), .references = &reference, .n_references = 1 };
+    metric_input in = { .prediction = slice_of("The answer is 18."), .references = &reference, .n_references = 1 };
     metric_item(metric_find("gsm8k-cot-strict"), &in, &right);
     assert_true(right == 1);
 }

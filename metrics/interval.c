@@ -14,13 +14,18 @@ static const double z975 = 1.959963984540054;
 interval wilson_interval(double right, int64_t n)
 {
     const double z = z975;
-    double       k = (double)n, p = right / k, middle = p + z * z / (2 * k), half = z * sqrt(p * (1 - p) / k + z * z / (4 * k * k));
+    double       k = (double)n, p = right / k, middle = p + z * z / (2 * k),
+           half = z * sqrt(p * (1 - p) / k + z * z / (4 * k * k));
     if (n < 1) return (interval) { NAN, NAN, "wilson" };
     /* At 0 and at n the formula's end is the share itself but for rounding. */
-    return (interval) { right > 0 ? (middle - half) / (1 + z * z / k) : 0, right < k ? (middle + half) / (1 + z * z / k) : 1, "wilson" };
+    return (interval) { right > 0 ? (middle - half) / (1 + z * z / k) : 0,
+                        right < k ? (middle + half) / (1 + z * z / k) : 1, "wilson" };
 }
 
-interval normal_interval(double value, double error) { return (interval) { value - z975 * error, value + z975 * error, "normal" }; }
+interval normal_interval(double value, double error)
+{
+    return (interval) { value - z975 * error, value + z975 * error, "normal" };
+}
 
 static int ascending(const void *x, const void *y)
 {
@@ -40,7 +45,8 @@ interval resampled_interval(double *values, int64_t n)
     return i;
 }
 
-interval bootstrap_interval(const metric *m, const double *stats, int64_t n, int64_t resamples, uint64_t seed, double *mean)
+interval bootstrap_interval(const metric *m, const double *stats, int64_t n, int64_t resamples, uint64_t seed,
+                            double *mean)
 {
     numpy_rng g      = numpy_seed(seed);
     double   *values = mem_alloc((size_t)resamples, sizeof *values), sums[RESAMPLE_WIDTH_MAX];
@@ -59,7 +65,8 @@ interval bootstrap_interval(const metric *m, const double *stats, int64_t n, int
 
 void signature_of_draws(const char *signature, const char *procedure, int64_t draws, uint64_t seed, str *out)
 {
-    const char *refs = strstr(signature, "|nrefs:"), *rest = refs ? refs + 1 + strcspn(refs + 1, "|") : signature + strlen(signature);
+    const char *refs = strstr(signature, "|nrefs:"),
+               *rest = refs ? refs + 1 + strcspn(refs + 1, "|") : signature + strlen(signature);
     str_add(out, signature, (size_t)(rest - signature));
     str_printf(out, "|%s:%lld|seed:%llu%s", procedure, (long long)draws, (unsigned long long)seed, rest);
 }

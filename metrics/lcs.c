@@ -12,9 +12,11 @@ static int64_t zeros(uint64_t x)
     return n;
 }
 
-/* Rows ref[0 .. rows) of the table, rows <= 64, over all columns. columns (may be NULL) receives each column's bit vector. Returns the length gained
- * in these rows: the number of zero bits of the last one. */
-static int64_t block(lcs_scratch *s, const int32_t *ref, int64_t rows, const int32_t *hyp, int64_t n_hyp, uint64_t *columns)
+/* Rows ref[0 .. rows) of the table, rows <= 64, over all columns. columns (may be NULL) receives
+ * each column's bit vector. Returns the length gained in these rows: the number of zero bits of
+ * the last one. */
+static int64_t block(lcs_scratch *s, const int32_t *ref, int64_t rows, const int32_t *hyp, int64_t n_hyp,
+                     uint64_t *columns)
 {
     uint64_t v = ~(uint64_t)0;
     for (int64_t i = 0; i < rows; i++) s->places[ref[i]] |= (uint64_t)1 << i;
@@ -35,20 +37,24 @@ static void start(lcs_scratch *s, int64_t n_hyp, int64_t vocabulary)
     memset(s->carry, 0, (size_t)n_hyp);
 }
 
-int64_t lcs_length(lcs_scratch *s, const int32_t *ref, int64_t n_ref, const int32_t *hyp, int64_t n_hyp, int64_t vocabulary)
+int64_t lcs_length(lcs_scratch *s, const int32_t *ref, int64_t n_ref, const int32_t *hyp, int64_t n_hyp,
+                   int64_t vocabulary)
 {
     int64_t length = 0;
     start(s, n_hyp, vocabulary);
-    for (int64_t i = 0; i < n_ref; i += 64) length += block(s, ref + i, n_ref - i < 64 ? n_ref - i : 64, hyp, n_hyp, NULL);
+    for (int64_t i = 0; i < n_ref; i += 64)
+        length += block(s, ref + i, n_ref - i < 64 ? n_ref - i : 64, hyp, n_hyp, NULL);
     return length;
 }
 
-void lcs_mark(lcs_scratch *s, bool *hit, const int32_t *ref, int64_t n_ref, const int32_t *hyp, int64_t n_hyp, int64_t vocabulary)
+void lcs_mark(lcs_scratch *s, bool *hit, const int32_t *ref, int64_t n_ref, const int32_t *hyp, int64_t n_hyp,
+              int64_t vocabulary)
 {
     int64_t blocks = (n_ref + 63) / 64;
     start(s, n_hyp, vocabulary);
     s->columns = mem_scratch(s->columns, &s->columns_cap, (size_t)(blocks * n_hyp), sizeof *s->columns);
-    for (int64_t b = 0; b < blocks; b++) block(s, ref + 64 * b, n_ref - 64 * b < 64 ? n_ref - 64 * b : 64, hyp, n_hyp, s->columns + b * n_hyp);
+    for (int64_t b = 0; b < blocks; b++)
+        block(s, ref + 64 * b, n_ref - 64 * b < 64 ? n_ref - 64 * b : 64, hyp, n_hyp, s->columns + b * n_hyp);
     for (int64_t i = n_ref, j = n_hyp; i > 0 && j > 0;) {
         if (ref[i - 1] == hyp[j - 1]) {
             hit[i - 1] = true;

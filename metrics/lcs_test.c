@@ -11,7 +11,9 @@ static int64_t by_definition(const int32_t *ref, int64_t n_ref, const int32_t *h
     static int32_t t[N + 1][N + 1];
     for (int64_t i = 1; i <= n_ref; i++)
         for (int64_t j = 1; j <= n_hyp; j++)
-            t[i][j] = ref[i - 1] == hyp[j - 1] ? t[i - 1][j - 1] + 1 : t[i - 1][j] > t[i][j - 1] ? t[i - 1][j] : t[i][j - 1];
+            t[i][j] = ref[i - 1] == hyp[j - 1]    ? t[i - 1][j - 1] + 1
+                      : t[i - 1][j] > t[i][j - 1] ? t[i - 1][j]
+                                                  : t[i][j - 1];
     for (int64_t i = n_ref, j = n_hyp; i > 0 && j > 0;) {
         if (ref[i - 1] == hyp[j - 1])
             hit[i - 1] = true, i--, j--;
@@ -29,9 +31,10 @@ static void equals_the_table_on_random_sequences(void **state)
     rng         r = rng_seed(11);
     (void)state;
     for (int trial = 0; trial < 1500; trial++) {
-        int32_t  ref[N], hyp[N];
-        bool     want[N] = { 0 }, got[N] = { 0 };
-        int64_t  n_ref = (int64_t)rng_below(&r, trial % 3 ? N + 1 : 9), n_hyp = (int64_t)rng_below(&r, trial % 3 ? N + 1 : 9);
+        int32_t ref[N], hyp[N];
+        bool    want[N] = { 0 }, got[N] = { 0 };
+        int64_t n_ref     = (int64_t)rng_below(&r, trial % 3 ? N + 1 : 9),
+                n_hyp     = (int64_t)rng_below(&r, trial % 3 ? N + 1 : 9);
         uint64_t alphabet = 1 + rng_below(&r, trial % 2 ? 4 : 60);
         for (int64_t i = 0; i < n_ref; i++) ref[i] = (int32_t)rng_below(&r, alphabet);
         for (int64_t i = 0; i < n_hyp; i++) hyp[i] = (int32_t)rng_below(&r, alphabet);

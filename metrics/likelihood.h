@@ -1,4 +1,5 @@
-/* What a log-likelihood says by itself: loss per token, perplexity per word and byte, bits per byte. All are functions of two sums. */
+/* What a log-likelihood says by itself: loss per token, perplexity per word and byte, bits per
+ * byte. All are functions of two sums. */
 #ifndef TIEBREAK_METRICS_LIKELIHOOD_H
 #define TIEBREAK_METRICS_LIKELIHOOD_H
 #include "metrics/metric.h"

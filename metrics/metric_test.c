@@ -8,7 +8,8 @@ static void rows_are_complete_and_unique(void **state)
     (void)state;
     for (const metric *m; (m = metric_row(count)); count++) {
         if (metric_find(m->name) != m) fail_msg("two rows are called %s", m->name);
-        if (!m->about || !m->rules || !m->item || m->n_stats < 1 || m->n_stats > METRIC_STATS_MAX) fail_msg("row %s lacks something", m->name);
+        if (!m->about || !m->rules || !m->item || m->n_stats < 1 || m->n_stats > METRIC_STATS_MAX)
+            fail_msg("row %s lacks something", m->name);
         if (!m->corpus && (m->n_stats != 1 || m->scale == 0)) fail_msg("row %s is a mean without a scale", m->name);
     }
     assert_true(count > 0);
@@ -37,7 +38,8 @@ static void totals_add_up_and_have_no_error(void **state)
     assert_true(isnan(metric_stderr(metric_find("tokens"), x, 2)));
 }
 
-/* Metrics keep what they read of an item for the next one. Whatever was asked before, in whatever order, an item's statistics are its own. */
+/* Metrics keep what they read of an item for the next one. Whatever was asked before, in
+ * whatever order, an item's statistics are its own. */
 static void items_do_not_depend_on_those_before(void **state)
 {
     static const char *const texts[] = { "",
@@ -49,10 +51,16 @@ static void items_do_not_depend_on_those_before(void **state)
                                          "a\nb\n\nc d",
                                          "#### 18",
                                          "the" };
-    static const char *const names[] = { "rouge1",    "rouge9", "rougeL", "rougeLsum", "rouge2", "em",          "f1",
-                                         "em_v2",     "f1_v2",  "bleu",   "chrf",      "chrf++", "exact_match", "exact_match_flexible",
-                                         "gsm8k-peft" };
-    enum { TEXTS = sizeof texts / sizeof *texts, NAMES = sizeof names / sizeof *names, STATS = TEXTS * TEXTS * TEXTS * NAMES * 2 };
+    static const char *const names[] = {
+        "rouge1",    "rouge9", "rougeL", "rougeLsum", "rouge2", "em",          "f1",
+        "em_v2",     "f1_v2",  "bleu",   "chrf",      "chrf++", "exact_match", "exact_match_flexible",
+        "gsm8k-peft"
+    };
+    enum {
+        TEXTS = sizeof texts / sizeof *texts,
+        NAMES = sizeof names / sizeof *names,
+        STATS = TEXTS * TEXTS * TEXTS * NAMES * 2
+    };
     static double first[STATS][METRIC_STATS_MAX];
     (void)state;
     for (int round = 0; round < 2; round++) {
@@ -65,14 +73,16 @@ static void items_do_not_depend_on_those_before(void **state)
             metric_input in   = { .references = refs, .n_references = 1 + (k % 3 > 0) };
             const char  *name = names[rest % NAMES];
             rest /= NAMES;
-            assert_ok(metric_list_add(&list, name, &(metric_options) { .stemmer = rest % 2, .lowercase = rest % 2 }, "test"));
+            assert_ok(
+                metric_list_add(&list, name, &(metric_options) { .stemmer = rest % 2, .lowercase = rest % 2 }, "test"));
             rest /= 2;
             in.prediction = slice_of(texts[rest % TEXTS]);
             refs[0]       = slice_of(texts[rest / TEXTS % TEXTS]);
             refs[1]       = slice_of(texts[rest / TEXTS / TEXTS]);
             metric_item(&list.rows[0], &in, got);
             if (!round) memcpy(first[k], got, sizeof got);
-            if (memcmp(first[k], got, sizeof got)) fail_msg("%s: \"%s\" against \"%s\" differs the second time", name, in.prediction.s, refs[0].s);
+            if (memcmp(first[k], got, sizeof got))
+                fail_msg("%s: \"%s\" against \"%s\" differs the second time", name, in.prediction.s, refs[0].s);
         }
     }
 }
@@ -91,17 +101,21 @@ static void refuses_options_no_metric_can_take(void **state)
         { { .beta = -2 }, "beta -2" },
     };
     (void)state;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_input_error(metric_options_check(&bad[i].o, "score"), bad[i].part);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_input_error(metric_options_check(&bad[i].o, "score"), bad[i].part);
     assert_ok(metric_options_check(&(metric_options) { 0 }, "score"));
-    assert_ok(
-        metric_options_check(&(metric_options) { .smooth = BLEU_ADD_K, .smooth_value = 2, .char_order = 12, .word_order = 4, .beta = 3 }, "score"));
+    assert_ok(metric_options_check(
+        &(metric_options) { .smooth = BLEU_ADD_K, .smooth_value = 2, .char_order = 12, .word_order = 4, .beta = 3 },
+        "score"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_are_complete_and_unique),       cmocka_unit_test(a_mean_is_scaled_and_empty_sets_have_no_value),
-        cmocka_unit_test(totals_add_up_and_have_no_error),    cmocka_unit_test(items_do_not_depend_on_those_before),
+        cmocka_unit_test(rows_are_complete_and_unique),
+        cmocka_unit_test(a_mean_is_scaled_and_empty_sets_have_no_value),
+        cmocka_unit_test(totals_add_up_and_have_no_error),
+        cmocka_unit_test(items_do_not_depend_on_those_before),
         cmocka_unit_test(refuses_options_no_metric_can_take),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,12 @@
-/* Orders are counted one after the other. An n-gram is named by the pair (number of its first n - 1 tokens as a gram of the order before, last
- * token): a place in a table of all such pairs, or where that table would be large, a place found by hashing the pair. There are no collisions to
- * fear.
+/* Orders are counted one after the other. An n-gram is named by the pair (number of its first n
+ * - 1 tokens as a gram of the order before, last token): a place in a table of all such pairs,
+ * or where that table would be large, a place found by hashing the pair. There are no collisions
+ * to fear.
  *
- * An n-gram whose shorter grams have no match has none either: such positions are left out of all further orders, which for texts that differ is most
- * of the work. The inner loops have no branch on what the texts hold: positions are kept by advancing or not, and what the hypothesis lacks is
- * counted in gram 0, of which it has none. */
+ * An n-gram whose shorter grams have no match has none either: such positions are left out of
+ * all further orders, which for texts that differ is most of the work. The inner loops have no
+ * branch on what the texts hold: positions are kept by advancing or not, and what the hypothesis
+ * lacks is counted in gram 0, of which it has none. */
 #include "metrics/ngrams.h"
 
 #include <stdlib.h>
@@ -14,8 +16,9 @@
 struct gram {
     uint64_t pair;
     size_t   slot;
-    int32_t  in_hyp, in_ref, most; /* counts: in the hypothesis, in the reference being read, the most in any */
-    int32_t  ref;                  /* the reference being read */
+    /* counts: in the hypothesis, in the reference being read, the most in any */
+    int32_t in_hyp, in_ref, most;
+    int32_t ref; /* the reference being read */
 };
 
 /* Slots of a table of all pairs, 64 KiB: more would cost more in cache misses than hashing. */
@@ -39,23 +42,26 @@ static inline size_t slot_of(const gram_table *t, int32_t prefix, int32_t token,
     return at;
 }
 
-/* A sequence while it is counted: the positions where a gram of this order may match, in order, and the gram of the order before at each of them. */
+/* A sequence while it is counted: the positions where a gram of this order may match, in order,
+ * and the gram of the order before at each of them. */
 typedef struct ngram_places {
     const int32_t *ids;
     int32_t       *at, *gram;
     int64_t        n;
 } places;
 
-/* Number the hypothesis's grams of this order. Loops work on copies: through the pointers every store could be to the table itself. */
+/* Number the hypothesis's grams of this order. Loops work on copies: through the pointers every
+ * store could be to the table itself. */
 static void count_hypothesis(gram_table *table, const places *p, int order)
 {
     gram_table     t    = *table;
     const int32_t *last = p->ids + order - 1;
     for (int64_t k = 0, n = p->n; k < n; k++) {
         uint64_t pair;
-        size_t   slot    = slot_of(&t, p->gram[k], last[p->at[k]], &pair);
-        int32_t  gram    = t.slots[slot];
-        t.grams[t.n + 1] = (struct gram) { .pair = pair, .slot = slot, .ref = -1 }; /* overwritten by the next unless it is new */
+        size_t   slot = slot_of(&t, p->gram[k], last[p->at[k]], &pair);
+        int32_t  gram = t.slots[slot];
+        /* overwritten by the next unless it is new */
+        t.grams[t.n + 1] = (struct gram) { .pair = pair, .slot = slot, .ref = -1 };
         t.n += gram == ABSENT;
         gram          = gram == ABSENT ? t.n : gram;
         t.slots[slot] = gram;
@@ -101,7 +107,8 @@ static int64_t count_only_reference(const gram_table *table, const places *p, in
     return matches;
 }
 
-/* Keep the positions that matched and whose right neighbour did too: only there can a longer gram match. */
+/* Keep the positions that matched and whose right neighbour did too: only there can a longer
+ * gram match. */
 static void narrow(const gram_table *t, places *p)
 {
     const struct gram *grams = t->grams;
@@ -149,7 +156,8 @@ static places all_places(const token_list *t, int32_t width, int32_t *room)
     return (places) { t->ids, at, gram, n };
 }
 
-void ngrams_match(ngram_counter *c, const token_list *hyp, int32_t width, const token_list *refs, int64_t n_refs, int orders, int64_t *matches)
+void ngrams_match(ngram_counter *c, const token_list *hyp, int32_t width, const token_list *refs, int64_t n_refs,
+                  int orders, int64_t *matches)
 {
     size_t room = 2 * (size_t)hyp->n;
     for (int64_t r = 0; r < n_refs; r++) room += 2 * (size_t)refs[r].n;
@@ -168,7 +176,8 @@ void ngrams_match(ngram_counter *c, const token_list *hyp, int32_t width, const 
         if (n_refs == 1)
             matches[order - 1] = count_only_reference(&t, c->places, order);
         else
-            for (int64_t r = 0; r < n_refs; r++) matches[order - 1] += count_reference(&t, &c->places[r], order, (int32_t)r);
+            for (int64_t r = 0; r < n_refs; r++)
+                matches[order - 1] += count_reference(&t, &c->places[r], order, (int32_t)r);
         for (int32_t g = 1; g <= t.n; g++) t.slots[t.grams[g].slot] = ABSENT;
         if (order == orders) break;
         t.grams[ABSENT].most = 0; /* of what the hypothesis lacks, nothing matched */

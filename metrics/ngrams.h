@@ -17,9 +17,11 @@ typedef struct {
     size_t               grams_cap, places_cap, slots_cap, numbers_cap;
 } ngram_counter;
 
-/* matches[n - 1] of n = 1..orders: the sum, over the distinct n-grams of hyp, of min(its count there, its largest count in any one reference).
- * width: all ids of hyp are in 0 .. width - 1; ids from width on are tokens that hyp has not. */
-void ngrams_match(ngram_counter *c, const token_list *hyp, int32_t width, const token_list *refs, int64_t n_refs, int orders, int64_t *matches);
+/* matches[n - 1] of n = 1..orders: the sum, over the distinct n-grams of hyp, of min(its count
+ * there, its largest count in any one reference). width: all ids of hyp are in 0 .. width - 1;
+ * ids from width on are tokens that hyp has not. */
+void ngrams_match(ngram_counter *c, const token_list *hyp, int32_t width, const token_list *refs, int64_t n_refs,
+                  int orders, int64_t *matches);
 void ngrams_free(ngram_counter *c);
 
 /* All n-grams of a sequence of n tokens. */

@@ -28,10 +28,12 @@ paired_counts paired_count(const double *a, const double *b, int64_t n)
     return c;
 }
 
-/* P(X = k) and P(X <= k) for X of Binomial(n, 1/2), k <= n / 2: down from k each term is the last times j / (n - j + 1) <= 1. */
+/* P(X = k) and P(X <= k) for X of Binomial(n, 1/2), k <= n / 2: down from k each term is the
+ * last times j / (n - j + 1) <= 1. */
 static void half_binomial(int64_t k, int64_t n, double *at, double *up_to)
 {
-    double term = exp(lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1) - (double)n * 0.69314718055994530942);
+    double term = exp(lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1) -
+                      (double)n * 0.69314718055994530942);
     *at         = term;
     *up_to      = 0;
     for (int64_t j = k; j >= 0 && *up_to + term > *up_to; j--) {
@@ -92,7 +94,8 @@ static bool reaches(double x, double wanted) { return x >= wanted * (1 - 1e-9); 
 
 static void bootstrap_test(const paired_input *in, int64_t resamples, uint64_t seed, paired_result *r)
 {
-    double *a = mem_alloc((size_t)resamples, sizeof *a), *b = mem_alloc((size_t)resamples, sizeof *b), *d = mem_alloc((size_t)resamples, sizeof *d);
+    double *a = mem_alloc((size_t)resamples, sizeof *a), *b = mem_alloc((size_t)resamples, sizeof *b),
+           *d        = mem_alloc((size_t)resamples, sizeof *d);
     double  observed = fabs(r->difference), mean_gap = 0;
     int64_t ours = 1, theirs = 1;
     resample_both(in, resamples, seed, a, b);
@@ -117,7 +120,8 @@ static void bootstrap_test(const paired_input *in, int64_t resamples, uint64_t s
     free(d);
 }
 
-/* Rows of the matrix of swaps that are drawn at once: a multiple of 32 bits, so no drawn bit is lost between them. */
+/* Rows of the matrix of swaps that are drawn at once: a multiple of 32 bits, so no drawn bit is
+ * lost between them. */
 enum { ROWS = 32 };
 
 static void randomisation_test(const paired_input *in, int64_t trials, uint64_t seed, paired_result *r)
@@ -126,8 +130,10 @@ static void randomisation_test(const paired_input *in, int64_t trials, uint64_t 
     int64_t   n = in->n, width = in->width, ours = 1, theirs = 1;
     bool     *stay = mem_alloc((size_t)n, ROWS);
     int64_t  *rows = mem_alloc((size_t)n, sizeof *rows);
-    /* Both answers to an item side by side, so that a drawn bit is an index: a branch on it would be mispredicted every other time. */
-    double *both = mem_alloc((size_t)(2 * n * width), sizeof *both), total[WIDTH_MAX] = { 0 }, observed = fabs(r->difference);
+    /* Both answers to an item side by side, so that a drawn bit is an index: a branch on it
+     * would be mispredicted every other time. */
+    double *both = mem_alloc((size_t)(2 * n * width), sizeof *both), total[WIDTH_MAX] = { 0 },
+           observed = fabs(r->difference);
     for (int64_t i = 0; i < n; i++) {
         memcpy(both + 2 * i * width, in->b + i * width, (size_t)width * sizeof *both);
         memcpy(both + (2 * i + 1) * width, in->a + i * width, (size_t)width * sizeof *both);

@@ -115,7 +115,8 @@ static void word(str *out)
     str_puts(out, syllables[next(8)]);
 }
 
-/* References of random words; two systems that drop every 20th word and get `percent` of the others wrong. stats [n, n_stats] out. */
+/* References of random words; two systems that drop every 20th word and get `percent` of the
+ * others wrong. stats [n, n_stats] out. */
 static void make_corpus(const metric *m, uint32_t seed, int64_t n, const uint32_t percent[2], double *stats[2])
 {
     lcg = seed;
@@ -203,11 +204,66 @@ static const struct {
       2.933624856909338,
       61,
       1584 },
-    { "chrf", 1, 60, { 30, 30 }, 66.1957841599275, 66.19616506633889, 66.108826, 3.3871956, 66.19372, 3.0136147, 432, 10001 },
-    { "chrf", 2, 120, { 30, 26 }, 65.88704644181553, 68.36794352011921, 65.922195, 2.4442348, 68.36422, 2.6571312, 73, 1543 },
-    { "chrf", 4, 200, { 40, 37 }, 57.883928795419315, 59.81244413168408, 57.913773, 1.5470543, 59.819992, 1.8432045, 46, 1390 },
-    { "chrf++", 1, 60, { 30, 30 }, 64.541725825644, 64.26803478182805, 64.46028, 3.5427322, 64.273, 3.2357674, 377, 9143 },
-    { "chrf++", 4, 200, { 40, 37 }, 55.206519650103836, 57.140444344315746, 55.244446, 1.6413116, 57.15081, 1.9390049, 53, 1525 },
+    { "chrf",
+      1,
+      60,
+      { 30, 30 },
+      66.1957841599275,
+      66.19616506633889,
+      66.108826,
+      3.3871956,
+      66.19372,
+      3.0136147,
+      432,
+      10001 },
+    { "chrf",
+      2,
+      120,
+      { 30, 26 },
+      65.88704644181553,
+      68.36794352011921,
+      65.922195,
+      2.4442348,
+      68.36422,
+      2.6571312,
+      73,
+      1543 },
+    { "chrf",
+      4,
+      200,
+      { 40, 37 },
+      57.883928795419315,
+      59.81244413168408,
+      57.913773,
+      1.5470543,
+      59.819992,
+      1.8432045,
+      46,
+      1390 },
+    { "chrf++",
+      1,
+      60,
+      { 30, 30 },
+      64.541725825644,
+      64.26803478182805,
+      64.46028,
+      3.5427322,
+      64.273,
+      3.2357674,
+      377,
+      9143 },
+    { "chrf++",
+      4,
+      200,
+      { 40, 37 },
+      55.206519650103836,
+      57.140444344315746,
+      55.244446,
+      1.6413116,
+      57.15081,
+      1.9390049,
+      53,
+      1525 },
 };
 
 static void corpus_tests_equal_sacrebleu(void **state)
@@ -216,7 +272,8 @@ static void corpus_tests_equal_sacrebleu(void **state)
     for (size_t i = 0; i < sizeof corpora / sizeof *corpora; i++) {
         const metric *m        = metric_find(corpora[i].metric);
         int64_t       n        = corpora[i].n;
-        double       *stats[2] = { mem_alloc((size_t)(n * m->n_stats), sizeof(double)), mem_alloc((size_t)(n * m->n_stats), sizeof(double)) };
+        double       *stats[2] = { mem_alloc((size_t)(n * m->n_stats), sizeof(double)),
+                                   mem_alloc((size_t)(n * m->n_stats), sizeof(double)) };
         paired_result r;
         make_corpus(m, corpora[i].seed, n, corpora[i].percent, stats);
         paired_test(&(paired_input) { stats[0], stats[1], n, m->n_stats, metric_of_sums, m }, &PAIRED_DEFAULTS, &r);
@@ -233,8 +290,10 @@ static void corpus_tests_equal_sacrebleu(void **state)
         /* A system alone is resampled by the same draws. */
         double   mean_alone;
         interval alone = bootstrap_interval(m, stats[0], n, 1000, 12345, &mean_alone);
-        assert_within(fabs(alone.low - r.a_interval.low) + fabs(alone.high - r.a_interval.high) + fabs(mean_alone - r.a_mean), 0);
-        /* Real swaps rarely tie, so the two counts of randomisations agree but for the two orders that change everything or nothing. */
+        assert_within(
+            fabs(alone.low - r.a_interval.low) + fabs(alone.high - r.a_interval.high) + fabs(mean_alone - r.a_mean), 0);
+        /* Real swaps rarely tie, so the two counts of randomisations agree but for the two
+         * orders that change everything or nothing. */
         assert_within(fabs(r.p_randomisation - r.sacrebleu_p_randomisation), 2e-4);
         free(stats[0]);
         free(stats[1]);

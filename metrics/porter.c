@@ -3,14 +3,19 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* A word being stemmed, in place: at most one step makes it longer (-at -> -ate), never past what it was. */
+/* A word being stemmed, in place: at most one step makes it longer (-at -> -ate), never past
+ * what it was. */
 typedef struct {
     char  *s;
     size_t n;
 } stem;
 
-/* Porter's consonants: not a, e, i, o, u, and not y after a consonant. after: whether a consonant stands before c (false at the start). */
-static bool is_consonant(char c, bool after) { return c == 'y' ? !after : !(c == 'a' || c == 'e' || c == 'i' || c == 'o' || c == 'u'); }
+/* Porter's consonants: not a, e, i, o, u, and not y after a consonant. after: whether a
+ * consonant stands before c (false at the start). */
+static bool is_consonant(char c, bool after)
+{
+    return c == 'y' ? !after : !(c == 'a' || c == 'e' || c == 'i' || c == 'o' || c == 'u');
+}
 
 /* Whether letter `at` is one: a run of y's alternates. */
 static bool consonant_at(const stem *w, size_t at)
@@ -43,13 +48,17 @@ static bool contains_vowel(const stem *w, size_t n)
     return false;
 }
 
-static bool ends_double_consonant(const stem *w) { return w->n >= 2 && w->s[w->n - 1] == w->s[w->n - 2] && consonant_at(w, w->n - 1); }
+static bool ends_double_consonant(const stem *w)
+{
+    return w->n >= 2 && w->s[w->n - 1] == w->s[w->n - 2] && consonant_at(w, w->n - 1);
+}
 
 /* *o: consonant, vowel, consonant other than w, x, y; or a whole stem of vowel, consonant. */
 static bool ends_cvc(const stem *w, size_t n)
 {
     if (n == 2) return !consonant_at(w, 0) && consonant_at(w, 1);
-    return n >= 3 && consonant_at(w, n - 3) && !consonant_at(w, n - 2) && consonant_at(w, n - 1) && !strchr("wxy", w->s[n - 1]);
+    return n >= 3 && consonant_at(w, n - 3) && !consonant_at(w, n - 2) && consonant_at(w, n - 1) &&
+           !strchr("wxy", w->s[n - 1]);
 }
 
 /* From the last letter on, where most words already differ. */
@@ -72,12 +81,13 @@ typedef struct {
     const char *suffix, *by;
     size_t      k, n; /* their lengths */
 } rule;
-#define RULE(suffix, by)                                                                                                                             \
-    {                                                                                                                                                \
-        suffix, by, sizeof(suffix) - 1, sizeof(by) - 1                                                                                               \
+#define RULE(suffix, by)                                                                                               \
+    {                                                                                                                  \
+        suffix, by, sizeof(suffix) - 1, sizeof(by) - 1                                                                 \
     }
 
-/* The first suffix that matches decides: replaced when the stem's measure is above `above`, else the word stays and no other rule is tried. */
+/* The first suffix that matches decides: replaced when the stem's measure is above `above`, else
+ * the word stays and no other rule is tried. */
 static void apply(stem *w, const rule *rules, int above)
 {
     for (const rule *r = rules; r->suffix; r++) {
@@ -145,7 +155,8 @@ static void step2(stem *w)
                                   RULE("fulli", "ful"),   { 0 } };
     if (ends_with(w, "alli") && measure(w, w->n - 4) > 0) w->n -= 2;
     if (ends_with(w, "logi")) {
-        /* The l counts as part of the stem, so that geo- and theo- behave like archaeo-. No suffix of the table ends in -logi. */
+        /* The l counts as part of the stem, so that geo- and theo- behave like archaeo-. No
+         * suffix of the table ends in -logi. */
         if (measure(w, w->n - 3) > 0) w->n--;
         return;
     }
@@ -161,11 +172,25 @@ static void step3(stem *w)
 
 static void step4(stem *w)
 {
-    static const rule rules[] = {
-        RULE("al", ""),  RULE("ance", ""),  RULE("ence", ""), RULE("er", ""),  RULE("ic", ""), RULE("able", ""), RULE("ible", ""),
-        RULE("ant", ""), RULE("ement", ""), RULE("ment", ""), RULE("ent", ""), RULE("ou", ""), RULE("ism", ""),  RULE("ate", ""),
-        RULE("iti", ""), RULE("ous", ""),   RULE("ive", ""),  RULE("ize", ""), { 0 }
-    };
+    static const rule rules[] = { RULE("al", ""),
+                                  RULE("ance", ""),
+                                  RULE("ence", ""),
+                                  RULE("er", ""),
+                                  RULE("ic", ""),
+                                  RULE("able", ""),
+                                  RULE("ible", ""),
+                                  RULE("ant", ""),
+                                  RULE("ement", ""),
+                                  RULE("ment", ""),
+                                  RULE("ent", ""),
+                                  RULE("ou", ""),
+                                  RULE("ism", ""),
+                                  RULE("ate", ""),
+                                  RULE("iti", ""),
+                                  RULE("ous", ""),
+                                  RULE("ive", ""),
+                                  RULE("ize", ""),
+                                  { 0 } };
     if (ends_with(w, "ion")) {
         if (measure(w, w->n - 3) > 1 && strchr("st", w->s[w->n - 4])) w->n -= 3;
         return;
@@ -184,10 +209,12 @@ static void step5(stem *w)
 
 static bool irregular(stem *w)
 {
-    static const rule forms[] = { RULE("sky", "sky"),        RULE("skies", "sky"),       RULE("dying", "die"),        RULE("lying", "lie"),
-                                  RULE("tying", "tie"),      RULE("news", "news"),       RULE("innings", "inning"),   RULE("inning", "inning"),
-                                  RULE("outings", "outing"), RULE("outing", "outing"),   RULE("cannings", "canning"), RULE("canning", "canning"),
-                                  RULE("howe", "howe"),      RULE("proceed", "proceed"), RULE("exceed", "exceed"),    RULE("succeed", "succeed") };
+    static const rule forms[] = { RULE("sky", "sky"),        RULE("skies", "sky"),        RULE("dying", "die"),
+                                  RULE("lying", "lie"),      RULE("tying", "tie"),        RULE("news", "news"),
+                                  RULE("innings", "inning"), RULE("inning", "inning"),    RULE("outings", "outing"),
+                                  RULE("outing", "outing"),  RULE("cannings", "canning"), RULE("canning", "canning"),
+                                  RULE("howe", "howe"),      RULE("proceed", "proceed"),  RULE("exceed", "exceed"),
+                                  RULE("succeed", "succeed") };
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         if (w->n != forms[i].k || !ends_with_n(w, forms[i].suffix, forms[i].k)) continue;
         replace(w, forms[i].k, forms[i].by, forms[i].n);

@@ -2,7 +2,8 @@
 
 #include "core/test.h"
 
-/* Made with nltk 3.10.4: PorterStemmer().stem(word). Among them every irregular form, and a word for each rule. */
+/* Made with nltk 3.10.4: PorterStemmer().stem(word). Among them every irregular form, and a word
+ * for each rule. */
 static const struct {
     const char *word, *stem;
 } cases[] = {

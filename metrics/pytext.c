@@ -29,7 +29,10 @@ static unsigned previous(const char *s, size_t end, size_t *start)
     return 0xFFFFFFFFu;
 }
 
-static utf8proc_category_t category(unsigned cp) { return cp > 0x10FFFF ? UTF8PROC_CATEGORY_CN : utf8proc_category((utf8proc_int32_t)cp); }
+static utf8proc_category_t category(unsigned cp)
+{
+    return cp > 0x10FFFF ? UTF8PROC_CATEGORY_CN : utf8proc_category((utf8proc_int32_t)cp);
+}
 
 static bool in_ranges(unsigned cp, const unsigned (*ranges)[2], size_t n)
 {
@@ -38,11 +41,13 @@ static bool in_ranges(unsigned cp, const unsigned (*ranges)[2], size_t n)
     return false;
 }
 
-/* Unicode's Cased: letters with case, and Other_Lowercase and Other_Uppercase as far as these are not case-ignorable (which is asked first). */
+/* Unicode's Cased: letters with case, and Other_Lowercase and Other_Uppercase as far as these
+ * are not case-ignorable (which is asked first). */
 static bool is_cased(unsigned cp)
 {
-    static const unsigned other[][2] = { { 0xAA, 0xAA },       { 0xBA, 0xBA },       { 0x2160, 0x217F },  { 0x24B6, 0x24E9 },
-                                         { 0x1F130, 0x1F149 }, { 0x1F150, 0x1F169 }, { 0x1F170, 0x1F189 } };
+    static const unsigned other[][2] = { { 0xAA, 0xAA },      { 0xBA, 0xBA },       { 0x2160, 0x217F },
+                                         { 0x24B6, 0x24E9 },  { 0x1F130, 0x1F149 }, { 0x1F150, 0x1F169 },
+                                         { 0x1F170, 0x1F189 } };
     switch (category(cp)) {
     case UTF8PROC_CATEGORY_LU:
     case UTF8PROC_CATEGORY_LL:
@@ -51,7 +56,8 @@ static bool is_cased(unsigned cp)
     }
 }
 
-/* Unicode's Case_Ignorable: marks, format characters, modifiers, and word-internal punctuation (Word_Break MidLetter, MidNumLet, Single_Quote). */
+/* Unicode's Case_Ignorable: marks, format characters, modifiers, and word-internal punctuation
+ * (Word_Break MidLetter, MidNumLet, Single_Quote). */
 static bool is_case_ignorable(unsigned cp)
 {
     static const unsigned inside_words[] = { 0x27,   0x2E,   0x3A,   0xB7,   0x387,  0x55F,  0x5F4,  0x2018, 0x2019,
@@ -69,7 +75,8 @@ static bool is_case_ignorable(unsigned cp)
     return false;
 }
 
-/* Final_Sigma of Unicode's SpecialCasing: a cased letter before, none after, case-ignorable characters skipped. at: where the sigma starts. */
+/* Final_Sigma of Unicode's SpecialCasing: a cased letter before, none after, case-ignorable
+ * characters skipped. at: where the sigma starts. */
 static bool is_final_sigma(slice text, size_t at)
 {
     unsigned cp    = 0;
@@ -94,7 +101,8 @@ static int lower_wide(slice text, size_t at, unsigned cp, int len, char *to)
 {
     enum { CAPITAL_SIGMA = 0x3A3, SMALL_SIGMA = 0x3C3, FINAL_SIGMA = 0x3C2, CAPITAL_I_WITH_DOT = 0x130 };
     if (cp == CAPITAL_I_WITH_DOT) {
-        memcpy(to, "i\xCC\x87", 3); /* i + U+0307, the one full mapping that is longer than one character */
+        /* i + U+0307, the one full mapping that is longer than one character */
+        memcpy(to, "i\xCC\x87", 3);
         return 3;
     }
     if (cp == CAPITAL_SIGMA) return utf8_encode(is_final_sigma(text, at) ? FINAL_SIGMA : SMALL_SIGMA, to);
@@ -143,7 +151,8 @@ int py_digit(unsigned cp)
 {
     if (cp < 0x80) return cp >= '0' && cp <= '9' ? (int)cp - '0' : -1;
     if (category(cp) != UTF8PROC_CATEGORY_ND) return -1;
-    /* Unicode's decimal digits come in tens, in order; where runs touch (mathematical digits) they are tens too. */
+    /* Unicode's decimal digits come in tens, in order; where runs touch (mathematical digits)
+     * they are tens too. */
     unsigned first = cp;
     while (category(first - 1) == UTF8PROC_CATEGORY_ND) first--;
     return (int)((cp - first) % 10);
@@ -153,7 +162,8 @@ slice py_rstrip(slice text)
 {
     while (text.n) {
         size_t start;
-        if ((unsigned char)text.s[text.n - 1] > ' ' && !(text.s[text.n - 1] & 0x80)) break; /* the common case */
+        /* the common case */
+        if ((unsigned char)text.s[text.n - 1] > ' ' && !(text.s[text.n - 1] & 0x80)) break;
         if (!is_space_py(previous(text.s, text.n, &start))) break;
         text.n = start;
     }

@@ -1,7 +1,10 @@
-/* Text as Python 3 sees it: the metrics' reference tools are Python, so their rules for case, words and blanks decide the last digit.
+/* Text as Python 3 sees it: the metrics' reference tools are Python, so their rules for case,
+ * words and blanks decide the last digit.
  *
- * Classes come from utf8proc's Unicode tables; two rules are not in any per-character table and live here: the final sigma and U+0130.
- * All functions take valid UTF-8 (a byte that is not is treated as a character of its own that belongs to no class). */
+ * Classes come from utf8proc's Unicode tables; two rules are not in any per-character table and
+ * live here: the final sigma and U+0130.
+ * All functions take valid UTF-8 (a byte that is not is treated as a character of its own that
+ * belongs to no class). */
 #ifndef TIEBREAK_METRICS_PYTEXT_H
 #define TIEBREAK_METRICS_PYTEXT_H
 #include <stdbool.h>
@@ -19,10 +22,12 @@ typedef struct {
 slice slice_of(const char *text); /* a NUL-terminated string */
 bool  slice_equal(slice a, slice b);
 
-/* The code point at s (n >= 1 bytes left) and its length; an invalid byte has length 1 and *cp = 0xFFFFFFFF. */
+/* The code point at s (n >= 1 bytes left) and its length; an invalid byte has length 1 and *cp =
+ * 0xFFFFFFFF. */
 int py_next(const char *s, size_t n, unsigned *cp);
 
-/* Whether the text (n >= 1 bytes) begins with one of Python's blanks; *len: bytes of its first character. */
+/* Whether the text (n >= 1 bytes) begins with one of Python's blanks; *len: bytes of its first
+ * character. */
 static inline bool py_starts_blank(const char *s, size_t n, size_t *len)
 {
     unsigned cp = (unsigned char)*s;
@@ -39,6 +44,7 @@ slice py_strip(slice text);           /* str.strip() */
 slice py_rstrip(slice text);
 /* str.split(): the next word of *rest, which shrinks; false when only blanks are left. */
 bool    py_next_word(slice *rest, slice *word);
-int64_t py_length(slice text);        /* code points: len() */
-int64_t py_resplit_words(slice text); /* len(re.split(r"\s+", text)): a blank at either end counts one more */
+int64_t py_length(slice text); /* code points: len() */
+/* len(re.split(r"\s+", text)): a blank at either end counts one more */
+int64_t py_resplit_words(slice text);
 #endif

@@ -75,8 +75,9 @@ static void reads_digits_of_all_scripts(void **state)
     static const struct {
         unsigned cp;
         int      digit;
-    } cases[] = { { '7', 7 },     { 0x663, 3 },   { 0x96F, 9 },  { 0x1A80, 0 }, { 0x1A99, 9 }, { 0x1D7CE, 0 }, { 0x1D7D7, 9 },
-                  { 0x1D7D8, 0 }, { 0x1D7FF, 9 }, { 0xFF15, 5 }, { 'a', -1 },   { 0xB2, -1 },  { 0xBD, -1 },   { 0x2167, -1 } };
+    } cases[] = { { '7', 7 },     { 0x663, 3 },   { 0x96F, 9 },   { 0x1A80, 0 },  { 0x1A99, 9 },
+                  { 0x1D7CE, 0 }, { 0x1D7D7, 9 }, { 0x1D7D8, 0 }, { 0x1D7FF, 9 }, { 0xFF15, 5 },
+                  { 'a', -1 },    { 0xB2, -1 },   { 0xBD, -1 },   { 0x2167, -1 } };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_int_equal(py_digit(cases[i].cp), cases[i].digit);
 }

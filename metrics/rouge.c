@@ -7,8 +7,8 @@
 #include "metrics/ngrams.h"
 #include "metrics/porter.h"
 
-/* A text, its tokens, and where its non-empty lines end (only "\n" ends a line). Of a reference also its n-gram matches with the prediction, as far
- * as they have been counted. */
+/* A text, its tokens, and where its non-empty lines end (only "\n" ends a line). Of a reference
+ * also its n-gram matches with the prediction, as far as they have been counted. */
 typedef struct {
     str        text;
     token_list tokens, ends;
@@ -33,8 +33,8 @@ typedef struct {
 } workspace;
 static _Thread_local workspace own;
 
-/* The lower case of the token character at the start of text, 0 where there is none; *len: its bytes. Beyond ASCII two lower to ASCII: U+0130 to i
- * (and a mark), U+212A to k. */
+/* The lower case of the token character at the start of text, 0 where there is none; *len: its
+ * bytes. Beyond ASCII two lower to ASCII: U+0130 to i (and a mark), U+212A to k. */
 static inline char token_character(slice text, size_t *len)
 {
     char c = text.s[0];
@@ -93,7 +93,8 @@ static rouge_score from_ratios(double precision, double recall)
     return (rouge_score) { precision, recall, sum > 0 ? 2 * precision * recall / sum : 0 };
 }
 
-/* The first order that is asked for is counted with those below it; whoever asks for another will ask for more. */
+/* The first order that is asked for is counted with those below it; whoever asks for another
+ * will ask for more. */
 static rouge_score rouge_n(workspace *w, lines *ref, int order)
 {
     const token_list *hyp = &w->prediction.tokens;
@@ -106,7 +107,8 @@ static rouge_score rouge_n(workspace *w, lines *ref, int order)
     return from_ratios(common / (double)(in_hyp > 1 ? in_hyp : 1), common / (double)(in_ref > 1 ? in_ref : 1));
 }
 
-/* Hits of the union LCS, each token of it counted while the whole summaries have unused occurrences on both sides. */
+/* Hits of the union LCS, each token of it counted while the whole summaries have unused
+ * occurrences on both sides. */
 static int64_t summary_hits(workspace *w, const lines *ref, const lines *hyp)
 {
     size_t  words = (size_t)w->words.n, n_ref = (size_t)ref->tokens.n;
@@ -121,7 +123,8 @@ static int64_t summary_hits(workspace *w, const lines *ref, const lines *hyp)
     memset(w->hit, 0, n_ref * sizeof *w->hit);
     for (int64_t r = 0, r0 = 0; r < ref->ends.n; r0 = ref->ends.ids[r++])
         for (int64_t h = 0, h0 = 0; h < hyp->ends.n; h0 = hyp->ends.ids[h++])
-            lcs_mark(&w->lcs, w->hit + r0, ref->tokens.ids + r0, ref->ends.ids[r] - r0, hyp->tokens.ids + h0, hyp->ends.ids[h] - h0, w->words.n);
+            lcs_mark(&w->lcs, w->hit + r0, ref->tokens.ids + r0, ref->ends.ids[r] - r0, hyp->tokens.ids + h0,
+                     hyp->ends.ids[h] - h0, w->words.n);
     for (size_t i = 0; i < n_ref; i++) {
         int32_t token = ref->tokens.ids[i];
         if (!w->hit[i] || w->left[0][token] <= 0 || w->left[1][token] <= 0) continue;
@@ -165,11 +168,15 @@ static rouge_score against(workspace *w, int64_t reference, int order)
     int64_t n_ref = r->tokens.n, n_hyp = h->tokens.n;
     if (!n_ref || !n_hyp) return (rouge_score) { 0 };
     if (order > 0) return rouge_n(w, r, order);
-    int64_t hits = order == ROUGE_L ? lcs_length(&w->lcs, r->tokens.ids, n_ref, h->tokens.ids, n_hyp, w->words.n) : summary_hits(w, r, h);
+    int64_t hits = order == ROUGE_L ? lcs_length(&w->lcs, r->tokens.ids, n_ref, h->tokens.ids, n_hyp, w->words.n)
+                                    : summary_hits(w, r, h);
     return from_ratios((double)hits / (double)n_hyp, (double)hits / (double)n_ref);
 }
 
-rouge_score rouge(slice reference, slice prediction, int order, bool stem) { return against(read_item(prediction, &reference, 1, stem), 0, order); }
+rouge_score rouge(slice reference, slice prediction, int order, bool stem)
+{
+    return against(read_item(prediction, &reference, 1, stem), 0, order);
+}
 
 rouge_score rouge_multi(const slice *references, int64_t n, slice prediction, int order, bool stem)
 {
@@ -184,7 +191,9 @@ rouge_score rouge_multi(const slice *references, int64_t n, slice prediction, in
 
 void rouge_sign(const metric *m, int64_t n_refs, str *out)
 {
-    static const char *const multi[] = { [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean" };
+    static const char *const multi[] = {
+        [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean"
+    };
     (void)n_refs;
     str_printf(out, "|refs:%s|stem:%s", multi[m->options.multi], m->options.stemmer ? "porter-nltk" : "no");
 }

@@ -59,8 +59,9 @@ static void counts_up_to_9_grams(void **state)
         double x;
         name[5] = (char)('0' + n);
         metric_item(metric_find(name),
-                    &(metric_input) {
-                        .prediction = slice_of("zero one two three four five six seven eight nine"), .references = &reference, .n_references = 1 },
+                    &(metric_input) { .prediction   = slice_of("zero one two three four five six seven eight nine"),
+                                      .references   = &reference,
+                                      .n_references = 1 },
                     &x);
         assert_within(fabs(x - (10. - n) / (11. - n)), 1e-15);
     }
@@ -73,18 +74,23 @@ static void several_references_by_name(void **state)
         metric_multi multi;
         double       f;
         const char  *sign;
-    } cases[]          = { { REFERENCES_MAX, 1, "max" }, { REFERENCES_FIRST, 0, "first" }, { REFERENCES_MEAN, (0 + 1 + 2. / 3) / 3, "mean" } };
+    } cases[]          = { { REFERENCES_MAX, 1, "max" },
+                           { REFERENCES_FIRST, 0, "first" },
+                           { REFERENCES_MEAN, (0 + 1 + 2. / 3) / 3, "mean" } };
     const slice refs[] = { slice_of("x y"), slice_of("cat"), slice_of("cat sat") };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         metric_list list = { 0 };
         double      x;
         str         sign = { 0 }, want = { 0 };
-        assert_ok(metric_list_add(&list, "rouge1", &(metric_options) { .multi = cases[i].multi, .stemmer = i == 0 }, "test"));
-        metric_item(&list.rows[0], &(metric_input) { .prediction = slice_of("cat"), .references = refs, .n_references = 3 }, &x);
+        assert_ok(
+            metric_list_add(&list, "rouge1", &(metric_options) { .multi = cases[i].multi, .stemmer = i == 0 }, "test"));
+        metric_item(&list.rows[0],
+                    &(metric_input) { .prediction = slice_of("cat"), .references = refs, .n_references = 3 }, &x);
         assert_within(fabs(x - cases[i].f), 1e-15);
         metric_signature(&list.rows[0], 3, &sign);
-        str_printf(&want, "rouge1|case:lower|version:rouge_score-0.1.2|refs:%s|stem:%s", cases[i].sign, i == 0 ? "porter-nltk" : "no");
+        str_printf(&want, "rouge1|case:lower|version:rouge_score-0.1.2|refs:%s|stem:%s", cases[i].sign,
+                   i == 0 ? "porter-nltk" : "no");
         assert_string_equal(str_c(&sign), str_c(&want));
         str_free(&sign);
         str_free(&want);

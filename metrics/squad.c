@@ -34,7 +34,8 @@ static inline bool is_word(slice text, size_t *len)
 {
     unsigned cp;
     *len = 1;
-    if (!(text.s[0] & 0x80)) return isalnum((unsigned char)text.s[0]); /* the underscore is punctuation, and gone */
+    /* the underscore is punctuation, and gone */
+    if (!(text.s[0] & 0x80)) return isalnum((unsigned char)text.s[0]);
     *len = (size_t)py_next(text.s, text.n, &cp);
     return py_is_word(cp);
 }
@@ -50,7 +51,8 @@ static void drop_punctuation(str *text)
     text->n = (size_t)(to - text->s);
 }
 
-/* In place: \b(a|an|the)\b becomes one blank: a run of word characters that is nothing but an article. */
+/* In place: \b(a|an|the)\b becomes one blank: a run of word characters that is nothing but an
+ * article. */
 static void drop_articles(str *text)
 {
     char  *to   = text->s;
@@ -63,7 +65,8 @@ static void drop_articles(str *text)
             *to++ = ' ';
             start = rest.s;
         }
-        if (rest.n) rest.s += len, rest.n -= len; /* with the run goes the character that ended it */
+        /* with the run goes the character that ended it */
+        if (rest.n) rest.s += len, rest.n -= len;
         size_t n = (size_t)(rest.s - start);
         if (to != start) memmove(to, start, n);
         to += n;
@@ -91,8 +94,9 @@ void squad_normalize(slice text, str *out)
     }
 }
 
-/* The tokens of the normal form of ASCII text without odd control characters: there words are what stands between blanks once punctuation is gone.
- * False where the text is not of that kind; some tokens may have been added then. */
+/* The tokens of the normal form of ASCII text without odd control characters: there words are
+ * what stands between blanks once punctuation is gone. False where the text is not of that kind;
+ * some tokens may have been added then. */
 static bool read_ascii(workspace *w, slice text, token_list *out)
 {
     str_clear(&w->lower);
@@ -162,7 +166,8 @@ static workspace *read_item(slice prediction, const slice *references, int64_t n
     read_answer(w, prediction, &w->prediction);
     w->width = (int32_t)w->words.n;
     for (int64_t i = 0; i < n; i++) {
-        const answer *before = i && is_text(&w->references[i - 1], references[i]) ? &w->references[i - 1] : &w->prediction;
+        const answer *before = i && is_text(&w->references[i - 1], references[i]) ? &w->references[i - 1]
+                                                                                  : &w->prediction;
         read_reference(w, references[i], before, &w->references[i]);
     }
     return w;
@@ -206,8 +211,14 @@ static double best(score_tokens *score, slice prediction, const slice *reference
     return any ? most : score(w, &w->prediction.tokens, &empty, rules);
 }
 
-double squad_em(slice prediction, const slice *references, int64_t n, squad_rules rules) { return best(exact, prediction, references, n, rules); }
-double squad_f1(slice prediction, const slice *references, int64_t n, squad_rules rules) { return best(token_f1, prediction, references, n, rules); }
+double squad_em(slice prediction, const slice *references, int64_t n, squad_rules rules)
+{
+    return best(exact, prediction, references, n, rules);
+}
+double squad_f1(slice prediction, const slice *references, int64_t n, squad_rules rules)
+{
+    return best(token_f1, prediction, references, n, rules);
+}
 
 void squad_em_item(const metric *m, const metric_input *in, double *stats)
 {

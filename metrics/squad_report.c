@@ -39,7 +39,8 @@ static int by_probability(const void *a, const void *b)
 }
 
 /* Start by answering nothing, then answer one question after the other, the surest first. */
-static double best_threshold(const squad_question *const *sorted, int64_t n, int64_t no_answers, score_of *score, double *threshold)
+static double best_threshold(const squad_question *const *sorted, int64_t n, int64_t no_answers, score_of *score,
+                             double *threshold)
 {
     double now = (double)no_answers, best = now;
     *threshold = 0;
@@ -53,7 +54,8 @@ static double best_threshold(const squad_question *const *sorted, int64_t n, int
     return 100.0 * best / (double)n;
 }
 
-/* Precision times the step in recall, summed over the places where a threshold can lie: between different probabilities. */
+/* Precision times the step in recall, summed over the places where a threshold can lie: between
+ * different probabilities. */
 static double average_precision(const squad_question *const *sorted, int64_t n, int64_t with_answer, score_of *score)
 {
     double right = 0, recall_before = 0, sum = 0;

@@ -24,7 +24,8 @@ static void reports_by_hand(void **state)
     assert_true(near(r.best_exact, 75) && r.best_exact_thresh == 0.1);
     assert_true(near(r.best_f1, 75) && r.best_f1_thresh == 0.1);
     assert_true(near(r.pr_exact_ap, 100 / 3.) && near(r.pr_f1_ap, 500 / 12.) && near(r.pr_oracle_ap, 500 / 9.));
-    /* Equal probabilities are walked in their file's order: now the half-right answer comes before the wrong one. */
+    /* Equal probabilities are walked in their file's order: now the half-right answer comes
+     * before the wrong one. */
     q[1].na_rank = 2;
     q[2].na_rank = 1;
     r            = squad_report_of(q, 5, true, 0.15);
@@ -41,7 +42,8 @@ static void without_probabilities_nothing_is_withdrawn(void **state)
     const squad_question q[] = { { .predicted = true, .has_answer = true, .answered = true, .em = 0, .f1 = 0.25 } };
     (void)state;
     squad_report r = squad_report_of(q, 1, false, 1);
-    assert_true(!r.with_na_probs && r.all.f1 == 25 && r.has_answer.exact == 0 && r.no_answer.total == 0 && isnan(r.no_answer.f1));
+    assert_true(!r.with_na_probs && r.all.f1 == 25 && r.has_answer.exact == 0 && r.no_answer.total == 0 &&
+                isnan(r.no_answer.f1));
     r = squad_report_of(q, 0, true, 1);
     assert_true(r.all.total == 0 && isnan(r.all.exact));
 }

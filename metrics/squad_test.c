@@ -30,11 +30,14 @@ static void normalises_as_the_official_script_does(void **state)
 
 static void scores_the_edges_of_both_rules(void **state)
 {
-    const slice empty[] = { { "", 0 } }, dot_or_word[] = { slice_of("."), slice_of("word") }, cat[] = { slice_of("a black cat") };
+    const slice empty[] = { { "", 0 } }, dot_or_word[] = { slice_of("."), slice_of("word") },
+                cat[] = { slice_of("a black cat") };
     (void)state;
     /* Two empty answers: v1.1 gives EM 1 and F1 0, v2.0 both 1. */
-    assert_true(squad_em(slice_of("the"), empty, 1, SQUAD_V1) == 1 && squad_f1(slice_of("the"), empty, 1, SQUAD_V1) == 0);
-    assert_true(squad_em(slice_of("the"), empty, 1, SQUAD_V2) == 1 && squad_f1(slice_of("the"), empty, 1, SQUAD_V2) == 1);
+    assert_true(squad_em(slice_of("the"), empty, 1, SQUAD_V1) == 1 &&
+                squad_f1(slice_of("the"), empty, 1, SQUAD_V1) == 0);
+    assert_true(squad_em(slice_of("the"), empty, 1, SQUAD_V2) == 1 &&
+                squad_f1(slice_of("the"), empty, 1, SQUAD_V2) == 1);
     /* A reference that normalises to nothing counts in v1.1 and is dropped in v2.0. */
     assert_true(squad_em(slice_of("!"), dot_or_word, 2, SQUAD_V1) == 1);
     assert_true(squad_em(slice_of("!"), dot_or_word, 2, SQUAD_V2) == 0);
@@ -70,7 +73,8 @@ static totals score_file(const json *data, const json *predictions, squad_rules 
     for (const json *article = at(data, "data")->child; article; article = article->next)
         for (const json *p = at(article, "paragraphs")->child; p; p = p->next)
             for (const json *qa = at(p, "qas")->child; qa; qa = qa->next)
-                if (!answered || (answered > 0) == (at(qa, "answers")->child != NULL)) score_question(qa, predictions, rules, &t);
+                if (!answered || (answered > 0) == (at(qa, "answers")->child != NULL))
+                    score_question(qa, predictions, rules, &t);
     return t;
 }
 
@@ -91,7 +95,8 @@ static void agrees_with_the_official_v1_scores(void **state)
         char name[128];
         snprintf(name, sizeof name, "squad/predictions/%s.json", systems[i]);
         json *predictions = read_json(test_data(name));
-        compare(score_file(data, predictions, SQUAD_V1, 0), at(at(want, systems[i]), "this_part"), "exact_match", "f1", "total");
+        compare(score_file(data, predictions, SQUAD_V1, 0), at(at(want, systems[i]), "this_part"), "exact_match", "f1",
+                "total");
         json_free(predictions);
     }
     json_free(data);
@@ -128,10 +133,15 @@ static void agrees_with_the_harness_item_by_item(void **state)
         int64_t n = 0;
         for (const json *g = at(j, "golds")->child; g; g = g->next) golds[n++] = slice_of(g->valuestring);
         slice text = text_at(j, "text");
-        assert_within(fabs(squad_em(text, golds, n, SQUAD_V1) - at(at(at(j, "scores"), "v1.1"), "exact_match")->valuedouble), 1e-12);
-        assert_within(fabs(squad_f1(text, golds, n, SQUAD_V1) - at(at(at(j, "scores"), "v1.1"), "f1")->valuedouble), 1e-12);
-        assert_within(fabs(squad_em(text, golds, n, SQUAD_V2) - at(at(at(j, "scores"), "v2.0"), "exact")->valuedouble), 1e-12);
-        assert_within(fabs(squad_f1(text, golds, n, SQUAD_V2) - at(at(at(j, "scores"), "v2.0"), "f1")->valuedouble), 1e-12);
+        assert_within(
+            fabs(squad_em(text, golds, n, SQUAD_V1) - at(at(at(j, "scores"), "v1.1"), "exact_match")->valuedouble),
+            1e-12);
+        assert_within(fabs(squad_f1(text, golds, n, SQUAD_V1) - at(at(at(j, "scores"), "v1.1"), "f1")->valuedouble),
+                      1e-12);
+        assert_within(fabs(squad_em(text, golds, n, SQUAD_V2) - at(at(at(j, "scores"), "v2.0"), "exact")->valuedouble),
+                      1e-12);
+        assert_within(fabs(squad_f1(text, golds, n, SQUAD_V2) - at(at(at(j, "scores"), "v2.0"), "f1")->valuedouble),
+                      1e-12);
     }
     json_free(lines);
 }

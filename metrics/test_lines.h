@@ -46,10 +46,10 @@ static inline const json *at(const json *j, const char *path)
 static inline double number_at(const json *j, const char *path) { return at(j, path)->valuedouble; }
 static inline slice  text_at(const json *j, const char *path) { return slice_of(at(j, path)->valuestring); }
 
-#define assert_text(got, want)                                                                                                                       \
-    do {                                                                                                                                             \
-        slice got_ = (got), want_ = (want);                                                                                                          \
-        if (got_.n != want_.n || memcmp(got_.s, want_.s, got_.n))                                                                                    \
-            fail_msg("got \"%.*s\", wanted \"%.*s\"", (int)got_.n, got_.s, (int)want_.n, want_.s);                                                   \
+#define assert_text(got, want)                                                                                         \
+    do {                                                                                                               \
+        slice got_ = (got), want_ = (want);                                                                            \
+        if (got_.n != want_.n || memcmp(got_.s, want_.s, got_.n))                                                      \
+            fail_msg("got \"%.*s\", wanted \"%.*s\"", (int)got_.n, got_.s, (int)want_.n, want_.s);                     \
     } while (0)
 #endif

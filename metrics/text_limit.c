@@ -31,9 +31,10 @@ int text_limit_check(const metric_list *list, slice prediction, const slice *ref
         /* A token and what parts it from the next are two bytes at least; eight pairs a byte. */
         double other = (double)longest_line(references[i]);
         if (line / 2 * (other / 2) / 8 <= TABLE_BYTES_MAX) continue;
-        return input_error("%s: %s compares line with line, and lines of %.0f and %.0f bytes are too long for it (their product may be %.2g): break "
-                           "them, or take rougeL",
-                           where, table->name, line, other, 32.0 * TABLE_BYTES_MAX);
+        return input_error(
+            "%s: %s compares line with line, and lines of %.0f and %.0f bytes are too long for it (their product may be %.2g): break "
+            "them, or take rougeL",
+            where, table->name, line, other, 32.0 * TABLE_BYTES_MAX);
     }
     return OK;
 }

@@ -39,12 +39,15 @@ static uint64_t load(const char *s, size_t n)
     return x;
 }
 
-/* Tokens of one length up to 8 have equal heads only if they are equal: loads overlap, but leave no byte out. */
+/* Tokens of one length up to 8 have equal heads only if they are equal: loads overlap, but leave
+ * no byte out. */
 static inline uint64_t head_of(const char *s, size_t n)
 {
     uint64_t h = 0;
     if (n == 0) return 0;
-    if (n < 4) return (uint64_t)(unsigned char)s[0] | (uint64_t)(unsigned char)s[n / 2] << 8 | (uint64_t)(unsigned char)s[n - 1] << 16;
+    if (n < 4)
+        return (uint64_t)(unsigned char)s[0] | (uint64_t)(unsigned char)s[n / 2] << 8 |
+               (uint64_t)(unsigned char)s[n - 1] << 16;
     if (n <= 8) return load(s, 4) | load(s + n - 4, 4) << 32;
     for (size_t i = 0; i + 8 < n; i += 8) h = (h ^ load(s + i, 8)) * 0x9E3779B97F4A7C15u;
     return (h ^ load(s + n - 8, 8)) * 0x9E3779B97F4A7C15u;

@@ -1,10 +1,10 @@
-/* Texts as sequences of numbers: equal tokens, equal numbers. What BLEU, chrF, ROUGE and SQuAD's F1 count and compare.
+/* Texts as sequences of numbers: equal tokens, equal numbers. What BLEU, chrF, ROUGE and SQuAD's
+ * F1 count and compare.
  *
  *     vocabulary v = { 0 };
  *     token_list a = { 0 };
  *     vocabulary_split(&v, slice_of("the cat the dog"), &a);     // 0 1 0 2
- *     vocabulary_clear(&v); tokens_clear(&a);                    // next item: the memory is kept
- */
+ *     vocabulary_clear(&v); tokens_clear(&a);                    // next item: the memory is kept */
 #ifndef TIEBREAK_METRICS_TOKENS_H
 #define TIEBREAK_METRICS_TOKENS_H
 #include "metrics/pytext.h"

@@ -25,7 +25,8 @@ static void the_jackknife_of_a_mean_is_its_standard_error(void **state)
     assert_true(isnan(jackknife_stderr(mean, NULL, x, 1, 1)));
 }
 
-/* A ratio of sums: near the delta method's answer, which for R = sum a / sum b is sqrt(n/(n-1) sum (a - R b)^2) / sum b. */
+/* A ratio of sums: near the delta method's answer, which for R = sum a / sum b is sqrt(n/(n-1)
+ * sum (a - R b)^2) / sum b. */
 static void the_jackknife_of_a_ratio_is_near_the_delta_method(void **state)
 {
     enum { N = 400 };
@@ -81,10 +82,13 @@ static double gold_ll_per_token(const json *j)
 
 /* --- statistics that are no means, as functions of sums all the same */
 
-static double rouge_1_of(const json *j) { return at(at(at(j, "rouge"), "nostem"), "rouge1")->child->child->next->next->valuedouble; }
+static double rouge_1_of(const json *j)
+{
+    return at(at(at(j, "rouge"), "nostem"), "rouge1")->child->child->next->next->valuedouble;
+}
 
-/* Item i is the i-th unit vector, so the sums say how often each was drawn; ctx is the items. Python's median of lm-evaluation-harness: the upper
- * middle. */
+/* Item i is the i-th unit vector, so the sums say how often each was drawn; ctx is the items.
+ * Python's median of lm-evaluation-harness: the upper middle. */
 static double upper_median(const void *ctx, const double *counts, int64_t n)
 {
     const column *c    = ctx;
@@ -135,7 +139,8 @@ static double confusion_of(const json *j) { return number_at(j, "gold") * CHOICE
 #define DIALOGSUM "lm-eval-reference/dialogsum.jsonl"
 #define HELLASWAG "lm-eval-reference/hellaswag_0shot.jsonl"
 
-/* classes: an item is a unit vector of so many, at the value (0: the value itself; -1: a class of its own for each item). */
+/* classes: an item is a unit vector of so many, at the value (0: the value itself; -1: a class
+ * of its own for each item). */
 static const struct {
     const char *name, *file;
     double (*value)(const json *);
@@ -215,7 +220,8 @@ static double norm_accuracy_of(const json *j) { return number_at(j, "acc_norm");
 static double rouge_1_max_of(const json *j)
 {
     double best = 0;
-    for (const json *r = at(at(at(j, "rouge"), "stem"), "rouge1")->child; r; r = r->next) best = fmax(best, r->child->next->next->valuedouble);
+    for (const json *r = at(at(at(j, "rouge"), "stem"), "rouge1")->child; r; r = r->next)
+        best = fmax(best, r->child->next->next->valuedouble);
     return best;
 }
 
@@ -242,7 +248,8 @@ static void means_have_the_closed_form(void **state)
         column        c = read_column(test_data(cases[i].file), cases[i].value);
         assert_int_equal(c.n, (int64_t)number_at(w, "n"));
         assert_within(fabs(metric_value(m, c.x, c.n) / m->scale - number_at(w, "mean")), 1e-12 * number_at(w, "mean"));
-        assert_within(fabs(metric_stderr(m, c.x, c.n) / m->scale - number_at(w, "stderr")), 1e-12 * number_at(w, "stderr"));
+        assert_within(fabs(metric_stderr(m, c.x, c.n) / m->scale - number_at(w, "stderr")),
+                      1e-12 * number_at(w, "stderr"));
         assert_true(isnan(metric_stderr(m, c.x, 1)));
         free(c.x);
     }
@@ -251,7 +258,8 @@ static void means_have_the_closed_form(void **state)
     column        three  = read_column(test_data("lm-eval-reference/hellaswag_3shot.jsonl"), accuracy_of);
     const double  e[]    = { stats_stderr(zero.x, zero.n), stats_stderr(three.x, three.n) };
     const int64_t n[]    = { zero.n, three.n };
-    double        pooled = number_at(at(at(want, "analytic"), "pooled_sample_stderr of hellaswag_0shot and hellaswag_3shot acc"), "stderr");
+    double        pooled = number_at(
+               at(at(want, "analytic"), "pooled_sample_stderr of hellaswag_0shot and hellaswag_3shot acc"), "stderr");
     assert_within(fabs(pooled_stderr(e, n, 2) / pooled - 1), 1e-12);
     assert_int_equal(cJSON_GetArraySize(at(want, "analytic")), CASES + 1);
     /* Every bootstrap has its test here but TER's, which is none of our metrics. */

@@ -41,13 +41,15 @@ static int set_modules(adapter *a)
             p->rank[m]  = spec->module_rank ? spec->module_rank[m] : spec->rank;
             p->scale[m] = spec->module_scale ? spec->module_scale[m] : s;
             if (p->rank[m] < 0 || p->rank[m] > RANK_MAX)
-                return input_error("adapter: layer %lld %s: rank %lld: must be 0..%d", (long long)l, site_table[site].name, (long long)p->rank[m],
-                                   RANK_MAX);
+                return input_error("adapter: layer %lld %s: rank %lld: must be 0..%d", (long long)l,
+                                   site_table[site].name, (long long)p->rank[m], RANK_MAX);
             if (shared && p->rank[m] && p->rank[m] != spec->rank)
-                return input_error("adapter: layer %lld %s: rank %lld differs from %lld: modules that share a factor need one rank", (long long)l,
-                                   site_table[site].name, (long long)p->rank[m], (long long)spec->rank);
+                return input_error(
+                    "adapter: layer %lld %s: rank %lld differs from %lld: modules that share a factor need one rank",
+                    (long long)l, site_table[site].name, (long long)p->rank[m], (long long)spec->rank);
             if (!isfinite(p->scale[m]))
-                return input_error("adapter: layer %lld %s: the scale is not a finite number", (long long)l, site_table[site].name);
+                return input_error("adapter: layer %lld %s: the scale is not a finite number", (long long)l,
+                                   site_table[site].name);
         }
     }
     return OK;
@@ -57,15 +59,16 @@ static void add_tensor(adapter *a, factor_id f, int64_t layer, int site, factor_
 {
     adapter_tensor *t = &a->tensors[a->n_tensors++];
     int64_t        *n = a->spec.method.factor[f].trained ? &a->theta_count : &a->frozen_count;
-    *t                = (adapter_tensor) { f, layer, site, shape.rows, shape.cols, a->spec.method.factor[f].trained, *n };
+    *t = (adapter_tensor) { f, layer, site, shape.rows, shape.cols, a->spec.method.factor[f].trained, *n };
     *n += shape.rows * shape.cols;
 }
 
-/* The factor's tensors stand site by site in the list, but lie instance by instance in memory: A of q, k and v of one layer is one array, which reads
- * their input once (kernels/adapted.h). */
+/* The factor's tensors stand site by site in the list, but lie instance by instance in memory: A
+ * of q, k and v of one layer is one array, which reads their input once (kernels/adapted.h). */
 static void stack(adapter *a, factor_id f)
 {
-    int64_t first = a->priv->first[f], instances = factor_instances(&a->spec.method.factor[f], a->cfg.layers), offset = a->tensors[first].offset;
+    int64_t first = a->priv->first[f], instances = factor_instances(&a->spec.method.factor[f], a->cfg.layers),
+            offset = a->tensors[first].offset;
     for (int64_t i = 0; i < instances; i++)
         for (int64_t k = first + i; k < a->n_tensors; k += instances) {
             a->tensors[k].offset = offset;
@@ -102,14 +105,23 @@ const adapter_tensor *adapter_find(const adapter *a, factor_id f, int64_t layer,
     if (spec->scope == SCOPE_ONE || !has_site(a, site)) return NULL;
     if (spec->scope == SCOPE_MODEL) return &a->tensors[at];
     for (int s = 0; s < site; s++) at += has_site(a, s) ? factor_instances(spec, a->cfg.layers) : 0;
-    return &a->tensors[at + (spec->scope == SCOPE_LAYER ? layer : spec->scope == SCOPE_GROUP ? layer / spec->group : 0)];
+    return &a->tensors[at + (spec->scope == SCOPE_LAYER   ? layer
+                             : spec->scope == SCOPE_GROUP ? layer / spec->group
+                                                          : 0)];
 }
 
 static param *at(const adapter *a, const param *p, int64_t i) { return real_at(a->be->params, p, i); }
-param        *adapter_values(const adapter *a, const adapter_tensor *t) { return at(a, t->trained ? a->theta : a->frozen, t->offset); }
-param        *adapter_gradient(const adapter *a, const adapter_tensor *t) { return t->trained ? at(a, a->grad, t->offset) : NULL; }
+param        *adapter_values(const adapter *a, const adapter_tensor *t)
+{
+    return at(a, t->trained ? a->theta : a->frozen, t->offset);
+}
+param *adapter_gradient(const adapter *a, const adapter_tensor *t)
+{
+    return t->trained ? at(a, a->grad, t->offset) : NULL;
+}
 
-/* The values of A in the working type, where that is another: as they lie in theta or frozen, so that what is shared stays shared. */
+/* The values of A in the working type, where that is another: as they lie in theta or frozen, so
+ * that what is shared stays shared. */
 static real *working_A(const adapter *a, const adapter_tensor *t)
 {
     return a->priv->A ? real_at(a->be, a->priv->A, t->offset - a->priv->A_first) : adapter_values(a, t);
@@ -139,9 +151,10 @@ static void wire_job(adapter *a, int64_t layer, int site)
         needs_dB |= f != FACTOR_A && grad[f];
     }
     int64_t in = site_in(&a->cfg, (site_id)site), out = site_out(&a->cfg, (site_id)site), r = p->rank[m];
-    bool    own_dA = a->spec.method.factor[FACTOR_A].scope == SCOPE_LAYER; /* A' is A of this module alone: its gradient goes straight there */
-    real   *Bp     = real_at(a->be, p->Bp, p->Bp_count);
-    param  *dBp = needs_dB ? at(a, p->dBp, p->Bp_count) : NULL, *dAp = NULL;
+    /* A' is A of this module alone: its gradient goes straight there */
+    bool   own_dA = a->spec.method.factor[FACTOR_A].scope == SCOPE_LAYER;
+    real  *Bp     = real_at(a->be, p->Bp, p->Bp_count);
+    param *dBp = needs_dB ? at(a, p->dBp, p->Bp_count) : NULL, *dAp = NULL;
     p->Bp_count += out * r;
     if (grad[FACTOR_A] && !own_dA) dAp = at(a, p->dAp, p->dAp_first[m]);
     *j          = (expand_job) { .in  = in,
@@ -163,9 +176,13 @@ static void wire_job(adapter *a, int64_t layer, int site)
                                  .dR  = grad[FACTOR_R],
                                  .dB  = grad[FACTOR_B],
                                  .dv  = grad[FACTOR_V] };
-    p->pairs[m] = (pair_arrays) {
-        .A = working_A(a, t[FACTOR_A]), .B = Bp, .r = r, .lda = j->lda, .ldb = r, .dA = own_dA ? grad[FACTOR_A] : dAp, .dB = dBp
-    };
+    p->pairs[m] = (pair_arrays) { .A   = working_A(a, t[FACTOR_A]),
+                                  .B   = Bp,
+                                  .r   = r,
+                                  .lda = j->lda,
+                                  .ldb = r,
+                                  .dA  = own_dA ? grad[FACTOR_A] : dAp,
+                                  .dB  = dBp };
 }
 
 /* All tensors of A lie one after another. */
@@ -183,7 +200,8 @@ static void wire(adapter *a)
 {
     struct adapter_private *p  = a->priv;
     int64_t                 Bp = 0, dAp = 0;
-    for (int64_t m = 0; m < p->modules; m++) { /* layer by layer, then site by site: dA' of one input's sites is stacked as their A' is */
+    for (int64_t m = 0; m < p->modules; m++) {
+        /* layer by layer, then site by site: dA' of one input's sites is stacked as their A' is */
         int site        = (int)(m % SITE_COUNT);
         p->dAp_first[m] = dAp;
         Bp += p->rank[m] * (has_site(a, site) ? site_out(&a->cfg, (site_id)site) : 0);
@@ -212,8 +230,8 @@ int adapter_new_within(adapter **out, const backend *be, const model_config *c, 
     if (!spec.module_rank && (spec.rank < 1 || spec.rank > RANK_MAX))
         return input_error("adapter: rank %lld: must be 1..%d", (long long)spec.rank, RANK_MAX);
     if (spec.alpha != 0 && !method_takes_alpha(&spec.method)) {
-        return input_error("adapter: alpha %g: method %s fixes s = %g and takes no alpha; leave it out", spec.alpha, spec.method.name,
-                           spec.method.scale);
+        return input_error("adapter: alpha %g: method %s fixes s = %g and takes no alpha; leave it out", spec.alpha,
+                           spec.method.name, spec.method.scale);
     }
     if (spec.alpha == 0 && method_takes_alpha(&spec.method)) spec.alpha = (double)spec.rank;
     adapter *a                = mem_alloc(1, sizeof *a);

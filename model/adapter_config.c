@@ -1,4 +1,5 @@
-/* adapter_config.json of a folder we write: PEFT's fields with PEFT's defaults, and the block that describes the row. */
+/* adapter_config.json of a folder we write: PEFT's fields with PEFT's defaults, and the block
+ * that describes the row. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,8 @@ static void replace(json *obj, const char *key, json *value)
     json_set(obj, key, value);
 }
 
-/* One adapted module as the folder will hold it: its rank after pruning, its scale, its default scale. */
+/* One adapted module as the folder will hold it: its rank after pruning, its scale, its default
+ * scale. */
 typedef struct {
     int64_t layer, rank;
     int     site;
@@ -26,7 +28,8 @@ typedef struct {
 static bool next_module(const adapter *a, module_info *m)
 {
     m->layer++;
-    while (m->site < SITE_COUNT && (m->layer >= a->cfg.layers || !(a->spec.sites >> m->site & 1))) m->site++, m->layer = 0;
+    while (m->site < SITE_COUNT && (m->layer >= a->cfg.layers || !(a->spec.sites >> m->site & 1)))
+        m->site++, m->layer = 0;
     if (m->site == SITE_COUNT) return false;
     m->rank = adapter_kept_rows(a, m->layer, m->site, NULL);
     m->s    = a->spec.module_scale[m->layer * SITE_COUNT + m->site];
@@ -34,7 +37,8 @@ static bool next_module(const adapter *a, module_info *m)
 }
 static const module_info first_module = { .layer = -1 };
 
-/* The linears' names in PEFT's form; whole paths when some layers have nothing there, so that PEFT adapts no other. */
+/* The linears' names in PEFT's form; whole paths when some layers have nothing there, so that
+ * PEFT adapts no other. */
 static json *target_modules(const adapter *a, const peft_layout *p)
 {
     json *names = json_array(), *paths = json_array();
@@ -55,8 +59,9 @@ static json *target_modules(const adapter *a, const peft_layout *p)
 
 static json *mask_of(const adapter *a, const module_info *m)
 {
-    int64_t *rows = mem_alloc((size_t)a->spec.rank + 1, sizeof *rows), n = adapter_kept_rows(a, m->layer, m->site, rows), at = 0;
-    json    *mask = json_array();
+    int64_t *rows = mem_alloc((size_t)a->spec.rank + 1, sizeof *rows),
+            n = adapter_kept_rows(a, m->layer, m->site, rows), at = 0;
+    json *mask = json_array();
     for (int64_t i = 0; i < a->spec.rank; i++) {
         bool keep = at < n && rows[at] == i;
         at += keep;
@@ -66,7 +71,8 @@ static json *mask_of(const adapter *a, const module_info *m)
     return mask;
 }
 
-/* AdaLoRA's rank_pattern: which of the initial ranks are kept, module by module; null when nothing was pruned. */
+/* AdaLoRA's rank_pattern: which of the initial ranks are kept, module by module; null when
+ * nothing was pruned. */
 static void set_masks(json *config, const adapter *a)
 {
     json *masks  = json_object();
@@ -82,21 +88,25 @@ static void set_masks(json *config, const adapter *a)
     replace(config, "rank_pattern", pruned ? masks : cJSON_CreateNull());
 }
 
-/* rank_pattern and alpha_pattern where a module differs from r and lora_alpha: whole module paths, so that keys never overlap. */
+/* rank_pattern and alpha_pattern where a module differs from r and lora_alpha: whole module
+ * paths, so that keys never overlap. */
 static void set_patterns(json *config, const adapter *a, const peft_layout *p)
 {
     json      *ranks = json_object(), *alphas = json_object();
     scale_rule rule  = peft_scale_rule(p, a->spec.method.rule == SCALE_ALPHA_SQRT_R);
     method     as    = { .rule = rule };
-    double     alpha = method_takes_alpha(&a->spec.method) ? a->spec.alpha : method_alpha(rule, a->spec.method.scale, a->spec.rank);
+    double     alpha = method_takes_alpha(&a->spec.method) ? a->spec.alpha
+                                                           : method_alpha(rule, a->spec.method.scale, a->spec.rank);
     replace(config, "lora_alpha", cJSON_CreateNumber(alpha));
     for (module_info m = first_module; next_module(a, &m);) {
         char path[PEFT_KEY_MAX];
         peft_module_path(m.layer, m.site, path);
         if (!m.rank) continue;
-        int64_t r = rule == SCALE_ALPHA_R_EPS ? a->spec.rank : m.rank; /* AdaLoRA's scale keeps the initial rank */
+        /* AdaLoRA's scale keeps the initial rank */
+        int64_t r = rule == SCALE_ALPHA_R_EPS ? a->spec.rank : m.rank;
         if (m.rank != a->spec.rank && !p->keeps_empty) json_set_int(ranks, path, m.rank);
-        if (fabs(m.s - method_scale(&as, alpha, r)) > 1e-15 * fabs(m.s)) json_set_num(alphas, path, method_alpha(rule, m.s, r));
+        if (fabs(m.s - method_scale(&as, alpha, r)) > 1e-15 * fabs(m.s))
+            json_set_num(alphas, path, method_alpha(rule, m.s, r));
     }
     replace(config, "alpha_pattern", alphas);
     replace(config, "rank_pattern", ranks);
@@ -154,11 +164,14 @@ int adapter_config_json(json **out, const adapter *a, const peft_layout *p, cons
     replace(c, "base_model_name_or_path", base_name ? cJSON_CreateString(base_name) : cJSON_CreateNull());
     replace(c, p ? p->rank_key : "r", cJSON_CreateNumber((double)a->spec.rank));
     replace(c, "target_modules", target_modules(a, p));
-    if (json_find(c, "use_rslora")) replace(c, "use_rslora", cJSON_CreateBool(a->spec.method.rule == SCALE_ALPHA_SQRT_R));
-    if (json_find(c, "projection_prng_key")) replace(c, "projection_prng_key", cJSON_CreateNumber((double)a->spec.seed));
+    if (json_find(c, "use_rslora"))
+        replace(c, "use_rslora", cJSON_CreateBool(a->spec.method.rule == SCALE_ALPHA_SQRT_R));
+    if (json_find(c, "projection_prng_key"))
+        replace(c, "projection_prng_key", cJSON_CreateNumber((double)a->spec.seed));
     if (json_find(c, "lora_alpha")) set_patterns(c, a, p);
     if (p && p->keeps_empty) set_masks(c, a);
-    const json *allocator = block ? json_find(block, "allocator") : NULL; /* AdaLoRA's own fields, under PEFT's names */
+    /* AdaLoRA's own fields, under PEFT's names */
+    const json *allocator = block ? json_find(block, "allocator") : NULL;
     for (const json *f = allocator ? allocator->child : NULL; f; f = f->next)
         if (json_find(c, f->string)) replace(c, f->string, cJSON_Duplicate(f, true));
     if (block) json_set(c, "tiebreak", block);

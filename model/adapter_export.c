@@ -1,4 +1,5 @@
-/* Any adapter as a plain PEFT LoRA: the map of kernels/expand.h in f64, without s, rounded once when it is written. */
+/* Any adapter as a plain PEFT LoRA: the map of kernels/expand.h in f64, without s, rounded once
+ * when it is written. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,8 @@
 #include "core/memory.h"
 #include "model/adapter_layout.h"
 
-/* The rows of a site's B and v that one separate linear reads: all of them, or its part of the fused projection. */
+/* The rows of a site's B and v that one separate linear reads: all of them, or its part of the
+ * fused projection. */
 typedef struct {
     site_id site;
     int64_t first;
@@ -27,16 +29,19 @@ static int parts_of(const model_config *c, int site, part out[3])
     return 3;
 }
 
-/* The module whose rank and scale become the folder's r and lora_alpha: the first of the adapter's own rank, else the first with any; -1: none. */
+/* The module whose rank and scale become the folder's r and lora_alpha: the first of the
+ * adapter's own rank, else the first with any; -1: none. */
 static int64_t usual_module(const adapter *a)
 {
     int64_t found = -1;
     for (int64_t m = a->priv->modules - 1; m >= 0; m--)
-        if (a->priv->rank[m] && (found < 0 || a->priv->rank[m] == a->spec.rank || a->priv->rank[found] != a->spec.rank)) found = m;
+        if (a->priv->rank[m] && (found < 0 || a->priv->rank[m] == a->spec.rank || a->priv->rank[found] != a->spec.rank))
+            found = m;
     return found;
 }
 
-/* The same pairs as a `lora` on separate sites, with each module's rank and scale; its factors are still to be filled. */
+/* The same pairs as a `lora` on separate sites, with each module's rank and scale; its factors
+ * are still to be filled. */
 static int plain_twin(adapter **out, const adapter *a)
 {
     int64_t      usual = usual_module(a), modules = a->priv->modules;
@@ -98,7 +103,8 @@ static void export_module(adapter *e, const adapter *a, int64_t layer, int site)
     const adapter_tensor *t[FACTOR_COUNT];
     double               *x[FACTOR_COUNT];
     for (int f = 0; f < FACTOR_COUNT; f++) x[f] = factor_values(a, (factor_id)f, layer, site, &t[f]);
-    for (int64_t k = 0; k < r; k++) memmove(x[FACTOR_A] + k * in, x[FACTOR_A] + k * t[FACTOR_A]->cols, (size_t)in * sizeof *x[FACTOR_A]);
+    for (int64_t k = 0; k < r; k++)
+        memmove(x[FACTOR_A] + k * in, x[FACTOR_A] + k * t[FACTOR_A]->cols, (size_t)in * sizeof *x[FACTOR_A]);
     for (int i = 0; i < n; i++) {
         int64_t rows = site_out(&a->cfg, parts[i].site);
         double *B    = mem_alloc((size_t)(rows * r), sizeof *B);
@@ -115,12 +121,13 @@ static bool same_as_folder(const adapter *e, const char *dir)
 {
     adapter *old = NULL;
     if (adapter_open(&old, e->be, &e->cfg, dir)) return false;
-    bool          same = old->theta_count == e->theta_count && old->n_jobs == e->n_jobs && old->spec.sites == e->spec.sites;
+    bool same = old->theta_count == e->theta_count && old->n_jobs == e->n_jobs && old->spec.sites == e->spec.sites;
     const double *x = old->theta, *y = e->theta;
     for (int64_t i = 0; same && i < e->theta_count; i++) same = x[i] == (double)(float)y[i];
     for (int64_t m = 0; same && m < e->priv->modules; m++) {
         double d = old->priv->scale[m] - e->priv->scale[m];
-        same     = old->priv->rank[m] == e->priv->rank[m] && (!e->priv->rank[m] || d * d <= 1e-30 * e->priv->scale[m] * e->priv->scale[m]);
+        same     = old->priv->rank[m] == e->priv->rank[m] &&
+               (!e->priv->rank[m] || d * d <= 1e-30 * e->priv->scale[m] * e->priv->scale[m]);
     }
     adapter_free(old);
     return same;
@@ -134,7 +141,8 @@ int adapter_export_lora(const adapter *a, const char *dir, const char *base_name
         for (int64_t l = 0; a->spec.sites >> site & 1 && l < a->cfg.layers; l++) export_module(e, a, l, site);
     char *config = path_join(dir, ADAPTER_CONFIG);
     bool  there  = file_exists(config);
-    if (!rc && there && !same_as_folder(e, dir)) rc = input_error("%s: holds another adapter; name a folder that does not", dir);
+    if (!rc && there && !same_as_folder(e, dir))
+        rc = input_error("%s: holds another adapter; name a folder that does not", dir);
     if (!rc && !there) rc = adapter_write(e, dir, base_name, NULL);
     free(config);
     adapter_free(e);

@@ -19,7 +19,8 @@ static void assert_same_json_but_order(const json *mine, const json *theirs, con
 {
     const json *x = json_find(mine, key), *y = json_find(theirs, key);
     assert_true(x && y);
-    if (cJSON_IsArray(y) && cJSON_GetArraySize(x) == cJSON_GetArraySize(y)) { /* PEFT writes sets in any order */
+    if (cJSON_IsArray(y) && cJSON_GetArraySize(x) == cJSON_GetArraySize(y)) {
+        /* PEFT writes sets in any order */
         for (const json *m = y->child; m; m = m->next) {
             bool found = false;
             for (const json *n = x->child; n; n = n->next) found |= cJSON_Compare(n, m, true);
@@ -42,7 +43,8 @@ static void exports_equal_the_stored_ones(void **state)
         snprintf(theirs, sizeof theirs, "%s/export", c.dir);
         if (file_is_dir(theirs)) {
             adapter *a   = after_training(&c);
-            char    *dir = test_tmpdir(), *p = path_join(dir, "adapter_model.safetensors"), *q = path_join(theirs, "adapter_model.safetensors");
+            char    *dir = test_tmpdir(), *p = path_join(dir, "adapter_model.safetensors"),
+                 *q = path_join(theirs, "adapter_model.safetensors");
             assert_ok(adapter_export_lora(a, dir, c.base));
             safetensors *f, *g;
             assert_ok(safetensors_open(&f, p));
@@ -52,11 +54,13 @@ static void exports_equal_the_stored_ones(void **state)
                 const tensor_view *t = safetensors_find(f, g->tensors[k].name);
                 assert_non_null(t);
                 assert_memory_equal(t->shape, g->tensors[k].shape, 2 * sizeof(int64_t));
-                for (int64_t e = 0; e < t->count; e++) { /* to one rounding: neighbours in f32 at most */
+                for (int64_t e = 0; e < t->count; e++) {
+                    /* to one rounding: neighbours in f32 at most */
                     float x, y;
                     memcpy(&x, t->bytes + 4 * e, 4);
                     memcpy(&y, g->tensors[k].bytes + 4 * e, 4);
-                    if (x != y && nextafterf(x, y) != y) fail_msg("%s: %s[%d]: %.9g, stored %.9g", c.name, t->name, (int)e, x, y);
+                    if (x != y && nextafterf(x, y) != y)
+                        fail_msg("%s: %s[%d]: %.9g, stored %.9g", c.name, t->name, (int)e, x, y);
                     differ += x != y;
                     values++;
                 }
@@ -64,7 +68,8 @@ static void exports_equal_the_stored_ones(void **state)
             json *x, *y;
             assert_ok(adapter_read_config(&x, dir));
             assert_ok(adapter_read_config(&y, theirs));
-            assert_int_equal(cJSON_GetArraySize(x), cJSON_GetArraySize(y)); /* plain: no block of our own */
+            /* plain: no block of our own */
+            assert_int_equal(cJSON_GetArraySize(x), cJSON_GetArraySize(y));
             for (const json *m = y->child; m; m = m->next) assert_same_json_but_order(x, y, m->string);
             json_free(x);
             json_free(y);
@@ -83,9 +88,15 @@ static void exports_equal_the_stored_ones(void **state)
 }
 
 /* Grouped-query attention, so q and k differ in width; no dimension divides another. */
-static const model_config shape = {
-    .name = "t", .layers = 3, .hidden = 10, .inter = 7, .heads = 5, .kv_heads = 1, .head_dim = 2, .vocab = 11, .positions = 9
-};
+static const model_config shape = { .name      = "t",
+                                    .layers    = 3,
+                                    .hidden    = 10,
+                                    .inter     = 7,
+                                    .heads     = 5,
+                                    .kv_heads  = 1,
+                                    .head_dim  = 2,
+                                    .vocab     = 11,
+                                    .positions = 9 };
 
 static adapter *random_adapter(const char *name, site_set sites, const int64_t *ranks)
 {
@@ -103,26 +114,31 @@ static adapter *random_adapter(const char *name, site_set sites, const int64_t *
 /* The pair that the exported module makes equals rows `first`.. of the original's pair. */
 static void assert_pairs_equal(const adapter *a, const adapter *e, int64_t layer, int from, int64_t first, int to)
 {
-    const pair_arrays *p = &adapter_pairs(a)[layer * SITE_COUNT + from], *q = &adapter_pairs(e)[layer * SITE_COUNT + to];
+    const pair_arrays *p = &adapter_pairs(a)[layer * SITE_COUNT + from],
+                      *q = &adapter_pairs(e)[layer * SITE_COUNT + to];
     assert_int_equal(p->r, q->r);
     const double *A = p->A, *B = p->B, *Ae = q->A, *Be = q->B;
     for (int64_t k = 0; k < p->r; k++)
-        for (int64_t i = 0; i < site_in(&shape, (site_id)to); i++) assert_true(Ae[k * q->lda + i] == (double)(float)A[k * p->lda + i]);
+        for (int64_t i = 0; i < site_in(&shape, (site_id)to); i++)
+            assert_true(Ae[k * q->lda + i] == (double)(float)A[k * p->lda + i]);
     int64_t n = site_out(&shape, (site_id)to) * p->r;
-    if (n) assert_within(rel_err(Be, B + first * p->r, n), 1e-7); /* one f32 rounding: 2^-24 an element */
+    /* one f32 rounding: 2^-24 an element */
+    if (n) assert_within(rel_err(Be, B + first * p->r, n), 1e-7);
 }
 
 static void every_method_exports_its_pairs(void **state)
 {
     (void)state;
-    static const char *const specs[] = { "A=group:2:train,R=tied:train,B=model:train,v=tied:train,s=0.3",
-                                         "A=layer:train:zero,R=model:train:kaiming,B=group:2:train,u=tied:train,s=alpha/sqrt(r)" };
+    static const char *const specs[] = {
+        "A=group:2:train,R=tied:train,B=model:train,v=tied:train,s=0.3",
+        "A=layer:train:zero,R=model:train:kaiming,B=group:2:train,u=tied:train,s=alpha/sqrt(r)"
+    };
     for (int i = 0; method_row(i) || i < 15; i++) {
         const char *name = method_row(i) ? method_row(i)->name : specs[i - 13];
         for (int fused = 0; fused < 2; fused++) {
-            site_set     sites = fused ? 1u << SITE_QKV | 1u << SITE_DOWN : 1u << SITE_Q | 1u << SITE_V | 1u << SITE_DOWN;
-            adapter     *a     = random_adapter(name, sites, NULL), *e;
-            char        *dir   = test_tmpdir();
+            site_set sites = fused ? 1u << SITE_QKV | 1u << SITE_DOWN : 1u << SITE_Q | 1u << SITE_V | 1u << SITE_DOWN;
+            adapter *a     = random_adapter(name, sites, NULL), *e;
+            char    *dir   = test_tmpdir();
             model_config told;
             assert_ok(adapter_export_lora(a, dir, NULL));
             assert_ok(adapter_shape(&told, dir));
@@ -153,7 +169,8 @@ static void ranks_that_differ_become_patterns(void **state)
     assert_ok(adapter_read_config(&config, dir));
     assert_int_equal(cJSON_GetArraySize(json_find(config, "rank_pattern")), 2);
     assert_int_equal(cJSON_GetArraySize(json_find(config, "alpha_pattern")), 2);
-    assert_int_equal(cJSON_GetArraySize(json_find(config, "target_modules")), 3); /* whole paths, as layer 1 has nothing */
+    /* whole paths, as layer 1 has nothing */
+    assert_int_equal(cJSON_GetArraySize(json_find(config, "target_modules")), 3);
     assert_string_equal(json_find(config, "target_modules")->child->valuestring, "model.layers.0.self_attn.q_proj");
     assert_ok(adapter_open(&e, backend_find("ref"), &shape, dir));
     for (int64_t l = 0; l < 3; l++) {

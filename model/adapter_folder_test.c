@@ -38,8 +38,11 @@ static void vera_projections_are_drawn_bit_for_bit(void **state)
         snprintf(dir, sizeof dir, "%s/adapter", c.dir);
         json *config;
         assert_ok(adapter_read_config(&config, dir));
-        assert_ok(adapter_open(&a, backend_find("ref"), &c.cfg, dir)); /* redrawn where the folder does not hold them */
-        adapter_spec spec = { .sites = a->spec.sites, .rank = a->spec.rank, .seed = (uint64_t)json_find(config, "projection_prng_key")->valuedouble };
+        /* redrawn where the folder does not hold them */
+        assert_ok(adapter_open(&a, backend_find("ref"), &c.cfg, dir));
+        adapter_spec spec = { .sites = a->spec.sites,
+                              .rank  = a->spec.rank,
+                              .seed  = (uint64_t)json_find(config, "projection_prng_key")->valuedouble };
         adapter     *own;
         assert_ok(method_find(&spec.method, "vera"));
         assert_ok(adapter_new(&own, backend_find("ref"), &c.cfg, spec));
@@ -62,12 +65,13 @@ static void vera_projections_are_drawn_bit_for_bit(void **state)
     assert_true(drawn >= 8);
 }
 
-/* The rows of `all` [rows, cols] (columns when by_col) that the final mask keeps, against what the folder holds. */
+/* The rows of `all` [rows, cols] (columns when by_col) that the final mask keeps, against what
+ * the folder holds. */
 static void assert_kept(const peft_case *c, const adapter *a, const adapter_tensor *t)
 {
-    char           path[PATH_MAX_TEST];
-    json          *config;
-    int64_t        r0 = a->spec.rank, at = 0, width = t->factor == FACTOR_A ? t->cols : t->factor == FACTOR_B ? t->rows : 1;
+    char    path[PATH_MAX_TEST];
+    json   *config;
+    int64_t r0 = a->spec.rank, at = 0, width = t->factor == FACTOR_A ? t->cols : t->factor == FACTOR_B ? t->rows : 1;
     adapter_tensor whole = *t;
     if (t->factor == FACTOR_A)
         whole.rows = r0;
@@ -95,7 +99,8 @@ static void assert_kept(const peft_case *c, const adapter *a, const adapter_tens
     free(got);
 }
 
-/* A folder's factors equal the stored ones after the last step; of a pruned module, the rows that the final mask keeps. */
+/* A folder's factors equal the stored ones after the last step; of a pruned module, the rows
+ * that the final mask keeps. */
 static void peft_folders_load_with_their_factors(void **state)
 {
     (void)state;
@@ -119,7 +124,8 @@ static void peft_folders_load_with_their_factors(void **state)
                 continue;
             }
             double *want = peft_stored(&c, "perturbed", "step10", t), *got = values_of(a, t);
-            if (!want) want = peft_stored(&c, "perturbed", "factor", t); /* frozen: as at the start */
+            /* frozen: as at the start */
+            if (!want) want = peft_stored(&c, "perturbed", "factor", t);
             assert_non_null(want);
             assert_memory_equal(got, want, (size_t)(t->rows * t->cols) * 8);
             free(want);
@@ -187,12 +193,14 @@ static void our_folders_have_pefts_keys_and_shapes(void **state)
         adapter  *a;
         peft_case_open(&c, root, i);
         snprintf(path, sizeof path, "%s/adapter", c.dir);
-        if (!file_is_dir(path) || strstr(c.name, "nosave") || strstr(c.name, "vera-qkv-r7")) { /* those two leave the projections out */
+        if (!file_is_dir(path) || strstr(c.name, "nosave") || strstr(c.name, "vera-qkv-r7")) {
+            /* those two leave the projections out */
             peft_case_close(&c);
             continue;
         }
         assert_ok(adapter_open(&a, backend_find("cpu"), &c.cfg, path));
-        char *dir = test_tmpdir(), *ours = path_join(dir, "adapter_model.safetensors"), *theirs = path_join(path, "adapter_model.safetensors");
+        char *dir = test_tmpdir(), *ours = path_join(dir, "adapter_model.safetensors"),
+             *theirs = path_join(path, "adapter_model.safetensors");
         assert_ok(adapter_save(a, dir, c.base, NULL));
         safetensors *f, *g;
         assert_ok(safetensors_open(&f, ours));
@@ -212,10 +220,12 @@ static void our_folders_have_pefts_keys_and_shapes(void **state)
         for (const json *m = y->child; m; m = m->next) {
             const json *mine = json_find(x, m->string);
             if (!mine) fail_msg("%s: config lacks %s", c.name, m->string);
-            static const char *const about_training[] = { "target_modules", "target_r",   "tinit",        "tfinal",
-                                                          "deltaT",         "total_step", "rank_pattern", "alpha_pattern" };
+            static const char *const about_training[] = { "target_modules", "target_r",     "tinit",
+                                                          "tfinal",         "deltaT",       "total_step",
+                                                          "rank_pattern",   "alpha_pattern" };
             bool                     skip             = !strcmp(m->string, "init_lora_weights");
-            for (size_t k = 0; k < sizeof about_training / sizeof *about_training; k++) skip |= !strcmp(m->string, about_training[k]);
+            for (size_t k = 0; k < sizeof about_training / sizeof *about_training; k++)
+                skip |= !strcmp(m->string, about_training[k]);
             if (!skip && !cJSON_Compare(mine, m, true)) fail_msg("%s: config's %s differs", c.name, m->string);
         }
         json_free(x);
@@ -257,8 +267,8 @@ static void foreign_folders_are_refused_by_name(void **state)
                                    *weights = path_join(dir, "adapter_model.safetensors");
     snprintf(from, sizeof from, "%s/adapter", k.dir);
     for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
-        snprintf(command, sizeof command, "cp '%s'/* '%s' && chmod u+w '%s'/* && sed -i 's/%s/%s/' '%s'", from, dir, dir, edits[i].from, edits[i].to,
-                 config);
+        snprintf(command, sizeof command, "cp '%s'/* '%s' && chmod u+w '%s'/* && sed -i 's/%s/%s/' '%s'", from, dir,
+                 dir, edits[i].from, edits[i].to, config);
         assert_int_equal(system(command), 0);
         assert_input_error(adapter_open(&a, backend_find("cpu"), &k.cfg, dir), edits[i].part);
         assert_null(a);
@@ -281,9 +291,12 @@ static void foreign_folders_are_refused_by_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(trainable_counts_equal_the_stored_ones), cmocka_unit_test(vera_projections_are_drawn_bit_for_bit),
-        cmocka_unit_test(peft_folders_load_with_their_factors),   cmocka_unit_test(own_folders_read_back_bit_for_bit),
-        cmocka_unit_test(our_folders_have_pefts_keys_and_shapes), cmocka_unit_test(foreign_folders_are_refused_by_name),
+        cmocka_unit_test(trainable_counts_equal_the_stored_ones),
+        cmocka_unit_test(vera_projections_are_drawn_bit_for_bit),
+        cmocka_unit_test(peft_folders_load_with_their_factors),
+        cmocka_unit_test(own_folders_read_back_bit_for_bit),
+        cmocka_unit_test(our_folders_have_pefts_keys_and_shapes),
+        cmocka_unit_test(foreign_folders_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,19 @@
-/* Any bytes as an adapter folder: two bytes of length, that much adapter_config.json, then adapter_model.safetensors. Refused with a message, or an
- * adapter whose ranks are sound. */
+/* Any bytes as an adapter folder: two bytes of length, that much adapter_config.json, then
+ * adapter_model.safetensors. Refused with a message, or an adapter whose ranks are sound. */
 #include <stdlib.h>
 
 #include "core/error.h"
 #include "model/adapter_peft.h"
 
-static const model_config shape = {
-    .name = "fuzz", .layers = 2, .hidden = 6, .inter = 5, .heads = 2, .kv_heads = 1, .head_dim = 2, .vocab = 7, .positions = 8
-};
+static const model_config shape = { .name      = "fuzz",
+                                    .layers    = 2,
+                                    .hidden    = 6,
+                                    .inter     = 5,
+                                    .heads     = 2,
+                                    .kv_heads  = 1,
+                                    .head_dim  = 2,
+                                    .vocab     = 7,
+                                    .positions = 8 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

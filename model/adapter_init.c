@@ -1,4 +1,5 @@
-/* How factors start. Each tensor draws from its own stream, so a draw does not depend on what else the adapter has. */
+/* How factors start. Each tensor draws from its own stream, so a draw does not depend on what
+ * else the adapter has. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -23,18 +24,21 @@ static void draw(double *x, const adapter_tensor *t, const factor_spec *f, rng *
     }
 }
 
-/* PEFT's projections (PEFT 0.21.2 on torch's CPU generator): 24 bits a draw, uniform in +-sqrt(6 / fan_in), one fused multiply-add an element. */
+/* PEFT's projections (PEFT 0.21.2 on torch's CPU generator): 24 bits a draw, uniform in +-sqrt(6
+ * / fan_in), one fused multiply-add an element. */
 static void draw_vera(double *x, const adapter_tensor *t, mt19937 *m)
 {
     float high = (float)(sqrt(6.0) / sqrt((double)t->cols)), width = high - -high;
-    for (int64_t i = 0; i < t->rows * t->cols; i++) x[i] = (double)fmaf((float)(mt19937_u32(m) & 0xFFFFFFu) * 0x1p-24f, width, -high);
+    for (int64_t i = 0; i < t->rows * t->cols; i++)
+        x[i] = (double)fmaf((float)(mt19937_u32(m) & 0xFFFFFFu) * 0x1p-24f, width, -high);
 }
 
 void adapter_init_values(adapter *a)
 {
     mt19937 vera;
     mt19937_seed(&vera, (uint32_t)a->spec.seed);
-    for (int64_t i = 0; i < a->n_tensors; i++) { /* tensors come factor by factor, A before B: the order of PEFT's one stream */
+    for (int64_t i = 0; i < a->n_tensors; i++) {
+        /* tensors come factor by factor, A before B: the order of PEFT's one stream */
         const adapter_tensor *t = &a->tensors[i];
         const factor_spec    *f = &a->spec.method.factor[t->factor];
         double               *x = mem_alloc((size_t)(t->rows * t->cols), sizeof *x);

@@ -1,4 +1,5 @@
-/* Folding an adapter into the base: W + s diag(v) B R diag(u) A, in f64, rounded once to the backend's element. */
+/* Folding an adapter into the base: W + s diag(v) B R diag(u) A, in f64, rounded once to the
+ * backend's element. */
 #include <stdlib.h>
 
 #include "core/error.h"
@@ -6,7 +7,8 @@
 #include "model/adapter_layout.h"
 #include "model/adapter_merge.h"
 
-/* The first row of a linear's weight in the base's arrays, where q, k, v are one array and gate, up another. */
+/* The first row of a linear's weight in the base's arrays, where q, k, v are one array and gate,
+ * up another. */
 static real *weight_of(const model *m, int64_t layer, int site)
 {
     const layer_weights *w = &m->layers[layer];
@@ -20,9 +22,9 @@ static void merge_module(const adapter *a, model *m, int64_t layer, int site)
 {
     const pair_arrays *p  = &adapter_pairs(a)[layer * SITE_COUNT + site];
     int64_t            in = site_in(&m->cfg, (site_id)site), out = site_out(&m->cfg, (site_id)site), r = p->r;
-    double            *A = mem_alloc((size_t)(r * p->lda), sizeof *A), *B = mem_alloc((size_t)(out * p->ldb), sizeof *B);
-    double            *row = mem_alloc((size_t)in, sizeof *row);
-    real              *W   = weight_of(m, layer, site);
+    double *A = mem_alloc((size_t)(r * p->lda), sizeof *A), *B = mem_alloc((size_t)(out * p->ldb), sizeof *B);
+    double *row = mem_alloc((size_t)in, sizeof *row);
+    real   *W   = weight_of(m, layer, site);
     a->be->download(A, p->A, r * p->lda);
     a->be->download(B, p->B, out * p->ldb);
     for (int64_t n = 0; n < out; n++) {

@@ -10,6 +10,7 @@
 #include "model/adapter.h"
 #include "model/decoder.h"
 
-/* Every adapted W becomes W + B' A'; biases stay. m must be opened trainable; the adapter must fit it and be expanded. */
+/* Every adapted W becomes W + B' A'; biases stay. m must be opened trainable; the adapter must
+ * fit it and be expanded. */
 int adapter_merge(const adapter *a, model *m);
 #endif

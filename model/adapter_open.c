@@ -13,8 +13,11 @@
 int adapter_read_config(json **out, const char *dir)
 {
     char *path = path_join(dir, ADAPTER_CONFIG);
-    int   rc   = file_exists(path) ? json_read_file(out, path, 16u << 20)
-                                   : input_error("%s: holds no adapter_config.json; an adapter folder has that and adapter_model.safetensors", dir);
+    int   rc   = file_exists(path)
+                     ? json_read_file(out, path, 16u << 20)
+                     : input_error(
+                           "%s: holds no adapter_config.json; an adapter folder has that and adapter_model.safetensors",
+                           dir);
     if (!rc && !cJSON_IsObject(*out)) rc = input_error("%s: must be a JSON object", path);
     if (rc) {
         json_free(*out);
@@ -43,13 +46,17 @@ typedef struct {
     double            *scale;
 } reading;
 
-/* A tensor that tells a module's rank: A, or VeRA's u; with the shape that this base's linear wants. -1 with an error when it has another. */
-static int module_rank(const reading *r, const model_config *c, const tensor_view *t, factor_id f, int site, int64_t *rank)
+/* A tensor that tells a module's rank: A, or VeRA's u; with the shape that this base's linear
+ * wants. -1 with an error when it has another. */
+static int module_rank(const reading *r, const model_config *c, const tensor_view *t, factor_id f, int site,
+                       int64_t *rank)
 {
     int64_t want[2] = { t->n_dims ? t->shape[0] : 0, site_in(c, (site_id)site) };
     int     rc      = tensor_check_shape(t, r->file->path, f == FACTOR_A ? 2 : 1, want);
     if (rc) return rc;
-    if (want[0] > RANK_MAX) return input_error("%s: tensor \"%s\": rank %lld: must be 0..%d", r->file->path, t->name, (long long)want[0], RANK_MAX);
+    if (want[0] > RANK_MAX)
+        return input_error("%s: tensor \"%s\": rank %lld: must be 0..%d", r->file->path, t->name, (long long)want[0],
+                           RANK_MAX);
     *rank = want[0];
     return OK;
 }
@@ -57,18 +64,21 @@ static int module_rank(const reading *r, const model_config *c, const tensor_vie
 /* s of a module of a PEFT folder, as PEFT computes it from the config. */
 static int module_scale(const reading *r, int64_t layer, int site, int64_t rank, double *s)
 {
-    method      as    = { .rule = peft_scale_rule(r->layout, cJSON_IsTrue(json_find(r->config, "use_rslora"))), .scale = 1 };
-    double      alpha = r->alpha;
-    const json *own   = NULL;
+    method as    = { .rule = peft_scale_rule(r->layout, cJSON_IsTrue(json_find(r->config, "use_rslora"))), .scale = 1 };
+    double alpha = r->alpha;
+    const json *own = NULL;
     char        path[PEFT_KEY_MAX];
     peft_module_path(layer, site, path);
     int rc = peft_pattern(&own, json_find(r->config, "alpha_pattern"), path, r->where);
     if (rc) return rc;
-    if (own && !cJSON_IsNumber(own)) return input_error("%s: \"alpha_pattern\": \"%s\": must be a number", r->where, own->string);
+    if (own && !cJSON_IsNumber(own))
+        return input_error("%s: \"alpha_pattern\": \"%s\": must be a number", r->where, own->string);
     if (own) alpha = own->valuedouble;
-    *s = rank ? method_scale(&as, alpha, as.rule == SCALE_ALPHA_R_EPS ? r->spec.rank : rank) : 0; /* AdaLoRA's scale keeps the initial rank */
+    /* AdaLoRA's scale keeps the initial rank */
+    *s              = rank ? method_scale(&as, alpha, as.rule == SCALE_ALPHA_R_EPS ? r->spec.rank : rank) : 0;
     const method *m = &r->spec.method;
-    if (m->rule == SCALE_CONST && fabs(*s - m->scale) <= 1e-15 * fabs(m->scale)) *s = m->scale; /* the spec's number, not its way through alpha */
+    /* the spec's number, not its way through alpha */
+    if (m->rule == SCALE_CONST && fabs(*s - m->scale) <= 1e-15 * fabs(m->scale)) *s = m->scale;
     return OK;
 }
 
@@ -87,8 +97,8 @@ static int scan_modules(reading *r, const model_config *c)
                 "what it changes is not supported",
                 r->file->path, t->name, r->layout->type);
         if (layer >= c->layers)
-            return input_error("%s: tensor \"%s\": the base has %lld layers, 0..%lld", r->file->path, t->name, (long long)c->layers,
-                               (long long)c->layers - 1);
+            return input_error("%s: tensor \"%s\": the base has %lld layers, 0..%lld", r->file->path, t->name,
+                               (long long)c->layers, (long long)c->layers - 1);
         if (site < 0) continue;
         r->spec.sites |= 1u << site;
         if (f != (r->layout->module_suffix[FACTOR_A] ? FACTOR_A : FACTOR_U)) continue;
@@ -119,7 +129,11 @@ static int own_modules(reading *r, const model_config *c, const json *block)
         if (!rc && json_has(scales, key)) listed--, rc = json_get_num(scales, r->where, key, -1e9, 1e9, &r->scale[m]);
         if (rc) return rc;
     }
-    return listed ? input_error("%s: \"tiebreak\": \"ranks\" or \"scales\" names a module that the base or \"sites\" does not have", r->where) : OK;
+    return listed
+               ? input_error(
+                     "%s: \"tiebreak\": \"ranks\" or \"scales\" names a module that the base or \"sites\" does not have",
+                     r->where)
+               : OK;
 }
 
 /* The row that describes the factors: the block's own, else what PEFT's type means. */
@@ -136,7 +150,8 @@ static int read_method(reading *r, const json *block)
     if (!rc) rc = method_find(&r->spec.method, text);
     if (rc) return error_context(rc, "%s: \"tiebreak\"", r->where);
     if (r->layout && (!r->spec.method.peft || strcmp(r->spec.method.peft, r->layout->type)))
-        return input_error("%s: \"tiebreak\": \"spec\": \"%s\" is not what \"peft_type\": \"%s\" stores", r->where, text, r->layout->type);
+        return input_error("%s: \"tiebreak\": \"spec\": \"%s\" is not what \"peft_type\": \"%s\" stores", r->where,
+                           text, r->layout->type);
     if (!cJSON_IsString(json_find(block, "method"))) return OK;
     name = json_find(block, "method")->valuestring;
     if (method_find(&named, name)) return OK;
@@ -159,7 +174,8 @@ static int read_spec(reading *r)
             "%s: \"peft_type\": \"%s\": supported are LORA, VERA, ADALORA and this program's own; PEFT can merge it into the base, and "
             "the merged model can be scored",
             r->where, type);
-    if (own && !cJSON_IsObject(block)) return input_error("%s: \"tiebreak\" is missing; it describes the method of a folder of this type", r->where);
+    if (own && !cJSON_IsObject(block))
+        return input_error("%s: \"tiebreak\" is missing; it describes the method of a folder of this type", r->where);
     if (!cJSON_IsObject(block)) block = NULL; /* not ours */
     if (!own) rc = peft_check_config(r->config, r->where);
     if (!rc) rc = read_method(r, block);
@@ -167,7 +183,8 @@ static int read_spec(reading *r)
     bool alpha = !rc && (own ? method_takes_alpha(&r->spec.method) : r->layout->rule != SCALE_CONST);
     if (alpha) rc = json_get_num(own ? block : r->config, r->where, own ? "alpha" : "lora_alpha", -1e9, 1e9, &r->alpha);
     if (!rc && method_takes_alpha(&r->spec.method)) r->spec.alpha = r->alpha;
-    if (!rc && json_has(r->config, "projection_prng_key")) rc = json_get_int(r->config, r->where, "projection_prng_key", 0, INT64_C(1) << 53, &seed);
+    if (!rc && json_has(r->config, "projection_prng_key"))
+        rc = json_get_int(r->config, r->where, "projection_prng_key", 0, INT64_C(1) << 53, &seed);
     if (!rc && block && json_has(block, "seed")) rc = json_get_int(block, r->where, "seed", 0, INT64_C(1) << 53, &seed);
     r->spec.seed = (uint64_t)seed;
     if (!rc && own) rc = json_get_str(block, r->where, "sites", &sites);
@@ -186,18 +203,20 @@ static void tensor_key(const reading *r, const adapter *a, const adapter_tensor 
 /* VeRA's projections may be left out of the folder: adapter_new has drawn them from the key. */
 static bool drawn_again(const reading *r, factor_id f, const char *name)
 {
-    return r->layout && r->layout->model_key[f] && !safetensors_find(r->file, name) && !cJSON_IsTrue(json_find(r->config, "save_projection"));
+    return r->layout && r->layout->model_key[f] && !safetensors_find(r->file, name) &&
+           !cJSON_IsTrue(json_find(r->config, "save_projection"));
 }
 
 static int read_tensor(const reading *r, adapter *a, const adapter_tensor *t, int64_t *used)
 {
     char name[PEFT_KEY_MAX];
     tensor_key(r, a, t, name);
-    int64_t            n      = t->rows * t->cols;
-    bool               vector = t->factor == FACTOR_U || t->factor == FACTOR_V, flat = vector && (!r->layout || r->layout->vector_1d);
+    int64_t n   = t->rows * t->cols;
+    bool vector = t->factor == FACTOR_U || t->factor == FACTOR_V, flat = vector && (!r->layout || r->layout->vector_1d);
     const tensor_view *view;
     if (drawn_again(r, t->factor, name)) return OK;
-    if (!n && !safetensors_find(r->file, name)) return OK; /* rank 0: PEFT's AdaLoRA saves an empty tensor, others none */
+    /* rank 0: PEFT's AdaLoRA saves an empty tensor, others none */
+    if (!n && !safetensors_find(r->file, name)) return OK;
     int64_t shape[2] = { vector ? t->cols : t->rows, vector ? 1 : t->cols };
     int     rc       = safetensors_get(r->file, name, flat ? 1 : 2, shape, &view);
     if (rc) return rc;
@@ -218,8 +237,9 @@ static int read_all(const reading *r, adapter *a)
     }
     for (int64_t i = 0; i < r->file->n; i++) ignored += peft_ignored_key(r->file->tensors[i].name);
     if (used + ignored != r->file->n)
-        return input_error("%s: holds %lld tensors, but the config describes %lld; the folder's two files do not belong together", r->file->path,
-                           (long long)r->file->n, (long long)used);
+        return input_error(
+            "%s: holds %lld tensors, but the config describes %lld; the folder's two files do not belong together",
+            r->file->path, (long long)r->file->n, (long long)used);
     adapter_expand(a);
     return OK;
 }
@@ -262,7 +282,8 @@ static int open_with(reading *r, adapter **out, const backend *be, const model_c
     return rc;
 }
 
-int adapter_read(adapter **out, const backend *be, const model_config *c, const json *config, const safetensors *file, const char *where)
+int adapter_read(adapter **out, const backend *be, const model_config *c, const json *config, const safetensors *file,
+                 const char *where)
 {
     reading r = { .where = where, .config = config, .file = file };
     *out      = NULL;

@@ -7,30 +7,33 @@
 #include "core/error.h"
 
 /* The fields every LoRA-like config carries, with PEFT's defaults; AdaLoRA adds its own. */
-#define LORA_FIELDS                                                                                                                                  \
-    "\"alora_invocation_tokens\":null,\"alpha_pattern\":{},\"arrow_config\":null,\"auto_mapping\":null,\"base_model_name_or_path\":null,"            \
-    "\"bias\":\"none\",\"corda_config\":null,\"ensure_weight_tying\":false,\"eva_config\":null,\"exclude_modules\":null,"                            \
-    "\"fan_in_fan_out\":false,\"inference_mode\":true,\"init_lora_weights\":true,\"kasa_config\":null,\"layer_replication\":null,"                   \
-    "\"layers_pattern\":null,\"layers_to_transform\":null,\"loftq_config\":{},\"lora_alpha\":8,\"lora_bias\":false,\"lora_dropout\":0.0,"            \
-    "\"lora_ga_config\":null,\"megatron_config\":null,\"megatron_core\":\"megatron.core\",\"modules_to_save\":null,"                                 \
-    "\"monteclora_config\":null,\"peft_version\":\"0.21.2\",\"qalora_group_size\":16,\"r\":8,\"rank_pattern\":{},\"revision\":null,"                 \
-    "\"target_modules\":[],\"target_parameters\":null,\"task_type\":\"CAUSAL_LM\",\"trainable_token_indices\":null,\"use_bdlora\":null,"             \
+#define LORA_FIELDS                                                                                                                       \
+    "\"alora_invocation_tokens\":null,\"alpha_pattern\":{},\"arrow_config\":null,\"auto_mapping\":null,\"base_model_name_or_path\":null," \
+    "\"bias\":\"none\",\"corda_config\":null,\"ensure_weight_tying\":false,\"eva_config\":null,\"exclude_modules\":null,"                 \
+    "\"fan_in_fan_out\":false,\"inference_mode\":true,\"init_lora_weights\":true,\"kasa_config\":null,\"layer_replication\":null,"        \
+    "\"layers_pattern\":null,\"layers_to_transform\":null,\"loftq_config\":{},\"lora_alpha\":8,\"lora_bias\":false,\"lora_dropout\":0.0," \
+    "\"lora_ga_config\":null,\"megatron_config\":null,\"megatron_core\":\"megatron.core\",\"modules_to_save\":null,"                      \
+    "\"monteclora_config\":null,\"peft_version\":\"0.21.2\",\"qalora_group_size\":16,\"r\":8,\"rank_pattern\":{},\"revision\":null,"      \
+    "\"target_modules\":[],\"target_parameters\":null,\"task_type\":\"CAUSAL_LM\",\"trainable_token_indices\":null,\"use_bdlora\":null,"  \
     "\"use_dora\":false,\"use_qalora\":false,\"use_rslora\":false,\"velora_config\":null"
 
 static const peft_layout layouts[] = {
-    { "LORA", .module_suffix = { [FACTOR_A] = ".lora_A.weight", [FACTOR_B] = ".lora_B.weight" }, .rule = SCALE_ALPHA_R, .method = "lora",
-      .method_rslora = "rslora", .rank_key = "r", .defaults = "{\"peft_type\":\"LORA\"," LORA_FIELDS "}" },
-    { "ADALORA", .module_suffix = { [FACTOR_A] = ".lora_A", [FACTOR_U] = ".lora_E", [FACTOR_B] = ".lora_B" }, .keeps_empty = true,
-      .rule = SCALE_ALPHA_R_EPS, .method = "adalora", .rank_key = "init_r",
-      .defaults = "{\"peft_type\":\"ADALORA\",\"target_r\":8,\"init_r\":12,\"tinit\":0,\"tfinal\":0,\"deltaT\":1,\"beta1\":0.85,\"beta2\":0.85,"
-                  "\"orth_reg_weight\":0.5,\"total_step\":1," LORA_FIELDS "}" },
+    { "LORA", .module_suffix = { [FACTOR_A] = ".lora_A.weight", [FACTOR_B] = ".lora_B.weight" }, .rule = SCALE_ALPHA_R,
+      .method = "lora", .method_rslora = "rslora", .rank_key = "r",
+      .defaults = "{\"peft_type\":\"LORA\"," LORA_FIELDS "}" },
+    { "ADALORA", .module_suffix = { [FACTOR_A] = ".lora_A", [FACTOR_U] = ".lora_E", [FACTOR_B] = ".lora_B" },
+      .keeps_empty = true, .rule = SCALE_ALPHA_R_EPS, .method = "adalora", .rank_key = "init_r",
+      .defaults =
+          "{\"peft_type\":\"ADALORA\",\"target_r\":8,\"init_r\":12,\"tinit\":0,\"tfinal\":0,\"deltaT\":1,\"beta1\":0.85,\"beta2\":0.85,"
+          "\"orth_reg_weight\":0.5,\"total_step\":1," LORA_FIELDS "}" },
     { "VERA", .module_suffix = { [FACTOR_U] = ".vera_lambda_d", [FACTOR_V] = ".vera_lambda_b" },
-      .model_key = { [FACTOR_A] = "base_model.vera_A", [FACTOR_B] = "base_model.vera_B" }, .vector_1d = true, .rule = SCALE_CONST, .method = "vera",
-      .rank_key = "r",
-      .defaults = "{\"auto_mapping\":null,\"base_model_name_or_path\":null,\"bias\":\"none\",\"d_initial\":0.1,\"fan_in_fan_out\":false,"
-                  "\"inference_mode\":true,\"init_weights\":true,\"layers_pattern\":null,\"layers_to_transform\":null,\"modules_to_save\":null,"
-                  "\"peft_type\":\"VERA\",\"peft_version\":\"0.21.2\",\"projection_prng_key\":0,\"r\":256,\"revision\":null,"
-                  "\"save_projection\":true,\"target_modules\":[],\"task_type\":\"CAUSAL_LM\",\"vera_dropout\":0.0}" },
+      .model_key = { [FACTOR_A] = "base_model.vera_A", [FACTOR_B] = "base_model.vera_B" }, .vector_1d = true,
+      .rule = SCALE_CONST, .method = "vera", .rank_key = "r",
+      .defaults =
+          "{\"auto_mapping\":null,\"base_model_name_or_path\":null,\"bias\":\"none\",\"d_initial\":0.1,\"fan_in_fan_out\":false,"
+          "\"inference_mode\":true,\"init_weights\":true,\"layers_pattern\":null,\"layers_to_transform\":null,\"modules_to_save\":null,"
+          "\"peft_type\":\"VERA\",\"peft_version\":\"0.21.2\",\"projection_prng_key\":0,\"r\":256,\"revision\":null,"
+          "\"save_projection\":true,\"target_modules\":[],\"task_type\":\"CAUSAL_LM\",\"vera_dropout\":0.0}" },
 };
 
 const peft_layout *peft_layout_find(const char *type)
@@ -40,7 +43,10 @@ const peft_layout *peft_layout_find(const char *type)
     return NULL;
 }
 
-scale_rule peft_scale_rule(const peft_layout *p, bool use_rslora) { return use_rslora && p->method_rslora ? SCALE_ALPHA_SQRT_R : p->rule; }
+scale_rule peft_scale_rule(const peft_layout *p, bool use_rslora)
+{
+    return use_rslora && p->method_rslora ? SCALE_ALPHA_SQRT_R : p->rule;
+}
 
 static const char prefix[] = "base_model.model.";
 
@@ -88,9 +94,13 @@ bool peft_parse_key(const peft_layout *p, const char *name, factor_id *f, int64_
     return false;
 }
 
-bool peft_ignored_key(const char *name) { return strstr(name, ".lora_velora_embed") || strstr(name, ".lora_monteclora_sampler."); }
+bool peft_ignored_key(const char *name)
+{
+    return strstr(name, ".lora_velora_embed") || strstr(name, ".lora_monteclora_sampler.");
+}
 
-/* Fields that change the forward when set. A field is unset when absent, null, false, "none", or an empty list or object. */
+/* Fields that change the forward when set. A field is unset when absent, null, false, "none", or
+ * an empty list or object. */
 static const struct {
     const char *field, *why;
 } refused[] = {
@@ -120,15 +130,17 @@ int peft_check_config(const json *config, const char *where)
 {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (is_set(json_find(config, refused[i].field)))
-            return input_error("%s: \"%s\" is set: %s, which is not supported; merge the adapter with PEFT and score the merged model", where,
-                               refused[i].field, refused[i].why);
+            return input_error(
+                "%s: \"%s\" is set: %s, which is not supported; merge the adapter with PEFT and score the merged model",
+                where, refused[i].field, refused[i].why);
     static const char *const residual[] = { "pissa", "olora", "corda", "loftq", "lora_ga", NULL };
     const json              *init       = json_find(config, "init_lora_weights");
     for (int i = 0; cJSON_IsString(init) && residual[i]; i++)
         if (!strncmp(init->valuestring, residual[i], strlen(residual[i])))
-            return input_error("%s: \"init_lora_weights\": \"%s\": its A and B belong to a changed base; save it with PEFT's "
-                               "path_initial_model_for_weight_conversion to make it a plain LoRA",
-                               where, init->valuestring);
+            return input_error(
+                "%s: \"init_lora_weights\": \"%s\": its A and B belong to a changed base; save it with PEFT's "
+                "path_initial_model_for_weight_conversion to make it a plain LoRA",
+                where, init->valuestring);
     return OK;
 }
 
@@ -142,8 +154,9 @@ int peft_pattern(const json **out, const json *pattern, const char *module_path,
         bool        whole = *key == '^';
         size_t      k     = strlen(key += whole);
         if (strspn(key, plain) != k)
-            return input_error("%s: pattern \"%s\": regular expressions are not supported; name the modules, e.g. \"%s\"", where, p->string,
-                               module_path);
+            return input_error(
+                "%s: pattern \"%s\": regular expressions are not supported; name the modules, e.g. \"%s\"", where,
+                p->string, module_path);
         bool tail = k && k <= n && !strcmp(module_path + n - k, key);
         if (tail && (k == n || (!whole && module_path[n - k - 1] == '.'))) *out = p;
     }

@@ -10,7 +10,8 @@
 #include "model/adapter_layout.h"
 #include "model/adapter_peft.h"
 
-/* PEFT's layout for these factors on these sites, or NULL: our own. PEFT's fused projections are other modules, and VeRA has no scale there. */
+/* PEFT's layout for these factors on these sites, or NULL: our own. PEFT's fused projections are
+ * other modules, and VeRA has no scale there. */
 static const peft_layout *layout_of(const adapter *a)
 {
     const peft_layout *p = a->spec.sites >> SITE_QKV & 1 ? NULL : peft_layout_find(a->spec.method.peft);
@@ -36,7 +37,8 @@ int64_t adapter_kept_rows(const adapter *a, int64_t layer, int site, int64_t *ro
     return n;
 }
 
-/* The values of one tensor as F32, with the rows (A) or columns (B, u) that the allocator pruned left out. */
+/* The values of one tensor as F32, with the rows (A) or columns (B, u) that the allocator pruned
+ * left out. */
 static float *saved_values(const adapter *a, const adapter_tensor *t, int64_t *rows, int64_t *cols)
 {
     int64_t n   = t->rows * t->cols;
@@ -48,12 +50,14 @@ static float *saved_values(const adapter *a, const adapter_tensor *t, int64_t *r
     if (!a->kept || a->spec.method.factor[t->factor].scope != SCOPE_LAYER) {
         for (int64_t i = 0; i < n; i++) out[i] = (float)all[i];
     } else {
-        int64_t *keep = mem_alloc((size_t)a->spec.rank + 1, sizeof *keep), k = adapter_kept_rows(a, t->layer, t->site, keep), at = 0;
-        bool     by_row = t->factor == FACTOR_A, by_col = t->factor == FACTOR_B || t->factor == FACTOR_U;
+        int64_t *keep = mem_alloc((size_t)a->spec.rank + 1, sizeof *keep),
+                k = adapter_kept_rows(a, t->layer, t->site, keep), at = 0;
+        bool by_row = t->factor == FACTOR_A, by_col = t->factor == FACTOR_B || t->factor == FACTOR_U;
         *rows = by_row ? k : t->rows;
         *cols = by_col ? k : t->cols;
         for (int64_t i = 0; i < *rows; i++)
-            for (int64_t j = 0; j < *cols; j++) out[at++] = (float)all[(by_row ? keep[i] : i) * t->cols + (by_col ? keep[j] : j)];
+            for (int64_t j = 0; j < *cols; j++)
+                out[at++] = (float)all[(by_row ? keep[i] : i) * t->cols + (by_col ? keep[j] : j)];
         free(keep);
     }
     free(all);
@@ -61,10 +65,15 @@ static float *saved_values(const adapter *a, const adapter_tensor *t, int64_t *r
 }
 
 /* [n] vectors where the layout has them so, else matrices; a rank of 0 keeps its empty dimension. */
-static tensor_view view_of(const char *name, const adapter_tensor *t, const peft_layout *p, const float *values, int64_t rows, int64_t cols)
+static tensor_view view_of(const char *name, const adapter_tensor *t, const peft_layout *p, const float *values,
+                           int64_t rows, int64_t cols)
 {
     bool        vector = t->factor == FACTOR_U || t->factor == FACTOR_V, flat = vector && (!p || p->vector_1d);
-    tensor_view v = { .name = name, .dtype = DT_F32, .n_dims = flat ? 1 : 2, .count = rows * cols, .bytes = (const unsigned char *)values };
+    tensor_view v = { .name   = name,
+                      .dtype  = DT_F32,
+                      .n_dims = flat ? 1 : 2,
+                      .count  = rows * cols,
+                      .bytes  = (const unsigned char *)values };
     v.shape[0]    = vector ? cols : rows;
     v.shape[1]    = vector ? 1 : cols;
     return v;

@@ -10,15 +10,20 @@
 /* No published model comes near; a folder that claims more is broken. */
 enum { SHAPE_LAYERS_MAX = 1024, SHAPE_WIDTH_MAX = 1 << 20 };
 
-/* Take what one tensor shows of the linear at `site`; 0 in c is "not seen yet", head_dim 1 so that heads counts the width of q. */
+/* Take what one tensor shows of the linear at `site`; 0 in c is "not seen yet", head_dim 1 so
+ * that heads counts the width of q. */
 static void fit(model_config *c, const tensor_view *t, factor_id f, int site)
 {
-    int64_t  in                 = f == FACTOR_A && t->n_dims == 2 ? t->shape[1] : 0;
-    int64_t  out                = f == FACTOR_B && t->n_dims == 2 ? t->shape[0] : f == FACTOR_V && t->n_dims == 1 ? t->shape[0] : 0;
-    int64_t *to_in[SITE_COUNT]  = { [SITE_Q] = &c->hidden,    [SITE_K] = &c->hidden,  [SITE_V] = &c->hidden,  [SITE_O] = &c->heads,
-                                    [SITE_GATE] = &c->hidden, [SITE_UP] = &c->hidden, [SITE_DOWN] = &c->inter };
-    int64_t *to_out[SITE_COUNT] = { [SITE_Q] = &c->heads,    [SITE_K] = &c->kv_heads, [SITE_V] = &c->kv_heads, [SITE_O] = &c->hidden,
-                                    [SITE_GATE] = &c->inter, [SITE_UP] = &c->inter,   [SITE_DOWN] = &c->hidden };
+    int64_t  in  = f == FACTOR_A && t->n_dims == 2 ? t->shape[1] : 0;
+    int64_t  out = f == FACTOR_B && t->n_dims == 2 ? t->shape[0] : f == FACTOR_V && t->n_dims == 1 ? t->shape[0] : 0;
+    int64_t *to_in[SITE_COUNT] = {
+        [SITE_Q] = &c->hidden,    [SITE_K] = &c->hidden,  [SITE_V] = &c->hidden,  [SITE_O] = &c->heads,
+        [SITE_GATE] = &c->hidden, [SITE_UP] = &c->hidden, [SITE_DOWN] = &c->inter
+    };
+    int64_t *to_out[SITE_COUNT] = {
+        [SITE_Q] = &c->heads,    [SITE_K] = &c->kv_heads, [SITE_V] = &c->kv_heads, [SITE_O] = &c->hidden,
+        [SITE_GATE] = &c->inter, [SITE_UP] = &c->inter,   [SITE_DOWN] = &c->hidden
+    };
     if (in && to_in[site]) *to_in[site] = in;
     if (out && to_out[site]) *to_out[site] = out;
 }
@@ -42,22 +47,26 @@ static int shape_of_tensors(model_config *c, const safetensors *file, const peft
         int       site;
         if (!peft_parse_key(p, file->tensors[i].name, &f, &layer, &site) || site < 0) continue;
         if (layer >= SHAPE_LAYERS_MAX)
-            return input_error("%s: tensor \"%s\": more than %d layers", file->path, file->tensors[i].name, SHAPE_LAYERS_MAX);
+            return input_error("%s: tensor \"%s\": more than %d layers", file->path, file->tensors[i].name,
+                               SHAPE_LAYERS_MAX);
         if (layer >= c->layers) c->layers = layer + 1;
         sites |= 1u << site;
         fit(c, &file->tensors[i], f, site);
     }
     if (!sites)
-        return input_error("%s: holds no %s tensor of a Llama linear (q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj)", file->path,
-                           p->type);
+        return input_error(
+            "%s: holds no %s tensor of a Llama linear (q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj)",
+            file->path, p->type);
     fit_shared(c, file, p, sites);
     for (int s = 0; s < SITE_COUNT; s++) {
         if (!(sites >> s & 1)) continue;
         int64_t in = site_in(c, (site_id)s), out = site_out(c, (site_id)s);
-        if (in < 1 || out < 1) return input_error("%s: does not show the widths of %s; name the base with --model", file->path, site_table[s].module);
+        if (in < 1 || out < 1)
+            return input_error("%s: does not show the widths of %s; name the base with --model", file->path,
+                               site_table[s].module);
         if (in > SHAPE_WIDTH_MAX || out > SHAPE_WIDTH_MAX)
-            return input_error("%s: %s would be [%lld, %lld]; at most %d is handled", file->path, site_table[s].module, (long long)out, (long long)in,
-                               SHAPE_WIDTH_MAX);
+            return input_error("%s: %s would be [%lld, %lld]; at most %d is handled", file->path, site_table[s].module,
+                               (long long)out, (long long)in, SHAPE_WIDTH_MAX);
     }
     return OK;
 }
@@ -98,8 +107,9 @@ int adapter_shape(model_config *c, const char *dir)
     int   rc     = adapter_read_config(&config, dir);
     if (rc) return rc;
     *c                = (model_config) { .head_dim = 1, .vocab = 1, .positions = 1 };
-    const json *block = json_find(config, "tiebreak"), *shape = cJSON_IsObject(block) ? json_find(block, "shape") : NULL;
-    rc = cJSON_IsObject(shape) ? shape_of_block(c, shape, dir) : shape_of_weights(c, config, dir);
+    const json *block = json_find(config, "tiebreak"),
+               *shape = cJSON_IsObject(block) ? json_find(block, "shape") : NULL;
+    rc                = cJSON_IsObject(shape) ? shape_of_block(c, shape, dir) : shape_of_weights(c, config, dir);
     json_free(config);
     return rc;
 }

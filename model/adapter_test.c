@@ -21,7 +21,8 @@ static adapter *fresh(const char *name, site_set sites, int64_t rank, uint64_t s
     method   m;
     adapter *a;
     assert_ok(method_find(&m, name));
-    assert_ok(adapter_new(&a, backend_find("ref"), &shape, (adapter_spec) { .method = m, .sites = sites, .rank = rank, .seed = seed }));
+    assert_ok(adapter_new(&a, backend_find("ref"), &shape,
+                          (adapter_spec) { .method = m, .sites = sites, .rank = rank, .seed = seed }));
     return a;
 }
 
@@ -42,7 +43,8 @@ static void step_0_changes_nothing(void **state)
         adapter *a = fresh(method_name(i), 1u << SITE_Q | 1u << SITE_V, 3, 7);
         for (int64_t j = 0; j < a->n_jobs; j++) {
             const expand_job *e = &a->jobs[j];
-            double           *B = mem_alloc((size_t)(e->out * e->r), sizeof *B), *A = mem_alloc((size_t)(e->lda * e->r), sizeof *A), b = 0, s = 0;
+            double           *B = mem_alloc((size_t)(e->out * e->r), sizeof *B),
+                   *A = mem_alloc((size_t)(e->lda * e->r), sizeof *A), b = 0, s = 0;
             a->be->download(B, e->Bp, e->out * e->r);
             a->be->download(A, e->A, e->lda * e->r);
             for (int64_t k = 0; k < e->out * e->r; k++) b += fabs(B[k]);
@@ -56,7 +58,8 @@ static void step_0_changes_nothing(void **state)
     }
 }
 
-/* A linear function of all pairs: sum over jobs of <A', GA> + <B', GB>; its gradient with respect to A', B' is GA, GB. */
+/* A linear function of all pairs: sum over jobs of <A', GA> + <B', GB>; its gradient with
+ * respect to A', B' is GA, GB. */
 static double value(adapter *a, const double *G)
 {
     double sum = 0;
@@ -83,7 +86,8 @@ static void check_gradient(const char *name, site_set sites)
     for (int64_t i = 0; i < a->theta_count; i++) theta[i] = rng_normal(&r);
     adapter_zero_grad(a);
     const double *g = G;
-    for (int64_t j = 0; j < a->n_jobs; j++) { /* jobs come site by site, pairs are indexed by layer and site */
+    for (int64_t j = 0; j < a->n_jobs; j++) {
+        /* jobs come site by site, pairs are indexed by layer and site */
         const expand_job *e    = &a->jobs[j];
         int               site = 0, seen = 0;
         for (site = 0; site < SITE_COUNT; site++) {
@@ -102,7 +106,8 @@ static void check_gradient(const char *name, site_set sites)
     adapter_backward(a);
     double *want = mem_alloc((size_t)a->theta_count, sizeof *want);
     for (int64_t i = 0; i < a->theta_count; i++) {
-        double keep = theta[i], h = 1e-4; /* the function is a polynomial of low degree: the h^2 term stays below 1e-7 */
+        /* the function is a polynomial of low degree: the h^2 term stays below 1e-7 */
+        double keep = theta[i], h = 1e-4;
         theta[i]    = keep + h;
         double up   = value(a, G);
         theta[i]    = keep - h;
@@ -146,7 +151,8 @@ static void stored_counts_are_the_counted_ones(void **state)
 static void a_draw_depends_on_seed_and_place_alone(void **state)
 {
     (void)state;
-    adapter *a = fresh("lora", 1u << SITE_Q, 2, 9), *b = fresh("lora", 1u << SITE_Q | 1u << SITE_V, 2, 9), *c = fresh("lora", 1u << SITE_Q, 2, 8);
+    adapter *a = fresh("lora", 1u << SITE_Q, 2, 9), *b = fresh("lora", 1u << SITE_Q | 1u << SITE_V, 2, 9),
+            *c               = fresh("lora", 1u << SITE_Q, 2, 8);
     const adapter_tensor *ta = adapter_find(a, FACTOR_A, 1, SITE_Q), *tb = adapter_find(b, FACTOR_A, 1, SITE_Q),
                          *tc = adapter_find(c, FACTOR_A, 1, SITE_Q);
     assert_memory_equal(adapter_values(a, ta), adapter_values(b, tb), (size_t)(ta->rows * ta->cols) * 8);
@@ -156,7 +162,8 @@ static void a_draw_depends_on_seed_and_place_alone(void **state)
     adapter_free(c);
 }
 
-/* q, k and v of one layer, and gate and up: A' and dA' of each lie behind those of the one before, or all have one A'. */
+/* q, k and v of one layer, and gate and up: A' and dA' of each lie behind those of the one
+ * before, or all have one A'. */
 static void sites_of_one_input_are_stacked(void **state)
 {
     (void)state;
@@ -185,20 +192,28 @@ static void bad_specs_are_refused(void **state)
     int64_t        ranks[3 * SITE_COUNT] = { 0 };
     const backend *be                    = backend_find("ref");
     assert_ok(method_find(&m, "tied-lora"));
-    assert_input_error(adapter_new(&a, be, &shape, (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 0 }), "must be 1..65536");
+    assert_input_error(adapter_new(&a, be, &shape, (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 0 }),
+                       "must be 1..65536");
     assert_input_error(adapter_new(&a, be, &shape, (adapter_spec) { .method = m, .sites = 0, .rank = 2 }), "no site");
-    assert_input_error(adapter_new(&a, be, &shape, (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 2, .alpha = 4 }), "takes no alpha");
+    assert_input_error(
+        adapter_new(&a, be, &shape, (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 2, .alpha = 4 }),
+        "takes no alpha");
     for (int l = 0; l < 3; l++) ranks[l * SITE_COUNT + SITE_Q] = l;
-    assert_input_error(adapter_new(&a, be, &shape, (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 2, .module_rank = ranks }),
-                       "need one rank");
-    ranks[1 * SITE_COUNT + SITE_Q] = 0; /* rank 0 is legal beside shared factors: layers 0 and 1 have nothing, layer 2 has u and v */
-    assert_ok(adapter_new(&a, be, &shape, (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 2, .module_rank = ranks }));
+    assert_input_error(
+        adapter_new(&a, be, &shape,
+                    (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 2, .module_rank = ranks }),
+        "need one rank");
+    /* rank 0 is legal beside shared factors: layers 0 and 1 have nothing, layer 2 has u and v */
+    ranks[1 * SITE_COUNT + SITE_Q] = 0;
+    assert_ok(adapter_new(&a, be, &shape,
+                          (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 2, .module_rank = ranks }));
     assert_int_equal(a->theta_count, 2 * (10 + 10) + 2 + 10);
     adapter_free(a);
     memset(ranks, 0, sizeof ranks);
     assert_ok(method_find(&m, "lora"));
     ranks[1 * SITE_COUNT + SITE_Q] = 2; /* the other layers have rank 0: legal, nothing is there */
-    assert_ok(adapter_new(&a, be, &shape, (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 2, .module_rank = ranks }));
+    assert_ok(adapter_new(&a, be, &shape,
+                          (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 2, .module_rank = ranks }));
     assert_int_equal(a->theta_count, 2 * (10 + 10));
     adapter_free(a);
 }

@@ -1,5 +1,6 @@
-/* The decoder in bf16 over the CUDA kernels, on a GPU or else on the emulator, beside the f64 definition. A step of bf16 is 2^-8 of a number, and
- * three layers are some thirty roundings deep: losses within 1 %, gradients within 5 %, and every run the same bits. */
+/* The decoder in bf16 over the CUDA kernels, on a GPU or else on the emulator, beside the f64
+ * definition. A step of bf16 is 2^-8 of a number, and three layers are some thirty roundings
+ * deep: losses within 1 %, gradients within 5 %, and every run the same bits. */
 #include "core/file.h"
 #include "core/rng.h"
 #include "model/generate.h"
@@ -20,11 +21,17 @@ static const segment segs[]    = { { 0, 5, -1 }, { 5, 4, -1 }, { 9, 2, 1 }, { 11
 static const int32_t rows[]    = { 1, 2, 4, 7, 8, 8, 9, 10, 12, 13 };
 static const int32_t targets[] = { 7, 2, 3, 11, 6, 8, -1, 5, 0, 1 };
 enum { ROWS = 10, GRADS_MAX = 1 << 16 };
-static const batch texts = {
-    .n_tokens = 14, .n_segments = 4, .n_rows = ROWS, .ids = ids, .pos = pos, .segments = segs, .rows = rows, .targets = targets
-};
+static const batch texts = { .n_tokens   = 14,
+                             .n_segments = 4,
+                             .n_rows     = ROWS,
+                             .ids        = ids,
+                             .pos        = pos,
+                             .segments   = segs,
+                             .rows       = rows,
+                             .targets    = targets };
 
-/* The weights of a folder again as BF16, cut off instead of rounded, so that a rounding of f32 would show. */
+/* The weights of a folder again as BF16, cut off instead of rounded, so that a rounding of f32
+ * would show. */
 static void as_bf16(const char *dir)
 {
     char        *path = path_join(dir, "model.safetensors");
@@ -68,7 +75,8 @@ static int64_t pass(const char *name, double nll[ROWS], double *grads)
     assert_ok(decoder_forward(d, &texts, p, true));
     assert_ok(decoder_backward(d, 0.5, nll));
     for (int64_t i = 0; i < m->cfg.layers * SITE_COUNT; i++) {
-        int64_t in = p[i].r * site_in(&m->cfg, (site_id)(i % SITE_COUNT)), out = p[i].r * site_out(&m->cfg, (site_id)(i % SITE_COUNT));
+        int64_t in  = p[i].r * site_in(&m->cfg, (site_id)(i % SITE_COUNT)),
+                out = p[i].r * site_out(&m->cfg, (site_id)(i % SITE_COUNT));
         if (!p[i].r) continue;
         assert_true(n + in + out < GRADS_MAX);
         m->be->params->download(grads + n, p[i].dA, in);
@@ -85,7 +93,8 @@ static void losses_and_gradients(void **state)
 {
     (void)state;
     need_bf16();
-    double *want = mem_alloc(GRADS_MAX, 8), *got = mem_alloc(GRADS_MAX, 8), *again = mem_alloc(GRADS_MAX, 8), nll[3][ROWS];
+    double *want = mem_alloc(GRADS_MAX, 8), *got = mem_alloc(GRADS_MAX, 8), *again = mem_alloc(GRADS_MAX, 8),
+           nll[3][ROWS];
     int64_t n = pass("ref", nll[0], want);
     assert_int_equal(pass(bf16_name(), nll[1], got), n);
     assert_int_equal(pass(bf16_name(), nll[2], again), n);
@@ -108,7 +117,8 @@ static void generated_text(void **state)
     pair_arrays *p = random_pairs(m, 1u << SITE_QKV, 2);
     for (int run = 0; run < 2; run++) {
         generate_item items[3];
-        for (int i = 0; i < 3; i++) items[i] = (generate_item) { .prompt = ids + i, .n_prompt = 1 + 3 * i, .max_new = 6, .ids = out[run][i] };
+        for (int i = 0; i < 3; i++)
+            items[i] = (generate_item) { .prompt = ids + i, .n_prompt = 1 + 3 * i, .max_new = 6, .ids = out[run][i] };
         assert_ok(generate_items(d, p, items, 3, (generate_options) { .batch = 2 }));
         for (int i = 0; i < 3; i++) assert_int_equal(items[i].n_new, 6);
     }
@@ -128,7 +138,8 @@ static void weights_load_to_the_bit(void **state)
     for (int b = 0; b < 2; b++) {
         model *m = open_bf16(names[b]);
         w[b]     = mem_alloc((size_t)n, 8);
-        for (int64_t l = 0; l < odd.layers; l++) m->be->download(w[b] + l * odd.inter * odd.hidden, m->layers[l].down, odd.inter * odd.hidden);
+        for (int64_t l = 0; l < odd.layers; l++)
+            m->be->download(w[b] + l * odd.inter * odd.hidden, m->layers[l].down, odd.inter * odd.hidden);
         model_close(m);
     }
     assert_memory_equal(w[0], w[1], (size_t)n * 8);
@@ -152,6 +163,7 @@ static void all_weights_do_not_train(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(losses_and_gradients), cmocka_unit_test(generated_text),
-                                        cmocka_unit_test(weights_load_to_the_bit), cmocka_unit_test(all_weights_do_not_train) };
+                                        cmocka_unit_test(weights_load_to_the_bit),
+                                        cmocka_unit_test(all_weights_do_not_train) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

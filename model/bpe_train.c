@@ -28,7 +28,8 @@ typedef struct {
     int64_t vocab;
 } trainer;
 
-/* GPT-2's bytes: printable Latin-1 as themselves, the others as U+0100.. in order. Ids follow the order of those characters. */
+/* GPT-2's bytes: printable Latin-1 as themselves, the others as U+0100.. in order. Ids follow
+ * the order of those characters. */
 static void number_bytes(trainer *t)
 {
     unsigned cp[256], next = 256;
@@ -64,8 +65,11 @@ static int split(span **out, size_t *n_out, const char *text, size_t n, const ch
 {
     int         code;
     PCRE2_SIZE  where;
-    pcre2_code *re = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &code, &where, NULL);
-    if (!re) return input_error("pre-tokenizer pattern \"%s\": not a regular expression (offset %zu)", pattern, (size_t)where);
+    pcre2_code *re = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &code, &where,
+                                   NULL);
+    if (!re)
+        return input_error("pre-tokenizer pattern \"%s\": not a regular expression (offset %zu)", pattern,
+                           (size_t)where);
     pcre2_match_data *match = pcre2_match_data_create_from_pattern(re, NULL);
     pcre2_jit_compile(re, PCRE2_JIT_COMPLETE);
     size_t at = 0, cap = 0;
@@ -89,7 +93,10 @@ static void collect_pieces(trainer *t, span *spans, size_t n)
         while (j < n && !compare_spans(&spans[i], &spans[j])) j++;
         if (t->n == t->cap) t->pieces = mem_grow(t->pieces, &t->cap, sizeof *t->pieces);
         piece *p = &t->pieces[t->n++];
-        *p       = (piece) { .text = spans[i].at, .ids = mem_alloc(spans[i].n, sizeof *p->ids), .n = (int64_t)spans[i].n, .count = (int64_t)(j - i) };
+        *p       = (piece) { .text  = spans[i].at,
+                             .ids   = mem_alloc(spans[i].n, sizeof *p->ids),
+                             .n     = (int64_t)spans[i].n,
+                             .count = (int64_t)(j - i) };
         for (int64_t k = 0; k < p->n; k++) p->ids[k] = t->byte_id[(unsigned char)p->text[k]];
         i = j;
     }
@@ -101,7 +108,8 @@ static bool best_pair(const trainer *t, int64_t *count, int32_t *left, int32_t *
     int64_t v = t->vocab, best = 1;
     memset(count, 0, (size_t)(v * v) * sizeof *count);
     for (size_t i = 0; i < t->n; i++)
-        for (int64_t k = 0; k + 1 < t->pieces[i].n; k++) count[t->pieces[i].ids[k] * v + t->pieces[i].ids[k + 1]] += t->pieces[i].count;
+        for (int64_t k = 0; k + 1 < t->pieces[i].n; k++)
+            count[t->pieces[i].ids[k] * v + t->pieces[i].ids[k + 1]] += t->pieces[i].count;
     for (int64_t k = 0; k < v * v; k++)
         if (count[k] > best) best = count[k], *left = (int32_t)(k / v), *right = (int32_t)(k % v);
     return best > 1;
@@ -173,8 +181,8 @@ static json *template_piece(const char *kind, const char *id, int type)
 /* BOS in front of a text (and of each of a pair). */
 static json *post_processor(const char *bos)
 {
-    json *j = json_object(), *single = json_array(), *pair = json_array(), *specials = json_object(), *one = json_object(), *list = json_array(),
-         *names = json_array();
+    json *j = json_object(), *single = json_array(), *pair = json_array(), *specials = json_object(),
+         *one = json_object(), *list = json_array(), *names = json_array();
     json_set_str(j, "type", "TemplateProcessing");
     json_push(single, template_piece("SpecialToken", bos, 0));
     json_push(single, template_piece("Sequence", "A", 0));
@@ -198,7 +206,8 @@ static json *bpe_model(const trainer *t, const bpe_options *o)
 {
     json *j = json_object(), *vocab = json_object(), *merges = json_array();
     json_set_str(j, "type", "BPE");
-    static const char *const null_keys[] = { "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix" };
+    static const char *const null_keys[] = { "dropout", "unk_token", "continuing_subword_prefix",
+                                             "end_of_word_suffix" };
     for (int i = 0; i < 4; i++) json_set_str(j, null_keys[i], NULL);
     json_set_bool(j, "fuse_unk", false);
     json_set_bool(j, "byte_fallback", false);
@@ -251,7 +260,8 @@ int bpe_train(str *out, const char *text, size_t n, bpe_options o)
 {
     if (o.vocab < FIRST_MERGE || o.vocab > VOCAB_MAX)
         return input_error("vocabulary of %lld: must be %d..%d", (long long)o.vocab, FIRST_MERGE, VOCAB_MAX);
-    if (utf8_valid_prefix(text, n) != n) return input_error("text: not valid UTF-8 at byte %zu", utf8_valid_prefix(text, n));
+    if (utf8_valid_prefix(text, n) != n)
+        return input_error("text: not valid UTF-8 at byte %zu", utf8_valid_prefix(text, n));
     span  *spans   = NULL;
     size_t n_spans = 0;
     int    rc      = split(&spans, &n_spans, text, n, o.pattern);

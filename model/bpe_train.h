@@ -1,9 +1,11 @@
-/* Learn a byte-level BPE vocabulary (Sennrich et al. 2016; bytes as in GPT-2) and write it as a tokenizer.json.
+/* Learn a byte-level BPE vocabulary (Sennrich et al. 2016; bytes as in GPT-2) and write it as a
+ * tokenizer.json.
  *
  *     str json = { 0 };
  *     int rc = bpe_train(&json, text, n, (bpe_options){ .vocab = 1024, .bos = "<|bos|>", .eos = "<|eos|>", .pattern = BPE_PATTERN });
  *
- * Deterministic: among pairs of equal count the one whose left id, then right id, is smaller is merged first. */
+ * Deterministic: among pairs of equal count the one whose left id, then right id, is smaller is
+ * merged first. */
 #ifndef TIEBREAK_MODEL_BPE_TRAIN_H
 #define TIEBREAK_MODEL_BPE_TRAIN_H
 #include <stdint.h>
@@ -14,7 +16,9 @@
 #define BPE_PATTERN "[ #]?\\p{L}+|\\p{N}{1,2}| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 typedef struct {
-    int64_t     vocab;     /* ids in all: bos, eos, 256 bytes, then merges; 258..4096. Fewer when the text has no more pairs */
+    /* ids in all: bos, eos, 256 bytes, then merges; 258..4096. Fewer when the text has no more
+     * pairs */
+    int64_t     vocab;
     const char *bos, *eos; /* ids 0 and 1; the post-processor puts bos in front */
     const char *pattern;   /* of the pre-tokenizer: merges never cross its matches */
 } bpe_options;

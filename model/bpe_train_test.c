@@ -14,8 +14,9 @@ static json *train(const char *text, bpe_options o)
     return j;
 }
 
-/* By hand: pieces "low" x 2, " low" x 3, " lower" x 2. Pairs lo 7, ow 7; byte ids follow GPT-2's characters, so "lo" (l < o) is first of the two.
- * Then lo+w 7, then blank + low 5, then ( low)+e 2 before e+r 2 (the left id of "e" is smaller: e+r first). */
+/* By hand: pieces "low" x 2, " low" x 3, " lower" x 2. Pairs lo 7, ow 7; byte ids follow GPT-2's
+ * characters, so "lo" (l < o) is first of the two. Then lo+w 7, then blank + low 5, then (
+ * low)+e 2 before e+r 2 (the left id of "e" is smaller: e+r first). */
 static void test_merges_by_hand(void **state)
 {
     (void)state;
@@ -55,7 +56,8 @@ static void test_bad_input(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_merges_by_hand), cmocka_unit_test(test_merges_stay_inside_pieces),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_merges_by_hand),
+                                        cmocka_unit_test(test_merges_stay_inside_pieces),
                                         cmocka_unit_test(test_bad_input) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

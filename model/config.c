@@ -47,8 +47,8 @@ int64_t site_out(const model_config *c, site_id s)
 static int bad_site(const char *text, const char *word, size_t n, const char *why)
 {
     return input_error(
-        "sites \"%s\": \"%.*s\" %s; allowed: qkv, all, or a list of q k v o gate up down with commas (qkv stands for q, k and v fused)", text,
-        (int)(n > 40 ? 40 : n), word, why);
+        "sites \"%s\": \"%.*s\" %s; allowed: qkv, all, or a list of q k v o gate up down with commas (qkv stands for q, k and v fused)",
+        text, (int)(n > 40 ? 40 : n), word, why);
 }
 
 int site_set_parse(site_set *out, const char *text)
@@ -92,20 +92,27 @@ static int64_t decoder_parameters(const model_config *c)
     return c->layers * layer + d + (c->tied_embeddings ? 1 : 2) * c->vocab * d;
 }
 
-/* RoBERTa: LayerNorms and every linear with a bias, learned positions, one token type, a pooler; no head. */
+/* RoBERTa: LayerNorms and every linear with a bias, learned positions, one token type, a pooler;
+ * no head. */
 static int64_t encoder_parameters(const model_config *c)
 {
     int64_t d = c->hidden, layer = 4 * (d * d + d) + (d * c->inter + c->inter) + (c->inter * d + d) + 2 * 2 * d;
     return (c->vocab + c->positions + 1) * d + 2 * d + c->layers * layer + d * d + d;
 }
 
-int64_t config_parameters(const model_config *c) { return c->counting_only ? encoder_parameters(c) : decoder_parameters(c); }
+int64_t config_parameters(const model_config *c)
+{
+    return c->counting_only ? encoder_parameters(c) : decoder_parameters(c);
+}
 
-/* --- presets. The published configurations of the models they are named after; gpt-2b-001 (NVIDIA, facts of its NeMo configuration) is here for its
- * shapes: it normalises and rotates in another way than a Llama. */
+/* --- presets. The published configurations of the models they are named after; gpt-2b-001
+ * (NVIDIA, facts of its NeMo configuration) is here for its shapes: it normalises and rotates in
+ * another way than a Llama. */
 
 #define LLAMA3_EOS .bos = 128000, .n_eos = 1, .eos = { 128001 }
-#define LLAMA3_2 .norm_eps = 1e-5, .rope_theta = 500000, .rope_factor = 32, .rope_low_freq = 1, .rope_high_freq = 4, .rope_original = 8192, LLAMA3_EOS
+#define LLAMA3_2                                                                                                       \
+    .norm_eps = 1e-5, .rope_theta = 500000, .rope_factor = 32, .rope_low_freq = 1, .rope_high_freq = 4,                \
+    .rope_original = 8192, LLAMA3_EOS
 #define LLAMA2 .norm_eps = 1e-5, .rope_theta = 10000, .bos = 1, .n_eos = 1, .eos = { 2 }
 
 /* clang-format off */
@@ -137,16 +144,25 @@ const char *config_preset_name(int i) { return i >= 0 && i < N_PRESETS ? presets
 /* --- config.json */
 
 /* Sizes a decoder can have: far above any published model, far below what overflows. */
-enum { LAYERS_MAX = 1024, WIDTH_MAX = 1 << 18, HEADS_MAX = 4096, HEAD_DIM_MAX = 1024, VOCAB_MAX = 1 << 22, POSITIONS_MAX = 1 << 24 };
+enum {
+    LAYERS_MAX    = 1024,
+    WIDTH_MAX     = 1 << 18,
+    HEADS_MAX     = 4096,
+    HEAD_DIM_MAX  = 1024,
+    VOCAB_MAX     = 1 << 22,
+    POSITIONS_MAX = 1 << 24
+};
 static const int64_t PARAMETERS_MAX = (int64_t)1 << 41;
 
-static int optional_int(const json *j, const char *path, const char *key, int64_t min, int64_t max, int64_t missing, int64_t *out)
+static int optional_int(const json *j, const char *path, const char *key, int64_t min, int64_t max, int64_t missing,
+                        int64_t *out)
 {
     *out = missing;
     return json_has(j, key) ? json_get_int(j, path, key, min, max, out) : OK;
 }
 
-static int optional_num(const json *j, const char *path, const char *key, double min, double max, double missing, double *out)
+static int optional_num(const json *j, const char *path, const char *key, double min, double max, double missing,
+                        double *out)
 {
     *out = missing;
     return json_has(j, key) ? json_get_num(j, path, key, min, max, out) : OK;
@@ -170,19 +186,20 @@ static int read_shape(model_config *c, const json *j, const char *path)
     if (!rc) rc = optional_int(j, path, "head_dim", 1, HEAD_DIM_MAX, 0, &c->head_dim);
     if (rc) return rc;
     if (c->heads % c->kv_heads)
-        return input_error("%s: \"num_key_value_heads\": %lld: must divide num_attention_heads, which is %lld", path, (long long)c->kv_heads,
-                           (long long)c->heads);
+        return input_error("%s: \"num_key_value_heads\": %lld: must divide num_attention_heads, which is %lld", path,
+                           (long long)c->kv_heads, (long long)c->heads);
     if (!c->head_dim) {
         if (c->hidden % c->heads)
-            return input_error("%s: \"num_attention_heads\": %lld: does not divide hidden_size %lld, and there is no head_dim", path,
-                               (long long)c->heads, (long long)c->hidden);
+            return input_error(
+                "%s: \"num_attention_heads\": %lld: does not divide hidden_size %lld, and there is no head_dim", path,
+                (long long)c->heads, (long long)c->hidden);
         c->head_dim = c->hidden / c->heads;
     }
     if (c->head_dim % 2 || c->head_dim > HEAD_DIM_MAX)
         return input_error("%s: head_dim %lld: must be even, 2..%d", path, (long long)c->head_dim, HEAD_DIM_MAX);
     if (config_parameters(c) > PARAMETERS_MAX)
-        return input_error("%s: these sizes make %lld parameters; at most %lld are handled", path, (long long)config_parameters(c),
-                           (long long)PARAMETERS_MAX);
+        return input_error("%s: these sizes make %lld parameters; at most %lld are handled", path,
+                           (long long)config_parameters(c), (long long)PARAMETERS_MAX);
     return OK;
 }
 
@@ -193,12 +210,13 @@ static int read_rope_llama3(model_config *c, const json *rope, const char *path)
     if (!rc) rc = json_get_num(rope, path, "high_freq_factor", 1e-6, 1e6, &c->rope_high_freq);
     if (!rc) rc = json_get_num(rope, path, "original_max_position_embeddings", 1, 1e9, &c->rope_original);
     if (!rc && c->rope_high_freq <= c->rope_low_freq)
-        rc = input_error("%s: \"high_freq_factor\": %g: must be above low_freq_factor, which is %g", path, c->rope_high_freq, c->rope_low_freq);
+        rc = input_error("%s: \"high_freq_factor\": %g: must be above low_freq_factor, which is %g", path,
+                         c->rope_high_freq, c->rope_low_freq);
     return rc;
 }
 
-/* transformers 5 writes rope_parameters { rope_theta, rope_type, ... }; before, rope_theta stood at the top and rope_scaling { rope_type or type, ...
- * } beside it, null when there was none. */
+/* transformers 5 writes rope_parameters { rope_theta, rope_type, ... }; before, rope_theta stood
+ * at the top and rope_scaling { rope_type or type, ... } beside it, null when there was none. */
 static int read_rope(model_config *c, const json *j, const char *path)
 {
     const char *key  = json_has(j, "rope_parameters") ? "rope_parameters" : "rope_scaling";
@@ -208,7 +226,9 @@ static int read_rope(model_config *c, const json *j, const char *path)
     if ((rc = json_get_object(j, path, key, &rope))) return rc;
     if ((rc = optional_num(rope, path, "rope_theta", 1, 1e12, c->rope_theta, &c->rope_theta))) return rc;
     for (const json *m = rope->child; m; m = m->next)
-        if (cJSON_IsObject(m)) return input_error("%s: \"%s\": \"%s\": rotary settings that differ by layer are not supported", path, key, m->string);
+        if (cJSON_IsObject(m))
+            return input_error("%s: \"%s\": \"%s\": rotary settings that differ by layer are not supported", path, key,
+                               m->string);
     const char *type     = "default";
     const char *type_key = json_has(rope, "rope_type") ? "rope_type" : "type";
     if (json_has(rope, type_key) && (rc = json_get_str(rope, path, type_key, &type))) return rc;
@@ -217,7 +237,8 @@ static int read_rope(model_config *c, const json *j, const char *path)
     if (part != 1) return input_error("%s: \"partial_rotary_factor\": %g: only 1 is supported", path, part);
     if (!strcmp(type, "default")) return OK;
     if (!strcmp(type, "llama3")) return read_rope_llama3(c, rope, path);
-    return input_error("%s: \"%s\": %s \"%.40s\" is not supported; \"default\" and \"llama3\" are", path, key, type_key, type);
+    return input_error("%s: \"%s\": %s \"%.40s\" is not supported; \"default\" and \"llama3\" are", path, key, type_key,
+                       type);
 }
 
 /* One id or a list of them; absent, null: none. */
@@ -228,14 +249,17 @@ static int read_eos(model_config *c, const json *j, const char *path)
     c->n_eos = 0;
     for (const json *e = cJSON_IsArray(eos) ? eos->child : eos; e; e = cJSON_IsArray(eos) ? e->next : NULL) {
         if (c->n_eos == EOS_MAX) return input_error("%s: \"eos_token_id\": more than %d ids", path, EOS_MAX);
-        if (!cJSON_IsNumber(e) || !(e->valuedouble >= 0 && e->valuedouble < (double)c->vocab) || e->valuedouble != (double)(int32_t)e->valuedouble)
-            return input_error("%s: \"eos_token_id\": must be a token id, 0..%lld, or a list of them", path, (long long)c->vocab - 1);
+        if (!cJSON_IsNumber(e) || !(e->valuedouble >= 0 && e->valuedouble < (double)c->vocab) ||
+            e->valuedouble != (double)(int32_t)e->valuedouble)
+            return input_error("%s: \"eos_token_id\": must be a token id, 0..%lld, or a list of them", path,
+                               (long long)c->vocab - 1);
         c->eos[c->n_eos++] = (int32_t)e->valuedouble;
     }
     return OK;
 }
 
-/* model_type -> which biases attention has. Mistral (without a window) and Qwen2 compute what a Llama computes. */
+/* model_type -> which biases attention has. Mistral (without a window) and Qwen2 compute what a
+ * Llama computes. */
 typedef enum { BIAS_BY_CONFIG, BIAS_NONE, BIAS_QKV } bias_rule;
 static const struct {
     const char *model_type;
@@ -249,7 +273,9 @@ static int read_family(model_config *c, const json *j, const char *path)
     if (rc) return rc;
     size_t f = 0, n = sizeof families / sizeof *families;
     while (f < n && strcmp(families[f].model_type, type) != 0) f++;
-    if (f == n) return input_error("%s: \"model_type\": \"%.40s\" is not supported; \"llama\", \"mistral\" and \"qwen2\" are", path, type);
+    if (f == n)
+        return input_error("%s: \"model_type\": \"%.40s\" is not supported; \"llama\", \"mistral\" and \"qwen2\" are",
+                           path, type);
     bool attention_bias = false;
     rc                  = optional_bool(j, path, "attention_bias", false, &attention_bias);
     if (!rc) rc = optional_bool(j, path, "mlp_bias", false, &c->mlp_bias);
@@ -272,7 +298,8 @@ static int refuse_unsupported(const json *j, const char *path)
         double v  = 0;
         int    rc = optional_num(j, path, numbers[i].key, -1e9, 1e9, numbers[i].only, &v);
         if (rc) return rc;
-        if (v != numbers[i].only) return input_error("%s: \"%s\": %g: only %g is supported", path, numbers[i].key, v, numbers[i].only);
+        if (v != numbers[i].only)
+            return input_error("%s: \"%s\": %g: only %g is supported", path, numbers[i].key, v, numbers[i].only);
     }
     if (json_has(j, "hidden_act")) {
         const char *act = NULL;
@@ -282,7 +309,9 @@ static int refuse_unsupported(const json *j, const char *path)
             return input_error("%s: \"hidden_act\": \"%.40s\" is not supported; \"silu\" is", path, act);
     }
     if (json_has(j, "quantization_config"))
-        return input_error("%s: \"quantization_config\": quantised weights are not supported; use the folder they were made from", path);
+        return input_error(
+            "%s: \"quantization_config\": quantised weights are not supported; use the folder they were made from",
+            path);
     bool windows = true; /* qwen2 keeps the size of a window that use_sliding_window switches off */
     int  rc      = optional_bool(j, path, "use_sliding_window", json_has(j, "sliding_window"), &windows);
     if (rc) return rc;
@@ -335,7 +364,8 @@ static void name_after_folder(model_config *c, const char *dir)
     snprintf(c->name, sizeof c->name, "%.*s", (int)(n - at), dir + at);
 }
 
-/* What generation stops at may differ from what training saw as the end: generation_config.json has the last word, as in transformers. */
+/* What generation stops at may differ from what training saw as the end: generation_config.json
+ * has the last word, as in transformers. */
 static int read_generation_config(model_config *c, const char *dir)
 {
     char *path = path_join(dir, "generation_config.json");

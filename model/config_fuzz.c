@@ -10,6 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     model_config c;
     error_clear();
     int rc = config_parse(&c, (const char *)bytes, n, "config.json");
-    if (rc ? !*error_text() : config_parameters(&c) < 1 || c.heads % c.kv_heads || c.head_dim % 2 || site_out(&c, SITE_QKV) < 1) abort();
+    if (rc ? !*error_text()
+           : config_parameters(&c) < 1 || c.heads % c.kv_heads || c.head_dim % 2 || site_out(&c, SITE_QKV) < 1)
+        abort();
     return 0;
 }

@@ -15,7 +15,7 @@ static int read_text(model_config *c, const char *text)
     return rc;
 }
 
-#define SHAPE                                                                                                                                        \
+#define SHAPE                                                                                                          \
     "\"num_hidden_layers\":2,\"hidden_size\":8,\"intermediate_size\":12,\"num_attention_heads\":2,\"vocab_size\":16,\"max_position_embeddings\":32"
 #define LLAMA "{\"model_type\":\"llama\"," SHAPE
 
@@ -26,8 +26,9 @@ static void parameters_of_presets_are_the_published_ones(void **state)
     static const struct {
         const char *name;
         int64_t     parameters;
-    } cases[] = { { "llama2-7b", 6738415616 },      { "llama3-8b", 8030261248 },   { "llama3.2-3b", 3212749824 }, { "llama3.2-1b", 1235814400 },
-                  { "tinyllama-1.1b", 1100048384 }, { "roberta-base", 124645632 }, { "roberta-large", 355359744 } };
+    } cases[] = { { "llama2-7b", 6738415616 },   { "llama3-8b", 8030261248 },      { "llama3.2-3b", 3212749824 },
+                  { "llama3.2-1b", 1235814400 }, { "tinyllama-1.1b", 1100048384 }, { "roberta-base", 124645632 },
+                  { "roberta-large", 355359744 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         model_config c;
         assert_ok(config_load(&c, cases[i].name));
@@ -65,7 +66,11 @@ static void site_sets_parse_and_print(void **state)
     (void)state;
     static const struct {
         const char *text, *printed;
-    } good[] = { { "qkv", "qkv" }, { "v,q", "q,v" }, { "all", "all" }, { "q,k,v,o,gate,up,down", "all" }, { "qkv,down", "qkv,down" } };
+    } good[] = { { "qkv", "qkv" },
+                 { "v,q", "q,v" },
+                 { "all", "all" },
+                 { "q,k,v,o,gate,up,down", "all" },
+                 { "qkv,down", "qkv,down" } };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         site_set s;
         char     out[64];
@@ -118,7 +123,8 @@ static void defaults_are_those_of_transformers(void **state)
     assert_int_equal(c.eos[1], 5);
     assert_int_equal(c.bos, 0);
     assert_int_equal(c.head_dim, 6);
-    assert_ok(read_text(&c, "{\"model_type\":\"qwen2\",\"use_sliding_window\":false,\"sliding_window\":4096," SHAPE "}"));
+    assert_ok(
+        read_text(&c, "{\"model_type\":\"qwen2\",\"use_sliding_window\":false,\"sliding_window\":4096," SHAPE "}"));
     assert_true(c.qkv_bias && !c.o_bias);
     assert_ok(read_text(&c, "{\"model_type\":\"mistral\",\"sliding_window\":null," SHAPE "}"));
     assert_true(!c.qkv_bias && !c.o_bias);
@@ -127,8 +133,10 @@ static void defaults_are_those_of_transformers(void **state)
 static void generation_config_has_the_last_word_on_the_end(void **state)
 {
     (void)state;
-    char        *dir = test_tmpdir(), *config = path_join(dir, "config.json"), *generation = path_join(dir, "generation_config.json");
-    const char   base[] = LLAMA ",\"eos_token_id\":2}", more[] = "{\"eos_token_id\":[3,4]}", none[] = "{\"do_sample\":true}";
+    char *dir = test_tmpdir(), *config = path_join(dir, "config.json"),
+         *generation  = path_join(dir, "generation_config.json");
+    const char base[] = LLAMA ",\"eos_token_id\":2}", more[] = "{\"eos_token_id\":[3,4]}",
+               none[] = "{\"do_sample\":true}";
     model_config c;
     assert_ok(file_write_atomic(config, base, strlen(base)));
     assert_ok(file_write_atomic(generation, none, strlen(none)));
@@ -148,15 +156,18 @@ static void llama3_scaling_is_read_in_both_forms(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        LLAMA ",\"rope_theta\":500000.0,\"rope_scaling\":{\"factor\":32.0,\"high_freq_factor\":4.0,\"low_freq_factor\":1.0,"
-              "\"original_max_position_embeddings\":8192,\"rope_type\":\"llama3\"}}",
-        LLAMA ",\"rope_parameters\":{\"rope_theta\":500000.0,\"factor\":32.0,\"high_freq_factor\":4.0,\"low_freq_factor\":1.0,"
-              "\"original_max_position_embeddings\":8192,\"rope_type\":\"llama3\"}}",
+        LLAMA
+        ",\"rope_theta\":500000.0,\"rope_scaling\":{\"factor\":32.0,\"high_freq_factor\":4.0,\"low_freq_factor\":1.0,"
+        "\"original_max_position_embeddings\":8192,\"rope_type\":\"llama3\"}}",
+        LLAMA
+        ",\"rope_parameters\":{\"rope_theta\":500000.0,\"factor\":32.0,\"high_freq_factor\":4.0,\"low_freq_factor\":1.0,"
+        "\"original_max_position_embeddings\":8192,\"rope_type\":\"llama3\"}}",
     };
     for (int i = 0; i < 2; i++) {
         model_config c;
         assert_ok(read_text(&c, texts[i]));
-        assert_true(c.rope_theta == 500000 && c.rope_factor == 32 && c.rope_low_freq == 1 && c.rope_high_freq == 4 && c.rope_original == 8192);
+        assert_true(c.rope_theta == 500000 && c.rope_factor == 32 && c.rope_low_freq == 1 && c.rope_high_freq == 4 &&
+                    c.rope_original == 8192);
     }
 }
 
@@ -199,7 +210,8 @@ static void what_is_not_supported_is_refused_by_name(void **state)
         { "{\"model_type\":\"llama\",\"num_hidden_layers\":1024,\"hidden_size\":262144,\"intermediate_size\":262144,\"num_attention_heads\":4096,"
           "\"head_dim\":1024,\"vocab_size\":4194304,\"max_position_embeddings\":1}",
           "parameters; at most" },
-        { "{\"model_type\":\"llama\",\"num_hidden_layers\":1e9,\"hidden_size\":8}", "\"num_hidden_layers\": 1000000000" },
+        { "{\"model_type\":\"llama\",\"num_hidden_layers\":1e9,\"hidden_size\":8}",
+          "\"num_hidden_layers\": 1000000000" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         model_config c;

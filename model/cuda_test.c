@@ -1,5 +1,7 @@
-/* The decoder over the CUDA kernels, on a GPU or else on the emulator, beside the f64 definition: losses, gradients of pairs and of weights,
- * generated text. A model with every oddity at once, so that a host pointer given to a device, or the reverse, has somewhere to show. */
+/* The decoder over the CUDA kernels, on a GPU or else on the emulator, beside the f64
+ * definition: losses, gradients of pairs and of weights, generated text. A model with every
+ * oddity at once, so that a host pointer given to a device, or the reverse, has somewhere to
+ * show. */
 #include "core/rng.h"
 #include "model/decoder_inner.h"
 #include "model/generate.h"
@@ -15,9 +17,14 @@ static const segment segs[]    = { { 0, 5, -1 }, { 5, 4, -1 }, { 9, 2, 1 }, { 11
 static const int32_t rows[]    = { 1, 2, 4, 7, 8, 8, 9, 10, 12, 13 };
 static const int32_t targets[] = { 7, 2, 3, 11, 6, 8, -1, 5, 0, 1 };
 enum { ROWS = 10 };
-static const batch texts = {
-    .n_tokens = 14, .n_segments = 4, .n_rows = ROWS, .ids = ids, .pos = pos, .segments = segs, .rows = rows, .targets = targets
-};
+static const batch texts = { .n_tokens   = 14,
+                             .n_segments = 4,
+                             .n_rows     = ROWS,
+                             .ids        = ids,
+                             .pos        = pos,
+                             .segments   = segs,
+                             .rows       = rows,
+                             .targets    = targets };
 
 /* Everything a backward leaves, one array after the other. */
 typedef struct {
@@ -56,8 +63,8 @@ static outcome pass(const char *name, bool weights)
     return o;
 }
 
-/* Three layers deep, a few hundred roundings a number: the bounds of the CPU backend's tests (3e-6 for losses, 5e-5 for gradients). Twice: same bits.
- */
+/* Three layers deep, a few hundred roundings a number: the bounds of the CPU backend's tests
+ * (3e-6 for losses, 5e-5 for gradients). Twice: same bits. */
 static void losses_and_gradients(void **state)
 {
     (void)state;
@@ -76,7 +83,8 @@ static void losses_and_gradients(void **state)
 
 enum { ITEMS = 5, NEW = 28 };
 
-/* The same backend, which counts its graphs and their runs; `refuse` lets no run happen at first, as after memory has moved. */
+/* The same backend, which counts its graphs and their runs; `refuse` lets no run happen at
+ * first, as after memory has moved. */
 static const backend *counted;
 static int            graphs, runs, refuse;
 static bool           counted_run(backend_graph *g)
@@ -107,7 +115,8 @@ static written write_texts(const backend *be, int64_t batch_size)
     generate_item        items[ITEMS];
     m->be      = be;
     decoder *d = decoder_new(m);
-    for (int i = 0; i < ITEMS; i++) items[i] = (generate_item) { .prompt = ids + i, .n_prompt = 1 + 2 * i, .max_new = most[i], .ids = w.ids[i] };
+    for (int i = 0; i < ITEMS; i++)
+        items[i] = (generate_item) { .prompt = ids + i, .n_prompt = 1 + 2 * i, .max_new = most[i], .ids = w.ids[i] };
     assert_ok(generate_items(d, p, items, ITEMS, (generate_options) { .batch = batch_size }));
     for (int i = 0; i < ITEMS; i++) w.n[i] = items[i].n_new, w.margin[i] = items[i].min_margin;
     for (int i = 0; i < ITEMS; i++) assert_int_equal(w.n[i], most[i]);
@@ -117,7 +126,8 @@ static written write_texts(const backend *be, int64_t batch_size)
     return w;
 }
 
-/* Skinny products in f32 may be cut otherwise where free places decode beside the texts, hence no bits. */
+/* Skinny products in f32 may be cut otherwise where free places decode beside the texts, hence
+ * no bits. */
 static void assert_same_texts(const written *got, const written *want, double tol)
 {
     for (int i = 0; i < ITEMS; i++) {
@@ -131,8 +141,8 @@ static void generated_text(void **state)
     (void)state;
     if (!backend_find(cuda_name())) skip_because("%s", error_text());
     const written want = write_texts(backend_find("ref"), 3);
-    for (int i = 0; i < ITEMS; i++)
-        if (want.n[i]) assert_true(want.margin[i] > 1e-4); /* no near tie, so the texts have to be the same */
+    for (int i = 0; i < ITEMS; i++) /* no near tie, so the texts have to be the same */
+        if (want.n[i]) assert_true(want.margin[i] > 1e-4);
     counted             = backend_find(cuda_name());
     backend with_graphs = *counted, without_graphs = *counted;
     with_graphs.graph_end        = counted_end;

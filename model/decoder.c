@@ -1,4 +1,5 @@
-/* The decoder: what a run is made of, its rows of logits, the loss and the way back. The layers are in decoder_layer.c. */
+/* The decoder: what a run is made of, its rows of logits, the loss and the way back. The layers
+ * are in decoder_layer.c. */
 #include "model/decoder.h"
 
 #include <math.h>
@@ -10,14 +11,16 @@
 #include "model/decoder_inner.h"
 #include "model/rotary.h"
 
-/* Logits held at once: enough rows for an efficient product, little memory (32 MB of f32). A GPU wants more rows: each chunk reads all of lm_head. */
+/* Logits held at once: enough rows for an efficient product, little memory (32 MB of f32). A GPU
+ * wants more rows: each chunk reads all of lm_head. */
 enum { LOGITS_MAX = 1 << 23, LOGITS_MAX_GPU = 1 << 25, CHUNK_MIN = 16 };
 
 real *buffer_need(const backend *be, buffer *b, int64_t count)
 {
     if (count <= b->count && b->p) return b->p;
     int64_t step = 64;
-    while (step * 16 < count) step *= 2; /* at most an eighth more than asked: batches of nearly the same size do not allocate each time */
+    /* at most an eighth more than asked: batches of nearly the same size do not allocate each time */
+    while (step * 16 < count) step *= 2;
     be->release(b->p);
     b->count = (count + step - 1) / step * step;
     b->p     = be->alloc(b->count);
@@ -54,10 +57,10 @@ static void activations_free(const backend *be, activations *a)
 void decoder_free(decoder *d)
 {
     if (!d) return;
-    const backend *be     = d->be;
-    buffer        *all[]  = { &d->rope_table, &d->last_kept, &d->y,   &d->rstd_y,   &d->logits, &d->xn,   &d->xn_rows, &d->act,
-                              &d->dx,         &d->dx_rows,   &d->dxn, &d->dxn_rows, &d->dact,   &d->dqkv, &d->d_o,     &d->dh };
-    void          *ints[] = { d->integers, d->targets, d->best, d->nll };
+    const backend *be = d->be;
+    buffer *all[]  = { &d->rope_table, &d->last_kept, &d->y,   &d->rstd_y,   &d->logits, &d->xn,   &d->xn_rows, &d->act,
+                       &d->dx,         &d->dx_rows,   &d->dxn, &d->dxn_rows, &d->dact,   &d->dqkv, &d->d_o,     &d->dh };
+    void   *ints[] = { d->integers, d->targets, d->best, d->nll };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) buffer_free(be, all[i]);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) be->release(ints[i]);
     for (int64_t l = 0; l < d->m->cfg.layers; l++) activations_free(be, &d->kept[l]);
@@ -82,12 +85,13 @@ static int check_plan(const decoder *d, const run_plan *p)
         if (p->ids[i] < 0 || p->ids[i] >= c->vocab)
             return input_error("%s: token id %d: must be 0..%lld", d->m->dir, p->ids[i], (long long)c->vocab - 1);
         if (p->pos[i] < 0 || p->pos[i] >= c->positions)
-            return input_error("%s: position %d: the model has 0..%lld; use shorter texts", d->m->dir, p->pos[i], (long long)c->positions - 1);
+            return input_error("%s: position %d: the model has 0..%lld; use shorter texts", d->m->dir, p->pos[i],
+                               (long long)c->positions - 1);
     }
     for (int64_t i = 0; i < p->n_rows; i++)
         if (p->rows[i] < (i ? p->rows[i - 1] : 0) || p->rows[i] >= p->n)
-            return run_error("decoder: row %lld is token %d of %lld: rows must be ascending tokens of the batch", (long long)i, p->rows[i],
-                             (long long)p->n);
+            return run_error("decoder: row %lld is token %d of %lld: rows must be ascending tokens of the batch",
+                             (long long)i, p->rows[i], (long long)p->n);
     return OK;
 }
 
@@ -109,12 +113,14 @@ static void need_rows(decoder *d, int64_t n_rows)
     d->host_nll = mem_resize(d->host_nll, (size_t)d->cap_rows, sizeof *d->host_nll);
 }
 
-/* Where the run's integers lie in their one array, which is a matter of the run's sizes alone: a graph finds them again. */
+/* Where the run's integers lie in their one array, which is a matter of the run's sizes alone: a
+ * graph finds them again. */
 static int64_t place_integers(decoder *d, const run_plan *p)
 {
     enum { SPAN = sizeof(attention_span) / sizeof(int32_t) };
-    const int64_t ids = 0, pos = ids + p->n, rows = pos + p->n, row_pos = rows + p->n_rows, cache_rows = row_pos + p->n_rows,
-                  spans = cache_rows + (p->cache ? p->n : 0), count = spans + (p->decode ? p->n_spans * SPAN : 0);
+    const int64_t ids = 0, pos = ids + p->n, rows = pos + p->n, row_pos = rows + p->n_rows,
+                  cache_rows = row_pos + p->n_rows, spans = cache_rows + (p->cache ? p->n : 0),
+                  count = spans + (p->decode ? p->n_spans * SPAN : 0);
     if (count > d->cap_integers) {
         d->cap_integers  = count + count / 8;
         d->integers      = ints_need(d->be, d->integers, d->cap_integers);
@@ -145,7 +151,8 @@ static void put_integers(decoder *d, const run_plan *p)
     d->be->put(d->integers, d->host_integers, count * (int64_t)sizeof(int32_t));
 }
 
-/* The table covers the positions that occur, in powers of two: a long-context model used on short texts has a small one. */
+/* The table covers the positions that occur, in powers of two: a long-context model used on
+ * short texts has a small one. */
 static void need_rope_table(decoder *d, const run_plan *p)
 {
     const model_config *c    = &d->m->cfg;
@@ -202,8 +209,8 @@ void decoder_compute(decoder *d)
     d->last = buffer_need(be, &layer_activations(d, 0)->x, n * c->hidden);
     be->gather_rows(d->last, d->m->embed, d->ids, n, c->hidden);
     for (int64_t l = 0; l < c->layers; l++) layer_fwd(d, l);
-    be->rmsnorm_fwd(buffer_need(be, &d->y, n_rows * c->hidden), buffer_need(be->params, &d->rstd_y, n_rows), d->last, d->m->norm,
-                    (norm_dims) { .n = n_rows, .d = c->hidden }, c->norm_eps);
+    be->rmsnorm_fwd(buffer_need(be, &d->y, n_rows * c->hidden), buffer_need(be->params, &d->rstd_y, n_rows), d->last,
+                    d->m->norm, (norm_dims) { .n = n_rows, .d = c->hidden }, c->norm_eps);
 }
 
 int decoder_run(decoder *d, const run_plan *p, const pair_arrays *pairs, bool keep)
@@ -215,23 +222,27 @@ int decoder_run(decoder *d, const run_plan *p, const pair_arrays *pairs, bool ke
 
 /* --- packed batches */
 
-/* Every segment is one span of queries; it must follow the one before it, and continue an earlier one that stands alone. */
+/* Every segment is one span of queries; it must follow the one before it, and continue an
+ * earlier one that stands alone. */
 static int spans_of(decoder *d, const batch *b)
 {
     int64_t at = 0;
     for (int64_t i = 0; i < b->n_segments; i++) {
         const segment *s = &b->segments[i];
         if (s->start != at || s->len < 1 || s->prefix >= i || (s->prefix >= 0 && b->segments[s->prefix].prefix >= 0))
-            return run_error("decoder: segment %lld (start %d, %d tokens, prefix %d) does not follow the one before it, or continues a later or "
-                             "continued one",
-                             (long long)i, s->start, s->len, s->prefix);
+            return run_error(
+                "decoder: segment %lld (start %d, %d tokens, prefix %d) does not follow the one before it, or continues a later or "
+                "continued one",
+                (long long)i, s->start, s->len, s->prefix);
         if ((size_t)i == d->cap_spans) d->spans = mem_grow(d->spans, &d->cap_spans, sizeof *d->spans);
         attention_span *to = &d->spans[i];
         *to                = (attention_span) { .q0 = s->start, .q_len = s->len, .kv0 = s->start, .kv_len = s->len };
         if (s->prefix >= 0) to->pre0 = b->segments[s->prefix].start, to->pre_len = b->segments[s->prefix].len;
         at += s->len;
     }
-    if (at != b->n_tokens) return run_error("decoder: the segments hold %lld tokens, the batch %lld", (long long)at, (long long)b->n_tokens);
+    if (at != b->n_tokens)
+        return run_error("decoder: the segments hold %lld tokens, the batch %lld", (long long)at,
+                         (long long)b->n_tokens);
     return OK;
 }
 
@@ -248,7 +259,8 @@ static int64_t row_spans_of(decoder *d, const batch *b)
             d->row_spans[n - 1].kv_len++;
             continue;
         }
-        if ((size_t)n == d->cap_row_spans) d->row_spans = mem_grow(d->row_spans, &d->cap_row_spans, sizeof *d->row_spans);
+        if ((size_t)n == d->cap_row_spans)
+            d->row_spans = mem_grow(d->row_spans, &d->cap_row_spans, sizeof *d->row_spans);
         attention_span *to = &d->row_spans[n++];
         *to                = d->spans[seg];
         to->q0 = (int32_t)i, to->q_len = 1, to->kv_len = row - b->segments[seg].start + 1;
@@ -265,7 +277,9 @@ int decoder_forward(decoder *d, const batch *b, const pair_arrays *pairs, bool k
             return input_error("%s: target id %d: must be -1..%lld", d->m->dir, b->targets[i], (long long)vocab - 1);
     int rc = spans_of(d, b);
     if (rc) return rc;
-    run_plan plan = { .n = b->n_tokens, .n_rows = b->n_rows, .n_spans = b->n_segments, .ids = b->ids, .pos = b->pos, .rows = b->rows };
+    run_plan plan = {
+        .n = b->n_tokens, .n_rows = b->n_rows, .n_spans = b->n_segments, .ids = b->ids, .pos = b->pos, .rows = b->rows
+    };
     if ((rc = check_plan(d, &plan))) return rc;
     plan.n_row_spans = row_spans_of(d, b);
     plan.spans = d->spans, plan.row_spans = d->row_spans;
@@ -296,8 +310,10 @@ int decoder_not_finite(const decoder *d, int64_t row)
 {
     bool adapted = false;
     for (int64_t i = 0; i < d->m->cfg.layers * SITE_COUNT; i++) adapted = adapted || d->pairs[i].r;
-    return input_error("%s: the logits of row %lld are not finite: the weights of this model%s hold NaN, Inf or numbers far too large%s", d->m->dir,
-                       (long long)row, adapted ? " or of its adapter" : "", d->keep ? ", or the training diverged (try a lower --lr)" : "");
+    return input_error(
+        "%s: the logits of row %lld are not finite: the weights of this model%s hold NaN, Inf or numbers far too large%s",
+        d->m->dir, (long long)row, adapted ? " or of its adapter" : "",
+        d->keep ? ", or the training diverged (try a lower --lr)" : "");
 }
 
 static int check_finite(const decoder *d, const double *nll)
@@ -321,7 +337,8 @@ int decoder_nll(decoder *d, double *nll, int32_t *best)
     if (!d->has_targets) return run_error("decoder: the batch had no targets");
     for (int64_t at = 0; at < d->run.n_rows; at += d->chunk_rows) {
         int64_t k = chunk_at(d, at);
-        d->be->xent_fwd(d->nll + at, best ? d->best + at : NULL, decoder_logits_chunk(d, at, k), d->targets + at, k, d->m->cfg.vocab);
+        d->be->xent_fwd(d->nll + at, best ? d->best + at : NULL, decoder_logits_chunk(d, at, k), d->targets + at, k,
+                        d->m->cfg.vocab);
     }
     if (best) d->be->get(best, d->best, d->run.n_rows * (int64_t)sizeof *best);
     return fetch_nll(d, nll);
@@ -331,7 +348,8 @@ int decoder_logits(decoder *d, int64_t first, int64_t count, double *logits)
 {
     int64_t vocab = d->m->cfg.vocab;
     if (first < 0 || count < 0 || first + count > d->run.n_rows)
-        return run_error("decoder: rows %lld..%lld of %lld", (long long)first, (long long)(first + count), (long long)d->run.n_rows);
+        return run_error("decoder: rows %lld..%lld of %lld", (long long)first, (long long)(first + count),
+                         (long long)d->run.n_rows);
     for (int64_t at = 0; at < count; at += d->chunk_rows) {
         int64_t k = count - at < d->chunk_rows ? count - at : d->chunk_rows;
         d->be->params->download(logits + at * vocab, decoder_logits_chunk(d, first + at, k), k * vocab);
@@ -342,7 +360,8 @@ int decoder_logits(decoder *d, int64_t first, int64_t count, double *logits)
     return rc;
 }
 
-/* The loss of every row, and dy [n_rows, hidden], its gradient times scale in the normalised states. */
+/* The loss of every row, and dy [n_rows, hidden], its gradient times scale in the normalised
+ * states. */
 static void loss_bwd(decoder *d, real *dy, double scale)
 {
     const backend      *be = d->be;
@@ -373,7 +392,8 @@ int decoder_backward(decoder *d, double scale, double *nll)
     if (any) {
         real *dx = buffer_need(be, d->trim ? &d->dx_rows : &d->dx, count);
         be->zero(dx, count);
-        be->rmsnorm_bwd(dx, d->m->norm_grad, dy, d->last, d->rstd_y.p, d->m->norm, (norm_dims) { .n = rows, .d = c->hidden });
+        be->rmsnorm_bwd(dx, d->m->norm_grad, dy, d->last, d->rstd_y.p, d->m->norm,
+                        (norm_dims) { .n = rows, .d = c->hidden });
         for (int64_t l = c->layers - 1; l >= 0 && l >= d->low_layer && dx; l--) dx = layer_bwd(d, l, dx);
         if (d->m->flat) be->scatter_add_rows(d->m->embed_grad, dx, d->ids, n, c->hidden);
     }

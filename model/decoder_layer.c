@@ -1,10 +1,11 @@
 /* One layer of the decoder, forward and backward, over the backend's ops.
  *
  *   xn = norm1(x)    q, k, v = xn Wqkv^T    o = attention(rope q, rope k, v)    mid = x + o Wo^T
- *   mn = norm2(mid)  gate, up = mn Wgu^T    act = silu(gate) * up               out = mid + act Wdown^T
+ *   mn = norm2(mid)  gate, up = mn Wgu^T    act = silu(gate) * up               out = mid + act
+ *   Wdown^T
  *
- * Each product is a stage: the frozen linear and the pairs beside it. The backward keeps x, q, k, v, o, mid, gate and up, and computes xn, mn and act
- * again: they cost passes, no products. */
+ * Each product is a stage: the frozen linear and the pairs beside it. The backward keeps x, q,
+ * k, v, o, mid, gate and up, and computes xn, mn and act again: they cost passes, no products. */
 #include <math.h>
 
 #include "model/decoder_inner.h"
@@ -19,7 +20,10 @@ typedef struct {
 } stage;
 
 /* The part of the fused qkv weights (or their gradients) from row `first`. */
-static real *qkv_rows(const decoder *d, real *W, int64_t first, int64_t width) { return W ? real_at(d->be, W, first * width) : NULL; }
+static real *qkv_rows(const decoder *d, real *W, int64_t first, int64_t width)
+{
+    return W ? real_at(d->be, W, first * width) : NULL;
+}
 
 static stage stage_of(const decoder *d, int64_t layer, stage_id s)
 {
@@ -30,9 +34,13 @@ static stage stage_of(const decoder *d, int64_t layer, stage_id s)
     case STAGE_QKV: return (stage) { w->qkv, w->qkv_bias, g->qkv, g->qkv_bias, h, q + 2 * kv, 0 };
     case STAGE_Q: return (stage) { w->qkv, w->qkv_bias, g->qkv, g->qkv_bias, h, q, 0 };
     case STAGE_KV:
-        return (stage) {
-            qkv_rows(d, w->qkv, q, h), qkv_rows(d, w->qkv_bias, q, 1), qkv_rows(d, g->qkv, q, h), qkv_rows(d, g->qkv_bias, q, 1), h, 2 * kv, 0
-        };
+        return (stage) { qkv_rows(d, w->qkv, q, h),
+                         qkv_rows(d, w->qkv_bias, q, 1),
+                         qkv_rows(d, g->qkv, q, h),
+                         qkv_rows(d, g->qkv_bias, q, 1),
+                         h,
+                         2 * kv,
+                         0 };
     case STAGE_O: return (stage) { w->o, w->o_bias, g->o, g->o_bias, q, h, 1 };
     case STAGE_GATE_UP: return (stage) { w->gate_up, w->gate_up_bias, g->gate_up, g->gate_up_bias, h, 2 * inter, 2 };
     default: return (stage) { w->down, w->down_bias, g->down, g->down_bias, inter, h, 3 };
@@ -41,7 +49,8 @@ static stage stage_of(const decoder *d, int64_t layer, stage_id s)
 
 int site_order(site_id s) { return s <= SITE_V ? 0 : s == SITE_O ? 1 : s == SITE_DOWN ? 3 : 2; }
 
-/* Where a site's pair acts in a stage's output: from column at_q q + at_kv kv + at_inter inter on; first_q: with its B from row q on. */
+/* Where a site's pair acts in a stage's output: from column at_q q + at_kv kv + at_inter inter
+ * on; first_q: with its B from row q on. */
 static const struct {
     stage_id stage;
     site_id  site;
@@ -86,7 +95,8 @@ static void stage_fwd(decoder *d, int64_t layer, stage_id s, real *y, const real
     adapted_pair pairs[PAIRS_MAX];
     int          count = stage_pairs(d, layer, s, st.out, pairs);
     real        *h     = buffer_need(d->be, &layer_activations(d, layer)->h[s], adapted_room(n, pairs, count));
-    d->be->adapted_fwd(y, h, x, st.W, st.bias, pairs, count, (linear_dims) { .n = n, .in = st.in, .out = st.out }, accumulate);
+    d->be->adapted_fwd(y, h, x, st.W, st.bias, pairs, count, (linear_dims) { .n = n, .in = st.in, .out = st.out },
+                       accumulate);
 }
 
 /* Does anything that trains lie before this stage, so that the gradient of its input is wanted? */
@@ -127,7 +137,10 @@ typedef struct {
     double         scale;
 } layout;
 
-activations *layer_activations(decoder *d, int64_t layer) { return d->keep && layer >= d->low_layer ? &d->kept[layer] : &d->scratch; }
+activations *layer_activations(decoder *d, int64_t layer)
+{
+    return d->keep && layer >= d->low_layer ? &d->kept[layer] : &d->scratch;
+}
 
 static layout layout_of(decoder *d, int64_t layer)
 {
@@ -167,8 +180,8 @@ static void attend(decoder *d, const layout *v, real *o, param *lse)
     if (run->decode)
         d->be->attention_decode(o, v->q, v->k, v->v, d->dev_spans, run->n, run->kv_most, v->dims, v->scale);
     else
-        d->be->attention_fwd(o, lse, v->q, v->k, v->v, v->trimmed ? run->row_spans : run->spans, v->trimmed ? run->n_row_spans : run->n_spans,
-                             v->dims, v->scale);
+        d->be->attention_fwd(o, lse, v->q, v->k, v->v, v->trimmed ? run->row_spans : run->spans,
+                             v->trimmed ? run->n_row_spans : run->n_spans, v->dims, v->scale);
 }
 
 static void project_qkv(decoder *d, int64_t layer, const layout *v, const real *xn)
@@ -194,7 +207,8 @@ static void rotate(decoder *d, const layout *v, real *q, real *k, bool inverse)
     const model_config *c = &d->m->cfg;
     d->be->rope(q, v->trimmed ? d->row_pos : d->pos, d->rope_table.p,
                 (rope_dims) { .n = v->nq, .heads = c->heads, .head_dim = c->head_dim, .ldx = v->dims.ldq }, inverse);
-    d->be->rope(k, d->pos, d->rope_table.p, (rope_dims) { .n = d->run.n, .heads = c->kv_heads, .head_dim = c->head_dim, .ldx = v->dims.ldk },
+    d->be->rope(k, d->pos, d->rope_table.p,
+                (rope_dims) { .n = d->run.n, .heads = c->kv_heads, .head_dim = c->head_dim, .ldx = v->dims.ldk },
                 inverse);
 }
 
@@ -233,7 +247,8 @@ void layer_fwd(decoder *d, int64_t layer)
     int64_t              n = d->run.n, nq = v.nq, hidden = c->hidden;
 
     real *xn = buffer_need(be, &d->xn, n * hidden);
-    be->rmsnorm_fwd(xn, buffer_need(be->params, &a->rstd1, n), a->x.p, w->norm1, (norm_dims) { .n = n, .d = hidden }, c->norm_eps);
+    be->rmsnorm_fwd(xn, buffer_need(be->params, &a->rstd1, n), a->x.p, w->norm1, (norm_dims) { .n = n, .d = hidden },
+                    c->norm_eps);
     project_qkv(d, layer, &v, xn);
     rotate(d, &v, v.q, v.k, false);
     if (d->run.cache) into_cache(d, layer, &v);
@@ -244,7 +259,8 @@ void layer_fwd(decoder *d, int64_t layer)
     stage_fwd(d, layer, STAGE_O, mid, o, nq, true);
 
     real *mn = buffer_need(be, &d->xn, nq * hidden);
-    be->rmsnorm_fwd(mn, buffer_need(be->params, &a->rstd2, nq), mid, w->norm2, (norm_dims) { .n = nq, .d = hidden }, c->norm_eps);
+    be->rmsnorm_fwd(mn, buffer_need(be->params, &a->rstd2, nq), mid, w->norm2, (norm_dims) { .n = nq, .d = hidden },
+                    c->norm_eps);
     real *gate_up = buffer_need(be, &a->gate_up, nq * 2 * c->inter), *act = buffer_need(be, &d->act, nq * c->inter);
     stage_fwd(d, layer, STAGE_GATE_UP, gate_up, mn, nq, false);
     be->swiglu_fwd(act, gate_up, nq, c->inter);
@@ -286,12 +302,14 @@ static real *qkv_bwd(decoder *d, int64_t layer, const layout *v, const real *dq,
     bool           want = wanted_below(d, layer, STAGE_QKV);
     real          *xn = buffer_need(be, &d->xn, n * hidden), *dxn = want ? buffer_need(be, &d->dxn, n * hidden) : NULL;
     if (reads_input(d, layer, STAGE_QKV))
-        be->rmsnorm_fwd(xn, NULL, d->kept[layer].x.p, d->m->layers[layer].norm1, (norm_dims) { .n = n, .d = hidden }, d->m->cfg.norm_eps);
+        be->rmsnorm_fwd(xn, NULL, d->kept[layer].x.p, d->m->layers[layer].norm1, (norm_dims) { .n = n, .d = hidden },
+                        d->m->cfg.norm_eps);
     if (!v->split) {
         stage_bwd(d, layer, STAGE_QKV, dxn, dq, xn, n);
         return dxn;
     }
-    real *xq = buffer_need(be, &d->xn_rows, v->nq * hidden), *dxq = want ? buffer_need(be, &d->dxn_rows, v->nq * hidden) : NULL;
+    real *xq  = buffer_need(be, &d->xn_rows, v->nq * hidden),
+         *dxq = want ? buffer_need(be, &d->dxn_rows, v->nq * hidden) : NULL;
     be->gather_rows(xq, xn, d->rows, v->nq, hidden);
     stage_bwd(d, layer, STAGE_KV, dxn, dkv, xn, n);
     stage_bwd(d, layer, STAGE_Q, dxq, dq, xq, v->nq);
@@ -313,8 +331,9 @@ real *layer_bwd(decoder *d, int64_t layer, real *dx)
 
     real *dq = buffer_need(be, &d->dqkv, nq * q + n * 2 * kv), *dkv = real_at(be, dq, v.split ? nq * q : q);
     be->zero(dq, nq * q + n * 2 * kv);
-    be->attention_bwd(dq, dkv, real_at(be, dkv, kv), d_o, v.q, v.k, v.v, a->o.p, a->lse.p, v.trimmed ? d->run.row_spans : d->run.spans,
-                      v.trimmed ? d->run.n_row_spans : d->run.n_spans, v.dims, v.scale);
+    be->attention_bwd(dq, dkv, real_at(be, dkv, kv), d_o, v.q, v.k, v.v, a->o.p, a->lse.p,
+                      v.trimmed ? d->run.row_spans : d->run.spans, v.trimmed ? d->run.n_row_spans : d->run.n_spans,
+                      v.dims, v.scale);
     rotate(d, &v, dq, dkv, true);
     real *dxn = qkv_bwd(d, layer, &v, dq, dkv);
     if (!dxn) return NULL;
@@ -325,7 +344,7 @@ real *layer_bwd(decoder *d, int64_t layer, real *dx)
         be->scatter_add_rows(all, dx, d->rows, nq, hidden);
         dx = all;
     }
-    be->rmsnorm_bwd(dx, d->m->flat ? d->m->grads[layer].norm1 : NULL, dxn, a->x.p, a->rstd1.p, d->m->layers[layer].norm1,
-                    (norm_dims) { .n = n, .d = hidden });
+    be->rmsnorm_bwd(dx, d->m->flat ? d->m->grads[layer].norm1 : NULL, dxn, a->x.p, a->rstd1.p,
+                    d->m->layers[layer].norm1, (norm_dims) { .n = n, .d = hidden });
     return dx;
 }

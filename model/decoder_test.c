@@ -16,7 +16,8 @@ static model *open_base(const char *folder, const char *backend_name, bool train
     return m;
 }
 
-/* Loss of all ten batches and the logits of the first, in f64 to rounding and in f32 within the reference's own bounds. */
+/* Loss of all ten batches and the logits of the first, in f64 to rounding and in f32 within the
+ * reference's own bounds. */
 static void forward_agrees_with_the_reference(void **state)
 {
     (void)state;
@@ -37,7 +38,8 @@ static void forward_agrees_with_the_reference(void **state)
                 assert_ok(decoder_forward(d, &p.b, NULL, false));
                 assert_ok(decoder_nll(d, nll, NULL));
                 for (int64_t r = 0; r < p.b.n_rows; r++) sum += nll[r];
-                double want = cJSON_GetArrayItem(json_find(facts, "loss_f64"), i)->valuedouble, got = sum / (double)p.b.n_rows;
+                double want = cJSON_GetArrayItem(json_find(facts, "loss_f64"), i)->valuedouble,
+                       got  = sum / (double)p.b.n_rows;
                 assert_within(fabs(got - want) / want, f32 ? 3e-6 : 1e-10);
                 free(nll);
                 packed_free(&p);
@@ -80,14 +82,16 @@ static int64_t pair_index(const json *site)
 {
     const char *module = json_find(site, "module")->valuestring;
     int64_t     layer  = (int64_t)json_find(site, "layer")->valuedouble;
-    if (strstr(json_find(site, "A")->valuestring, ".qkv.")) return strstr(module, "q_proj") ? layer * SITE_COUNT + SITE_QKV : -1;
+    if (strstr(json_find(site, "A")->valuestring, ".qkv."))
+        return strstr(module, "q_proj") ? layer * SITE_COUNT + SITE_QKV : -1;
     for (int s = SITE_Q; s < SITE_COUNT; s++)
         if (!strcmp(site_table[s].module, module)) return layer * SITE_COUNT + s;
     fail_msg("module %s", module);
     return -1;
 }
 
-/* A' = A, B' = s B of the case's perturbed start, as pairs of the decoder; cases with u and v are not handled here. */
+/* A' = A, B' = s B of the case's perturbed start, as pairs of the decoder; cases with u and v
+ * are not handled here. */
 static peft_case case_load(const char *dir, const backend *be, int64_t layers)
 {
     peft_case c = { .be = be, .layers = layers };
@@ -133,13 +137,15 @@ static void case_free(peft_case *c)
     safetensors_close(c->tensors);
 }
 
-/* The gradient of one factor: summed over the modules that share it, times s for B; against the stored f64 one. */
+/* The gradient of one factor: summed over the modules that share it, times s for B; against the
+ * stored f64 one. */
 static void check_gradient(const peft_case *c, const char *factor, const char *letter, double tolerance)
 {
     char    name[128];
     int64_t n;
     snprintf(name, sizeof name, "perturbed/grad64/%s", factor);
-    double *want = read_all(c->tensors, name, &n), *got = mem_alloc((size_t)n, sizeof *got), *part = mem_alloc((size_t)n, sizeof *part);
+    double *want = read_all(c->tensors, name, &n), *got = mem_alloc((size_t)n, sizeof *got),
+           *part = mem_alloc((size_t)n, sizeof *part);
     for (const json *s = c->sites->child; s; s = s->next) {
         int64_t i = pair_index(s);
         if (i < 0 || strcmp(json_find(s, letter)->valuestring, factor) != 0) continue;
@@ -180,7 +186,9 @@ static void gradients_of_pairs_agree_with_peft(void **state)
             assert_ok(decoder_forward(d, &p.b, c.pairs, true));
             assert_ok(decoder_backward(d, 1.0 / (double)p.b.n_rows, nll));
             for (int64_t r = 0; r < p.b.n_rows; r++) sum += nll[r];
-            double want = cJSON_GetArrayItem(json_find(json_find(json_find(c.doc, "starts"), "perturbed"), "loss_f64"), 0)->valuedouble;
+            double want = cJSON_GetArrayItem(json_find(json_find(json_find(c.doc, "starts"), "perturbed"), "loss_f64"),
+                                             0)
+                              ->valuedouble;
             assert_within(fabs(sum / (double)p.b.n_rows - want) / want, f32 ? 3e-6 : 1e-10);
             for (const json *f = json_find(c.doc, "factors")->child; f; f = f->next)
                 check_gradient(&c, f->string, f->string[strlen(f->string) - 1] == 'A' ? "A" : "B", f32 ? 5e-5 : 1e-10);
@@ -203,9 +211,14 @@ static const int32_t odd_pos[]     = { 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 4, 5, 6 
 static const segment odd_segs[]    = { { 0, 5, -1 }, { 5, 4, -1 }, { 9, 2, 1 }, { 11, 3, 1 } };
 static const int32_t odd_rows[]    = { 1, 2, 4, 7, 8, 8, 9, 10, 12, 13 };
 static const int32_t odd_targets[] = { 7, 2, 3, 11, 6, 8, -1, 5, 0, 1 };
-static const batch   odd_batch     = {
-          .n_tokens = 14, .n_segments = 4, .n_rows = 10, .ids = odd_ids, .pos = odd_pos, .segments = odd_segs, .rows = odd_rows, .targets = odd_targets
-};
+static const batch   odd_batch     = { .n_tokens   = 14,
+                                       .n_segments = 4,
+                                       .n_rows     = 10,
+                                       .ids        = odd_ids,
+                                       .pos        = odd_pos,
+                                       .segments   = odd_segs,
+                                       .rows       = odd_rows,
+                                       .targets    = odd_targets };
 
 static double loss_of(decoder *d, const batch *b, const pair_arrays *pairs)
 {
@@ -218,8 +231,8 @@ static double loss_of(decoder *d, const batch *b, const pair_arrays *pairs)
 }
 
 /* Central differences over an array of the f64 reference. */
-static void check_differences(decoder *d, const batch *b, const pair_arrays *pairs, double *x, const double *g, int64_t n, double scale,
-                              const char *what)
+static void check_differences(decoder *d, const batch *b, const pair_arrays *pairs, double *x, const double *g,
+                              int64_t n, double scale, const char *what)
 {
     double *want = mem_alloc((size_t)n, sizeof *want);
     for (int64_t i = 0; i < n; i++) {
@@ -232,14 +245,16 @@ static void check_differences(decoder *d, const batch *b, const pair_arrays *pai
         want[i]     = scale * (up - down) / (2 * h);
     }
     double err = rel_err(g, want, n);
-    if (!(err <= 1e-6)) fail_msg("%s: gradient off by %.3e from central differences", what, err); /* h^2 of the third derivative */
+    /* h^2 of the third derivative */
+    if (!(err <= 1e-6)) fail_msg("%s: gradient off by %.3e from central differences", what, err);
     free(want);
 }
 
 static void gradients_of_pairs_are_differences(void **state)
 {
     (void)state;
-    static const unsigned masks[] = { (1u << SITE_COUNT) - 2, 1u << SITE_QKV | 1u << SITE_DOWN, 1u << SITE_Q | 1u << SITE_V };
+    static const unsigned masks[] = { (1u << SITE_COUNT) - 2, 1u << SITE_QKV | 1u << SITE_DOWN,
+                                      1u << SITE_Q | 1u << SITE_V };
     for (size_t k = 0; k < sizeof masks / sizeof *masks; k++)
         for (int all = 0; all < 2; all++) {
             model       *m     = open_odd("ref", false, false);
@@ -254,9 +269,11 @@ static void gradients_of_pairs_are_differences(void **state)
                 site_id s = (site_id)(i % SITE_COUNT);
                 char    what[64];
                 snprintf(what, sizeof what, "layer %d %s A", (int)(i / SITE_COUNT), site_table[s].name);
-                check_differences(d, &every.b, p, (double *)(uintptr_t)p[i].A, p[i].dA, p[i].r * site_in(&m->cfg, s), 0.5, what);
+                check_differences(d, &every.b, p, (double *)(uintptr_t)p[i].A, p[i].dA, p[i].r * site_in(&m->cfg, s),
+                                  0.5, what);
                 what[strlen(what) - 1] = 'B';
-                check_differences(d, &every.b, p, (double *)(uintptr_t)p[i].B, p[i].dB, p[i].r * site_out(&m->cfg, s), 0.5, what);
+                check_differences(d, &every.b, p, (double *)(uintptr_t)p[i].B, p[i].dB, p[i].r * site_out(&m->cfg, s),
+                                  0.5, what);
             }
             packed_free(&every);
             free_pairs(m, p);
@@ -274,7 +291,8 @@ static void gradients_of_weights_are_differences(void **state)
         assert_ok(decoder_forward(d, &odd_batch, NULL, true));
         assert_ok(decoder_backward(d, 1, NULL));
         weight_group g;
-        for (int64_t i = 0; weight_group_at(m, i, &g); i++) check_differences(d, &odd_batch, NULL, *g.slot, *g.grad_slot, g.count, 1, g.name[0]);
+        for (int64_t i = 0; weight_group_at(m, i, &g); i++)
+            check_differences(d, &odd_batch, NULL, *g.slot, *g.grad_slot, g.count, 1, g.name[0]);
         decoder_free(d);
         model_close(m);
     }
@@ -287,10 +305,12 @@ static void partial_backward_gives_the_same_numbers(void **state)
     static const struct {
         int64_t layer;
         site_id site;
-    } only[] = { { 2, SITE_DOWN }, { 2, SITE_UP }, { 2, SITE_O }, { 2, SITE_V }, { 1, SITE_GATE }, { 1, SITE_O }, { 0, SITE_Q }, { 0, SITE_DOWN } };
-    model       *m   = open_odd("ref", false, false);
-    decoder     *d   = decoder_new(m);
-    pair_arrays *all = random_pairs(m, (1u << SITE_COUNT) - 2, 3), *some = mem_alloc((size_t)m->cfg.layers * SITE_COUNT, sizeof *some);
+    } only[]          = { { 2, SITE_DOWN }, { 2, SITE_UP }, { 2, SITE_O }, { 2, SITE_V },
+                          { 1, SITE_GATE }, { 1, SITE_O },  { 0, SITE_Q }, { 0, SITE_DOWN } };
+    model       *m    = open_odd("ref", false, false);
+    decoder     *d    = decoder_new(m);
+    pair_arrays *all  = random_pairs(m, (1u << SITE_COUNT) - 2, 3),
+                *some = mem_alloc((size_t)m->cfg.layers * SITE_COUNT, sizeof *some);
     assert_ok(decoder_forward(d, &odd_batch, all, true));
     assert_ok(decoder_backward(d, 1, NULL));
     for (size_t k = 0; k < sizeof only / sizeof *only; k++) {
@@ -326,9 +346,14 @@ static packed unshared(void)
     static const int32_t pos[]  = { 0, 1, 2, 3, 4, 0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 6 };
     static const segment segs[] = { { 0, 5, -1 }, { 5, 4, -1 }, { 9, 6, -1 }, { 15, 7, -1 } };
     static const int32_t rows[] = { 1, 2, 4, 7, 8, 8, 13, 14, 20, 21 };
-    static const batch   b      = {
-               .n_tokens = 22, .n_segments = 4, .n_rows = 10, .ids = ids, .pos = pos, .segments = segs, .rows = rows, .targets = odd_targets
-    };
+    static const batch   b      = { .n_tokens   = 22,
+                                    .n_segments = 4,
+                                    .n_rows     = 10,
+                                    .ids        = ids,
+                                    .pos        = pos,
+                                    .segments   = segs,
+                                    .rows       = rows,
+                                    .targets    = odd_targets };
     return packed_copy(&b);
 }
 
@@ -407,7 +432,8 @@ static void backward_in_chunks_and_twice(void **state)
     double  *once = mem_alloc((size_t)m->flat_count, sizeof *once);
     assert_ok(decoder_forward(d, &odd_batch, NULL, true));
     assert_ok(decoder_backward(d, 1, NULL));
-    assert_int_equal(decoder_backward(d, 1, NULL), ERR_FAILED); /* a second one needs another forward */
+    /* a second one needs another forward */
+    assert_int_equal(decoder_backward(d, 1, NULL), ERR_FAILED);
     m->be->download(once, m->flat_grad, m->flat_count);
     d->chunk_rows = 4;
     assert_ok(decoder_forward(d, &odd_batch, NULL, true));
@@ -506,7 +532,8 @@ static void nothing_is_allocated_twice(void **state)
     model_close(m);
 }
 
-/* inv_freq of Llama 3.2 (theta 500000, head_dim 64, factor 32, 1, 4, 8192), from transformers' formula in exact arithmetic, rounded to 10 digits. */
+/* inv_freq of Llama 3.2 (theta 500000, head_dim 64, factor 32, 1, 4, 8192), from transformers'
+ * formula in exact arithmetic, rounded to 10 digits. */
 static void rotary_frequencies_are_llama3s(void **state)
 {
     (void)state;

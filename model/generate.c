@@ -63,7 +63,10 @@ static void put_ids(generation *g, run_plan *plan, const int32_t *ids, int64_t n
 static void add_to_step(generation *g, run_plan *plan, int64_t s, const int32_t *ids, int64_t n)
 {
     slot          *at   = &g->slots[s];
-    attention_span span = { .q0 = (int32_t)plan->n, .q_len = (int32_t)n, .kv0 = (int32_t)(s * g->per_slot), .kv_len = (int32_t)(at->cached + n) };
+    attention_span span = { .q0     = (int32_t)plan->n,
+                            .q_len  = (int32_t)n,
+                            .kv0    = (int32_t)(s * g->per_slot),
+                            .kv_len = (int32_t)(at->cached + n) };
     put_ids(g, plan, ids, n, at->cached);
     int64_t row       = plan->n_rows++;
     g->spans[row]     = span;
@@ -93,9 +96,11 @@ static run_plan plan_step(generation *g)
     return plan;
 }
 
-/* --- steps without prompts, where the backend has graphs: a row for every slot, so that all of them are alike and one graph does for all */
+/* --- steps without prompts, where the backend has graphs: a row for every slot, so that all of
+ * them are alike and one graph does for all */
 
-/* The least rows of the cache that a graph's attention is cut for: beyond, it is made anew at each power of two. */
+/* The least rows of the cache that a graph's attention is cut for: beyond, it is made anew at
+ * each power of two. */
 enum { KV_LEAST = 32 };
 
 static void drop_graph(generation *g)
@@ -114,7 +119,8 @@ static bool only_decodes(const generation *g)
     return g->d->be->graph_begin && any_busy && !(any_free && any_waits);
 }
 
-/* A free slot decodes some token at position 0 of its own rows of the cache; nobody reads what comes out. */
+/* A free slot decodes some token at position 0 of its own rows of the cache; nobody reads what
+ * comes out. */
 static run_plan plan_decode(generation *g)
 {
     static const int32_t some    = 0;
@@ -151,7 +157,8 @@ static void compute_now(generation *g, int64_t n_rows)
     find_best(g, n_rows);
 }
 
-/* By the graph; where there is none, or memory it knows has moved, at once, and the next step makes one. */
+/* By the graph; where there is none, or memory it knows has moved, at once, and the next step
+ * makes one. */
 static void compute_by_graph(generation *g, int64_t n_rows)
 {
     const backend *be = g->d->be;
@@ -175,8 +182,9 @@ static int compute_step(generation *g, int64_t *n_rows)
     *n_rows       = plan.n_rows;
     if (!plan.n) return OK;
     plan.n_spans = plan.n_row_spans = plan.n_rows;
-    plan.ids = g->ids, plan.pos = g->pos, plan.rows = g->rows, plan.spans = g->spans, plan.row_spans = g->row_spans, plan.cache = &g->cache;
-    int rc = decoder_prepare(g->d, &plan, g->pairs, false);
+    plan.ids = g->ids, plan.pos = g->pos, plan.rows = g->rows, plan.spans = g->spans, plan.row_spans = g->row_spans,
+    plan.cache = &g->cache;
+    int rc     = decoder_prepare(g->d, &plan, g->pairs, false);
     if (rc) return rc;
     if (plan.decode)
         compute_by_graph(g, plan.n_rows);
@@ -219,8 +227,9 @@ static int check_items(const generation *g)
     for (int64_t i = 0; i < g->n; i++) {
         const generate_item *it = &g->items[i];
         if (it->n_prompt < 1 || it->max_new < 0 || it->n_prompt + it->max_new > m->cfg.positions)
-            return input_error("%s: item %lld: a prompt of %lld tokens and %lld new ones: the prompt must have one, and together they may have %lld",
-                               m->dir, (long long)i, (long long)it->n_prompt, (long long)it->max_new, (long long)m->cfg.positions);
+            return input_error(
+                "%s: item %lld: a prompt of %lld tokens and %lld new ones: the prompt must have one, and together they may have %lld",
+                m->dir, (long long)i, (long long)it->n_prompt, (long long)it->max_new, (long long)m->cfg.positions);
     }
     return OK;
 }
@@ -246,20 +255,22 @@ static void finish(generation *g)
 {
     drop_graph(g);
     for (int64_t l = 0; g->cache.layers && l < g->d->m->cfg.layers; l++) g->d->be->release(g->cache.layers[l]);
-    void *all[] = { g->slots, g->rows, g->spans, g->row_spans, g->active, g->cache.layers, g->ids, g->pos, g->host_best };
+    void *all[] = {
+        g->slots, g->rows, g->spans, g->row_spans, g->active, g->cache.layers, g->ids, g->pos, g->host_best
+    };
     g->d->be->release(g->best);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
 int generate_items(decoder *d, const pair_arrays *pairs, generate_item *items, int64_t n, generate_options o)
 {
-    generation g  = { .d = d, .pairs = pairs, .items = items, .o = o, .n = n, .n_slots = o.batch < n ? o.batch : n };
-    int        rc = o.batch < 1 ? run_error("generate: batch %lld: must be at least 1", (long long)o.batch) : check_items(&g);
+    generation g = { .d = d, .pairs = pairs, .items = items, .o = o, .n = n, .n_slots = o.batch < n ? o.batch : n };
+    int rc = o.batch < 1 ? run_error("generate: batch %lld: must be at least 1", (long long)o.batch) : check_items(&g);
     for (int64_t i = 0; i < n && !rc; i++)
         if (items[i].n_prompt + items[i].max_new > g.per_slot) g.per_slot = items[i].n_prompt + items[i].max_new;
     if (!rc && g.n_slots > INT32_MAX / (g.per_slot + 1))
-        rc = run_error("generate: a cache of %lld texts of %lld tokens is too large; use a smaller batch", (long long)g.n_slots,
-                       (long long)g.per_slot);
+        rc = run_error("generate: a cache of %lld texts of %lld tokens is too large; use a smaller batch",
+                       (long long)g.n_slots, (long long)g.per_slot);
     if (!rc) start(&g);
     for (int64_t n_rows = 1; !rc && n_rows;) {
         rc = compute_step(&g, &n_rows);

@@ -44,8 +44,10 @@ static void naive(decoder *d, const pair_arrays *pairs, generate_item *it)
     for (it->n_new = 0; it->n_new < it->max_new; n++) {
         int32_t last  = (int32_t)n - 1;
         segment whole = { 0, (int32_t)n, -1 };
-        batch   b     = { .n_tokens = n, .n_segments = 1, .n_rows = 1, .ids = ids, .pos = pos, .segments = &whole, .rows = &last };
-        double  row[13];
+        batch   b     = {
+                  .n_tokens = n, .n_segments = 1, .n_rows = 1, .ids = ids, .pos = pos, .segments = &whole, .rows = &last
+        };
+        double row[13];
         assert_ok(decoder_forward(d, &b, pairs, false));
         assert_ok(decoder_logits(d, 0, 1, row));
         top_two t;
@@ -67,7 +69,8 @@ static void count_call(void *ctx, int64_t item)
     calls[item]++;
 }
 
-/* Prompts of different lengths, more of them than places: each text is the one it has alone, and its margins are to the bit those of a batch of 1. */
+/* Prompts of different lengths, more of them than places: each text is the one it has alone, and
+ * its margins are to the bit those of a batch of 1. */
 static void texts_do_not_depend_on_the_batch(void **state)
 {
     (void)state;
@@ -80,7 +83,9 @@ static void texts_do_not_depend_on_the_batch(void **state)
         int32_t       want_ids[ITEMS][NEW], got_ids[ITEMS][NEW];
         double        margin_alone[ITEMS] = { 0 };
         for (int i = 0; i < ITEMS; i++) {
-            want[i]    = (generate_item) { .prompt = text + i % 5, .n_prompt = 1 + (i * 5) % 9, .max_new = i == 4 ? 0 : 3 + i, .ids = want_ids[i] };
+            want[i] = (generate_item) {
+                .prompt = text + i % 5, .n_prompt = 1 + (i * 5) % 9, .max_new = i == 4 ? 0 : 3 + i, .ids = want_ids[i]
+            };
             got[i]     = want[i];
             got[i].ids = got_ids[i];
             naive(d, p, &want[i]);
@@ -89,8 +94,9 @@ static void texts_do_not_depend_on_the_batch(void **state)
             for (int stops = 0; stops < 2; stops++) {
                 bool stopping = stops;
                 memset(calls, 0, sizeof calls);
-                assert_ok(generate_items(d, p, got, ITEMS,
-                                         (generate_options) { .batch = places, .stop = stop_at_3, .done = count_call, .ctx = &stopping }));
+                assert_ok(generate_items(
+                    d, p, got, ITEMS,
+                    (generate_options) { .batch = places, .stop = stop_at_3, .done = count_call, .ctx = &stopping }));
                 for (int i = 0; i < ITEMS; i++) {
                     int64_t n = 0;
                     while (n < want[i].max_new && !(n && stopping && want_ids[i][n - 1] == 3)) n++;
@@ -115,7 +121,8 @@ static void impossible_items_are_named(void **state)
     decoder      *d       = decoder_new(m);
     int32_t       ids[64] = { 0 }, out[64];
     generate_item it      = { .prompt = ids, .n_prompt = 30, .max_new = 11, .ids = out };
-    assert_input_error(generate_items(d, NULL, &it, 1, (generate_options) { .batch = 1 }), "item 0: a prompt of 30 tokens and 11 new ones");
+    assert_input_error(generate_items(d, NULL, &it, 1, (generate_options) { .batch = 1 }),
+                       "item 0: a prompt of 30 tokens and 11 new ones");
     it.max_new = 10;
     assert_ok(generate_items(d, NULL, &it, 1, (generate_options) { .batch = 1 }));
     assert_int_equal(it.n_new, 10);

@@ -9,14 +9,17 @@
 #include "core/memory.h"
 #include "core/nearest.h"
 
-/* A row says what its factors are in the language of --method (method.h), so a built-in method and a user's own are the same thing. */
+/* A row says what its factors are in the language of --method (method.h), so a built-in method
+ * and a user's own are the same thing. */
 static const struct {
     const char *name, *spec, *about;
     bool        allocates;
 } rows[] = {
     { "lora", "A=layer:train,B=layer:train:zero,s=alpha/r", "A and B per site and layer (Hu et al. 2021)" },
-    { "rslora", "A=layer:train,B=layer:train:zero,s=alpha/sqrt(r)", "LoRA with a rank-stable scale (Kalajdzievski 2023)" },
-    { "lora-fa", "A=layer:frozen,B=layer:train:zero,s=alpha/r", "LoRA with A frozen (Zhang et al. 2023); plain AdamW on B" },
+    { "rslora", "A=layer:train,B=layer:train:zero,s=alpha/sqrt(r)",
+      "LoRA with a rank-stable scale (Kalajdzievski 2023)" },
+    { "lora-fa", "A=layer:frozen,B=layer:train:zero,s=alpha/r",
+      "LoRA with A frozen (Zhang et al. 2023); plain AdamW on B" },
     { "sharelora-a", "A=tied:train,B=layer:train:zero,s=alpha/r", "A shared by all layers (Song et al. 2024)" },
     { "sharelora-b", "A=layer:train,B=tied:train:zero,s=alpha/r", "B shared by all layers (Song et al. 2024)" },
     { "sharelora-ab", "A=tied:train,B=tied:train:zero,s=alpha/r", "A and B shared by all layers (Song et al. 2024)" },
@@ -24,10 +27,12 @@ static const struct {
       "one frozen random pair for the whole model, trained vectors per layer (Kopiczko et al. 2024)" },
     { "tied-lora", "A=tied:train:xavier,u=layer:train:ones,B=tied:train:zero,v=layer:train:ones,s=1",
       "A and B tied over layers, trained, with trained vectors per layer: vBuA, TL6 (Renduchintala et al. 2024)" },
-    { "tied-lora-ab", "A=tied:train:xavier,B=tied:train:zero,s=1", "A and B tied over layers, trained, no vectors: TL5 (Renduchintala et al. 2024)" },
+    { "tied-lora-ab", "A=tied:train:xavier,B=tied:train:zero,s=1",
+      "A and B tied over layers, trained, no vectors: TL5 (Renduchintala et al. 2024)" },
     { "adalora", "A=layer:train:normal:0.02,u=layer:train:zero,B=layer:train:normal:0.02,s=alpha/(r+1e-5)",
       "P diag(lambda) Q with ranks pruned to a budget (Zhang et al. 2023)", .allocates = true },
-    { "moslora", "A=layer:train,R=layer:train:kaiming,B=layer:train:zero,s=alpha/r", "LoRA with a trained mixer between A and B (Wu et al. 2024)" },
+    { "moslora", "A=layer:train,R=layer:train:kaiming,B=layer:train:zero,s=alpha/r",
+      "LoRA with a trained mixer between A and B (Wu et al. 2024)" },
     { "lotr", "A=tied:train:normal,R=layer:train:zero,B=tied:train:normal,s=alpha/r",
       "tied A and B around a core per layer (Bershatsky et al. 2024)" },
     { "tied-lora-v0", "A=tied:train:normal,u=layer:train:ones,B=tied:train:normal,v=layer:train:zero,s=1",
@@ -92,10 +97,12 @@ int method_find(method *m, const char *name_or_spec)
         return OK;
     }
     if (!strcmp(name_or_spec, "full"))
-        return input_error("method full: trains every weight of the base and has no adapter; it is known to `train` and `count` only");
+        return input_error(
+            "method full: trains every weight of the base and has no adapter; it is known to `train` and `count` only");
     const char *near = nearest_word(name_or_spec, names);
-    return input_error("method \"%s\": no such method%s%s%s; `tiebreak count --model mini --rank 8` lists them, or spell one: A=...,B=...",
-                       name_or_spec, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    return input_error(
+        "method \"%s\": no such method%s%s%s; `tiebreak count --model mini --rank 8` lists them, or spell one: A=...,B=...",
+        name_or_spec, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 bool method_takes_alpha(const method *m) { return m->rule != SCALE_CONST; }
@@ -155,7 +162,8 @@ int64_t factor_instances(const factor_spec *f, int64_t layers)
     }
 }
 
-static int64_t factor_parameters(factor_id f, const factor_spec *spec, const model_config *c, site_set sites, int64_t rank)
+static int64_t factor_parameters(factor_id f, const factor_spec *spec, const model_config *c, site_set sites,
+                                 int64_t rank)
 {
     int64_t total = 0, in_max = 0, out_max = 0;
     for (int s = 0; s < SITE_COUNT; s++) {
@@ -174,7 +182,8 @@ static int64_t factor_parameters(factor_id f, const factor_spec *spec, const mod
 int method_count(method_counts *out, const method *m, const model_config *c, site_set sites, int64_t rank)
 {
     if (!sites) return input_error("%s: no site to adapt", m->name);
-    if (rank < 1 || rank > RANK_MAX) return input_error("%s: rank %lld: must be 1..%d", m->name, (long long)rank, RANK_MAX);
+    if (rank < 1 || rank > RANK_MAX)
+        return input_error("%s: rank %lld: must be 1..%d", m->name, (long long)rank, RANK_MAX);
     *out = (method_counts) { 0 };
     for (int f = 0; f < FACTOR_COUNT; f++) {
         const factor_spec *spec = &m->factor[f];

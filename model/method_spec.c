@@ -17,7 +17,9 @@ const char *const scope_name[SCOPE_COUNT + 1]     = { "one", "layer", "group", "
 static const struct {
     const char *text;
     scale_rule  rule;
-} scale_rules[] = { { "alpha/r", SCALE_ALPHA_R }, { "alpha/sqrt(r)", SCALE_ALPHA_SQRT_R }, { "alpha/(r+1e-5)", SCALE_ALPHA_R_EPS } };
+} scale_rules[] = { { "alpha/r", SCALE_ALPHA_R },
+                    { "alpha/sqrt(r)", SCALE_ALPHA_SQRT_R },
+                    { "alpha/(r+1e-5)", SCALE_ALPHA_R_EPS } };
 enum { SCALE_RULES = sizeof scale_rules / sizeof scale_rules[0] };
 
 /* Inits by name. `matrix`: has a fan-in and a diagonal, so only for A, R, B. */
@@ -27,8 +29,9 @@ static const struct {
     double      value;
     bool        matrix;
 } inits[] = {
-    { "zero", INIT_ZERO, 0, false },    { "ones", INIT_NUMBER, 1, false }, { "normal", INIT_NORMAL, 1, false }, { "kaiming", INIT_KAIMING, 0, true },
-    { "xavier", INIT_XAVIER, 0, true }, { "eye", INIT_EYE, 0, true },      { "vera", INIT_PEFT_VERA, 0, true },
+    { "zero", INIT_ZERO, 0, false },      { "ones", INIT_NUMBER, 1, false },  { "normal", INIT_NORMAL, 1, false },
+    { "kaiming", INIT_KAIMING, 0, true }, { "xavier", INIT_XAVIER, 0, true }, { "eye", INIT_EYE, 0, true },
+    { "vera", INIT_PEFT_VERA, 0, true },
 };
 enum { INITS = sizeof inits / sizeof inits[0] };
 
@@ -42,7 +45,8 @@ static bool number(const char *text, double *out)
     return end != text && !*end && isfinite(*out);
 }
 
-/* Split at the first `at`: returns the head (NUL put in its place) and moves *rest behind it; NULL at the end. */
+/* Split at the first `at`: returns the head (NUL put in its place) and moves *rest behind it;
+ * NULL at the end. */
 static char *take(char **rest, char at)
 {
     char *head = *rest;
@@ -60,15 +64,17 @@ static int parse_scope(factor_spec *f, const char *part, char **rest)
     while (s < SCOPE_COUNT && strcmp(word, scope_name[s])) s++;
     if (s == SCOPE_COUNT) {
         const char *near = nearest_word(word, scope_name);
-        return input_error("method: %s: scope \"%s\": must be one, layer, group:K, tied or model%s%s%s", part, word, near ? "; did you mean " : "",
-                           near ? near : "", near ? "?" : "");
+        return input_error("method: %s: scope \"%s\": must be one, layer, group:K, tied or model%s%s%s", part, word,
+                           near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     }
     f->scope = (scope_id)s;
     if (f->scope != SCOPE_GROUP) return OK;
     const char *k = take(rest, ':');
     double      n;
     if (!k || !number(k, &n) || n != floor(n) || n < 1 || n > 65536)
-        return input_error("method: %s: group:%s: K, the number of consecutive layers that share, must be a whole number 1..65536", part, k ? k : "");
+        return input_error(
+            "method: %s: group:%s: K, the number of consecutive layers that share, must be a whole number 1..65536",
+            part, k ? k : "");
     f->group = (int64_t)n;
     return OK;
 }
@@ -88,15 +94,19 @@ static int parse_init(factor_spec *f, factor_id id, const char *part, char **res
     }
     if (i == INITS) {
         const char *near = nearest_word(word, names);
-        return input_error("method: %s: init \"%s\": must be zero, ones, a number, normal[:SIGMA], kaiming, xavier or eye%s%s%s", part, word,
-                           near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+        return input_error(
+            "method: %s: init \"%s\": must be zero, ones, a number, normal[:SIGMA], kaiming, xavier or eye%s%s%s", part,
+            word, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     }
     f->init  = inits[i].init;
     f->value = inits[i].value;
     if (inits[i].matrix && (id == FACTOR_U || id == FACTOR_V))
-        return input_error("method: %s: %s is for matrices (A, R, B); a vector takes zero, ones, a number or normal[:SIGMA]", part, word);
+        return input_error(
+            "method: %s: %s is for matrices (A, R, B); a vector takes zero, ones, a number or normal[:SIGMA]", part,
+            word);
     if (f->init == INIT_PEFT_VERA && (f->scope != SCOPE_MODEL || id == FACTOR_R))
-        return input_error("method: %s: vera is PEFT's draw of one pair for the whole model: A or B with scope model only", part);
+        return input_error(
+            "method: %s: vera is PEFT's draw of one pair for the whole model: A or B with scope model only", part);
     if (argument && f->init != INIT_NORMAL) return input_error("method: %s: %s takes no argument", part, word);
     if (argument && (!number(argument, &f->value) || f->value <= 0))
         return input_error("method: %s: normal:%s: the standard deviation must be a number above 0", part, argument);
@@ -109,7 +119,8 @@ static int parse_factor(factor_spec *f, factor_id id, const char *part, char *va
     char *rest = value;
     int   rc   = parse_scope(f, part, &rest);
     if (rc) return rc;
-    if (f->scope == SCOPE_ONE) return rest ? input_error("method: %s: a factor that is one has nothing to train or to start", part) : OK;
+    if (f->scope == SCOPE_ONE)
+        return rest ? input_error("method: %s: a factor that is one has nothing to train or to start", part) : OK;
     const char *how = take(&rest, ':');
     f->trained      = how && !strcmp(how, "train");
     if (!how || (!f->trained && strcmp(how, "frozen")))
@@ -126,7 +137,8 @@ static int parse_scale(method *m, const char *part, const char *value)
         }
     m->rule = SCALE_CONST;
     if (!number(value, &m->scale) || m->scale == 0)
-        return input_error("method: %s: s must be alpha/r, alpha/sqrt(r), alpha/(r+1e-5) or a number other than 0", part);
+        return input_error("method: %s: s must be alpha/r, alpha/sqrt(r), alpha/(r+1e-5) or a number other than 0",
+                           part);
     return OK;
 }
 
@@ -136,7 +148,8 @@ static int parse_part(method *m, bool *seen, const char *part, char *copy)
     size_t      length = value ? (size_t)(value - copy) : 0;
     const char *letter = length == 1 ? strchr(factor_letter, copy[0]) : NULL;
     bool        scale  = length == 1 && copy[0] == 's';
-    if (!letter && !scale) return input_error("method: \"%s\": must be A=, u=, R=, B=, v= or s=, in parts separated by commas", part);
+    if (!letter && !scale)
+        return input_error("method: \"%s\": must be A=, u=, R=, B=, v= or s=, in parts separated by commas", part);
     int at = scale ? FACTOR_COUNT : (int)(letter - factor_letter);
     if (seen[at]) return input_error("method: %s: %c was already given", part, copy[0]);
     seen[at] = true;
@@ -189,17 +202,23 @@ int method_check(const method *m, const char *text)
         trained += spec->trained;
         if (spec->init == INIT_ZERO) zeros++, zero = f;
     }
-    const char *missing = m->factor[FACTOR_A].scope == SCOPE_ONE ? "A" : m->factor[FACTOR_B].scope == SCOPE_ONE ? "B" : NULL;
-    if (missing) return input_error("method \"%s\": %s is missing; every method has A and B, e.g. %s=layer:train", text, missing, missing);
-    if (!trained) return input_error("method \"%s\": nothing is trained; give at least one factor train instead of frozen", text);
+    const char *missing = m->factor[FACTOR_A].scope == SCOPE_ONE   ? "A"
+                          : m->factor[FACTOR_B].scope == SCOPE_ONE ? "B"
+                                                                   : NULL;
+    if (missing)
+        return input_error("method \"%s\": %s is missing; every method has A and B, e.g. %s=layer:train", text, missing,
+                           missing);
+    if (!trained)
+        return input_error("method \"%s\": nothing is trained; give at least one factor train instead of frozen", text);
     if (zeros > 1)
         return input_error(
-            "method \"%s\": %d factors start at zero, so none of them would ever get a gradient; let exactly one trained factor start at zero", text,
-            zeros);
+            "method \"%s\": %d factors start at zero, so none of them would ever get a gradient; let exactly one trained factor start at zero",
+            text, zeros);
     if (zeros == 0)
-        return input_error("method \"%s\": no factor starts at zero, so the adapter would change the base before the first step; "
-                           "let exactly one trained factor start at zero, e.g. B=...:zero",
-                           text);
+        return input_error(
+            "method \"%s\": no factor starts at zero, so the adapter would change the base before the first step; "
+            "let exactly one trained factor start at zero, e.g. B=...:zero",
+            text);
     if (!m->factor[zero].trained)
         return input_error(
             "method \"%s\": %c starts at zero and is frozen, so the adapter's output stays zero; train %c, or let another, trained factor "
@@ -240,8 +259,8 @@ void method_spec(const method *m, char *out, int64_t size)
         if (spec->scope == SCOPE_ONE) continue;
         print_init(spec, init, sizeof init);
         if (spec->scope == SCOPE_GROUP) snprintf(group, sizeof group, ":%lld", (long long)spec->group);
-        n += snprintf(text + n, sizeof text - (size_t)n, "%c=%s%s:%s:%s,", factor_letter[f], scope_name[spec->scope], group,
-                      spec->trained ? "train" : "frozen", init);
+        n += snprintf(text + n, sizeof text - (size_t)n, "%c=%s%s:%s:%s,", factor_letter[f], scope_name[spec->scope],
+                      group, spec->trained ? "train" : "frozen", init);
     }
     char scale[32];
     shortest(m->scale, scale, sizeof scale);

@@ -21,7 +21,8 @@ static int64_t count(const char *preset, const char *name, const char *sites, in
     return n.trainable;
 }
 
-/* Every freeze pattern of the Tied-LoRA paper's table, on the fused QKV: LLaMA-2 7B (L = 32, d = 4096, D = 12288), from the published formula. */
+/* Every freeze pattern of the Tied-LoRA paper's table, on the fused QKV: LLaMA-2 7B (L = 32, d =
+ * 4096, D = 12288), from the published formula. */
 enum { PATTERNS = 9 };
 static const char *const patterns[PATTERNS] = {
     "lora",
@@ -50,7 +51,8 @@ static void tied_lora_table_to_the_digit(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof llama2_7b / sizeof *llama2_7b; i++) {
-        for (int p = 0; p < PATTERNS; p++) assert_int_equal(count("llama2-7b", patterns[p], "qkv", llama2_7b[i].rank), llama2_7b[i].trained[p]);
+        for (int p = 0; p < PATTERNS; p++)
+            assert_int_equal(count("llama2-7b", patterns[p], "qkv", llama2_7b[i].rank), llama2_7b[i].trained[p]);
         double percent = 100.0 * (double)count("llama2-7b", "tied-lora", "qkv", llama2_7b[i].rank) /
                          (double)count("llama2-7b", "lora", "qkv", llama2_7b[i].rank);
         assert_within(fabs(percent - llama2_7b[i].share), 0.0005); /* printed with three decimals */
@@ -108,8 +110,8 @@ static void other_published_counts_to_the_digit(void **state)
     for (size_t i = 0; i < sizeof published / sizeof *published; i++) {
         int64_t n = count(published[i].preset, published[i].method, published[i].sites, published[i].rank);
         if (n != published[i].trained)
-            fail_msg("%s %s r=%d: %lld, published %lld", published[i].preset, published[i].method, (int)published[i].rank, (long long)n,
-                     (long long)published[i].trained);
+            fail_msg("%s %s r=%d: %lld, published %lld", published[i].preset, published[i].method,
+                     (int)published[i].rank, (long long)n, (long long)published[i].trained);
     }
 }
 
@@ -118,9 +120,11 @@ static void scopes_count_their_instances(void **state)
     (void)state; /* 28 layers: q 3072 -> 3072, v 3072 -> 1024 */
     int64_t A = 2 * 3072 * 4, B = (3072 + 1024) * 4;
     assert_int_equal(count("llama3.2-3b", "A=group:14:train,B=tied:train", "q,v", 4), 2 * A + B);
-    assert_int_equal(count("llama3.2-3b", "A=group:5:train,B=layer:frozen,v=group:27:train:zero", "q,v", 4), 6 * A + 2 * (3072 + 1024));
+    assert_int_equal(count("llama3.2-3b", "A=group:5:train,B=layer:frozen,v=group:27:train:zero", "q,v", 4),
+                     6 * A + 2 * (3072 + 1024));
     assert_int_equal(count("llama3.2-3b", "A=model:train,B=model:train", "q,v", 4), (3072 + 3072) * 4);
-    assert_int_equal(count("llama3.2-3b", "A=model:frozen,u=model:train,R=tied:train,B=model:train", "q,v", 4), 4 + 2 * 16 + 3072 * 4);
+    assert_int_equal(count("llama3.2-3b", "A=model:frozen,u=model:train,R=tied:train,B=model:train", "q,v", 4),
+                     4 + 2 * 16 + 3072 * 4);
     model_config  c;
     method        m;
     method_counts n;
@@ -167,9 +171,11 @@ static void defaults_are_filled_in(void **state)
     (void)state;
     canonical("A=layer:train,B=layer:train", "A=layer:train:kaiming,B=layer:train:zero,s=1");
     canonical("B=layer:train,A=tied:train:zero", "A=tied:train:zero,B=layer:train:kaiming,s=1");
-    canonical("A=tied:train,u=layer:train:ones,B=layer:train:zero,v=one,s=1", "A=tied:train:kaiming,u=layer:train:ones,B=layer:train:zero,s=1");
-    canonical("A=tied:train, R=layer:frozen, B=group:3:train, u=layer:train, v=tied:train, s=alpha/sqrt(r)",
-              "A=tied:train:kaiming,u=layer:train:ones,R=layer:frozen:eye,B=group:3:train:zero,v=tied:train:ones,s=alpha/sqrt(r)");
+    canonical("A=tied:train,u=layer:train:ones,B=layer:train:zero,v=one,s=1",
+              "A=tied:train:kaiming,u=layer:train:ones,B=layer:train:zero,s=1");
+    canonical(
+        "A=tied:train, R=layer:frozen, B=group:3:train, u=layer:train, v=tied:train, s=alpha/sqrt(r)",
+        "A=tied:train:kaiming,u=layer:train:ones,R=layer:frozen:eye,B=group:3:train:zero,v=tied:train:ones,s=alpha/sqrt(r)");
     canonical("A=layer:train:normal:0.02,B=layer:train:xavier,v=layer:train:0,u=layer:frozen:-1.5,s=0.1",
               "A=layer:train:normal:0.02,u=layer:frozen:-1.5,B=layer:train:xavier,v=layer:train:zero,s=0.1");
 }
@@ -180,7 +186,11 @@ static void scales_follow_their_rule(void **state)
     static const struct {
         const char *name;
         double      want; /* alpha 6, r 4 */
-    } cases[] = { { "lora", 1.5 }, { "rslora", 3 }, { "adalora", 6 / (4 + 1e-5) }, { "vera", 1 }, { "A=layer:train,B=layer:train,s=-2.5", -2.5 } };
+    } cases[] = { { "lora", 1.5 },
+                  { "rslora", 3 },
+                  { "adalora", 6 / (4 + 1e-5) },
+                  { "vera", 1 },
+                  { "A=layer:train,B=layer:train,s=-2.5", -2.5 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         method m;
         assert_ok(method_find(&m, cases[i].name));

@@ -1,4 +1,5 @@
-/* A model as a folder: weights from safetensors, one file or shards, into the decoder's arrays, and back. */
+/* A model as a folder: weights from safetensors, one file or shards, into the decoder's arrays,
+ * and back. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,13 +45,15 @@ void model_close(model *m)
 
 static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
-/* The different file names in a weight_map, sorted. They must be plain names: an index cannot reach outside its folder. */
+/* The different file names in a weight_map, sorted. They must be plain names: an index cannot
+ * reach outside its folder. */
 static int shard_names(const json *map, const char *where, const char **names, int *n)
 {
     *n = 0;
     for (const json *e = map->child; e; e = e->next) {
         if (!cJSON_IsString(e) || !*e->valuestring || strchr(e->valuestring, '/') || e->valuestring[0] == '.')
-            return input_error("%s: \"weight_map\": the value of \"%.80s\" must be a file name in this folder", where, e->string);
+            return input_error("%s: \"weight_map\": the value of \"%.80s\" must be a file name in this folder", where,
+                               e->string);
         int i = 0;
         while (i < *n && strcmp(names[i], e->valuestring) != 0) i++;
         if (i < *n) continue;
@@ -88,7 +91,8 @@ static int open_shards(model *m, const char *index_path)
     for (const json *e = rc ? NULL : map->child; e && !rc; e = e->next) {
         const char *const *at = bsearch(&(const char *) { e->valuestring }, names, (size_t)n, sizeof *names, by_text);
         if (!safetensors_find(m->memory->files[at - names], e->string))
-            rc = input_error("%s: says that tensor \"%.80s\" is in %s, which does not hold it", index_path, e->string, e->valuestring);
+            rc = input_error("%s: says that tensor \"%.80s\" is in %s, which does not hold it", index_path, e->string,
+                             e->valuestring);
     }
     json_free(index);
     return rc;
@@ -104,7 +108,8 @@ static int find_files(model *m)
         rc = open_shards(m, index);
     else
         rc = input_error(
-            "%s: holds neither model.safetensors nor model.safetensors.index.json; weights in other formats must be saved as safetensors", m->dir);
+            "%s: holds neither model.safetensors nor model.safetensors.index.json; weights in other formats must be saved as safetensors",
+            m->dir);
     free(one);
     free(index);
     return rc;
@@ -130,17 +135,22 @@ static bool ends_with(const char *s, const char *end)
     return n >= k && !strcmp(s + n - k, end);
 }
 
-/* Old checkpoints carry the rotary frequencies, which config.json determines; a tied lm_head may be stored a second time. */
+/* Old checkpoints carry the rotary frequencies, which config.json determines; a tied lm_head may
+ * be stored a second time. */
 static int check_extra(const model *m, const tensor_view *t, const char *path)
 {
     if (ends_with(t->name, ".self_attn.rotary_emb.inv_freq")) return OK;
     if (!strcmp(t->name, "lm_head.weight") && m->cfg.tied_embeddings) {
         const tensor_view *e = find_tensor(m, "model.embed_tokens.weight", NULL);
-        if (e && e->dtype == t->dtype && e->count == t->count && !memcmp(e->bytes, t->bytes, (size_t)t->count * dtype_bytes(t->dtype))) return OK;
-        return input_error("%s: tensor \"lm_head.weight\" differs from the embedding, but config.json has tie_word_embeddings true", path);
+        if (e && e->dtype == t->dtype && e->count == t->count &&
+            !memcmp(e->bytes, t->bytes, (size_t)t->count * dtype_bytes(t->dtype)))
+            return OK;
+        return input_error(
+            "%s: tensor \"lm_head.weight\" differs from the embedding, but config.json has tie_word_embeddings true",
+            path);
     }
-    return input_error("%s: tensor \"%.80s\" has no place in the model that config.json describes (%lld layers)", path, t->name,
-                       (long long)m->cfg.layers);
+    return input_error("%s: tensor \"%.80s\" has no place in the model that config.json describes (%lld layers)", path,
+                       t->name, (long long)m->cfg.layers);
 }
 
 static int check_extras(const model *m)
@@ -151,7 +161,8 @@ static int check_extras(const model *m)
     for (int64_t i = 0; i < m->memory->n_files && !rc; i++) {
         const safetensors *f = m->memory->files[i];
         for (int64_t k = 0; k < f->n && !rc; k++)
-            if (!bsearch(&f->tensors[k].name, names, (size_t)n_names, sizeof *names, by_text)) rc = check_extra(m, &f->tensors[k], f->path);
+            if (!bsearch(&f->tensors[k].name, names, (size_t)n_names, sizeof *names, by_text))
+                rc = check_extra(m, &f->tensors[k], f->path);
     }
     weight_names_free(names, n_names);
     return rc;
@@ -160,7 +171,10 @@ static int check_extras(const model *m)
 /* --- values into the decoder's arrays */
 
 /* The file's own bytes are the backend's: nothing to convert. */
-static bool same_type(const backend *be, dtype t) { return t == (be->elem == 8 ? DT_F64 : be->elem == 4 ? DT_F32 : DT_BF16); }
+static bool same_type(const backend *be, dtype t)
+{
+    return t == (be->elem == 8 ? DT_F64 : be->elem == 4 ? DT_F32 : DT_BF16);
+}
 
 static int upload_part(const model *m, real *dst, const tensor_view *t)
 {
@@ -185,7 +199,8 @@ static int upload_part(const model *m, real *dst, const tensor_view *t)
     return rc;
 }
 
-/* The parts lie in one mapped file as the decoder's array needs them: one after the other, f32, aligned. */
+/* The parts lie in one mapped file as the decoder's array needs them: one after the other, f32,
+ * aligned. */
 static bool usable_in_place(const model *m, const weight_group *g, const tensor_view *const *parts)
 {
     if (!m->be->host || m->be->elem != sizeof(float) || (uintptr_t)parts[0]->bytes % sizeof(float)) return false;
@@ -203,12 +218,14 @@ static int find_parts(const model *m, const weight_group *g, const tensor_view *
     for (int i = 0; i < g->n; i++) {
         const safetensors *f = NULL;
         const tensor_view *t = parts[i] = find_tensor(m, g->name[i], &f);
-        if (!t) return input_error("%s: tensor \"%s\" is missing, which the model that config.json describes needs", m->dir, g->name[i]);
+        if (!t)
+            return input_error("%s: tensor \"%s\" is missing, which the model that config.json describes needs", m->dir,
+                               g->name[i]);
         int rc = tensor_check_shape(t, f->path, g->cols ? 2 : 1, (int64_t[]) { g->rows[i], g->cols });
         if (rc) return rc;
         if (t->dtype != DT_F32 && t->dtype != DT_F16 && t->dtype != DT_BF16 && t->dtype != DT_F64)
-            return input_error("%s: tensor \"%s\": weights of dtype %s are not supported; F32, F16, BF16 and F64 are", f->path, g->name[i],
-                               dtype_name(t->dtype));
+            return input_error("%s: tensor \"%s\": weights of dtype %s are not supported; F32, F16, BF16 and F64 are",
+                               f->path, g->name[i], dtype_name(t->dtype));
     }
     return OK;
 }
@@ -218,7 +235,8 @@ static int load_group(model *m, const weight_group *g)
     const tensor_view *parts[WEIGHT_PARTS];
     int                rc = find_parts(m, g, parts);
     if (!rc && !m->flat && usable_in_place(m, g, parts)) {
-        *g->slot = (real *)(uintptr_t)parts[0]->bytes; /* read only: nothing but an optimiser writes weights */
+        /* read only: nothing but an optimiser writes weights */
+        *g->slot = (real *)(uintptr_t)parts[0]->bytes;
         return OK;
     }
     if (!rc && !m->flat) *g->slot = own(m, g->count);
@@ -255,9 +273,11 @@ static int load(model *m, bool trainable)
 {
     int rc = config_load(&m->cfg, m->dir);
     if (!rc && trainable && m->be->params != m->be)
-        rc = input_error("%s: device %s keeps weights in %s, too coarse for the updates of training or merging all of them; use --dtype f32", m->dir,
-                         m->be->name, m->be->dtype);
-    if (!rc && m->cfg.counting_only) rc = input_error("%s: only its parameters can be counted; no weights are read for it", m->dir);
+        rc = input_error(
+            "%s: device %s keeps weights in %s, too coarse for the updates of training or merging all of them; use --dtype f32",
+            m->dir, m->be->name, m->be->dtype);
+    if (!rc && m->cfg.counting_only)
+        rc = input_error("%s: only its parameters can be counted; no weights are read for it", m->dir);
     if (!rc) rc = find_files(m);
     if (!rc) rc = check_extras(m);
     if (rc) return rc;
@@ -265,7 +285,8 @@ static int load(model *m, bool trainable)
     m->grads  = mem_alloc((size_t)m->cfg.layers, sizeof *m->grads);
     weight_group       g;
     const tensor_view *parts[WEIGHT_PARTS];
-    for (int64_t i = 0; !rc && weight_group_at(m, i, &g); i++) rc = find_parts(m, &g, parts); /* all of them, before memory is taken */
+    /* all of them, before memory is taken */
+    for (int64_t i = 0; !rc && weight_group_at(m, i, &g); i++) rc = find_parts(m, &g, parts);
     if (!rc && trainable) lay_out_flat(m);
     for (int64_t i = 0; !rc && weight_group_at(m, i, &g); i++) rc = load_group(m, &g);
     if (m->cfg.tied_embeddings) m->lm_head = m->embed, m->lm_head_grad = m->embed_grad;
@@ -278,7 +299,8 @@ int model_open(model **out, const char *dir, const backend *be, bool trainable)
     m->memory = mem_alloc(1, sizeof *m->memory);
     m->be     = be;
     m->dir    = mem_strdup(dir);
-    int rc    = file_is_dir(dir) ? load(m, trainable) : input_error("%s: is not a folder; a model is a folder in the Hugging Face layout", dir);
+    int rc    = file_is_dir(dir) ? load(m, trainable)
+                                 : input_error("%s: is not a folder; a model is a folder in the Hugging Face layout", dir);
     if (rc) {
         model_close(m);
         m = NULL;
@@ -303,7 +325,8 @@ const char *model_hash(model *m)
 
 /* --- writing */
 
-/* The files that go with the weights. config.json comes first and must be there; its dtype is made to say what the weights now are. */
+/* The files that go with the weights. config.json comes first and must be there; its dtype is
+ * made to say what the weights now are. */
 static int copy_config(const char *dir, const char *like)
 {
     char *from = path_join(like, "config.json"), *to = path_join(dir, "config.json");

@@ -60,7 +60,8 @@ static void q_k_v_and_gate_up_are_fused_in_order(void **state)
         double values[20 * 12];
         /* row 0 of v is row q_out + kv_out of qkv; row 3 of up is row inter + 3 of gate_up */
         m->be->download(values, real_at(m->be, m->layers[1].qkv, (12 + 4) * 12), 12);
-        const float *v = (const float *)(const void *)tensor_named(t, n, "model.layers.1.self_attn.v_proj.weight")->bytes;
+        const float *v =
+            (const float *)(const void *)tensor_named(t, n, "model.layers.1.self_attn.v_proj.weight")->bytes;
         for (int i = 0; i < 12; i++) assert_true(values[i] == v[i]);
         m->be->download(values, real_at(m->be, m->layers[0].gate_up, (20 + 3) * 12), 12);
         const float *up = (const float *)(const void *)tensor_named(t, n, "model.layers.0.mlp.up_proj.weight")->bytes;
@@ -76,7 +77,8 @@ static void q_k_v_and_gate_up_are_fused_in_order(void **state)
     test_rmdir(dir);
 }
 
-/* Splits the tensors over two files and writes the index; `lie` makes it send one name to the wrong file. */
+/* Splits the tensors over two files and writes the index; `lie` makes it send one name to the
+ * wrong file. */
 static void write_shards(const char *dir, tensor_view *t, int64_t n, const char *lie)
 {
     static const char *const files[] = { "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors" };
@@ -121,12 +123,14 @@ static void shards_give_the_same_model(void **state)
     model_close(a);
     model_close(b);
     write_shards(many, t, n, "model.norm.weight");
-    assert_input_error(model_open(&a, many, backend_find("cpu"), false), "says that tensor \"model.norm.weight\" is in");
+    assert_input_error(model_open(&a, many, backend_find("cpu"), false),
+                       "says that tensor \"model.norm.weight\" is in");
     path                              = path_join(many, "model.safetensors.index.json");
     static const char *const bad[][2] = { { "{\"weight_map\":{\"a\":\"../x\"}}", "must be a file name in this folder" },
                                           { "{\"weight_map\":{}}", "is empty" },
                                           { "{}", "\"weight_map\" is missing" },
-                                          { "{\"weight_map\":{\"a\":\"nowhere.safetensors\"}}", "nowhere.safetensors: cannot be read" } };
+                                          { "{\"weight_map\":{\"a\":\"nowhere.safetensors\"}}",
+                                            "nowhere.safetensors: cannot be read" } };
     for (int i = 0; i < 4; i++) {
         assert_ok(file_write_atomic(path, bad[i][0], strlen(bad[i][0])));
         assert_input_error(model_open(&a, many, backend_find("cpu"), false), bad[i][1]);

@@ -52,7 +52,8 @@ static int64_t size_of(const model_config *c, extent e)
 
 static bool is_there(const model_config *c, condition when)
 {
-    return when == ALWAYS || (when == WITH_QKV_BIAS && c->qkv_bias) || (when == WITH_O_BIAS && c->o_bias) || (when == WITH_MLP_BIAS && c->mlp_bias);
+    return when == ALWAYS || (when == WITH_QKV_BIAS && c->qkv_bias) || (when == WITH_O_BIAS && c->o_bias) ||
+           (when == WITH_MLP_BIAS && c->mlp_bias);
 }
 
 /* The row-th array among those a layer of this shape has; NULL past the end. */

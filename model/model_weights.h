@@ -1,11 +1,13 @@
-/* The weights of a decoder and their names in a Hugging Face folder, as one list: loading, saving, and laying out for training walk it. */
+/* The weights of a decoder and their names in a Hugging Face folder, as one list: loading,
+ * saving, and laying out for training walk it. */
 #ifndef TIEBREAK_MODEL_MODEL_WEIGHTS_H
 #define TIEBREAK_MODEL_MODEL_WEIGHTS_H
 #include "model/decoder.h"
 
 enum { WEIGHT_PARTS = 3 };
 
-/* One array of the decoder: 1 to 3 tensors of the files, one below the other (q, k, v; gate, up). cols 0: a vector of `rows`. */
+/* One array of the decoder: 1 to 3 tensors of the files, one below the other (q, k, v; gate,
+ * up). cols 0: a vector of `rows`. */
 typedef struct {
     char    name[WEIGHT_PARTS][64];
     int64_t rows[WEIGHT_PARTS], cols, count; /* count: elements in all parts */

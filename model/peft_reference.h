@@ -57,7 +57,10 @@ static inline void peft_case_close(peft_case *c)
     safetensors_close(c->tensors);
 }
 
-static inline const json *peft_case_start(const peft_case *c, const char *start) { return json_find(json_find(c->info, "starts"), start); }
+static inline const json *peft_case_start(const peft_case *c, const char *start)
+{
+    return json_find(json_find(c->info, "starts"), start);
+}
 
 /* "layers.1.q_proj.A" for a stored tensor of the adapter. */
 static inline void peft_factor_name(const adapter_tensor *t, char *out, size_t size)
@@ -97,12 +100,16 @@ static inline method peft_case_method(const peft_case *c, site_set *sites, int64
     *rank                      = (int64_t)json_find(c->info, "rank")->valuedouble;
     bool trained[FACTOR_COUNT] = { false };
     for (const json *f = json_find(c->info, "factors")->child; f; f = f->next)
-        if (cJSON_IsTrue(json_find(f, "trained"))) trained[strchr(factor_letter, f->string[strlen(f->string) - 1]) - factor_letter] = true;
-    factor_id zero = trained[FACTOR_B] ? FACTOR_B : trained[FACTOR_V] ? FACTOR_V : FACTOR_A; /* a legal start; the stored values replace it */
+        if (cJSON_IsTrue(json_find(f, "trained")))
+            trained[strchr(factor_letter, f->string[strlen(f->string) - 1]) - factor_letter] = true;
+    /* a legal start; the stored values replace it */
+    factor_id zero = trained[FACTOR_B] ? FACTOR_B : trained[FACTOR_V] ? FACTOR_V : FACTOR_A;
     for (const json *f = json_find(c->info, "factors")->child; f; f = f->next) {
         size_t      n     = strlen(f->string);
         factor_id   id    = (factor_id)(strchr(factor_letter, f->string[n - 1]) - factor_letter);
-        const char *scope = !strncmp(f->string, "layers.", 7) ? "layer" : !strncmp(f->string, "tied.", 5) ? "tied" : "model";
+        const char *scope = !strncmp(f->string, "layers.", 7) ? "layer"
+                            : !strncmp(f->string, "tied.", 5) ? "tied"
+                                                              : "model";
         if (strstr(f->string, ".qkv.")) *sites |= 1u << SITE_QKV;
         for (int s = 0; s < SITE_COUNT; s++) {
             char part[32];
@@ -112,8 +119,8 @@ static inline method peft_case_method(const peft_case *c, site_set *sites, int64
         }
         if (seen[id]) continue;
         seen[id] = true;
-        str_printf(&spec, "%s%c=%s:%s%s%s", spec.n ? "," : "", factor_letter[id], scope, trained[id] ? "train" : "frozen",
-                   !strcmp(scope, "model") ? ":vera" : "", id == zero ? ":zero" : "");
+        str_printf(&spec, "%s%c=%s:%s%s%s", spec.n ? "," : "", factor_letter[id], scope,
+                   trained[id] ? "train" : "frozen", !strcmp(scope, "model") ? ":vera" : "", id == zero ? ":zero" : "");
     }
     if (!strcmp(kind, "rslora"))
         str_puts(&spec, ",s=alpha/sqrt(r)");
@@ -131,7 +138,8 @@ static inline method peft_case_method(const peft_case *c, site_set *sites, int64
     return m;
 }
 
-/* A new adapter with the case's wiring; start NULL: its own draw (seeded with the case's seed), else the stored factors of that start. */
+/* A new adapter with the case's wiring; start NULL: its own draw (seeded with the case's seed),
+ * else the stored factors of that start. */
 static inline adapter *peft_case_adapter(const peft_case *c, const backend *be, const char *start)
 {
     adapter_spec spec = { .seed = (uint64_t)json_find(c->info, "seed")->valuedouble };

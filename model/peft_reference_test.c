@@ -1,5 +1,6 @@
-/* The decoder with adapters against PEFT and PyTorch: logits, losses and every factor's gradient in f64 and f32, and what folders, exports and merged
- * weights compute. Bounds: 1e-10 where we and the truth are f64; else those that the reference derives from PyTorch's own f32 error. */
+/* The decoder with adapters against PEFT and PyTorch: logits, losses and every factor's gradient
+ * in f64 and f32, and what folders, exports and merged weights compute. Bounds: 1e-10 where we
+ * and the truth are f64; else those that the reference derives from PyTorch's own f32 error. */
 #include "model/adapter_merge.h"
 #include "model/peft_reference.h"
 #include "model/test_batch.h"
@@ -63,7 +64,8 @@ static void check_gradients(bench *b, const peft_case *c, adapter *a, const char
     for (int64_t i = 0; i < n; i++) sum += nll[i];
     assert_within(fabs(sum / (double)n - want) / want, allowed->loss);
     free(nll);
-    const char *what = a->spec.method.allocates ? "grad64_task" : "grad64"; /* the orthogonality term belongs to training */
+    /* the orthogonality term belongs to training */
+    const char *what = a->spec.method.allocates ? "grad64_task" : "grad64";
     for (int64_t i = 0; i < a->n_tensors; i++) {
         const adapter_tensor *t = &a->tensors[i];
         int64_t               k = t->rows * t->cols;
@@ -72,10 +74,13 @@ static void check_gradients(bench *b, const peft_case *c, adapter *a, const char
         assert_non_null(truth);
         a->be->download(got, adapter_gradient(a, t), k);
         for (int64_t e = 0; e < k; e++) largest = fmax(largest, fabs(truth[e]));
-        double err = rel_err(got, truth, k), tol = largest > 0 ? allowed->grad : 0; /* exactly 0 where the truth is */
+        /* exactly 0 where the truth is */
+        double err = rel_err(got, truth, k), tol = largest > 0 ? allowed->grad : 0;
         char   name[96];
         peft_factor_name(t, name, sizeof name);
-        if (!(err <= tol)) fail_msg("%s/%s %s %s on %s: gradient off by %g, allowed %g", c->base, c->name, start, name, allowed->backend, err, tol);
+        if (!(err <= tol))
+            fail_msg("%s/%s %s %s on %s: gradient off by %g, allowed %g", c->base, c->name, start, name,
+                     allowed->backend, err, tol);
         free(truth);
         free(got);
     }
@@ -146,7 +151,8 @@ static void a_new_adapter_changes_no_bit(void **state)
     bench_close(&b);
 }
 
-/* PEFT's folder, or the plain LoRA export of a method PEFT does not have: both hold the state after the last step. */
+/* PEFT's folder, or the plain LoRA export of a method PEFT does not have: both hold the state
+ * after the last step. */
 static void folders_give_their_logits(void **state)
 {
     (void)state;
@@ -189,7 +195,8 @@ static void merged_weights_give_their_logits(void **state)
             adapter       *a  = peft_case_adapter(&c, be, "perturbed");
             for (int64_t k = 0; k < a->n_tensors; k++) { /* the state after the last step */
                 adapter_tensor *t = &a->tensors[k];
-                double         *x = t->trained ? peft_stored(&c, "perturbed", a->spec.method.allocates ? "step30" : "step10", t) : NULL;
+                double *x = t->trained ? peft_stored(&c, "perturbed", a->spec.method.allocates ? "step30" : "step10", t)
+                                       : NULL;
                 if (x) be->upload(adapter_values(a, t), x, t->rows * t->cols);
                 free(x);
             }

@@ -74,7 +74,8 @@ static void fill(float *values, int64_t count, const char *name, int64_t layers,
 {
     rng    r     = rng_stream(seed, name);
     double sigma = sigma_of(name, layers);
-    for (int64_t i = 0; i < count; i++) values[i] = contains(name, "norm") ? 1.0f : contains(name, ".bias") ? 0.0f : (float)(sigma * rng_normal(&r));
+    for (int64_t i = 0; i < count; i++)
+        values[i] = contains(name, "norm") ? 1.0f : contains(name, ".bias") ? 0.0f : (float)(sigma * rng_normal(&r));
 }
 
 int random_base_write(const char *dir, const model_config *c, uint64_t seed)
@@ -167,7 +168,8 @@ static void fill_bf16(uint16_t *values, const tensor_plan *t, int64_t layers, ui
         for (int64_t i = 0; i < t->count; i++) values[i] = bf16_of(contains(t->name, "norm") ? 1.0f : 0.0f);
         return;
     }
-    /* four 16-bit uniforms of one draw: their sum has this mean and variance, and is close enough to normal */
+    /* four 16-bit uniforms of one draw: their sum has this mean and variance, and is close
+     * enough to normal */
     const float mean = 2 * 65535.0f, scale = (float)(sigma_of(t->name, layers) * sqrt(3.0) / 65536);
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < t->count; i++) {
@@ -182,7 +184,8 @@ static void shard_name(str *s, int64_t shard, int64_t shards)
     str_printf(s, "model-%05lld-of-%05lld.safetensors", (long long)shard + 1, (long long)shards);
 }
 
-static int write_shard(const char *dir, const tensor_plan *plan, int64_t n, int64_t shards, int64_t layers, uint64_t seed)
+static int write_shard(const char *dir, const tensor_plan *plan, int64_t n, int64_t shards, int64_t layers,
+                       uint64_t seed)
 {
     tensor_view *views = mem_alloc((size_t)n, sizeof *views);
     int64_t      total = 0, at = 0;

@@ -1,4 +1,5 @@
-/* A random base in bf16: its moments, the same values however it is cut into files, and that it loads. */
+/* A random base in bf16: its moments, the same values however it is cut into files, and that it
+ * loads. */
 #include "model/random_base.h"
 
 #include "core/file.h"
@@ -45,7 +46,8 @@ static void moments_are_those_of_the_contract(void **state)
 static void shards_hold_the_same_model(void **state)
 {
     (void)state;
-    char        *dir = test_tmpdir(), *one = path_join(dir, "one"), *many = path_join(dir, "many"), *other = path_join(dir, "other");
+    char *dir = test_tmpdir(), *one = path_join(dir, "one"), *many = path_join(dir, "many"),
+         *other = path_join(dir, "other");
     model_config c;
     model       *a, *b;
     assert_ok(config_load(&c, "mini"));
@@ -70,6 +72,7 @@ static void shards_hold_the_same_model(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(moments_are_those_of_the_contract), cmocka_unit_test(shards_hold_the_same_model) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(moments_are_those_of_the_contract),
+                                        cmocka_unit_test(shards_hold_the_same_model) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,16 +9,19 @@
 
 /* A header describes tensors in about 100 bytes each; the largest published ones stay under 5 MB. */
 enum { HEADER_MAX = 16 << 20 };
-static const double  EXACT     = 9007199254740992.0; /* 2^53: where JSON numbers stop being exact */
-static const int64_t COUNT_MAX = (int64_t)1 << 50;   /* elements of one tensor: times 8 bytes stays exact */
+static const double EXACT = 9007199254740992.0; /* 2^53: where JSON numbers stop being exact */
+/* elements of one tensor: times 8 bytes stays exact */
+static const int64_t COUNT_MAX = (int64_t)1 << 50;
 
 static const struct {
     const char *name;
     size_t      bytes;
 } dtypes[DT_COUNT] = {
-    [DT_F64] = { "F64", 8 }, [DT_F32] = { "F32", 4 }, [DT_F16] = { "F16", 2 },   [DT_BF16] = { "BF16", 2 },       [DT_I64] = { "I64", 8 },
-    [DT_I32] = { "I32", 4 }, [DT_I16] = { "I16", 2 }, [DT_I8] = { "I8", 1 },     [DT_U64] = { "U64", 8 },         [DT_U32] = { "U32", 4 },
-    [DT_U16] = { "U16", 2 }, [DT_U8] = { "U8", 1 },   [DT_BOOL] = { "BOOL", 1 }, [DT_F8_E4M3] = { "F8_E4M3", 1 }, [DT_F8_E5M2] = { "F8_E5M2", 1 },
+    [DT_F64] = { "F64", 8 },   [DT_F32] = { "F32", 4 },         [DT_F16] = { "F16", 2 },
+    [DT_BF16] = { "BF16", 2 }, [DT_I64] = { "I64", 8 },         [DT_I32] = { "I32", 4 },
+    [DT_I16] = { "I16", 2 },   [DT_I8] = { "I8", 1 },           [DT_U64] = { "U64", 8 },
+    [DT_U32] = { "U32", 4 },   [DT_U16] = { "U16", 2 },         [DT_U8] = { "U8", 1 },
+    [DT_BOOL] = { "BOOL", 1 }, [DT_F8_E4M3] = { "F8_E4M3", 1 }, [DT_F8_E5M2] = { "F8_E5M2", 1 },
 };
 
 const char *dtype_name(dtype d) { return dtypes[d].name; }
@@ -26,7 +29,8 @@ size_t      dtype_bytes(dtype d) { return dtypes[d].bytes; }
 
 /* --- reading the header */
 
-/* Names come from the file: control characters do not reach a terminal. Valid until the call after the next. */
+/* Names come from the file: control characters do not reach a terminal. Valid until the call
+ * after the next. */
 static const char *shown(const char *name)
 {
     static _Thread_local char buffers[2][120];
@@ -38,11 +42,15 @@ static const char *shown(const char *name)
     return out;
 }
 
-static int bad_tensor(const char *path, const char *name, const char *why) { return input_error("%s: tensor \"%s\": %s", path, shown(name), why); }
+static int bad_tensor(const char *path, const char *name, const char *why)
+{
+    return input_error("%s: tensor \"%s\": %s", path, shown(name), why);
+}
 
 static bool whole(const json *j)
 {
-    return cJSON_IsNumber(j) && j->valuedouble >= 0 && j->valuedouble <= EXACT && j->valuedouble == (double)(int64_t)j->valuedouble;
+    return cJSON_IsNumber(j) && j->valuedouble >= 0 && j->valuedouble <= EXACT &&
+           j->valuedouble == (double)(int64_t)j->valuedouble;
 }
 
 static int read_dtype(tensor_view *t, const json *entry, const char *path)
@@ -54,8 +62,9 @@ static int read_dtype(tensor_view *t, const json *entry, const char *path)
         t->dtype = (dtype)d;
         return OK;
     }
-    return input_error("%s: tensor \"%s\": dtype \"%.20s\" is not supported; F32, F16, BF16, F64, integers and BOOL are", path, shown(t->name),
-                       shown(j->valuestring));
+    return input_error(
+        "%s: tensor \"%s\": dtype \"%.20s\" is not supported; F32, F16, BF16, F64, integers and BOOL are", path,
+        shown(t->name), shown(j->valuestring));
 }
 
 static int read_shape(tensor_view *t, const json *entry, const char *path)
@@ -79,19 +88,27 @@ static int read_offsets(tensor_view *t, const json *entry, const char *path, con
 {
     const json *j = json_find(entry, "data_offsets");
     const json *b = cJSON_IsArray(j) ? j->child : NULL, *e = b ? b->next : NULL;
-    if (!e || e->next || !whole(b) || !whole(e)) return bad_tensor(path, t->name, "\"data_offsets\" must be two whole numbers");
-    uint64_t begin = (uint64_t)b->valuedouble, end = (uint64_t)e->valuedouble, need = (uint64_t)t->count * dtypes[t->dtype].bytes;
+    if (!e || e->next || !whole(b) || !whole(e))
+        return bad_tensor(path, t->name, "\"data_offsets\" must be two whole numbers");
+    uint64_t begin = (uint64_t)b->valuedouble, end = (uint64_t)e->valuedouble,
+             need = (uint64_t)t->count * dtypes[t->dtype].bytes;
     if (end > n_data)
-        return input_error("%s: tensor \"%s\": ends at byte %llu of the data, but the file holds %zu; is it cut short? Fetch it again", path,
-                           shown(t->name), (unsigned long long)end, n_data);
+        return input_error(
+            "%s: tensor \"%s\": ends at byte %llu of the data, but the file holds %zu; is it cut short? Fetch it again",
+            path, shown(t->name), (unsigned long long)end, n_data);
     if (begin > end || end - begin != need)
-        return input_error("%s: tensor \"%s\": \"data_offsets\" %llu..%llu do not hold its shape as %s, which needs %llu bytes", path, shown(t->name),
-                           (unsigned long long)begin, (unsigned long long)end, dtypes[t->dtype].name, (unsigned long long)need);
+        return input_error(
+            "%s: tensor \"%s\": \"data_offsets\" %llu..%llu do not hold its shape as %s, which needs %llu bytes", path,
+            shown(t->name), (unsigned long long)begin, (unsigned long long)end, dtypes[t->dtype].name,
+            (unsigned long long)need);
     t->bytes = data + begin;
     return OK;
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(((const tensor_view *)a)->name, ((const tensor_view *)b)->name); }
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const tensor_view *)a)->name, ((const tensor_view *)b)->name);
+}
 
 static size_t view_bytes(const tensor_view *t) { return (size_t)t->count * dtypes[t->dtype].bytes; }
 
@@ -102,18 +119,22 @@ static int by_place(const void *a, const void *b)
     return (view_bytes(x) > view_bytes(y)) - (view_bytes(x) < view_bytes(y));
 }
 
-/* Every byte of the data belongs to exactly one tensor: what overlaps or hides between tensors is no honest file. */
+/* Every byte of the data belongs to exactly one tensor: what overlaps or hides between tensors
+ * is no honest file. */
 static int check_cover(tensor_view *t, int64_t n, const char *path, const unsigned char *data, size_t n_data)
 {
     qsort(t, (size_t)n, sizeof *t, by_place);
     const unsigned char *at = data;
     for (int64_t i = 0; i < n; i++) {
-        if (t[i].bytes < at) return input_error("%s: tensor \"%s\": overlaps the tensor before it", path, shown(t[i].name));
+        if (t[i].bytes < at)
+            return input_error("%s: tensor \"%s\": overlaps the tensor before it", path, shown(t[i].name));
         if (t[i].bytes > at)
-            return input_error("%s: tensor \"%s\": %td bytes before it belong to no tensor", path, shown(t[i].name), t[i].bytes - at);
+            return input_error("%s: tensor \"%s\": %td bytes before it belong to no tensor", path, shown(t[i].name),
+                               t[i].bytes - at);
         at += view_bytes(&t[i]);
     }
-    if (at != data + n_data) return input_error("%s: %td bytes after the last tensor belong to no tensor", path, data + n_data - at);
+    if (at != data + n_data)
+        return input_error("%s: %td bytes after the last tensor belong to no tensor", path, data + n_data - at);
     return OK;
 }
 
@@ -122,7 +143,9 @@ static int read_tensor(tensor_view *t, const json *entry, const char *path, cons
     int members = 0;
     if (!cJSON_IsObject(entry)) return bad_tensor(path, t->name, "must be an object");
     for (const json *m = entry->child; m; m = m->next) members++;
-    if (members != 3) return bad_tensor(path, t->name, "must have \"dtype\", \"shape\" and \"data_offsets\", once each, and nothing else");
+    if (members != 3)
+        return bad_tensor(path, t->name,
+                          "must have \"dtype\", \"shape\" and \"data_offsets\", once each, and nothing else");
     int rc = read_dtype(t, entry, path);
     if (!rc) rc = read_shape(t, entry, path);
     if (!rc) rc = read_offsets(t, entry, path, data, n_data);
@@ -146,7 +169,8 @@ static int read_header(safetensors *f, json *header, const unsigned char *data, 
     if (rc) return rc;
     qsort(f->tensors, (size_t)n, sizeof *f->tensors, by_name);
     for (int64_t i = 1; i < n; i++)
-        if (!strcmp(f->tensors[i - 1].name, f->tensors[i].name)) return bad_tensor(f->path, f->tensors[i].name, "stands there twice");
+        if (!strcmp(f->tensors[i - 1].name, f->tensors[i].name))
+            return bad_tensor(f->path, f->tensors[i].name, "stands there twice");
     return OK;
 }
 
@@ -156,10 +180,12 @@ static int parse_into(safetensors *f, const unsigned char *bytes, size_t n)
     uint64_t length = 0;
     for (int i = 7; i >= 0; i--) length = length << 8 | bytes[i];
     if (length > n - 8)
-        return input_error("%s: the header is said to be %llu bytes long, but the file has %zu; not a safetensors file, or cut short", f->path,
-                           (unsigned long long)length, n);
+        return input_error(
+            "%s: the header is said to be %llu bytes long, but the file has %zu; not a safetensors file, or cut short",
+            f->path, (unsigned long long)length, n);
     if (length > HEADER_MAX)
-        return input_error("%s: the header is %llu bytes long; at most %d are read", f->path, (unsigned long long)length, HEADER_MAX);
+        return input_error("%s: the header is %llu bytes long; at most %d are read", f->path,
+                           (unsigned long long)length, HEADER_MAX);
     json *header = NULL;
     str   where  = { 0 };
     str_printf(&where, "%s: header", f->path);
@@ -316,7 +342,8 @@ int tensor_read_f32(float *dst, const tensor_view *t, int64_t first, int64_t cou
     int                  rc    = check_readable(t);
     if (!rc && t->dtype == DT_F32) {
         memcpy(dst, p, (size_t)count * width);
-    } else if (!rc && t->dtype == DT_BF16) { /* what most published weights are: a loop the compiler turns into vector code */
+    } else if (!rc && t->dtype == DT_BF16) {
+        /* what most published weights are: a loop the compiler turns into vector code */
         for (int64_t i = 0; i < count; i++) {
             uint16_t half;
             memcpy(&half, p + 2 * i, sizeof half);

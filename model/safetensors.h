@@ -1,4 +1,5 @@
-/* The safetensors file format (github.com/huggingface/safetensors): a u64 header length, a JSON header, then the tensors' bytes.
+/* The safetensors file format (github.com/huggingface/safetensors): a u64 header length, a JSON
+ * header, then the tensors' bytes.
  *
  *     safetensors *f;
  *     int rc = safetensors_open(&f, "base/model.safetensors");
@@ -7,9 +8,10 @@
  *     if (!rc) rc = tensor_read_f64(values, t, 0, 64);
  *     safetensors_close(f);
  *
- * The file is mapped, not read. Nothing in it is trusted: the header's length, its JSON, every dtype, shape and offset are checked before the first
- * view is handed out; tensors must cover the data without overlap or gap and have different names. Refusals are ERR_INPUT with file and tensor named.
- */
+ * The file is mapped, not read. Nothing in it is trusted: the header's length, its JSON, every
+ * dtype, shape and offset are checked before the first view is handed out; tensors must cover
+ * the data without overlap or gap and have different names. Refusals are ERR_INPUT with file and
+ * tensor named. */
 #ifndef TIEBREAK_MODEL_SAFETENSORS_H
 #define TIEBREAK_MODEL_SAFETENSORS_H
 #include <stddef.h>
@@ -41,12 +43,13 @@ size_t      dtype_bytes(dtype d);
 
 enum { TENSOR_DIMS = 8 };
 typedef struct {
-    const char          *name;
-    dtype                dtype;
-    int                  n_dims; /* 0: a scalar */
-    int64_t              shape[TENSOR_DIMS];
-    int64_t              count; /* product of shape */
-    const unsigned char *bytes; /* count * dtype_bytes, little-endian, row-major; of any alignment when it comes from a file */
+    const char *name;
+    dtype       dtype;
+    int         n_dims; /* 0: a scalar */
+    int64_t     shape[TENSOR_DIMS];
+    int64_t     count; /* product of shape */
+    /* count * dtype_bytes, little-endian, row-major; of any alignment when it comes from a file */
+    const unsigned char *bytes;
 } tensor_view;
 
 typedef struct {
@@ -68,12 +71,14 @@ int safetensors_get(const safetensors *f, const char *name, int n_dims, const in
 /* ERR_INPUT naming `path` unless t has this shape. */
 int tensor_check_shape(const tensor_view *t, const char *path, int n_dims, const int64_t *shape);
 
-/* Elements first .. first+count-1, converted (numbers and BOOL; F8 is ERR_INPUT; F64 and 64-bit integers round to the nearest). */
+/* Elements first .. first+count-1, converted (numbers and BOOL; F8 is ERR_INPUT; F64 and 64-bit
+ * integers round to the nearest). */
 int tensor_read_f64(double *dst, const tensor_view *t, int64_t first, int64_t count);
 int tensor_read_f32(float *dst, const tensor_view *t, int64_t first, int64_t count);
 
-/* Write n tensors (`bytes` and `count` set, names different) as the reference implementation does: header padded with blanks to 8 bytes, wider dtypes
- * first, then by name, metadata {"format":"pt"}. Atomic. */
+/* Write n tensors (`bytes` and `count` set, names different) as the reference implementation
+ * does: header padded with blanks to 8 bytes, wider dtypes first, then by name, metadata
+ * {"format":"pt"}. Atomic. */
 int safetensors_write(const char *path, const tensor_view *tensors, int64_t n);
 /* A view over the caller's own F32 values, for safetensors_write; at most 2 dims (cols 0: one). */
 tensor_view tensor_of_f32(const char *name, const float *values, int64_t rows, int64_t cols);

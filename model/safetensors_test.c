@@ -4,7 +4,8 @@
 #include "core/str.h"
 #include "model/safetensors.h"
 
-/* A file in memory: header text (blanks added to make it 8-aligned unless `raw`), then n data bytes. */
+/* A file in memory: header text (blanks added to make it 8-aligned unless `raw`), then n data
+ * bytes. */
 static str file_of(const char *header, size_t n_data)
 {
     str    f = { 0 };
@@ -48,31 +49,35 @@ static void hostile_files_are_named(void **state)
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", 4, "no whole number" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,4]}}", 4, "no whole number" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1e300],\"data_offsets\":[0,4]}}", 4, "no whole number" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4, "more than 8 dimensions" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4,
+          "more than 8 dimensions" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, "overflows" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[9007199254740992,9007199254740992,0],\"data_offsets\":[0,0]}}", 0, "overflows" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[9007199254740992,9007199254740992,0],\"data_offsets\":[0,0]}}", 0,
+          "overflows" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, "needs 8 bytes" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", 4, "do not hold its shape" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 3, "cut short" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[1e18,1e18]}}", 4, "two whole numbers" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[9007199254740988,9007199254740992]}}", 4, "cut short" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[9007199254740988,9007199254740992]}}", 4,
+          "cut short" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}", 4, "two whole numbers" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,4]}}", 4, "two whole numbers" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[3,5]}}", 5,
-          "tensor \"b\": overlaps" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4,
-          "overlaps" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]}}", 12,
-          "tensor \"b\": 4 bytes before it" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[3,5]}}",
+          5, "tensor \"b\": overlaps" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+          4, "overlaps" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]}}",
+          12, "tensor \"b\": 4 bytes before it" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 9, "5 bytes after the last tensor" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8,
-          "tensor \"a\": stands there twice" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+          8, "tensor \"a\": stands there twice" },
         { "{\"a\\nb\":3}", 0, "tensor \"a?b\"" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         error_clear();
         int rc = parse(cases[i].header, cases[i].n_data);
-        if (rc != ERR_INPUT || !strstr(error_text(), cases[i].message) || strncmp(error_text(), "x.safetensors: ", 15) != 0)
+        if (rc != ERR_INPUT || !strstr(error_text(), cases[i].message) ||
+            strncmp(error_text(), "x.safetensors: ", 15) != 0)
             fail_msg("%s: status %d, \"%s\"; wanted \"%s\"", cases[i].header, rc, error_text(), cases[i].message);
     }
 }
@@ -82,7 +87,8 @@ static void broken_lengths_are_named(void **state)
     (void)state;
     safetensors *st;
     assert_input_error(safetensors_parse(&st, NULL, 0, "e"), "e: 0 bytes: too short");
-    const unsigned char past[9] = { 2, 0, 0, 0, 0, 0, 0, 0, '{' }, huge[9] = { 255, 255, 255, 255, 255, 255, 255, 255, '{' };
+    const unsigned char past[9] = { 2, 0, 0, 0, 0, 0, 0, 0, '{' },
+                        huge[9] = { 255, 255, 255, 255, 255, 255, 255, 255, '{' };
     assert_input_error(safetensors_parse(&st, past, 9, "p"), "said to be 2 bytes long");
     assert_input_error(safetensors_parse(&st, huge, 9, "h"), "said to be 18446744073709551615 bytes long");
     size_t         n   = ((size_t)16 << 20) + 9;
@@ -96,7 +102,8 @@ static void broken_lengths_are_named(void **state)
     assert_int_equal(parse(deep.s, 0), ERR_INPUT);
     assert_non_null(strstr(error_text(), "nested deeper"));
     str_free(&deep);
-    assert_input_error(safetensors_open(&st, "/nowhere/model.safetensors"), "/nowhere/model.safetensors: cannot be read");
+    assert_input_error(safetensors_open(&st, "/nowhere/model.safetensors"),
+                       "/nowhere/model.safetensors: cannot be read");
 }
 
 static void every_dtype_is_converted(void **state)
@@ -134,27 +141,37 @@ static void every_dtype_is_converted(void **state)
         float       f32;
         assert_ok(tensor_read_f64(&f64, &t, 0, 1));
         assert_ok(tensor_read_f32(&f32, &t, 0, 1));
-        if (f64 != cases[i].value || f32 != (float)cases[i].value) fail_msg("%s: %g, wanted %g", dtype_name(cases[i].d), f64, cases[i].value);
+        if (f64 != cases[i].value || f32 != (float)cases[i].value)
+            fail_msg("%s: %g, wanted %g", dtype_name(cases[i].d), f64, cases[i].value);
     }
     unsigned char nan16[2] = { 1, 0x7E };
     double        x;
     assert_ok(tensor_read_f64(&x, &(tensor_view) { .name = "n", .dtype = DT_F16, .count = 1, .bytes = nan16 }, 0, 1));
     assert_true(isnan(x));
-    assert_input_error(tensor_read_f64(&x, &(tensor_view) { .name = "e", .dtype = DT_F8_E4M3, .count = 1, .bytes = nan16 }, 0, 1), "F8_E4M3");
+    assert_input_error(
+        tensor_read_f64(&x, &(tensor_view) { .name = "e", .dtype = DT_F8_E4M3, .count = 1, .bytes = nan16 }, 0, 1),
+        "F8_E4M3");
 }
 
-/* The exact bytes the reference implementation writes (safetensors 0.8.0, save_file of {b: f32 [2], a: f32 [1, 2], n: int64 [1]}). */
+/* The exact bytes the reference implementation writes (safetensors 0.8.0, save_file of {b: f32
+ * [2], a: f32 [1, 2], n: int64 [1]}). */
 static void files_are_written_as_the_reference_does(void **state)
 {
     (void)state;
-    static const char header[] = "{\"__metadata__\":{\"format\":\"pt\"},\"n\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[0,8]},"
-                                 "\"a\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[8,16]},"
-                                 "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[16,24]}}";
+    static const char header[] =
+        "{\"__metadata__\":{\"format\":\"pt\"},\"n\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[0,8]},"
+        "\"a\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[8,16]},"
+        "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[16,24]}}";
     const float       a[2] = { 1, 2 }, b[2] = { 3, 4 };
     const int64_t     seven = 7;
     const tensor_view t[]   = { tensor_of_f32("b", b, 2, 0),
                                 tensor_of_f32("a", a, 1, 2),
-                                { .name = "n", .dtype = DT_I64, .n_dims = 1, .shape = { 1 }, .count = 1, .bytes = (const unsigned char *)&seven } };
+                                { .name   = "n",
+                                  .dtype  = DT_I64,
+                                  .n_dims = 1,
+                                  .shape  = { 1 },
+                                  .count  = 1,
+                                  .bytes  = (const unsigned char *)&seven } };
     char             *dir = test_tmpdir(), *path = path_join(dir, "t.safetensors");
     assert_ok(safetensors_write(path, t, 3));
     str text = { 0 };
@@ -177,7 +194,8 @@ static void files_are_written_as_the_reference_does(void **state)
     assert_ok(tensor_read_f64(values, v, 0, 2));
     assert_true(values[0] == 1 && values[1] == 2);
     assert_input_error(safetensors_get(f, "c", 1, (int64_t[]) { 2 }, &v), "tensor \"c\" is missing");
-    assert_input_error(safetensors_get(f, "b", 2, (int64_t[]) { 2, 1 }, &v), "tensor \"b\": shape [2]; needed is [2, 1]");
+    assert_input_error(safetensors_get(f, "b", 2, (int64_t[]) { 2, 1 }, &v),
+                       "tensor \"b\": shape [2]; needed is [2, 1]");
     assert_string_equal(json_find(f->metadata, "format")->valuestring, "pt");
     safetensors_close(f);
     free(path);
@@ -190,9 +208,10 @@ static void empty_tensors_and_files_are_legal(void **state)
     assert_int_equal(parse("{}", 0), OK);
     assert_int_equal(parse("{\"__metadata__\":{}}   ", 0), OK);
     assert_int_equal(
-        parse("{\"a\":{\"dtype\":\"F32\",\"shape\":[0,5],\"data_offsets\":[0,0]},\"b\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
-              "\"c\":{\"dtype\":\"F32\",\"shape\":[5,0],\"data_offsets\":[4,4]}}",
-              4),
+        parse(
+            "{\"a\":{\"dtype\":\"F32\",\"shape\":[0,5],\"data_offsets\":[0,0]},\"b\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
+            "\"c\":{\"dtype\":\"F32\",\"shape\":[5,0],\"data_offsets\":[4,4]}}",
+            4),
         OK);
 }
 
@@ -213,12 +232,14 @@ static void rewriting_a_reference_file_gives_its_bytes(void **state)
     test_rmdir(dir);
 }
 
-/* A real file cut at every length near its header, and with single bytes changed: never a crash, and never a view outside the file. */
+/* A real file cut at every length near its header, and with single bytes changed: never a crash,
+ * and never a view outside the file. */
 static void damaged_files_never_crash(void **state)
 {
     (void)state;
     str good = file_of(
-        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]},\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[16,19]}}", 19);
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]},\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[16,19]}}",
+        19);
     for (size_t n = 0; n < good.n; n++) {
         safetensors   *f;
         unsigned char *cut = mem_alloc(n, 1);
@@ -235,7 +256,8 @@ static void damaged_files_never_crash(void **state)
             safetensors *f;
             if (!safetensors_parse(&f, bad, good.n, "bad"))
                 for (int64_t t = 0; t < f->n; t++)
-                    for (size_t k = 0; k < (size_t)f->tensors[t].count * dtype_bytes(f->tensors[t].dtype); k++) total += f->tensors[t].bytes[k];
+                    for (size_t k = 0; k < (size_t)f->tensors[t].count * dtype_bytes(f->tensors[t].dtype); k++)
+                        total += f->tensors[t].bytes[k];
             safetensors_close(f);
             free(bad);
         }
@@ -247,9 +269,12 @@ static void damaged_files_never_crash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hostile_files_are_named),           cmocka_unit_test(broken_lengths_are_named),
-        cmocka_unit_test(every_dtype_is_converted),          cmocka_unit_test(files_are_written_as_the_reference_does),
-        cmocka_unit_test(empty_tensors_and_files_are_legal), cmocka_unit_test(rewriting_a_reference_file_gives_its_bytes),
+        cmocka_unit_test(hostile_files_are_named),
+        cmocka_unit_test(broken_lengths_are_named),
+        cmocka_unit_test(every_dtype_is_converted),
+        cmocka_unit_test(files_are_written_as_the_reference_does),
+        cmocka_unit_test(empty_tensors_and_files_are_legal),
+        cmocka_unit_test(rewriting_a_reference_file_gives_its_bytes),
         cmocka_unit_test(damaged_files_never_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

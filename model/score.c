@@ -5,7 +5,8 @@
 #include "core/error.h"
 #include "core/memory.h"
 
-/* One forward's worth of items, packed. rows[k] predicts token `index[k]` of the continuation of item `owner[k]`. */
+/* One forward's worth of items, packed. rows[k] predicts token `index[k]` of the continuation of
+ * item `owner[k]`. */
 typedef struct {
     int32_t *ids, *pos, *rows, *targets, *index;
     int64_t *owner;
@@ -71,16 +72,22 @@ static void add_row(pack *p, const score_item *items, int64_t item, int64_t row,
     p->owner[p->n_rows++] = item;
 }
 
-static bool same_context(const score_item *a, const score_item *b) { return a->context == b->context && a->n_context == b->n_context; }
-
-/* Whether no neighbour has the item's context, whatever is packed with it: a continuation in one piece with its context rounds otherwise than one
- * that continues it, so the form must not depend on max_tokens. */
-static bool stands_alone(const score_item *items, int64_t i, int64_t n)
+static bool same_context(const score_item *a, const score_item *b)
 {
-    return (i == 0 || !same_context(&items[i - 1], &items[i])) && (i + 1 == n || !same_context(&items[i], &items[i + 1]));
+    return a->context == b->context && a->n_context == b->n_context;
 }
 
-/* Items first .. first+count-1 share a context: it once, then each continuation but its last token, which is never fed. */
+/* Whether no neighbour has the item's context, whatever is packed with it: a continuation in one
+ * piece with its context rounds otherwise than one that continues it, so the form must not
+ * depend on max_tokens. */
+static bool stands_alone(const score_item *items, int64_t i, int64_t n)
+{
+    return (i == 0 || !same_context(&items[i - 1], &items[i])) &&
+           (i + 1 == n || !same_context(&items[i], &items[i + 1]));
+}
+
+/* Items first .. first+count-1 share a context: it once, then each continuation but its last
+ * token, which is never fed. */
 static void add_group(pack *p, const score_item *items, int64_t first, int64_t count, bool join)
 {
     const score_item *lead = &items[first];
@@ -95,8 +102,8 @@ static void add_group(pack *p, const score_item *items, int64_t first, int64_t c
     }
 }
 
-/* How many items from `first` on make the next group, and their tokens: a whole group, or when it alone is larger than max_tokens, what fits of it.
- */
+/* How many items from `first` on make the next group, and their tokens: a whole group, or when
+ * it alone is larger than max_tokens, what fits of it. */
 static int64_t next_group(const score_item *items, int64_t first, int64_t n, int64_t max_tokens, int64_t *tokens)
 {
     int64_t count = 1;
@@ -131,15 +138,18 @@ static int run(decoder *d, pack *p, const pair_arrays *pairs, score_result *resu
     return rc;
 }
 
-int score_items(decoder *d, const pair_arrays *pairs, const score_item *items, int64_t n, int64_t max_tokens, score_result *results,
-                double *const *token_ll, void (*done)(void *ctx, int64_t count), void *ctx)
+int score_items(decoder *d, const pair_arrays *pairs, const score_item *items, int64_t n, int64_t max_tokens,
+                score_result *results, double *const *token_ll, void (*done)(void *ctx, int64_t count), void *ctx)
 {
     const model *m = decoder_model(d);
     for (int64_t i = 0; i < n; i++) {
-        if (items[i].n_context < 1 || items[i].n_cont < 1 || items[i].n_context + items[i].n_cont > m->cfg.positions + 1)
-            return input_error("%s: item %lld: a context of %lld tokens and a continuation of %lld: each must have one, and together they may have "
-                               "%lld",
-                               m->dir, (long long)i, (long long)items[i].n_context, (long long)items[i].n_cont, (long long)m->cfg.positions + 1);
+        if (items[i].n_context < 1 || items[i].n_cont < 1 ||
+            items[i].n_context + items[i].n_cont > m->cfg.positions + 1)
+            return input_error(
+                "%s: item %lld: a context of %lld tokens and a continuation of %lld: each must have one, and together they may have "
+                "%lld",
+                m->dir, (long long)i, (long long)items[i].n_context, (long long)items[i].n_cont,
+                (long long)m->cfg.positions + 1);
         results[i] = (score_result) { .ll = 0, .greedy = true };
     }
     pack p  = { 0 };

@@ -55,7 +55,8 @@ static void    count_done(void *ctx, int64_t count)
     forwards++, finished = count;
 }
 
-/* Groups of 1, 4, 2 ... items over one context, continuations of 1 to 5 tokens: whatever is packed or shared, the numbers of each item alone. */
+/* Groups of 1, 4, 2 ... items over one context, continuations of 1 to 5 tokens: whatever is
+ * packed or shared, the numbers of each item alone. */
 static void packing_and_sharing_change_nothing(void **state)
 {
     (void)state;
@@ -64,7 +65,10 @@ static void packing_and_sharing_change_nothing(void **state)
     int              n = 0;
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
         for (int k = 0; k < groups[g]; k++, n++)
-            items[n] = (score_item) { .context = text + g % 4, .n_context = 1 + (int64_t)g % 6, .cont = text + 6 + (n * 7) % 7, .n_cont = 1 + n % 5 };
+            items[n] = (score_item) { .context   = text + g % 4,
+                                      .n_context = 1 + (int64_t)g % 6,
+                                      .cont      = text + 6 + (n * 7) % 7,
+                                      .n_cont    = 1 + n % 5 };
     assert_int_equal(n, ITEMS);
     for (int f32 = 0; f32 < 2; f32++) {
         model       *m = open_odd(f32 ? "cpu" : "ref", false, false);
@@ -82,7 +86,8 @@ static void packing_and_sharing_change_nothing(void **state)
             if (sizes[s] == 1000) assert_int_equal(forwards, 1);
             if (sizes[s] == 1) assert_true(forwards > 15);
             if (!s) memcpy(first, packed, sizeof first);
-            for (int i = 0; i < ITEMS; i++) assert_true(packed[i].ll == first[i].ll); /* to the bit, however they are packed */
+            /* to the bit, however they are packed */
+            for (int i = 0; i < ITEMS; i++) assert_true(packed[i].ll == first[i].ll);
             for (int i = 0; i < ITEMS; i++) {
                 double sum = 0;
                 assert_within(fabs(packed[i].ll - alone[i].ll), f32 ? 1e-5 : 1e-12);
@@ -105,7 +110,8 @@ static void impossible_items_are_named(void **state)
     int32_t      ids[64] = { 0 };
     score_result r[2];
     score_item   items[] = { { ids, ids, 1, 1 }, { ids, ids, 21, 21 } };
-    assert_input_error(score_items(d, NULL, items, 2, 100, r, NULL, NULL, NULL), "item 1: a context of 21 tokens and a continuation of 21");
+    assert_input_error(score_items(d, NULL, items, 2, 100, r, NULL, NULL, NULL),
+                       "item 1: a context of 21 tokens and a continuation of 21");
     items[1].n_cont = 20; /* 40 tokens are fed, to 40 positions */
     assert_ok(score_items(d, NULL, items, 2, 100, r, NULL, NULL, NULL));
     items[0].n_context = 0;

@@ -97,14 +97,16 @@ static inline packed packed_load(const char *data, const char *base, int i)
 }
 
 /* The logits of every row against a stored array: largest difference over largest value. */
-static inline void packed_check_logits(decoder *d, const packed *p, const pair_arrays *pairs, const char *path, const char *name, double tolerance)
+static inline void packed_check_logits(decoder *d, const packed *p, const pair_arrays *pairs, const char *path,
+                                       const char *name, double tolerance)
 {
     safetensors *f;
     assert_ok(safetensors_open(&f, path));
     const tensor_view *t;
     int64_t            shape[] = { p->b.n_rows, decoder_model(d)->cfg.vocab };
     assert_ok(safetensors_get(f, name, 2, shape, &t));
-    double *want = mem_alloc((size_t)t->count, sizeof *want), *got = mem_alloc((size_t)t->count, sizeof *got), worst = 0, largest = 0;
+    double *want = mem_alloc((size_t)t->count, sizeof *want), *got = mem_alloc((size_t)t->count, sizeof *got),
+           worst = 0, largest = 0;
     assert_ok(tensor_read_f64(want, t, 0, t->count));
     assert_ok(decoder_forward(d, &p->b, pairs, false));
     assert_ok(decoder_logits(d, 0, p->b.n_rows, got));

@@ -29,7 +29,9 @@ static int read_token(const tokenizer *t, const json *config, const char *where,
     if (!j || cJSON_IsNull(j)) return OK;
     if (!cJSON_IsString(j)) return input_error("%s: \"%s\": must be a token's text", where, key);
     *id = tokenizer_id(t, j->valuestring);
-    return *id < 0 ? input_error("%s: \"%s\": \"%.60s\" is not in the vocabulary of %s", where, key, j->valuestring, t->path) : OK;
+    return *id < 0 ? input_error("%s: \"%s\": \"%.60s\" is not in the vocabulary of %s", where, key, j->valuestring,
+                                 t->path)
+                   : OK;
 }
 
 static int read_config(tokenizer *t, const char *dir)
@@ -72,7 +74,9 @@ int tokenizer_open(tokenizer **out, const char *dir_or_file)
     char *path   = folder ? path_join(dir_or_file, "tokenizer.json") : mem_strdup(dir_or_file);
     str   text   = { 0 };
     *out         = NULL;
-    int rc       = folder && !file_exists(path) ? input_error("%s: holds no tokenizer.json; a tokenizer's folder has one", dir_or_file) : OK;
+    int rc       = folder && !file_exists(path)
+                       ? input_error("%s: holds no tokenizer.json; a tokenizer's folder has one", dir_or_file)
+                       : OK;
     if (!rc) rc = file_read(path, 256u << 20, &text);
     if (!rc) rc = tokenizer_parse(out, str_c(&text), text.n, path);
     if (!rc && folder) rc = read_config(*out, dir_or_file);
@@ -110,7 +114,10 @@ void tokenizer_close(tokenizer *t)
 
 /* ---- encoding: each function hands its parts to the one above */
 
-static int encode_words(const encoding *e, const char *s, size_t n, bool first) { return tokenizer_words(e->t, s, n, first, e->out); }
+static int encode_words(const encoding *e, const char *s, size_t n, bool first)
+{
+    return tokenizer_words(e->t, s, n, first, e->out);
+}
 
 static int encode_normalised(const encoding *e, const char *s, size_t n, bool first)
 {
@@ -131,19 +138,28 @@ static int encode_piece(const encoding *e, const char *s, size_t n, bool first)
 
 static int encode(const tokenizer *shared, const char *text, size_t n, bool special, bool plain, ids *out)
 {
-    tokenizer *t = (tokenizer *)(uintptr_t)shared; /* its cache and scratch change, its answers do not */
+    /* its cache and scratch change, its answers do not */
+    tokenizer *t = (tokenizer *)(uintptr_t)shared;
     encoding   e = { .t = t, .plain = plain, .out = out };
-    if (n > TOKENIZER_TEXT_MAX) return input_error("tokenizer: a text of %zu bytes: at most %d at a time", n, TOKENIZER_TEXT_MAX);
+    if (n > TOKENIZER_TEXT_MAX)
+        return input_error("tokenizer: a text of %zu bytes: at most %d at a time", n, TOKENIZER_TEXT_MAX);
     size_t good = utf8_valid_prefix(text, n);
-    if (good < n) return input_error("tokenizer: text is not valid UTF-8 at byte %zu (0x%02X)", good, (unsigned char)text[good]);
+    if (good < n)
+        return input_error("tokenizer: text is not valid UTF-8 at byte %zu (0x%02X)", good, (unsigned char)text[good]);
     for (size_t i = 0; special && i < t->prefix.n; i++) ids_push(out, t->prefix.ids[i]);
     int rc = n ? added_cut(&e, &t->raw, text, n, true, encode_piece) : OK;
     for (size_t i = 0; special && i < t->suffix.n; i++) ids_push(out, t->suffix.ids[i]);
     return rc;
 }
 
-int tokenizer_encode(const tokenizer *t, const char *text, size_t n, bool special, ids *out) { return encode(t, text, n, special, false, out); }
-int tokenizer_encode_plain(const tokenizer *t, const char *text, size_t n, bool special, ids *out) { return encode(t, text, n, special, true, out); }
+int tokenizer_encode(const tokenizer *t, const char *text, size_t n, bool special, ids *out)
+{
+    return encode(t, text, n, special, false, out);
+}
+int tokenizer_encode_plain(const tokenizer *t, const char *text, size_t n, bool special, ids *out)
+{
+    return encode(t, text, n, special, true, out);
+}
 
 int tokenizer_decode(const tokenizer *t, const int32_t *v, size_t n, bool skip_special, str *out)
 {

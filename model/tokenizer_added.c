@@ -1,4 +1,5 @@
-/* Added tokens are found in a text before it is cut into words: leftmost first, the longest of those that begin there. */
+/* Added tokens are found in a text before it is cut into words: leftmost first, the longest of
+ * those that begin there. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Byte-pair encoding of one word: the pair of lowest rank is merged first, the leftmost on ties (Sennrich et al. 2016, as the tokenizers library
- * runs it). */
+/* Byte-pair encoding of one word: the pair of lowest rank is merged first, the leftmost on ties
+ * (Sennrich et al. 2016, as the tokenizers library runs it). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +9,8 @@ typedef struct {
     int32_t id, prev, next; /* neighbours by index; -1: none. id -1: merged away */
 } symbol;
 typedef struct {
-    int32_t rank, at, left, right; /* the pair as it was when pushed: stale entries are passed over */
+    /* the pair as it was when pushed: stale entries are passed over */
+    int32_t rank, at, left, right;
     int32_t id;
 } candidate;
 
@@ -28,7 +29,10 @@ void bpe_work_free(struct bpe_work *w)
     free(w);
 }
 
-static bool before(const candidate *a, const candidate *b) { return a->rank != b->rank ? a->rank < b->rank : a->at < b->at; }
+static bool before(const candidate *a, const candidate *b)
+{
+    return a->rank != b->rank ? a->rank < b->rank : a->at < b->at;
+}
 
 static void heap_push(struct bpe_work *w, candidate c)
 {
@@ -62,8 +66,9 @@ static void push_symbol(struct bpe_work *w, int32_t id)
     w->n_symbols++;
 }
 
-/* One character that is no token: its bytes as <0xXX> tokens where all exist, else the unknown token (a run of them is one where fuse_unk), else
- * nothing. As in the tokenizers library an unknown token waits for the next known character, so that byte tokens overtake it. */
+/* One character that is no token: its bytes as <0xXX> tokens where all exist, else the unknown
+ * token (a run of them is one where fuse_unk), else nothing. As in the tokenizers library an
+ * unknown token waits for the next known character, so that byte tokens overtake it. */
 static void push_unknown(const tokenizer *t, struct bpe_work *w, const char *s, size_t n)
 {
     bool bytes = t->byte_fallback;

@@ -60,8 +60,9 @@ static void cached(tokenizer *t, const char *s, size_t n, ids *out)
     for (size_t j = from; j < out->n; j++) ids_push(&c->ids, out->ids[j]);
 }
 
-/* Without a pre-tokenizer a word is a whole line. Where no merge crosses from another character to U+2581, merging the parts that begin with such
- * marks gives the same ids, and the parts are words that come again. */
+/* Without a pre-tokenizer a word is a whole line. Where no merge crosses from another character
+ * to U+2581, merging the parts that begin with such marks gives the same ids, and the parts are
+ * words that come again. */
 void tokenizer_word(tokenizer *t, const char *s, size_t n, ids *out)
 {
     static const char mark[] = "\xE2\x96\x81";

@@ -6,7 +6,8 @@
 
 static const char bad[] = "\xEF\xBF\xBD"; /* U+FFFD */
 
-/* Texts one after the other; ends[i]: where the i-th ends. Each step reads one list and writes another, never longer than n parts. */
+/* Texts one after the other; ends[i]: where the i-th ends. Each step reads one list and writes
+ * another, never longer than n parts. */
 typedef struct {
     str     bytes;
     size_t *ends;
@@ -29,7 +30,8 @@ static int sequence_tail(unsigned char c, unsigned char *low, unsigned char *hig
     return c >= 0xC2 && c <= 0xDF ? 1 : c >= 0xE0 && c <= 0xEF ? 2 : c >= 0xF0 && c <= 0xF4 ? 3 : 0;
 }
 
-/* One U+FFFD for each maximal ill-formed part (the Unicode standard's practice; Rust's from_utf8_lossy). */
+/* One U+FFFD for each maximal ill-formed part (the Unicode standard's practice; Rust's
+ * from_utf8_lossy). */
 static void add_lossy(str *out, const char *s, size_t n)
 {
     for (size_t i = 0, good; i < n;) {
@@ -39,7 +41,8 @@ static void add_lossy(str *out, const char *s, size_t n)
         if (i == n) break;
         unsigned char low, high;
         int           want = sequence_tail((unsigned char)s[i++], &low, &high);
-        for (; want && i < n && (unsigned char)s[i] >= low && (unsigned char)s[i] <= high; want--, i++) low = 0x80, high = 0xBF;
+        for (; want && i < n && (unsigned char)s[i] >= low && (unsigned char)s[i] <= high; want--, i++)
+            low = 0x80, high = 0xBF;
         str_puts(out, bad);
     }
 }
@@ -81,7 +84,10 @@ static void add_replaced(str *out, span text, span from, span to)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
 }
 
 /* The byte of a token <0xXX>; -1: it is none. */
@@ -92,13 +98,15 @@ static int byte_token(span s)
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-/* A run of <0xXX> tokens: its bytes where they are valid UTF-8 as a whole, else one U+FFFD for each. */
+/* A run of <0xXX> tokens: its bytes where they are valid UTF-8 as a whole, else one U+FFFD for
+ * each. */
 static void byte_fallback(const parts *in, parts *out)
 {
     for (size_t i = 0, run; i < in->n; i += run) {
         size_t mark = out->bytes.n;
         int    b;
-        for (run = 0; i + run < in->n && (b = byte_token(part(in, i + run))) >= 0; run++) str_putc(&out->bytes, (char)b);
+        for (run = 0; i + run < in->n && (b = byte_token(part(in, i + run))) >= 0; run++)
+            str_putc(&out->bytes, (char)b);
         if (run && utf8_valid_prefix(out->bytes.s + mark, run) < run) {
             out->bytes.n = mark;
             for (size_t k = 0; k < run; k++) str_puts(&out->bytes, bad);
@@ -114,8 +122,10 @@ static void byte_fallback(const parts *in, parts *out)
 
 static span stripped(span s, const decode_step *d)
 {
-    for (int i = 0; i < d->start && s.n >= d->from.n && !memcmp(s.s, d->from.s, d->from.n); i++) s = (span) { s.s + d->from.n, s.n - d->from.n };
-    for (int i = 0; i < d->stop && s.n >= d->from.n && !memcmp(s.s + s.n - d->from.n, d->from.s, d->from.n); i++) s.n -= d->from.n;
+    for (int i = 0; i < d->start && s.n >= d->from.n && !memcmp(s.s, d->from.s, d->from.n); i++)
+        s = (span) { s.s + d->from.n, s.n - d->from.n };
+    for (int i = 0; i < d->stop && s.n >= d->from.n && !memcmp(s.s + s.n - d->from.n, d->from.s, d->from.n); i++)
+        s.n -= d->from.n;
     return s;
 }
 

@@ -1,5 +1,7 @@
-/* A tokenizer.json up to the first NUL byte and a text behind it: refused with a message, or encoding and decoding keep their promises. Bytes without
- * a NUL are a text for two small tokenizers that are whole, byte-level and SentencePiece-style, and must come back from them unchanged. */
+/* A tokenizer.json up to the first NUL byte and a text behind it: refused with a message, or
+ * encoding and decoding keep their promises. Bytes without a NUL are a text for two small
+ * tokenizers that are whole, byte-level and SentencePiece-style, and must come back from them
+ * unchanged. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +26,8 @@ static tokenizer *make(const char *steps, bool bytes)
 {
     str        text = { 0 };
     tokenizer *t;
-    str_printf(&text, "{%s\"added_tokens\":[],\"model\":{\"byte_fallback\":%s,\"vocab\":{%s", steps, bytes ? "false" : "true", words);
+    str_printf(&text, "{%s\"added_tokens\":[],\"model\":{\"byte_fallback\":%s,\"vocab\":{%s", steps,
+               bytes ? "false" : "true", words);
     if (!bytes) str_puts(&text, "\"a\":400,\"b\":401,\"_\":402,\"\xE2\x96\x81\":403,");
     for (unsigned b = 0; b < 256; b++) {
         char c[5] = { 0 };

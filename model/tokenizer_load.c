@@ -1,4 +1,5 @@
-/* tokenizer.json's vocabulary, added tokens and merges into tables. Nothing in the file is trusted; what is not supported is refused by name. */
+/* tokenizer.json's vocabulary, added tokens and merges into tables. Nothing in the file is
+ * trusted; what is not supported is refused by name. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,8 @@ static int largest_id(const loading *l, const json *vocab, const json *added, in
     *most      = -1;
     *count     = 0;
     for (const json *v = vocab->child; v && !rc; v = v->next, ++*count) {
-        if (cJSON_IsNumber(v) && v->valuedouble >= 0 && v->valuedouble < TOKEN_ID_MAX && v->valuedouble == (double)(int32_t)v->valuedouble) {
+        if (cJSON_IsNumber(v) && v->valuedouble >= 0 && v->valuedouble < TOKEN_ID_MAX &&
+            v->valuedouble == (double)(int32_t)v->valuedouble) {
             id = (int32_t)v->valuedouble;
         } else {
             loading in = inside(l, "vocab: %s", shown(v->string, strlen(v->string), text));
@@ -103,10 +105,11 @@ static int load_vocabulary(const loading *l, const json *vocab)
         int32_t id = (int32_t)v->valuedouble;
         size_t  n  = strlen(v->string);
         if (t->texts[id].s)
-            return input_error("%s: vocab: id %d stands for %s and %s; ids must differ", l->where, id, shown(t->texts[id].s, t->texts[id].n, other),
-                               shown(v->string, n, text));
+            return input_error("%s: vocab: id %d stands for %s and %s; ids must differ", l->where, id,
+                               shown(t->texts[id].s, t->texts[id].n, other), shown(v->string, n, text));
         t->texts[id] = span_of(t, v->string, n);
-        if (!text_map_put(&t->vocab, t->texts[id], id)) return input_error("%s: vocab: %s stands twice", l->where, shown(v->string, n, text));
+        if (!text_map_put(&t->vocab, t->texts[id], id))
+            return input_error("%s: vocab: %s stands twice", l->where, shown(v->string, n, text));
     }
     return OK;
 }
@@ -149,12 +152,14 @@ static int load_added_token(const loading *l, const json *a)
     size_t  n     = strlen(content);
     int32_t known = text_map_get(&t->vocab, content, n);
     if (known >= 0 && known != k.id)
-        return input_error("%s: %s has id %d, but id %d in the vocabulary", l->where, shown(content, n, text), k.id, known);
+        return input_error("%s: %s has id %d, but id %d in the vocabulary", l->where, shown(content, n, text), k.id,
+                           known);
     if (known < 0 && t->texts[k.id].s)
         return input_error("%s: %s has id %d, which stands for %s", l->where, shown(content, n, text), k.id,
                            shown(t->texts[k.id].s, t->texts[k.id].n, other));
     k.text = t->texts[k.id] = span_of(t, content, n);
-    if (!text_map_put(&t->added_ids, k.text, k.id)) return input_error("%s: %s stands twice", l->where, shown(content, n, text));
+    if (!text_map_put(&t->added_ids, k.text, k.id))
+        return input_error("%s: %s stands twice", l->where, shown(content, n, text));
     t->is_special[k.id] = k.special;
     return place_added(l, k, is_normalised);
 }
@@ -188,8 +193,8 @@ static int merge_parts(const loading *l, const json *m, int number, span *left, 
         const char *text = m->valuestring, *gap = strchr(text, ' ');
         if (!gap || strchr(gap + 1, ' ')) {
             char quoted[SHOWN_MAX];
-            return input_error("%s: merge %d: %s: must be two parts with one blank between; the file is damaged", l->where, number,
-                               shown(text, strlen(text), quoted));
+            return input_error("%s: merge %d: %s: must be two parts with one blank between; the file is damaged",
+                               l->where, number, shown(text, strlen(text), quoted));
         }
         *left  = (span) { text, (uint32_t)(gap - text) };
         *right = (span) { gap + 1, (uint32_t)strlen(gap + 1) };
@@ -212,15 +217,15 @@ static int load_merge(const loading *l, const json *m, int32_t rank, str *joined
     int32_t a = text_map_get(&t->vocab, left.s, left.n), b = text_map_get(&t->vocab, right.s, right.n);
     span    missing = a < 0 ? left : right;
     if (a < 0 || b < 0)
-        return input_error("%s: merge %d: its part %s is not in the vocabulary; the file is damaged", l->where, rank + 1,
-                           shown(missing.s, missing.n, text));
+        return input_error("%s: merge %d: its part %s is not in the vocabulary; the file is damaged", l->where,
+                           rank + 1, shown(missing.s, missing.n, text));
     str_clear(joined);
     str_add(joined, left.s, left.n);
     str_add(joined, right.s, right.n);
     int32_t whole = text_map_get(&t->vocab, str_c(joined), joined->n);
     if (whole < 0)
-        return input_error("%s: merge %d: its result %s is not in the vocabulary; the file is damaged", l->where, rank + 1,
-                           shown(str_c(joined), joined->n, text));
+        return input_error("%s: merge %d: its result %s is not in the vocabulary; the file is damaged", l->where,
+                           rank + 1, shown(str_c(joined), joined->n, text));
     merges_put(t, a, b, rank, whole);
     if (begins_with_mark(right) && !ends_with_mark(left)) t->cut_at_marks = false;
     return OK;
@@ -253,7 +258,8 @@ static int model_flags(const loading *l, const json *model)
     tokenizer               *t         = l->t;
     const char              *text;
     int                      rc = optional_str(l, model, "type", "BPE", &text);
-    if (!rc && strcmp(text, "BPE")) rc = input_error("%s: model: type \"%.40s\": only BPE is supported", l->where, text);
+    if (!rc && strcmp(text, "BPE"))
+        rc = input_error("%s: model: type \"%.40s\": only BPE is supported", l->where, text);
     if (!rc) rc = check_dropout(l, model);
     for (int i = 0; i < 2 && !rc; i++) {
         rc = optional_str(l, model, affixes[i], "", &text);
@@ -278,7 +284,8 @@ static void find_byte_ids(tokenizer *t)
 {
     for (int b = 0; b < BYTE_IDS; b++) {
         char text[8];
-        int  n        = t->byte_level ? utf8_encode(byte_to_char((unsigned char)b), text) : snprintf(text, sizeof text, "<0x%02X>", b);
+        int  n        = t->byte_level ? utf8_encode(byte_to_char((unsigned char)b), text)
+                                      : snprintf(text, sizeof text, "<0x%02X>", b);
         t->byte_id[b] = text_map_get(&t->vocab, text, (size_t)n);
     }
 }
@@ -320,7 +327,8 @@ int tokenizer_load(tokenizer *t, const json *doc, const char *path)
     if (!rc) rc = load_vocabulary(&l, vocab);
     if (!rc) rc = load_merges(&l, merges);
     if (!rc) rc = tokenizer_load_steps(&l, doc);
-    if (!rc) rc = load_added(&l, added); /* behind the normaliser, which normalised tokens go through */
+    /* behind the normaliser, which normalised tokens go through */
+    if (!rc) rc = load_added(&l, added);
     if (!rc) rc = find_unknown(&l, model);
     if (!rc) rc = tokenizer_load_template(&l, doc);
     if (rc) return rc;

@@ -54,7 +54,10 @@ bool text_map_put(text_map *m, span key, int32_t value)
     return true;
 }
 
-int32_t text_map_get(const text_map *m, const char *s, size_t n) { return m->values ? m->values[text_slot(m, s, n)] : -1; }
+int32_t text_map_get(const text_map *m, const char *s, size_t n)
+{
+    return m->values ? m->values[text_slot(m, s, n)] : -1;
+}
 
 static size_t merge_slot_of(const tokenizer *t, uint64_t pair)
 {

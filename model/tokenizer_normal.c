@@ -34,7 +34,8 @@ static int replace_pattern(const tokenizer *t, const norm_step *step, const str 
 static int map_unicode(const str *in, str *out, int options)
 {
     utf8proc_uint8_t *mapped = NULL;
-    utf8proc_ssize_t  n      = utf8proc_map((const utf8proc_uint8_t *)in->s, (utf8proc_ssize_t)in->n, &mapped, (utf8proc_option_t)options);
+    utf8proc_ssize_t  n      = utf8proc_map((const utf8proc_uint8_t *)in->s, (utf8proc_ssize_t)in->n, &mapped,
+                                            (utf8proc_option_t)options);
     if (n < 0) return run_error("tokenizer: utf8proc: %s", utf8proc_errmsg(n));
     str_add(out, (const char *)mapped, (size_t)n);
     free(mapped);
@@ -59,7 +60,8 @@ static void strip(const norm_step *step, const str *in, str *out)
 {
     size_t   from = 0, to = in->n;
     unsigned cp;
-    for (int k; step->left && from < to && (k = utf8_decode(in->s + from, to - from, &cp), is_white(cp));) from += (size_t)k;
+    for (int k; step->left && from < to && (k = utf8_decode(in->s + from, to - from, &cp), is_white(cp));)
+        from += (size_t)k;
     while (step->right && to > from) {
         size_t at = to - 1;
         while (at > from && ((unsigned char)in->s[at] & 0xC0) == 0x80) at--;

@@ -1,6 +1,8 @@
-/* Inside the tokenizer: its tables and the steps of encoding and decoding, in the order they run (as in the tokenizers library, 0.23.3):
- *   text -> pieces between added tokens -> normaliser -> pieces between normalised added tokens -> pre-tokenizer (words) -> BPE -> ids -> template
- *   ids -> token texts -> decoder steps -> text */
+/* Inside the tokenizer: its tables and the steps of encoding and decoding, in the order they run
+ * (as in the tokenizers library, 0.23.3):
+ *   text -> pieces between added tokens -> normaliser -> pieces between normalised added tokens
+ *   -> pre-tokenizer (words) -> BPE -> ids -> template ids -> token texts -> decoder steps ->
+ *   text */
 #ifndef TIEBREAK_MODEL_TOKENIZER_PARTS_H
 #define TIEBREAK_MODEL_TOKENIZER_PARTS_H
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -42,7 +44,17 @@ typedef struct {
     int32_t      first[BYTE_IDS + 1]; /* range of `tokens` by first byte */
 } added_set;
 
-typedef enum { NORM_PREPEND, NORM_REPLACE, NORM_REPLACE_PATTERN, NORM_NFC, NORM_NFD, NORM_NFKC, NORM_NFKD, NORM_LOWERCASE, NORM_STRIP } norm_kind;
+typedef enum {
+    NORM_PREPEND,
+    NORM_REPLACE,
+    NORM_REPLACE_PATTERN,
+    NORM_NFC,
+    NORM_NFD,
+    NORM_NFKC,
+    NORM_NFKD,
+    NORM_LOWERCASE,
+    NORM_STRIP
+} norm_kind;
 typedef struct {
     norm_kind   kind;
     span        from, to;
@@ -50,10 +62,17 @@ typedef struct {
     bool        left, right; /* ends that NORM_STRIP works on */
 } norm_step;
 
-typedef enum { SPLIT_ISOLATED, SPLIT_REMOVED, SPLIT_CONTIGUOUS, SPLIT_MERGE_PREVIOUS, SPLIT_MERGE_NEXT } split_behaviour;
+typedef enum {
+    SPLIT_ISOLATED,
+    SPLIT_REMOVED,
+    SPLIT_CONTIGUOUS,
+    SPLIT_MERGE_PREVIOUS,
+    SPLIT_MERGE_NEXT
+} split_behaviour;
 typedef enum { PREFIX_NEVER, PREFIX_FIRST, PREFIX_ALWAYS } prefix_scheme;
 
-/* One step: blanks become `blank`, `prefix` is put before a word that does not begin with it, then the pattern cuts. */
+/* One step: blanks become `blank`, `prefix` is put before a word that does not begin with it,
+ * then the pattern cuts. */
 typedef struct {
     span            blank, prefix; /* n 0: none */
     prefix_scheme   scheme;
@@ -66,22 +85,27 @@ typedef enum { DEC_BYTE_LEVEL, DEC_REPLACE, DEC_BYTE_FALLBACK, DEC_FUSE, DEC_STR
 typedef struct {
     decode_kind kind;
     span        from, to;
-    int         start, stop; /* DEC_STRIP: most copies of `from` taken away; DEC_METASPACE: start 1 drops the marks of the first token */
+    /* DEC_STRIP: most copies of `from` taken away; DEC_METASPACE: start 1 drops the marks of the
+     * first token */
+    int start, stop;
 } decode_step;
 
 struct tokenizer {
-    char       *path, sha256[65];
-    arena       memory;
-    span       *texts; /* [n_ids], by id; s NULL where an id is unused */
-    int64_t     n_ids;
-    text_map    vocab;     /* the model's tokens: what merging knows */
-    text_map    whole;     /* the same by their bytes, where ignore_merges takes byte-level words as they are; else empty */
+    char    *path, sha256[65];
+    arena    memory;
+    span    *texts; /* [n_ids], by id; s NULL where an id is unused */
+    int64_t  n_ids;
+    text_map vocab; /* the model's tokens: what merging knows */
+    /* the same by their bytes, where ignore_merges takes byte-level words as they are; else empty */
+    text_map    whole;
     text_map    added_ids; /* the added tokens' contents */
     merge_slot *merges;
     size_t      merge_mask;
     bool        byte_level, byte_fallback, fuse_unk, ignore_merges;
-    bool        cut_at_marks;                     /* no merge crosses from another character to U+2581 */
-    int32_t     unk, bos, eos, byte_id[BYTE_IDS]; /* of a byte: byte-level character or <0xXX>; -1: none */
+    /* no merge crosses from another character to U+2581 */
+    bool cut_at_marks;
+    /* of a byte: byte-level character or <0xXX>; -1: none */
+    int32_t     unk, bos, eos, byte_id[BYTE_IDS];
     added_set   raw, normalised;
     bool       *is_special; /* [n_ids] */
     norm_step   norm[STEPS_MAX];
@@ -97,37 +121,41 @@ struct tokenizer {
     struct bpe_work   *bpe;
 };
 
-/* tokenizer_load.c, tokenizer_steps.c: the file's sections into the tables. Messages begin with `where`: the path, then the place in the file. */
+/* tokenizer_load.c, tokenizer_steps.c: the file's sections into the tables. Messages begin with
+ * `where`: the path, then the place in the file. */
 typedef struct {
     tokenizer *t;
     char       where[512];
 } loading;
-int     tokenizer_load(tokenizer *t, const json *doc, const char *path);
-int     tokenizer_load_steps(const loading *l, const json *doc);
-int     tokenizer_load_template(const loading *l, const json *doc);
-loading inside(const loading *l, const char *format, ...) __attribute__((format(printf, 2, 3))); /* the same, further inside the file */
-span    span_of(tokenizer *t, const char *s, size_t n);                                          /* a copy that lives as long as the tokenizer */
-int     optional_str(const loading *l, const json *obj, const char *key, const char *other, const char **out);
-int     optional_bool(const loading *l, const json *obj, const char *key, bool other, bool *out);
-int     read_id(const loading *l, const json *number, int32_t *id); /* 0..TOKEN_ID_MAX - 1 */
+int tokenizer_load(tokenizer *t, const json *doc, const char *path);
+int tokenizer_load_steps(const loading *l, const json *doc);
+int tokenizer_load_template(const loading *l, const json *doc);
+/* the same, further inside the file */
+loading inside(const loading *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* a copy that lives as long as the tokenizer */
+span span_of(tokenizer *t, const char *s, size_t n);
+int  optional_str(const loading *l, const json *obj, const char *key, const char *other, const char **out);
+int  optional_bool(const loading *l, const json *obj, const char *key, bool other, bool *out);
+int  read_id(const loading *l, const json *number, int32_t *id); /* 0..TOKEN_ID_MAX - 1 */
 
 /* tokenizer_map.c: hashed tables */
-uint64_t          hash_text(const char *s, size_t n);
-void              text_map_init(text_map *m, size_t count);
-void              text_map_free(text_map *m);
-bool              text_map_put(text_map *m, span key, int32_t value); /* false: was there */
-int32_t           text_map_get(const text_map *m, const char *s, size_t n);
-void              merges_init(tokenizer *t, size_t count);
-void              merges_put(tokenizer *t, int32_t left, int32_t right, int32_t rank, int32_t id); /* a later merge of a pair replaces an earlier */
+uint64_t hash_text(const char *s, size_t n);
+void     text_map_init(text_map *m, size_t count);
+void     text_map_free(text_map *m);
+bool     text_map_put(text_map *m, span key, int32_t value); /* false: was there */
+int32_t  text_map_get(const text_map *m, const char *s, size_t n);
+void     merges_init(tokenizer *t, size_t count);
+/* a later merge of a pair replaces an earlier */
+void              merges_put(tokenizer *t, int32_t left, int32_t right, int32_t rank, int32_t id);
 const merge_slot *merges_get(const tokenizer *t, int32_t left, int32_t right);
 
-/* tokenizer_bytes.c: GPT-2's byte-to-character table (encoder.py's bytes_to_unicode): printable bytes stand for themselves, the others for U+0100..
- */
+/* tokenizer_bytes.c: GPT-2's byte-to-character table (encoder.py's bytes_to_unicode): printable
+ * bytes stand for themselves, the others for U+0100.. */
 unsigned byte_to_char(unsigned char byte);
 int      char_to_byte(unsigned cp); /* -1: none */
 
-/* tokenizer_added.c. Hand the parts of a text on, in order: `piece` gets what lies between tokens (never empty; first: it opens the text), the
- * tokens' ids go to out. */
+/* tokenizer_added.c. Hand the parts of a text on, in order: `piece` gets what lies between
+ * tokens (never empty; first: it opens the text), the tokens' ids go to out. */
 typedef struct encoding {
     tokenizer *t;
     bool       plain; /* special tokens are text */
@@ -141,13 +169,17 @@ int  added_cut(const encoding *e, const added_set *set, const char *s, size_t n,
 int normalise(const tokenizer *t, str *text);
 
 /* tokenizer_unicode.c */
-bool  is_white(unsigned cp);                    /* Unicode's White_Space */
-bool  is_word_char(unsigned cp);                /* UTS #18's \w: Alphabetic, M, Nd, Pc, Join_Control */
-char *older_stand_ins(const char *s, size_t n); /* a copy to match patterns against, or NULL when s can serve itself; caller frees */
+bool is_white(unsigned cp); /* Unicode's White_Space */
+/* UTS #18's \w: Alphabetic, M, Nd, Pc, Join_Control */
+bool is_word_char(unsigned cp);
+/* a copy to match patterns against, or NULL when s can serve itself; caller frees */
+char *older_stand_ins(const char *s, size_t n);
 
-/* tokenizer_regex.c: patterns in Oniguruma's (Ruby's) dialect, as far as PCRE2 can say the same; the rest is refused. */
+/* tokenizer_regex.c: patterns in Oniguruma's (Ruby's) dialect, as far as PCRE2 can say the same;
+ * the rest is refused. */
 int regex_compile(pcre2_code **out, const char *pattern, bool literal, const char *where);
-/* The matches of a text one after the other. Set code, s, n; call regex_next until it returns false; then rc says whether all went well. */
+/* The matches of a text one after the other. Set code, s, n; call regex_next until it returns
+ * false; then rc says whether all went well. */
 typedef struct {
     const pcre2_code *code;
     const char       *s;

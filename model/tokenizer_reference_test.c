@@ -1,10 +1,12 @@
-/* Ids and texts of whole tokenizers as other programs give them: the tokenizers library 0.23.3, and llama.cpp. */
+/* Ids and texts of whole tokenizers as other programs give them: the tokenizers library 0.23.3,
+ * and llama.cpp. */
 #include "core/file.h"
 #include "core/json.h"
 #include "core/test.h"
 #include "model/tokenizer.h"
 
-/* cJSON ends a string at U+0000: such characters travel as U+F8FF, and come back as NUL bytes in a text with a length. */
+/* cJSON ends a string at U+0000: such characters travel as U+F8FF, and come back as NUL bytes in
+ * a text with a length. */
 static json *parse_line(const char *line, size_t n)
 {
     str   copy = { 0 };
@@ -51,7 +53,8 @@ static bool decodes_to(const tokenizer *t, const ids *v, bool skip, const json *
     return same;
 }
 
-/* One line: encoded as it is and with special tokens as plain text, decoded with and without special tokens, and with the template's prefix. */
+/* One line: encoded as it is and with special tokens as plain text, decoded with and without
+ * special tokens, and with the template's prefix. */
 static const char *check_line(const tokenizer *t, const char *line, size_t n, int32_t prefix)
 {
     json       *j       = parse_line(line, n);
@@ -67,7 +70,8 @@ static const char *check_line(const tokenizer *t, const char *line, size_t n, in
     if (!same_ids(&got, plain ? plain : want)) wrong = "ids_plain";
     ids_clear(&got);
     assert_ok(tokenizer_encode(t, str_c(&input), input.n, true, &got));
-    if (got.n != (size_t)cJSON_GetArraySize(want) + (prefix >= 0) || (prefix >= 0 && got.ids[0] != prefix)) wrong = "prefix";
+    if (got.n != (size_t)cJSON_GetArraySize(want) + (prefix >= 0) || (prefix >= 0 && got.ids[0] != prefix))
+        wrong = "prefix";
     ids_clear(&got);
     for (const json *w = want->child; w; w = w->next) ids_push(&got, (int32_t)w->valuedouble);
     if (!decodes_to(t, &got, false, json_find(j, "decoded"), has_nul)) wrong = "decoded";
@@ -112,7 +116,8 @@ static void slices_decode_like_the_reference(void **state)
 {
     (void)state;
     static const char *const names[] = { "gpt2", "phi-3-mini", "llama3", "stories260K" };
-    static const char *const dirs[]  = { "tokenizers/gpt2", "tokenizers/phi-3-mini", "tokenizers/llama3", "models/stories260K-hf" };
+    static const char *const dirs[]  = { "tokenizers/gpt2", "tokenizers/phi-3-mini", "tokenizers/llama3",
+                                         "models/stories260K-hf" };
     need_data(path, "tokenizers/reference/decode_slices.jsonl");
     tokenizer *t[4];
     str        text = { 0 };
@@ -160,7 +165,8 @@ static void check_vectors(const char *folder, const char *texts, const char *vec
         assert_ok(tokenizer_encode(t, in.s + from, length, false, &v));
         for (size_t i = 0; i < v.n; i++) str_printf(&got, " %d", v.ids[i]);
         str_add(&want, line, n);
-        if (strcmp(str_c(&got), str_c(&want))) fail_msg("%s, text %zu: %s, not %s", vectors, count, str_c(&got), str_c(&want));
+        if (strcmp(str_c(&got), str_c(&want)))
+            fail_msg("%s, text %zu: %s, not %s", vectors, count, str_c(&got), str_c(&want));
         from += length + sizeof separator - 1;
         count++;
         ids_free(&v);
@@ -177,7 +183,8 @@ static void llama_cpp_agrees(void **state)
 {
     (void)state;
     check_vectors("tokenizers/gpt2", "tokenizers/gpt2/test_vectors.inp", "tokenizers/gpt2/test_vectors.out");
-    check_vectors("tokenizers/llama3", "tokenizers/gpt2/test_vectors.inp", "tokenizers/reference/llama3.test_vectors.out");
+    check_vectors("tokenizers/llama3", "tokenizers/gpt2/test_vectors.inp",
+                  "tokenizers/reference/llama3.test_vectors.out");
     check_vectors("tokenizers/phi-3-mini", "tokenizers/llama2/test_vectors.inp", "tokenizers/llama2/test_vectors.out");
 }
 

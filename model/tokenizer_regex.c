@@ -4,7 +4,8 @@
 #include "core/error.h"
 #include "model/tokenizer_parts.h"
 
-/* PCRE2 runs compiled patterns on a stack of its own; what does not fit goes to its interpreter, which uses the heap. */
+/* PCRE2 runs compiled patterns on a stack of its own; what does not fit goes to its interpreter,
+ * which uses the heap. */
 enum { JIT_STACK_FIRST = 32 << 10, JIT_STACK_MAX = 4 << 20 };
 
 struct regex_work {
@@ -31,8 +32,9 @@ void regex_work_free(struct regex_work *w)
     free(w);
 }
 
-/* Escapes that mean other characters there: what stands for them inside [ ], and for the capital (all other characters); NULL: cannot be said.
- * \s: PCRE2 adds U+180E. \w: PCRE2 10.42 knows letters and numbers only. \h: a hexadecimal digit. */
+/* Escapes that mean other characters there: what stands for them inside [ ], and for the capital
+ * (all other characters); NULL: cannot be said. \s: PCRE2 adds U+180E. \w: PCRE2 10.42 knows
+ * letters and numbers only. \h: a hexadecimal digit. */
 static const struct {
     char        escape;
     const char *list, *other;
@@ -50,7 +52,8 @@ static int refuse(const char *where, const char *pattern, const char *what)
     return input_error("%s: the pattern %.80s: %s is not supported; write it another way", where, pattern, what);
 }
 
-/* One escape at *c (a backslash and a character): appended in PCRE2's words; *c moves to its last byte. */
+/* One escape at *c (a backslash and a character): appended in PCRE2's words; *c moves to its
+ * last byte. */
 static int add_escape(str *out, const char **c, bool in_list, const char *pattern, const char *where)
 {
     char letter = (*c)[1];
@@ -124,17 +127,20 @@ int regex_compile(pcre2_code **out, const char *pattern, bool literal, const cha
     if (!rc) {
         pcre2_compile_context *context = pcre2_compile_context_create(NULL);
         if (context) pcre2_set_newline(context, PCRE2_NEWLINE_LF);
-        uint32_t options = PCRE2_UTF | (literal ? PCRE2_LITERAL : PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C);
-        *out             = pcre2_compile((PCRE2_SPTR)str_c(&text), text.n, options, &code, &at, context);
+        uint32_t options = PCRE2_UTF |
+                           (literal ? PCRE2_LITERAL : PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C);
+        *out = pcre2_compile((PCRE2_SPTR)str_c(&text), text.n, options, &code, &at, context);
         pcre2_compile_context_free(context);
         if (!*out) {
             PCRE2_UCHAR why[128];
             pcre2_get_error_message(code, why, sizeof why);
-            rc = input_error("%s: the pattern %.80s does not compile: %s (at %zu)", where, pattern, (const char *)why, (size_t)at);
+            rc = input_error("%s: the pattern %.80s does not compile: %s (at %zu)", where, pattern, (const char *)why,
+                             (size_t)at);
         }
     }
     str_free(&text);
-    if (*out) pcre2_jit_compile(*out, PCRE2_JIT_COMPLETE); /* where there is no JIT the interpreter runs */
+    /* where there is no JIT the interpreter runs */
+    if (*out) pcre2_jit_compile(*out, PCRE2_JIT_COMPLETE);
     return rc;
 }
 
@@ -142,13 +148,14 @@ static int match_at(const tokenizer *t, const regex_scan *scan)
 {
     const struct regex_work *w    = t->regex;
     PCRE2_SPTR               text = (PCRE2_SPTR)(scan->seen ? scan->seen : scan->s);
-    int                      m    = pcre2_match(scan->code, text, scan->n, scan->at, PCRE2_NO_UTF_CHECK, w->match, w->context);
+    int m = pcre2_match(scan->code, text, scan->n, scan->at, PCRE2_NO_UTF_CHECK, w->match, w->context);
     if (m == PCRE2_ERROR_JIT_STACKLIMIT)
         m = pcre2_match(scan->code, text, scan->n, scan->at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, w->match, w->context);
     return m;
 }
 
-/* As Oniguruma's iterator goes: an empty match right behind the last match does not count, and the search goes on one character later. */
+/* As Oniguruma's iterator goes: an empty match right behind the last match does not count, and
+ * the search goes on one character later. */
 bool regex_next(const tokenizer *t, regex_scan *scan)
 {
     size_t last = scan->end;
@@ -159,7 +166,8 @@ bool regex_next(const tokenizer *t, regex_scan *scan)
             PCRE2_UCHAR why[128];
             if (m == PCRE2_ERROR_NOMATCH) break;
             pcre2_get_error_message(m, why, sizeof why);
-            scan->rc = input_error("%s: a pattern gave up on a text of %zu bytes: %s", t->path, scan->n, (const char *)why);
+            scan->rc = input_error("%s: a pattern gave up on a text of %zu bytes: %s", t->path, scan->n,
+                                   (const char *)why);
             break;
         }
         const PCRE2_SIZE *v = pcre2_get_ovector_pointer(t->regex->match);

@@ -1,4 +1,5 @@
-/* tokenizer.json's normalizer, pre_tokenizer, decoder and post_processor: each a step or a Sequence of steps, each kind of step a row. */
+/* tokenizer.json's normalizer, pre_tokenizer, decoder and post_processor: each a step or a
+ * Sequence of steps, each kind of step a row. */
 #include <string.h>
 
 #include "core/error.h"
@@ -34,7 +35,8 @@ static int load_section(const loading *l, const json *step, const section *s, in
         if (row->type) return row->load(l, step, row->kind);
         str known = { 0 };
         for (row = s->rows; row->type; row++) str_printf(&known, "%s%s", row == s->rows ? "" : ", ", row->type);
-        rc = input_error("%s: type \"%.40s\" is not supported; supported are %s, Sequence", l->where, type, str_c(&known));
+        rc = input_error("%s: type \"%.40s\" is not supported; supported are %s, Sequence", l->where, type,
+                         str_c(&known));
         str_free(&known);
         return rc;
     }
@@ -68,17 +70,20 @@ static int read_char(const loading *l, const json *step, const char *key, const 
     unsigned cp;
     int      rc = other ? optional_str(l, step, key, other, out) : json_get_str(step, l->where, key, out);
     size_t   n  = rc ? 0 : strlen(*out);
-    if (!rc && (!n || (size_t)utf8_decode(*out, n, &cp) != n)) rc = input_error("%s: \"%s\": \"%.40s\": must be one character", l->where, key, *out);
+    if (!rc && (!n || (size_t)utf8_decode(*out, n, &cp) != n))
+        rc = input_error("%s: \"%s\": \"%.40s\": must be one character", l->where, key, *out);
     return rc;
 }
 
 /* Metaspace's prepend_scheme, or the older add_prefix_space. */
 static int read_scheme(const loading *l, const json *step, prefix_scheme *out)
 {
-    static const char *const names[] = { [PREFIX_NEVER] = "never", [PREFIX_FIRST] = "first", [PREFIX_ALWAYS] = "always", NULL };
-    const char              *name;
-    bool                     add;
-    int                      rc = optional_bool(l, step, "add_prefix_space", true, &add);
+    static const char *const names[] = {
+        [PREFIX_NEVER] = "never", [PREFIX_FIRST] = "first", [PREFIX_ALWAYS] = "always", NULL
+    };
+    const char *name;
+    bool        add;
+    int         rc = optional_bool(l, step, "add_prefix_space", true, &add);
     if (!rc) rc = optional_str(l, step, "prepend_scheme", add ? "always" : "never", &name);
     if (rc) return rc;
     for (int i = 0; names[i]; i++) {
@@ -144,18 +149,22 @@ static int add_split(const loading *l, split_step s, const char *pattern, bool l
 
 static int read_behaviour(const loading *l, const json *step, const char *other, split_behaviour *out)
 {
-    static const char *const names[] = { [SPLIT_ISOLATED] = "Isolated",         [SPLIT_REMOVED] = "Removed",
-                                         [SPLIT_CONTIGUOUS] = "Contiguous",     [SPLIT_MERGE_PREVIOUS] = "MergedWithPrevious",
-                                         [SPLIT_MERGE_NEXT] = "MergedWithNext", NULL };
-    const char              *name;
-    int                      rc = other ? optional_str(l, step, "behavior", other, &name) : json_get_str(step, l->where, "behavior", &name);
+    static const char *const names[] = {
+        [SPLIT_ISOLATED] = "Isolated",         [SPLIT_REMOVED] = "Removed",
+        [SPLIT_CONTIGUOUS] = "Contiguous",     [SPLIT_MERGE_PREVIOUS] = "MergedWithPrevious",
+        [SPLIT_MERGE_NEXT] = "MergedWithNext", NULL
+    };
+    const char *name;
+    int rc = other ? optional_str(l, step, "behavior", other, &name) : json_get_str(step, l->where, "behavior", &name);
     if (rc) return rc;
     for (int i = 0; names[i]; i++) {
         if (strcmp(names[i], name)) continue;
         *out = (split_behaviour)i;
         return OK;
     }
-    return input_error("%s: behavior \"%.40s\": must be Isolated, Removed, Contiguous, MergedWithPrevious or MergedWithNext", l->where, name);
+    return input_error(
+        "%s: behavior \"%.40s\": must be Isolated, Removed, Contiguous, MergedWithPrevious or MergedWithNext", l->where,
+        name);
 }
 
 static int pre_byte_level(const loading *l, const json *step, int kind)
@@ -189,7 +198,8 @@ static int pre_digits(const loading *l, const json *step, int kind)
     bool single;
     (void)kind;
     int rc = optional_bool(l, step, "individual_digits", false, &single);
-    return rc ? rc : add_split(l, (split_step) { .behaviour = single ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS }, "\\p{N}", false);
+    return rc ? rc
+              : add_split(l, (split_step) { .behaviour = single ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS }, "\\p{N}", false);
 }
 
 static int pre_punctuation(const loading *l, const json *step, int kind)
@@ -237,11 +247,15 @@ static int pre_metaspace(const loading *l, const json *step, int kind)
     return add_split(l, s, split ? replacement : NULL, true);
 }
 
-static const step_row pre_tokenizers[] = {
-    { "ByteLevel", pre_byte_level },         { "Split", pre_split },           { "Digits", pre_digits },
-    { "Punctuation", pre_punctuation },      { "Whitespace", pre_whitespace }, { "WhitespaceSplit", pre_whitespace_split },
-    { "CharDelimiterSplit", pre_delimiter }, { "Metaspace", pre_metaspace },   { NULL }
-};
+static const step_row pre_tokenizers[] = { { "ByteLevel", pre_byte_level },
+                                           { "Split", pre_split },
+                                           { "Digits", pre_digits },
+                                           { "Punctuation", pre_punctuation },
+                                           { "Whitespace", pre_whitespace },
+                                           { "WhitespaceSplit", pre_whitespace_split },
+                                           { "CharDelimiterSplit", pre_delimiter },
+                                           { "Metaspace", pre_metaspace },
+                                           { NULL } };
 
 /* ---- decoder */
 
@@ -266,7 +280,8 @@ static int dec_replace(const loading *l, const json *step, int kind)
     const char *from, *to;
     bool        literal;
     int         rc = read_pattern(l, step, &from, &literal);
-    if (!rc && !literal) rc = input_error("%s: Replace with a Regex pattern is not supported here, only String", l->where);
+    if (!rc && !literal)
+        rc = input_error("%s: Replace with a Regex pattern is not supported here, only String", l->where);
     if (!rc) rc = json_get_str(step, l->where, "content", &to);
     return rc ? rc : add_decode(l, (decode_step) { .kind = (decode_kind)kind }, from, to);
 }
@@ -278,7 +293,9 @@ static int dec_strip(const loading *l, const json *step, int kind)
     int         rc = read_char(l, step, "content", NULL, &content);
     if (!rc) rc = json_get_int(step, l->where, "start", 0, 1 << 20, &start);
     if (!rc) rc = json_get_int(step, l->where, "stop", 0, 1 << 20, &stop);
-    return rc ? rc : add_decode(l, (decode_step) { .kind = (decode_kind)kind, .start = (int)start, .stop = (int)stop }, content, "");
+    return rc ? rc
+              : add_decode(l, (decode_step) { .kind = (decode_kind)kind, .start = (int)start, .stop = (int)stop },
+                           content, "");
 }
 
 static int dec_metaspace(const loading *l, const json *step, int kind)
@@ -287,7 +304,9 @@ static int dec_metaspace(const loading *l, const json *step, int kind)
     prefix_scheme scheme;
     int           rc = read_char(l, step, "replacement", mark, &replacement);
     if (!rc) rc = read_scheme(l, step, &scheme);
-    return rc ? rc : add_decode(l, (decode_step) { .kind = (decode_kind)kind, .start = scheme != PREFIX_NEVER }, replacement, " ");
+    return rc ? rc
+              : add_decode(l, (decode_step) { .kind = (decode_kind)kind, .start = scheme != PREFIX_NEVER }, replacement,
+                           " ");
 }
 
 static const step_row decoders[] = { { "ByteLevel", dec_plain, DEC_BYTE_LEVEL },
@@ -311,7 +330,8 @@ static int template_token(const loading *l, const json *step, const json *specia
     for (const json *i = list->child; i && !rc; i = i->next) {
         int32_t id = -1;
         rc         = read_id(l, i, &id);
-        if (!rc && (id >= t->n_ids || !t->texts[id].s)) rc = input_error("%s: id %d of \"%.40s\" is not in the vocabulary", l->where, id, name);
+        if (!rc && (id >= t->n_ids || !t->texts[id].s))
+            rc = input_error("%s: id %d of \"%.40s\" is not in the vocabulary", l->where, id, name);
         if (!rc) ids_push(to, id);
     }
     return rc;
@@ -347,7 +367,9 @@ static int post_offsets_only(const loading *l, const json *step, int kind)
     return OK;
 }
 
-static const step_row processors[] = { { "TemplateProcessing", post_template }, { "ByteLevel", post_offsets_only }, { NULL } };
+static const step_row processors[] = { { "TemplateProcessing", post_template },
+                                       { "ByteLevel", post_offsets_only },
+                                       { NULL } };
 
 static int load_named(const loading *l, const json *doc, const section *s)
 {

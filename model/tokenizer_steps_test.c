@@ -1,54 +1,76 @@
-/* Every normaliser, pre-tokenizer, added-token flag and decoder against the tokenizers library 0.23.3: `Tokenizer.from_str` of the same sections,
- * then `encode(text, add_special_tokens=False)` or `decode(ids, skip_special_tokens=False)`. */
+/* Every normaliser, pre-tokenizer, added-token flag and decoder against the tokenizers library
+ * 0.23.3: `Tokenizer.from_str` of the same sections, then `encode(text,
+ * add_special_tokens=False)` or `decode(ids, skip_special_tokens=False)`. */
 #include "core/json.h"
 #include "core/test.h"
 #include "model/tokenizer.h"
 
-/* Sections of tokenizer.json with ' for "; words: the text's pieces with | between, added tokens with * before. Every piece is a token of the model
- * and ignore_merges is on, so that the ids show where the text was cut. */
+/* Sections of tokenizer.json with ' for "; words: the text's pieces with | between, added tokens
+ * with * before. Every piece is a token of the model and ignore_merges is on, so that the ids
+ * show where the text was cut. */
 static const struct {
     const char *what, *sections, *text, *words;
 } word_cases[] = {
-    { "Isolated", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'Isolated'}", "11aa11a", "1|1|aa|1|1|a" },
-    { "Isolated, inverted", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'Isolated','invert':true}", "11aa11a",
+    { "Isolated", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'Isolated'}", "11aa11a",
+      "1|1|aa|1|1|a" },
+    { "Isolated, inverted",
+      "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'Isolated','invert':true}", "11aa11a",
       "1|1|aa|1|1|a" },
     { "Removed", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'Removed'}", "11aa11a", "aa|a" },
-    { "Removed, inverted", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'Removed','invert':true}", "11aa11a", "1|1|1|1" },
-    { "Contiguous", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'Contiguous'}", "11aa11a", "11|aa|11|a" },
-    { "Contiguous, inverted", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'Contiguous','invert':true}", "11aa11a",
+    { "Removed, inverted",
+      "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'Removed','invert':true}", "11aa11a",
+      "1|1|1|1" },
+    { "Contiguous", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'Contiguous'}", "11aa11a",
       "11|aa|11|a" },
-    { "MergedWithPrevious", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'MergedWithPrevious'}", "11aa11a", "1|1|aa1|1|a" },
-    { "MergedWithPrevious, inverted", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'MergedWithPrevious','invert':true}",
+    { "Contiguous, inverted",
+      "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'Contiguous','invert':true}", "11aa11a",
+      "11|aa|11|a" },
+    { "MergedWithPrevious", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'MergedWithPrevious'}",
+      "11aa11a", "1|1|aa1|1|a" },
+    { "MergedWithPrevious, inverted",
+      "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'MergedWithPrevious','invert':true}",
       "11aa11a", "1|1aa|1|1a" },
-    { "MergedWithNext", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'MergedWithNext'}", "11aa11a", "1|1aa|1|1a" },
-    { "MergedWithNext, inverted", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'MergedWithNext','invert':true}", "11aa11a",
+    { "MergedWithNext", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'MergedWithNext'}",
+      "11aa11a", "1|1aa|1|1a" },
+    { "MergedWithNext, inverted",
+      "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'1'},'behavior':'MergedWithNext','invert':true}", "11aa11a",
       "1|1|aa1|1|a" },
-    { "a match of nothing cuts", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'(?=1)'},'behavior':'Isolated'}", "a1a1", "a|1a|1" },
-    { "not again right behind a match", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'a*'},'behavior':'Isolated'}", "baac", "b|aa|c" },
-    { "a string is no pattern", "'pre_tokenizer':{'type':'Split','pattern':{'String':'.'},'behavior':'Isolated'}", "a.b", "a|.|b" },
-    { "a line's ends", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'^a|b$'},'behavior':'Isolated'}", "ab\012ab\012ba",
-      "a|b|\012|a|b|\012ba" },
-    { "white space is Unicode's, U+180E is none", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'\\\\s'},'behavior':'Isolated'}",
+    { "a match of nothing cuts", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'(?=1)'},'behavior':'Isolated'}",
+      "a1a1", "a|1a|1" },
+    { "not again right behind a match",
+      "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'a*'},'behavior':'Isolated'}", "baac", "b|aa|c" },
+    { "a string is no pattern", "'pre_tokenizer':{'type':'Split','pattern':{'String':'.'},'behavior':'Isolated'}",
+      "a.b", "a|.|b" },
+    { "a line's ends", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'^a|b$'},'behavior':'Isolated'}",
+      "ab\012ab\012ba", "a|b|\012|a|b|\012ba" },
+    { "white space is Unicode's, U+180E is none",
+      "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'\\\\s'},'behavior':'Isolated'}",
       "a \341\240\216b\302\205c\034d", "a| |\341\240\216b|\302\205|c\034d" },
-    { "also in a list", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'[^\\\\S\\\\n]+'},'behavior':'Isolated'}", "a \341\240\216\012b",
-      "a| |\341\240\216\012b" },
-    { "word characters: marks, numbers, circled letters", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'\\\\w+'},'behavior':'Isolated'}",
+    { "also in a list", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'[^\\\\S\\\\n]+'},'behavior':'Isolated'}",
+      "a \341\240\216\012b", "a| |\341\240\216\012b" },
+    { "word characters: marks, numbers, circled letters",
+      "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'\\\\w+'},'behavior':'Isolated'}",
       "a\314\201\302\262 \342\222\266!a\342\200\215b", "a\314\201\302\262| |\342\222\266|!|a|\342\200\215|b" },
-    { "hexadecimal digits", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'\\\\h+'},'behavior':'Isolated'}", "xyzab12", "xyz|ab12" },
-    { "punctuation with symbols", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'[[:punct:]]+'},'behavior':'Isolated'}",
+    { "hexadecimal digits", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'\\\\h+'},'behavior':'Isolated'}",
+      "xyzab12", "xyz|ab12" },
+    { "punctuation with symbols",
+      "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'[[:punct:]]+'},'behavior':'Isolated'}",
       "a$+!b\360\237\230\200", "a|$+!|b|\360\237\230\200" },
-    { "caseless beyond ASCII", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'(?i:s)'},'behavior':'Isolated'}", "a\305\277sSb",
-      "a|\305\277|s|S|b" },
+    { "caseless beyond ASCII", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'(?i:s)'},'behavior':'Isolated'}",
+      "a\305\277sSb", "a|\305\277|s|S|b" },
     { "letters of Unicode 16", "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'\\\\p{L}+'},'behavior':'Isolated'}",
       "a\360\236\223\220b\341\262\211 1", "a\360\236\223\220b\341\262\211| 1" },
-    { "Digits", "'pre_tokenizer':{'type':'Digits','individual_digits':false}", "a12\302\262b\302\275", "a|12\302\262|b|\302\275" },
-    { "single digits", "'pre_tokenizer':{'type':'Digits','individual_digits':true}", "a12\302\262b", "a|1|2|\302\262|b" },
+    { "Digits", "'pre_tokenizer':{'type':'Digits','individual_digits':false}", "a12\302\262b\302\275",
+      "a|12\302\262|b|\302\275" },
+    { "single digits", "'pre_tokenizer':{'type':'Digits','individual_digits':true}", "a12\302\262b",
+      "a|1|2|\302\262|b" },
     { "Punctuation", "'pre_tokenizer':{'type':'Punctuation'}", "a,!$b \302\253c", "a|,|!|$|b |\302\253|c" },
     { "Punctuation, contiguous", "'pre_tokenizer':{'type':'Punctuation','behavior':'Contiguous'}", "a,!$b", "a|,!$|b" },
     { "Whitespace", "'pre_tokenizer':{'type':'Whitespace'}", "a_b\302\262, a\342\200\215b!! 12\302\275",
       "a_b|\302\262,|a\342\200\215b|!!|12|\302\275" },
     { "WhitespaceSplit", "'pre_tokenizer':{'type':'WhitespaceSplit'}", "a  b\302\240c\012\034d", "a|b|c|\034d" },
-    { "CharDelimiterSplit", "'pre_tokenizer':{'type':'CharDelimiterSplit','delimiter':'\303\251'}", "a\303\251b\303\251\303\251", "a|b" },
+    { "CharDelimiterSplit", "'pre_tokenizer':{'type':'CharDelimiterSplit','delimiter':'\303\251'}",
+      "a\303\251b\303\251\303\251", "a|b" },
     { "Metaspace, always",
       "'added_tokens':[{'id':900,'content':'<s>','special':true}],'pre_tokenizer':{'type':'Metaspace','replacement':'\342\226\201','prepend_scheme':'"
       "always'}",
@@ -61,21 +83,30 @@ static const struct {
       "'added_tokens':[{'id':900,'content':'<s>','special':true}],'pre_tokenizer':{'type':'Metaspace','replacement':'\342\226\201','prepend_scheme':'"
       "never'}",
       "a  b<s>a b", "a|\342\226\201|\342\226\201b|*<s>|a|\342\226\201b" },
-    { "Metaspace uncut", "'pre_tokenizer':{'type':'Metaspace','replacement':'\342\226\201','prepend_scheme':'always','split':false}", " a b",
-      "\342\226\201a\342\226\201b" },
+    { "Metaspace uncut",
+      "'pre_tokenizer':{'type':'Metaspace','replacement':'\342\226\201','prepend_scheme':'always','split':false}",
+      " a b", "\342\226\201a\342\226\201b" },
     { "a Sequence of steps",
       "'pre_tokenizer':{'type':'Sequence','pretokenizers':[{'type':'Digits','individual_digits':false},{'type':'Split','pattern':{'Regex':'b'},'"
       "behavior':'MergedWithPrevious','invert':false}]}",
       "ab1bab12", "ab|1|b|ab|12" },
-    { "NFC", "'normalizer':{'type':'Sequence','normalizers':[{'type':'NFC'}]}", "e\314\201\357\254\201", "\303\251\357\254\201" },
-    { "NFD", "'normalizer':{'type':'Sequence','normalizers':[{'type':'NFD'}]}", "\303\251\357\254\201", "e\314\201\357\254\201" },
-    { "NFKC", "'normalizer':{'type':'Sequence','normalizers':[{'type':'NFKC'}]}", "e\314\201\357\254\201", "\303\251fi" },
-    { "NFKD", "'normalizer':{'type':'Sequence','normalizers':[{'type':'NFKD'}]}", "\303\251\357\254\201", "e\314\201fi" },
+    { "NFC", "'normalizer':{'type':'Sequence','normalizers':[{'type':'NFC'}]}", "e\314\201\357\254\201",
+      "\303\251\357\254\201" },
+    { "NFD", "'normalizer':{'type':'Sequence','normalizers':[{'type':'NFD'}]}", "\303\251\357\254\201",
+      "e\314\201\357\254\201" },
+    { "NFKC", "'normalizer':{'type':'Sequence','normalizers':[{'type':'NFKC'}]}", "e\314\201\357\254\201",
+      "\303\251fi" },
+    { "NFKD", "'normalizer':{'type':'Sequence','normalizers':[{'type':'NFKD'}]}", "\303\251\357\254\201",
+      "e\314\201fi" },
     { "Lowercase", "'normalizer':{'type':'Sequence','normalizers':[{'type':'Lowercase'}]}", "A\303\211\304\260\303\237",
       "a\303\251i\314\207\303\237" },
-    { "Strip", "'normalizer':{'type':'Sequence','normalizers':[{'type':'Strip','strip_left':true,'strip_right':true}]}", " \302\240a b\012", "a b" },
-    { "Strip, one end", "'normalizer':{'type':'Sequence','normalizers':[{'type':'Strip','strip_left':true,'strip_right':false}]}", " a ", "a " },
-    { "Replace by pattern", "'normalizer':{'type':'Sequence','normalizers':[{'type':'Replace','pattern':{'Regex':'\\\\s+'},'content':'_'}]}",
+    { "Strip", "'normalizer':{'type':'Sequence','normalizers':[{'type':'Strip','strip_left':true,'strip_right':true}]}",
+      " \302\240a b\012", "a b" },
+    { "Strip, one end",
+      "'normalizer':{'type':'Sequence','normalizers':[{'type':'Strip','strip_left':true,'strip_right':false}]}", " a ",
+      "a " },
+    { "Replace by pattern",
+      "'normalizer':{'type':'Sequence','normalizers':[{'type':'Replace','pattern':{'Regex':'\\\\s+'},'content':'_'}]}",
       "a \012 b", "a_b" },
     { "each piece is normalised on its own",
       "'normalizer':{'type':'Sequence','normalizers':[{'type':'Prepend','prepend':'\342\226\201'},{'type':'Replace','pattern':{'String':' "
@@ -85,13 +116,15 @@ static const struct {
       "'normalizer':{'type':'Sequence','normalizers':[{'type':'Prepend','prepend':'\342\226\201'},{'type':'Replace','pattern':{'String':' "
       "'},'content':'\342\226\201'}]},'added_tokens':[{'id':900,'content':'<s>','normalized':true,'special':true}]",
       "<s>a<s> <s>", "*\342\226\201<s>|a<s>|*\342\226\201<s>" },
-    { "the longest token wins", "'added_tokens':[{'id':900,'content':'X','special':true},{'id':901,'content':'aXb','special':true}]", "aXbXa",
+    { "the longest token wins",
+      "'added_tokens':[{'id':900,'content':'X','special':true},{'id':901,'content':'aXb','special':true}]", "aXbXa",
       "*aXb|*X|a" },
     { "lstrip, rstrip",
       "'added_tokens':[{'id':900,'content':'X','lstrip':true,'special':true},{'id':901,'content':'Y','rstrip':true,'special':true}]",
       "a \302\240X b Y\012 c", "a|*X| b |*Y|c" },
     { "single_word", "'added_tokens':[{'id':900,'content':'X','single_word':true,'special':true}]",
-      "X aX X1 (X) X\302\262 X\342\200\215 \342\222\266 X", "*X| aX X1 (|*X|) |*X|\302\262 X\342\200\215 \342\222\266 |*X" },
+      "X aX X1 (X) X\302\262 X\342\200\215 \342\222\266 X",
+      "*X| aX X1 (|*X|) |*X|\302\262 X\342\200\215 \342\222\266 |*X" },
 };
 
 static const struct {
@@ -102,19 +135,26 @@ static const struct {
       "\342\226\201\342\226\201a\342\226\201|b|\342\226\201c", "ab c" },
     { "Metaspace, never", "{'type':'Metaspace','replacement':'\342\226\201','prepend_scheme':'never','split':true}",
       "\342\226\201\342\226\201a\342\226\201|b|\342\226\201c", "  a b c" },
-    { "Fuse, Strip", "{'type':'Sequence','decoders':[{'type':'Fuse'},{'type':'Strip','content':' ','start':1,'stop':2}]}", "  a| b |  | ", " a b  " },
-    { "Strip each token", "{'type':'Strip','content':'\303\251','start':1,'stop':1}", "\303\251\303\251a|b\303\251", "\303\251ab" },
+    { "Fuse, Strip",
+      "{'type':'Sequence','decoders':[{'type':'Fuse'},{'type':'Strip','content':' ','start':1,'stop':2}]}",
+      "  a| b |  | ", " a b  " },
+    { "Strip each token", "{'type':'Strip','content':'\303\251','start':1,'stop':1}", "\303\251\303\251a|b\303\251",
+      "\303\251ab" },
     { "Replace", "{'type':'Replace','pattern':{'String':'aa'},'content':'b'}", "aaa|a", "baa" },
     { "bytes of a character", "{'type':'ByteFallback'}", "x|<0xC3>|<0xa9>|y", "x\303\251y" },
-    { "a run that is not UTF-8", "{'type':'ByteFallback'}", "<0xC3>|<0xA9>|<0xC3>|y", "\357\277\275\357\277\275\357\277\275y" },
-    { "ByteLevel, ill-formed parts", "{'type':'ByteLevel','add_prefix_space':true,'trim_offsets':true,'use_regex':true}",
+    { "a run that is not UTF-8", "{'type':'ByteFallback'}", "<0xC3>|<0xA9>|<0xC3>|y",
+      "\357\277\275\357\277\275\357\277\275y" },
+    { "ByteLevel, ill-formed parts",
+      "{'type':'ByteLevel','add_prefix_space':true,'trim_offsets':true,'use_regex':true}",
       "\304\240a|\303\260|\305\201|\304\272|x|\303\260|\305\201|\304\272|\304\242|\303\244|\302\275|\303\251",
       " a\357\277\275x\360\237\230\200\357\277\275\357\277\275" },
-    { "a token outside the alphabet", "{'type':'ByteLevel','add_prefix_space':true,'trim_offsets':true,'use_regex':true}", "\304\240a|a\342\226\201",
+    { "a token outside the alphabet",
+      "{'type':'ByteLevel','add_prefix_space':true,'trim_offsets':true,'use_regex':true}", "\304\240a|a\342\226\201",
       " aa\342\226\201" },
 };
 
-/* The parts of a text between |, with * before them taken away: each once, as a vocabulary; and their ids in order. */
+/* The parts of a text between |, with * before them taken away: each once, as a vocabulary; and
+ * their ids in order. */
 typedef struct {
     char   *copy;
     char   *part[32];
@@ -175,7 +215,8 @@ static void texts_are_cut_like_the_library_does(void **state)
             assert_ok(tokenizer_decode(t, &v.ids[k], 1, false, &got));
         }
         if (strcmp(str_c(&got), word_cases[i].words))
-            fail_msg("%s: \"%s\" became %s, not %s", word_cases[i].what, word_cases[i].text, str_c(&got), word_cases[i].words);
+            fail_msg("%s: \"%s\" became %s, not %s", word_cases[i].what, word_cases[i].text, str_c(&got),
+                     word_cases[i].words);
         str_free(&got);
         ids_free(&v);
         tokenizer_close(t);

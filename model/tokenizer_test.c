@@ -90,27 +90,38 @@ static void bad_files_are_refused_with_the_place(void **state)
         { "{" MODEL ",'added_tokens':[{'id':1,'content':'x','lstrip':1}]}", "added_tokens[0]: \"lstrip\": 1" },
         { "{" MODEL ",'added_tokens':[{'id':0,'content':'x'}]}", "\"x\" has id 0, which stands for \"a\"" },
         { "{" MODEL ",'added_tokens':[{'id':5,'content':'a'}]}", "\"a\" has id 5, but id 0" },
-        { "{" MODEL ",'added_tokens':[{'id':1,'content':'x'},{'id':2,'content':'x'}]}", "added_tokens[1]: \"x\" stands twice" },
+        { "{" MODEL ",'added_tokens':[{'id':1,'content':'x'},{'id':2,'content':'x'}]}",
+          "added_tokens[1]: \"x\" stands twice" },
         { "{" MODEL ",'added_tokens':[{'id':1,'content':' '}],'normalizer':{'type':'Strip'}}", "nothing is left" },
         { "{" MODEL ",'normalizer':7}", "normalizer: must be an object" },
         { "{" MODEL ",'normalizer':{'type':'Precompiled'}}", "normalizer: type \"Precompiled\" is not supported" },
-        { "{" MODEL ",'normalizer':{'type':'Sequence','normalizers':[{'type':'NFC'},{'type':'X'}]}}", "normalizer: normalizers[1]: type \"X\"" },
+        { "{" MODEL ",'normalizer':{'type':'Sequence','normalizers':[{'type':'NFC'},{'type':'X'}]}}",
+          "normalizer: normalizers[1]: type \"X\"" },
         { "{" MODEL ",'normalizer':{'type':'Replace','pattern':{'String':''},'content':''}}", "the pattern is empty" },
-        { "{" MODEL ",'pre_tokenizer':{'type':'Split','pattern':{'Regex':'('},'behavior':'Isolated'}}", "does not compile" },
-        { "{" MODEL ",'pre_tokenizer':{'type':'Split','pattern':{'Regex':'[a[b]]'},'behavior':'Isolated'}}", "a set inside [ ]" },
-        { "{" MODEL ",'pre_tokenizer':{'type':'Split','pattern':{'Regex':'[a&&b]'},'behavior':'Isolated'}}", "&& inside [ ]" },
-        { "{" MODEL ",'pre_tokenizer':{'type':'Split','pattern':{'Regex':'a{1,3}+'},'behavior':'Isolated'}}", "{ } followed by +" },
-        { "{" MODEL ",'pre_tokenizer':{'type':'Split','pattern':{'Regex':'a'},'behavior':'Sideways'}}", "behavior \"Sideways\"" },
+        { "{" MODEL ",'pre_tokenizer':{'type':'Split','pattern':{'Regex':'('},'behavior':'Isolated'}}",
+          "does not compile" },
+        { "{" MODEL ",'pre_tokenizer':{'type':'Split','pattern':{'Regex':'[a[b]]'},'behavior':'Isolated'}}",
+          "a set inside [ ]" },
+        { "{" MODEL ",'pre_tokenizer':{'type':'Split','pattern':{'Regex':'[a&&b]'},'behavior':'Isolated'}}",
+          "&& inside [ ]" },
+        { "{" MODEL ",'pre_tokenizer':{'type':'Split','pattern':{'Regex':'a{1,3}+'},'behavior':'Isolated'}}",
+          "{ } followed by +" },
+        { "{" MODEL ",'pre_tokenizer':{'type':'Split','pattern':{'Regex':'a'},'behavior':'Sideways'}}",
+          "behavior \"Sideways\"" },
         { "{" MODEL ",'pre_tokenizer':{'type':'Metaspace','replacement':'ab'}}", "must be one character" },
         { "{" MODEL ",'pre_tokenizer':{'type':'Metaspace','prepend_scheme':'ever'}}", "prepend_scheme \"ever\"" },
-        { "{" MODEL ",'pre_tokenizer':{'type':'Sequence','pretokenizers':[{'type':'ByteLevel'},{'type':'Digits'}]}}", "behind ByteLevel" },
+        { "{" MODEL ",'pre_tokenizer':{'type':'Sequence','pretokenizers':[{'type':'ByteLevel'},{'type':'Digits'}]}}",
+          "behind ByteLevel" },
         { "{" MODEL ",'decoder':{'type':'WordPiece'}}", "decoder: type \"WordPiece\"" },
         { "{" MODEL ",'decoder':{'type':'Strip','content':' ','start':-1,'stop':0}}", "\"start\": -1" },
         { "{" MODEL ",'post_processor':{'type':'BertProcessing'}}", "post_processor: type \"BertProcessing\"" },
-        { "{" MODEL ",'post_processor':{'type':'TemplateProcessing','single':[{'SpecialToken':{'id':'s'}}]}}", "no ids for \"s\"" },
+        { "{" MODEL ",'post_processor':{'type':'TemplateProcessing','single':[{'SpecialToken':{'id':'s'}}]}}",
+          "no ids for \"s\"" },
         { "{" MODEL ",'post_processor':{'type':'TemplateProcessing','single':[]}}", "lacks sequence A" },
-        { "{" MODEL ",'post_processor':{'type':'TemplateProcessing','single':[{'Sequence':{'id':'B'}}]}}", "sequence A, and once" },
-        { "{" MODEL ",'post_processor':{'type':'TemplateProcessing','single':[{'SpecialToken':{'id':'s'}}],'special_tokens':{'s':{'ids':[9]}}}}",
+        { "{" MODEL ",'post_processor':{'type':'TemplateProcessing','single':[{'Sequence':{'id':'B'}}]}}",
+          "sequence A, and once" },
+        { "{" MODEL
+          ",'post_processor':{'type':'TemplateProcessing','single':[{'SpecialToken':{'id':'s'}}],'special_tokens':{'s':{'ids':[9]}}}}",
           "id 9 of \"s\" is not in the vocabulary" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -139,7 +150,8 @@ static void bad_files_are_refused_with_the_place(void **state)
 static void folders_and_their_config(void **state)
 {
     (void)state;
-    char      *dir = test_tmpdir(), *path = path_join(dir, "tokenizer.json"), *config = path_join(dir, "tokenizer_config.json");
+    char *dir = test_tmpdir(), *path = path_join(dir, "tokenizer.json"),
+         *config = path_join(dir, "tokenizer_config.json");
     tokenizer *t;
     assert_input_error(tokenizer_open(&t, dir), "holds no tokenizer.json");
     assert_ok(file_write_atomic(path, byte_level, strlen(byte_level)));
@@ -181,8 +193,10 @@ static void merges_and_unknown_characters(void **state)
         { "the whole word", "'ignore_merges':true,'merges':['a b','b a']", "bab", "7" },
         { "unknown characters", "'merges':[],'unk_token':'<unk>'", "axya", "1 0 0 1" },
         { "fused", "'merges':[],'unk_token':'<unk>','fuse_unk':true", "axya", "1 0 1" },
-        { "bytes overtake the unknown token", "'merges':[],'unk_token':'<unk>','byte_fallback':true", "ax\303\251a", "1 5 6 0 1" },
-        { "and fuse across bytes", "'merges':[],'unk_token':'<unk>','byte_fallback':true,'fuse_unk':true", "x\303\251ya", "5 6 0 1" },
+        { "bytes overtake the unknown token", "'merges':[],'unk_token':'<unk>','byte_fallback':true", "ax\303\251a",
+          "1 5 6 0 1" },
+        { "and fuse across bytes", "'merges':[],'unk_token':'<unk>','byte_fallback':true,'fuse_unk':true",
+          "x\303\251ya", "5 6 0 1" },
         { "no unknown token: nothing", "'merges':[]", "axa", "1 1" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -193,7 +207,8 @@ static void merges_and_unknown_characters(void **state)
         assert_ok(parse(&t, text.s));
         assert_ok(tokenizer_encode(t, cases[i].text, strlen(cases[i].text), false, &v));
         for (size_t k = 0; k < v.n; k++) str_printf(&got, k ? " %d" : "%d", v.ids[k]);
-        if (strcmp(str_c(&got), cases[i].want)) fail_msg("%s: %s became %s, not %s", cases[i].what, cases[i].text, str_c(&got), cases[i].want);
+        if (strcmp(str_c(&got), cases[i].want))
+            fail_msg("%s: %s became %s, not %s", cases[i].what, cases[i].text, str_c(&got), cases[i].want);
         ids_free(&v);
         str_free(&got);
         str_free(&text);
@@ -206,19 +221,23 @@ static void special_tokens_can_be_plain_text(void **state)
     (void)state;
     tokenizer *t;
     ids        v = { 0 };
-    assert_ok(parse(&t, "{'added_tokens':[{'id':3,'content':'ab','special':true},{'id':4,'content':'b','special':false,'normalized':false}],"
-                        "'model':{'vocab':{'a':0,'b ':1},'merges':[]}}"));
+    assert_ok(parse(
+        &t,
+        "{'added_tokens':[{'id':3,'content':'ab','special':true},{'id':4,'content':'b','special':false,'normalized':false}],"
+        "'model':{'vocab':{'a':0,'b ':1},'merges':[]}}"));
     assert_ok(tokenizer_encode(t, "abb", 3, false, &v));
     assert_memory_equal(v.ids, ((int32_t[]) { 3, 4 }), 2 * sizeof *v.ids);
     ids_clear(&v);
-    assert_ok(tokenizer_encode_plain(t, "abb", 3, false, &v)); /* the b inside is passed over with "ab", as the library does */
+    /* the b inside is passed over with "ab", as the library does */
+    assert_ok(tokenizer_encode_plain(t, "abb", 3, false, &v));
     assert_int_equal(v.n, 2);
     assert_memory_equal(v.ids, ((int32_t[]) { 0, 4 }), 2 * sizeof *v.ids);
     ids_free(&v);
     tokenizer_close(t);
 }
 
-/* A run of one letter is one word; merges along it must not take quadratic time. 3 million bytes, then blanks that a pattern looks ahead over. */
+/* A run of one letter is one word; merges along it must not take quadratic time. 3 million
+ * bytes, then blanks that a pattern looks ahead over. */
 static void long_texts(void **state)
 {
     (void)state;
@@ -232,8 +251,10 @@ static void long_texts(void **state)
     assert_int_equal(v.n, n / 4);
     tokenizer_close(t);
     ids_clear(&v);
-    assert_ok(parse(&t, "{'pre_tokenizer':{'type':'Split','pattern':{'Regex':'\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+'},'behavior':'Isolated'},"
-                        "'model':{'vocab':{'a':0,' ':1},'merges':[]}}"));
+    assert_ok(parse(
+        &t,
+        "{'pre_tokenizer':{'type':'Split','pattern':{'Regex':'\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+'},'behavior':'Isolated'},"
+        "'model':{'vocab':{'a':0,' ':1},'merges':[]}}"));
     memset(text, ' ', n);
     text[n - 1] = 'a';
     assert_ok(tokenizer_encode(t, text, n, false, &v));

@@ -6,7 +6,8 @@
 
 static int cut(tokenizer *t, int step, const char *s, size_t n, bool first, ids *out);
 
-/* The parts of one word as they come: matches and what lies between. A part waits until it is known whether the next joins it. */
+/* The parts of one word as they come: matches and what lies between. A part waits until it is
+ * known whether the next joins it. */
 typedef struct {
     tokenizer  *t;
     int         step;

@@ -20,8 +20,9 @@ static goal_value launches_of(const overhead_point *p)
     return (goal_value) { more, more, more };
 }
 
-/* Each for bf16, rank 16, cold, and the variant that reads least; a method of NULL: every method that was measured there. against: in relation to the
- * same of this method, (1 + value) / (1 + other) - 1. unit: of one part; "" for a number of launches. */
+/* Each for bf16, rank 16, cold, and the variant that reads least; a method of NULL: every method
+ * that was measured there. against: in relation to the same of this method, (1 + value) / (1 +
+ * other) - 1. unit: of one part; "" for a number of launches. */
 static const struct {
     const char *goal, *op;
     int64_t     tokens, d_out, adapters;
@@ -37,7 +38,8 @@ static const struct {
     { "decode of 64: launches more than the base", "decode", 64, 12288, 1, NULL, NULL, launches_of, 1, 1, "" },
     { "training: a tied method beside LoRA", "fwd+bwd", 8192, 12288, 1, "tied-lora", "lora", time_of, 0, 100, " %" },
     { "backward alone: a tied method beside LoRA", "bwd", 8192, 12288, 1, "tied-lora", "lora", time_of, 0, 100, " %" },
-    { "64 tenants: a tied method's bytes over the base", "decode", 64, 12288, 64, "tied-lora", NULL, bytes_of, 0.04, 100, " %" },
+    { "64 tenants: a tied method's bytes over the base", "decode", 64, 12288, 64, "tied-lora", NULL, bytes_of, 0.04,
+      100, " %" },
     { "64 tenants: its time over the base", "decode", 64, 12288, 64, "tied-lora", NULL, time_of, 0.04, 100, " %" },
 };
 static const int64_t goal_rank = 16;
@@ -54,9 +56,10 @@ const char *goal_verdict(goal_value v, double limit, bool at_most)
 
 static bool fits(const overhead_point *p, size_t g, const char *method)
 {
-    return overhead_on_gpu(p) && !p->emulated && goal_counts(p) && !strcmp(p->op, goals[g].op) && p->tokens == goals[g].tokens &&
-           p->d_out == goals[g].d_out && p->adapters == goals[g].adapters && (p->adapters == 1 || !strcmp(p->popularity, "different")) &&
-           p->rank == goal_rank && !strcmp(p->dtype, "bf16") && !strcmp(p->mode, "cold") && !strcmp(p->method, method);
+    return overhead_on_gpu(p) && !p->emulated && goal_counts(p) && !strcmp(p->op, goals[g].op) &&
+           p->tokens == goals[g].tokens && p->d_out == goals[g].d_out && p->adapters == goals[g].adapters &&
+           (p->adapters == 1 || !strcmp(p->popularity, "different")) && p->rank == goal_rank &&
+           !strcmp(p->dtype, "bf16") && !strcmp(p->mode, "cold") && !strcmp(p->method, method);
 }
 
 static const overhead_point *best_of(const overhead *o, size_t g, const char *method)
@@ -92,7 +95,8 @@ static void row_of(const overhead *o, size_t g, const char *method, table *t)
     goal_value v = goals[g].read(p);
     if (other) {
         goal_value w = goals[g].read(other);
-        v            = (goal_value) { (1 + v.value) / (1 + w.value) - 1, (1 + v.low) / (1 + w.high) - 1, (1 + v.high) / (1 + w.low) - 1 };
+        v            = (goal_value) { (1 + v.value) / (1 + w.value) - 1, (1 + v.low) / (1 + w.high) - 1,
+                                      (1 + v.high) / (1 + w.low) - 1 };
     }
     /* "no slower than" is met by what the interval cannot tell from it */
     const char *verdict = goal_verdict(v, goals[g].limit, true);
@@ -144,11 +148,12 @@ static void repeat_row(const overhead *o, table *t)
 
 void goals_table(const overhead *o, json *const *records, int64_t n, table *t)
 {
-    table_init(t, "goals", "What was to be reached on a GPU",
-               "bf16, rank 16, 4096 inputs, cold, the variant that takes least (merged weights left out: they serve one adapter). Met and missed: "
-               "the whole 95 % "
-               "interval is on that side.",
-               "goal|method, variant|limit#|measured#|95 % interval#|verdict");
+    table_init(
+        t, "goals", "What was to be reached on a GPU",
+        "bf16, rank 16, 4096 inputs, cold, the variant that takes least (merged weights left out: they serve one adapter). Met and missed: "
+        "the whole 95 % "
+        "interval is on that side.",
+        "goal|method, variant|limit#|measured#|95 % interval#|verdict");
     for (size_t g = 0; g < sizeof goals / sizeof *goals; g++) {
         if (goals[g].method)
             row_of(o, g, goals[g].method, t);

@@ -12,8 +12,8 @@
 static const struct {
     const char *name, *op;
     int64_t     tokens;
-} cases[]                      = { { "prefill", "fwd", 4096 }, { "training", "fwd+bwd", 8192 }, { "backward", "bwd", 8192 },
-                                   { "decode", "decode", 1 },  { "decode", "decode", 8 },       { "decode", "decode", 64 } };
+} cases[] = { { "prefill", "fwd", 4096 }, { "training", "fwd+bwd", 8192 }, { "backward", "bwd", 8192 },
+              { "decode", "decode", 1 },  { "decode", "decode", 8 },       { "decode", "decode", 64 } };
 static const int64_t outputs[] = { 4096, 12288 };
 
 enum { VARIANTS = 20 };
@@ -122,7 +122,8 @@ static void row_of(const points *p, size_t from, size_t to, table *t)
 static bool measured(const points *p, size_t k, int64_t out)
 {
     for (size_t i = 0; i < p->n; i++)
-        if (!strcmp(p->at[i]->op, cases[k].op) && p->at[i]->tokens == cases[k].tokens && p->at[i]->d_out == out) return true;
+        if (!strcmp(p->at[i]->op, cases[k].op) && p->at[i]->tokens == cases[k].tokens && p->at[i]->d_out == out)
+            return true;
     return false;
 }
 
@@ -155,8 +156,11 @@ void limit_table(const overhead *o, bool emulated, table *t)
     str_puts(&head, "case|N x K|type|method|r#|base us#|floor#|best|share of floor#");
     for (int v = 0; v < p.n_variants; v++) str_printf(&head, "|%s#", *p.variant[v] ? p.variant[v] : "ops");
     table_init(t, emulated ? "floor-rehearsal" : "floor",
-               emulated ? "REHEARSAL on an emulated device: nothing was measured here" : "Adapter kernels beside the hardware's floor",
-               emulated ? "These rows try the tables. Their times are an emulator's, on a processor, and mean nothing." : note, str_c(&head));
+               emulated ? "REHEARSAL on an emulated device: nothing was measured here"
+                        : "Adapter kernels beside the hardware's floor",
+               emulated ? "These rows try the tables. Their times are an emulator's, on a processor, and mean nothing."
+                        : note,
+               str_c(&head));
     for (size_t from = 0, to; from < p.n; from = to) {
         for (to = from + 1; to < p.n && !by_row(&p.at[from], &p.at[to]); to++) {
         }

@@ -34,11 +34,14 @@ static int add_record(overhead *o, const json *record)
 {
     char where[64];
     snprintf(where, sizeof where, "record %s", json_find(record, "id")->valuestring);
-    const json    *asked = json_find(record, "asked"), *result = json_find(record, "result");
-    const json    *w = json_find(record, "where"), *cpu = json_find(w, "cpu"), *gpu = json_find(json_find(w, "gpu"), "name");
-    overhead_point p = { .cpu = text_or_empty(cpu), .mode = "", .variant = "", .popularity = "", .gpu = text_or_empty(gpu), .adapters = 1 };
-    double         flops, base_flops;
-    int            rc = json_get_str(asked, where, "op", &p.op);
+    const json *asked = json_find(record, "asked"), *result = json_find(record, "result");
+    const json *w = json_find(record, "where"), *cpu = json_find(w, "cpu"),
+               *gpu  = json_find(json_find(w, "gpu"), "name");
+    overhead_point p = {
+        .cpu = text_or_empty(cpu), .mode = "", .variant = "", .popularity = "", .gpu = text_or_empty(gpu), .adapters = 1
+    };
+    double flops, base_flops;
+    int    rc = json_get_str(asked, where, "op", &p.op);
     if (!rc && json_has(asked, "mode")) rc = json_get_str(asked, where, "mode", &p.mode);
     if (!rc && json_has(asked, "variant")) rc = json_get_str(asked, where, "variant", &p.variant);
     if (!rc && json_has(asked, "adapters")) rc = json_get_int(asked, where, "adapters", 1, 1 << 20, &p.adapters);
@@ -142,7 +145,8 @@ void overhead_table(const overhead *o, table *t)
         table_cell(t, "%s%s%s%s%s", p->op, *p->mode ? ", " : "", p->mode, *p->variant ? ", " : "", p->variant);
         table_cell(t, "%lld", (long long)p->tokens);
         if (p->adapters > 1)
-            table_cell(t, "%s, %lld adapters%s%s", p->method, (long long)p->adapters, *p->popularity ? ", " : "", p->popularity);
+            table_cell(t, "%s, %lld adapters%s%s", p->method, (long long)p->adapters, *p->popularity ? ", " : "",
+                       p->popularity);
         else
             table_cell(t, "%s", p->method);
         table_cell(t, p->tied ? "tied" : "untied");

@@ -6,24 +6,33 @@
 
 typedef struct {
     const char *op, *method, *shape, *site, *device, *dtype, *cpu; /* strings live in the records */
-    const char *mode, *variant;                                    /* "hot", "cold" or ""; of kernels/variant.h or "" */
-    const char *gpu;                                               /* what the device calls itself, "" where the record does not say */
-    const char *popularity; /* which adapters a batch's rows take: "different", "same", "zipf"; "" where there is one */
+    /* "hot", "cold" or ""; of kernels/variant.h or "" */
+    const char *mode, *variant;
+    /* what the device calls itself, "" where the record does not say */
+    const char *gpu;
+    /* which adapters a batch's rows take: "different", "same", "zipf"; "" where there is one */
+    const char *popularity;
     bool        tied;
     bool        emulated;  /* on an emulated device: the times mean nothing */
     int         same_bits; /* 1, 0, or -1: not looked at */
     int64_t     rank, d_in, d_out, tokens, adapters;
-    double      overhead, low, high;                /* fractions of the base GEMM's time, 95 % interval */
-    double      base_us, flop_share;                /* median time of the base GEMM; adapter FLOPs / base FLOPs */
-    double      case_us, byte_share;                /* median time with the adapter; its bytes / base's, each array counted once */
-    double      moved;                              /* bytes of a variant's own steps over the base's, of many adapters; else NaN */
-    double      floor, share;                       /* overhead of the floors, floor / median of the case; NaN in older records, as is what follows */
-    double      launches, base_launches, waited_us; /* waited: the host's clock around one call */
-    int64_t     n;                                  /* paired samples */
+    /* fractions of the base GEMM's time, 95 % interval */
+    double overhead, low, high;
+    /* median time of the base GEMM; adapter FLOPs / base FLOPs */
+    double base_us, flop_share;
+    /* median time with the adapter; its bytes / base's, each array counted once */
+    double case_us, byte_share;
+    /* bytes of a variant's own steps over the base's, of many adapters; else NaN */
+    double moved;
+    /* overhead of the floors, floor / median of the case; NaN in older records, as is what follows */
+    double  floor, share;
+    double  launches, base_launches, waited_us; /* waited: the host's clock around one call */
+    int64_t n;                                  /* paired samples */
 } overhead_point;
 
 typedef struct {
-    overhead_point *points; /* sorted by device, type, shape, site, tokens, op, mode, variant, method, rank, adapters */
+    /* sorted by device, type, shape, site, tokens, op, mode, variant, method, rank, adapters */
+    overhead_point *points;
     size_t          n, cap;
 } overhead;
 

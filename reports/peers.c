@@ -5,13 +5,15 @@
 
 #include "reports/goals.h"
 
-/* The least ratio to be reached; NaN: the record says it. precision NULL: either. Of the rows of a comparison without torch.compile. */
+/* The least ratio to be reached; NaN: the record says it. precision NULL: either. Of the rows of
+ * a comparison without torch.compile. */
 static const struct {
     const char *goal, *comparison, *method, *precision;
     double      least;
 } goals[] = {
     { "a LoRA layer's training step beside PEFT's default (f32 adapters)", "layer", "lora", "default", 1.3 },
-    { "a LoRA layer's training step beside PEFT all in bf16: 0.95 of floor(eager) / floor(best)", "layer", "lora", "bf16", NAN },
+    { "a LoRA layer's training step beside PEFT all in bf16: 0.95 of floor(eager) / floor(best)", "layer", "lora",
+      "bf16", NAN },
     { "a VeRA layer's training step beside PEFT's default", "layer", "vera", "default", 2 },
     { "a Tied-LoRA layer's training step beside an eager one", "layer", "tied-lora", "default", 2 },
     { "fine-tuning of a Llama-2-7B shape beside PEFT, tokens/s", "train", "lora", NULL, 1.5 },
@@ -31,8 +33,14 @@ static double number_at(const json *obj, const char *key)
     return cJSON_IsNumber(j) ? j->valuedouble : NAN;
 }
 
-static bool is_peer(const json *record) { return !strcmp(text_at(record, "kind"), "peer") && json_has(json_find(record, "asked"), "comparison"); }
-static bool is_rehearsal(const json *record) { return cJSON_IsTrue(json_find(json_find(record, "where"), "rehearsal")); }
+static bool is_peer(const json *record)
+{
+    return !strcmp(text_at(record, "kind"), "peer") && json_has(json_find(record, "asked"), "comparison");
+}
+static bool is_rehearsal(const json *record)
+{
+    return cJSON_IsTrue(json_find(json_find(record, "where"), "rehearsal"));
+}
 
 static goal_value ratio_of(const json *record)
 {
@@ -45,7 +53,8 @@ static bool fits(const json *record, size_t g)
 {
     const json *a = json_find(record, "asked");
     return is_peer(record) && !is_rehearsal(record) && !strcmp(text_at(a, "comparison"), goals[g].comparison) &&
-           !strcmp(text_at(a, "method"), goals[g].method) && (!goals[g].precision || !strcmp(text_at(a, "precision"), goals[g].precision)) &&
+           !strcmp(text_at(a, "method"), goals[g].method) &&
+           (!goals[g].precision || !strcmp(text_at(a, "precision"), goals[g].precision)) &&
            !cJSON_IsTrue(json_find(a, "compiled")) && strcmp(text_at(a, "op"), "decode") != 0;
 }
 
@@ -106,8 +115,8 @@ void peers_table(json *const *records, int64_t n, table *t)
         str         what = { 0 };
         describe(a, &what);
         table_row(t);
-        table_cell(t, "%s%s%s%s", is_rehearsal(records[i]) ? "REHEARSAL, nothing measured: " : "", text_at(a, "comparison"),
-                   *text_at(a, "op") ? ", " : "", text_at(a, "op"));
+        table_cell(t, "%s%s%s%s", is_rehearsal(records[i]) ? "REHEARSAL, nothing measured: " : "",
+                   text_at(a, "comparison"), *text_at(a, "op") ? ", " : "", text_at(a, "op"));
         table_cell(t, "%s", text_at(a, "peer"));
         table_cell(t, "%s", text_at(a, "method"));
         table_cell(t, "%s", str_c(&what));

@@ -13,7 +13,8 @@
 #include "core/file.h"
 #include "core/memory.h"
 
-static const char *const colors[] = { "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C510A" };
+static const char *const colors[] = { "#0072B2", "#D55E00", "#009E73", "#CC79A7",
+                                      "#E69F00", "#56B4E9", "#000000", "#8C510A" };
 enum { N_COLORS = sizeof colors / sizeof *colors };
 
 const char *plot_color(int i) { return colors[i % N_COLORS]; }
@@ -27,7 +28,8 @@ int plot_index(plot_names *l, const char *name)
     return l->n++;
 }
 
-/* A string inside gnuplot's single quotes, its enhanced-text characters escaped by the noenhanced terminal. */
+/* A string inside gnuplot's single quotes, its enhanced-text characters escaped by the
+ * noenhanced terminal. */
 void plot_quoted(str *s, const char *text)
 {
     str_putc(s, '\'');
@@ -73,13 +75,15 @@ static int run_gnuplot(const char *script, const char *name)
     return rc;
 }
 
-int plot_finish(plot_list *list, const char *dir, const char *name, const char *caption, const str *body, int width, int height)
+int plot_finish(plot_list *list, const char *dir, const char *name, const char *caption, const str *body, int width,
+                int height)
 {
     char *stem = slug(name);
     str   svg = { 0 }, gp = { 0 }, text = { 0 };
     str_printf(&svg, "%s/plots/%s.svg", dir, stem);
     str_printf(&gp, "%s/plots/%s.gp", dir, stem);
-    str_printf(&text, "set terminal svg size %d,%d noenhanced font 'DejaVu Sans,13' background '#ffffff'\nset output ", width, height);
+    str_printf(&text, "set terminal svg size %d,%d noenhanced font 'DejaVu Sans,13' background '#ffffff'\nset output ",
+               width, height);
     plot_quoted(&text, svg.s);
     str_puts(&text, "\nset border 3 lc rgb '#444444'\nset tics nomirror out\nset grid lc rgb '#dddddd' lw 1\n"
                     "set key outside right top vertical spacing 1.15 samplen 2\n");
@@ -135,9 +139,12 @@ static int plot_quality(plot_list *list, const quality *q, size_t from, size_t t
     str_puts(&s, "EOD\nset logscale x\nset xlabel 'trained parameters (log scale)'\nset title ");
     str_printf(&name, "%s: %s against trained parameters", first->task, first->metric);
     plot_quoted(&s, name.s);
-    str_printf(&s, "\nset ylabel '%s (%s is better)'\nset offsets graph 0.05, graph 0.05, graph 0.05, graph 0.05\nset format x '%%.0s%%c'\n",
-               first->metric, first->higher_is_better ? "higher" : "lower");
-    if (on_front) str_puts(&plot, "$front using 1:2 with points pt 6 ps 2.2 lw 1.5 lc rgb '#888888' title 'Pareto front'");
+    str_printf(
+        &s,
+        "\nset ylabel '%s (%s is better)'\nset offsets graph 0.05, graph 0.05, graph 0.05, graph 0.05\nset format x '%%.0s%%c'\n",
+        first->metric, first->higher_is_better ? "higher" : "lower");
+    if (on_front)
+        str_puts(&plot, "$front using 1:2 with points pt 6 ps 2.2 lw 1.5 lc rgb '#888888' title 'Pareto front'");
     if (base) {
         if (plot.n) str_puts(&plot, ", ");
         str_printf(&plot, "%.9g with lines dt 2 lw 2 lc rgb '#666666' title 'base, no adapter'", base->mean);
@@ -149,9 +156,10 @@ static int plot_quality(plot_list *list, const quality *q, size_t from, size_t t
         str_printf(&plot, ", $m%d using 1:2 with lines lw 1 lc rgb '%s' notitle", m, plot_color(m));
     }
     str_printf(&s, "plot %s\n", str_c(&plot));
-    str_printf(&caption,
-               "%s, base model \"%s\". Bars: 95 %% intervals. Ringed: the Pareto front, which leaves out only what is worse beyond the intervals.",
-               name.s, first->base);
+    str_printf(
+        &caption,
+        "%s, base model \"%s\". Bars: 95 %% intervals. Ringed: the Pareto front, which leaves out only what is worse beyond the intervals.",
+        name.s, first->base);
     str_clear(&name);
     str_printf(&name, "quality-%s-%s", first->base, first->task);
     int rc = methods.n ? plot_finish(list, dir, name.s, caption.s, &s, 760, 430) : OK;
@@ -164,15 +172,16 @@ static int plot_quality(plot_list *list, const quality *q, size_t from, size_t t
 
 static bool same_panel(const overhead_point *a, const overhead_point *b)
 {
-    return !strcmp(a->device, b->device) && !strcmp(a->shape, b->shape) && !strcmp(a->site, b->site) && !strcmp(a->op, b->op) &&
-           !strcmp(a->dtype, b->dtype) && !strcmp(a->mode, b->mode) && a->tokens == b->tokens;
+    return !strcmp(a->device, b->device) && !strcmp(a->shape, b->shape) && !strcmp(a->site, b->site) &&
+           !strcmp(a->op, b->op) && !strcmp(a->dtype, b->dtype) && !strcmp(a->mode, b->mode) && a->tokens == b->tokens;
 }
 
 void plot_case_name(str *s, const overhead_point *p)
 {
     bool f32 = !strcmp(p->dtype, "f32");
-    str_printf(s, "%s%s%s %s, %s %lldx%lld, %lld tokens: %s%s%s", p->device, f32 ? "" : " ", f32 ? "" : p->dtype, p->shape, p->site,
-               (long long)p->d_out, (long long)p->d_in, (long long)p->tokens, p->op, *p->mode ? ", " : "", p->mode);
+    str_printf(s, "%s%s%s %s, %s %lldx%lld, %lld tokens: %s%s%s", p->device, f32 ? "" : " ", f32 ? "" : p->dtype,
+               p->shape, p->site, (long long)p->d_out, (long long)p->d_in, (long long)p->tokens, p->op,
+               *p->mode ? ", " : "", p->mode);
 }
 
 void plot_case_file(str *s, const char *kind, const overhead_point *p)
@@ -197,29 +206,35 @@ static int plot_ranks(plot_list *list, const overhead *o, size_t from, size_t to
         variants |= *o->points[i].variant != 0;
         ranks |= o->points[i].rank != first->rank;
     }
-    if (!methods.n || (variants && !ranks)) return OK; /* one rank: all of it is in the plot across variants */
+    /* one rank: all of it is in the plot across variants */
+    if (!methods.n || (variants && !ranks)) return OK;
     for (int m = 0; m < methods.n; m++) {
         str_printf(&s, "$m%d << EOD\n", m);
         for (size_t i = from; i < to; i++) {
             const overhead_point *p = &o->points[i];
             if (!on_ranks(p) || strcmp(p->method, methods.name[m])) continue;
-            str_printf(&s, "%lld %.6g %.6g %.6g %.6g\n", (long long)p->rank, 100 * p->overhead, 100 * p->low, 100 * p->high, 100 * p->flop_share);
+            str_printf(&s, "%lld %.6g %.6g %.6g %.6g\n", (long long)p->rank, 100 * p->overhead, 100 * p->low,
+                       100 * p->high, 100 * p->flop_share);
         }
         str_puts(&s, "EOD\n");
     }
     plot_case_name(&name, first);
-    str_puts(&s, "set logscale x 2\nset xlabel 'rank r (log scale)'\nset ylabel 'overhead over the base GEMM, %'\nset title ");
+    str_puts(
+        &s,
+        "set logscale x 2\nset xlabel 'rank r (log scale)'\nset ylabel 'overhead over the base GEMM, %'\nset title ");
     plot_quoted(&s, name.s);
     str_puts(
         &s,
         "\nset offsets graph 0.03, graph 0.03, graph 0.05, graph 0.05\nplot $m0 using 1:5 with lines dt 3 lw 2 lc rgb '#999999' title 'FLOP share'");
     for (int m = 0; m < methods.n; m++) {
-        str_printf(&s, ", $m%d using 1:2:3:4 with yerrorbars pt %d ps 0.8 lw 1.4 lc rgb '%s' title ", m, tied[m] ? 5 : 7, plot_color(m));
+        str_printf(&s, ", $m%d using 1:2:3:4 with yerrorbars pt %d ps 0.8 lw 1.4 lc rgb '%s' title ", m,
+                   tied[m] ? 5 : 7, plot_color(m));
         str label = { 0 };
         str_printf(&label, "%s (%s)", methods.name[m], tied[m] ? "tied" : "untied");
         plot_quoted(&s, label.s);
         str_free(&label);
-        str_printf(&s, ", $m%d using 1:2 with lines dt %d lw 1.4 lc rgb '%s' notitle", m, tied[m] ? 2 : 1, plot_color(m));
+        str_printf(&s, ", $m%d using 1:2 with lines dt %d lw 1.4 lc rgb '%s' notitle", m, tied[m] ? 2 : 1,
+                   plot_color(m));
     }
     str_putc(&s, '\n');
     str_printf(
@@ -243,8 +258,8 @@ int plot_all(plot_list *list, const quality *q, const overhead *o, const char *d
     free(sub);
     for (size_t from = 0, to; !rc && from < q->n; from = to) {
         const quality_point *p = &q->points[from];
-        for (to = from + 1;
-             to < q->n && !strcmp(q->points[to].task, p->task) && !strcmp(q->points[to].metric, p->metric) && !strcmp(q->points[to].base, p->base);
+        for (to = from + 1; to < q->n && !strcmp(q->points[to].task, p->task) &&
+                            !strcmp(q->points[to].metric, p->metric) && !strcmp(q->points[to].base, p->base);
              to++) {
         }
         if (p->primary) rc = plot_quality(list, q, from, to, dir);

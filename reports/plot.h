@@ -1,4 +1,5 @@
-/* Plots through gnuplot, as SVG files: quality against trained parameters, kernel overhead against rank. */
+/* Plots through gnuplot, as SVG files: quality against trained parameters, kernel overhead
+ * against rank. */
 #ifndef TIEBREAK_REPORTS_PLOT_H
 #define TIEBREAK_REPORTS_PLOT_H
 #include "reports/overhead.h"
@@ -13,9 +14,10 @@ typedef struct {
     size_t     n, cap;
 } plot_list;
 
-/* One plot per task (its primary metric) and per (device, shape, site, tokens, op, type, mode): against rank, and where variants were timed one
- * across them. The gnuplot scripts stay beside the SVGs (plots/NAME.gp), so a plot can be restyled by hand. ERR_FAILED when gnuplot is missing or
- * fails, with its own message. */
+/* One plot per task (its primary metric) and per (device, shape, site, tokens, op, type, mode):
+ * against rank, and where variants were timed one across them. The gnuplot scripts stay beside
+ * the SVGs (plots/NAME.gp), so a plot can be restyled by hand. ERR_FAILED when gnuplot is
+ * missing or fails, with its own message. */
 int  plot_all(plot_list *list, const quality *q, const overhead *o, const char *dir);
 void plot_list_free(plot_list *list);
 #endif

@@ -25,17 +25,20 @@ static double number_or(const json *obj, const char *key, double other)
 static quality_point *find_or_add(quality *q, const quality_point *like)
 {
     for (size_t i = 0; i < q->n; i++)
-        if (!strcmp(q->points[i].group, like->group) && !strcmp(q->points[i].metric, like->metric)) return &q->points[i];
+        if (!strcmp(q->points[i].group, like->group) && !strcmp(q->points[i].metric, like->metric))
+            return &q->points[i];
     if (q->n == q->cap) q->points = mem_grow(q->points, &q->cap, sizeof *q->points);
     q->points[q->n] = *like;
     return &q->points[q->n++];
 }
 
-/* Base and adapter as asked for, seed included, what came of it left out: equal in the record of a training and in those of its scores. */
+/* Base and adapter as asked for, seed included, what came of it left out: equal in the record of
+ * a training and in those of its scores. */
 static void training_key(const json *record, char out[17])
 {
     const json *asked = json_find(record, "asked");
-    json *key = json_object(), *own = cJSON_Duplicate(json_find(asked, "adapter"), true), *base = cJSON_Duplicate(json_find(asked, "base"), true);
+    json       *key = json_object(), *own = cJSON_Duplicate(json_find(asked, "adapter"), true),
+         *base = cJSON_Duplicate(json_find(asked, "base"), true);
     if (cJSON_IsObject(own)) cJSON_DeleteItemFromObjectCaseSensitive(own, "sha256");
     if (base) json_set(key, "base", base);
     if (own) json_set(key, "adapter", own);
@@ -98,7 +101,8 @@ static int add_record(quality *q, const json *record, const trainings *t)
     record_cell_id(asked, p.group);
     for (const json *m = metrics->child; m; m = m->next) {
         double value;
-        if ((rc = json_get_num(m, where, "value", -INFINITY, INFINITY, &value))) return error_context(rc, "metric %s", m->string);
+        if ((rc = json_get_num(m, where, "value", -INFINITY, INFINITY, &value)))
+            return error_context(rc, "metric %s", m->string);
         p.metric           = m->string;
         p.primary          = m == metrics->child;
         p.higher_is_better = strcmp(text_or(m, "better", "higher"), "lower") != 0;
@@ -129,7 +133,8 @@ bool quality_separated(const quality_point *a, const quality_point *b)
     return gap > sqrt(a->half * a->half + b->half * b->half);
 }
 
-/* A point leaves the front only when a point with no more trained parameters is better beyond the intervals. */
+/* A point leaves the front only when a point with no more trained parameters is better beyond
+ * the intervals. */
 static void mark_front(quality *q)
 {
     for (size_t i = 0; i < q->n; i++) {
@@ -137,7 +142,8 @@ static void mark_front(quality *q)
         p->on_front      = true;
         for (size_t k = 0; k < q->n && p->on_front; k++) {
             const quality_point *o = &q->points[k];
-            if (o == p || strcmp(o->task, p->task) || strcmp(o->metric, p->metric) || strcmp(o->base, p->base)) continue;
+            if (o == p || strcmp(o->task, p->task) || strcmp(o->metric, p->metric) || strcmp(o->base, p->base))
+                continue;
             if (o->trainable <= p->trainable && quality_separated(o, p)) p->on_front = false;
         }
     }
@@ -182,11 +188,12 @@ void quality_free(quality *q)
 
 void quality_table(const quality *q, table *t)
 {
-    table_init(t, "quality", "Quality against cost",
-               "Mean over training seeds with its 95 % interval (Student's t over seeds; of the items where there is one seed). Two sources of "
-               "variance, apart: item stderr is how far other items would move one run, seed sd how far another training seed would. "
-               "Front: no adapter with as few or fewer trained parameters is better beyond the intervals.",
-               "task|metric|method|rank#|sites|trainable#|adapter bytes#|score#|95 % half-width#|item stderr#|seed sd#|seeds#|items#|train s#|front");
+    table_init(
+        t, "quality", "Quality against cost",
+        "Mean over training seeds with its 95 % interval (Student's t over seeds; of the items where there is one seed). Two sources of "
+        "variance, apart: item stderr is how far other items would move one run, seed sd how far another training seed would. "
+        "Front: no adapter with as few or fewer trained parameters is better beyond the intervals.",
+        "task|metric|method|rank#|sites|trainable#|adapter bytes#|score#|95 % half-width#|item stderr#|seed sd#|seeds#|items#|train s#|front");
     for (size_t i = 0; i < q->n; i++) {
         const quality_point *p = &q->points[i];
         table_row(t);
@@ -263,7 +270,9 @@ void quality_summary(const quality *q, table *t)
         for (int k = 0; k < n_tasks; k++) {
             const quality_point *found = NULL;
             for (size_t i = 0; i < q->n && !found; i++)
-                if (q->points[i].primary && !strcmp(q->points[i].task, tasks[k]->task) && same_adapter(&q->points[i], rows[r])) found = &q->points[i];
+                if (q->points[i].primary && !strcmp(q->points[i].task, tasks[k]->task) &&
+                    same_adapter(&q->points[i], rows[r]))
+                    found = &q->points[i];
             if (!found)
                 table_cell(t, "-");
             else if (isfinite(found->half))

@@ -1,4 +1,5 @@
-/* Scores from eval records: cells that differ only in the training seed are one point, with an interval; the Pareto front never ranks
+/* Scores from eval records: cells that differ only in the training seed are one point, with an
+ * interval; the Pareto front never ranks
  * what the data cannot separate. */
 #ifndef TIEBREAK_REPORTS_QUALITY_H
 #define TIEBREAK_REPORTS_QUALITY_H
@@ -9,17 +10,20 @@ enum { SEEDS_MAX = 64 };
 
 /* One point: (base, task, metric, adapter without its seed). */
 typedef struct {
-    char        group[17];                             /* hash of what was asked, without seed and hashes */
-    const char *base, *task, *metric, *method, *sites; /* method "base": no adapter; strings live in the records */
-    bool        primary;                               /* the task's first metric */
+    /* hash of what was asked, without seed and hashes */
+    char group[17];
+    /* method "base": no adapter; strings live in the records */
+    const char *base, *task, *metric, *method, *sites;
+    bool        primary; /* the task's first metric */
     bool        higher_is_better;
     int64_t     rank, n, trainable, adapter_bytes; /* rank -1: none */
     double      lr;                                /* NaN: none */
     int         n_seeds;
     double      values[SEEDS_MAX], item_stderr[SEEDS_MAX], wall_s[SEEDS_MAX];
-    double      mean, half; /* 95 % half-width: over seeds (Student's t) where there are two or more, else of the items */
-    /* The two sources of variance, apart: how far another training seed would move one run (NaN below two seeds), and how far other items would
-     * (root mean square over the runs). */
+    /* 95 % half-width: over seeds (Student's t) where there are two or more, else of the items */
+    double mean, half;
+    /* The two sources of variance, apart: how far another training seed would move one run (NaN
+     * below two seeds), and how far other items would (root mean square over the runs). */
     double seed_sd, item_error;
     bool   on_front;
 } quality_point;
@@ -29,10 +33,12 @@ typedef struct {
     size_t         n, cap;
 } quality;
 
-/* Records of other kinds are passed over; members that are missing or of the wrong type are ERR_INPUT naming record and member. */
+/* Records of other kinds are passed over; members that are missing or of the wrong type are
+ * ERR_INPUT naming record and member. */
 int  quality_from_records(quality *q, json *const *records, int64_t n);
 void quality_free(quality *q);
-/* a is better than b beyond what the intervals leave open: |difference| > sqrt(half_a^2 + half_b^2). NaN separates nothing. */
+/* a is better than b beyond what the intervals leave open: |difference| > sqrt(half_a^2 +
+ * half_b^2). NaN separates nothing. */
 bool quality_separated(const quality_point *a, const quality_point *b);
 void quality_table(const quality *q, table *t);
 /* The page's first answer: adapters down, tasks across (primary metrics), mean and 95 % half-width. */

@@ -33,9 +33,10 @@ static void gpu_cell(table *t, const json *gpu)
 /* Where the records were made: one row per distinct machine and build. */
 static void machines_table(json *const *records, int64_t n, table *t)
 {
-    table_init(t, "machines", "Where it was measured",
-               "Every distinct machine and build among the records. A build from uncommitted changes is marked dirty: not for publication.",
-               "device|CPU|threads#|system|compiler|flags|commit|dirty|records#|GPU");
+    table_init(
+        t, "machines", "Where it was measured",
+        "Every distinct machine and build among the records. A build from uncommitted changes is marked dirty: not for publication.",
+        "device|CPU|threads#|system|compiler|flags|commit|dirty|records#|GPU");
     str     seen[64]  = { { 0 } };
     int64_t count[64] = { 0 }, first[64] = { 0 };
     int     kinds = 0;
@@ -76,7 +77,8 @@ static const char style[] =
     "th{border-bottom:2px solid #888}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.wide{overflow-x:auto}"
     "figure{margin:1em 0}figure svg{max-width:100%;height:auto}figcaption{font-size:.85em;color:#555}";
 
-/* An SVG inside HTML starts at its element: the XML prolog and doctype stay out. Ids are made unique per figure, since gnuplot repeats them. */
+/* An SVG inside HTML starts at its element: the XML prolog and doctype stay out. Ids are made
+ * unique per figure, since gnuplot repeats them. */
 static int inline_svg(str *html, const char *dir, const plot_item *p, size_t number)
 {
     char       *path  = path_join(dir, p->file);
@@ -86,7 +88,8 @@ static int inline_svg(str *html, const char *dir, const plot_item *p, size_t num
     if (!rc && !start) rc = run_error("%s: gnuplot wrote no <svg> element", path);
     str_puts(html, "<figure>\n");
     for (const char *at = start; start && *at;) {
-        const char *id = strstr(at, "gnuplot_plot_"), *use = strstr(at, "gpPt"), *next = id && (!use || id < use) ? id : use;
+        const char *id = strstr(at, "gnuplot_plot_"), *use = strstr(at, "gpPt"),
+                   *next = id && (!use || id < use) ? id : use;
         if (!next) {
             str_puts(html, at);
             break;
@@ -141,18 +144,20 @@ static void count_kinds(json *const *records, int64_t n, report_counts *c)
     }
 }
 
-static int write_page(const char *out, const quality *q, const overhead *o, const reproduction *r, json *const *records, report_counts *c)
+static int write_page(const char *out, const quality *q, const overhead *o, const reproduction *r, json *const *records,
+                      report_counts *c)
 {
     plot_list plots;
     int       rc = plot_all(&plots, q, o, out);
     if (rc) return rc;
     str html = { 0 }, md = { 0 }, summary = { 0 };
-    str_printf(&summary, "%lld records: %lld scored cells, %lld trainings, %lld bench cases.", (long long)c->records, (long long)c->evals,
-               (long long)c->trains, (long long)c->benches);
-    str_printf(&html,
-               "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tiebreak report</title>\n<style>%s</style></head><body>\n"
-               "<h1>Which adapter?</h1>\n<p>%s</p>\n",
-               style, summary.s);
+    str_printf(&summary, "%lld records: %lld scored cells, %lld trainings, %lld bench cases.", (long long)c->records,
+               (long long)c->evals, (long long)c->trains, (long long)c->benches);
+    str_printf(
+        &html,
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tiebreak report</title>\n<style>%s</style></head><body>\n"
+        "<h1>Which adapter?</h1>\n<p>%s</p>\n",
+        style, summary.s);
     str_printf(&md, "# Which adapter?\n\n%s\n\n", summary.s);
     table summary_rows;
     quality_summary(q, &summary_rows);
@@ -204,7 +209,9 @@ int report_write(const char *runs, const char *out, const char *against, report_
     int      rc = record_scan(&records, &n, runs);
     if (!rc && against) rc = record_scan(&others, &n_others, against);
     count_kinds(records, n, counts);
-    if (!rc && !n) rc = input_error("report: %s: holds no record; run `tiebreak eval`, `bench` or `sweep` with --out inside it first", runs);
+    if (!rc && !n)
+        rc = input_error(
+            "report: %s: holds no record; run `tiebreak eval`, `bench` or `sweep` with --out inside it first", runs);
     if (!rc) rc = quality_from_records(&q, records, n);
     if (!rc) rc = quality_from_records(&before, others, n_others);
     if (!rc) rc = overhead_from_records(&o, records, n);

@@ -7,9 +7,11 @@
 #include "reports/report.h"
 #include "reports/reproduce.h"
 
-static json *eval_record(const char *method, int64_t rank, int64_t seed, double value, double trainable, const char *task)
+static json *eval_record(const char *method, int64_t rank, int64_t seed, double value, double trainable,
+                         const char *task)
 {
-    json *asked = json_object(), *base = json_object(), *result = json_object(), *metrics = json_object(), *em = json_object();
+    json *asked = json_object(), *base = json_object(), *result = json_object(), *metrics = json_object(),
+         *em = json_object();
     json_set_str(base, "name", "mini");
     json_set(asked, "base", base);
     json_set_str(asked, "task", task);
@@ -70,7 +72,8 @@ static void seeds_become_one_point_with_students_interval(void **state)
     assert_ok(quality_from_records(&q, r, 4));
     assert_int_equal(q.n, 2);
     assert_string_equal(q.points[0].method, "base");
-    assert_within(fabs(q.points[0].half - 1.959963984540054 * 1.5), 1e-12); /* one run: the items' error */
+    /* one run: the items' error */
+    assert_within(fabs(q.points[0].half - 1.959963984540054 * 1.5), 1e-12);
     assert_int_equal(q.points[1].n_seeds, 3);
     assert_within(fabs(q.points[1].mean - 62), 1e-12);
     assert_within(fabs(q.points[1].half - 4.303 * 2 / sqrt(3.0)), 1e-12);
@@ -95,7 +98,8 @@ static void front_never_ranks_what_intervals_cannot_separate(void **state)
 {
     (void)state;
     json   *r[] = { eval_record("lora", 8, 0, 80.0, 1000, "squad"), eval_record("vera", 8, 0, 79.0, 2000, "squad"),
-                    eval_record("tied-lora", 8, 0, 60.0, 3000, "squad"), eval_record("adalora", 8, 0, 10.0, 500, "squad") };
+                    eval_record("tied-lora", 8, 0, 60.0, 3000, "squad"),
+                    eval_record("adalora", 8, 0, 10.0, 500, "squad") };
     quality q;
     assert_ok(quality_from_records(&q, r, 4));
     assert_string_equal(q.points[0].method, "adalora");
@@ -129,7 +133,8 @@ static void reruns_agree_unless_seeds_cannot_explain_the_gap(void **state)
     assert_int_equal(r.n, 3);
     assert_int_equal(r.differ, 1);
     for (size_t i = 0; i < r.n; i++) {
-        if (!strcmp(r.cells[i].here->method, "lora")) assert_within(fabs(r.cells[i].p - stats_t_pvalue(4 / (2 * sqrt(4.0 / 3)), 2)), 1e-12);
+        if (!strcmp(r.cells[i].here->method, "lora"))
+            assert_within(fabs(r.cells[i].p - stats_t_pvalue(4 / (2 * sqrt(4.0 / 3)), 2)), 1e-12);
         if (!strcmp(r.cells[i].here->method, "base")) assert_within(fabs(r.cells[i].p - 1), 0);
         assert_true((r.cells[i].adjusted < 0.05) == !strcmp(r.cells[i].here->method, "vera"));
     }
@@ -183,8 +188,9 @@ static json *with_its_id(json *record)
 
 static json *gpu_record(const char *gpu, const char *method, const char *variant, double over, double half)
 {
-    json *r = bench_record(method, false, 16, over), *asked = cJSON_GetObjectItem(r, "asked"), *result = cJSON_GetObjectItem(r, "result");
-    json *facts = json_object();
+    json *r = bench_record(method, false, 16, over), *asked = cJSON_GetObjectItem(r, "asked"),
+         *result = cJSON_GetObjectItem(r, "result");
+    json *facts  = json_object();
     cJSON_ReplaceItemInObject(asked, "device", cJSON_CreateString(strstr(gpu, "emulated") ? "cuda-emulated" : "cuda"));
     cJSON_ReplaceItemInObject(asked, "dtype", cJSON_CreateString("bf16"));
     cJSON_ReplaceItemInObject(asked, "tokens", cJSON_CreateNumber(4096));
@@ -226,8 +232,10 @@ static str goals_of(json **records, int n)
 static void goals_are_judged_by_intervals_on_a_real_gpu(void **state)
 {
     (void)state;
-    json *r[] = { gpu_record("GPU X", "lora", "eager", 0.30, 0.001), gpu_record("GPU X", "lora", "augmented-k", 0.019, 0.002),
-                  gpu_record("GPU X", "lora", "merged", 0.0, 0.001), gpu_record("GPU X", "vera", "augmented-k", 0.03, 0.002),
+    json *r[] = { gpu_record("GPU X", "lora", "eager", 0.30, 0.001),
+                  gpu_record("GPU X", "lora", "augmented-k", 0.019, 0.002),
+                  gpu_record("GPU X", "lora", "merged", 0.0, 0.001),
+                  gpu_record("GPU X", "vera", "augmented-k", 0.03, 0.002),
                   gpu_record("GPU X", "tied-lora", "augmented-k", 0.025, 0.002) };
     str   csv = goals_of(r, 5);
     assert_non_null(strstr(csv.s, "\"lora, augmented-k\",at most +2.5 %,+1.90 %,+1.70 .. +2.10 %,met"));
@@ -237,9 +245,11 @@ static void goals_are_judged_by_intervals_on_a_real_gpu(void **state)
     str_free(&csv);
     for (int i = 0; i < 5; i++) json_free(r[i]);
     r[0] = gpu_record("the host, emulated", "lora", "augmented-k", 0.0, 0.001);
-    r[1] = gpu_record("GPU X", "lora", "merged", 0.0, 0.001); /* serves one adapter: it stands for no method */
+    /* serves one adapter: it stands for no method */
+    r[1] = gpu_record("GPU X", "lora", "merged", 0.0, 0.001);
     csv  = goals_of(r, 2);
-    assert_non_null(strstr(csv.s, "prefill: time over the base,every method,at most +2.5 %,not run on a GPU,-,not measured"));
+    assert_non_null(
+        strstr(csv.s, "prefill: time over the base,every method,at most +2.5 %,not run on a GPU,-,not measured"));
     str_free(&csv);
     for (int i = 0; i < 2; i++) json_free(r[i]);
 }
@@ -260,12 +270,13 @@ static json *peer_record(const char *method, const char *precision, double ratio
     return r;
 }
 
-/* A goal is a number of ours, or where it depends on what was measured one of the record; a rehearsal is no measurement. */
+/* A goal is a number of ours, or where it depends on what was measured one of the record; a
+ * rehearsal is no measurement. */
 static void goals_beside_other_code(void **state)
 {
     (void)state;
-    json *r[] = { peer_record("lora", "default", 1.4, false), peer_record("lora", "bf16", 1.0, false), peer_record("vera", "default", 1.98, false),
-                  peer_record("tied-lora", "default", 3, true) };
+    json *r[] = { peer_record("lora", "default", 1.4, false), peer_record("lora", "bf16", 1.0, false),
+                  peer_record("vera", "default", 1.98, false), peer_record("tied-lora", "default", 3, true) };
     str   csv = goals_of(r, 4);
     assert_non_null(strstr(csv.s, "at least 1.3,1.400,1.350 .. 1.450,met"));
     assert_non_null(strstr(csv.s, "at least 1.1,1.000,0.950 .. 1.050,missed"));
@@ -279,7 +290,8 @@ static void a_folder_of_records_becomes_a_page(void **state)
 {
     (void)state;
     if (system("command -v gnuplot >/dev/null 2>&1")) skip_because("gnuplot is not on this machine");
-    char         *dir = test_tmpdir(), *runs = path_join(dir, "runs"), *out = path_join(dir, "out"), *page = path_join(out, "index.html");
+    char *dir = test_tmpdir(), *runs = path_join(dir, "runs"), *out = path_join(dir, "out"),
+         *page      = path_join(out, "index.html");
     int           k = 0;
     report_counts c;
     assert_ok(file_make_dirs(runs));

@@ -1,4 +1,5 @@
-/* A table of text cells with three writers over it: Markdown, CSV, HTML. Nobody types a number into a report: rows come from records. */
+/* A table of text cells with three writers over it: Markdown, CSV, HTML. Nobody types a number
+ * into a report: rows come from records. */
 #ifndef TIEBREAK_REPORTS_TABLE_H
 #define TIEBREAK_REPORTS_TABLE_H
 #include <stdbool.h>
@@ -19,7 +20,8 @@ typedef struct {
     char *(*rows)[TABLE_COLUMNS]; /* owned */
 } table;
 
-/* heads: one string of names split by '|'; a name that ends in '#' is numeric. title, note and file must outlive the table. */
+/* heads: one string of names split by '|'; a name that ends in '#' is numeric. title, note and
+ * file must outlive the table. */
 void table_init(table *t, const char *file, const char *title, const char *note, const char *heads);
 void table_free(table *t);
 /* Begin a row, then add its cells left to right; cells not added are empty. */

@@ -27,8 +27,8 @@ static int check_asked(const compare_system *a, const compare_system *b)
         if (cJSON_IsObject(x)) x = json_find(x, "sha256");
         if (cJSON_IsObject(y)) y = json_find(y, "sha256");
         if (!cJSON_IsString(x) || !cJSON_IsString(y) || !strcmp(x->valuestring, y->valuestring)) continue;
-        return input_error("%s and %s answered different questions: \"%s\" is %.70s there, %.70s here", a->name, b->name, names[i], x->valuestring,
-                           y->valuestring);
+        return input_error("%s and %s answered different questions: \"%s\" is %.70s there, %.70s here", a->name,
+                           b->name, names[i], x->valuestring, y->valuestring);
     }
     return OK;
 }
@@ -46,17 +46,23 @@ static int64_t missing_ids(const scored *from, const id_index *ix, str *out)
     return n;
 }
 
-static int check_same_items(const scored *first, const id_index *first_ix, const scored *other, const id_index *other_ix)
+static int check_same_items(const scored *first, const id_index *first_ix, const scored *other,
+                            const id_index *other_ix)
 {
     str     lacks = { 0 }, extra = { 0 };
     int64_t n_lacks = missing_ids(first, other_ix, &lacks), n_extra = missing_ids(other, first_ix, &extra);
     int     rc = OK;
     if (n_lacks || n_extra) {
         str text = { 0 };
-        if (n_lacks) str_printf(&text, "%s lacks %lld of its %lld (%s)", other->name, (long long)n_lacks, (long long)first->n, str_c(&lacks));
-        if (n_extra) str_printf(&text, "%s%s has %lld that it lacks (%s)", n_lacks ? "; " : "", other->name, (long long)n_extra, str_c(&extra));
-        rc = input_error("%s: the items must be the same: %s. Score the same items, or give --common to compare the %lld in both", first->name,
-                         str_c(&text), (long long)(first->n - n_lacks));
+        if (n_lacks)
+            str_printf(&text, "%s lacks %lld of its %lld (%s)", other->name, (long long)n_lacks, (long long)first->n,
+                       str_c(&lacks));
+        if (n_extra)
+            str_printf(&text, "%s%s has %lld that it lacks (%s)", n_lacks ? "; " : "", other->name, (long long)n_extra,
+                       str_c(&extra));
+        rc = input_error(
+            "%s: the items must be the same: %s. Score the same items, or give --common to compare the %lld in both",
+            first->name, str_c(&text), (long long)(first->n - n_lacks));
         str_free(&text);
     }
     str_free(&lacks);
@@ -87,7 +93,8 @@ static int align(comparison *c)
     }
     for (int64_t i = 0; i < first->n && !rc; i++) {
         bool everywhere = true;
-        for (r = 0; r < runs && everywhere; r++) everywhere = (c->places[r][c->n] = id_index_get(&ix[r], first->ids[i], strlen(first->ids[i]))) >= 0;
+        for (r = 0; r < runs && everywhere; r++)
+            everywhere = (c->places[r][c->n] = id_index_get(&ix[r], first->ids[i], strlen(first->ids[i]))) >= 0;
         if (everywhere) c->ids[c->n++] = first->ids[i];
     }
     if (!rc && !c->n) rc = input_error("%s: the systems have no item in common", first->name);
@@ -122,9 +129,11 @@ static int check_rules(const comparison *c, const compare_metric *m)
             str           own = { 0 };
             metric_signature(row, run->n_refs, &own);
             bool same = !strcmp(str_c(&own), str_c(&m->signature)) && row->n_stats == m->row.n_stats;
-            int  rc   = same ? OK
-                             : input_error("%s and %s: \"%s\" was made by different rules, %s there, %s here; score both the same way",
-                                           c->systems[0].runs[0].name, run->name, m->row.name, str_c(&m->signature), str_c(&own));
+            int  rc =
+                same ? OK
+                      : input_error(
+                            "%s and %s: \"%s\" was made by different rules, %s there, %s here; score both the same way",
+                            c->systems[0].runs[0].name, run->name, m->row.name, str_c(&m->signature), str_c(&own));
             str_free(&own);
             if (rc) return rc;
         }
@@ -149,7 +158,8 @@ static int choose_metrics(comparison *c)
         metric_signature(row, first->n_refs, &m->signature);
         rc = check_rules(c, m);
     }
-    if (!rc && !c->n_metrics) rc = input_error("%s: has no metric that every other system has (%s)", first->name, str_c(&left));
+    if (!rc && !c->n_metrics)
+        rc = input_error("%s: has no metric that every other system has (%s)", first->name, str_c(&left));
     if (!rc && left.n) warn("left out, not in every system: %s", str_c(&left));
     str_free(&left);
     return rc;
@@ -185,7 +195,8 @@ static void gather(comparison *c, compare_metric *m, int s, int64_t *const *plac
     free(own);
 }
 
-/* Standard error and p-value of the difference of mean runs, by Welch's t; one system may be without seeds. */
+/* Standard error and p-value of the difference of mean runs, by Welch's t; one system may be
+ * without seeds. */
 static void seed_test(const comparison *c, compare_metric *m, int s)
 {
     const compare_system *of[2]   = { &c->systems[0], &c->systems[s] };
@@ -266,7 +277,9 @@ static void judge(const comparison *c, compare_metric *m)
         compare_score *out = &m->scores[s];
         out->p_holm        = adjusted[s - 1];
         if (out->verdict != VERDICT_IDENTICAL)
-            out->verdict = !(out->p_holm < 0.05) ? VERDICT_OPEN : out->seed_p >= 0.05 ? VERDICT_SEEDS : VERDICT_DIFFERENT;
+            out->verdict = !(out->p_holm < 0.05) ? VERDICT_OPEN
+                           : out->seed_p >= 0.05 ? VERDICT_SEEDS
+                                                 : VERDICT_DIFFERENT;
     }
 }
 

@@ -1,4 +1,5 @@
-/* Systems on the same items, each against the first: how far apart, how sure, and which items changed.
+/* Systems on the same items, each against the first: how far apart, how sure, and which items
+ * changed.
  *
  *     const char *const what[] = { "base=runs/base", "lora=runs/lora/s0/eval,runs/lora/s1/eval" };
  *     comparison c;
@@ -6,8 +7,9 @@
  *     compare_print(&c, false, &text);
  *     comparison_free(&c);
  *
- * Two sources of variance are kept apart. Other items would move a score by its standard error; the paired tests speak of those. Another training
- * seed would move it too, and resampling items cannot know by how much: where a system has several runs, their spread stands beside it. */
+ * Two sources of variance are kept apart. Other items would move a score by its standard error;
+ * the paired tests speak of those. Another training seed would move it too, and resampling items
+ * cannot know by how much: where a system has several runs, their spread stands beside it. */
 #ifndef TIEBREAK_SCORE_COMPARE_H
 #define TIEBREAK_SCORE_COMPARE_H
 #include "metrics/paired.h"
@@ -19,13 +21,15 @@ enum { SYSTEMS_MAX = 16, RUNS_MAX = 64 };
 typedef struct {
     char   *name;
     int     n_runs;
-    scored *runs;     /* [n_runs] */
-    json   *asked;    /* of the first run's record; NULL where there is none */
-    bool    seedless; /* the record says that nothing was trained: another seed would change nothing */
+    scored *runs;  /* [n_runs] */
+    json   *asked; /* of the first run's record; NULL where there is none */
+    /* the record says that nothing was trained: another seed would change nothing */
+    bool seedless;
 } compare_system;
 
-/* `what`: a sample log, a run's folder, a folder of runs (SEED/ or SEED/eval/ in it, as a sweep writes them), or several of these with commas; a name
- * for it may stand before, as NAME=... ERR_INPUT when the runs are of different cells, or a log cannot be read. */
+/* `what`: a sample log, a run's folder, a folder of runs (SEED/ or SEED/eval/ in it, as a sweep
+ * writes them), or several of these with commas; a name for it may stand before, as NAME=...
+ * ERR_INPUT when the runs are of different cells, or a log cannot be read. */
 int  compare_system_read(compare_system *out, const char *what);
 void compare_system_free(compare_system *s);
 
@@ -38,22 +42,26 @@ typedef enum {
 
 /* One system on one metric. */
 typedef struct {
-    double   value, error; /* of all runs' answers pooled (of a mean: the mean of the runs); error: of the items */
-    interval range;        /* of the items */
-    double  *run_values;   /* [n_runs] */
-    double   seed_sd;      /* standard deviation of run_values; NaN below two */
-    double  *stats;        /* [n, n_stats], mean over runs */
-    double  *items;        /* [n]: each item's score alone, mean over runs */
-    bool     share;        /* items are right or wrong */
+    /* of all runs' answers pooled (of a mean: the mean of the runs); error: of the items */
+    double   value, error;
+    interval range;      /* of the items */
+    double  *run_values; /* [n_runs] */
+    double   seed_sd;    /* standard deviation of run_values; NaN below two */
+    double  *stats;      /* [n, n_stats], mean over runs */
+    double  *items;      /* [n]: each item's score alone, mean over runs */
+    bool     share;      /* items are right or wrong */
     /* Against the first system (unused in that one itself): */
-    paired_result   test;
-    double          difference_error; /* of the items; a mean's closed form, else the resamples' */
-    bool            flips;            /* both are shares: the counts and the p-values below are theirs */
-    paired_counts   counts;
-    double          p_exact, p_mid;
-    double          p, p_holm;          /* by the test to go by; Holm over the systems */
-    double          seed_error, seed_p; /* of the difference between the systems' mean runs (Welch); NaN when the seeds' spread is not known */
-    int64_t         better, worse;      /* items */
+    paired_result test;
+    double        difference_error; /* of the items; a mean's closed form, else the resamples' */
+    /* both are shares: the counts and the p-values below are theirs */
+    bool          flips;
+    paired_counts counts;
+    double        p_exact, p_mid;
+    double        p, p_holm; /* by the test to go by; Holm over the systems */
+    /* of the difference between the systems' mean runs (Welch); NaN when the seeds' spread is
+     * not known */
+    double          seed_error, seed_p;
+    int64_t         better, worse; /* items */
     compare_verdict verdict;
 } compare_score;
 
@@ -72,13 +80,15 @@ typedef struct {
     compare_options options;
     int             n_systems, n_metrics;
     compare_system  systems[SYSTEMS_MAX]; /* the first is the baseline */
-    compare_metric  metrics[METRICS_MAX]; /* those that every system has; the others are named in a warning */
-    int64_t         n;
-    const char    **ids;    /* [n], in the first system's order */
-    int64_t       **places; /* of each run, system after system: where the items stand in its log */
+    /* those that every system has; the others are named in a warning */
+    compare_metric metrics[METRICS_MAX];
+    int64_t        n;
+    const char   **ids;    /* [n], in the first system's order */
+    int64_t      **places; /* of each run, system after system: where the items stand in its log */
 } comparison;
 
-/* ERR_INPUT when items differ (naming some), when a metric was made by different rules, when records name different tasks or data. */
+/* ERR_INPUT when items differ (naming some), when a metric was made by different rules, when
+ * records name different tasks or data. */
 int  compare_run(comparison *c, const char *const *what, int n, const compare_options *options);
 void comparison_free(comparison *c);
 

@@ -6,12 +6,21 @@
 
 enum { SHOWN = 8 }; /* ids in a line, unless all are asked for */
 
-const char *compare_test_name(const compare_score *s) { return s->flips ? "McNemar mid-p" : "approximate randomisation"; }
+const char *compare_test_name(const compare_score *s)
+{
+    return s->flips ? "McNemar mid-p" : "approximate randomisation";
+}
 
 /* sacreBLEU's metrics say their references first in the signature; its tests come right after. */
-static bool is_sacrebleus(const compare_metric *m) { return m->row.error == STDERR_BOOTSTRAP && strstr(str_c(&m->signature), "|nrefs:"); }
+static bool is_sacrebleus(const compare_metric *m)
+{
+    return m->row.error == STDERR_BOOTSTRAP && strstr(str_c(&m->signature), "|nrefs:");
+}
 
-static bool is_better(const compare_metric *m, const compare_score *s) { return m->row.higher == (s->test.difference > 0); }
+static bool is_better(const compare_metric *m, const compare_score *s)
+{
+    return m->row.higher == (s->test.difference > 0);
+}
 
 const char *compare_verdict_text(const compare_metric *m, const compare_score *s)
 {
@@ -35,7 +44,8 @@ static bool flipped(const compare_metric *m, const compare_score *s, int64_t i, 
 
 /* --- text */
 
-static void print_ids(const comparison *c, const compare_metric *m, const compare_score *s, bool to_right, bool all, str *out)
+static void print_ids(const comparison *c, const compare_metric *m, const compare_score *s, bool to_right, bool all,
+                      str *out)
 {
     int64_t shown = 0, n = to_right ? s->counts.only_b : s->counts.only_a;
     str_printf(out, "      %-14s %lld", to_right ? "wrong -> right" : "right -> wrong", (long long)n);
@@ -51,8 +61,8 @@ static void print_changes(const comparison *c, const compare_metric *m, const co
         print_ids(c, m, s, false, all, out);
         return;
     }
-    str_printf(out, "      items          %lld better, %lld worse, %lld equal\n", (long long)s->better, (long long)s->worse,
-               (long long)(c->n - s->better - s->worse));
+    str_printf(out, "      items          %lld better, %lld worse, %lld equal\n", (long long)s->better,
+               (long long)s->worse, (long long)(c->n - s->better - s->worse));
     for (int64_t i = 0; all && i < c->n; i++)
         if (compare_differs(s->items[i], m->scores[0].items[i]))
             str_printf(out, "        %s: %.6g -> %.6g\n", c->ids[i], m->scores[0].items[i], s->items[i]);
@@ -63,7 +73,8 @@ static void print_tests(const comparison *c, const compare_metric *m, const comp
     str_printf(out, "      p              %.4g, %s", s->p, compare_test_name(s));
     if (c->n_systems > 2) str_printf(out, "; %.4g over %d systems (Holm)", s->p_holm, c->n_systems - 1);
     str_printf(out, "\n      other tests    ");
-    if (s->flips) str_printf(out, "McNemar exact %.4g, approximate randomisation %.4g, ", s->p_exact, s->test.p_randomisation);
+    if (s->flips)
+        str_printf(out, "McNemar exact %.4g, approximate randomisation %.4g, ", s->p_exact, s->test.p_randomisation);
     str_printf(out, "paired bootstrap %.4g", s->test.p_bootstrap);
     if (is_sacrebleus(m))
         str_printf(out, "; as sacreBLEU counts: bootstrap %.4g, randomisation %.4g", s->test.sacrebleu_p_bootstrap,
@@ -79,7 +90,8 @@ static void print_seeds(const comparison *c, const compare_metric *m, int s, str
     for (int r = 0; r < c->systems[s].n_runs; r++) str_printf(out, " %.4f", at->run_values[r]);
     str_printf(out, ", sd %.4f: the training seed's part, beside ± %.4f of the items\n", at->seed_sd, at->error);
     if (s && !isnan(at->seed_p))
-        str_printf(out, "      seeds          difference of mean runs ± %.4f, p %.4g (Welch's t)\n", at->seed_error, at->seed_p);
+        str_printf(out, "      seeds          difference of mean runs ± %.4f, p %.4g (Welch's t)\n", at->seed_error,
+                   at->seed_p);
 }
 
 static void print_score(const comparison *c, const compare_metric *m, int s, bool per_item, str *out)
@@ -87,7 +99,8 @@ static void print_score(const comparison *c, const compare_metric *m, int s, boo
     const compare_score *at = &m->scores[s];
     str_printf(out, "  %s%s\n      value          %.4f", c->systems[s].name, s ? "" : " (baseline)", at->value);
     if (!isnan(at->error)) str_printf(out, " ± %.4f", at->error);
-    if (!isnan(at->range.low)) str_printf(out, ", 95 %% %.4f .. %.4f (%s)", at->range.low, at->range.high, at->range.rule);
+    if (!isnan(at->range.low))
+        str_printf(out, ", 95 %% %.4f .. %.4f (%s)", at->range.low, at->range.high, at->range.rule);
     str_putc(out, '\n');
     if (s) {
         str_printf(out, "      difference     %+.4f", at->test.difference);
@@ -102,11 +115,13 @@ static void print_score(const comparison *c, const compare_metric *m, int s, boo
 
 void compare_print(const comparison *c, bool per_item, str *out)
 {
-    str_printf(out, "%lld items; each system against %s; %lld resamples, %lld randomisations, seed %llu\n", (long long)c->n, c->systems[0].name,
-               (long long)c->options.draws.resamples, (long long)c->options.draws.randomisations, (unsigned long long)c->options.draws.seed);
+    str_printf(out, "%lld items; each system against %s; %lld resamples, %lld randomisations, seed %llu\n",
+               (long long)c->n, c->systems[0].name, (long long)c->options.draws.resamples,
+               (long long)c->options.draws.randomisations, (unsigned long long)c->options.draws.seed);
     for (int k = 0; k < c->n_metrics; k++) {
         const compare_metric *m = &c->metrics[k];
-        str_printf(out, "\n%s (%s is better)   %s\n", m->row.name, m->row.higher ? "higher" : "lower", str_c(&m->signature));
+        str_printf(out, "\n%s (%s is better)   %s\n", m->row.name, m->row.higher ? "higher" : "lower",
+                   str_c(&m->signature));
         for (int s = 0; s < c->n_systems; s++) print_score(c, m, s, per_item, out);
     }
     if (c->n_metrics > 1 && c->n_systems > 1)
@@ -158,7 +173,8 @@ static void set_share(json *j, const comparison *c, const compare_metric *m, con
     json_set(j, "flips", flips);
 }
 
-static void set_signature(json *j, const char *key, const comparison *c, const compare_metric *m, const char *procedure, int64_t draws)
+static void set_signature(json *j, const char *key, const comparison *c, const compare_metric *m, const char *procedure,
+                          int64_t draws)
 {
     str own = { 0 };
     signature_of_draws(str_c(&m->signature), procedure, draws, c->options.draws.seed, &own);
@@ -237,7 +253,8 @@ static json *items_json(const comparison *c)
         json_set(one, "id", id_json(c, i));
         for (int k = 0; k < c->n_metrics; k++) {
             json *values = json_array();
-            for (int s = 0; s < c->n_systems; s++) json_push(values, cJSON_CreateNumber(c->metrics[k].scores[s].items[i]));
+            for (int s = 0; s < c->n_systems; s++)
+                json_push(values, cJSON_CreateNumber(c->metrics[k].scores[s].items[i]));
             json_set(one, c->metrics[k].row.name, values);
         }
         json_push(items, one);
@@ -262,7 +279,8 @@ json *compare_json(const comparison *c, bool per_item)
         json_push(systems, one);
     }
     json_set(j, "systems", systems);
-    for (int k = 0; k < c->n_metrics; k++) json_set(metrics, c->metrics[k].row.name, metric_json(c, &c->metrics[k], per_item));
+    for (int k = 0; k < c->n_metrics; k++)
+        json_set(metrics, c->metrics[k].row.name, metric_json(c, &c->metrics[k], per_item));
     json_set(j, "metrics", metrics);
     if (per_item) json_set(j, "items", items_json(c));
     return j;

@@ -30,7 +30,8 @@ static int add_run(run_list *l, char *path, const char *what)
 static int sample_file(const struct dirent *e)
 {
     size_t n = strlen(e->d_name);
-    return !strcmp(e->d_name, "samples.jsonl") || (n > 14 && !strncmp(e->d_name, "samples_", 8) && !strcmp(e->d_name + n - 6, ".jsonl"));
+    return !strcmp(e->d_name, "samples.jsonl") ||
+           (n > 14 && !strncmp(e->d_name, "samples_", 8) && !strcmp(e->d_name + n - 6, ".jsonl"));
 }
 static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
 
@@ -74,7 +75,9 @@ static int find_runs(run_list *l, const char *path, const char *what)
     }
     list_free(names, n);
     if (!rc && l->n == before)
-        rc = input_error("%s: holds no samples.jsonl, nor do the folders in it (or their eval/); name a sample log or the folder of a run", path);
+        rc = input_error(
+            "%s: holds no samples.jsonl, nor do the folders in it (or their eval/); name a sample log or the folder of a run",
+            path);
     return rc;
 }
 
@@ -82,12 +85,16 @@ static int find_runs(run_list *l, const char *path, const char *what)
 static int read_asked(const char *run, json **asked)
 {
     const char *slash  = strrchr(run, '/');
-    char       *folder = file_is_dir(run) ? mem_strdup(run) : slash ? mem_strndup(run, (size_t)(slash - run)) : mem_strdup("."), *path;
-    json       *record = NULL;
-    int         rc     = OK;
-    *asked             = NULL;
-    path               = path_join(folder, "record.json");
-    if (file_exists(path) && !(rc = record_read(&record, path))) *asked = cJSON_Duplicate(json_find(record, "asked"), true);
+    char       *folder = file_is_dir(run) ? mem_strdup(run)
+                         : slash          ? mem_strndup(run, (size_t)(slash - run))
+                                          : mem_strdup("."),
+         *path;
+    json *record = NULL;
+    int   rc     = OK;
+    *asked       = NULL;
+    path         = path_join(folder, "record.json");
+    if (file_exists(path) && !(rc = record_read(&record, path)))
+        *asked = cJSON_Duplicate(json_find(record, "asked"), true);
     json_free(record);
     free(folder);
     free(path);
@@ -102,7 +109,9 @@ static int check_cell(const json *first, const json *asked, const char *a, const
     record_cell_id(first, here);
     record_cell_id(asked, there);
     return strcmp(here, there)
-               ? input_error("%s and %s differ in more than the training seed, so they are not runs of one system; compare them as two", a, b)
+               ? input_error(
+                     "%s and %s differ in more than the training seed, so they are not runs of one system; compare them as two",
+                     a, b)
                : OK;
 }
 

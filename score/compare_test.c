@@ -7,14 +7,15 @@
 
 static char *dir;
 
-/* A run of n items, first ids from `from`, right where bit i of `right` is set, f1 a number of its own; in folder NAME below dir. */
+/* A run of n items, first ids from `from`, right where bit i of `right` is set, f1 a number of
+ * its own; in folder NAME below dir. */
 static char *write_run(const char *name, int from, int n, uint64_t right, double f1)
 {
     char *folder = path_join(dir, name), *path = path_join(folder, "samples.jsonl");
     str   text = { 0 };
     for (int i = 0; i < n; i++)
-        str_printf(&text, "{\"id\": \"q%d\", \"scores\": {\"em\": %d, \"f1\": %g}}\n", from + i, right >> i & 1 ? 100 : 0,
-                   fmod(f1 * (i + 1), 1) * 100);
+        str_printf(&text, "{\"id\": \"q%d\", \"scores\": {\"em\": %d, \"f1\": %g}}\n", from + i,
+                   right >> i & 1 ? 100 : 0, fmod(f1 * (i + 1), 1) * 100);
     assert_ok(file_make_dirs(folder));
     assert_ok(file_write_atomic(path, text.s, text.n));
     str_free(&text);
@@ -104,7 +105,8 @@ static void right_and_wrong_items_are_counted_and_named(void **state)
 static void many_systems_are_adjusted(void **state)
 {
     (void)state;
-    char      *a = write_run("base", 0, 60, 0, 0.37), *b = write_run("much", 0, 60, 0xFFFFu, 0.73), *d = write_run("little", 0, 60, 0x3Fu, 0.61);
+    char *a = write_run("base", 0, 60, 0, 0.37), *b = write_run("much", 0, 60, 0xFFFFu, 0.73),
+         *d = write_run("little", 0, 60, 0x3Fu, 0.61);
     comparison c;
     assert_ok(compare(&c, 3, a, b, d, false));
     const compare_score *s = c.metrics[0].scores;
@@ -128,7 +130,8 @@ static void many_systems_are_adjusted(void **state)
 static void items_must_be_the_same(void **state)
 {
     (void)state;
-    char      *a = write_run("x", 0, 20, 0xFFu, 0.37), *b = write_run("y", 3, 20, 0xFFu, 0.37), *far = write_run("z", 100, 20, 0xFFu, 0.37);
+    char *a = write_run("x", 0, 20, 0xFFu, 0.37), *b = write_run("y", 3, 20, 0xFFu, 0.37),
+         *far = write_run("z", 100, 20, 0xFFu, 0.37);
     comparison c;
     assert_input_error(compare(&c, 2, a, b, NULL, false), "y lacks 3 of its 20 (q0, q1, q2)");
     assert_input_error(compare(&c, 2, a, b, NULL, false), "has 3 that it lacks (q20, q21, q22)");
@@ -171,7 +174,8 @@ static void seeds_are_a_variance_of_their_own(void **state)
     assert_true(c.systems[0].seedless);
     const compare_metric *em = &c.metrics[0];
     const compare_score  *s  = &em->scores[1];
-    assert_true(em->scores[0].share && !s->share && !s->flips); /* q8 is right in two trainings of three */
+    /* q8 is right in two trainings of three */
+    assert_true(em->scores[0].share && !s->share && !s->flips);
     assert_within(fabs(s->value - 25), 1e-12);
     assert_within(fabs(s->run_values[2] - 30), 1e-12);
     assert_within(fabs(s->seed_sd - 5), 1e-12);
@@ -181,7 +185,8 @@ static void seeds_are_a_variance_of_their_own(void **state)
     assert_int_equal(c.metrics[1].scores[1].verdict, VERDICT_IDENTICAL);
     comparison_free(&c);
 
-    /* The same seeds against themselves in two parts: sd 5 of two each, Welch with 2 degrees of freedom. */
+    /* The same seeds against themselves in two parts: sd 5 of two each, Welch with 2 degrees of
+     * freedom. */
     char pair[1024];
     snprintf(pair, sizeof pair, "b=%s/s1/eval,%s/s2/eval", lora, lora);
     snprintf(named, sizeof named, "a=%s/s0/eval,%s/s1/eval", lora, lora);
@@ -197,7 +202,8 @@ static void seeds_are_a_variance_of_their_own(void **state)
     write_record(task, "gsm8k", "lora", 0);
     snprintf(pair, sizeof pair, "%s/s0/eval,%s", lora, other);
     assert_input_error(compare(&c, 2, base, pair, NULL, false), "differ in more than the training seed");
-    assert_input_error(compare(&c, 2, base, task, NULL, false), "answered different questions: \"task\" is squad there, gsm8k here");
+    assert_input_error(compare(&c, 2, base, task, NULL, false),
+                       "answered different questions: \"task\" is squad there, gsm8k here");
     assert_input_error(compare(&c, 2, base, dir, NULL, false), "holds no samples.jsonl");
     free(base);
     free(lora);
@@ -210,21 +216,24 @@ static void metrics_must_be_the_same(void **state)
     (void)state;
     char      *a = write_run("m", 0, 4, 0x3u, 0.37), *file = path_join(dir, "only.jsonl"), *text;
     comparison c;
-    text = "{\"id\": \"q0\", \"scores\": {\"em\": 100}}\n{\"id\": \"q1\", \"scores\": {\"em\": 0}}\n{\"id\": \"q2\", \"scores\": {\"em\": 0}}\n"
-           "{\"id\": \"q3\", \"scores\": {\"em\": 0}}\n";
+    text =
+        "{\"id\": \"q0\", \"scores\": {\"em\": 100}}\n{\"id\": \"q1\", \"scores\": {\"em\": 0}}\n{\"id\": \"q2\", \"scores\": {\"em\": 0}}\n"
+        "{\"id\": \"q3\", \"scores\": {\"em\": 0}}\n";
     assert_ok(file_write_atomic(file, text, strlen(text)));
     assert_ok(compare(&c, 2, a, file, NULL, false)); /* f1 is left out, with a warning */
     assert_int_equal(c.n_metrics, 1);
     comparison_free(&c);
-    text = "{\"id\": \"q0\", \"scores\": {\"own\": 1}}\n{\"id\": \"q1\", \"scores\": {\"own\": 0}}\n{\"id\": \"q2\", \"scores\": {\"own\": 0}}\n"
-           "{\"id\": \"q3\", \"scores\": {\"own\": 0}}\n";
+    text =
+        "{\"id\": \"q0\", \"scores\": {\"own\": 1}}\n{\"id\": \"q1\", \"scores\": {\"own\": 0}}\n{\"id\": \"q2\", \"scores\": {\"own\": 0}}\n"
+        "{\"id\": \"q3\", \"scores\": {\"own\": 0}}\n";
     assert_ok(file_write_atomic(file, text, strlen(text)));
     assert_input_error(compare(&c, 2, a, file, NULL, false), "no metric that every other system has (em, f1)");
     free(a);
     free(file);
 }
 
-/* A corpus metric is compared through its counts, and what sacreBLEU would print stands beside, signature and all. */
+/* A corpus metric is compared through its counts, and what sacreBLEU would print stands beside,
+ * signature and all. */
 static void corpus_metrics_come_with_sacrebleus_numbers(void **state)
 {
     (void)state;
@@ -232,8 +241,10 @@ static void corpus_metrics_come_with_sacrebleus_numbers(void **state)
     for (int k = 0; k < 2; k++) {
         str text = { 0 };
         for (int i = 0; i < 30; i++)
-            str_printf(&text, "{\"id\": %d, \"scores\": {\"bleu\": 0}, \"stats\": {\"bleu\": [10, 11, %d, %d, 2, 1, 10, 9, 8, 7]}}\n", i,
-                       6 + (i + k) % 3, 4 + i * (k + 1) % 2);
+            str_printf(
+                &text,
+                "{\"id\": %d, \"scores\": {\"bleu\": 0}, \"stats\": {\"bleu\": [10, 11, %d, %d, 2, 1, 10, 9, 8, 7]}}\n",
+                i, 6 + (i + k) % 3, 4 + i * (k + 1) % 2);
         assert_ok(file_write_atomic(path[k], text.s, text.n));
         str_free(&text);
     }
@@ -245,7 +256,8 @@ static void corpus_metrics_come_with_sacrebleus_numbers(void **state)
     assert_within(fabs(s->difference_error - s->test.error), 0);
     assert_within(fabs(s->p - s->test.p_randomisation), 0);
     json       *j   = compare_json(&c, true);
-    const json *own = json_find(cJSON_GetArrayItem(json_find(json_find(json_find(j, "metrics"), "bleu"), "systems"), 1), "sacrebleu");
+    const json *own = json_find(cJSON_GetArrayItem(json_find(json_find(json_find(j, "metrics"), "bleu"), "systems"), 1),
+                                "sacrebleu");
     assert_string_equal(json_find(own, "signature_bootstrap")->valuestring,
                         "BLEU|nrefs:var|bs:200|seed:12345|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0");
     assert_within(fabs(json_find(own, "p_randomisation")->valuedouble - s->test.sacrebleu_p_randomisation), 0);

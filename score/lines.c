@@ -72,7 +72,8 @@ int line_blocks_rest(line_blocks *b, size_t max_bytes, str *out)
         str_add(out, b->bytes + b->used, b->filled - b->used);
         b->used = b->filled;
     } while (!rc && !b->ended && out->n <= max_bytes);
-    if (!rc && out->n > max_bytes) rc = input_error("%s: is larger than %zu MiB, the most that is read at once", b->name, max_bytes >> 20);
+    if (!rc && out->n > max_bytes)
+        rc = input_error("%s: is larger than %zu MiB, the most that is read at once", b->name, max_bytes >> 20);
     return rc;
 }
 
@@ -80,11 +81,12 @@ static int add_line(line_blocks *b, const char *line, size_t n)
 {
     int64_t number = b->read + b->n + 1;
     if (n > LINE_BYTES_MAX)
-        return input_error("%s: line %lld: is longer than %d MiB, the most a line may be: is it one item?", b->name, (long long)number,
-                           LINE_BYTES_MAX >> 20);
+        return input_error("%s: line %lld: is longer than %d MiB, the most a line may be: is it one item?", b->name,
+                           (long long)number, LINE_BYTES_MAX >> 20);
     const char *nul = n ? memchr(line, 0, n) : NULL;
     if (nul)
-        return input_error("%s: line %lld, byte %lld: a NUL byte; the file must be text", b->name, (long long)number, (long long)(nul - line) + 1);
+        return input_error("%s: line %lld, byte %lld: a NUL byte; the file must be text", b->name, (long long)number,
+                           (long long)(nul - line) + 1);
     if (n && line[n - 1] == '\r') n--;
     if ((size_t)b->n == b->cap_lines) b->lines = mem_grow(b->lines, &b->cap_lines, sizeof *b->lines);
     b->lines[b->n++] = (slice) { line, n };
@@ -142,7 +144,8 @@ static bool is_blank(slice line)
     return true;
 }
 
-/* Python's json module writes these words for numbers that are not finite; they are no JSON. *at: where one stands outside the strings. */
+/* Python's json module writes these words for numbers that are not finite; they are no JSON.
+ * *at: where one stands outside the strings. */
 static const char *not_finite(const char *text, size_t n, size_t *at)
 {
     static const char *const words[] = { "NaN", "-Infinity", "Infinity" };
@@ -163,10 +166,12 @@ int json_parse_finite(json **out, const char *text, size_t n, const char *where,
     const char *word = rc && utf8_valid_prefix(text, n) == n ? not_finite(text, n, &at) : NULL;
     if (!word) return rc;
     for (size_t i = 0; i < at; i++) first_line += text[i] == '\n';
-    return input_error("%s: line %lld: holds %s, which is no JSON and no score: every number must be finite", where, (long long)first_line, word);
+    return input_error("%s: line %lld: holds %s, which is no JSON and no score: every number must be finite", where,
+                       (long long)first_line, word);
 }
 
-/* Lines are parsed in parallel; what is reported is the first that is wrong, whichever thread met it. */
+/* Lines are parsed in parallel; what is reported is the first that is wrong, whichever thread
+ * met it. */
 static int parse_lines(json_lines *in, const slice *lines)
 {
     int64_t bad = in->n;
@@ -226,8 +231,10 @@ const char *json_line_where(const json_lines *in, int64_t i, char where[LINE_WHE
 
 int json_members_once(const json *line, const char *where)
 {
-    static const char *const names[] = { "id",    "prediction", "references", "loglikelihoods", "gold",   "target", "scores",
-                                         "stats", "doc_id",     "resps",      "filtered_resps", "filter", "metrics" };
+    static const char *const names[] = { "id",     "prediction", "references",     "loglikelihoods",
+                                         "gold",   "target",     "scores",         "stats",
+                                         "doc_id", "resps",      "filtered_resps", "filter",
+                                         "metrics" };
     unsigned                 seen    = 0;
     for (const json *m = cJSON_IsObject(line) ? line->child : NULL; m; m = m->next) {
         for (unsigned k = 0; k < sizeof names / sizeof *names; k++) {
@@ -252,7 +259,9 @@ int json_id(const json *value, const char *where, const char *key, str *out)
     }
     str shown = { 0 };
     json_print(value, &shown, false);
-    int rc = input_error("%s: \"%s\": %.60s: must be a text or a whole number (one above 2^53 must be written as a text)", where, key, str_c(&shown));
+    int rc = input_error(
+        "%s: \"%s\": %.60s: must be a text or a whole number (one above 2^53 must be written as a text)", where, key,
+        str_c(&shown));
     str_free(&shown);
     return rc;
 }

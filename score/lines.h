@@ -11,25 +11,29 @@
 #include "core/json.h"
 #include "metrics/pytext.h"
 
-/* The most bytes a line may have: a text of this length takes minutes to score, and a file without line ends should not fill the memory. */
+/* The most bytes a line may have: a text of this length takes minutes to score, and a file
+ * without line ends should not fill the memory. */
 enum { LINE_BYTES_MAX = 16 << 20 };
 
 typedef struct {
-    const char *name;    /* of the file, in messages; borrowed */
-    slice      *lines;   /* [n] of this block: without their end, LF or CRLF; valid until the next call */
-    int64_t     n, read; /* read: lines of the blocks before this one */
-    void       *file;
-    char       *bytes;
-    size_t      filled, used, cap, cap_lines;
-    bool        begun, ended;
+    const char *name; /* of the file, in messages; borrowed */
+    /* [n] of this block: without their end, LF or CRLF; valid until the next call */
+    slice  *lines;
+    int64_t n, read; /* read: lines of the blocks before this one */
+    void   *file;
+    char   *bytes;
+    size_t  filled, used, cap, cap_lines;
+    bool    begun, ended;
 } line_blocks;
 
 /* path "-": stdin. A missing or unreadable file is ERR_INPUT. A byte order mark is passed over. */
 int line_blocks_open(line_blocks *b, const char *path);
-/* The next lines, n of them; n = 0: there are no more. A line above the limit, or one that holds a NUL byte, is ERR_INPUT. */
+/* The next lines, n of them; n = 0: there are no more. A line above the limit, or one that holds
+ * a NUL byte, is ERR_INPUT. */
 int  line_blocks_next(line_blocks *b);
 void line_blocks_close(line_blocks *b);
-/* Before the first block: the beginning of the file, or all of it when it is short; nothing is used up. */
+/* Before the first block: the beginning of the file, or all of it when it is short; nothing is
+ * used up. */
 int line_blocks_peek(line_blocks *b, slice *start);
 /* Everything that no block has given yet, appended; above max_bytes: ERR_INPUT. */
 int line_blocks_rest(line_blocks *b, size_t max_bytes, str *out);
@@ -43,9 +47,11 @@ typedef struct {
     size_t      cap;
 } json_lines;
 
-int  json_lines_open(json_lines *in, const char *path);
-void json_lines_from(json_lines *in, line_blocks *opened); /* takes over a file whose beginning was looked at */
-int  json_lines_next(json_lines *in);                      /* errors name file, line and column; those of the first wrong line */
+int json_lines_open(json_lines *in, const char *path);
+/* takes over a file whose beginning was looked at */
+void json_lines_from(json_lines *in, line_blocks *opened);
+/* errors name file, line and column; those of the first wrong line */
+int  json_lines_next(json_lines *in);
 void json_lines_close(json_lines *in);
 /* json_parse_from with a word about NaN and Infinity, which Python's json module writes. */
 int json_parse_finite(json **out, const char *text, size_t n, const char *where, int64_t first_line);
@@ -53,9 +59,10 @@ int json_parse_finite(json **out, const char *text, size_t n, const char *where,
 enum { LINE_WHERE = 512 };
 const char *json_line_where(const json_lines *in, int64_t i, char where[LINE_WHERE]);
 
-/* ERR_INPUT when a member that lines are known by ("id", "prediction", "scores", ...) stands twice in one: readers differ in which of two they take.
- */
+/* ERR_INPUT when a member that lines are known by ("id", "prediction", "scores", ...) stands
+ * twice in one: readers differ in which of two they take. */
 int json_members_once(const json *line, const char *where);
-/* A value's id as text, appended: a string as it is, a whole number in digits. Anything else, or an empty string: ERR_INPUT. */
+/* A value's id as text, appended: a string as it is, a whole number in digits. Anything else, or
+ * an empty string: ERR_INPUT. */
 int json_id(const json *value, const char *where, const char *key, str *out);
 #endif

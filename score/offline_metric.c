@@ -20,10 +20,13 @@ typedef struct {
 static int read_references(const json *array, const char *where, bool may_lack, text_item *out)
 {
     if (!cJSON_IsArray(array))
-        return input_error("%s: \"references\" %s; expected an array of texts, [\"...\"] for one", where, array ? "is no array" : "is missing");
+        return input_error("%s: \"references\" %s; expected an array of texts, [\"...\"] for one", where,
+                           array ? "is no array" : "is missing");
     size_t n = (size_t)cJSON_GetArraySize(array);
     if (!n && !may_lack)
-        return input_error("%s: \"references\" is empty; at least one text is needed (only squad-v2.0 has questions without an answer)", where);
+        return input_error(
+            "%s: \"references\" is empty; at least one text is needed (only squad-v2.0 has questions without an answer)",
+            where);
     out->references = mem_alloc(n, sizeof *out->references);
     for (const json *r = array->child; r; r = r->next) {
         if (!cJSON_IsString(r)) return input_error("%s: \"references\"[%zu]: is no text", where, out->n_references);
@@ -34,7 +37,9 @@ static int read_references(const json *array, const char *where, bool may_lack, 
 
 static int read_item(const json *doc, const char *where, int64_t line, bool may_lack, text_item *out)
 {
-    if (!cJSON_IsObject(doc)) return input_error("%s: must be an object {\"id\": ..., \"prediction\": \"...\", \"references\": [\"...\"]}", where);
+    if (!cJSON_IsObject(doc))
+        return input_error("%s: must be an object {\"id\": ..., \"prediction\": \"...\", \"references\": [\"...\"]}",
+                           where);
     const json *id = json_find(doc, "id"), *answer = json_find(doc, "prediction");
     int         rc = json_members_once(doc, where);
     if (rc) return rc;
@@ -45,7 +50,8 @@ static int read_item(const json *doc, const char *where, int64_t line, bool may_
         str_printf(&out->id, "%lld", (long long)line);
     if (rc) return rc;
     if (!answer) return input_error("%s: \"prediction\" is missing; an item without an answer has \"\"", where);
-    if (!cJSON_IsString(answer)) return input_error("%s: \"prediction\": is no text; an item without an answer has \"\"", where);
+    if (!cJSON_IsString(answer))
+        return input_error("%s: \"prediction\": is no text; an item without an answer has \"\"", where);
     out->prediction = slice_of(answer->valuestring);
     return read_references(json_find(doc, "references"), where, may_lack, out);
 }
@@ -61,7 +67,8 @@ static int texts_only(const metric_list *list)
 {
     for (int m = 0; m < list->n; m++)
         if (list->rows[m].source != METRIC_TEXT)
-            return input_error("--metric %s: compares no texts: it needs log-likelihoods, which --task reads", list->rows[m].name);
+            return input_error("--metric %s: compares no texts: it needs log-likelihoods, which --task reads",
+                               list->rows[m].name);
     return OK;
 }
 
@@ -69,8 +76,11 @@ static void score_items(scored *s, int64_t first, const text_item *items, int64_
 {
 #pragma omp parallel for schedule(dynamic, 16)
     for (int64_t i = 0; i < n; i++) {
-        metric_input in = { .prediction = items[i].prediction, .references = items[i].references, .n_references = (int64_t)items[i].n_references };
-        for (int m = 0; m < s->metrics.n; m++) metric_item(&s->metrics.rows[m], &in, s->stats[m] + (first + i) * s->metrics.rows[m].n_stats);
+        metric_input in = { .prediction   = items[i].prediction,
+                            .references   = items[i].references,
+                            .n_references = (int64_t)items[i].n_references };
+        for (int m = 0; m < s->metrics.n; m++)
+            metric_item(&s->metrics.rows[m], &in, s->stats[m] + (first + i) * s->metrics.rows[m].n_stats);
     }
 }
 
@@ -91,7 +101,9 @@ static int score_block(scored *s, const json_lines *in, by_metric *w, offline_ti
     char       where[LINE_WHERE];
     for (int64_t i = 0; i < in->n && !rc; i++) {
         rc = read_item(in->docs[i], json_line_where(in, i, where), in->numbers[i], w->may_lack, &items[i]);
-        if (!rc) rc = text_limit_check(&s->metrics, items[i].prediction, items[i].references, (int64_t)items[i].n_references, where);
+        if (!rc)
+            rc = text_limit_check(&s->metrics, items[i].prediction, items[i].references, (int64_t)items[i].n_references,
+                                  where);
         if (rc) break;
         int64_t k = scored_add(s, items[i].id.s, items[i].id.n), refs = (int64_t)items[i].n_references;
         if ((size_t)k == w->cap) w->lines = mem_grow(w->lines, &w->cap, sizeof *w->lines);
@@ -131,7 +143,10 @@ int score_by_metric(const offline_request *q, scored *out, offline_time *time)
     if (!rc) rc = json_lines_open(&in, q->input);
     w.may_lack = references_may_lack(&out->metrics);
     while (!rc && !(rc = next_block(&in, &taken)) && in.n) rc = score_block(out, &in, &w, &taken);
-    if (!rc && !out->n) rc = input_error("%s: is empty; expected lines {\"id\": ..., \"prediction\": \"...\", \"references\": [\"...\"]}", out->name);
+    if (!rc && !out->n)
+        rc = input_error(
+            "%s: is empty; expected lines {\"id\": ..., \"prediction\": \"...\", \"references\": [\"...\"]}",
+            out->name);
     if (!rc) rc = scored_check_ids(out, out->name, w.lines);
     if (w.vary) out->n_refs = 0;
     json_lines_close(&in);

@@ -19,7 +19,8 @@ static void gsm8k_filters_agree_with_the_harness(void **state)
         str_putc(&lines, '\n');
         json_free(line);
     }
-    offline_request q = { .metrics = "gsm8k-strict,gsm8k-flexible,invalid,invalid_flexible", .input = file_of("in.jsonl", lines.s, lines.n) };
+    offline_request q = { .metrics = "gsm8k-strict,gsm8k-flexible,invalid,invalid_flexible",
+                          .input   = file_of("in.jsonl", lines.s, lines.n) };
     assert_ok(score_by_metric(&q, &s, NULL));
     int64_t i = 0;
     for (const json *one = all->child; one; one = one->next, i++) {
@@ -27,10 +28,15 @@ static void gsm8k_filters_agree_with_the_harness(void **state)
         assert_within(fabs(item_value(&s, "gsm8k-flexible", i) - number_at(one, "exact_match/flexible-extract")), 0);
     }
     assert_int_equal(s.n, i);
-    assert_within(fabs(value(&s, "gsm8k-strict") - number_at(said, "tasks/gsm8k_filters/strict-match/exact_match")), 1e-15);
-    assert_within(fabs(value(&s, "invalid") * (double)i - number_at(said, "tasks/gsm8k_filters/strict-match/[invalid]")), 1e-9);
-    assert_within(fabs(value(&s, "gsm8k-flexible") - number_at(said, "tasks/gsm8k_filters/flexible-extract/exact_match")), 1e-15);
-    assert_within(fabs(value(&s, "invalid_flexible") * (double)i - number_at(said, "tasks/gsm8k_filters/flexible-extract/[invalid]")), 1e-9);
+    assert_within(fabs(value(&s, "gsm8k-strict") - number_at(said, "tasks/gsm8k_filters/strict-match/exact_match")),
+                  1e-15);
+    assert_within(
+        fabs(value(&s, "invalid") * (double)i - number_at(said, "tasks/gsm8k_filters/strict-match/[invalid]")), 1e-9);
+    assert_within(
+        fabs(value(&s, "gsm8k-flexible") - number_at(said, "tasks/gsm8k_filters/flexible-extract/exact_match")), 1e-15);
+    assert_within(fabs(value(&s, "invalid_flexible") * (double)i -
+                       number_at(said, "tasks/gsm8k_filters/flexible-extract/[invalid]")),
+                  1e-9);
     scored_free(&s);
     str_free(&lines);
     json_free(all);
@@ -40,9 +46,10 @@ static void gsm8k_filters_agree_with_the_harness(void **state)
 static void lines_are_scored_by_metric(void **state)
 {
     (void)state;
-    scored       s;
-    const char  *input = text_file("in.jsonl", "\xEF\xBB\xBF{\"id\":\"a\",\"prediction\":\"the cat\",\"references\":[\"The cat!\",\"dog\"]}\n"
-                                                "\n{\"prediction\":\"a dog\",\"references\":[\"two dogs\"],\"note\":null}");
+    scored      s;
+    const char *input = text_file(
+        "in.jsonl", "\xEF\xBB\xBF{\"id\":\"a\",\"prediction\":\"the cat\",\"references\":[\"The cat!\",\"dog\"]}\n"
+                    "\n{\"prediction\":\"a dog\",\"references\":[\"two dogs\"],\"note\":null}");
     offline_time time;
     assert_ok(score_by_metric(&(offline_request) { .metrics = "squad-v1.1,rouge1,bleu", .input = input }, &s, &time));
     assert_int_equal(s.n, 2);
@@ -64,9 +71,11 @@ static void long_files_are_read_block_by_block(void **state)
     str   text = { 0 };
     char *word = mem_alloc(100001, 1);
     memset(word, 'x', 100000);
-    for (int i = 0; i < 90; i++) str_printf(&text, "{\"prediction\":\"%.*s\",\"references\":[\"%s\"]}\n", 100000 - i, word, word);
+    for (int i = 0; i < 90; i++)
+        str_printf(&text, "{\"prediction\":\"%.*s\",\"references\":[\"%s\"]}\n", 100000 - i, word, word);
     scored s;
-    assert_ok(score_by_metric(&(offline_request) { .metrics = "squad-v1.1", .input = file_of("long.jsonl", text.s, text.n) }, &s, NULL));
+    assert_ok(score_by_metric(
+        &(offline_request) { .metrics = "squad-v1.1", .input = file_of("long.jsonl", text.s, text.n) }, &s, NULL));
     assert_int_equal(s.n, 90);
     assert_string_equal(s.ids[89], "90");
     assert_within(fabs(item_value(&s, "em", 0) - 100), 0);
@@ -85,7 +94,8 @@ static void wrong_lines_are_refused(void **state)
     } cases[] = {
         { "bleu", "", "is empty" },
         { "bleu", "\n  \n", "is empty" },
-        { "bleu", "{\"prediction\":\"a\",\"references\":[\"a\"]}\n{\"id\":1,\"prediction\":\"a\",\"references\":[\"a\"]}\n",
+        { "bleu",
+          "{\"prediction\":\"a\",\"references\":[\"a\"]}\n{\"id\":1,\"prediction\":\"a\",\"references\":[\"a\"]}\n",
           "the id \"1\" stands in line 1 too" },
         { "bleu", "[]", "line 1: must be an object" },
         { "bleu", "{\"references\":[\"a\"]}", "\"prediction\" is missing" },
@@ -96,7 +106,8 @@ static void wrong_lines_are_refused(void **state)
         { "squad-v2.0,bleu", "{\"prediction\":\"a\",\"references\":[]}", "\"references\" is empty" },
         { "squad-v1.1", "{\"prediction\":\"a\",\"references\":[]}", "\"references\" is empty" },
         { "bleu", "{\"prediction\":\"a\",\"references\":[\"b\",2]}", "\"references\"[1]: is no text" },
-        { "bleu", "{\"prediction\":\"a\",\"prediction\":\"b\",\"references\":[\"a\"]}", "\"prediction\" stands there twice" },
+        { "bleu", "{\"prediction\":\"a\",\"prediction\":\"b\",\"references\":[\"a\"]}",
+          "\"prediction\" stands there twice" },
         { "bleu", "{\"id\":1e300,\"prediction\":\"a\",\"references\":[\"a\"]}", "must be a text or a whole number" },
         { "bleu", "{\"id\":\"\",\"prediction\":\"a\",\"references\":[\"a\"]}", "must be a text or a whole number" },
         { "bleu", "{\"prediction\":\"a\xed\xa0\x80\",\"references\":[\"a\"]}", "line 1, column 17: not valid UTF-8" },
@@ -111,8 +122,9 @@ static void wrong_lines_are_refused(void **state)
         assert_input_error(score_by_metric(&q, &s, NULL), cases[i].message);
     }
     scored s;
-    assert_input_error(score_by_metric(&(offline_request) { .metrics = "bleu", .input = file_of("nul", "{}\n\0\n", 5) }, &s, NULL),
-                       "line 2, byte 1: a NUL");
+    assert_input_error(
+        score_by_metric(&(offline_request) { .metrics = "bleu", .input = file_of("nul", "{}\n\0\n", 5) }, &s, NULL),
+        "line 2, byte 1: a NUL");
 }
 
 static void the_longest_line_has_a_limit(void **state)
@@ -120,7 +132,8 @@ static void the_longest_line_has_a_limit(void **state)
     (void)state;
     scored      s;
     const char *path = huge_file();
-    assert_input_error(score_by_metric(&(offline_request) { .metrics = "bleu", .input = path }, &s, NULL), "line 1: is longer than 16 MiB");
+    assert_input_error(score_by_metric(&(offline_request) { .metrics = "bleu", .input = path }, &s, NULL),
+                       "line 1: is longer than 16 MiB");
 }
 
 static void a_table_too_large_is_refused(void **state)
@@ -135,8 +148,9 @@ static void a_table_too_large_is_refused(void **state)
     for (size_t i = 0; i < half / 2; i++) str_puts(&line, "a ");
     str_puts(&line, "\"]}");
     const char *path = file_of("long", line.s, line.n);
-    assert_input_error(score_by_metric(&(offline_request) { .metrics = "squad-v1.1,rougeLsum", .input = path }, &s, NULL),
-                       "line 1: rougeLsum compares line with line");
+    assert_input_error(
+        score_by_metric(&(offline_request) { .metrics = "squad-v1.1,rougeLsum", .input = path }, &s, NULL),
+        "line 1: rougeLsum compares line with line");
     assert_ok(score_by_metric(&(offline_request) { .metrics = "squad-v1.1", .input = path }, &s, NULL));
     scored_free(&s);
     str_free(&line);

@@ -34,23 +34,30 @@ static int squad_rules_of(by_task *w)
     const char *rules = w->q->rules;
     w->squad          = !strcmp(task_reader(w->task), "squad");
     for (int m = 0; m < w->metrics.n; m++) w->squad &= is_squads(&w->metrics.rows[m]);
-    if (!w->squad && (rules || w->q->na_probs)) return input_error("--%s: only SQuAD and its metrics have such", rules ? "rules" : "na-probs");
+    if (!w->squad && (rules || w->q->na_probs))
+        return input_error("--%s: only SQuAD and its metrics have such", rules ? "rules" : "na-probs");
     if (!w->squad) return OK;
-    if (rules && w->q->metrics) return input_error("--rules %s: --metric says the rules already (squad-v1.1, squad-v2.0): leave one out", rules);
-    if (rules && strcmp(rules, "v1.1") != 0 && strcmp(rules, "v2.0") != 0) return input_error("--rules %s: must be v1.1 or v2.0", rules);
+    if (rules && w->q->metrics)
+        return input_error("--rules %s: --metric says the rules already (squad-v1.1, squad-v2.0): leave one out",
+                           rules);
+    if (rules && strcmp(rules, "v1.1") != 0 && strcmp(rules, "v2.0") != 0)
+        return input_error("--rules %s: must be v1.1 or v2.0", rules);
     if (w->q->metrics) {
         w->v2 = w->metrics.rows[0].order == 1;
         for (int m = 1; m < w->metrics.n; m++)
-            if ((w->metrics.rows[m].order == 1) != w->v2) return input_error("--metric: the rules of SQuAD 1.1 and 2.0 do not go together");
+            if ((w->metrics.rows[m].order == 1) != w->v2)
+                return input_error("--metric: the rules of SQuAD 1.1 and 2.0 do not go together");
     } else {
         w->v2        = rules ? !strcmp(rules, "v2.0") : w->no_answers;
         w->metrics.n = 0;
         int rc       = metric_list_add(&w->metrics, w->v2 ? "squad-v2.0" : "squad-v1.1", NULL, "--rules");
         if (rc) return rc;
     }
-    if (!w->v2 && w->q->na_probs) return input_error("--na-probs: the rules of v1.1 know no questions without an answer; --rules v2.0 does");
+    if (!w->v2 && w->q->na_probs)
+        return input_error("--na-probs: the rules of v1.1 know no questions without an answer; --rules v2.0 does");
     if (!w->v2 && w->no_answers)
-        return input_error("%s: has questions without an answer, which the rules of v1.1 do not know; take --rules v2.0", w->q->data);
+        return input_error(
+            "%s: has questions without an answer, which the rules of v1.1 do not know; take --rules v2.0", w->q->data);
     return OK;
 }
 
@@ -60,15 +67,17 @@ static int plan_metrics(by_task *w)
     metric_source          need = task_answer(w->task) == TASK_CHOICES ? METRIC_CHOICES : METRIC_TEXT;
     int                    rc   = OK;
     if (task_answer(w->task) == TASK_LIKELIHOOD)
-        return input_error("--task %s: is scored by a model's log-likelihood of the data; there are no predictions to score", task_name(w->task));
+        return input_error(
+            "--task %s: is scored by a model's log-likelihood of the data; there are no predictions to score",
+            task_name(w->task));
     if (q->metrics)
         rc = metric_list_parse(&w->metrics, q->metrics, &q->options, "--metric");
     else
         w->metrics = *task_metrics(w->task);
     for (int m = 0; m < w->metrics.n && !rc; m++)
         if (w->metrics.rows[m].source != need)
-            rc = input_error("--metric %s: does not go with the task %s, whose predictions are %s", w->metrics.rows[m].name, task_name(w->task),
-                             need == METRIC_TEXT ? "texts" : "choices");
+            rc = input_error("--metric %s: does not go with the task %s, whose predictions are %s",
+                             w->metrics.rows[m].name, task_name(w->task), need == METRIC_TEXT ? "texts" : "choices");
     return rc;
 }
 
@@ -97,7 +106,8 @@ static int drop_lengths(by_task *w)
     for (int m = 0; m < w->metrics.n; m++) {
         const metric *row = &w->metrics.rows[m];
         if (row->lengths && w->q->metrics)
-            return input_error("--metric %s: needs log-likelihoods, and %s has chosen indices alone", row->name, w->q->predictions);
+            return input_error("--metric %s: needs log-likelihoods, and %s has chosen indices alone", row->name,
+                               w->q->predictions);
         if (!row->lengths) w->metrics.rows[kept++] = *row;
     }
     w->metrics.n = kept;
@@ -120,8 +130,9 @@ static int index_data(const by_task *w, id_index *ix)
 {
     for (int64_t i = 0; i < w->data->n; i++)
         if (id_index_put(ix, w->data->items[i].id, strlen(w->data->items[i].id), i) >= 0)
-            return input_error("%s: the id \"%.80s\" stands there twice: predictions cannot be told apart by id; give them in the data's order",
-                               w->q->data, w->data->items[i].id);
+            return input_error(
+                "%s: the id \"%.80s\" stands there twice: predictions cannot be told apart by id; give them in the data's order",
+                w->q->data, w->data->items[i].id);
     return OK;
 }
 
@@ -131,12 +142,13 @@ static int judge_foreign(const by_task *w, int64_t foreign, const prediction *fi
     const offline_request *q = w->q;
     if (!foreign) return OK;
     if (w->squad && foreign < w->predicted.n) {
-        warn("%s: %lld of %lld ids are not in %s and are passed over, the first is \"%.80s\"", q->predictions, (long long)foreign,
-             (long long)w->predicted.n, q->data, first->id);
+        warn("%s: %lld of %lld ids are not in %s and are passed over, the first is \"%.80s\"", q->predictions,
+             (long long)foreign, (long long)w->predicted.n, q->data, first->id);
         return OK;
     }
-    return input_error("%s: %lld of %lld ids are not in %s, the first is \"%.80s\"; the data's first is \"%.80s\"", q->predictions,
-                       (long long)foreign, (long long)w->predicted.n, q->data, first->id, w->predicted.by_position ? "0" : w->data->items[0].id);
+    return input_error("%s: %lld of %lld ids are not in %s, the first is \"%.80s\"; the data's first is \"%.80s\"",
+                       q->predictions, (long long)foreign, (long long)w->predicted.n, q->data, first->id,
+                       w->predicted.by_position ? "0" : w->data->items[0].id);
 }
 
 static int judge_missing(const by_task *w)
@@ -151,12 +163,16 @@ static int judge_missing(const by_task *w)
     }
     int rc = OK;
     if (missing && (!w->squad || missing == w->n))
-        rc = input_error("%s: %lld of the %lld items of %s have no prediction: %s%s (--limit N scores the first N items alone)", q->predictions,
-                         (long long)missing, (long long)w->n, q->data, str_c(&names), missing > shown ? ", ..." : "");
+        rc = input_error(
+            "%s: %lld of the %lld items of %s have no prediction: %s%s (--limit N scores the first N items alone)",
+            q->predictions, (long long)missing, (long long)w->n, q->data, str_c(&names),
+            missing > shown ? ", ..." : "");
     else if (missing)
-        warn("%s: %lld of %lld questions have no prediction and %s: %s%s", q->predictions, (long long)missing, (long long)w->n,
-             w->v2 ? "are left out, as the official script of v2.0 does" : "count as 0, as in the official script of v1.1", str_c(&names),
-             missing > shown ? ", ..." : "");
+        warn("%s: %lld of %lld questions have no prediction and %s: %s%s", q->predictions, (long long)missing,
+             (long long)w->n,
+             w->v2 ? "are left out, as the official script of v2.0 does"
+                   : "count as 0, as in the official script of v1.1",
+             str_c(&names), missing > shown ? ", ..." : "");
     str_free(&names);
     return rc;
 }
@@ -189,8 +205,9 @@ static int match(by_task *w)
     for (int64_t i = 0; i < w->n; i++) w->of_item[i] = -1;
     if (w->predicted.by_id) return match_ids(w);
     if (w->predicted.n != w->n && w->predicted.n != w->data->n)
-        return input_error("%s: has %lld predictions, but there are %lld items in %s: one for each is needed, in their order, or ids", q->predictions,
-                           (long long)w->predicted.n, (long long)w->n, q->data);
+        return input_error(
+            "%s: has %lld predictions, but there are %lld items in %s: one for each is needed, in their order, or ids",
+            q->predictions, (long long)w->predicted.n, (long long)w->n, q->data);
     for (int64_t i = 0; i < w->n; i++) w->of_item[i] = i;
     return OK;
 }
@@ -201,14 +218,15 @@ static int check_choices(const by_task *w, const prediction *p, const task_text 
 {
     const char *file = w->q->predictions;
     if (p->ll && p->n_ll != text->n_choices)
-        return input_error("%s: line %lld: has %lld log-likelihoods, but the item \"%.80s\" has %lld choices", file, (long long)p->line,
-                           (long long)p->n_ll, item->id, (long long)text->n_choices);
+        return input_error("%s: line %lld: has %lld log-likelihoods, but the item \"%.80s\" has %lld choices", file,
+                           (long long)p->line, (long long)p->n_ll, item->id, (long long)text->n_choices);
     if (!p->ll && p->chosen >= text->n_choices)
-        return input_error("%s: line %lld: chooses %lld, but the item \"%.80s\" has the choices 0..%lld", file, (long long)p->line,
-                           (long long)p->chosen, item->id, (long long)text->n_choices - 1);
+        return input_error("%s: line %lld: chooses %lld, but the item \"%.80s\" has the choices 0..%lld", file,
+                           (long long)p->line, (long long)p->chosen, item->id, (long long)text->n_choices - 1);
     if (p->gold >= 0 && p->gold != text->gold)
-        return input_error("%s: line %lld: says that %lld is right, but %s says %lld for \"%.80s\": do the files belong together?", file,
-                           (long long)p->line, (long long)p->gold, w->q->data, (long long)text->gold, item->id);
+        return input_error(
+            "%s: line %lld: says that %lld is right, but %s says %lld for \"%.80s\": do the files belong together?",
+            file, (long long)p->line, (long long)p->gold, w->q->data, (long long)text->gold, item->id);
     return OK;
 }
 
@@ -278,11 +296,12 @@ static void judge_targets(const by_task *w)
     }
     error_clear();
     if (2 * same < told)
-        warn("%s: %lld of its %lld targets are not the answers in %s: do the files belong together?", w->q->predictions, (long long)(told - same),
-             (long long)told, w->q->data);
+        warn("%s: %lld of its %lld targets are not the answers in %s: do the files belong together?", w->q->predictions,
+             (long long)(told - same), (long long)told, w->q->data);
 }
 
-/* Every item on its own, in parallel; the error is that of the first item that has one. stats [n, width]. */
+/* Every item on its own, in parallel; the error is that of the first item that has one. stats
+ * [n, width]. */
 static int all_stats(const by_task *w, double *stats, int width, int64_t *n_refs)
 {
     int64_t bad = w->n;
@@ -337,15 +356,15 @@ static int read_probabilities(by_task *w)
         if (!missing++) first = id;
     }
     if (!rc && missing)
-        rc = input_error("%s: %lld questions that have a prediction have no probability there, the first is \"%.80s\"", w->q->na_probs,
-                         (long long)missing, first);
+        rc = input_error("%s: %lld questions that have a prediction have no probability there, the first is \"%.80s\"",
+                         w->q->na_probs, (long long)missing, first);
     return rc;
 }
 
 static void question_of(const by_task *w, int64_t i, squad_question *out)
 {
     const data_item *item = &w->data->items[i];
-    *out                  = (squad_question) { .predicted = w->of_item[i] >= 0, .has_answer = record_field(item, "answer") != NULL };
+    *out = (squad_question) { .predicted = w->of_item[i] >= 0, .has_answer = record_field(item, "answer") != NULL };
     if (!out->predicted) return;
     slice   text = w->predicted.items[w->of_item[i]].text;
     slice  *refs = mem_alloc((size_t)item->n_fields, sizeof *refs);
@@ -368,7 +387,8 @@ static void report_v2(const by_task *w, double *stats, int width, squad_report *
 #pragma omp parallel for schedule(dynamic, 64)
     for (int64_t i = 0; i < w->n; i++) {
         question_of(w, i, &questions[i]);
-        for (int k = 0; k < width && questions[i].na_prob > w->q->na_threshold; k++) stats[i * width + k] = !questions[i].has_answer;
+        for (int k = 0; k < width && questions[i].na_prob > w->q->na_threshold; k++)
+            stats[i * width + k] = !questions[i].has_answer;
     }
     *report = squad_report_of(questions, w->n, w->q->na_probs != NULL, w->q->na_threshold);
     free(questions);
@@ -385,7 +405,9 @@ static int read_all(by_task *w)
     for (int64_t i = 0; !rc && i < w->data->n; i++) w->no_answers |= !record_field(&w->data->items[i], "answer");
     if (!rc) rc = squad_rules_of(w);
     if (!rc) rc = add_invalid(w);
-    if (!rc) rc = predictions_read(&w->predicted, q->predictions, task_answer(w->task) == TASK_CHOICES ? PREDICT_CHOICE : PREDICT_TEXT, q->form);
+    if (!rc)
+        rc = predictions_read(&w->predicted, q->predictions,
+                              task_answer(w->task) == TASK_CHOICES ? PREDICT_CHOICE : PREDICT_TEXT, q->form);
     if (!rc && w->predicted.chosen_only) rc = drop_lengths(w);
     if (!rc) rc = match(w);
     return rc ? rc : read_probabilities(w);
@@ -412,9 +434,9 @@ int score_by_task(const offline_request *q, scored *out, squad_report *report, o
     by_task w     = { .q = q };
     double  start = processor_s(), between;
     *report       = (squad_report) { 0 };
-    *out          = (scored) { .numbers = true, .name = mem_strdup(!strcmp(q->predictions, "-") ? "stdin" : q->predictions) };
-    int rc        = read_all(&w);
-    between       = processor_s();
+    *out    = (scored) { .numbers = true, .name = mem_strdup(!strcmp(q->predictions, "-") ? "stdin" : q->predictions) };
+    int rc  = read_all(&w);
+    between = processor_s();
     if (!rc) rc = score_all(&w, out, report);
     if (time) *time = (offline_time) { between - start, processor_s() - between };
     predictions_free(&w.predicted);

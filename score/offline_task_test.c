@@ -1,4 +1,5 @@
-/* Predictions of real systems reproduce their published or stored scores; every kind of wrong file is refused with its reason. */
+/* Predictions of real systems reproduce their published or stored scores; every kind of wrong
+ * file is refused with its reason. */
 #include "score/offline.h"
 #include "score/test_files.h"
 
@@ -26,17 +27,20 @@ static void squad_systems_have_their_official_scores(void **state)
     };
     json *all = read_json(expected);
     for (size_t i = 0; i < sizeof systems / sizeof *systems; i++) {
-        const char  *data = test_data(systems[i].v2 ? "squad/dev-v2.0.part.json" : "squad/dev-v1.1.part.json"), *file = test_data(systems[i].file);
+        const char *data  = test_data(systems[i].v2 ? "squad/dev-v2.0.part.json" : "squad/dev-v1.1.part.json"),
+                   *file  = test_data(systems[i].file);
         const json  *want = at(at(all, systems[i].name), "this_part");
         scored       s;
-        squad_report r = by_task((offline_request) { .task = "squad", .data = data, .predictions = file, .na_threshold = 1 }, &s);
+        squad_report r = by_task(
+            (offline_request) { .task = "squad", .data = data, .predictions = file, .na_threshold = 1 }, &s);
         assert_int_equal(s.n, (int64_t)number_at(want, "total"));
         assert_within(fabs(value(&s, "em") - number_at(want, systems[i].v2 ? "exact" : "exact_match")), 1e-9);
         assert_within(fabs(value(&s, "f1") - number_at(want, "f1")), 1e-9);
         assert_int_equal(r.all.total, systems[i].v2 ? s.n : 0);
         if (systems[i].v2) {
             json *got = squad_report_json(&r);
-            for (const json *m = got->child; m; m = m->next) assert_within(fabs(m->valuedouble - number_at(want, m->string)), 1e-9);
+            for (const json *m = got->child; m; m = m->next)
+                assert_within(fabs(m->valuedouble - number_at(want, m->string)), 1e-9);
             assert_int_equal(cJSON_GetArraySize(got), 9);
             json_free(got);
         }
@@ -59,13 +63,16 @@ static void dialogsum_output_has_its_rouge(void **state)
     for (size_t i = 0; i < 2; i++) {
         scored      s;
         const json *want = at(at(all, "bart part"), ways[i].name);
-        by_task(
-            (offline_request) {
-                .task = "dialogsum", .data = data, .predictions = output, .metrics = "rouge1,rouge2,rougeL", .options = { .multi = ways[i].multi } },
-            &s);
+        by_task((offline_request) { .task        = "dialogsum",
+                                    .data        = data,
+                                    .predictions = output,
+                                    .metrics     = "rouge1,rouge2,rougeL",
+                                    .options     = { .multi = ways[i].multi } },
+                &s);
         assert_int_equal(s.n, 250);
         assert_int_equal(s.n_refs, 3);
-        for (const json *m = want->child; m; m = m->next) assert_within(fabs(value(&s, m->string) - m->valuedouble), 1e-12);
+        for (const json *m = want->child; m; m = m->next)
+            assert_within(fabs(value(&s, m->string) - m->valuedouble), 1e-12);
         scored_free(&s);
     }
     json_free(all);
@@ -90,7 +97,8 @@ static void hellaswag_log_likelihoods_choose_as_expected(void **state)
     json_free(all);
 }
 
-/* The solutions end in "A: 18"; OpenAI's verdicts are of that number, so with "#### 18" both filters must agree with them. */
+/* The solutions end in "A: 18"; OpenAI's verdicts are of that number, so with "#### 18" both
+ * filters must agree with them. */
 static void gsm8k_solutions_get_their_verdicts(void **state)
 {
     (void)state;
@@ -154,7 +162,8 @@ static void logs_of_the_harness_are_scored_as_it_did(void **state)
     log            = read_lines(gsm8k);
     double invalid = 0; /* as the harness extracted */
     for (const json *line = log->child; line; line = line->next)
-        invalid += !strcmp(at(line, "filter")->valuestring, "strict-match") && !strcmp(at(line, "filtered_resps")->child->valuestring, "[invalid]");
+        invalid += !strcmp(at(line, "filter")->valuestring, "strict-match") &&
+                   !strcmp(at(line, "filtered_resps")->child->valuestring, "[invalid]");
     assert_int_equal(s.n, 50);
     assert_within(fabs(value(&s, "exact_match")), 0);
     assert_within(fabs(value(&s, "exact_match_flexible")), 0);
@@ -165,13 +174,15 @@ static void logs_of_the_harness_are_scored_as_it_did(void **state)
 
 /* --- by hand */
 
-static const char questions[] = "{\"question\":\"a\",\"answer\":\"x #### 1\"}\n{\"question\":\"b\",\"answer\":\"#### 2\"}\n"
-                                "{\"question\":\"c\",\"answer\":\"#### 3,000\"}\n";
-static const char squad_v2[]  = "{\"version\":\"2.0\",\"data\":[{\"title\":\"t\",\"paragraphs\":[{\"context\":\"one two three\",\"qas\":["
-                                "{\"id\":\"q1\",\"question\":\"?\",\"is_impossible\":false,\"answers\":[{\"text\":\"one\",\"answer_start\":0}]},"
-                                "{\"id\":\"q2\",\"question\":\"?\",\"is_impossible\":true,\"answers\":[]},"
-                                "{\"id\":\"q3\",\"question\":\"?\",\"is_impossible\":false,\"answers\":[{\"text\":\"two three\",\"answer_start\":4}]}"
-                                "]}]}]}";
+static const char questions[] =
+    "{\"question\":\"a\",\"answer\":\"x #### 1\"}\n{\"question\":\"b\",\"answer\":\"#### 2\"}\n"
+    "{\"question\":\"c\",\"answer\":\"#### 3,000\"}\n";
+static const char squad_v2[] =
+    "{\"version\":\"2.0\",\"data\":[{\"title\":\"t\",\"paragraphs\":[{\"context\":\"one two three\",\"qas\":["
+    "{\"id\":\"q1\",\"question\":\"?\",\"is_impossible\":false,\"answers\":[{\"text\":\"one\",\"answer_start\":0}]},"
+    "{\"id\":\"q2\",\"question\":\"?\",\"is_impossible\":true,\"answers\":[]},"
+    "{\"id\":\"q3\",\"question\":\"?\",\"is_impossible\":false,\"answers\":[{\"text\":\"two three\",\"answer_start\":4}]}"
+    "]}]}]}";
 static const char endings[] =
     "{\"ind\":1,\"activity_label\":\"A\",\"ctx_a\":\"b\",\"ctx_b\":\"\",\"ctx\":\"b\",\"label\":1,\"endings\":[\"u\",\"vvvv\",\"w\",\"x\"]}\n"
     "{\"ind\":2,\"activity_label\":\"A\",\"ctx_a\":\"b\",\"ctx_b\":\"\",\"ctx\":\"b\",\"label\":0,\"endings\":[\"u\",\"v\",\"w\",\"x\"]}\n";
@@ -217,7 +228,8 @@ static void choices_come_as_indices_or_log_likelihoods(void **state)
         { "-3,-2,-9,-9\n-5,-6,-2,-8\n", true },
         { "a,b,c,d\n-3\t-2  -9,-9\n -5, -6, -2, -8\n", true },
         { "[-3,-2,-9,-9]\n[-5,-6,-2,-8]\n", true },
-        { "{\"id\":1,\"loglikelihoods\":[-5,-6,-2,-8],\"gold\":0}\n{\"id\":0,\"loglikelihoods\":[-3,-2,-9,-9]}\n", true },
+        { "{\"id\":1,\"loglikelihoods\":[-5,-6,-2,-8],\"gold\":0}\n{\"id\":0,\"loglikelihoods\":[-3,-2,-9,-9]}\n",
+          true },
         { "{\"doc_id\":0,\"target\":\"1\",\"resps\":[[[\"-3\",\"False\"]],[[\"-2\",\"True\"]],[[-9,false]],[[-9,false]]]}\n"
           "{\"doc_id\":1,\"target\":0,\"resps\":[[[-5,\"False\"]],[[-6,\"True\"]],[[-2,false]],[[-8,false]]]}\n",
           true },
@@ -225,11 +237,13 @@ static void choices_come_as_indices_or_log_likelihoods(void **state)
     const char *data = text_file("data.jsonl", endings);
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         scored s;
-        by_task((offline_request) { .task = "hellaswag", .data = data, .predictions = text_file("p", forms[i].text) }, &s);
+        by_task((offline_request) { .task = "hellaswag", .data = data, .predictions = text_file("p", forms[i].text) },
+                &s);
         assert_int_equal(s.metrics.n, forms[i].lengths ? 2 : 1);
         assert_within(fabs(item_value(&s, "acc", 0) - 1), 0);
         assert_within(fabs(item_value(&s, "acc", 1) - 0), 0);
-        if (forms[i].lengths) assert_within(fabs(item_value(&s, "acc_norm", 0) - 1), 0); /* -3/1 < -2/4 */
+        /* -3/1 < -2/4 */
+        if (forms[i].lengths) assert_within(fabs(item_value(&s, "acc_norm", 0) - 1), 0);
         scored_free(&s);
     }
 }
@@ -238,16 +252,22 @@ static void questions_without_answer_follow_the_second_rules(void **state)
 {
     (void)state;
     scored      s;
-    const char *data = text_file("dev.json", squad_v2), *answers = text_file("p.json", "{\"q1\":\"one\",\"q2\":\"one\",\"q3\":\"three\"}");
+    const char *data    = text_file("dev.json", squad_v2),
+               *answers = text_file("p.json", "{\"q1\":\"one\",\"q2\":\"one\",\"q3\":\"three\"}");
     const char *missing = text_file("m.json", "{\"q1\":\"one\",\"other\":\"\",\"q2\":\"\"}"),
                *na      = text_file("na.json", "{\"q1\":0.1,\"q2\":0.9,\"q3\":0.6}");
-    squad_report r      = by_task((offline_request) { .task = "squad", .data = data, .predictions = answers, .na_threshold = 1 }, &s);
+    squad_report r      = by_task(
+             (offline_request) { .task = "squad", .data = data, .predictions = answers, .na_threshold = 1 }, &s);
     assert_within(fabs(value(&s, "em") - 100.0 / 3), 1e-12);
-    assert_within(fabs(value(&s, "f1") - 100 * (1 + 2.0 / 3) / 3), 1e-12); /* "three" of "two three": P 1, R 1/2 */
+    /* "three" of "two three": P 1, R 1/2 */
+    assert_within(fabs(value(&s, "f1") - 100 * (1 + 2.0 / 3) / 3), 1e-12);
     assert_int_equal(r.has_answer.total, 2);
     scored_free(&s);
     /* above 0.5 no answer is given: right for q2, wrong for q3 */
-    r = by_task((offline_request) { .task = "squad", .data = data, .predictions = answers, .na_probs = na, .na_threshold = 0.5 }, &s);
+    r = by_task(
+        (offline_request) {
+            .task = "squad", .data = data, .predictions = answers, .na_probs = na, .na_threshold = 0.5 },
+        &s);
     assert_within(fabs(value(&s, "em") - 200.0 / 3), 1e-12);
     assert_within(fabs(item_value(&s, "f1", 2)), 0);
     assert_within(fabs(r.all.exact - value(&s, "em")), 1e-12);
@@ -275,11 +295,15 @@ static void wrong_predictions_are_refused(void **state)
         { "gsm8k", "a\nb\xffz\nc\n", "line 2, byte 2: 0xFF is not valid UTF-8" },
         { "gsm8k", "{\"prediction\":\"a\"}\n{\"prediction\":\"\xc3\"}\n", "line 2, column 16: not valid UTF-8" },
         { "gsm8k", "{\"id\":0,\"prediction\":\"a\"}\n{\"id\":1,\"prediction\":\"a\"}\n", "1 of the 3 items of" },
-        { "gsm8k", "{\"id\":0,\"prediction\":\"a\"}\n{\"id\":0,\"prediction\":\"b\"}\n", "line 2: the id \"0\" stands in line 1 too" },
-        { "gsm8k", "{\"id\":0,\"prediction\":\"a\"}\n{\"id\":7,\"prediction\":\"b\"}\n{\"id\":8,\"prediction\":\"b\"}\n", "2 of 3 ids are not in" },
+        { "gsm8k", "{\"id\":0,\"prediction\":\"a\"}\n{\"id\":0,\"prediction\":\"b\"}\n",
+          "line 2: the id \"0\" stands in line 1 too" },
+        { "gsm8k",
+          "{\"id\":0,\"prediction\":\"a\"}\n{\"id\":7,\"prediction\":\"b\"}\n{\"id\":8,\"prediction\":\"b\"}\n",
+          "2 of 3 ids are not in" },
         { "gsm8k", "{\"id\":0,\"prediction\":\"a\"}\n{\"prediction\":\"b\"}\n", "line 2: lacks an id, unlike" },
         { "gsm8k", "{\"prediction\":\"a\"}\n{\"id\":1,\"prediction\":\"b\"}\n", "line 2: has an id, unlike" },
-        { "gsm8k", "{\"id\":1,\"prediction\":\"a\",\"prediction\":\"b\"}\n", "line 1: \"prediction\" stands there twice" },
+        { "gsm8k", "{\"id\":1,\"prediction\":\"a\",\"prediction\":\"b\"}\n",
+          "line 1: \"prediction\" stands there twice" },
         { "gsm8k", "{\"id\":[1],\"prediction\":\"a\"}\n", "\"id\": [1]: must be a text or a whole number" },
         { "gsm8k", "{\"prediction\":1}\n", "line 1: \"prediction\": 1: must be a text" },
         { "gsm8k", "{\"prediction\":null}\n", "line 1: \"prediction\": null: must be a text" },
@@ -292,10 +316,13 @@ static void wrong_predictions_are_refused(void **state)
         { "gsm8k", "{\"doc_id\":0,\"resps\":[[\"a\",\"b\"]]}\n", "has 2 answers to one question" },
         { "gsm8k", "{\"doc_id\":0,\"resps\":\"a\"}\n", "\"resps\": \"a\": must be" },
         { "gsm8k", "{\"resps\":[[\"a\"]]}\n", "\"doc_id\" is missing" },
-        { "gsm8k", "{\"doc_id\":0,\"resps\":[[\"a\"]]}\n{\"doc_id\":0,\"resps\":[[\"a\"]]}\n", "line 2: document 0 stands in line 1 too" },
-        { "gsm8k", "{\"doc_id\":0,\"resps\":[[\"a\"]],\"filter\":\"x\"}\n{\"doc_id\":0,\"resps\":[[\"b\"]],\"filter\":\"y\"}\n",
+        { "gsm8k", "{\"doc_id\":0,\"resps\":[[\"a\"]]}\n{\"doc_id\":0,\"resps\":[[\"a\"]]}\n",
+          "line 2: document 0 stands in line 1 too" },
+        { "gsm8k",
+          "{\"doc_id\":0,\"resps\":[[\"a\"]],\"filter\":\"x\"}\n{\"doc_id\":0,\"resps\":[[\"b\"]],\"filter\":\"y\"}\n",
           "line 2: document 0 has another answer than in line 1" },
-        { "gsm8k", "{\"doc_id\":0,\"resps\":[[\"a\"]]}\n{\"id\":1,\"prediction\":\"a\"}\n", "line 2: is of another kind" },
+        { "gsm8k", "{\"doc_id\":0,\"resps\":[[\"a\"]]}\n{\"id\":1,\"prediction\":\"a\"}\n",
+          "line 2: is of another kind" },
         { "gsm8k", "{\"doc_id\":3,\"resps\":[[\"a\"]]}\n", "1 of 1 ids are not in" },
         { "hellaswag", "-1,-2,-3,-4\n", "has 1 predictions, but there are 2 items" },
         { "hellaswag", "-1,-2,-3\n-1,-2,-3,-4\n", "line 1: has 3 log-likelihoods, but the item \"0\" has 4 choices" },
@@ -309,7 +336,8 @@ static void wrong_predictions_are_refused(void **state)
         { "hellaswag", "1\n-1,-2,-3,-4\n", "line 2: has log-likelihoods, unlike" },
         { "hellaswag", "1\n\n", "line 2: is blank" },
         { "hellaswag", "[-1,-2,-3,null]\n", "must be a number (log-likelihoods must be finite)" },
-        { "hellaswag", "{\"loglikelihoods\":[-1,-2,-3,NaN]}\n{\"loglikelihoods\":[-1,-2,-3,-4]}\n", "line 1: holds NaN" },
+        { "hellaswag", "{\"loglikelihoods\":[-1,-2,-3,NaN]}\n{\"loglikelihoods\":[-1,-2,-3,-4]}\n",
+          "line 1: holds NaN" },
         { "hellaswag", "[-1,-2,-3,-4]\n[-1,-2,-3,-Infinity]\n", "line 2: holds -Infinity" },
         { "hellaswag", "{\"loglikelihoods\":[-1,-2,-3,1e999]}\n", "must be finite" },
         { "hellaswag", "{\"loglikelihoods\":[]}\n", "must be an array, a log-likelihood for each choice" },
@@ -317,7 +345,8 @@ static void wrong_predictions_are_refused(void **state)
         { "hellaswag", "{\"doc_id\":0,\"resps\":[[[\"nan\",\"False\"]],[[-1,true]],[[-1,true]],[[-1,true]]]}\n",
           "log-likelihood 1: nan: must be finite" },
         { "hellaswag", "{\"doc_id\":0,\"resps\":[[-1],[[-1,true]]]}\n", "must be a number" },
-        { "hellaswag", "{\"id\":0,\"loglikelihoods\":[-3,-2,-9,-9],\"gold\":2}\n{\"id\":1,\"loglikelihoods\":[-3,-2,-9,-9]}\n",
+        { "hellaswag",
+          "{\"id\":0,\"loglikelihoods\":[-3,-2,-9,-9],\"gold\":2}\n{\"id\":1,\"loglikelihoods\":[-3,-2,-9,-9]}\n",
           "do the files belong together?" },
         { "squad", "{\"x\":\"a\"}", "1 of 1 ids are not in" },
         { "squad", "{\"q1\":\n NaN}", "line 2: holds NaN" },
@@ -329,7 +358,11 @@ static void wrong_predictions_are_refused(void **state)
         scored          s;
         squad_report    r;
         const char     *task = cases[i].task;
-        offline_request q    = { .task = task, .data = *task == 'g' ? gsm8k : *task == 'h' ? hellaswag : squad, .na_threshold = 1 };
+        offline_request q    = { .task         = task,
+                                 .data         = *task == 'g'   ? gsm8k
+                                                 : *task == 'h' ? hellaswag
+                                                                : squad,
+                                 .na_threshold = 1 };
         q.predictions        = text_file("p", cases[i].text);
         assert_input_error(score_by_task(&q, &s, &r, NULL), cases[i].message);
     }
@@ -338,14 +371,18 @@ static void wrong_predictions_are_refused(void **state)
 static void what_does_not_go_together_is_refused(void **state)
 {
     (void)state;
-    const char *gsm8k = text_file("gsm8k.jsonl", questions), *squad = text_file("squad.json", squad_v2), *hellaswag = text_file("h.jsonl", endings);
-    const char *three = text_file("three", "a\nb\nc\n"), *answers = text_file("p.json", "{\"q1\":\"one\",\"q2\":\"\",\"q3\":\"\"}");
-    const char *picks = text_file("picks", "0\n1\n"), *na = text_file("na.json", "{\"q1\":0.5}"), *bad_na = text_file("bad.json", "{\"q1\":\"0.5\"}");
+    const char *gsm8k = text_file("gsm8k.jsonl", questions), *squad = text_file("squad.json", squad_v2),
+               *hellaswag = text_file("h.jsonl", endings);
+    const char *three     = text_file("three", "a\nb\nc\n"),
+               *answers   = text_file("p.json", "{\"q1\":\"one\",\"q2\":\"\",\"q3\":\"\"}");
+    const char *picks = text_file("picks", "0\n1\n"), *na = text_file("na.json", "{\"q1\":0.5}"),
+               *bad_na = text_file("bad.json", "{\"q1\":\"0.5\"}");
     const struct {
         offline_request q;
         const char     *message;
     } cases[] = {
-        { { .task = "gsm8k", .data = gsm8k, .predictions = three, .metrics = "acc" }, "does not go with the task gsm8k" },
+        { { .task = "gsm8k", .data = gsm8k, .predictions = three, .metrics = "acc" },
+          "does not go with the task gsm8k" },
         { { .task = "gsm8k", .data = gsm8k, .predictions = three, .metrics = "nonsense" }, "no such metric" },
         { { .task = "gsm8k", .data = gsm8k, .predictions = three, .rules = "v1.1" }, "--rules: only SQuAD" },
         { { .task = "gsm8k", .data = gsm8k, .predictions = "/nonexistent/p" }, "not found" },
@@ -353,13 +390,17 @@ static void what_does_not_go_together_is_refused(void **state)
         { { .task = "gsm8k", .data = "/nonexistent/d", .predictions = three }, "/nonexistent/d" },
         { { .task = "nosuch", .data = gsm8k, .predictions = three }, "nosuch" },
         { { .task = "text", .data = three, .predictions = three }, "there are no predictions to score" },
-        { { .task = "hellaswag", .data = hellaswag, .predictions = picks, .metrics = "acc_norm" }, "needs log-likelihoods" },
-        { { .task = "squad", .data = squad, .predictions = answers, .rules = "v1.1" }, "has questions without an answer" },
+        { { .task = "hellaswag", .data = hellaswag, .predictions = picks, .metrics = "acc_norm" },
+          "needs log-likelihoods" },
+        { { .task = "squad", .data = squad, .predictions = answers, .rules = "v1.1" },
+          "has questions without an answer" },
         { { .task = "squad", .data = squad, .predictions = answers, .rules = "v3" }, "must be v1.1 or v2.0" },
-        { { .task = "squad", .data = squad, .predictions = answers, .rules = "v2.0", .metrics = "squad-v2.0" }, "leave one out" },
+        { { .task = "squad", .data = squad, .predictions = answers, .rules = "v2.0", .metrics = "squad-v2.0" },
+          "leave one out" },
         { { .task = "squad", .data = squad, .predictions = answers, .na_probs = na },
           "2 questions that have a prediction have no probability there, the first is \"q2\"" },
-        { { .task = "squad", .data = squad, .predictions = answers, .na_probs = bad_na }, "\"q1\": \"0.5\": must be a finite number" },
+        { { .task = "squad", .data = squad, .predictions = answers, .na_probs = bad_na },
+          "\"q1\": \"0.5\": must be a finite number" },
         { { .task = "squad", .data = squad, .predictions = answers, .na_probs = three }, "not valid JSON" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -9,7 +9,8 @@
 #include "score/id_index.h"
 #include "score/lines.h"
 
-/* SQuAD's form is one object, so it is read at once: answers to a hundred thousand questions are some 10 MB. */
+/* SQuAD's form is one object, so it is read at once: answers to a hundred thousand questions are
+ * some 10 MB. */
 #define WHOLE_FILE_MAX ((size_t)1 << 30)
 
 enum { CHOICES_MAX = 1 << 20 };
@@ -24,14 +25,18 @@ static prediction *add(predictions *p)
     return x;
 }
 
-static slice keep(predictions *p, const char *text, size_t n) { return (slice) { arena_strndup(&p->memory, text, n), n }; }
+static slice keep(predictions *p, const char *text, size_t n)
+{
+    return (slice) { arena_strndup(&p->memory, text, n), n };
+}
 
 static int check_likelihood(double x, const char *where, int64_t k)
 {
     if (!isfinite(x)) return input_error("%s: log-likelihood %lld: %g: must be finite", where, (long long)k + 1, x);
     if (x > ABOVE_ZERO)
-        return input_error("%s: log-likelihood %lld: %g: must be at most 0, the largest is the best (is its sign turned?)", where, (long long)k + 1,
-                           x);
+        return input_error(
+            "%s: log-likelihood %lld: %g: must be at most 0, the largest is the best (is its sign turned?)", where,
+            (long long)k + 1, x);
     return OK;
 }
 
@@ -78,12 +83,14 @@ static int choice_line(predictions *p, slice line, const char *where, prediction
     double *ll  = NULL;
     int     rc  = OK;
     while (!rc && next_field(&rest, &field)) {
-        if (!field_number(field, &number)) rc = input_error("%s: \"%.*s\": must be a number", where, field.n < 60 ? (int)field.n : 60, field.s);
+        if (!field_number(field, &number))
+            rc = input_error("%s: \"%.*s\": must be a number", where, field.n < 60 ? (int)field.n : 60, field.s);
         if (!rc && x->n_ll == CHOICES_MAX) rc = input_error("%s: more than %d numbers", where, CHOICES_MAX);
         if ((size_t)x->n_ll == cap) ll = mem_grow(ll, &cap, sizeof *ll);
         if (!rc) ll[x->n_ll++] = number;
     }
-    if (!rc && !x->n_ll) rc = input_error("%s: is blank; expected the chosen index, or a log-likelihood for each choice", where);
+    if (!rc && !x->n_ll)
+        rc = input_error("%s: is blank; expected the chosen index, or a log-likelihood for each choice", where);
     first = x->n_ll ? ll[0] : 0;
     if (!rc && x->n_ll == 1) {
         if (!(first >= 0 && first < CHOICES_MAX) || first != floor(first))
@@ -106,8 +113,8 @@ static int text_line(predictions *p, slice line, const char *name, prediction *x
 {
     size_t good = utf8_valid_prefix(line.s, line.n);
     if (good < line.n)
-        return input_error("%s: line %lld, byte %zu: 0x%02X is not valid UTF-8; convert the file to UTF-8", name, (long long)x->line, good + 1,
-                           (unsigned char)line.s[good]);
+        return input_error("%s: line %lld, byte %zu: 0x%02X is not valid UTF-8; convert the file to UTF-8", name,
+                           (long long)x->line, good + 1, (unsigned char)line.s[good]);
     x->text = keep(p, line.s, line.n);
     return OK;
 }
@@ -157,9 +164,11 @@ static bool number_in(const json *value, double *out)
 }
 
 /* of(element): where an element's number stands. */
-static int set_likelihoods(predictions *p, const json *array, const char *where, const char *key, const json *of(const json *), prediction *x)
+static int set_likelihoods(predictions *p, const json *array, const char *where, const char *key,
+                           const json *of(const json *), prediction *x)
 {
-    if (!cJSON_IsArray(array) || !array->child) return wrong_value(where, key, array, "an array, a log-likelihood for each choice");
+    if (!cJSON_IsArray(array) || !array->child)
+        return wrong_value(where, key, array, "an array, a log-likelihood for each choice");
     int     n = cJSON_GetArraySize(array), k = 0, rc = OK;
     double *ll = arena_alloc(&p->memory, (size_t)n, sizeof *ll);
     for (const json *e = array->child; e && !rc; e = e->next, k++) {
@@ -173,13 +182,17 @@ static int set_likelihoods(predictions *p, const json *array, const char *where,
 
 static const json *itself(const json *e) { return e; }
 /* [[log-likelihood, is greedy]]: a request has one answer. */
-static const json *of_response(const json *e) { return cJSON_IsArray(e) && cJSON_IsArray(e->child) && !e->child->next ? e->child->child : NULL; }
+static const json *of_response(const json *e)
+{
+    return cJSON_IsArray(e) && cJSON_IsArray(e->child) && !e->child->next ? e->child->child : NULL;
+}
 
 static int set_chosen(const json *value, const char *where, prediction *x)
 {
     double v = cJSON_IsNumber(value) ? value->valuedouble : -1;
     if (!(v >= 0 && v < CHOICES_MAX) || v != floor(v))
-        return wrong_value(where, "prediction", value, "the index of the chosen one, from 0 (or \"loglikelihoods\", a number for each)");
+        return wrong_value(where, "prediction", value,
+                           "the index of the chosen one, from 0 (or \"loglikelihoods\", a number for each)");
     x->chosen = (int64_t)v;
     return OK;
 }
@@ -217,9 +230,11 @@ static int harness_object(predictions *p, const json *line, const char *where, p
     }
     set_target(p, json_find(line, "target"), x);
     if (!resps && cJSON_IsArray(filtered)) return set_text(p, filtered->child, where, "filtered_resps", x);
-    if (!cJSON_IsArray(resps) || !cJSON_IsArray(resps->child)) return wrong_value(where, "resps", resps, "[[\"the answer\"]]");
+    if (!cJSON_IsArray(resps) || !cJSON_IsArray(resps->child))
+        return wrong_value(where, "resps", resps, "[[\"the answer\"]]");
     if (resps->child->child && resps->child->child->next)
-        return input_error("%s: \"resps\": has %d answers to one question; a log with one each is needed", where, cJSON_GetArraySize(resps->child));
+        return input_error("%s: \"resps\": has %d answers to one question; a log with one each is needed", where,
+                           cJSON_GetArraySize(resps->child));
     return set_text(p, resps->child->child, where, "resps", x);
 }
 
@@ -230,14 +245,16 @@ static int json_line(predictions *p, const json *line, const char *where, predic
     if (kind == PREDICT_CHOICE && cJSON_IsArray(line)) return set_likelihoods(p, line, where, "", itself, x);
     if (kind == PREDICT_CHOICE && cJSON_IsNumber(line)) return set_chosen(line, where, x);
     if (!cJSON_IsObject(line))
-        return input_error("%s: must be %s, or an object {\"id\": ..., \"%s\": ...}", where, kind == PREDICT_TEXT ? "a text" : "an array of numbers",
+        return input_error("%s: must be %s, or an object {\"id\": ..., \"%s\": ...}", where,
+                           kind == PREDICT_TEXT ? "a text" : "an array of numbers",
                            kind == PREDICT_TEXT ? "prediction" : "loglikelihoods");
     bool        foreign = json_find(line, "resps") || json_find(line, "filtered_resps");
     const char *key     = foreign ? "doc_id" : "id";
     const json *id      = json_find(line, key);
     str         text    = { 0 };
     int         rc      = json_members_once(line, where);
-    if (!rc) rc = id ? json_id(id, where, key, &text) : foreign ? wrong_value(where, key, id, "the document's number") : OK;
+    if (!rc)
+        rc = id ? json_id(id, where, key, &text) : foreign ? wrong_value(where, key, id, "the document's number") : OK;
     if (!rc && id) x->id = keep(p, text.s, text.n).s;
     str_free(&text);
     if (p->n > 1 && foreign != p->by_position) rc = input_error("%s: is of another kind than the lines before", where);
@@ -263,22 +280,28 @@ static int check_filter(predictions *p, const json *line, const char *where, id_
     slice   own = keep(p, both.s, both.n);
     int64_t old = id_index_put(seen, own.s, own.n, x->line);
     str_free(&both);
-    return old < 0 ? OK : input_error("%s: document %s stands in line %lld too, with the same filter", where, x->id, (long long)old);
+    return old < 0 ? OK
+                   : input_error("%s: document %s stands in line %lld too, with the same filter", where, x->id,
+                                 (long long)old);
 }
 
-/* Ids are distinct; a further filter's line for a document is dropped when it holds the same answer. */
+/* Ids are distinct; a further filter's line for a document is dropped when it holds the same
+ * answer. */
 static int settle_id(predictions *p, const json *line, const char *where, id_index *ids, id_index *filters)
 {
     prediction *x = &p->items[p->n - 1];
     if (p->n > 1 && !x->id != !p->items[0].id)
-        return input_error("%s: %s an id, unlike the lines before; all have one or none", where, x->id ? "has" : "lacks");
+        return input_error("%s: %s an id, unlike the lines before; all have one or none", where,
+                           x->id ? "has" : "lacks");
     if (!x->id) return OK;
     int     rc  = p->by_position ? check_filter(p, line, where, filters, x) : OK;
     int64_t old = id_index_put(ids, x->id, strlen(x->id), p->n - 1);
     if (rc || old < 0) return rc;
-    if (!p->by_position) return input_error("%s: the id \"%.80s\" stands in line %lld too", where, x->id, (long long)p->items[old].line);
+    if (!p->by_position)
+        return input_error("%s: the id \"%.80s\" stands in line %lld too", where, x->id, (long long)p->items[old].line);
     if (!same_answer(x, &p->items[old]))
-        return input_error("%s: document %s has another answer than in line %lld", where, x->id, (long long)p->items[old].line);
+        return input_error("%s: document %s has another answer than in line %lld", where, x->id,
+                           (long long)p->items[old].line);
     p->n--;
     return OK;
 }
@@ -327,7 +350,9 @@ static int read_object(predictions *p, line_blocks *b, prediction_kind kind)
     for (const json *m = rc ? NULL : doc->child; m && !rc; m = m->next) {
         prediction *x = add(p);
         if (!(rc = check_key(&ids, b->name, m, p->n - 1))) x->id = keep(p, m->string, strlen(m->string)).s;
-        if (!rc) rc = kind == PREDICT_TEXT ? set_text(p, m, b->name, m->string, x) : set_likelihoods(p, m, b->name, m->string, itself, x);
+        if (!rc)
+            rc = kind == PREDICT_TEXT ? set_text(p, m, b->name, m->string, x)
+                                      : set_likelihoods(p, m, b->name, m->string, itself, x);
     }
     p->by_id = true;
     json_free(doc);
@@ -340,14 +365,17 @@ static int read_object(predictions *p, line_blocks *b, prediction_kind kind)
 
 typedef int reader(predictions *p, line_blocks *b, prediction_kind kind);
 
-/* A first line of an object with one of the members that lines have, whole or not; else an object is SQuAD's form, of one line or more. */
+/* A first line of an object with one of the members that lines have, whole or not; else an
+ * object is SQuAD's form, of one line or more. */
 static bool has_line_members(slice line, const json *parsed)
 {
-    static const char *const members[] = { "\"prediction\"", "\"loglikelihoods\"", "\"resps\"", "\"filtered_resps\"", "\"doc_id\"", "\"scores\"" };
+    static const char *const members[] = { "\"prediction\"",     "\"loglikelihoods\"", "\"resps\"",
+                                           "\"filtered_resps\"", "\"doc_id\"",         "\"scores\"" };
     char                     key[32];
     for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
         snprintf(key, sizeof key, "%.*s", (int)strlen(members[i]) - 2, members[i] + 1);
-        if (parsed ? json_find(parsed, key) != NULL : memmem(line.s, line.n, members[i], strlen(members[i])) != NULL) return true;
+        if (parsed ? json_find(parsed, key) != NULL : memmem(line.s, line.n, members[i], strlen(members[i])) != NULL)
+            return true;
     }
     return false;
 }

@@ -1,4 +1,5 @@
-/* Any bytes as a file of predictions, of texts with references, or as a sample log: refused with a message, or read with nothing missing. */
+/* Any bytes as a file of predictions, of texts with references, or as a sample log: refused with
+ * a message, or read with nothing missing. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     if (!rc) probabilities_free(&p);
     check_status(rc = scored_read(&s, path));
     if (!rc) check_scored(&s);
-    check_status(rc = score_by_metric(&(offline_request) { .metrics = "squad-v2.0,gsm8k-flexible", .input = path }, &s, NULL));
+    check_status(
+        rc = score_by_metric(&(offline_request) { .metrics = "squad-v2.0,gsm8k-flexible", .input = path }, &s, NULL));
     if (!rc) check_scored(&s);
     return 0;
 }

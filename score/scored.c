@@ -31,9 +31,11 @@ int scored_check_ids(const scored *s, const char *where, const int64_t *lines)
     for (int64_t i = 0; i < s->n && !rc; i++) {
         int64_t before = id_index_put(&ix, s->ids[i], strlen(s->ids[i]), i);
         if (before < 0) continue;
-        rc = lines ? input_error("%s: line %lld: the id \"%.80s\" stands in line %lld too; every item has an id of its own", where,
-                                 (long long)lines[i], s->ids[i], (long long)lines[before])
-                   : input_error("%s: the id \"%.80s\" stands there twice; every item has an id of its own", where, s->ids[i]);
+        rc = lines ? input_error(
+                         "%s: line %lld: the id \"%.80s\" stands in line %lld too; every item has an id of its own",
+                         where, (long long)lines[i], s->ids[i], (long long)lines[before])
+                   : input_error("%s: the id \"%.80s\" stands there twice; every item has an id of its own", where,
+                                 s->ids[i]);
     }
     id_index_free(&ix);
     return rc;
@@ -66,7 +68,7 @@ static void show_all(const scored *s, shown all[METRICS_MAX])
         const metric *row   = &s->metrics.rows[m];
         const double *stats = s->stats[m];
         str           plain = { 0 };
-        shown         one   = { .value = metric_value(row, stats, s->n), .error = metric_stderr(row, stats, s->n), .mean = NAN };
+        shown one = { .value = metric_value(row, stats, s->n), .error = metric_stderr(row, stats, s->n), .mean = NAN };
         metric_signature(row, s->n_refs, &plain);
         if (s->resamples && row->error == STDERR_BOOTSTRAP) {
             one.range = bootstrap_interval(row, stats, s->n, s->resamples, s->seed, &one.mean);
@@ -161,7 +163,8 @@ static void print_shown(str *out, const shown *of)
     else
         str_puts(out, ",\"interval\":null");
     str_printf(out, ",\"interval_rule\":\"%s\"", of->range.rule);
-    if (!isnan(of->mean)) str_printf(out, ",\"mean\":%.17g,\"ci\":%.17g", of->mean, (of->range.high - of->range.low) / 2);
+    if (!isnan(of->mean))
+        str_printf(out, ",\"mean\":%.17g,\"ci\":%.17g", of->mean, (of->range.high - of->range.low) / 2);
     str_putc(out, '}');
 }
 
@@ -223,8 +226,10 @@ void scored_print_table(const scored *s, str *out)
             str_printf(out, "  %10s  ", "");
         else
             str_printf(out, " ± %8.4f   ", one->error);
-        if (isfinite(one->range.low)) str_printf(out, "95 %% %.4f .. %.4f (%s)   ", one->range.low, one->range.high, one->range.rule);
-        if (!isnan(one->mean)) str_printf(out, "mean %.4f ± %.4f   ", one->mean, (one->range.high - one->range.low) / 2);
+        if (isfinite(one->range.low))
+            str_printf(out, "95 %% %.4f .. %.4f (%s)   ", one->range.low, one->range.high, one->range.rule);
+        if (!isnan(one->mean))
+            str_printf(out, "mean %.4f ± %.4f   ", one->mean, (one->range.high - one->range.low) / 2);
         str_printf(out, "%s\n", str_c(&one->signature));
     }
     shown_free(s, of);

@@ -1,10 +1,10 @@
-/* A system's answers as numbers: what a run, a file of predictions or somebody else's sample log becomes, and what score tables and comparisons read.
+/* A system's answers as numbers: what a run, a file of predictions or somebody else's sample log
+ * becomes, and what score tables and comparisons read.
  *
  *     scored s;
  *     int rc = scored_read(&s, "runs/squad/samples.jsonl");
  *     double em = metric_value(&s.metrics.rows[0], s.stats[0], s.n);
- *     scored_free(&s);
- */
+ *     scored_free(&s); */
 #ifndef TIEBREAK_SCORE_SCORED_H
 #define TIEBREAK_SCORE_SCORED_H
 #include "core/json.h"
@@ -18,30 +18,37 @@ typedef struct {
     bool        numbers; /* every id was a number: they are written as numbers */
     metric_list metrics;
     double     *stats[METRICS_MAX]; /* of each metric [n, n_stats] */
-    int64_t     n_refs;             /* references of each item; 0: their number varies, or is not known */
-    int64_t     resamples;          /* of corpus metrics' bootstrap intervals, as sacreBLEU's --confidence; 0: normal intervals */
-    uint64_t    seed;               /* of these */
-    arena       memory;             /* owns ids and what names of metrics are not in the table */
-    size_t      cap;                /* items that ids and stats have room for */
+    /* references of each item; 0: their number varies, or is not known */
+    int64_t n_refs;
+    /* of corpus metrics' bootstrap intervals, as sacreBLEU's --confidence; 0: normal intervals */
+    int64_t  resamples;
+    uint64_t seed;   /* of these */
+    arena    memory; /* owns ids and what names of metrics are not in the table */
+    size_t   cap;    /* items that ids and stats have room for */
 } scored;
 
-/* Room for one item more, its statistics zeroed; returns its number. The id is copied. Metrics must be known before. */
+/* Room for one item more, its statistics zeroed; returns its number. The id is copied. Metrics
+ * must be known before. */
 int64_t scored_add(scored *s, const char *id, size_t n);
 /* ERR_INPUT when an id stands twice; `lines` [n] (or NULL) says where in messages. */
 int scored_check_ids(const scored *s, const char *where, const int64_t *lines);
 
 void scored_free(scored *s);
 
-/* Read a sample log: samples.jsonl of this program (or the folder of a run), or lm-evaluation-harness's samples_TASK_DATE.jsonl, where each filter's
- * lines give metrics of their own ("exact_match,strict-match"). Metrics whose numbers are per item become rows that are means of them. Errors name
- * file and line: no items, an id twice, a metric missing in some lines, a number that is not finite. */
+/* Read a sample log: samples.jsonl of this program (or the folder of a run), or
+ * lm-evaluation-harness's samples_TASK_DATE.jsonl, where each filter's lines give metrics of
+ * their own ("exact_match,strict-match"). Metrics whose numbers are per item become rows that
+ * are means of them. Errors name file and line: no items, an id twice, a metric missing in some
+ * lines, a number that is not finite. */
 int scored_read(scored *out, const char *path);
 
-/* { "n", "metrics": { NAME: { "value", "stderr", "signature", "interval": [low, high] (95 %; null where there is none), "interval_rule",
+/* { "n", "metrics": { NAME: { "value", "stderr", "signature", "interval": [low, high] (95 %;
+ * null where there is none), "interval_rule",
  * and of a bootstrap the resamples' "mean" and "ci", half the interval's width } },
  * "items": [ { "id", NAME: value } ] }; items only when asked for. */
 json *scored_json(const scored *s, bool per_item);
-/* The same as text, an item a line, appended: every number with 17 significant digits. The members of `more` (or NULL) follow "metrics". */
+/* The same as text, an item a line, appended: every number with 17 significant digits. The
+ * members of `more` (or NULL) follow "metrics". */
 void scored_print_json(const scored *s, bool per_item, const json *more, str *out);
 /* One line a metric: value, standard error, signature. */
 void scored_print_table(const scored *s, str *out);

@@ -1,4 +1,5 @@
-/* Sample logs to scores: lines of our samples.jsonl, or of lm-evaluation-harness's samples_TASK_DATE.jsonl. */
+/* Sample logs to scores: lines of our samples.jsonl, or of lm-evaluation-harness's
+ * samples_TASK_DATE.jsonl. */
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
@@ -117,13 +118,16 @@ static int own_stats(const metric *row, const log_entry *e, double *stats)
     if (counts) return counts_of(e, counts, row->n_stats, stats);
     if (row->source == METRIC_LIKELIHOOD) return likelihood_of(row, e, stats);
     if (row->n_stats > 1)
-        return input_error("%s: \"%s\": its counts are not under \"stats\", and a score alone says nothing about other items", e->where, e->name);
+        return input_error(
+            "%s: \"%s\": its counts are not under \"stats\", and a score alone says nothing about other items",
+            e->where, e->name);
     int rc = number_of(e, stats);
     *stats /= row->scale;
     return rc;
 }
 
-/* lm-evaluation-harness logs what a metric over all items is made of: [reference(s), prediction], or [log-likelihood, units]. */
+/* lm-evaluation-harness logs what a metric over all items is made of: [reference(s),
+ * prediction], or [log-likelihood, units]. */
 static bool is_pair(const json *value) { return cJSON_IsArray(value) && cJSON_GetArraySize(value) == 2; }
 static bool is_text_pair(const json *value)
 {
@@ -133,9 +137,13 @@ static bool is_text_pair(const json *value)
         if (!cJSON_IsString(r)) return false;
     return cJSON_IsString(refs) || (cJSON_IsArray(refs) && refs->child);
 }
-static bool is_number_pair(const json *value) { return is_pair(value) && cJSON_IsNumber(value->child) && cJSON_IsNumber(value->child->next); }
+static bool is_number_pair(const json *value)
+{
+    return is_pair(value) && cJSON_IsNumber(value->child) && cJSON_IsNumber(value->child->next);
+}
 
-/* The row that a value of the harness's log is for; NULL: the log's own number, or none. Accuracies mean the same there and here. */
+/* The row that a value of the harness's log is for; NULL: the log's own number, or none.
+ * Accuracies mean the same there and here. */
 static const metric *foreign_row(const char *name, const json *value)
 {
     const metric *known = metric_find(name);
@@ -150,7 +158,10 @@ static int foreign_stats(sample_log *l, const metric *row, const log_entry *e, d
     if (row->n_stats == 1) return number_of(e, stats);
     if (row->source == METRIC_LIKELIHOOD && is_number_pair(e->value)) {
         double       units = e->value->child->next->valuedouble;
-        metric_input in    = { .ll = e->value->child->valuedouble, .tokens = (int64_t)units, .words = (int64_t)units, .bytes = (int64_t)units };
+        metric_input in    = { .ll     = e->value->child->valuedouble,
+                               .tokens = (int64_t)units,
+                               .words  = (int64_t)units,
+                               .bytes  = (int64_t)units };
         if (!isfinite(in.ll) || !(units >= 0 && units <= 1e15)) return not_a_score(e);
         metric_item(row, &in, stats);
         return OK;
@@ -159,9 +170,10 @@ static int foreign_stats(sample_log *l, const metric *row, const log_entry *e, d
     const json  *refs = e->value->child;
     int64_t      n = cJSON_IsArray(refs) ? cJSON_GetArraySize(refs) : 1, k = 0;
     slice       *references = mem_alloc((size_t)n, sizeof *references);
-    metric_input in         = { .prediction = slice_of(refs->next->valuestring), .references = references, .n_references = n };
+    metric_input in = { .prediction = slice_of(refs->next->valuestring), .references = references, .n_references = n };
     if (cJSON_IsString(refs)) references[k++] = slice_of(refs->valuestring);
-    for (const json *r = cJSON_IsArray(refs) ? refs->child : NULL; r; r = r->next) references[k++] = slice_of(r->valuestring);
+    for (const json *r = cJSON_IsArray(refs) ? refs->child : NULL; r; r = r->next)
+        references[k++] = slice_of(r->valuestring);
     metric_item(row, &in, stats);
     free(references);
     l->vary |= l->s->n_refs && l->s->n_refs != n;
@@ -187,7 +199,8 @@ static int add_entry(sample_log *l, int64_t item, int m, const log_entry *e)
 {
     const metric *row   = &l->s->metrics.rows[m];
     double       *stats = l->s->stats[m] + item * row->n_stats;
-    if (l->have[item] & 1u << m) return input_error("%s: the item \"%.80s\" has \"%s\" twice", e->where, l->s->ids[item], e->name);
+    if (l->have[item] & 1u << m)
+        return input_error("%s: the item \"%.80s\" has \"%s\" twice", e->where, l->s->ids[item], e->name);
     l->have[item] |= 1u << m;
     return l->foreign ? foreign_stats(l, row, e, stats) : own_stats(row, e, stats);
 }
@@ -202,7 +215,8 @@ static int own_line(sample_log *l, const json *line, const char *where, int64_t 
         metric        mean = mean_of(v->string);
         int           m    = find_row(&l->s->metrics, v->string);
         if (m < 0 && !first)
-            return input_error("%s: \"%.60s\": the lines before have no such metric; every line must have the same", where, v->string);
+            return input_error("%s: \"%.60s\": the lines before have no such metric; every line must have the same",
+                               where, v->string);
         if (m < 0) rc = add_row(l, row ? row : &mean, where), m = l->s->metrics.n - 1;
         if (!rc) rc = add_entry(l, item, m, &e);
     }
@@ -224,9 +238,14 @@ static char *skipped_names(const sample_log *l)
     return all.s ? all.s : mem_strdup("");
 }
 
-static bool is_number(const json *value) { return cJSON_IsNumber(value) || cJSON_IsBool(value) || cJSON_IsNull(value); /* null: refused as one */ }
+static bool is_number(const json *value)
+{
+    /* null: refused as one */
+    return cJSON_IsNumber(value) || cJSON_IsBool(value) || cJSON_IsNull(value);
+}
 
-/* "exact_match" under the filter "strict-match" is "exact_match,strict-match"; the filter "none" adds nothing. */
+/* "exact_match" under the filter "strict-match" is "exact_match,strict-match"; the filter "none"
+ * adds nothing. */
 static int foreign_line(sample_log *l, const json *line, const char *where, int64_t item)
 {
     const json *names;
@@ -271,7 +290,8 @@ static int add_line(sample_log *l, int64_t i)
     const json *value = json_find(line, key);
     if (!value || (!l->foreign && !json_find(line, "scores")))
         return input_error("%s: \"%s\" is missing; a sample log has %s in every line", where, value ? "scores" : key,
-                           l->foreign ? "\"doc_id\" and \"metrics\"" : "\"id\" and \"scores\" (or, lm-evaluation-harness's, \"doc_id\")");
+                           l->foreign ? "\"doc_id\" and \"metrics\""
+                                      : "\"id\" and \"scores\" (or, lm-evaluation-harness's, \"doc_id\")");
     int rc = json_members_once(line, where);
     if (!rc) rc = json_id(value, where, key, &id);
     int64_t old = l->s->n, item = rc ? 0 : item_of(l, &id);
@@ -290,14 +310,18 @@ static int check_whole(const sample_log *l, const char *path)
     char         *names = skipped_names(l);
     int           rc    = OK;
     if (!s->n)
-        rc = input_error("%s: holds no item; a sample log is needed: samples.jsonl of `tiebreak eval`, or lm-evaluation-harness's", path);
+        rc = input_error(
+            "%s: holds no item; a sample log is needed: samples.jsonl of `tiebreak eval`, or lm-evaluation-harness's",
+            path);
     else if (!s->metrics.n)
-        rc = input_error("%s: holds no metric that is a number for each item%s%s; score its texts anew: --task T --predictions %s", path,
-                         l->n_skipped ? ", only " : "", names, path);
+        rc = input_error(
+            "%s: holds no metric that is a number for each item%s%s; score its texts anew: --task T --predictions %s",
+            path, l->n_skipped ? ", only " : "", names, path);
     for (int64_t i = 0; i < s->n && !rc; i++)
         for (int m = 0; m < s->metrics.n && !rc; m++)
             if (!(l->have[i] & 1u << m))
-                rc = input_error("%s: the item \"%.80s\" has no \"%s\", which others have", path, s->ids[i], s->metrics.rows[m].name);
+                rc = input_error("%s: the item \"%.80s\" has no \"%s\", which others have", path, s->ids[i],
+                                 s->metrics.rows[m].name);
     if (!rc && l->n_skipped) warn("%s: left out, no number for each item: %s", path, names);
     free(names);
     return rc;
@@ -332,7 +356,9 @@ static int find_file(const char *path, char **out)
     free(own);
     int rc = find_foreign(path, out);
     if (!rc && !*out)
-        rc = input_error("%s: holds neither samples.jsonl nor samples_*.jsonl; is the run finished? (journal.jsonl is there while it is not)", path);
+        rc = input_error(
+            "%s: holds neither samples.jsonl nor samples_*.jsonl; is the run finished? (journal.jsonl is there while it is not)",
+            path);
     return rc;
 }
 

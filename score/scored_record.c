@@ -22,7 +22,8 @@ static bool part_is(const char *part, const char *word)
     return part && !strncmp(part, word, n) && (part[n] == '|' || !part[n]);
 }
 
-/* The row whose rules the signature begins with, under the name that the log has for it ("em" of either of SQuAD's rules). */
+/* The row whose rules the signature begins with, under the name that the log has for it ("em" of
+ * either of SQuAD's rules). */
 static void set_rules(metric *row, const char *signature)
 {
     if (!strncmp(signature, row->rules, strlen(row->rules))) return;
@@ -39,7 +40,9 @@ static void set_rules(metric *row, const char *signature)
 /* What a task file may say of a metric. */
 static void set_options(metric *row, const char *signature)
 {
-    static const char *const multi[] = { [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean" };
+    static const char *const multi[] = {
+        [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean"
+    };
     for (int k = 0; k < 3; k++)
         if (part_is(part_of(signature, "refs"), multi[k])) row->options.multi = (metric_multi)k;
     row->options.stemmer = part_of(signature, "stem") && !part_is(part_of(signature, "stem"), "no");
@@ -53,7 +56,8 @@ static void apply(scored *s, metric *row, const char *signature, const char *pat
     set_options(row, signature);
     if (refs) s->n_refs = strtol(refs, NULL, 10);
     metric_signature(row, s->n_refs, &now);
-    if (strcmp(str_c(&now), signature) != 0) warn("%s: %s was made by %s, and is read by %s", path, row->name, signature, str_c(&now));
+    if (strcmp(str_c(&now), signature) != 0)
+        warn("%s: %s was made by %s, and is read by %s", path, row->name, signature, str_c(&now));
     str_free(&now);
 }
 
@@ -105,7 +109,8 @@ int scored_read_results(scored *s, const char *log)
     str_printf(&name, "results_%.*s.json", (int)(n - (size_t)(date + 1 - base) - (sizeof suffix - 1)), date + 1);
     int rc = read_beside(log, name.s, &path, &results);
     for (int m = 0; m < s->metrics.n && results; m++) {
-        const json *higher = find_metric(json_find(json_find(results, "higher_is_better"), task), s->metrics.rows[m].name);
+        const json *higher = find_metric(json_find(json_find(results, "higher_is_better"), task),
+                                         s->metrics.rows[m].name);
         if (cJSON_IsBool(higher)) s->metrics.rows[m].higher = cJSON_IsTrue(higher);
     }
     json_free(results);

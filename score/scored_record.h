@@ -3,9 +3,11 @@
 #define TIEBREAK_SCORE_SCORED_RECORD_H
 #include "score/scored.h"
 
-/* `log` is FOLDER/samples.jsonl; without FOLDER/record.json nothing happens. Rules, options and number of references are taken from the signatures,
- * so that what is read signs itself as the run did; where that cannot be, a warning says so. A record that is no record is ERR_INPUT. */
+/* `log` is FOLDER/samples.jsonl; without FOLDER/record.json nothing happens. Rules, options and
+ * number of references are taken from the signatures, so that what is read signs itself as the
+ * run did; where that cannot be, a warning says so. A record that is no record is ERR_INPUT. */
 int scored_read_record(scored *s, const char *log);
-/* The same for lm-evaluation-harness: of FOLDER/samples_TASK_DATE.jsonl, FOLDER/results_DATE.json says which way each metric is better. */
+/* The same for lm-evaluation-harness: of FOLDER/samples_TASK_DATE.jsonl,
+ * FOLDER/results_DATE.json says which way each metric is better. */
 int scored_read_results(scored *s, const char *log);
 #endif

@@ -21,7 +21,8 @@ static double error(const scored *s, const char *name)
 }
 
 /* What the harness itself says of the log, in the results file of the same run. */
-static void check_harness_log(const char *log, const char *results, const char *task, const char *const *names, int64_t n)
+static void check_harness_log(const char *log, const char *results, const char *task, const char *const *names,
+                              int64_t n)
 {
     scored s;
     json  *said = read_json(results);
@@ -49,8 +50,8 @@ static void logs_of_the_harness_give_its_results(void **state)
     (void)state;
     need_data(gsm8k, "lm-eval-reference/logs/samples_gsm8k_2026-11-23T19-07-49.959289.jsonl");
     need_data(gsm8k_results, "lm-eval-reference/logs/results_2026-11-23T19-07-49.959289.json");
-    static const char *const filters[] = { "exact_match,strict-match", "exact_match,strict-match", "exact_match,flexible-extract",
-                                           "exact_match,flexible-extract", NULL };
+    static const char *const filters[] = { "exact_match,strict-match", "exact_match,strict-match",
+                                           "exact_match,flexible-extract", "exact_match,flexible-extract", NULL };
     check_harness_log(gsm8k, gsm8k_results, "gsm8k", filters, 50);
     need_data(hellaswag, "lm-eval-reference/logs/samples_hellaswag_3shot_2026-11-23T19-07-21.508005.jsonl");
     need_data(hellaswag_results, "lm-eval-reference/logs/results_2026-11-23T19-07-21.508005.json");
@@ -101,8 +102,9 @@ static void perplexities_come_back_from_what_a_line_says(void **state)
 {
     (void)state;
     scored s;
-    log_is("{\"id\":\"0\",\"target\":\" ab c\",\"loglikelihood\":-4.5,\"tokens\":3,\"scores\":{\"loss\":1.5,\"byte_perplexity\":2}}\n"
-           "{\"id\":\"1\",\"target\":\"xyz\",\"loglikelihood\":-5.5,\"tokens\":2,\"scores\":{\"loss\":2.75,\"byte_perplexity\":2}}\n");
+    log_is(
+        "{\"id\":\"0\",\"target\":\" ab c\",\"loglikelihood\":-4.5,\"tokens\":3,\"scores\":{\"loss\":1.5,\"byte_perplexity\":2}}\n"
+        "{\"id\":\"1\",\"target\":\"xyz\",\"loglikelihood\":-5.5,\"tokens\":2,\"scores\":{\"loss\":2.75,\"byte_perplexity\":2}}\n");
     assert_ok(scored_read(&s, path));
     assert_within(fabs(value(&s, "loss") - 2), 1e-15);
     assert_within(fabs(value(&s, "byte_perplexity") - exp(10.0 / 8)), 1e-14);
@@ -113,10 +115,11 @@ static void pairs_in_the_harness_log_are_scored_anew(void **state)
 {
     (void)state;
     scored s;
-    log_is("{\"doc_id\":3,\"filter\":\"none\",\"metrics\":[\"bleu\",\"byte_perplexity\",\"exact\"],\"bleu\":[[\"a b c d e\"],\"a b c d e\"],"
-           "\"byte_perplexity\":[-2.5,10],\"exact\":[{},{}]}\n"
-           "{\"doc_id\":1,\"filter\":\"none\",\"metrics\":[\"bleu\",\"byte_perplexity\",\"exact\"],\"bleu\":[\"f g h i j k\",\"f g h i j k\"],"
-           "\"byte_perplexity\":[-1.5,10],\"exact\":[{},{}]}\n");
+    log_is(
+        "{\"doc_id\":3,\"filter\":\"none\",\"metrics\":[\"bleu\",\"byte_perplexity\",\"exact\"],\"bleu\":[[\"a b c d e\"],\"a b c d e\"],"
+        "\"byte_perplexity\":[-2.5,10],\"exact\":[{},{}]}\n"
+        "{\"doc_id\":1,\"filter\":\"none\",\"metrics\":[\"bleu\",\"byte_perplexity\",\"exact\"],\"bleu\":[\"f g h i j k\",\"f g h i j k\"],"
+        "\"byte_perplexity\":[-1.5,10],\"exact\":[{},{}]}\n");
     assert_ok(scored_read(&s, path));
     assert_int_equal(s.metrics.n, 2);
     assert_int_equal(s.n_refs, 1);
@@ -130,15 +133,19 @@ static void pairs_in_the_harness_log_are_scored_anew(void **state)
 static void a_run_signs_as_its_record_does(void **state)
 {
     (void)state;
-    static const char *const signatures[] = { "squad-em|rules:v2.0", "BLEU|nrefs:3|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0",
-                                              "rouge1|case:lower|version:rouge_score-0.1.2|refs:mean|stem:porter-nltk" };
-    static const char        record[]     = "{\"result\":{\"metrics\":{\"em\":{\"signature\":\"squad-em|rules:v2.0\"},"
-                                            "\"bleu\":{\"signature\":\"BLEU|nrefs:3|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0\"},"
-                                            "\"rouge1\":{\"signature\":\"rouge1|case:lower|version:rouge_score-0.1.2|refs:mean|stem:porter-nltk\"}}}}";
-    scored                   s;
-    char                    *beside = path_join(dir, "record.json");
+    static const char *const signatures[] = {
+        "squad-em|rules:v2.0", "BLEU|nrefs:3|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0",
+        "rouge1|case:lower|version:rouge_score-0.1.2|refs:mean|stem:porter-nltk"
+    };
+    static const char record[] =
+        "{\"result\":{\"metrics\":{\"em\":{\"signature\":\"squad-em|rules:v2.0\"},"
+        "\"bleu\":{\"signature\":\"BLEU|nrefs:3|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0\"},"
+        "\"rouge1\":{\"signature\":\"rouge1|case:lower|version:rouge_score-0.1.2|refs:mean|stem:porter-nltk\"}}}}";
+    scored s;
+    char  *beside = path_join(dir, "record.json");
     assert_ok(file_write_atomic(beside, record, sizeof record - 1));
-    log_is("{\"id\":\"q\",\"scores\":{\"em\":100,\"bleu\":5,\"rouge1\":0.5},\"stats\":{\"bleu\":[5,5,5,4,3,2,5,4,3,2]}}\n");
+    log_is(
+        "{\"id\":\"q\",\"scores\":{\"em\":100,\"bleu\":5,\"rouge1\":0.5},\"stats\":{\"bleu\":[5,5,5,4,3,2,5,4,3,2]}}\n");
     assert_ok(scored_read(&s, dir));
     for (int m = 0; m < 3; m++) {
         str sign = { 0 };
@@ -159,8 +166,9 @@ static void the_harness_says_which_way_is_better(void **state)
     (void)state;
     scored            s;
     static const char results[] = "{\"higher_is_better\":{\"my_task\":{\"ter\":false,\"acc\":true}}}";
-    static const char line[]    = "{\"doc_id\":0,\"filter\":\"f\",\"metrics\":[\"ter\",\"acc\"],\"ter\":3.5,\"acc\":1}\n";
-    char *beside = path_join(dir, "results_2026-01-31T10-00-00.5.json"), *log = path_join(dir, "samples_my_task_2026-01-31T10-00-00.5.jsonl");
+    static const char line[] = "{\"doc_id\":0,\"filter\":\"f\",\"metrics\":[\"ter\",\"acc\"],\"ter\":3.5,\"acc\":1}\n";
+    char             *beside = path_join(dir, "results_2026-01-31T10-00-00.5.json"),
+         *log                = path_join(dir, "samples_my_task_2026-01-31T10-00-00.5.jsonl");
     assert_ok(file_write_atomic(beside, results, sizeof results - 1));
     assert_ok(file_write_atomic(log, line, sizeof line - 1));
     assert_ok(scored_read(&s, dir)); /* the one log of the folder */
@@ -180,9 +188,12 @@ static void what_is_wrong_is_named(void **state)
     } cases[] = {
         { "", "holds no item" },
         { "\n\n", "holds no item" },
-        { "{\"id\":\"a\",\"scores\":{\"em\":1}}\n{\"id\":\"a\",\"scores\":{\"em\":1}}\n", "line 2: the id \"a\" stands in a line before" },
-        { "{\"id\":\"a\",\"scores\":{\"em\":1}}\n{\"id\":\"b\",\"scores\":{\"f1\":1}}\n", "line 2: \"f1\": the lines before have no such metric" },
-        { "{\"id\":\"a\",\"scores\":{\"em\":1,\"f1\":2}}\n{\"id\":\"b\",\"scores\":{\"f1\":1}}\n", "the item \"b\" has no \"em\"" },
+        { "{\"id\":\"a\",\"scores\":{\"em\":1}}\n{\"id\":\"a\",\"scores\":{\"em\":1}}\n",
+          "line 2: the id \"a\" stands in a line before" },
+        { "{\"id\":\"a\",\"scores\":{\"em\":1}}\n{\"id\":\"b\",\"scores\":{\"f1\":1}}\n",
+          "line 2: \"f1\": the lines before have no such metric" },
+        { "{\"id\":\"a\",\"scores\":{\"em\":1,\"f1\":2}}\n{\"id\":\"b\",\"scores\":{\"f1\":1}}\n",
+          "the item \"b\" has no \"em\"" },
         { "{\"id\":\"a\",\"scores\":{\"em\":1}}\n{\"doc_id\":1,\"metrics\":[]}\n", "line 2: \"id\" is missing" },
         { "{\"id\":\"a\",\"scores\":{\"em\":null}}\n", "line 1: \"em\": null: must be a finite number" },
         { "{\"id\":\"a\",\"scores\":{\"em\":1e999}}\n", "must be a finite number" },
@@ -201,7 +212,8 @@ static void what_is_wrong_is_named(void **state)
           "line 2: the item \"0\" has \"acc\" twice" },
         { "{\"doc_id\":0,\"filter\":\"a\",\"metrics\":[\"m\"],\"m\":1}\n{\"doc_id\":1,\"filter\":\"b\",\"metrics\":[\"m\"],\"m\":1}\n",
           "the item \"0\" has no \"m,b\"" },
-        { "{\"doc_id\":0,\"metrics\":[\"squad\"],\"squad\":[{},{}]}\n", "no metric that is a number for each item, only squad" },
+        { "{\"doc_id\":0,\"metrics\":[\"squad\"],\"squad\":[{},{}]}\n",
+          "no metric that is a number for each item, only squad" },
         { "{\"id\":\"a\",\"scores\":{\"em\":1}}\n{\"id\":\"\xff\"}\n", "line 2, column 8: not valid UTF-8" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -221,7 +233,8 @@ static void text_and_json_say_the_same(void **state)
     scored s;
     str    text = { 0 }, again = { 0 };
     json  *parsed, *made;
-    log_is("{\"id\":7,\"scores\":{\"em\":100,\"f1\":33.333333333333336}}\n{\"id\":8,\"scores\":{\"em\":0,\"f1\":0.1}}\n");
+    log_is(
+        "{\"id\":7,\"scores\":{\"em\":100,\"f1\":33.333333333333336}}\n{\"id\":8,\"scores\":{\"em\":0,\"f1\":0.1}}\n");
     assert_ok(scored_read(&s, path));
     scored_print_json(&s, true, NULL, &text);
     assert_ok(json_parse(&parsed, text.s, text.n, "text"));

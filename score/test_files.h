@@ -1,4 +1,5 @@
-/* For tests of what reads files: a folder of the test's own, files in it, and the scores that come out. */
+/* For tests of what reads files: a folder of the test's own, files in it, and the scores that
+ * come out. */
 #ifndef TIEBREAK_SCORE_TEST_FILES_H
 #define TIEBREAK_SCORE_TEST_FILES_H
 #include "core/file.h"

@@ -21,11 +21,13 @@ static int check(const adalora_options *o, int64_t n_modules, int64_t n_triplets
             "steps",
             (long long)o->tinit, (long long)last, (long long)o->total, (long long)o->tfinal);
     if (o->target_rank < 0 || o->target_rank * n_modules > n_triplets)
-        return input_error("--target-rank %lld: must be 0..%lld, the rank at the start; give a smaller one or raise --rank",
-                           (long long)o->target_rank, (long long)(n_triplets / (n_modules ? n_modules : 1)));
+        return input_error(
+            "--target-rank %lld: must be 0..%lld, the rank at the start; give a smaller one or raise --rank",
+            (long long)o->target_rank, (long long)(n_triplets / (n_modules ? n_modules : 1)));
     if (last < 2 && o->target_rank * n_modules < n_triplets)
-        return input_error("--steps %lld, --tfinal %lld: the final mask would fall on step 1, before any importance is known; give more steps",
-                           (long long)o->total, (long long)o->tfinal);
+        return input_error(
+            "--steps %lld, --tfinal %lld: the final mask would fall on step 1, before any importance is known; give more steps",
+            (long long)o->total, (long long)o->tfinal);
     return OK;
 }
 
@@ -116,7 +118,8 @@ void adalora_score(adalora *a)
     double *score = a->scores;
     for (const adalora_module *m = a->modules; m < a->modules + a->n_modules; m++)
         for (int64_t i = 0; i < m->rank; i++)
-            *score++ = mean_importance(a, true, m->u + i, 1, 1) + mean_importance(a, m->A >= 0, m->A + i * m->in, 1, m->in) +
+            *score++ = mean_importance(a, true, m->u + i, 1, 1) +
+                       mean_importance(a, m->A >= 0, m->A + i * m->in, 1, m->in) +
                        mean_importance(a, m->B >= 0, m->B + i, m->rank, m->out);
 }
 

@@ -1,5 +1,5 @@
-/* AdaLoRA's rank allocator (Zhang et al. 2023, "AdaLoRA"), step for step as PEFT 0.21.2 runs it. Arrays and places in them, nothing else: it does not
- * know a model, a file or a method's name.
+/* AdaLoRA's rank allocator (Zhang et al. 2023, "AdaLoRA"), step for step as PEFT 0.21.2 runs it.
+ * Arrays and places in them, nothing else: it does not know a model, a file or a method's name.
  *
  *     adalora *a;
  *     int rc = adalora_new(&a, options, modules, n_modules, theta_count);
@@ -8,11 +8,14 @@
  *     if (adalora_allocate(a, t)) ... set u to 0 wherever !a->kept[triplet] ...
  *
  * A triplet is one rank of one module: u_i, row i of A, column i of B. With last = total - tfinal:
- *   t < last            importance moves: s = |w g|, I = b1 I + (1 - b1) s, U = b2 U + (1 - b2) |s - I|; w is the value after the step, g the
- * gradient of it (clipped, regulariser included) t <= tinit          warm-up: nothing more tinit < t < last    pruning: where delta_t divides t, all
- * triplets compete for budget(t) places; between two masks the losers move and may return t = last            the final mask, on the importance of
- * step last - 1 t > last            the final mask is put back after every step Score of a triplet: I U of u_i + mean over row i of A + mean over
- * column i of B. The smallest (initial - budget) go, and whatever ties with them. */
+ *   t < last            importance moves: s = |w g|, I = b1 I + (1 - b1) s, U = b2 U + (1 - b2)
+ *   |s - I|; w is the value after the step, g the
+ * gradient of it (clipped, regulariser included) t <= tinit          warm-up: nothing more tinit
+ * < t < last    pruning: where delta_t divides t, all triplets compete for budget(t) places;
+ * between two masks the losers move and may return t = last            the final mask, on the
+ * importance of step last - 1 t > last            the final mask is put back after every step
+ * Score of a triplet: I U of u_i + mean over row i of A + mean over column i of B. The smallest
+ * (initial - budget) go, and whatever ties with them. */
 #ifndef TIEBREAK_TRAIN_ADALORA_H
 #define TIEBREAK_TRAIN_ADALORA_H
 #include <stdbool.h>
@@ -23,7 +26,8 @@ typedef struct {
     int64_t tinit, tfinal, delta_t; /* steps: warm-up, after the final mask, between masks */
     int64_t total;                  /* optimiser steps of the run */
     double  beta1, beta2;
-    double  orth; /* weight of the regulariser (train/orthogonality.h): kept here with its method's other options */
+    /* weight of the regulariser (train/orthogonality.h): kept here with its method's other options */
+    double orth;
 } adalora_options;
 
 /* Where one module's factors lie in theta; -1: not trained, it adds nothing to the score. */
@@ -41,12 +45,15 @@ typedef struct {
     int64_t         target;                    /* triplets at the end; at the start n_triplets */
     double         *sensitivity, *uncertainty; /* I, U [theta_count] */
     double         *scores, *sorted;           /* [n_triplets], module by module */
-    unsigned char  *kept;                      /* [n_triplets] by the latest mask: 1 before the first */
-    double          threshold;                 /* of the latest mask */
+    /* [n_triplets] by the latest mask: 1 before the first */
+    unsigned char *kept;
+    double         threshold; /* of the latest mask */
 } adalora;
 
-/* ERR_INPUT naming the option when the schedule cannot be run: tinit past the final mask, target above what there is. */
-int  adalora_new(adalora **out, adalora_options o, const adalora_module *modules, int64_t n_modules, int64_t theta_count);
+/* ERR_INPUT naming the option when the schedule cannot be run: tinit past the final mask, target
+ * above what there is. */
+int  adalora_new(adalora **out, adalora_options o, const adalora_module *modules, int64_t n_modules,
+                 int64_t theta_count);
 void adalora_free(adalora *a); /* NULL is fine */
 
 adalora_phase adalora_phase_at(const adalora *a, int64_t step);

@@ -1,17 +1,24 @@
-/* The allocator by hand: budgets, scores, ties, phases, refusals. PEFT's own 30-step trace is in train/peft_reference_test.c. */
+/* The allocator by hand: budgets, scores, ties, phases, refusals. PEFT's own 30-step trace is in
+ * train/peft_reference_test.c. */
 #include "core/test.h"
 #include "train/adalora.h"
 
-static const adalora_options base_options = { .target_rank = 1, .tinit = 1, .tfinal = 1, .delta_t = 1, .total = 6, .beta1 = 0.5, .beta2 = 0.25 };
+static const adalora_options base_options = {
+    .target_rank = 1, .tinit = 1, .tfinal = 1, .delta_t = 1, .total = 6, .beta1 = 0.5, .beta2 = 0.25
+};
 
-/* The example of the AdaLoRA authors' schedule: 56 matrices, 64 to 32. m(2500) = 1 - 2300/4300; 1792 m^3 + 1792 = 1972.9. */
+/* The example of the AdaLoRA authors' schedule: 56 matrices, 64 to 32. m(2500) = 1 - 2300/4300;
+ * 1792 m^3 + 1792 = 1972.9. */
 static void budgets(void **state)
 {
     (void)state;
     adalora_module modules[56];
-    for (int i = 0; i < 56; i++) modules[i] = (adalora_module) { .rank = 64, .in = 1, .out = 1, .u = 0, .A = -1, .B = -1 };
+    for (int i = 0; i < 56; i++)
+        modules[i] = (adalora_module) { .rank = 64, .in = 1, .out = 1, .u = 0, .A = -1, .B = -1 };
     adalora *a;
-    assert_ok(adalora_new(&a, (adalora_options) { .target_rank = 32, .tinit = 200, .tfinal = 500, .delta_t = 1, .total = 5000 }, modules, 56, 64));
+    assert_ok(adalora_new(
+        &a, (adalora_options) { .target_rank = 32, .tinit = 200, .tfinal = 500, .delta_t = 1, .total = 5000 }, modules,
+        56, 64));
     assert_int_equal(adalora_budget(a, 200), 3584);
     assert_int_equal(adalora_budget(a, 2500), 1972);
     assert_int_equal(adalora_budget(a, 4500), 1792);
@@ -65,7 +72,8 @@ static void ties_go_and_losers_return(void **state)
     set_importance(a, (double[]) { 9, 1, 2, 2 });
     assert_true(adalora_observes(a, 4));
     assert_false(adalora_observes(a, 5));
-    assert_true(adalora_allocate(a, 5)); /* the final mask: a tie at the threshold goes too, so one is left of two places */
+    /* the final mask: a tie at the threshold goes too, so one is left of two places */
+    assert_true(adalora_allocate(a, 5));
     assert_memory_equal(a->kept, ((unsigned char[]) { 1, 0, 0, 0 }), 4);
     assert_int_equal(adalora_kept(a, 0), 1);
     assert_int_equal(adalora_kept(a, 1), 0);
@@ -93,7 +101,8 @@ static void refusals(void **state)
     adalora        *a;
     adalora_options o = base_options;
     o.tinit           = 5;
-    assert_input_error(adalora_new(&a, o, two, 2, 10), "--tinit 5: must be below the step of the final mask, 5 = 6 steps - tfinal 1");
+    assert_input_error(adalora_new(&a, o, two, 2, 10),
+                       "--tinit 5: must be below the step of the final mask, 5 = 6 steps - tfinal 1");
     o             = base_options;
     o.target_rank = 3;
     assert_input_error(adalora_new(&a, o, two, 2, 10), "--target-rank 3: must be 0..2");
@@ -108,6 +117,7 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(budgets), cmocka_unit_test(importance_and_scores),
-                                        cmocka_unit_test(ties_go_and_losers_return), cmocka_unit_test(nothing_to_prune), cmocka_unit_test(refusals) };
+                                        cmocka_unit_test(ties_go_and_losers_return), cmocka_unit_test(nothing_to_prune),
+                                        cmocka_unit_test(refusals) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

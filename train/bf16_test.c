@@ -1,5 +1,6 @@
-/* Training in bf16 over the CUDA kernels, on a GPU or else on the emulator: factors, gradients and moments stay f32. Beside the f64 definition the
- * losses are within 1 % along the way and the factors have moved alike; a second run gives the same bits. */
+/* Training in bf16 over the CUDA kernels, on a GPU or else on the emulator: factors, gradients
+ * and moments stay f32. Beside the f64 definition the losses are within 1 % along the way and
+ * the factors have moved alike; a second run gives the same bits. */
 #include "model/test_model.h"
 #include "train/trainer.h"
 
@@ -33,9 +34,14 @@ static course train(const char *device, const char *method_name)
     assert_ok(method_find(&spec.method, method_name));
     assert_ok(adapter_new(&a, m->be, &m->cfg, spec));
     trainer_options o = { .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .clip = 1 };
-    o.adalora         = (adalora_options) {
-                .target_rank = 3, .tinit = 1, .tfinal = 1, .delta_t = 1, .total = STEPS, .orth = 0.1, .beta1 = 0.85, .beta2 = 0.85
-    };
+    o.adalora         = (adalora_options) { .target_rank = 3,
+                                            .tinit       = 1,
+                                            .tfinal      = 1,
+                                            .delta_t     = 1,
+                                            .total       = STEPS,
+                                            .orth        = 0.1,
+                                            .beta1       = 0.85,
+                                            .beta2       = 0.85 };
     assert_ok(trainer_new(&t, m, a, o));
     const train_example *at[ITEMS] = { &items[0], &items[1] };
     c.n                            = a->theta_count;
@@ -74,7 +80,8 @@ static void methods_train(void **state)
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         course want = train("ref", methods[i]), got = train(device, methods[i]), again = train(device, methods[i]);
         assert_int_equal(got.n, want.n);
-        assert_memory_equal(got.start, want.start, (size_t)want.n * sizeof *want.start); /* factors are not rounded to bf16 */
+        /* factors are not rounded to bf16 */
+        assert_memory_equal(got.start, want.start, (size_t)want.n * sizeof *want.start);
         double off = rel_err(got.loss, want.loss, STEPS), cosine = agreement(&got, &want);
         print_message("%-12s losses off by %.1e, cosine of the changes %.4f\n", methods[i], off, cosine);
         assert_within(off, 0.01);

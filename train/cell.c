@@ -74,7 +74,8 @@ static int describe_adapter(json *j, const setup *s)
     json_set_str(j, "method", spec ? spec->method.name : "full");
     json_set_str(j, "spec", spec ? text : NULL);
     set_int_or_null(j, "rank", spec ? spec->rank : 0);
-    json_set(j, "alpha", spec && method_takes_alpha(&spec->method) ? cJSON_CreateNumber(spec->alpha) : cJSON_CreateNull());
+    json_set(j, "alpha",
+             spec && method_takes_alpha(&spec->method) ? cJSON_CreateNumber(spec->alpha) : cJSON_CreateNull());
     json_set_str(j, "sites", spec ? sites : NULL);
     json_set_int(j, "seed", q->seed);
     json_set_int(j, "steps", s->steps);
@@ -89,7 +90,8 @@ int cell_describe(json **asked, const setup *s)
 {
     json *j = *asked = json_object();
     json_set(j, "base", named_hash(s->q->model, model_hash(s->model)));
-    if (s->be->facts) json_set_str(j, "device", s->be->params->name); /* other devices add in another order: other bits, another cell */
+    /* other devices add in another order: other bits, another cell */
+    if (s->be->facts) json_set_str(j, "device", s->be->params->name);
     if (s->be->params != s->be) json_set_str(j, "dtype", s->be->dtype);
     json_set_str(j, "task", task_name(s->task));
     json_set_int(j, "task_version", task_version(s->task));

@@ -16,7 +16,8 @@ typedef struct {
     bool        on_device;
 } part;
 
-/* LAYOUT: which value lies where. A change of model/adapter.c's order counts it up, and files of another order are refused. */
+/* LAYOUT: which value lies where. A change of model/adapter.c's order counts it up, and files of
+ * another order are refused. */
 enum { PARTS_MAX = 6, LAYOUT = 2 };
 
 static int parts_of(const trainer *t, part *p)
@@ -39,7 +40,8 @@ static int64_t part_bytes(const part *p) { return p->count * (int64_t)dtype_byte
 
 static tensor_view view_of(const char *name, dtype type, const void *bytes, int64_t count)
 {
-    return (tensor_view) { .name = name, .dtype = type, .n_dims = 1, .shape = { count }, .count = count, .bytes = bytes };
+    return (
+        tensor_view) { .name = name, .dtype = type, .n_dims = 1, .shape = { count }, .count = count, .bytes = bytes };
 }
 
 int checkpoint_write(const trainer *t, const json *state, const char *path)
@@ -75,8 +77,9 @@ static int read_part(const trainer *t, const safetensors *f, const part *p, cons
     int                rc = safetensors_get(f, p->name, 1, &p->count, &v);
     if (rc) return rc;
     if (v->dtype != p->type)
-        return input_error("%s: tensor %s: is %s and has to be %s: it was written on another device; use that --device or remove the folder", path,
-                           p->name, dtype_name(v->dtype), dtype_name(p->type));
+        return input_error(
+            "%s: tensor %s: is %s and has to be %s: it was written on another device; use that --device or remove the folder",
+            path, p->name, dtype_name(v->dtype), dtype_name(p->type));
     if (p->on_device)
         t->model->be->put(p->bytes, v->bytes, part_bytes(p));
     else
@@ -94,13 +97,15 @@ int checkpoint_read(trainer *t, json **state, const char *path)
     int n = parts_of(t, parts);
     for (int i = 0; i < n && !rc; i++) rc = read_part(t, f, &parts[i], path);
     const tensor_view *text = rc ? NULL : safetensors_find(f, "state");
-    if (!rc && (!text || text->dtype != DT_U8)) rc = input_error("%s: tensor state is missing; remove the folder and start again", path);
+    if (!rc && (!text || text->dtype != DT_U8))
+        rc = input_error("%s: tensor state is missing; remove the folder and start again", path);
     if (!rc) rc = json_parse(state, (const char *)text->bytes, (size_t)text->count, path);
     const json *layout = rc ? NULL : cJSON_GetObjectItem(*state, "layout");
     if (!rc && (!cJSON_IsNumber(layout) || layout->valueint != LAYOUT))
-        rc = input_error("%s: was written by another version of this program, whose values lie in another order; remove the folder and start again, or "
-                         "finish it with that version",
-                         path);
+        rc = input_error(
+            "%s: was written by another version of this program, whose values lie in another order; remove the folder and start again, or "
+            "finish it with that version",
+            path);
     if (!rc) rc = json_get_int(*state, path, "trainer_step", 0, INT64_MAX / 2, &t->step);
     safetensors_close(f);
     if (rc) {

@@ -1,10 +1,12 @@
-/* A device that fails in the middle of a step: the message is the device's, not that training diverged, although what is read back is NaN. */
+/* A device that fails in the middle of a step: the message is the device's, not that training
+ * diverged, although what is read back is NaN. */
 #include "model/test_model.h"
 #include "train/trainer.h"
 
 static const backend *be;
 
-/* Asks for more than any device has: an error that sync will tell, and nothing is computed until then. */
+/* Asks for more than any device has: an error that sync will tell, and nothing is computed until
+ * then. */
 static void fail_here(void) { be->release(be->alloc(INT64_C(1) << 40)); }
 
 static void failing_xent_bwd(real *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale)
@@ -19,7 +21,9 @@ static double failing_sum_squares(const real *x, int64_t count)
 }
 
 static const int32_t       tokens[] = { 1, 5, 7, 2 }, targets[] = { 5, 7, 2, 3 };
-static const train_example item = { .ids = (int32_t *)(uintptr_t)tokens, .targets = (int32_t *)(uintptr_t)targets, .n = 4, .n_scored = 4 };
+static const train_example item = {
+    .ids = (int32_t *)(uintptr_t)tokens, .targets = (int32_t *)(uintptr_t)targets, .n = 4, .n_scored = 4
+};
 
 static void the_device_s_message_is_kept(void **state)
 {

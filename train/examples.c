@@ -8,9 +8,12 @@
 static int refuse_empty(const examples *x, const char *path, int64_t in_file, int64_t max_length)
 {
     if (!in_file) return input_error("%s: holds no items", path);
-    if (x->n) return input_error("%s: none of its %lld items has a scored token; there is nothing to learn", path, (long long)x->n);
-    return input_error("%s: all %lld items are longer than %lld tokens (the longest: %lld); raise --max-length or take a model with more positions",
-                       path, (long long)in_file, (long long)max_length, (long long)x->longest);
+    if (x->n)
+        return input_error("%s: none of its %lld items has a scored token; there is nothing to learn", path,
+                           (long long)x->n);
+    return input_error(
+        "%s: all %lld items are longer than %lld tokens (the longest: %lld); raise --max-length or take a model with more positions",
+        path, (long long)in_file, (long long)max_length, (long long)x->longest);
 }
 
 int examples_read(examples *out, const task *t, const char *path, const tokenizer *tok, int64_t max_length)

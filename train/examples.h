@@ -10,14 +10,16 @@
 typedef struct {
     train_example *items; /* [n], file order */
     int64_t        n;
-    int64_t        too_long;      /* longer than max_length: left out */
-    int64_t        longest;       /* tokens of the longest item of the file, left out or not */
-    int64_t        unscored;      /* kept, but without a token to learn: they cost nothing and add nothing */
-    int64_t        scored_tokens; /* of the kept items */
-    char           sha256[65];    /* of the file(s) */
+    int64_t        too_long; /* longer than max_length: left out */
+    int64_t        longest;  /* tokens of the longest item of the file, left out or not */
+    /* kept, but without a token to learn: they cost nothing and add nothing */
+    int64_t unscored;
+    int64_t scored_tokens; /* of the kept items */
+    char    sha256[65];    /* of the file(s) */
 } examples;
 
-/* ERR_INPUT when the file is not what the task reads, or when no item with a scored token remains. tok may be NULL where the task needs none. */
+/* ERR_INPUT when the file is not what the task reads, or when no item with a scored token
+ * remains. tok may be NULL where the task needs none. */
 int  examples_read(examples *out, const task *t, const char *path, const tokenizer *tok, int64_t max_length);
 void examples_free(examples *x);
 #endif

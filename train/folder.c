@@ -38,7 +38,8 @@ static void difference(const json *there, const json *here, const char *at, int 
     str a = { 0 }, b = { 0 };
     if (there) json_print(there, &a, false);
     if (here) json_print(here, &b, false);
-    str_printf(out, "%s%s is %s there and %s here", *count > 1 ? "; " : "", at, there ? a.s : "absent", here ? b.s : "absent");
+    str_printf(out, "%s%s is %s there and %s here", *count > 1 ? "; " : "", at, there ? a.s : "absent",
+               here ? b.s : "absent");
     str_free(&a);
     str_free(&b);
 }
@@ -54,7 +55,8 @@ static int refuse_other(const char *out, const char *what, const json *there, co
 {
     str text = { 0 };
     cell_difference(there, here, &text);
-    int rc = input_error("%s: holds %s of another cell: %s. Choose another --out, or remove the folder", out, what, str_c(&text));
+    int rc = input_error("%s: holds %s of another cell: %s. Choose another --out, or remove the folder", out, what,
+                         str_c(&text));
     str_free(&text);
     return rc;
 }
@@ -67,7 +69,8 @@ static int look_at_record(json **record, const char *out, const char *path, cons
     int  rc = record_read(record, path);
     record_id(asked, id);
     if (!rc && strcmp(json_find(*record, "kind")->valuestring, "train")) {
-        rc = input_error("%s: holds a record of another kind (%s): choose another --out", out, json_find(*record, "kind")->valuestring);
+        rc = input_error("%s: holds a record of another kind (%s): choose another --out", out,
+                         json_find(*record, "kind")->valuestring);
     } else if (!rc && strcmp(json_find(*record, "id")->valuestring, id)) {
         rc = refuse_other(out, "the finished adapter", json_find(*record, "asked"), asked);
     }
@@ -91,7 +94,8 @@ static int look_at_cell(const char *out, const char *path, const json *asked)
     return rc;
 }
 
-/* Something in the folder that is no left-over of an interrupted atomic write; the name goes to `name`. */
+/* Something in the folder that is no left-over of an interrupted atomic write; the name goes to
+ * `name`. */
 static bool holds_files(const char *dir, char *name, size_t size)
 {
     DIR *d = opendir(dir);
@@ -120,7 +124,8 @@ int folder_look(folder_state *state, json **record, const char *out, const json 
         *state = FOLDER_STARTED;
         rc     = look_at_cell(out, cell_path, asked);
     } else if (holds_files(out, other, sizeof other)) {
-        rc = input_error("--out %s: holds files that are not a training cell's (%s): give a new or an empty folder", out, other);
+        rc = input_error("--out %s: holds files that are not a training cell's (%s): give a new or an empty folder",
+                         out, other);
     }
     free(record_path);
     free(cell_path);
@@ -150,7 +155,9 @@ int folder_lock(int *fd, const char *out)
     if (*fd < 0)
         rc = run_error("%s: cannot be opened: %s", path, strerror(errno));
     else if (flock(*fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
-        rc = run_error("%s: another process is training in this folder; wait for it, or stop it and run the same command again", out);
+        rc = run_error(
+            "%s: another process is training in this folder; wait for it, or stop it and run the same command again",
+            out);
     free(path);
     return rc;
 }
@@ -159,7 +166,9 @@ static void remove_left_overs(const char *out)
 {
     DIR *d = opendir(out);
     for (struct dirent *e; d && (e = readdir(d));) {
-        if (strcmp(e->d_name, "cell.json") && strcmp(e->d_name, "checkpoint.safetensors") && !strstr(e->d_name, ".tmp.")) continue;
+        if (strcmp(e->d_name, "cell.json") && strcmp(e->d_name, "checkpoint.safetensors") &&
+            !strstr(e->d_name, ".tmp."))
+            continue;
         char *path = path_join(out, e->d_name);
         unlink(path);
         free(path);

@@ -13,12 +13,14 @@
 
 typedef enum { FOLDER_NEW, FOLDER_STARTED, FOLDER_FINISHED } folder_state;
 
-/* What `out` holds of the cell `asked`. FINISHED: *record is the caller's. ERR_INPUT when it holds another cell, saying what differs, or files that
- * are not a training cell's; nothing there is touched. */
+/* What `out` holds of the cell `asked`. FINISHED: *record is the caller's. ERR_INPUT when it
+ * holds another cell, saying what differs, or files that are not a training cell's; nothing
+ * there is touched. */
 int folder_look(folder_state *state, json **record, const char *out, const json *asked);
 /* Make the folder and write cell.json. */
 int folder_begin(const char *out, const json *asked);
-/* Hold cell.json for this process until *fd is closed; ERR_FAILED when another process trains there. */
+/* Hold cell.json for this process until *fd is closed; ERR_FAILED when another process trains
+ * there. */
 int folder_lock(int *fd, const char *out);
 /* Write record.json and remove what only an unfinished cell needs. */
 int folder_finish(const char *out, const json *record);

@@ -103,7 +103,8 @@ static void differences_are_counted(void **state)
     for (char c = 'a'; c < 'f'; c++) json_set_int(a, (char[]) { c, 0 }, c), json_set_int(b, (char[]) { c, 0 }, c + 1);
     json_set_int(a, "only", 1);
     cell_difference(a, b, &text);
-    assert_string_equal(text.s, "a is 97 there and 98 here; b is 98 there and 99 here; c is 99 there and 100 here; and 3 more");
+    assert_string_equal(text.s,
+                        "a is 97 there and 98 here; b is 98 there and 99 here; c is 99 there and 100 here; and 3 more");
     str_free(&text);
     json_free(a);
     json_free(b);
@@ -112,6 +113,7 @@ static void differences_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(life_of_a_cell), cmocka_unit_test(another_cell_is_refused),
-                                        cmocka_unit_test(foreign_files_are_refused), cmocka_unit_test(differences_are_counted) };
+                                        cmocka_unit_test(foreign_files_are_refused),
+                                        cmocka_unit_test(differences_are_counted) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,9 @@
 
 void example_order_init(example_order *o, int64_t n, uint64_t seed, bool shuffle)
 {
-    *o = (example_order) { .n = n, .epoch = -1, .seed = seed, .shuffle = shuffle, .items = mem_alloc((size_t)n, sizeof *o->items) };
+    *o = (example_order) {
+        .n = n, .epoch = -1, .seed = seed, .shuffle = shuffle, .items = mem_alloc((size_t)n, sizeof *o->items)
+    };
 }
 
 void example_order_free(example_order *o)

@@ -47,7 +47,8 @@ static void without_shuffling_the_file_s_order(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(every_epoch_is_a_permutation), cmocka_unit_test(any_start_gives_the_same_stream),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_epoch_is_a_permutation),
+                                        cmocka_unit_test(any_start_gives_the_same_stream),
                                         cmocka_unit_test(without_shuffling_the_file_s_order) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

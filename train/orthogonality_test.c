@@ -17,7 +17,8 @@ static fixture make(const char *name, const double *values)
     f.p       = f.be->alloc(N_A + N_B);
     f.g       = f.be->alloc(N_A + N_B);
     f.be->upload(f.p, values, N_A + N_B);
-    orthogonality_item items[] = { { f.p, f.g, ROWS, COLS, true }, { real_at(f.be, f.p, N_A), real_at(f.be, f.g, N_A), TALL, RANK, false } };
+    orthogonality_item items[] = { { f.p, f.g, ROWS, COLS, true },
+                                   { real_at(f.be, f.p, N_A), real_at(f.be, f.g, N_A), TALL, RANK, false } };
     f.o                        = orthogonality_new(f.be, items, 2);
     return f;
 }
@@ -59,7 +60,8 @@ static void central_differences(void **state)
         f.be->upload(f.p, x, N_A + N_B);
         down = run(&f, 0.5, NULL);
         x[i] = keep;
-        /* h^2 times a third derivative of order 1, and rounding 1e-16 / h: 1e-9 has a decade to spare */
+        /* h^2 times a third derivative of order 1, and rounding 1e-16 / h: 1e-9 has a decade to
+         * spare */
         assert_within(fabs(g[i] - 0.5 * (up - down) / (2 * h)), 1e-9);
     }
     release(&f);
@@ -69,7 +71,8 @@ static void by_hand(void **state)
 {
     (void)state;
     double x[N_A + N_B] = { 0 }, g[N_A + N_B];
-    for (int i = 0; i < ROWS; i++) x[i * COLS + i] = 2; /* A A^T - I = 3 I: norm 3 sqrt 3; B = 0: norm sqrt 4 */
+    /* A A^T - I = 3 I: norm 3 sqrt 3; B = 0: norm sqrt 4 */
+    for (int i = 0; i < ROWS; i++) x[i * COLS + i] = 2;
     fixture f = make("ref", x);
     assert_within(fabs(run(&f, 1, g) - (3 * sqrt(3) + 2) / 2), 1e-14);
     /* 2 (3 I) A / (3 sqrt 3) / 2 tensors: 2 / sqrt 3 on the diagonal */

@@ -1,4 +1,5 @@
-/* Examples packed into one batch without padding: what follows an item's last scored position is left out too, for it changes no loss.
+/* Examples packed into one batch without padding: what follows an item's last scored position is
+ * left out too, for it changes no loss.
  *
  *     pack p = { 0 };
  *     pack_items(&p, items, n);              // p.batch is what decoder_forward takes

@@ -1,4 +1,5 @@
-/* Packing by hand: no position after the last scored one, an item without any left out, rows where something is scored. */
+/* Packing by hand: no position after the last scored one, an item without any left out, rows
+ * where something is scored. */
 #include "core/test.h"
 #include "train/pack.h"
 

@@ -1,5 +1,7 @@
-/* Ten AdamW steps of every stored case (AdaLoRA: thirty, with its trace) against PEFT and PyTorch: losses, gradients, factors, logits, masks.
- * The bounds are those that the reference derives from PyTorch's own f32 error, and 1e-10 (1e-8 along training) where we compute in f64. */
+/* Ten AdamW steps of every stored case (AdaLoRA: thirty, with its trace) against PEFT and
+ * PyTorch: losses, gradients, factors, logits, masks.
+ * The bounds are those that the reference derives from PyTorch's own f32 error, and 1e-10 (1e-8
+ * along training) where we compute in f64. */
 #include "model/peft_reference.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
@@ -8,11 +10,14 @@ enum { BATCHES = 10, SEQUENCES = 4 };
 
 typedef struct {
     const char *backend;
-    double      loss, grad, factor, along, trace; /* loss and gradient of a batch; factors in absolute; loss along training; allocator's arrays */
+    /* loss and gradient of a batch; factors in absolute; loss along training; allocator's arrays */
+    double loss, grad, factor, along, trace;
 } bounds;
-static const bounds exact = { "ref", 1e-10, 1e-10, 5e-6, 1e-8, 1e-8 }; /* factors are stored as f32, whose own error is 2e-6 */
-static const bounds fast  = { "cpu", 3e-6, 5e-5, 2e-5, 5e-6, 5e-5 };
-static const bounds cuda = { "cuda", 3e-6, 5e-5, 2e-5, 5e-6, 5e-5 }, emulated = { "cuda-emulated", 3e-6, 5e-5, 2e-5, 5e-6, 5e-5 };
+/* factors are stored as f32, whose own error is 2e-6 */
+static const bounds exact    = { "ref", 1e-10, 1e-10, 5e-6, 1e-8, 1e-8 };
+static const bounds fast     = { "cpu", 3e-6, 5e-5, 2e-5, 5e-6, 5e-5 };
+static const bounds cuda     = { "cuda", 3e-6, 5e-5, 2e-5, 5e-6, 5e-5 },
+                    emulated = { "cuda-emulated", 3e-6, 5e-5, 2e-5, 5e-6, 5e-5 };
 
 /* --- the stored batches as training examples */
 
@@ -34,7 +39,8 @@ static double *read_named(const safetensors *f, const char *name, int64_t *rows,
 
 static train_example example_of(const double *tokens, const double *mask, const double *labels, int64_t width)
 {
-    train_example e = { .ids = mem_alloc((size_t)width, sizeof *e.ids), .targets = mem_alloc((size_t)width, sizeof *e.targets) };
+    train_example e = { .ids     = mem_alloc((size_t)width, sizeof *e.ids),
+                        .targets = mem_alloc((size_t)width, sizeof *e.targets) };
     while (e.n < width && mask[e.n] == 1) e.n++;
     for (int64_t t = 0; t < e.n; t++) {
         e.ids[t]     = (int32_t)tokens[t];
@@ -91,14 +97,17 @@ static double num(const json *j, const char *key)
     const json *x = json_find(j, key);
     return cJSON_IsNumber(x) ? x->valuedouble : NAN;
 }
-static double num_at(const json *j, const char *key, int64_t i) { return cJSON_GetArrayItem(json_find(j, key), (int)i)->valuedouble; }
+static double num_at(const json *j, const char *key, int64_t i)
+{
+    return cJSON_GetArrayItem(json_find(j, key), (int)i)->valuedouble;
+}
 
-#define check(err, tol, what)                                                                                                                        \
-    do {                                                                                                                                             \
-        double e_ = (err), t_ = (tol);                                                                                                               \
-        if (!(e_ <= t_))                                                                                                                             \
-            fail_msg("%s/%s %s on %s, step %lld, %s: %.3e, allowed %.1e", s->c->base, s->c->name, s->start, s->allowed->backend,                     \
-                     (long long)s->t->step, what, e_, t_);                                                                                           \
+#define check(err, tol, what)                                                                                          \
+    do {                                                                                                               \
+        double e_ = (err), t_ = (tol);                                                                                 \
+        if (!(e_ <= t_))                                                                                               \
+            fail_msg("%s/%s %s on %s, step %lld, %s: %.3e, allowed %.1e", s->c->base, s->c->name, s->start,            \
+                     s->allowed->backend, (long long)s->t->step, what, e_, t_);                                        \
     } while (0)
 
 static double max_abs(const double *a, const double *b, int64_t n)
@@ -111,7 +120,8 @@ static double max_abs(const double *a, const double *b, int64_t n)
     return worst;
 }
 
-/* Every trained tensor against START/WHAT/...: gradients by norm (exactly 0 where the truth is), values in absolute. False: nothing stored. */
+/* Every trained tensor against START/WHAT/...: gradients by norm (exactly 0 where the truth is),
+ * values in absolute. False: nothing stored. */
 static bool check_factors(const session *s, const char *what, bool gradient, double tol)
 {
     const adapter *a = s->t->adapter;
@@ -146,7 +156,8 @@ static void check_logits(const session *s, const char *what)
     int64_t rows, vocab;
     snprintf(name, sizeof name, "%s/%s", s->start, what);
     if (!safetensors_find(s->c->tensors, name)) return;
-    double *want = read_named(s->c->tensors, name, &rows, &vocab), *got = mem_alloc((size_t)(rows * vocab), sizeof *got), largest = 0;
+    double *want = read_named(s->c->tensors, name, &rows, &vocab),
+           *got = mem_alloc((size_t)(rows * vocab), sizeof *got), largest = 0;
     int32_t tokens[256], pos[256], all[256], n = 0;
     segment segments[SEQUENCES];
     for (int q = 0; q < SEQUENCES; q++) {
@@ -155,7 +166,13 @@ static void check_logits(const session *s, const char *what)
         for (int32_t k = 0; k < e->n; k++, n++) tokens[n] = e->ids[k], pos[n] = k, all[n] = n;
     }
     assert_int_equal(n, rows);
-    batch b = { .n_tokens = n, .n_segments = SEQUENCES, .n_rows = n, .ids = tokens, .pos = pos, .segments = segments, .rows = all };
+    batch b = { .n_tokens   = n,
+                .n_segments = SEQUENCES,
+                .n_rows     = n,
+                .ids        = tokens,
+                .pos        = pos,
+                .segments   = segments,
+                .rows       = all };
     assert_ok(decoder_forward(s->t->dec, &b, adapter_pairs(s->t->adapter), false));
     assert_ok(decoder_logits(s->t->dec, 0, n, got));
     for (int64_t i = 0; i < rows * vocab; i++) largest = fmax(largest, fabs(want[i]));
@@ -169,9 +186,10 @@ static void check_logits(const session *s, const char *what)
 /* Place of the i-th traced module ("layers.0.q_proj") in the allocator's order, site by site. */
 static int64_t module_place(const session *s, int64_t i)
 {
-    const adapter *a     = s->t->adapter;
-    const char    *name  = cJSON_GetArrayItem(json_find(peft_case_start(s->c, s->start), "trace_modules"), (int)i)->valuestring;
-    int64_t        layer = atoll(name + strlen("layers.")), at = 0;
+    const adapter *a = s->t->adapter;
+    const char    *name =
+        cJSON_GetArrayItem(json_find(peft_case_start(s->c, s->start), "trace_modules"), (int)i)->valuestring;
+    int64_t layer = atoll(name + strlen("layers.")), at = 0;
     for (int site = 0; site < SITE_COUNT; site++) {
         if (!(a->spec.sites >> site & 1)) continue;
         if (!strcmp(strrchr(name, '.') + 1, strchr(site_table[site].module, '.') + 1)) return at + layer;
@@ -223,8 +241,9 @@ static void check_masks(const session *s, const json *trace)
 {
     adalora *alloc = s->t->allocator;
     int64_t  step = s->t->step, rank = s->t->adapter->spec.rank, width, n = alloc->n_modules;
-    double  *mask = traced(s, "mask", step - 1, &width), *scores = traced(s, "scores64", step - 1, &width), *u = traced(s, "u", step - 1, &width);
-    double  *mine = mem_alloc((size_t)(n * rank), sizeof *mine), *my_u = mem_alloc((size_t)(n * rank), sizeof *my_u);
+    double  *mask = traced(s, "mask", step - 1, &width), *scores = traced(s, "scores64", step - 1, &width),
+           *u    = traced(s, "u", step - 1, &width);
+    double *mine = mem_alloc((size_t)(n * rank), sizeof *mine), *my_u = mem_alloc((size_t)(n * rank), sizeof *my_u);
     adalora_score(alloc);
     for (int64_t i = 0; i < n; i++) {
         int64_t m = module_place(s, i);
@@ -233,9 +252,11 @@ static void check_masks(const session *s, const json *trace)
             mine[i * rank + k] = alloc->scores[m * rank + k];
         }
         assert_int_equal(adalora_kept(alloc, m), (int)num_at(trace, "kept", i));
-        s->t->model->be->download(my_u + i * rank, real_at(s->t->model->be, s->t->params.value, alloc->modules[m].u), rank);
+        s->t->model->be->download(my_u + i * rank, real_at(s->t->model->be, s->t->params.value, alloc->modules[m].u),
+                                  rank);
     }
-    if (adalora_phase_at(alloc, step) != ADALORA_RE_MASK) check(rel_err(mine, scores, n * rank), s->allowed->trace, "scores");
+    if (adalora_phase_at(alloc, step) != ADALORA_RE_MASK)
+        check(rel_err(mine, scores, n * rank), s->allowed->trace, "scores");
     check(max_abs(my_u, u, n * rank), s->allowed->factor, "u");
     free(mask);
     free(scores);
@@ -246,16 +267,20 @@ static void check_masks(const session *s, const json *trace)
 
 static void check_trace(const session *s, const step_result *x)
 {
-    const json *start = peft_case_start(s->c, s->start), *trace = cJSON_GetArrayItem(json_find(start, "trace"), (int)s->t->step - 1),
-               *truth = cJSON_GetArrayItem(json_find(start, "trace_f64"), (int)s->t->step - 1), *steps = json_find(start, "trace_array_steps");
-    adalora *alloc = s->t->allocator;
-    assert_string_equal(adalora_phase_name(adalora_phase_at(alloc, s->t->step)), json_find(trace, "phase")->valuestring);
+    const json *start = peft_case_start(s->c, s->start),
+               *trace = cJSON_GetArrayItem(json_find(start, "trace"), (int)s->t->step - 1),
+               *truth = cJSON_GetArrayItem(json_find(start, "trace_f64"), (int)s->t->step - 1),
+               *steps = json_find(start, "trace_array_steps");
+    adalora *alloc    = s->t->allocator;
+    assert_string_equal(adalora_phase_name(adalora_phase_at(alloc, s->t->step)),
+                        json_find(trace, "phase")->valuestring);
     assert_int_equal(adalora_budget(alloc, s->t->step), (int)num(trace, "budget"));
     assert_int_equal(x->masked_anew, cJSON_IsTrue(json_find(trace, "masked_by_score")));
     check(fabs(x->loss - num(truth, "task_loss")) / num(truth, "task_loss"), s->allowed->along, "task loss");
     check(fabs(x->orth - num(truth, "orth")) / num(truth, "orth"), s->allowed->along, "orthogonality");
     if (x->masked_anew)
-        check(fabs(alloc->threshold - num(truth, "threshold")) / num(truth, "threshold"), s->allowed == &exact ? 1e-8 : 2e-4, "threshold");
+        check(fabs(alloc->threshold - num(truth, "threshold")) / num(truth, "threshold"),
+              s->allowed == &exact ? 1e-8 : 2e-4, "threshold");
     check_masks(s, trace);
     if (steps) check_importance(s, steps);
 }
@@ -310,14 +335,17 @@ static void train(session *s)
     check_losses_before(s);
     if (strcmp(s->start, "init")) check_logits(s, "logits");
     for (int step = 1; step <= steps; step++) {
-        double lr = num_at(start, "lr", step - 1), want = num_at(start, "train_loss_f64", step - 1), norm = num_at(start, "grad_norm_f64", step - 1);
+        double lr = num_at(start, "lr", step - 1), want = num_at(start, "train_loss_f64", step - 1),
+               norm = num_at(start, "grad_norm_f64", step - 1);
         step_result x;
         char        what[16];
         check_rate(s, lr);
         /* micro-batches of 3 and 1 on odd steps: gradients that add up are the whole batch's */
         assert_ok(trainer_step(s->t, s->data->at[(step - 1) % BATCHES], SEQUENCES, step % 2 ? 3 : SEQUENCES, lr, &x));
-        check(fabs(x.loss + orth * x.orth - want) / want, step == 1 ? s->allowed->loss : s->allowed->along, "training loss");
-        check(fabs(x.grad_norm - norm) / norm, step == 1 ? s->allowed->grad : fmax(s->allowed->grad, s->allowed->along), "gradient norm");
+        check(fabs(x.loss + orth * x.orth - want) / want, step == 1 ? s->allowed->loss : s->allowed->along,
+              "training loss");
+        check(fabs(x.grad_norm - norm) / norm, step == 1 ? s->allowed->grad : fmax(s->allowed->grad, s->allowed->along),
+              "gradient norm");
         if (step == 1) assert_true(check_factors(s, "grad64", true, s->allowed->grad));
         snprintf(what, sizeof what, "step%d", step);
         bool stored = check_factors(s, what, false, s->allowed->factor);
@@ -372,8 +400,9 @@ static void on_the_cpu(void **state)
     every_case(&fast, TEST_PART);
 }
 
-/* The same decoder, trainer and adapters over the CUDA kernels: on a GPU, or in its place on the emulator, where one case in six (one under a
- * sanitizer) takes a quarter of a minute (LoRA, LoRA-FA, two of Tied-LoRA, VeRA with biases, AdaLoRA). */
+/* The same decoder, trainer and adapters over the CUDA kernels: on a GPU, or in its place on the
+ * emulator, where one case in six (one under a sanitizer) takes a quarter of a minute (LoRA,
+ * LoRA-FA, two of Tied-LoRA, VeRA with biases, AdaLoRA). */
 static void on_cuda(void **state)
 {
     (void)state;
@@ -387,6 +416,7 @@ static void on_cuda(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(in_f64), cmocka_unit_test(on_the_cpu), cmocka_unit_test(on_cuda) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(in_f64), cmocka_unit_test(on_the_cpu),
+                                        cmocka_unit_test(on_cuda) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

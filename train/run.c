@@ -41,9 +41,10 @@ typedef struct {
     progress_state        state;
     FILE                 *log;
     char                 *log_path, *checkpoint_path;
-    int                   lock;           /* -1: not held */
-    double                started, saved; /* clock at the start of this process's run, at the last checkpoint */
-    progress              bar;
+    int                   lock; /* -1: not held */
+    /* clock at the start of this process's run, at the last checkpoint */
+    double   started, saved;
+    progress bar;
 } run;
 
 /* --- the log: one line a step, nothing in it that differs between two runs of a cell */
@@ -53,19 +54,22 @@ static int open_log(run *r)
     struct stat info;
     bool        there = !stat(r->log_path, &info);
     if (r->state.log_bytes > (there ? (int64_t)info.st_size : 0))
-        return input_error("%s: shorter than the checkpoint beside it says (%lld bytes): remove the folder and train again", r->log_path,
-                           (long long)r->state.log_bytes);
-    if (there && truncate(r->log_path, (off_t)r->state.log_bytes)) return run_error("%s: cannot be cut: %s", r->log_path, strerror(errno));
+        return input_error(
+            "%s: shorter than the checkpoint beside it says (%lld bytes): remove the folder and train again",
+            r->log_path, (long long)r->state.log_bytes);
+    if (there && truncate(r->log_path, (off_t)r->state.log_bytes))
+        return run_error("%s: cannot be cut: %s", r->log_path, strerror(errno));
     r->log = fopen(r->log_path, "ab");
     return r->log ? OK : run_error("%s: cannot be written: %s", r->log_path, strerror(errno));
 }
 
 static int log_step(run *r, const step_result *x, double lr, const double *valid_loss)
 {
-    fprintf(r->log, "{\"step\":%lld,\"loss\":%.15g,\"lr\":%.15g,\"grad_norm\":%.15g,\"tokens\":%lld,\"scored\":%lld", (long long)r->trainer->step,
-            x->loss, lr, x->grad_norm, (long long)x->tokens, (long long)x->scored);
+    fprintf(r->log, "{\"step\":%lld,\"loss\":%.15g,\"lr\":%.15g,\"grad_norm\":%.15g,\"tokens\":%lld,\"scored\":%lld",
+            (long long)r->trainer->step, x->loss, lr, x->grad_norm, (long long)x->tokens, (long long)x->scored);
     if (r->trainer->allocator)
-        fprintf(r->log, ",\"orth\":%.15g,\"budget\":%lld", x->orth, (long long)adalora_budget(r->trainer->allocator, r->trainer->step));
+        fprintf(r->log, ",\"orth\":%.15g,\"budget\":%lld", x->orth,
+                (long long)adalora_budget(r->trainer->allocator, r->trainer->step));
     if (valid_loss) fprintf(r->log, ",\"valid_loss\":%.15g", *valid_loss);
     fputs("}\n", r->log);
     return fflush(r->log) ? run_error("%s: cannot be written: %s", r->log_path, strerror(errno)) : OK;
@@ -107,7 +111,8 @@ static int read_state(run *r, const json *j)
     const char     *path = r->checkpoint_path, *cell;
     progress_state *p    = &r->state;
     int             rc   = json_get_str(j, path, "cell", &cell);
-    if (!rc && strcmp(cell, r->id)) rc = input_error("%s: belongs to cell %s, not %s: remove the folder and train again", path, cell, r->id);
+    if (!rc && strcmp(cell, r->id))
+        rc = input_error("%s: belongs to cell %s, not %s: remove the folder and train again", path, cell, r->id);
     if (!rc) rc = json_get_num(j, path, "loss_first", -INFINITY, INFINITY, &p->loss_first);
     if (!rc) rc = json_get_num(j, path, "loss_last", -INFINITY, INFINITY, &p->loss_last);
     if (!rc) rc = json_get_int(j, path, "tokens", 0, INT64_MAX / 2, &p->tokens);
@@ -127,7 +132,8 @@ static int load_checkpoint(run *r)
     rc = read_state(r, j);
     json_free(j);
     if (!rc && !r->s.q->quiet)
-        fprintf(stderr, "train: %s: going on after step %lld of %lld\n", r->s.q->out, (long long)r->trainer->step, (long long)r->s.steps);
+        fprintf(stderr, "train: %s: going on after step %lld of %lld\n", r->s.q->out, (long long)r->trainer->step,
+                (long long)r->s.steps);
     return rc;
 }
 
@@ -166,8 +172,9 @@ static int one_step(run *r)
 {
     const train_request *q = r->s.q;
     step_result          x;
-    double               lr = schedule_lr(r->s.schedule, q->lr, r->trainer->step + 1, q->warmup, r->s.steps), start = clock_s(), valid_loss;
-    int                  rc = trainer_step(r->trainer, r->items, pick_items(r), q->batch, lr, &x);
+    double lr = schedule_lr(r->s.schedule, q->lr, r->trainer->step + 1, q->warmup, r->s.steps), start = clock_s(),
+           valid_loss;
+    int rc = trainer_step(r->trainer, r->items, pick_items(r), q->batch, lr, &x);
     if (rc) return rc;
     r->state.train_s += clock_s() - start;
     r->state.tokens += x.tokens;
@@ -249,7 +256,8 @@ static json *training_card(const run *r)
     static const char *const keys[] = { "steps", "lr", "batch", "train" };
     const json              *a      = json_find(r->asked, "adapter");
     json                    *j      = json_object();
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) json_set(j, keys[i], cJSON_Duplicate(json_find(a, keys[i]), true));
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        json_set(j, keys[i], cJSON_Duplicate(json_find(a, keys[i]), true));
     if (r->trainer->allocator) json_set(j, "allocator", allocator_json(&r->trainer->allocator->options));
     return j;
 }
@@ -277,7 +285,7 @@ static int save_weights(const run *r)
     json *card       = training_card(r);
     bool *mask       = final_mask(r);
     s->adapter->kept = mask;
-    int rc           = adapter_save(s->adapter, s->q->out, json_find(json_find(r->asked, "base"), "name")->valuestring, card);
+    int rc = adapter_save(s->adapter, s->q->out, json_find(json_find(r->asked, "base"), "name")->valuestring, card);
     s->adapter->kept = NULL;
     free(mask);
     json_free(card);
@@ -308,7 +316,8 @@ static json *result_json(const run *r)
     json_set_num(j, "loss_first", p->loss_first);
     json_set_num(j, "loss_last", p->loss_last);
     json_set_int(j, "trainable", s->full ? config_parameters(&s->model->cfg) : s->adapter->theta_count);
-    json_set_int(j, "adapter_bytes", file_bytes(s->q->out, s->full ? "model.safetensors" : "adapter_model.safetensors"));
+    json_set_int(j, "adapter_bytes",
+                 file_bytes(s->q->out, s->full ? "model.safetensors" : "adapter_model.safetensors"));
     json_set_num(j, "wall_s", p->wall_s + clock_s() - r->started);
     json_set_num(j, "tokens_per_s", p->train_s > 0 ? (double)p->tokens / p->train_s : 0);
     json_set_int(j, "peak_bytes", mem_peak_bytes());
@@ -332,7 +341,7 @@ static int finish(run *r, json **record)
     if (rc) return rc;
     *record = record_new("train", cJSON_Duplicate(r->asked, true), result_json(r), r->s.be->params->name, r->s.threads);
     backend_sign(r->s.be, *record);
-    rc      = folder_finish(r->s.q->out, *record);
+    rc = folder_finish(r->s.q->out, *record);
     if (rc) {
         json_free(*record);
         *record = NULL;
@@ -351,9 +360,11 @@ static void say_what_is_left_out(const setup *s)
     for (int i = 0; i < 2; i++) {
         const examples *x = files[i].x;
         if (x->too_long)
-            warn("%s: %lld of %lld items are longer than %lld tokens and left out (the longest: %lld)", files[i].path, (long long)x->too_long,
-                 (long long)(x->n + x->too_long), (long long)s->max_length, (long long)x->longest);
-        if (x->unscored) warn("%s: %lld items have no scored token and teach nothing", files[i].path, (long long)x->unscored);
+            warn("%s: %lld of %lld items are longer than %lld tokens and left out (the longest: %lld)", files[i].path,
+                 (long long)x->too_long, (long long)(x->n + x->too_long), (long long)s->max_length,
+                 (long long)x->longest);
+        if (x->unscored)
+            warn("%s: %lld items have no scored token and teach nothing", files[i].path, (long long)x->unscored);
     }
 }
 

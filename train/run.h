@@ -1,10 +1,12 @@
-/* One training cell: a base, a method, a task's data, in; an adapter folder (for `full`: a model folder), its log and its record, out.
+/* One training cell: a base, a method, a task's data, in; an adapter folder (for `full`: a model
+ * folder), its log and its record, out.
  *
  *     train_request q = { .model = "base", .task = "gsm8k", .data = "train.jsonl", .method = "lora", .rank = 8, .steps = 100, .lr = 1e-3, .out =
  * "runs/a" }; json *record; int rc = train_run(&q, &record);
  *
- * A cell that was killed goes on from its last checkpoint and ends with the bytes of an unbroken run; a finished one is left as it is and its record
- * read. Layout of the folder: train/folder.h. */
+ * A cell that was killed goes on from its last checkpoint and ends with the bytes of an unbroken
+ * run; a finished one is left as it is and its record read. Layout of the folder:
+ * train/folder.h. */
 #ifndef TIEBREAK_TRAIN_RUN_H
 #define TIEBREAK_TRAIN_RUN_H
 #include "core/json.h"
@@ -15,14 +17,15 @@ typedef struct {
     const char *model, *task, *prompt, *data; /* prompt NULL: the task's default */
     const char *valid;                        /* NULL: none; held-out file of the same task */
     int64_t     valid_every;                  /* steps; 0: before and after only */
-    const char *method;                       /* a row's name, a spec, or "full"; NULL: init_adapter's */
-    const char *sites;                        /* NULL: qkv, or init_adapter's */
-    const char *init_adapter;                 /* NULL: the method's own start */
-    int64_t     rank;                         /* 0: 8, or init_adapter's */
-    double      alpha;                        /* 0: = rank, or init_adapter's */
-    int64_t     steps, epochs;                /* 0: not given; both: whatever ends first */
-    int64_t     batch, accumulate;            /* items a forward, forwards a step */
-    int64_t     max_length;                   /* tokens; 0: what the model allows */
+    /* a row's name, a spec, or "full"; NULL: init_adapter's */
+    const char *method;
+    const char *sites;             /* NULL: qkv, or init_adapter's */
+    const char *init_adapter;      /* NULL: the method's own start */
+    int64_t     rank;              /* 0: 8, or init_adapter's */
+    double      alpha;             /* 0: = rank, or init_adapter's */
+    int64_t     steps, epochs;     /* 0: not given; both: whatever ends first */
+    int64_t     batch, accumulate; /* items a forward, forwards a step */
+    int64_t     max_length;        /* tokens; 0: what the model allows */
     double      lr;
     const char *schedule; /* NULL: constant */
     int64_t     warmup;
@@ -31,11 +34,13 @@ typedef struct {
     /* adalora.total is set by the run; adalora.target_rank 0: 8 */
     trainer_options options;
     const char     *out;
-    const char     *device, *dtype; /* as backend_for takes them (kernels/backend.h); NULL: cpu, the device's own */
-    int64_t         threads;        /* 0: every core */
-    double          checkpoint_s;   /* seconds between checkpoints */
-    int64_t         stop_after;     /* leave, as if killed, after this many steps of this process; 0: never */
-    bool            quiet;
+    /* as backend_for takes them (kernels/backend.h); NULL: cpu, the device's own */
+    const char *device, *dtype;
+    int64_t     threads;      /* 0: every core */
+    double      checkpoint_s; /* seconds between checkpoints */
+    /* leave, as if killed, after this many steps of this process; 0: never */
+    int64_t stop_after;
+    bool    quiet;
 } train_request;
 
 /* *record: the caller's. */

@@ -1,4 +1,5 @@
-/* Whole runs on a small random model and the task `tokens`: killed runs end with the same bytes, finished ones are left, bad input is refused. */
+/* Whole runs on a small random model and the task `tokens`: killed runs end with the same bytes,
+ * finished ones are left, bad input is refused. */
 #include "core/file.h"
 #include "core/rng.h"
 #include "model/test_model.h"
@@ -28,7 +29,8 @@ static void write_data(const char *path, int items, int longest)
     rng r    = rng_seed(3);
     str text = { 0 };
     for (int i = 0; i < items; i++) {
-        int n = 3 + (int)rng_below(&r, (uint64_t)longest - 2), prompt = 1 + (int)rng_below(&r, (uint64_t)n - 1), token = 2 + (int)rng_below(&r, 10);
+        int n = 3 + (int)rng_below(&r, (uint64_t)longest - 2), prompt = 1 + (int)rng_below(&r, (uint64_t)n - 1),
+            token  = 2 + (int)rng_below(&r, 10);
         str labels = { 0 };
         str_puts(&text, "{\"input_ids\":[1");
         str_puts(&labels, "-100");
@@ -68,27 +70,31 @@ static int teardown_world(void **state)
 
 static train_request request(const world *w, const char *m, const char *out)
 {
-    return (train_request) {
-        .model        = w->base,
-        .task         = "tokens",
-        .data         = w->data,
-        .method       = m,
-        .rank         = strcmp(m, "full") ? 4 : 0,
-        .steps        = 9,
-        .batch        = 3,
-        .accumulate   = 2,
-        .lr           = 5e-3,
-        .seed         = 17,
-        .threads      = 2,
-        .options      = { .beta1   = 0.9,
-                          .beta2   = 0.999,
-                          .eps     = 1e-8,
-                          .clip    = 1,
-                          .adalora = { .target_rank = 2, .tinit = 2, .tfinal = 2, .delta_t = 2, .beta1 = 0.85, .beta2 = 0.85, .orth = 0.5 } },
-        .out          = out,
-        .checkpoint_s = 1e9,
-        .quiet        = true
-    };
+    return (train_request) { .model        = w->base,
+                             .task         = "tokens",
+                             .data         = w->data,
+                             .method       = m,
+                             .rank         = strcmp(m, "full") ? 4 : 0,
+                             .steps        = 9,
+                             .batch        = 3,
+                             .accumulate   = 2,
+                             .lr           = 5e-3,
+                             .seed         = 17,
+                             .threads      = 2,
+                             .options      = { .beta1   = 0.9,
+                                               .beta2   = 0.999,
+                                               .eps     = 1e-8,
+                                               .clip    = 1,
+                                               .adalora = { .target_rank = 2,
+                                                            .tinit       = 2,
+                                                            .tfinal      = 2,
+                                                            .delta_t     = 2,
+                                                            .beta1       = 0.85,
+                                                            .beta2       = 0.85,
+                                                            .orth        = 0.5 } },
+                             .out          = out,
+                             .checkpoint_s = 1e9,
+                             .quiet        = true };
 }
 
 static void run_ok(const train_request *q)
@@ -124,8 +130,8 @@ static void same_file(const char *a, const char *b, const char *name)
 
 static void same_run(const char *a, const char *b)
 {
-    static const char *const names[] = { "adapter_model.safetensors", "adapter_config.json", "model.safetensors", "tiebreak.json",
-                                         "train_log.jsonl" };
+    static const char *const names[] = { "adapter_model.safetensors", "adapter_config.json", "model.safetensors",
+                                         "tiebreak.json", "train_log.jsonl" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) same_file(a, b, names[i]);
 }
 
@@ -139,12 +145,14 @@ static bool same_weights(const char *a, const char *b)
 
 static const char *const methods[] = { "lora", "adalora", "tied-lora", "vera", "full" };
 
-/* Killed after step 3 with a checkpoint there; again after step 5, of which nothing was kept; then to the end. */
+/* Killed after step 3 with a checkpoint there; again after step 5, of which nothing was kept;
+ * then to the end. */
 static void killed_runs_end_with_the_same_bytes(void **state)
 {
     const world *w = *state;
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        char *whole = path_join(w->dir, methods[i]), *broken = path_join(w->dir, "broken"), *checkpoint = path_join(broken, "checkpoint.safetensors");
+        char *whole = path_join(w->dir, methods[i]), *broken = path_join(w->dir, "broken"),
+             *checkpoint = path_join(broken, "checkpoint.safetensors");
         train_request q = request(w, methods[i], whole), k = q;
         json         *record;
         q.valid = k.valid = w->data;
@@ -193,7 +201,8 @@ static void same_seed_same_bytes(void **state)
     free(c);
 }
 
-/* Six items at once, or twice three: the same items in the same order, so the same numbers but for the order of sums. */
+/* Six items at once, or twice three: the same items in the same order, so the same numbers but
+ * for the order of sums. */
 static void accumulation_is_a_larger_batch(void **state)
 {
     const world  *w = *state;
@@ -205,7 +214,8 @@ static void accumulation_is_a_larger_batch(void **state)
     q.batch      = 6;
     q.accumulate = 1;
     run_ok(&q);
-    assert_within(fabs(result_of(&q, "loss_last") - loss) / loss, 1e-5); /* f32 sums in another order, over nine steps */
+    /* f32 sums in another order, over nine steps */
+    assert_within(fabs(result_of(&q, "loss_last") - loss) / loss, 1e-5);
     free(a);
     free(b);
 }

@@ -1,4 +1,5 @@
-/* Learning-rate schedules: transformers' get_constant/linear/cosine_schedule_with_warmup (5.23), as PyTorch's LambdaLR runs them.
+/* Learning-rate schedules: transformers' get_constant/linear/cosine_schedule_with_warmup (5.23),
+ * as PyTorch's LambdaLR runs them.
  *
  *     const schedule *s;
  *     int rc = schedule_find(&s, "cosine");
@@ -11,7 +12,8 @@
 
 typedef struct {
     const char *name;
-    double (*factor)(double done, double left); /* after warm-up: steps done and left, as shares of the steps after warm-up */
+    /* after warm-up: steps done and left, as shares of the steps after warm-up */
+    double (*factor)(double done, double left);
 } schedule;
 
 /* ERR_INPUT listing the names. */

@@ -20,7 +20,8 @@ static void equals_transformers(void **state)
         if (!cJSON_IsArray(list)) continue;
         assert_int_equal(sscanf(list->string, "%31s warmup %lld total %lld", name, &warmup, &total), 3);
         assert_ok(schedule_find(&s, name));
-        for (const json *x = list->child; x; x = x->next) /* One rounding of a rate up to lr: another order of the same few operations. */
+        /* One rounding of a rate up to lr: another order of the same few operations. */
+        for (const json *x = list->child; x; x = x->next)
             assert_within(fabs(schedule_lr(s, lr, ++step, warmup, total) - x->valuedouble), 2.3e-16 * lr);
         assert_int_equal(step, total + 2);
         lists++;

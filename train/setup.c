@@ -43,7 +43,8 @@ static int new_adapter(setup *s, const model_config *c)
     if (!q->method) return input_error("--method M is needed, as `lora`; `tiebreak count --help` lists them");
     int rc = method_find(&spec.method, q->method);
     if (!rc && q->alpha > 0 && !method_takes_alpha(&spec.method))
-        rc = input_error("--alpha %g: method %s has a fixed scale, alpha has no place in it; leave --alpha out", q->alpha, q->method);
+        rc = input_error("--alpha %g: method %s has a fixed scale, alpha has no place in it; leave --alpha out",
+                         q->alpha, q->method);
     if (!rc) rc = site_set_parse(&spec.sites, q->sites ? q->sites : "qkv");
     spec.alpha = q->alpha > 0 ? q->alpha : method_takes_alpha(&spec.method) ? (double)spec.rank : 0;
     return rc ? rc : adapter_new(&s->adapter, s->be, c, spec);
@@ -64,17 +65,22 @@ static int continue_adapter(setup *s, const model_config *c)
         method_spec(&spec->method, its, sizeof its);
         method_spec(&m, asked, sizeof asked);
         if (strcmp(its, asked) || m.allocates != spec->method.allocates)
-            return input_error("--method %s: --init-adapter %s is %s (%s); leave --method out", q->method, from, spec->method.name, its);
+            return input_error("--method %s: --init-adapter %s is %s (%s); leave --method out", q->method, from,
+                               spec->method.name, its);
     }
     if (q->sites) {
         if ((rc = site_set_parse(&sites, q->sites))) return rc;
         site_set_print(spec->sites, its, sizeof its);
-        if (sites != spec->sites) return input_error("--sites %s: --init-adapter %s has the sites %s; leave --sites out", q->sites, from, its);
+        if (sites != spec->sites)
+            return input_error("--sites %s: --init-adapter %s has the sites %s; leave --sites out", q->sites, from,
+                               its);
     }
     if (q->rank && q->rank != spec->rank)
-        return input_error("--rank %lld: --init-adapter %s has rank %lld; leave --rank out", (long long)q->rank, from, (long long)spec->rank);
+        return input_error("--rank %lld: --init-adapter %s has rank %lld; leave --rank out", (long long)q->rank, from,
+                           (long long)spec->rank);
     if (q->alpha > 0 && q->alpha != spec->alpha)
-        return input_error("--alpha %g: --init-adapter %s has alpha %g; leave --alpha out", q->alpha, from, spec->alpha);
+        return input_error("--alpha %g: --init-adapter %s has alpha %g; leave --alpha out", q->alpha, from,
+                           spec->alpha);
     return OK;
 }
 
@@ -84,7 +90,9 @@ static int refuse_for_full(const setup *s)
     if (q->sites) return input_error("--sites %s: full trains every weight; leave --sites out", q->sites);
     if (q->alpha > 0) return input_error("--alpha %g: full has no scale; leave --alpha out", q->alpha);
     if (s->be->params != s->be)
-        return input_error("--dtype %s: full trains every weight, in steps that %s is too coarse for; leave --dtype out", q->dtype, q->dtype);
+        return input_error(
+            "--dtype %s: full trains every weight, in steps that %s is too coarse for; leave --dtype out", q->dtype,
+            q->dtype);
     if (q->init_adapter) return input_error("--init-adapter %s: full trains no adapter; leave it out", q->init_adapter);
     return OK;
 }
@@ -92,11 +100,13 @@ static int refuse_for_full(const setup *s)
 int setup_open(setup *s, const train_request *q)
 {
     model_config c;
-    *s         = (setup) { .q = q, .full = q->method && !strcmp(q->method, "full"), .be = backend_for(q->device, q->dtype) };
+    *s = (setup) { .q = q, .full = q->method && !strcmp(q->method, "full"), .be = backend_for(q->device, q->dtype) };
     s->threads = q->threads ? (int)q->threads : machine_cores();
     if (!s->be) return ERR_INPUT;
-    if (!q->steps && !q->epochs) return input_error("one of --steps N and --epochs N is needed (with both, whatever ends first)");
-    if (!file_is_dir(q->model)) return input_error("--model %s: must be a Hugging Face folder with the weights", q->model);
+    if (!q->steps && !q->epochs)
+        return input_error("one of --steps N and --epochs N is needed (with both, whatever ends first)");
+    if (!file_is_dir(q->model))
+        return input_error("--model %s: must be a Hugging Face folder with the weights", q->model);
     s->be->set_threads(s->threads);
     /* what is quick to refuse comes first: options and shapes, then the data, then the weights */
     int rc = s->full ? refuse_for_full(s) : OK;

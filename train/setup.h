@@ -1,4 +1,5 @@
-/* Everything a training cell opens, checked against each other, and the plan: how many steps over how many items. */
+/* Everything a training cell opens, checked against each other, and the plan: how many steps
+ * over how many items. */
 #ifndef TIEBREAK_TRAIN_SETUP_H
 #define TIEBREAK_TRAIN_SETUP_H
 #include "train/examples.h"
@@ -19,7 +20,8 @@ typedef struct {
     const schedule      *schedule;
     trainer_options      options;
     int64_t              steps, per_step; /* items a step: batch * accumulate */
-    int64_t              items_end;       /* place in the order of items where the run ends: the last step may be a short one */
+    /* place in the order of items where the run ends: the last step may be a short one */
+    int64_t items_end;
 } setup;
 
 /* ERR_INPUT with the option or the file that does not fit. setup_close in any case. */

@@ -15,8 +15,12 @@ static int find_module(const adapter *a, int64_t layer, int site, const expand_j
     const adapter_tensor *u = adapter_find(a, FACTOR_U, layer, site), *A = adapter_find(a, FACTOR_A, layer, site),
                          *B = adapter_find(a, FACTOR_B, layer, site);
     if (!u || !u->trained || A->cols != job->in || B->rows != job->out)
-        return input_error("method %s: a method that allocates ranks needs a trained u, and A and B of each linear's own shape", a->spec.method.name);
-    *out = (adalora_module) { .rank = job->r, .in = job->in, .out = job->out, .u = trained_at(u), .A = trained_at(A), .B = trained_at(B) };
+        return input_error(
+            "method %s: a method that allocates ranks needs a trained u, and A and B of each linear's own shape",
+            a->spec.method.name);
+    *out = (adalora_module) {
+        .rank = job->r, .in = job->in, .out = job->out, .u = trained_at(u), .A = trained_at(A), .B = trained_at(B)
+    };
     return OK;
 }
 
@@ -46,7 +50,8 @@ static int add_allocator(trainer *t)
     int64_t             count = 0;
     for (const adapter_tensor *x = a->tensors; x < a->tensors + a->n_tensors; x++)
         if (x->trained && (x->factor == FACTOR_A || x->factor == FACTOR_B))
-            items[count++] = (orthogonality_item) { adapter_values(a, x), adapter_gradient(a, x), x->rows, x->cols, x->factor == FACTOR_A };
+            items[count++] = (orthogonality_item) { adapter_values(a, x), adapter_gradient(a, x), x->rows, x->cols,
+                                                    x->factor == FACTOR_A };
     t->regulariser = orthogonality_new(a->be->params, items, count);
     free(items);
     return OK;
@@ -104,12 +109,16 @@ static int not_finite(const trainer *t, const char *what, double value, double l
 {
     long long step = (long long)t->step + 1;
     if (step == 1)
-        return input_error("%s: %s of step 1 is %g before any update: the weights hold numbers that are not finite, or too large", t->model->dir,
-                           what, value);
-    return run_error("step %lld: %s is %g at learning rate %g: training diverged; lower --lr, give --warmup or --clip 1", step, what, value, lr);
+        return input_error(
+            "%s: %s of step 1 is %g before any update: the weights hold numbers that are not finite, or too large",
+            t->model->dir, what, value);
+    return run_error(
+        "step %lld: %s is %g at learning rate %g: training diverged; lower --lr, give --warmup or --clip 1", step, what,
+        value, lr);
 }
 
-static int micro_batch(trainer *t, const train_example *const *items, int64_t n, double scale, double lr, double *loss_sum)
+static int micro_batch(trainer *t, const train_example *const *items, int64_t n, double scale, double lr,
+                       double *loss_sum)
 {
     pack *p = &t->packed;
     pack_items(p, items, n);
@@ -148,7 +157,8 @@ static bool allocate(trainer *t, double clip)
     if (!adalora_allocate(alloc, t->step)) return false;
     const unsigned char *kept = alloc->kept;
     for (const adalora_module *m = alloc->modules; m < alloc->modules + alloc->n_modules; kept += m->rank, m++)
-        for (int64_t i = 0, end; i < m->rank; i = end) { /* run by run: a call to a device costs more than what it does */
+        for (int64_t i = 0, end; i < m->rank; i = end) {
+            /* run by run: a call to a device costs more than what it does */
             for (end = i; end < m->rank && kept[end] == kept[i]; end++) {
             }
             if (!kept[i]) be->zero(real_at(be, params->value, m->u + i), end - i);
@@ -156,7 +166,8 @@ static bool allocate(trainer *t, double clip)
     return adalora_phase_at(alloc, t->step) != ADALORA_RE_MASK;
 }
 
-static double global_clip(double clip, double norm) { return clip > 0 ? fmin(1, clip / (norm + 1e-6)) : 1; } /* torch.nn.utils.clip_grad_norm_ */
+/* torch.nn.utils.clip_grad_norm_ */
+static double global_clip(double clip, double norm) { return clip > 0 ? fmin(1, clip / (norm + 1e-6)) : 1; }
 
 int trainer_step(trainer *t, const train_example *const *items, int64_t n, int64_t micro, double lr, step_result *out)
 {
@@ -167,8 +178,9 @@ int trainer_step(trainer *t, const train_example *const *items, int64_t n, int64
     *out                            = (step_result) { 0 };
     for (int64_t i = 0; i < n; i++) out->tokens += items[i]->n, out->scored += items[i]->n_scored;
     if (!out->scored)
-        return input_error("step %lld: none of its %lld items has a scored token; leave such items out or raise --batch", (long long)t->step + 1,
-                           (long long)n);
+        return input_error(
+            "step %lld: none of its %lld items has a scored token; leave such items out or raise --batch",
+            (long long)t->step + 1, (long long)n);
     zero_grad(t);
     for (int64_t i = 0; i < n && !rc; i += micro)
         rc = micro_batch(t, items + i, i + micro < n ? micro : n - i, 1.0 / (double)out->scored, lr, &loss_sum);
@@ -177,12 +189,18 @@ int trainer_step(trainer *t, const train_example *const *items, int64_t n, int64
     out->loss = loss_sum / (double)out->scored;
     if (t->regulariser) out->orth = orthogonality_add(t->regulariser, o->adalora.orth);
     out->grad_norm = sqrt(be->sum_squares(t->params.grad, t->params.count));
-    if (!isfinite(out->grad_norm)) return (rc = be->sync()) ? rc : not_finite(t, "the gradient's norm", out->grad_norm, lr);
+    if (!isfinite(out->grad_norm))
+        return (rc = be->sync()) ? rc : not_finite(t, "the gradient's norm", out->grad_norm, lr);
     double clip = global_clip(o->clip, out->grad_norm);
     t->step++;
     be->adamw(t->params.value, t->params.m, t->params.v, t->params.grad, t->params.count,
-              (adamw_params) {
-                  .lr = lr, .beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .weight_decay = o->weight_decay, .clip = clip, .step = t->step });
+              (adamw_params) { .lr           = lr,
+                               .beta1        = o->beta1,
+                               .beta2        = o->beta2,
+                               .eps          = o->eps,
+                               .weight_decay = o->weight_decay,
+                               .clip         = clip,
+                               .step         = t->step });
     if (t->allocator) out->masked_anew = allocate(t, clip);
     trainer_refresh(t);
     return be->sync();

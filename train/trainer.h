@@ -1,12 +1,14 @@
-/* One optimiser step: pack, forward, backward, expand's transpose, regulariser, clip, AdamW, allocator, expand.
+/* One optimiser step: pack, forward, backward, expand's transpose, regulariser, clip, AdamW,
+ * allocator, expand.
  *
  *     trainer *t;
  *     int rc = trainer_new(&t, model, adapter, options);                 // adapter NULL: every weight of the model is trained
  *     for (step = 1; step <= steps && !rc; step++) rc = trainer_step(t, items, n, micro, lr, &result);
  *     trainer_free(t);
  *
- * An adapter and a whole model are one path: a list of (value, grad, m, v) arrays. Everything is allocated in trainer_new or while the first batches
- * warm up. Same model, adapter, items and rates: same bits, on a backend whose ops promise it (kernels/backend.h), whatever the threads. */
+ * An adapter and a whole model are one path: a list of (value, grad, m, v) arrays. Everything is
+ * allocated in trainer_new or while the first batches warm up. Same model, adapter, items and
+ * rates: same bits, on a backend whose ops promise it (kernels/backend.h), whatever the threads. */
 #ifndef TIEBREAK_TRAIN_TRAINER_H
 #define TIEBREAK_TRAIN_TRAINER_H
 #include "model/adapter.h"
@@ -21,17 +23,21 @@ typedef struct {
     adalora_options adalora;                         /* read where the method's row `allocates` */
 } trainer_options;
 
-/* One array of trained numbers with its gradient and moments, all [count] of the backend's parameter type. */
+/* One array of trained numbers with its gradient and moments, all [count] of the backend's
+ * parameter type. */
 typedef struct {
     param  *value, *grad, *m, *v;
     int64_t count;
 } trained_array;
 
 typedef struct {
-    double  loss;        /* mean -log p over all scored tokens of the step, before the update; without the regulariser */
-    double  orth;        /* R of the regulariser; 0 where there is none */
-    double  grad_norm;   /* before clipping, regulariser included */
-    int64_t tokens;      /* of the items, as the file has them; what trailing positions need not be computed is counted too */
+    /* mean -log p over all scored tokens of the step, before the update; without the regulariser */
+    double loss;
+    double orth;      /* R of the regulariser; 0 where there is none */
+    double grad_norm; /* before clipping, regulariser included */
+    /* of the items, as the file has them; what trailing positions need not be computed is
+     * counted too */
+    int64_t tokens;
     int64_t scored;      /* tokens the loss is a mean of */
     bool    masked_anew; /* the allocator chose ranks in this step */
 } step_result;
@@ -49,15 +55,18 @@ typedef struct {
     double         *theta, *grad; /* host copies for the allocator */
 } trainer;
 
-/* Borrows model and adapter. ERR_INPUT when the allocator's options do not fit, or the model was not opened trainable where it has to be. */
+/* Borrows model and adapter. ERR_INPUT when the allocator's options do not fit, or the model was
+ * not opened trainable where it has to be. */
 int  trainer_new(trainer **out, model *m, adapter *a, trainer_options o);
 void trainer_free(trainer *t); /* NULL is fine */
 
-/* items in order; micro of them go through the model at once, gradients add up over the micro-batches. A loss or gradient that is not finite is an
- * error (naming step and rate) and leaves values and moments as they were. */
+/* items in order; micro of them go through the model at once, gradients add up over the
+ * micro-batches. A loss or gradient that is not finite is an error (naming step and rate) and
+ * leaves values and moments as they were. */
 int trainer_step(trainer *t, const train_example *const *items, int64_t n, int64_t micro, double lr, step_result *out);
 
-/* Mean -log p over the scored tokens of all items with the present values; nothing changes. tokens_max bounds one forward. */
+/* Mean -log p over the scored tokens of all items with the present values; nothing changes.
+ * tokens_max bounds one forward. */
 int trainer_loss(trainer *t, const train_example *items, int64_t n, int64_t tokens_max, double *loss, int64_t *scored);
 
 /* After values were put in place from elsewhere (a checkpoint): remakes what is derived from them. */

@@ -61,7 +61,9 @@ double sum_squares_cuda(const param *x, int64_t count)
     if (cuda_refused("a sum that the host wants")) return NAN;
     double *device = (double *)cuda_scratch(SCRATCH_PARTS, sizeof parts);
     LAUNCH(sum_squares_kernel, blocks, THREADS, device, (const float *)x, count);
-    if (cuda_failed() || !CUDA_OK(cudaMemcpyAsync(parts, device, blocks * sizeof *parts, cudaMemcpyDeviceToHost, cuda_stream))) return NAN;
+    if (cuda_failed() ||
+        !CUDA_OK(cudaMemcpyAsync(parts, device, blocks * sizeof *parts, cudaMemcpyDeviceToHost, cuda_stream)))
+        return NAN;
     if (!CUDA_OK(cudaStreamSynchronize(cuda_stream))) return NAN;
     for (unsigned i = 0; i < blocks; i++) total += parts[i];
     return total;
@@ -69,20 +71,24 @@ double sum_squares_cuda(const param *x, int64_t count)
 
 /* The constants of one AdamW step, rounded once. */
 typedef struct {
-    float rate, decay, clip, beta1, rest1, beta2, rest2, root, eps; /* rest = 1 - beta; root = 1 / sqrt(1 - beta2^step) */
+    /* rest = 1 - beta; root = 1 / sqrt(1 - beta2^step) */
+    float rate, decay, clip, beta1, rest1, beta2, rest2, root, eps;
 } adamw_step;
 
-KERNEL __launch_bounds__(THREADS) adamw_kernel(float *p, float *m, float *v, const float *g, int64_t count, adamw_step s)
+KERNEL __launch_bounds__(THREADS)
+    adamw_kernel(float *p, float *m, float *v, const float *g, int64_t count, adamw_step s)
 {
     const int64_t i    = element_of_thread();
     const bool    fits = vec_fits<LOT>(p, 0) && vec_fits<LOT>(m, 0) && vec_fits<LOT>(v, 0) && vec_fits<LOT>(g, 0);
-    lot to = vec_load<LOT>(p + i, count - i, fits), first = vec_load<LOT>(m + i, count - i, fits), second = vec_load<LOT>(v + i, count - i, fits);
+    lot           to = vec_load<LOT>(p + i, count - i, fits), first = vec_load<LOT>(m + i, count - i, fits),
+        second     = vec_load<LOT>(v + i, count - i, fits);
     const lot of_g = vec_load<LOT>(g + i, count - i, fits);
     for (int e = 0; e < LOT; e++) {
-        const float gi = of_g.x[e] * s.clip, mi = s.beta1 * first.x[e] + s.rest1 * gi, vi = s.beta2 * second.x[e] + s.rest2 * gi * gi;
-        to.x[e]     = (to.x[e] - s.decay * to.x[e]) - s.rate * mi / (sqrtf(vi) * s.root + s.eps);
-        first.x[e]  = mi;
-        second.x[e] = vi;
+        const float gi = of_g.x[e] * s.clip, mi = s.beta1 * first.x[e] + s.rest1 * gi,
+                    vi = s.beta2 * second.x[e] + s.rest2 * gi * gi;
+        to.x[e]        = (to.x[e] - s.decay * to.x[e]) - s.rate * mi / (sqrtf(vi) * s.root + s.eps);
+        first.x[e]     = mi;
+        second.x[e]    = vi;
     }
     vec_store<LOT>(p + i, to, count - i, fits);
     vec_store<LOT>(m + i, first, count - i, fits);
@@ -102,5 +108,7 @@ void adamw_cuda(param *p, param *m, param *v, const param *g, int64_t count, ada
     s.rest2 = (float)(1 - h.beta2);
     s.root  = (float)(1 / sqrt(c2));
     s.eps   = (float)h.eps;
-    if (count > 0) LAUNCH(adamw_kernel, blocks_for(count), THREADS, (float *)p, (float *)m, (float *)v, (const float *)g, count, s);
+    if (count > 0)
+        LAUNCH(adamw_kernel, blocks_for(count), THREADS, (float *)p, (float *)m, (float *)v, (const float *)g, count,
+               s);
 }

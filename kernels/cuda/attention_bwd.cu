@@ -1,24 +1,34 @@
-/* Attention on the GPU, backward: probabilities are computed again from the saved log-sum-exp. One kernel gives dq, a block a group of queries; the
- * other dk and dv, a block a group of rows of k, which goes through every span, head and query that sees them in order: shared prefixes need no
- * atomics, and the bits are the same every run. Contract: kernels/backend.h; formulas: kernels/attention.c. */
+/* Attention on the GPU, backward: probabilities are computed again from the saved log-sum-exp.
+ * One kernel gives dq, a block a group of queries; the other dk and dv, a block a group of rows
+ * of k, which goes through every span, head and query that sees them in order: shared prefixes
+ * need no atomics, and the bits are the same every run. Contract: kernels/backend.h; formulas:
+ * kernels/attention.c. */
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/working.h"
 
-static constexpr int QUERIES = 16, EACH = QUERIES / WARPS; /* of a block and of a warp of dq's kernel */
-static constexpr int TILE = 32, TILE_EACH = TILE / WARPS;  /* queries that dk and dv's kernel takes at a time, and of a warp */
-static constexpr int KEYS_EACH = KEYS * COLUMNS / THREADS; /* rows of dk and dv, in one column, whose sums a thread keeps */
+/* of a block and of a warp of dq's kernel */
+static constexpr int QUERIES = 16, EACH = QUERIES / WARPS;
+/* queries that dk and dv's kernel takes at a time, and of a warp */
+static constexpr int TILE = 32, TILE_EACH = TILE / WARPS;
+/* rows of dk and dv, in one column, whose sums a thread keeps */
+static constexpr int KEYS_EACH = KEYS * COLUMNS / THREADS;
 
-KERNEL __launch_bounds__(THREADS) TYPED(attention_bwd_q_kernel)(element *dq, float *delta, const float *lse, attention_view a, attention_list list)
+KERNEL __launch_bounds__(THREADS)
+    TYPED(attention_bwd_q_kernel)(element *dq, float *delta, const float *lse, attention_view a, attention_list list)
 {
-    __shared__ float kt[KEYS][DEPTH + 1], vt[KEYS][DEPTH + 1], qt[QUERIES][DEPTH + 1], ot[QUERIES][DEPTH + 1], kc[KEYS][COLUMNS], ds[QUERIES][KEYS];
-    const int        index = part_of_block(list.first_block, list.count, blockIdx.x);
-    const attention_span s = list.spans[index];
-    const int64_t        D = a.d.head_dim, head = blockIdx.y, kv_head = head / (a.d.heads / a.d.kv_heads), column0 = blockIdx.z * (int64_t)COLUMNS;
-    const int64_t        first = (blockIdx.x - list.first_block[index]) * QUERIES, left = s.q_len - first, queries = left < QUERIES ? left : QUERIES;
-    const int64_t        row0 = s.q0 + first, all_keys = keys_of(s, first + queries - 1);
-    const int            lane = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP;
-    const element *k = a.k + kv_head * D, *v = a.v + kv_head * D, *q = a.q + row0 * a.d.ldq + head * D, *d_o = a.d_o + row0 * a.d.ldo + head * D;
-    float          sum[EACH][COLUMNS / WARP] = {}, subtract[EACH] = {}, log_sum[EACH] = {};
+    __shared__ float kt[KEYS][DEPTH + 1], vt[KEYS][DEPTH + 1], qt[QUERIES][DEPTH + 1], ot[QUERIES][DEPTH + 1],
+        kc[KEYS][COLUMNS], ds[QUERIES][KEYS];
+    const int            index = part_of_block(list.first_block, list.count, blockIdx.x);
+    const attention_span s     = list.spans[index];
+    const int64_t        D = a.d.head_dim, head = blockIdx.y, kv_head = head / (a.d.heads / a.d.kv_heads),
+                  column0 = blockIdx.z * (int64_t)COLUMNS;
+    const int64_t first = (blockIdx.x - list.first_block[index]) * QUERIES, left = s.q_len - first,
+                  queries = left < QUERIES ? left : QUERIES;
+    const int64_t  row0 = s.q0 + first, all_keys = keys_of(s, first + queries - 1);
+    const int      lane = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP;
+    const element *k = a.k + kv_head * D, *v = a.v + kv_head * D, *q = a.q + row0 * a.d.ldq + head * D,
+                  *d_o              = a.d_o + row0 * a.d.ldo + head * D;
+    float sum[EACH][COLUMNS / WARP] = {}, subtract[EACH] = {}, log_sum[EACH] = {};
     for (int i = 0; i < EACH; i++) {
         int query = warp + i * WARPS;
         if (query >= queries) continue;
@@ -50,7 +60,8 @@ KERNEL __launch_bounds__(THREADS) TYPED(attention_bwd_q_kernel)(element *dq, flo
         }
         for (int at = (int)threadIdx.x; at < KEYS * COLUMNS; at += THREADS) {
             int64_t line = at / COLUMNS, c = column0 + at % COLUMNS;
-            kc[line][at % COLUMNS] = key0 + line < all_keys && c < D ? (float)k[key_row(s, key0 + line) * a.d.ldk + c] : 0;
+            kc[line][at % COLUMNS] = key0 + line < all_keys && c < D ? (float)k[key_row(s, key0 + line) * a.d.ldk + c]
+                                                                     : 0;
         }
         __syncthreads();
         for (int j = 0; j < KEYS; j++)
@@ -64,27 +75,34 @@ KERNEL __launch_bounds__(THREADS) TYPED(attention_bwd_q_kernel)(element *dq, flo
         }
 }
 
-KERNEL __launch_bounds__(THREADS) TYPED(attention_bwd_kv_kernel)(element *dk, element *dv, const float *delta, const float *lse, attention_view a,
-                                                                 attention_list list, int64_t kv_rows)
+KERNEL __launch_bounds__(THREADS)
+    TYPED(attention_bwd_kv_kernel)(element *dk, element *dv, const float *delta, const float *lse, attention_view a,
+                                   attention_list list, int64_t kv_rows)
 {
-    __shared__ float kt[KEYS][DEPTH + 1], vt[KEYS][DEPTH + 1], qt[TILE][DEPTH + 1], ot[TILE][DEPTH + 1], p[TILE][KEYS + 1], ds[TILE][KEYS + 1];
-    const int64_t    D = a.d.head_dim, kv_head = blockIdx.y, group = a.d.heads / a.d.kv_heads, column0 = blockIdx.z * (int64_t)COLUMNS;
-    const int64_t    row0 = blockIdx.x * (int64_t)KEYS, rows = kv_rows - row0 < KEYS ? kv_rows - row0 : KEYS;
-    const int        lane = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP;
-    const int64_t    column = column0 + threadIdx.x % COLUMNS, key0 = threadIdx.x / COLUMNS * KEYS_EACH; /* of the sums this thread keeps */
-    const element   *k = a.k + row0 * a.d.ldk + kv_head * D, *v = a.v + row0 * a.d.ldv + kv_head * D;
-    float            sum_k[KEYS_EACH] = {}, sum_v[KEYS_EACH] = {};
-    auto             line_itself = [](int line) { return (int64_t)line; };
+    __shared__ float kt[KEYS][DEPTH + 1], vt[KEYS][DEPTH + 1], qt[TILE][DEPTH + 1], ot[TILE][DEPTH + 1],
+        p[TILE][KEYS + 1], ds[TILE][KEYS + 1];
+    const int64_t D = a.d.head_dim, kv_head = blockIdx.y, group = a.d.heads / a.d.kv_heads,
+                  column0 = blockIdx.z * (int64_t)COLUMNS;
+    const int64_t row0 = blockIdx.x * (int64_t)KEYS, rows = kv_rows - row0 < KEYS ? kv_rows - row0 : KEYS;
+    const int     lane = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP;
+    /* of the sums this thread keeps */
+    const int64_t  column = column0 + threadIdx.x % COLUMNS, key0 = threadIdx.x / COLUMNS * KEYS_EACH;
+    const element *k = a.k + row0 * a.d.ldk + kv_head * D, *v = a.v + row0 * a.d.ldv + kv_head * D;
+    float          sum_k[KEYS_EACH] = {}, sum_v[KEYS_EACH] = {};
+    auto           line_itself = [](int line) { return (int64_t)line; };
 
     for (int part = 0; part < 2 * list.count; part++) {
         const attention_span s   = list.spans[part / 2];
         const key_run        run = run_of(s, part % 2);
-        const int64_t        low = run.row0 > row0 ? run.row0 : row0, high = run.row0 + run.count < row0 + rows ? run.row0 + run.count : row0 + rows;
+        const int64_t        low = run.row0 > row0 ? run.row0 : row0,
+                      high       = run.row0 + run.count < row0 + rows ? run.row0 + run.count : row0 + rows;
         if (low >= high) continue;
-        const int64_t unseen = run.past < 0 ? 0 : low - run.row0 - run.past, first = unseen > 0 ? unseen : 0; /* the first query that sees any */
+        /* the first query that sees any */
+        const int64_t unseen = run.past < 0 ? 0 : low - run.row0 - run.past, first = unseen > 0 ? unseen : 0;
         for (int64_t at = 0; at < group; at++)
             for (int64_t query0 = first; query0 < s.q_len; query0 += TILE) {
-                const int64_t  head = kv_head * group + at, q_row = s.q0 + query0, queries = s.q_len - query0 < TILE ? s.q_len - query0 : TILE;
+                const int64_t head = kv_head * group + at, q_row = s.q0 + query0,
+                              queries = s.q_len - query0 < TILE ? s.q_len - query0 : TILE;
                 const element *q = a.q + q_row * a.d.ldq + head * D, *d_o = a.d_o + q_row * a.d.ldo + head * D;
                 float          score[TILE_EACH] = {}, dp[TILE_EACH] = {};
                 for (int64_t c0 = 0; c0 < D; c0 += DEPTH) {
@@ -102,10 +120,11 @@ KERNEL __launch_bounds__(THREADS) TYPED(attention_bwd_kv_kernel)(element *dk, el
                 }
                 for (int i = 0; i < TILE_EACH; i++) {
                     const int64_t query = warp + i * WARPS, row = row0 + lane, of = (q_row + query) * a.d.heads + head;
-                    const bool    seen = query < queries && row >= low && row < high && (run.past < 0 || row - run.row0 <= run.past + query0 + query);
-                    const float   e    = seen ? expf(a.scale * score[i] - lse[of]) : 0;
-                    p[query][lane]     = e;
-                    ds[query][lane]    = seen ? a.scale * e * (dp[i] - delta[of]) : 0;
+                    const bool    seen = query < queries && row >= low && row < high &&
+                                      (run.past < 0 || row - run.row0 <= run.past + query0 + query);
+                    const float e   = seen ? expf(a.scale * score[i] - lse[of]) : 0;
+                    p[query][lane]  = e;
+                    ds[query][lane] = seen ? a.scale * e * (dp[i] - delta[of]) : 0;
                 }
                 __syncthreads();
                 for (int64_t query = 0; query < queries && column < D; query++) {
@@ -126,8 +145,9 @@ KERNEL __launch_bounds__(THREADS) TYPED(attention_bwd_kv_kernel)(element *dk, el
     }
 }
 
-void TYPED(attention_bwd_cuda)(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o,
-                               const param *lse, const attention_span *spans, int64_t n_spans, attention_dims d, double scale)
+void TYPED(attention_bwd_cuda)(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k,
+                               const real *v, const real *o, const param *lse, const attention_span *spans,
+                               int64_t n_spans, attention_dims d, double scale)
 {
     const attention_view a = attention_view_of(q, k, v, o, d_o, d, scale);
     if (attention_mma_bwd((element *)dq, (element *)dk, (element *)dv, (const float *)lse, a, spans, n_spans)) return;
@@ -135,9 +155,9 @@ void TYPED(attention_bwd_cuda)(real *dq, real *dk, real *dv, const real *d_o, co
     if (list.blocks == 0) return;
     const unsigned columns = blocks_of(d.head_dim, COLUMNS);
     const int64_t  kv_rows = kv_rows_of(spans, n_spans);
-    float         *delta   = (float *)cuda_scratch(SCRATCH_DELTA, q_rows_of(spans, n_spans) * d.heads * (int64_t)sizeof(float));
-    LAUNCH(TYPED(attention_bwd_q_kernel), dim3((unsigned)list.blocks, (unsigned)d.heads, columns), THREADS, (element *)dq, delta, (const float *)lse,
-           a, list);
-    LAUNCH(TYPED(attention_bwd_kv_kernel), dim3(blocks_of(kv_rows, KEYS), (unsigned)d.kv_heads, columns), THREADS, (element *)dk, (element *)dv,
-           delta, (const float *)lse, a, list, kv_rows);
+    float *delta = (float *)cuda_scratch(SCRATCH_DELTA, q_rows_of(spans, n_spans) * d.heads * (int64_t)sizeof(float));
+    LAUNCH(TYPED(attention_bwd_q_kernel), dim3((unsigned)list.blocks, (unsigned)d.heads, columns), THREADS,
+           (element *)dq, delta, (const float *)lse, a, list);
+    LAUNCH(TYPED(attention_bwd_kv_kernel), dim3(blocks_of(kv_rows, KEYS), (unsigned)d.kv_heads, columns), THREADS,
+           (element *)dk, (element *)dv, delta, (const float *)lse, a, list, kv_rows);
 }

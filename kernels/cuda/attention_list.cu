@@ -1,4 +1,5 @@
-/* The list of spans that the attention kernels read, put together on the host. Contract: kernels/cuda/attention.h. */
+/* The list of spans that the attention kernels read, put together on the host. Contract:
+ * kernels/cuda/attention.h. */
 #include "kernels/cuda/attention.h"
 
 /* Widens the ranges of the blocks that hold rows [row0, row0 + rows). */
@@ -12,7 +13,8 @@ static void name_blocks(int *kv_spans, int64_t row0, int64_t rows, int each, int
 
 attention_list attention_send(const attention_span *spans, int64_t n_spans, int queries, int64_t kv_rows, int kv_each)
 {
-    const int64_t at_first = (n_spans * (int64_t)sizeof *spans + 7) / 8 * 8, at_kv = at_first + n_spans * (int64_t)sizeof(int64_t);
+    const int64_t at_first    = (n_spans * (int64_t)sizeof *spans + 7) / 8 * 8,
+                  at_kv       = at_first + n_spans * (int64_t)sizeof(int64_t);
     const int64_t kv_bytes    = 2 * (int64_t)sizeof(int) * blocks_of(kv_rows, kv_each);
     char         *list        = (char *)cuda_list(at_kv + kv_bytes);
     int64_t      *first_block = (int64_t *)(list + at_first), blocks = 0;
@@ -28,5 +30,6 @@ attention_list attention_send(const attention_span *spans, int64_t n_spans, int 
     }
     if (blocks == 0) return { NULL, NULL, 0, 0, NULL };
     const char *sent = cuda_send(at_kv + kv_bytes);
-    return { (const attention_span *)sent, (const int64_t *)(sent + at_first), (int)n_spans, blocks, (const int *)(sent + at_kv) };
+    return { (const attention_span *)sent, (const int64_t *)(sent + at_first), (int)n_spans, blocks,
+             (const int *)(sent + at_kv) };
 }

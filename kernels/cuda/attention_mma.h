@@ -1,6 +1,7 @@
-/* Attention in bf16 on tensor cores: what forward, backward and decode share. Heads of up to 128, a multiple of 8, rows 16-byte aligned; what else
- * there is goes to the kernels of attention.cu and attention_bwd.cu, which are those of f32. Tiles are rows of D elements, D of 64 or 128, zero past
- * head_dim. Contract: kernels/backend.h. */
+/* Attention in bf16 on tensor cores: what forward, backward and decode share. Heads of up to
+ * 128, a multiple of 8, rows 16-byte aligned; what else there is goes to the kernels of
+ * attention.cu and attention_bwd.cu, which are those of f32. Tiles are rows of D elements, D of
+ * 64 or 128, zero past head_dim. Contract: kernels/backend.h. */
 #ifndef TIEBREAK_KERNELS_CUDA_ATTENTION_MMA_H
 #define TIEBREAK_KERNELS_CUDA_ATTENTION_MMA_H
 #include "kernels/cuda/attention.h"
@@ -8,9 +9,11 @@
 
 typedef attention_arrays<bf16> attention_bf16;
 
-static constexpr int                  MMA_WARPS = 4, MMA_THREADS = MMA_WARPS * WARP; /* of a block */
-static constexpr float                LOG2_E = 1.4426950408889634f, LN_2 = 0.6931471805599453f;
-template <int D> static constexpr int LD = D + 8; /* a tile's stride, without bank conflicts: kernels/cuda/mma.h */
+/* of a block */
+static constexpr int   MMA_WARPS = 4, MMA_THREADS = MMA_WARPS * WARP;
+static constexpr float LOG2_E = 1.4426950408889634f, LN_2 = 0.6931471805599453f;
+/* a tile's stride, without bank conflicts: kernels/cuda/mma.h */
+template <int D> static constexpr int LD = D + 8;
 
 /* Rows of 16-byte pieces: shapes here, and every array at 16 bytes. */
 static inline bool attention_mma_takes(const attention_dims &d)
@@ -19,8 +22,9 @@ static inline bool attention_mma_takes(const attention_dims &d)
 }
 static inline bool aligned_16(const void *p) { return (uintptr_t)p % 16 == 0; }
 
-/* Begins to copy `lines` rows of one head into a tile of LINES rows; the rest, and columns past head_dim, become zero. By COPIERS threads, of which
- * this is number `me`. Row `line` begins at from[offset_of(line)]. */
+/* Begins to copy `lines` rows of one head into a tile of LINES rows; the rest, and columns past
+ * head_dim, become zero. By COPIERS threads, of which this is number `me`. Row `line` begins at
+ * from[offset_of(line)]. */
 template <int D, int LINES, int COPIERS, class OFFSET>
 static __device__ inline void copy_tile(bf16 *to, int lines, const bf16 *from, int head_dim, int me, OFFSET offset_of)
 {
@@ -34,7 +38,8 @@ static __device__ inline void copy_tile(bf16 *to, int lines, const bf16 *from, i
 }
 
 /* Sums [M, 16, 8 N] += a tile of 16 M rows times a tile of 8 N rows, both with D along them. */
-template <int D, int M, int N> static __device__ inline void product_of_rows(mma_c (*sum)[N], const bf16 *a_tile, const bf16 *b_tile)
+template <int D, int M, int N>
+static __device__ inline void product_of_rows(mma_c (*sum)[N], const bf16 *a_tile, const bf16 *b_tile)
 {
     UNROLL
     for (int k = 0; k < D; k += 16) {
@@ -50,7 +55,8 @@ template <int D, int M, int N> static __device__ inline void product_of_rows(mma
 }
 
 /* Sums [M, 16, D] += p [M, 16, 8 N], rounded to bf16, times a tile of 8 N rows of D. */
-template <int D, int M, int N> static __device__ inline void product_with_tile(mma_c (*sum)[D / 8], const mma_c (*p)[N], const bf16 *tile)
+template <int D, int M, int N>
+static __device__ inline void product_with_tile(mma_c (*sum)[D / 8], const mma_c (*p)[N], const bf16 *tile)
 {
     UNROLL
     for (int k = 0; k < N; k += 2) {
@@ -77,14 +83,17 @@ static __device__ inline float quad_max(float v)
     return fmaxf(v, __shfl_xor_sync(ALL_LANES, v, 2));
 }
 
-/* 16 queries of a warp while keys pass (Milakov and Gimelshein 2018); of two rows a lane holds parts: those of queries g and g + 8. */
+/* 16 queries of a warp while keys pass (Milakov and Gimelshein 2018); of two rows a lane holds
+ * parts: those of queries g and g + 8. */
 struct running {
     float max[2], sum[2]; /* max in units of log2; sum is this lane's part */
 };
 static __device__ inline running nothing_yet(void) { return { { -INFINITY, -INFINITY }, { 0, 0 } }; }
 
-/* Scores become probabilities against the maximum so far, and the sums o shrink to it. The lane's row r sees the tile's keys below limit[r]. */
-template <int D, int SCORES> static __device__ inline void join_tile(running *w, mma_c *o, mma_c *score, float scale, const int *limit)
+/* Scores become probabilities against the maximum so far, and the sums o shrink to it. The
+ * lane's row r sees the tile's keys below limit[r]. */
+template <int D, int SCORES>
+static __device__ inline void join_tile(running *w, mma_c *o, mma_c *score, float scale, const int *limit)
 {
     UNROLL
     for (int r = 0; r < 2; r++) {
@@ -111,6 +120,12 @@ template <int D, int SCORES> static __device__ inline void join_tile(running *w,
 }
 
 /* Two neighbours in a row. */
-static __device__ inline void store_pair(bf16 *to, float first, float second) { *(uint32_t *)to = bf16_pair(first, second); }
-static __device__ inline void add_pair(bf16 *to, float first, float second) { store_pair(to, to[0] + first, to[1] + second); }
+static __device__ inline void store_pair(bf16 *to, float first, float second)
+{
+    *(uint32_t *)to = bf16_pair(first, second);
+}
+static __device__ inline void add_pair(bf16 *to, float first, float second)
+{
+    store_pair(to, to[0] + first, to[1] + second);
+}
 #endif

@@ -1,15 +1,23 @@
-/* Attention in bf16 on tensor cores, backward: probabilities come again from the saved log-sum-exp, and they and the gradients of scores are rounded
- * to bf16 for the products they go into. One kernel gives dq, a warp 16 queries; the other dk and dv, a warp 16 rows of k, which takes all spans,
- * heads and queries that see them in order: no atomics, the same bits every run. Contract: kernels/backend.h; formulas: kernels/attention.c. */
+/* Attention in bf16 on tensor cores, backward: probabilities come again from the saved
+ * log-sum-exp, and they and the gradients of scores are rounded to bf16 for the products they go
+ * into. One kernel gives dq, a warp 16 queries; the other dk and dv, a warp 16 rows of k, which
+ * takes all spans, heads and queries that see them in order: no atomics, the same bits every
+ * run. Contract: kernels/backend.h; formulas: kernels/attention.c. */
 #include <limits.h>
 
 #include "kernels/cuda/attention_mma.h"
 
-static constexpr int                  OWN = 16 * MMA_WARPS, TILE = 32; /* queries, or rows of k and v, of a block; of what passes, keys or queries */
-template <int D> static constexpr int SHARED = (2 * OWN + 4 * TILE) * LD<D> *(int)sizeof(bf16) + 2 * TILE *(int)sizeof(float2);
+/* queries, or rows of k and v, of a block; of what passes, keys or queries */
+static constexpr int OWN = 16 * MMA_WARPS, TILE = 32;
+template <int D>
+static constexpr int SHARED = (2 * OWN + 4 * TILE) * LD<D> *(int)sizeof(bf16) + 2 * TILE *(int)sizeof(float2);
 
-/* In shared memory: two tiles of the block's own rows, and two of what passes, twice: one turn uses one pair while the next is on its way. */
-template <int D> static __device__ inline bf16 *own_tile(int which) { return (bf16 *)dynamic_shared() + which * OWN * LD<D>; }
+/* In shared memory: two tiles of the block's own rows, and two of what passes, twice: one turn
+ * uses one pair while the next is on its way. */
+template <int D> static __device__ inline bf16 *own_tile(int which)
+{
+    return (bf16 *)dynamic_shared() + which * OWN * LD<D>;
+}
 template <int D> static __device__ inline bf16 *passing_tile(int which, int turn)
 {
     return (bf16 *)dynamic_shared() + (2 * OWN + (turn % 2 * 2 + which) * TILE) * LD<D>;
@@ -21,18 +29,20 @@ template <int D> static __device__ inline float2 *passing_stats(int turn)
     return (float2 *)((bf16 *)dynamic_shared() + (2 * OWN + 4 * TILE) * LD<D>)+turn % 2 * TILE;
 }
 
-template <int D> static __device__ inline void bwd_q(bf16 *dq, float *delta, const float *lse, attention_bf16 a, attention_list list)
+template <int D>
+static __device__ inline void bwd_q(bf16 *dq, float *delta, const float *lse, attention_bf16 a, attention_list list)
 {
-    constexpr int        SCORES = TILE / 8;
-    const int64_t        block  = gridDim.x - 1 - (int64_t)blockIdx.x;
-    const int            index = part_of_block(list.first_block, list.count, block), me = (int)threadIdx.x, lane = me % WARP;
+    constexpr int SCORES = TILE / 8;
+    const int64_t block  = gridDim.x - 1 - (int64_t)blockIdx.x;
+    const int     index = part_of_block(list.first_block, list.count, block), me = (int)threadIdx.x, lane = me % WARP;
     const attention_span s = list.spans[index];
-    const int            H = (int)a.d.head_dim, head = (int)blockIdx.y, kv_head = head / (int)(a.d.heads / a.d.kv_heads);
-    const int            first = (int)(block - list.first_block[index]) * OWN, queries = min(s.q_len - first, OWN), query0 = me / WARP * 16;
-    const int            all_keys   = (int)keys_of(s, first + queries - 1);
-    const int64_t        row0       = s.q0 + first;
-    float                log_sum[2] = {}, subtract[2] = {};
-    mma_c                sum[1][D / 8] = {};
+    const int H = (int)a.d.head_dim, head = (int)blockIdx.y, kv_head = head / (int)(a.d.heads / a.d.kv_heads);
+    const int first = (int)(block - list.first_block[index]) * OWN, queries = min(s.q_len - first, OWN),
+              query0         = me / WARP * 16;
+    const int     all_keys   = (int)keys_of(s, first + queries - 1);
+    const int64_t row0       = s.q0 + first;
+    float         log_sum[2] = {}, subtract[2] = {};
+    mma_c         sum[1][D / 8] = {};
 
     auto copy_keys = [&](int key0) {
         copy_tile<D, TILE, MMA_THREADS>(passing_tile<D>(0, key0 / TILE), all_keys - key0, a.k + kv_head * H, H, me,
@@ -41,8 +51,10 @@ template <int D> static __device__ inline void bwd_q(bf16 *dq, float *delta, con
                                         [&](int line) { return key_row(s, key0 + line) * a.d.ldv; });
         copy_commit();
     };
-    copy_tile<D, OWN, MMA_THREADS>(own_tile<D>(0), queries, a.q + row0 * a.d.ldq + head * H, H, me, [&](int line) { return line * a.d.ldq; });
-    copy_tile<D, OWN, MMA_THREADS>(own_tile<D>(1), queries, a.d_o + row0 * a.d.ldo + head * H, H, me, [&](int line) { return line * a.d.ldo; });
+    copy_tile<D, OWN, MMA_THREADS>(own_tile<D>(0), queries, a.q + row0 * a.d.ldq + head * H, H, me,
+                                   [&](int line) { return line * a.d.ldq; });
+    copy_tile<D, OWN, MMA_THREADS>(own_tile<D>(1), queries, a.d_o + row0 * a.d.ldo + head * H, H, me,
+                                   [&](int line) { return line * a.d.ldo; });
     copy_keys(0);
     UNROLL
     for (int r = 0; r < 2; r++)
@@ -75,15 +87,20 @@ template <int D> static __device__ inline void bwd_q(bf16 *dq, float *delta, con
     for (int i = 0; i < D / 8 * 2; i++) {
         const int r = i % 2, query = query0 + lane / 4 + 8 * r, c = i / 2 * 8 + lane % 4 * 2;
         if (query < queries && c < H)
-            store_pair(dq + (row0 + query) * a.d.ldq + head * H + c, a.scale * sum[0][i / 2].x[2 * r], a.scale * sum[0][i / 2].x[2 * r + 1]);
+            store_pair(dq + (row0 + query) * a.d.ldq + head * H + c, a.scale * sum[0][i / 2].x[2 * r],
+                       a.scale * sum[0][i / 2].x[2 * r + 1]);
     }
 }
 
-/* A tile of queries of one head that see some of the block's rows [row0, row0 + rows) of k: those in [low, high), all of them or up to their own. */
+/* A tile of queries of one head that see some of the block's rows [row0, row0 + rows) of k:
+ * those in [low, high), all of them or up to their own. */
 struct visit {
-    int part, at, query0;        /* which run of which span, which head of the group, the first query */
+    /* which run of which span, which head of the group, the first query */
+    int part, at, query0;
     int q_len, first, low, high; /* of the part; first: the query that first sees any */
-    int q0, own0, past;          /* the span's first row of q, and of k from row0; keys that query 0 sees besides, -1 if every query sees all */
+    /* the span's first row of q, and of k from row0; keys that query 0 sees besides, -1 if every
+     * query sees all */
+    int q0, own0, past;
 };
 
 /* Before all others. */
@@ -119,7 +136,8 @@ static __device__ inline bool next_visit(visit *v, const attention_list &list, i
 }
 
 template <int D>
-static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, const float *lse, attention_bf16 a, attention_list list, int64_t kv_rows)
+static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, const float *lse, attention_bf16 a,
+                                     attention_list list, int64_t kv_rows)
 {
     constexpr int SCORES = TILE / 8;
     const int     me = (int)threadIdx.x, lane = me % WARP, line0 = me / WARP * 16;
@@ -127,33 +145,38 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
     const int64_t row0            = blockIdx.x * (int64_t)OWN;
     const int     rows            = (int)min(kv_rows - row0, (int64_t)OWN);
     mma_c         sum_k[1][D / 8] = {}, sum_v[1][D / 8] = {};
-    visit         v     = first_visit(list);
-    int           named = 0; /* bits: the lane's rows that a span names; what the others hold may be anything, NaN too */
+    visit         v = first_visit(list);
+    /* bits: the lane's rows that a span names; what the others hold may be anything, NaN too */
+    int named = 0;
 
     auto copy_queries = [&](int turn) {
         const int64_t row = (int64_t)v.q0 + v.query0, column = (int64_t)(kv_head * group + v.at) * H;
-        copy_tile<D, TILE, MMA_THREADS>(passing_tile<D>(0, turn), v.q_len - v.query0, a.q + row * a.d.ldq + column, H, me,
-                                        [&](int i) { return i * a.d.ldq; });
-        copy_tile<D, TILE, MMA_THREADS>(passing_tile<D>(1, turn), v.q_len - v.query0, a.d_o + row * a.d.ldo + column, H, me,
-                                        [&](int i) { return i * a.d.ldo; });
+        copy_tile<D, TILE, MMA_THREADS>(passing_tile<D>(0, turn), v.q_len - v.query0, a.q + row * a.d.ldq + column, H,
+                                        me, [&](int i) { return i * a.d.ldq; });
+        copy_tile<D, TILE, MMA_THREADS>(passing_tile<D>(1, turn), v.q_len - v.query0, a.d_o + row * a.d.ldo + column, H,
+                                        me, [&](int i) { return i * a.d.ldo; });
         copy_commit();
     };
-    auto stats_of_mine = [&](void) -> float2 { /* query `me` of the tile; one that is not there has no probabilities */
-                                               const int64_t of = (int64_t)(v.q0 + v.query0 + me) * a.d.heads + kv_head * group + v.at;
-                                               if (me >= TILE || me >= v.q_len - v.query0) return { INFINITY, 0 };
-                                               return { lse[of] * LOG2_E, delta[of] };
+    auto stats_of_mine = [&](void) -> float2 {
+        /* query `me` of the tile; one that is not there has no probabilities */
+        const int64_t of = (int64_t)(v.q0 + v.query0 + me) * a.d.heads + kv_head * group + v.at;
+        if (me >= TILE || me >= v.q_len - v.query0) return { INFINITY, 0 };
+        return { lse[of] * LOG2_E, delta[of] };
     };
     bool more = next_visit(&v, list, group, row0, rows);
     if (!more) return;
-    copy_tile<D, OWN, MMA_THREADS>(own_tile<D>(0), rows, a.k + row0 * a.d.ldk + kv_head * H, H, me, [&](int i) { return i * a.d.ldk; });
-    copy_tile<D, OWN, MMA_THREADS>(own_tile<D>(1), rows, a.v + row0 * a.d.ldv + kv_head * H, H, me, [&](int i) { return i * a.d.ldv; });
+    copy_tile<D, OWN, MMA_THREADS>(own_tile<D>(0), rows, a.k + row0 * a.d.ldk + kv_head * H, H, me,
+                                   [&](int i) { return i * a.d.ldk; });
+    copy_tile<D, OWN, MMA_THREADS>(own_tile<D>(1), rows, a.v + row0 * a.d.ldv + kv_head * H, H, me,
+                                   [&](int i) { return i * a.d.ldv; });
     copy_queries(0);
     float2 mine = stats_of_mine();
     for (int turn = 0; more; turn++) {
         float2 *stats = passing_stats<D>(turn);
         if (me < TILE) stats[me] = mine;
         /* own rows that query i of the tile sees: below see + i */
-        const int last = min(v.q_len - v.query0, TILE) - 1, see = v.past < 0 ? OWN : v.own0 + v.past + v.query0 + 1, low = v.low, high = v.high;
+        const int last = min(v.q_len - v.query0, TILE) - 1, see = v.past < 0 ? OWN : v.own0 + v.past + v.query0 + 1,
+                  low = v.low, high = v.high;
         copy_wait<0>();
         __syncthreads(); /* these queries are here, and nobody reads those before them any more */
         more = next_visit(&v, list, group, row0, rows);
@@ -174,15 +197,18 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
         product_of_rows<D, 1, SCORES>(ds, own_tile<D>(1) + line0 * LD<D>, ot);
         UNROLL
         for (int i = 0; i < 4 * SCORES; i++)
-            ds[0][i / 4].x[i % 4] = p[0][i / 4].x[i % 4] * (ds[0][i / 4].x[i % 4] - stats[i / 4 * 8 + lane % 4 * 2 + i % 2].y);
+            ds[0][i / 4].x[i % 4] = p[0][i / 4].x[i % 4] *
+                                    (ds[0][i / 4].x[i % 4] - stats[i / 4 * 8 + lane % 4 * 2 + i % 2].y);
         product_with_tile<D, 1, SCORES>(sum_k, ds, qt);
     }
     UNROLL
     for (int i = 0; i < D / 8 * 2; i++) {
         const int r = i % 2, line = line0 + lane / 4 + 8 * r, c = i / 2 * 8 + lane % 4 * 2;
         if (line >= rows || c >= H || !(named >> r & 1)) continue;
-        add_pair(dk + (row0 + line) * a.d.ldk + kv_head * H + c, a.scale * sum_k[0][i / 2].x[2 * r], a.scale * sum_k[0][i / 2].x[2 * r + 1]);
-        add_pair(dv + (row0 + line) * a.d.ldv + kv_head * H + c, sum_v[0][i / 2].x[2 * r], sum_v[0][i / 2].x[2 * r + 1]);
+        add_pair(dk + (row0 + line) * a.d.ldk + kv_head * H + c, a.scale * sum_k[0][i / 2].x[2 * r],
+                 a.scale * sum_k[0][i / 2].x[2 * r + 1]);
+        add_pair(dv + (row0 + line) * a.d.ldv + kv_head * H + c, sum_v[0][i / 2].x[2 * r],
+                 sum_v[0][i / 2].x[2 * r + 1]);
     }
 }
 
@@ -198,17 +224,20 @@ KERNEL __launch_bounds__(MMA_THREADS, 2)
     bwd_q<128>(dq, delta, lse, a, list);
 }
 KERNEL __launch_bounds__(MMA_THREADS, 3)
-    attention_mma_bwd_kv_64_kernel(bf16 *dk, bf16 *dv, const float *delta, const float *lse, attention_bf16 a, attention_list list, int64_t kv_rows)
+    attention_mma_bwd_kv_64_kernel(bf16 *dk, bf16 *dv, const float *delta, const float *lse, attention_bf16 a,
+                                   attention_list list, int64_t kv_rows)
 {
     bwd_kv<64>(dk, dv, delta, lse, a, list, kv_rows);
 }
 KERNEL __launch_bounds__(MMA_THREADS, 2)
-    attention_mma_bwd_kv_128_kernel(bf16 *dk, bf16 *dv, const float *delta, const float *lse, attention_bf16 a, attention_list list, int64_t kv_rows)
+    attention_mma_bwd_kv_128_kernel(bf16 *dk, bf16 *dv, const float *delta, const float *lse, attention_bf16 a,
+                                    attention_list list, int64_t kv_rows)
 {
     bwd_kv<128>(dk, dv, delta, lse, a, list, kv_rows);
 }
 
-bool attention_mma_bwd(bf16 *dq, bf16 *dk, bf16 *dv, const float *lse, const attention_bf16 &a, const attention_span *spans, int64_t n_spans)
+bool attention_mma_bwd(bf16 *dq, bf16 *dk, bf16 *dv, const float *lse, const attention_bf16 &a,
+                       const attention_span *spans, int64_t n_spans)
 {
     const void *all[] = { dq, dk, dv, a.q, a.k, a.v, a.o, a.d_o };
     if (!attention_mma_takes(a.d)) return false;
@@ -217,14 +246,16 @@ bool attention_mma_bwd(bf16 *dq, bf16 *dk, bf16 *dv, const float *lse, const att
     const int64_t        kv_rows = kv_rows_of(spans, n_spans);
     const attention_list list    = attention_send(spans, n_spans, OWN, kv_rows, OWN);
     if (list.blocks == 0) return true;
-    float     *delta = (float *)cuda_scratch(SCRATCH_DELTA, q_rows_of(spans, n_spans) * a.d.heads * (int64_t)sizeof(float));
+    float *delta = (float *)cuda_scratch(SCRATCH_DELTA, q_rows_of(spans, n_spans) * a.d.heads * (int64_t)sizeof(float));
     const dim3 of_q((unsigned)list.blocks, (unsigned)a.d.heads), of_kv(blocks_of(kv_rows, OWN), (unsigned)a.d.kv_heads);
     if (a.d.head_dim <= 64) {
         LAUNCH_SHARED(attention_mma_bwd_q_64_kernel, of_q, MMA_THREADS, SHARED<64>, dq, delta, lse, a, list);
-        LAUNCH_SHARED(attention_mma_bwd_kv_64_kernel, of_kv, MMA_THREADS, SHARED<64>, dk, dv, delta, lse, a, list, kv_rows);
+        LAUNCH_SHARED(attention_mma_bwd_kv_64_kernel, of_kv, MMA_THREADS, SHARED<64>, dk, dv, delta, lse, a, list,
+                      kv_rows);
     } else {
         LAUNCH_SHARED(attention_mma_bwd_q_128_kernel, of_q, MMA_THREADS, SHARED<128>, dq, delta, lse, a, list);
-        LAUNCH_SHARED(attention_mma_bwd_kv_128_kernel, of_kv, MMA_THREADS, SHARED<128>, dk, dv, delta, lse, a, list, kv_rows);
+        LAUNCH_SHARED(attention_mma_bwd_kv_128_kernel, of_kv, MMA_THREADS, SHARED<128>, dk, dv, delta, lse, a, list,
+                      kv_rows);
     }
     return true;
 }

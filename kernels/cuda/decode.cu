@@ -1,24 +1,32 @@
-/* The second launch of a decode step: y = x W^T + s v (B (u h)), W streamed once. Contract: kernels/cuda/decode.h.
+/* The second launch of a decode step: y = x W^T + s v (B (u h)), W streamed once. Contract:
+ * kernels/cuda/decode.h.
  *
- * A block has 8 warps and 32 R rows of W, R = 1, 2 or 4; warp w computes rows 32 (w % R) .. + 31 of them in slice w / R of each stage's k.
+ * A block has 8 warps and 32 R rows of W, R = 1, 2 or 4; warp w computes rows 32 (w % R) .. + 31
+ * of them in slice w / R of each stage's k.
  * A stage in shared memory, `slices` = 8 / R of these, each for 32 of k:
  *     [rows of W / 16][16][32 of k] bf16, and for all slices behind them [TILES][8 tokens][32 of k] bf16
- * Lane 4 g + t reads 16 bytes at 8 t of row g: a warp reads 512 bytes in one piece. What is 64 bytes behind each slice keeps the copies of a warp,
- * which run along k over the slices, off each other's banks. */
+ * Lane 4 g + t reads 16 bytes at 8 t of row g: a warp reads 512 bytes in one piece. What is 64
+ * bytes behind each slice keeps the copies of a warp, which run along k over the slices, off
+ * each other's banks. */
 #include "kernels/cuda/decode_rows.h"
 
-static constexpr int STAGES = 4, SLICE_K = 32, WARP_LINES = 32, LINE = SLICE_K * 2, PAD = 64; /* bytes of a line, and behind a slice */
-static constexpr int RING_MOST = 8, RING_STEP = WARPS * WARP * 16;                            /* steps of B under way; bytes of one for all warps */
-static constexpr int SUM_PAD = 4, H_PAD = 8;                                                  /* floats, bf16: rows off each other's banks */
+/* bytes of a line, and behind a slice */
+static constexpr int STAGES = 4, SLICE_K = 32, WARP_LINES = 32, LINE = SLICE_K * 2, PAD = 64;
+/* steps of B under way; bytes of one for all warps */
+static constexpr int RING_MOST = 8, RING_STEP = WARPS * WARP * 16;
+/* floats, bf16: rows off each other's banks */
+static constexpr int SUM_PAD = 4, H_PAD = 8;
 static constexpr int BLOCKS_LEAST = 64;
 
-/* Where a block's pieces of shared memory lie, and what part of the work is its own. Powers of two are kept as bits: the GPU has no division. */
+/* Where a block's pieces of shared memory lie, and what part of the work is its own. Powers of
+ * two are kept as bits: the GPU has no division. */
 struct decode_block {
     int            row_bits, slices, lines, W_slice, x_slice, stage; /* bytes */
     int64_t        first;                                            /* row of W, column of y */
     unsigned char *stages, *ring;
-    float         *parts, *delta; /* in the place of the stages: [slice][token][lines + SUM_PAD], [token][lines + SUM_PAD] */
-    bf16          *h, *v;         /* [token][columns + H_PAD], [token][lines] */
+    /* in the place of the stages: [slice][token][lines + SUM_PAD], [token][lines + SUM_PAD] */
+    float *parts, *delta;
+    bf16  *h, *v; /* [token][columns + H_PAD], [token][lines] */
 };
 
 template <int TILES> static __host__ __device__ decode_block block_of(const decode_args &a, unsigned char *shared)
@@ -36,7 +44,8 @@ template <int TILES> static __host__ __device__ decode_block block_of(const deco
     return b;
 }
 
-/* What of a stage this thread brings: lots of 16 bytes, at one place in k, of every `next`-th row of W and of x. */
+/* What of a stage this thread brings: lots of 16 bytes, at one place in k, of every `next`-th
+ * row of W and of x. */
 struct decode_loads {
     const bf16 *W, *x;         /* rows */
     int         k, line, next; /* line: the first, of W and of x */
@@ -45,21 +54,26 @@ struct decode_loads {
 
 static __device__ decode_loads loads_of(const decode_args &a, const decode_block &b)
 {
-    const int    t = (int)threadIdx.x & 3, slice = (int)threadIdx.x >> 2 & (b.slices - 1), bits = 5 - b.row_bits; /* of 4 slices */
+    /* of 4 slices */
+    const int    t = (int)threadIdx.x & 3, slice = (int)threadIdx.x >> 2 & (b.slices - 1), bits = 5 - b.row_bits;
     decode_loads l;
     l.line = (int)threadIdx.x >> bits, l.next = THREADS >> bits, l.k = slice * SLICE_K + t * 8;
     l.W = a.W + (b.first + l.line) * a.in, l.x = a.x + l.line * a.ldx;
-    l.W_at = slice * b.W_slice + l.line * LINE + t * 16, l.x_at = b.slices * b.W_slice + slice * b.x_slice + l.line * LINE + t * 16;
+    l.W_at = slice * b.W_slice + l.line * LINE + t * 16,
+    l.x_at = b.slices * b.W_slice + slice * b.x_slice + l.line * LINE + t * 16;
     return l;
 }
 
 /* One stage on its way; zero beyond W, x and k. */
-template <int TILES> static __device__ void load_stage(const decode_args &a, const decode_block &b, const decode_loads &l, int64_t step)
+template <int TILES>
+static __device__ void load_stage(const decode_args &a, const decode_block &b, const decode_loads &l, int64_t step)
 {
     const int64_t  k  = step * SLICE_K * b.slices + l.k;
     unsigned char *to = b.stages + step % STAGES * b.stage;
-    for (int i = 0; i < b.lines; i += l.next) copy_8(to + l.W_at + i * LINE, l.W + i * a.in, k, a.in, b.first + l.line + i < a.out, a.vector_W, a.W);
-    for (int i = 0; i < TILES * GROUP; i += l.next) copy_8(to + l.x_at + i * LINE, l.x + i * a.ldx, k, a.in, l.line + i < a.n, a.vector_x, a.x);
+    for (int i = 0; i < b.lines; i += l.next)
+        copy_8(to + l.W_at + i * LINE, l.W + i * a.in, k, a.in, b.first + l.line + i < a.out, a.vector_W, a.W);
+    for (int i = 0; i < TILES * GROUP; i += l.next)
+        copy_8(to + l.x_at + i * LINE, l.x + i * a.ldx, k, a.in, l.line + i < a.n, a.vector_x, a.x);
 }
 
 /* --- B, a ring of tiles for each warp: 16 rows of one B, 16 ranks, for 8 tokens */
@@ -96,22 +110,26 @@ static __device__ void walk_on(decode_walk *w, const decode_args &a, const decod
 }
 
 /* Each lane brings 8 ranks of one row; halves of 8 ranks lie apart, as ldmatrix reads them. */
-static __device__ void load_B(const decode_walk &w, const decode_args &a, const decode_block &b, const decode_rows &rows, unsigned char *tile)
+static __device__ void load_B(const decode_walk &w, const decode_args &a, const decode_block &b,
+                              const decode_rows &rows, unsigned char *tile)
 {
     const decode_up &p    = a.up[w.up];
     const int        lane = (int)threadIdx.x % WARP, sub = sub_of(b), row = lane / 2, half = lane % 2;
     const int        adapter = rows.group_adapter[w.group], r = a.grouped ? rank_of(a, adapter, p.r) : p.r;
     const int64_t    o = b.first + sub * 16 + row - p.at;
-    copy_8(tile + half * 256 + row * 16, p.B + adapter * p.stride_b + o * p.ldb, w.k + half * 8, r, o >= 0 && o < p.out, p.vector, p.B);
+    copy_8(tile + half * 256 + row * 16, p.B + adapter * p.stride_b + o * p.ldb, w.k + half * 8, r, o >= 0 && o < p.out,
+           p.vector, p.B);
 }
 
-/* delta of this warp's rows and the group's tokens. No other warp touches them, nor in another B's turn: sums over several B have one order. */
+/* delta of this warp's rows and the group's tokens. No other warp touches them, nor in another
+ * B's turn: sums over several B have one order. */
 static __device__ void add_delta(const decode_walk &w, const decode_block &b, const decode_rows &rows, const mma_c &sum)
 {
     const int lane = (int)threadIdx.x % WARP, sub = sub_of(b);
     for (int i = 0; i < 4; i++) {
         const int column = lane % 4 * 2 + i % 2, line = sub * 16 + lane / 4 + (i >= 2 ? 8 : 0);
-        if (column < rows.size[w.group]) b.delta[rows.order[rows.first[w.group] + column] * (b.lines + SUM_PAD) + line] += sum.x[i];
+        if (column < rows.size[w.group])
+            b.delta[rows.order[rows.first[w.group] + column] * (b.lines + SUM_PAD) + line] += sum.x[i];
     }
 }
 
@@ -141,9 +159,10 @@ static __device__ void ring_begin(decode_ring *q, const decode_args &a, const de
     for (int i = 0; i < a.ring; i++) ring_load(q, a, b, rows);
 }
 
-/* delta += B h, with h of all tokens in shared memory. A warp is alone with its tiles: it waits for its copies, its lanes for each other, and what it
- * has read is loaded anew once all lanes have it in registers. The first tiles are there before; where there are more, the ring is whole, each later
- * one is a group of its own, and RING_MOST - 1 of them may still be under way. */
+/* delta += B h, with h of all tokens in shared memory. A warp is alone with its tiles: it waits
+ * for its copies, its lanes for each other, and what it has read is loaded anew once all lanes
+ * have it in registers. The first tiles are there before; where there are more, the ring is
+ * whole, each later one is a group of its own, and RING_MOST - 1 of them may still be under way. */
 static __device__ void ring_run(decode_ring *q, const decode_args &a, const decode_block &b, const decode_rows &rows)
 {
     const int lane = (int)threadIdx.x % WARP, g = lane / 4, t = lane % 4, ld = a.columns + H_PAD;
@@ -171,7 +190,8 @@ static __device__ void ring_run(decode_ring *q, const decode_args &a, const deco
 
 /* --- h, v, and the end */
 
-/* h of all tokens, its parts added in order, times u, rounded; 0 for tokens without an adapter and beyond their rank. The first block keeps it. */
+/* h of all tokens, its parts added in order, times u, rounded; 0 for tokens without an adapter
+ * and beyond their rank. The first block keeps it. */
 template <int TILES> static __device__ void load_h(const decode_args &a, const decode_block &b, const decode_rows &rows)
 {
     for (int i = (int)threadIdx.x; i < TILES * GROUP * a.columns; i += THREADS) {
@@ -182,7 +202,8 @@ template <int TILES> static __device__ void load_h(const decode_args &a, const d
         const int          j = column - d.column;
         float              h = 0;
         if (adapter >= 0 && j < rank_of(a, adapter, d.r)) {
-            for (int part = 0; part < a.k_parts; part++) h += a.sums[((int64_t)part * a.n + token) * a.columns + column];
+            for (int part = 0; part < a.k_parts; part++)
+                h += a.sums[((int64_t)part * a.n + token) * a.columns + column];
             if (d.u) h *= d.u[adapter * d.stride_u + j];
         }
         bf16 *to = b.h + token * (a.columns + H_PAD) + column;
@@ -196,7 +217,8 @@ template <int TILES> static __device__ void load_v(const decode_args &a, const d
     const int per_token = b.lines / 8;
     for (int i = (int)threadIdx.x; a.v && i < TILES * GROUP * per_token; i += THREADS) {
         const int token = i / per_token, at = i % per_token * 8, adapter = rows.adapter[token];
-        copy_8((unsigned char *)(b.v + token * b.lines + at), a.v + adapter * a.stride_v, b.first + at, a.out, adapter >= 0, a.vector_v, a.v);
+        copy_8((unsigned char *)(b.v + token * b.lines + at), a.v + adapter * a.stride_v, b.first + at, a.out,
+               adapter >= 0, a.vector_v, a.v);
     }
 }
 
@@ -204,9 +226,11 @@ template <int TILES> static __device__ void load_v(const decode_args &a, const d
 template <int TILES> static __device__ void use_stage(mma_c sum[2][TILES], const decode_block &b, int64_t step)
 {
     const int            warp = (int)threadIdx.x / WARP, lane = (int)threadIdx.x % WARP, slice = warp >> b.row_bits;
-    const unsigned char *stage = b.stages + step % STAGES * b.stage, *x = stage + b.slices * b.W_slice + slice * b.x_slice + lane * 16;
-    const unsigned char *W = stage + slice * b.W_slice + (warp & ((1 << b.row_bits) - 1)) * WARP_LINES * LINE + lane * 16;
-    uint4                lo[2], hi[2];
+    const unsigned char *stage = b.stages + step % STAGES * b.stage,
+                        *x     = stage + b.slices * b.W_slice + slice * b.x_slice + lane * 16;
+    const unsigned char *W     = stage + slice * b.W_slice + (warp & ((1 << b.row_bits) - 1)) * WARP_LINES * LINE +
+                             lane * 16;
+    uint4 lo[2], hi[2];
     for (int i = 0; i < 2; i++) {
         lo[i] = *(const uint4 *)(W + i * 16 * LINE);
         hi[i] = *(const uint4 *)(W + i * 16 * LINE + 8 * LINE);
@@ -221,11 +245,13 @@ template <int TILES> static __device__ void use_stage(mma_c sum[2][TILES], const
 template <int TILES> static __device__ void put_parts(const mma_c sum[2][TILES], const decode_block &b)
 {
     const int warp = (int)threadIdx.x / WARP, lane = (int)threadIdx.x % WARP, ld = b.lines + SUM_PAD;
-    float    *to = b.parts + (int64_t)(warp >> b.row_bits) * TILES * GROUP * ld + (warp & ((1 << b.row_bits) - 1)) * WARP_LINES;
+    float    *to = b.parts + (int64_t)(warp >> b.row_bits) * TILES * GROUP * ld +
+                (warp & ((1 << b.row_bits) - 1)) * WARP_LINES;
     for (int half = 0; half < 2; half++)
         for (int tile = 0; tile < TILES; tile++)
             for (int i = 0; i < 4; i++)
-                to[(tile * GROUP + lane % 4 * 2 + i % 2) * ld + half * 16 + lane / 4 + (i >= 2 ? 8 : 0)] = sum[half][tile].x[i];
+                to[(tile * GROUP + lane % 4 * 2 + i % 2) * ld + half * 16 + lane / 4 + (i >= 2 ? 8 : 0)] =
+                    sum[half][tile].x[i];
     for (int i = (int)threadIdx.x; i < TILES * GROUP * ld; i += THREADS) b.delta[i] = 0;
 }
 
@@ -261,13 +287,17 @@ template <int TILES> static __device__ void decode_expand_block(const decode_arg
     list_rows(&rows, a);
     ring_begin(&ring, a, b, rows);
     load_v<TILES>(a, b, rows);
-    copy_commit(); /* one group more before stage STAGES - 1: the first waits below wait for one stage more than they need */
+    /* one group more before stage STAGES - 1: the first waits below wait for one stage more than
+     * they need */
+    copy_commit();
     for (int64_t step = 0; step < steps; step++) {
         copy_wait<STAGES - 2>();
         __syncthreads();
         if (step + STAGES - 1 < steps) load_stage<TILES>(a, b, loads, step + STAGES - 1);
         copy_commit();
-        if (step == steps / 2) { /* every thread of every block comes here: who waits for this launch to end has waited for the first one too */
+        if (step == steps / 2) {
+            /* every thread of every block comes here: who waits for this launch to end has
+             * waited for the first one too */
             wait_for_previous();
             load_h<TILES>(a, b, rows);
         }
@@ -283,7 +313,7 @@ template <int TILES> static __device__ void decode_expand_block(const decode_arg
     write_y<TILES>(a, b);
 }
 
-#define DECODE_KERNEL(name, tiles)                                                                                                                   \
+#define DECODE_KERNEL(name, tiles)                                                                                     \
     KERNEL __launch_bounds__(THREADS) name(const __grid_constant__ decode_args a) { decode_expand_block<tiles>(a); }
 DECODE_KERNEL(decode_8_kernel, 1)
 DECODE_KERNEL(decode_16_kernel, 2)
@@ -292,7 +322,8 @@ DECODE_KERNEL(decode_64_kernel, 8)
 
 static int tiles_of(int n) { return n <= 8 ? 1 : n <= 16 ? 2 : n <= 32 ? 4 : 8; }
 
-/* x passes through every block: as many rows of W as it has tokens, and more, to a block; but enough blocks to fill a GPU. */
+/* x passes through every block: as many rows of W as it has tokens, and more, to a block; but
+ * enough blocks to fill a GPU. */
 static int row_bits_of(int tiles, int64_t out)
 {
     int bits = tiles == 1 ? 0 : tiles == 2 ? 1 : 2;
@@ -315,7 +346,8 @@ template <int TILES> static void plan_shared(decode_args *a)
     const int64_t      end = (int64_t)(b.slices + 1) * TILES * GROUP * (b.lines + SUM_PAD) * 4, tokens = TILES * GROUP;
     a->main_bytes   = end > STAGES * b.stage ? end : STAGES * b.stage;
     a->main_bytes   = (a->main_bytes + 127) / 128 * 128;
-    a->shared_bytes = a->main_bytes + (int64_t)a->ring * RING_STEP + tokens * (a->columns + H_PAD) * 2 + (a->v ? tokens * b.lines * 2 : 0);
+    a->shared_bytes = a->main_bytes + (int64_t)a->ring * RING_STEP + tokens * (a->columns + H_PAD) * 2 +
+                      (a->v ? tokens * b.lines * 2 : 0);
 }
 
 const char *decode_plan_expand(decode_args *a, int64_t groups)
@@ -324,15 +356,26 @@ const char *decode_plan_expand(decode_args *a, int64_t groups)
     a->row_bits       = row_bits_of(tiles, a->out);
     const int64_t all = ring_steps(a, groups);
     a->ring           = (int)(all < 1 ? 1 : all < RING_MOST ? all : RING_MOST);
-    tiles == 1 ? plan_shared<1>(a) : tiles == 2 ? plan_shared<2>(a) : tiles == 4 ? plan_shared<4>(a) : plan_shared<8>(a);
-    const int64_t fixed = (sizeof(decode_rows) + 1023) / 1024 * 1024; /* what is static, up to where dynamic_shared() is aligned */
-    return a->shared_bytes + fixed > cuda_shared_most() ? "needs more shared memory than this GPU has, for so many ranks and rows" : NULL;
+    tiles == 1   ? plan_shared<1>(a)
+              : tiles == 2 ? plan_shared<2>(a)
+              : tiles == 4 ? plan_shared<4>(a)
+                           : plan_shared<8>(a);
+    /* what is static, up to where dynamic_shared() is aligned */
+    const int64_t fixed = (sizeof(decode_rows) + 1023) / 1024 * 1024;
+    return a->shared_bytes + fixed > cuda_shared_most()
+               ? "needs more shared memory than this GPU has, for so many ranks and rows"
+               : NULL;
 }
 
 void decode_expand(const decode_args *a)
 {
     const int tiles  = tiles_of(a->n);
-    auto     *decode = tiles == 1 ? decode_8_kernel : tiles == 2 ? decode_16_kernel : tiles == 4 ? decode_32_kernel : decode_64_kernel;
+    auto     *decode = tiles == 1   ? decode_8_kernel
+                       : tiles == 2 ? decode_16_kernel
+                       : tiles == 4 ? decode_32_kernel
+                                    : decode_64_kernel;
     /* Without a first launch there is nothing that has waited for what made x. */
-    LAUNCH_AS(decode, (launch_shape { blocks_of(a->out, WARP_LINES << a->row_bits), THREADS, a->shared_bytes, a->columns > 0 }), *a);
+    LAUNCH_AS(decode,
+              (launch_shape { blocks_of(a->out, WARP_LINES << a->row_bits), THREADS, a->shared_bytes, a->columns > 0 }),
+              *a);
 }

@@ -1,12 +1,15 @@
-/* What the decode kernels share on the device: which rows of a batch go together, and loads of a few elements from rows of any length. */
+/* What the decode kernels share on the device: which rows of a batch go together, and loads of a
+ * few elements from rows of any length. */
 #ifndef TIEBREAK_KERNELS_CUDA_DECODE_ROWS_H
 #define TIEBREAK_KERNELS_CUDA_DECODE_ROWS_H
 #include "kernels/cuda/decode.h"
 #include "kernels/cuda/mma.h"
 
-static constexpr int WARPS = THREADS / WARP, GROUP = 8; /* rows of a group at most: the columns of a tensor core's tile */
+/* rows of a group at most: the columns of a tensor core's tile */
+static constexpr int WARPS = THREADS / WARP, GROUP = 8;
 
-/* Group g: rows order[first[g]] .. order[first[g] + size[g] - 1], all of adapter group_adapter[g] where rows are grouped by it. */
+/* Group g: rows order[first[g]] .. order[first[g] + size[g] - 1], all of adapter
+ * group_adapter[g] where rows are grouped by it. */
 struct decode_rows {
     int adapter[DECODE_ROWS]; /* of a row; -1: the base alone */
     int order[DECODE_ROWS], first[DECODE_ROWS], size[DECODE_ROWS], group_adapter[DECODE_ROWS], count;
@@ -26,7 +29,8 @@ static __device__ inline void rows_in_order(decode_rows *l, int n)
     if (i == 0) l->count = (n + GROUP - 1) / GROUP;
 }
 
-/* By adapter, in the order of their numbers, then of rows; without those that have none. Every row counts for itself how many come before it. */
+/* By adapter, in the order of their numbers, then of rows; without those that have none. Every
+ * row counts for itself how many come before it. */
 static __device__ inline void rows_by_adapter(decode_rows *l)
 {
     const int i = (int)threadIdx.x, mine = i < DECODE_ROWS ? l->adapter[i] : -1;
@@ -71,9 +75,13 @@ static __device__ inline void list_rows(decode_rows *l, const decode_args &a)
 }
 
 /* Of an adapter, whose factors are as large as the largest. */
-static __device__ inline int rank_of(const decode_args &a, int adapter, int r) { return a.ranks && adapter >= 0 ? min(a.ranks[adapter], r) : r; }
+static __device__ inline int rank_of(const decode_args &a, int adapter, int r)
+{
+    return a.ranks && adapter >= 0 ? min(a.ranks[adapter], r) : r;
+}
 
-/* 8 elements row[k ..] of a row of `end` elements, zero behind it. In vectors the row is 16-byte aligned and 8 divides k and end. */
+/* 8 elements row[k ..] of a row of `end` elements, zero behind it. In vectors the row is 16-byte
+ * aligned and 8 divides k and end. */
 static __device__ inline uint4 load_8(const bf16 *row, int64_t k, int64_t end, bool valid, bool vector)
 {
     uint4 to = { 0, 0, 0, 0 };
@@ -81,15 +89,18 @@ static __device__ inline uint4 load_8(const bf16 *row, int64_t k, int64_t end, b
     if (vector) return *(const uint4 *)(row + k);
     uint32_t pair[4];
     for (int i = 0; i < 4; i++) {
-        const uint32_t low = k + 2 * i < end ? row[k + 2 * i].bits : 0, high = k + 2 * i + 1 < end ? row[k + 2 * i + 1].bits : 0;
-        pair[i] = low | high << 16;
+        const uint32_t low  = k + 2 * i < end ? row[k + 2 * i].bits : 0,
+                       high = k + 2 * i + 1 < end ? row[k + 2 * i + 1].bits : 0;
+        pair[i]             = low | high << 16;
     }
     return { pair[0], pair[1], pair[2], pair[3] };
 }
 
-/* The same into shared memory, to be waited for as an asynchronous copy is. `anywhere`: aligned device memory for a copy that reads nothing. In
- * vectors the row alone is aligned: `end` may be anything. */
-static __device__ inline void copy_8(unsigned char *to, const bf16 *row, int64_t k, int64_t end, bool valid, bool vector, const void *anywhere)
+/* The same into shared memory, to be waited for as an asynchronous copy is. `anywhere`: aligned
+ * device memory for a copy that reads nothing. In vectors the row alone is aligned: `end` may be
+ * anything. */
+static __device__ inline void copy_8(unsigned char *to, const bf16 *row, int64_t k, int64_t end, bool valid,
+                                     bool vector, const void *anywhere)
 {
     if (!vector) {
         *(uint4 *)to = load_8(row, k, end, valid, false);
@@ -99,9 +110,11 @@ static __device__ inline void copy_8(unsigned char *to, const bf16 *row, int64_t
     copy_async(to, left > 0 ? (const void *)(row + k) : anywhere, left >= 8 ? 16 : left > 0 ? (int)left * 2 : 0);
 }
 
-/* sum [16, 8] += over 32 of k. lo, hi: a row of A and the row 8 below; b: a row of B; of each the 8 elements that lie at 8 (lane % 4). A tensor core
- * takes other elements from a lane, but a sum over k does not mind in which order k is counted, if both factors count alike: what it calls 2t and
- * 2t + 1 are elements 0 and 1 of the 8 in the first product, 4 and 5 in the second, and what it calls 2t + 8 and 2t + 9 are those behind. */
+/* sum [16, 8] += over 32 of k. lo, hi: a row of A and the row 8 below; b: a row of B; of each
+ * the 8 elements that lie at 8 (lane % 4). A tensor core takes other elements from a lane, but a
+ * sum over k does not mind in which order k is counted, if both factors count alike: what it
+ * calls 2t and 2t + 1 are elements 0 and 1 of the 8 in the first product, 4 and 5 in the second,
+ * and what it calls 2t + 8 and 2t + 9 are those behind. */
 static __device__ inline void mma_32(mma_c *sum, const uint4 &lo, const uint4 &hi, const uint4 &b)
 {
     mma(sum, mma_a { { lo.x, hi.x, lo.y, hi.y } }, mma_b { { b.x, b.y } });

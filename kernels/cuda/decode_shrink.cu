@@ -1,9 +1,11 @@
-/* The first launch of a decode step: h in parts of k, and how the step's work is cut. Contract: kernels/cuda/decode.h. */
+/* The first launch of a decode step: h in parts of k, and how the step's work is cut. Contract:
+ * kernels/cuda/decode.h. */
 #include "kernels/cuda/decode_rows.h"
 
 static constexpr int BLOCKS_WANT = 256, K_PART_LEAST = 1024, PARTS_MOST = 8, K_STEP = 32;
-static constexpr int PART_NUMBERS_MOST = 16384; /* of h in parts, which every block of the second launch reads */
-static constexpr int DEEP              = 4;     /* steps of k whose loads a warp has under way */
+/* of h in parts, which every block of the second launch reads */
+static constexpr int PART_NUMBERS_MOST = 16384;
+static constexpr int DEEP              = 4; /* steps of k whose loads a warp has under way */
 
 static __device__ int groups_of_ranks(int r) { return (r + DECODE_COLUMNS_STEP - 1) / DECODE_COLUMNS_STEP; }
 
@@ -21,12 +23,12 @@ KERNEL __launch_bounds__(THREADS) decode_shrink_kernel(const __grid_constant__ d
     j0 *= DECODE_COLUMNS_STEP;
     const decode_down &d    = a.down[which];
     const int          warp = (int)threadIdx.x / WARP, lane = (int)threadIdx.x % WARP, g = lane / 4, t = lane % 4;
-    const int          first = rows.first[blockIdx.y], size = rows.size[blockIdx.y], adapter = rows.group_adapter[blockIdx.y];
-    const int          r    = a.grouped ? rank_of(a, adapter, d.r) : d.r;
-    const bf16        *A_lo = d.A + adapter * d.stride_a + (j0 + g) * d.lda, *A_hi = A_lo + 8 * d.lda;
-    const bf16        *x  = a.x + rows.order[first + (g < size ? g : 0)] * a.ldx;
-    const int64_t      k0 = blockIdx.z * a.k_part, k1 = k0 + a.k_part < a.in ? k0 + a.k_part : a.in;
-    mma_c              sum = {};
+    const int   first = rows.first[blockIdx.y], size = rows.size[blockIdx.y], adapter = rows.group_adapter[blockIdx.y];
+    const int   r    = a.grouped ? rank_of(a, adapter, d.r) : d.r;
+    const bf16 *A_lo = d.A + adapter * d.stride_a + (j0 + g) * d.lda, *A_hi = A_lo + 8 * d.lda;
+    const bf16 *x    = a.x + rows.order[first + (g < size ? g : 0)] * a.ldx;
+    const int64_t k0 = blockIdx.z * a.k_part, k1 = k0 + a.k_part < a.in ? k0 + a.k_part : a.in;
+    mma_c         sum = {};
     for (int64_t k = k0 + warp * K_STEP; k < k1; k += DEEP * WARPS * K_STEP) {
         uint4 lo[DEEP], hi[DEEP], b[DEEP];
         for (int i = 0; i < DEEP; i++) {
@@ -40,13 +42,18 @@ KERNEL __launch_bounds__(THREADS) decode_shrink_kernel(const __grid_constant__ d
     for (int i = 0; i < 4; i++) sums[warp][lane * 4 + i] = sum.x[i];
     __syncthreads();
     if (threadIdx.x >= WARP * 4) return;
-    const int of = (int)threadIdx.x / 4, i = (int)threadIdx.x % 4, column = of % 4 * 2 + i % 2, rank = j0 + of / 4 + (i >= 2 ? 8 : 0);
-    float     total = 0;
+    const int of = (int)threadIdx.x / 4, i = (int)threadIdx.x % 4, column = of % 4 * 2 + i % 2,
+              rank = j0 + of / 4 + (i >= 2 ? 8 : 0);
+    float total    = 0;
     for (int w = 0; w < WARPS; w++) total += sums[w][threadIdx.x];
-    if (column < size) a.sums[((int64_t)blockIdx.z * a.n + rows.order[first + column]) * a.columns + d.column + rank] = total;
+    if (column < size)
+        a.sums[((int64_t)blockIdx.z * a.n + rows.order[first + column]) * a.columns + d.column + rank] = total;
 }
 
-static bool aligned(const void *p, int64_t stride, int64_t next) { return (uintptr_t)p % 16 == 0 && stride % 8 == 0 && next % 8 == 0; }
+static bool aligned(const void *p, int64_t stride, int64_t next)
+{
+    return (uintptr_t)p % 16 == 0 && stride % 8 == 0 && next % 8 == 0;
+}
 
 static int64_t rounded(int64_t r) { return (r + DECODE_COLUMNS_STEP - 1) / DECODE_COLUMNS_STEP * DECODE_COLUMNS_STEP; }
 
@@ -58,7 +65,8 @@ static void plan_list(decode_args *a)
     for (int i = 0; i < a->downs; i++) {
         decode_down *d = &a->down[i];
         d->column      = a->columns;
-        d->vector      = aligned(d->A, d->lda, d->stride_a) && a->in % 8 == 0; /* else a row ends within a vector, and what follows may be anything */
+        /* else a row ends within a vector, and what follows may be anything */
+        d->vector = aligned(d->A, d->lda, d->stride_a) && a->in % 8 == 0;
         a->columns += (int)rounded(d->r);
         a->grouped = a->grouped || d->stride_a != 0;
     }
@@ -71,7 +79,8 @@ static void plan_list(decode_args *a)
 
 static int64_t groups_most(const decode_args *a) { return a->grouped ? a->n : (a->n + GROUP - 1) / GROUP; }
 
-/* Parts of k for about BLOCKS_WANT blocks, none too short, and not so many that summing them up takes long. */
+/* Parts of k for about BLOCKS_WANT blocks, none too short, and not so many that summing them up
+ * takes long. */
 static void cut_k(decode_args *a)
 {
     const int64_t blocks = groups_most(a) * a->columns / DECODE_COLUMNS_STEP, numbers = (int64_t)a->n * a->columns;
@@ -100,5 +109,7 @@ int64_t decode_sums(const decode_args *a) { return (int64_t)a->k_parts * a->n * 
 void decode_shrink(const decode_args *a)
 {
     if (a->columns == 0) return;
-    LAUNCH(decode_shrink_kernel, dim3((unsigned)(a->columns / DECODE_COLUMNS_STEP), (unsigned)groups_most(a), (unsigned)a->k_parts), THREADS, *a);
+    LAUNCH(decode_shrink_kernel,
+           dim3((unsigned)(a->columns / DECODE_COLUMNS_STEP), (unsigned)groups_most(a), (unsigned)a->k_parts), THREADS,
+           *a);
 }

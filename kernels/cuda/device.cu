@@ -40,14 +40,19 @@ static const struct {
     cudaError_t code;
     const char *advice;
 } advices[] = {
-    { cudaErrorNoDevice, "no CUDA device is visible: look at nvidia-smi and CUDA_VISIBLE_DEVICES, or use the device `cpu`" },
-    { cudaErrorInsufficientDriver, "the NVIDIA driver is absent or older than this CUDA: install a newer driver, or use the device `cpu`" },
-    { cudaErrorNoKernelImageForDevice, "this GPU's kind was not built for: `make cuda CUDA_ARCH=...` with its architecture" },
-    { cudaErrorIllegalAddress, "a kernel left its arrays, and this process cannot use the GPU any more: run it again under compute-sanitizer" },
+    { cudaErrorNoDevice,
+      "no CUDA device is visible: look at nvidia-smi and CUDA_VISIBLE_DEVICES, or use the device `cpu`" },
+    { cudaErrorInsufficientDriver,
+      "the NVIDIA driver is absent or older than this CUDA: install a newer driver, or use the device `cpu`" },
+    { cudaErrorNoKernelImageForDevice,
+      "this GPU's kind was not built for: `make cuda CUDA_ARCH=...` with its architecture" },
+    { cudaErrorIllegalAddress,
+      "a kernel left its arrays, and this process cannot use the GPU any more: run it again under compute-sanitizer" },
     { cudaErrorMemoryAllocation, "use a smaller batch, rank or model, or a GPU with more memory" },
     { cudaErrorStreamCaptureUnsupported,
       "between graph_begin and graph_end nothing may wait, allocate or read pageable memory: do it before or after" },
-    { cudaErrorStreamCaptureInvalidated, "something between graph_begin and graph_end is not possible there: see what it was asked to do" },
+    { cudaErrorStreamCaptureInvalidated,
+      "something between graph_begin and graph_end is not possible there: see what it was asked to do" },
     { cudaSuccess, "run it again under compute-sanitizer, or use the device `cpu`" },
 };
 
@@ -72,7 +77,9 @@ bool cuda_ok(cudaError_t e, const char *call, const char *file, int line)
 {
     if (e == cudaSuccess) return true;
     keep_first("%s:%d: %s: %s (%s); %s", file, line, call, cudaGetErrorString(e), cudaGetErrorName(e), advice_for(e));
-    cudaGetLastError(); /* CUDA remembers it too, and libraries that ask after their own launches would take it for theirs */
+    /* CUDA remembers it too, and libraries that ask after their own launches would take it for
+     * theirs */
+    cudaGetLastError();
     return false;
 }
 
@@ -80,8 +87,9 @@ bool cuda_blas_ok(cublasStatus_t s, const char *call, const char *file, int line
 {
     cuda_launches++;
     if (s != CUBLAS_STATUS_SUCCESS)
-        keep_first("%s:%d: %s: %s; this is cuBLAS's word: see that its version is that of the CUDA Toolkit this was built with", file, line, call,
-                   cublasGetStatusString(s));
+        keep_first(
+            "%s:%d: %s: %s; this is cuBLAS's word: see that its version is that of the CUDA Toolkit this was built with",
+            file, line, call, cublasGetStatusString(s));
     return s == CUBLAS_STATUS_SUCCESS;
 }
 
@@ -101,16 +109,20 @@ bool cuda_allow_shared(const void *kernel, int64_t bytes, const char *file, int 
         int64_t     bytes;
     } allowed[64];
     int i = 0;
-    if (bytes <= 40 << 10) return true; /* 8 KiB of what needs no asking are left to what is static */
+    /* 8 KiB of what needs no asking are left to what is static */
+    if (bytes <= 40 << 10) return true;
     while (i < 63 && allowed[i].kernel && allowed[i].kernel != kernel) i++;
     if (allowed[i].kernel == kernel && allowed[i].bytes >= bytes) return true;
-    if (!cuda_ok(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes), "shared memory for a kernel", file, line))
+    if (!cuda_ok(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
+                 "shared memory for a kernel", file, line))
         return false;
-    allowed[i] = { kernel, bytes }; /* the last place is for all that find none: they ask each time */
+    /* the last place is for all that find none: they ask each time */
+    allowed[i] = { kernel, bytes };
     return true;
 }
 
-/* Code from before sm_90 (CUDA_ARCH=...) runs on newer GPUs too, but has no waits: one kernel answers for all, which are built alike. */
+/* Code from before sm_90 (CUDA_ARCH=...) runs on newer GPUs too, but has no waits: one kernel
+ * answers for all, which are built alike. */
 bool cuda_overlaps_launches(const void *kernel)
 {
     static int known = -1;
@@ -145,7 +157,8 @@ void cuda_release(void *p)
         held.erase(known);
     }
     if (!p) return;
-    cuda_refused("giving memory back"); /* cudaFree waits: it tells the capture so, and this tells whose fault it is */
+    /* cudaFree waits: it tells the capture so, and this tells whose fault it is */
+    cuda_refused("giving memory back");
     CUDA_OK(cudaFree(p));
     cuda_released++;
 }
@@ -164,15 +177,17 @@ void *cuda_allocate(int64_t bytes)
     }
     cudaGetLastError(); /* an allocation that failed leaves the device as it was: forget it */
     cudaMemGetInfo(&free_, &all);
-    keep_first("out of memory: %.1f MiB were asked for, %.1f of %.1f MiB are free (%s); %s", (double)bytes / 1048576, (double)free_ / 1048576,
-               (double)all / 1048576, cudaGetErrorName(e), advice_for(cudaErrorMemoryAllocation));
+    keep_first("out of memory: %.1f MiB were asked for, %.1f of %.1f MiB are free (%s); %s", (double)bytes / 1048576,
+               (double)free_ / 1048576, (double)all / 1048576, cudaGetErrorName(e),
+               advice_for(cudaErrorMemoryAllocation));
     return NULL;
 }
 
 void *cuda_scratch(scratch_use use, int64_t bytes)
 {
     if (scratch[use].bytes >= bytes) return scratch[use].p;
-    if (errors.failed || cuda_refused("scratch memory that grows: the same ops have to have run before; and it")) return NULL;
+    if (errors.failed || cuda_refused("scratch memory that grows: the same ops have to have run before; and it"))
+        return NULL;
     cuda_release(scratch[use].p);           /* waits for what still uses it */
     scratch[use].bytes = bytes + bytes / 2; /* sizes that creep up do not allocate each time */
     scratch[use].p     = cuda_allocate(scratch[use].bytes);
@@ -182,11 +197,13 @@ void *cuda_scratch(scratch_use use, int64_t bytes)
 
 bool cuda_refused(const char *what)
 {
-    if (cuda_capturing()) keep_first("%s is not possible between graph_begin and graph_end: do it before or after", what);
+    if (cuda_capturing())
+        keep_first("%s is not possible between graph_begin and graph_end: do it before or after", what);
     return cuda_capturing();
 }
 
-/* cuBLAS with bits that do not depend on what ran before: memory of its own instead of a pool's, sums and TF32 never coarser than f32. */
+/* cuBLAS with bits that do not depend on what ran before: memory of its own instead of a pool's,
+ * sums and TF32 never coarser than f32. */
 static bool start_blas(void)
 {
     if (!BLAS_OK(cublasCreate(&cuda_blas)) || !BLAS_OK(cublasSetStream(cuda_blas, cuda_stream))) return false;
@@ -199,7 +216,8 @@ static int64_t l2_bytes, shared_most;
 int64_t        cache_bytes_cuda(void) { return l2_bytes; }
 int64_t        cuda_shared_most(void) { return shared_most; }
 
-/* The device, the stream and cuBLAS. The device is the first visible one: CUDA_VISIBLE_DEVICES picks another. */
+/* The device, the stream and cuBLAS. The device is the first visible one: CUDA_VISIBLE_DEVICES
+ * picks another. */
 bool cuda_start(backend_report report, char *about, size_t about_size)
 {
     cudaDeviceProp device;
@@ -207,23 +225,26 @@ bool cuda_start(backend_report report, char *about, size_t about_size)
     errors.report     = report;
     cudaError_t found = cudaGetDeviceCount(&count);
     if (found != cudaSuccess) {
-        keep_first("no GPU can be used: %s (%s); %s", cudaGetErrorString(found), cudaGetErrorName(found), advice_for(found));
+        keep_first("no GPU can be used: %s (%s); %s", cudaGetErrorString(found), cudaGetErrorName(found),
+                   advice_for(found));
         return false;
     }
     if (!CUDA_OK(cudaGetDeviceProperties(&device, 0))) return false;
     if (device.major < 8) {
-        keep_first("%s has compute capability %d.%d; 8.0 or newer is needed (A100, RTX 30, ...). Use the device `cpu`", device.name, device.major,
-                   device.minor);
+        keep_first("%s has compute capability %d.%d; 8.0 or newer is needed (A100, RTX 30, ...). Use the device `cpu`",
+                   device.name, device.major, device.minor);
         return false;
     }
-    if (!CUDA_OK(cudaSetDevice(0)) || !CUDA_OK(cudaStreamCreateWithFlags(&cuda_stream, cudaStreamNonBlocking))) return false;
+    if (!CUDA_OK(cudaSetDevice(0)) || !CUDA_OK(cudaStreamCreateWithFlags(&cuda_stream, cudaStreamNonBlocking)))
+        return false;
     if (!start_blas()) return false;
     cudaDriverGetVersion(&driver);
     l2_bytes    = device.l2CacheSize;
     shared_most = (int64_t)device.sharedMemPerBlockOptin;
     cuda_facts_find(&device);
     cuda_device = { 10 * device.major + device.minor, device.multiProcessorCount };
-    snprintf(about, about_size, "%s, compute capability %d.%d, %d multiprocessors, %.1f GiB, driver for CUDA %d.%d", device.name, device.major,
-             device.minor, device.multiProcessorCount, (double)device.totalGlobalMem / 1073741824, driver / 1000, driver % 1000 / 10);
+    snprintf(about, about_size, "%s, compute capability %d.%d, %d multiprocessors, %.1f GiB, driver for CUDA %d.%d",
+             device.name, device.major, device.minor, device.multiProcessorCount,
+             (double)device.totalGlobalMem / 1073741824, driver / 1000, driver % 1000 / 10);
     return true;
 }

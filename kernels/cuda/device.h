@@ -1,11 +1,14 @@
-/* What every .cu file here includes: the CUDA runtime, or the emulator in its place, and what the ops share on the host side.
+/* What every .cu file here includes: the CUDA runtime, or the emulator in its place, and what
+ * the ops share on the host side.
  *
  *     KERNEL add_kernel(float *dst, const float *src, int64_t count) { ... }
  *     LAUNCH(add_kernel, blocks_of(count, THREADS), THREADS, dst, src, count);
  *
- * LAUNCH hides CUDA's call, so the same source compiles as C++ against kernels/cuda/emulate.h, and its logic runs in tests on
- * machines without a GPU. There is one stream; everything is in its order. After an error nothing is launched any more until sync has told it:
- * what comes after a failed call would only compute nonsense, or hide the first message behind a second one. */
+ * LAUNCH hides CUDA's call, so the same source compiles as C++ against kernels/cuda/emulate.h,
+ * and its logic runs in tests on
+ * machines without a GPU. There is one stream; everything is in its order. After an error
+ * nothing is launched any more until sync has told it: what comes after a failed call would only
+ * compute nonsense, or hide the first message behind a second one. */
 #ifndef TIEBREAK_KERNELS_CUDA_DEVICE_H
 #define TIEBREAK_KERNELS_CUDA_DEVICE_H
 #include <math.h>
@@ -24,16 +27,21 @@
 #endif
 #include "kernels/cuda/bf16.h"
 
-/* Through a second macro, so that TYPED names (kernels/cuda/working.h) are expanded before they become text. */
+/* Through a second macro, so that TYPED names (kernels/cuda/working.h) are expanded before they
+ * become text. */
 #define TEXT_OF(x) #x
 #define LAUNCH_AS(kernel, shape, ...) cuda_launch(TEXT_OF(kernel), __FILE__, __LINE__, shape, kernel, __VA_ARGS__)
 #define LAUNCH(kernel, grid, block, ...) LAUNCH_AS(kernel, (launch_shape { grid, block, 0 }), __VA_ARGS__)
-/* A block gets `bytes` of shared memory more, which the kernel finds at dynamic_shared(). Up to 99 KiB work on every GPU since sm_80. */
-#define LAUNCH_SHARED(kernel, grid, block, bytes, ...) LAUNCH_AS(kernel, (launch_shape { grid, block, bytes }), __VA_ARGS__)
-/* The same, and it may begin while the launch before it still runs, where the GPU can (sm_90): once each of that one's blocks has said
- * let_next_begin() or ended. What that one writes may be read behind wait_for_previous(), which every thread has to
+/* A block gets `bytes` of shared memory more, which the kernel finds at dynamic_shared(). Up to
+ * 99 KiB work on every GPU since sm_80. */
+#define LAUNCH_SHARED(kernel, grid, block, bytes, ...)                                                                 \
+    LAUNCH_AS(kernel, (launch_shape { grid, block, bytes }), __VA_ARGS__)
+/* The same, and it may begin while the launch before it still runs, where the GPU can (sm_90):
+ * once each of that one's blocks has said let_next_begin() or ended. What that one writes may be
+ * read behind wait_for_previous(), which every thread has to
  * call: only then has the launch after this one all that both wrote. */
-#define LAUNCH_BEHIND(kernel, grid, block, bytes, ...) LAUNCH_AS(kernel, (launch_shape { grid, block, bytes, true }), __VA_ARGS__)
+#define LAUNCH_BEHIND(kernel, grid, block, bytes, ...)                                                                 \
+    LAUNCH_AS(kernel, (launch_shape { grid, block, bytes, true }), __VA_ARGS__)
 
 /* C names: the resource table and profilers show them as they stand here. */
 #define KERNEL extern "C" __global__ void
@@ -48,7 +56,8 @@ extern cudaStream_t   cuda_stream;
 extern cublasHandle_t cuda_blas;
 extern int64_t        cuda_launches; /* kernels so far, a call of cuBLAS counted as one */
 
-/* True if e is success; else the first such message since the last sync is kept: file, line, call, CUDA's words and what to do. */
+/* True if e is success; else the first such message since the last sync is kept: file, line,
+ * call, CUDA's words and what to do. */
 bool cuda_ok(cudaError_t e, const char *call, const char *file, int line);
 bool cuda_blas_ok(cublasStatus_t s, const char *call, const char *file, int line);
 bool cuda_failed(void);
@@ -61,16 +70,18 @@ struct launch_shape {
     bool    behind  = false;
     int     cluster = 1; /* blocks along x that share their shared memory: compute capability 9.0 */
 };
-/* Lets a kernel have more dynamic shared memory than the 48 KiB that need no asking; asks CUDA once for each kernel and size. */
+/* Lets a kernel have more dynamic shared memory than the 48 KiB that need no asking; asks CUDA
+ * once for each kernel and size. */
 bool cuda_allow_shared(const void *kernel, int64_t bytes, const char *file, int line);
 bool cuda_launch_ok(cudaError_t e, const char *kernel, const char *file, int line);
-/* Of the device: programmatic dependent launches, if the kernel was built to wait in them, and the most shared memory of a block, what is static
- * included. */
+/* Of the device: programmatic dependent launches, if the kernel was built to wait in them, and
+ * the most shared memory of a block, what is static included. */
 bool    cuda_overlaps_launches(const void *kernel);
 int64_t cuda_shared_most(void);
 
 template <class... P, class... A>
-static inline void cuda_launch(const char *name, const char *file, int line, launch_shape s, void (*kernel)(P...), A... args)
+static inline void cuda_launch(const char *name, const char *file, int line, launch_shape s, void (*kernel)(P...),
+                               A... args)
 {
     if (cuda_failed()) return;
 #ifdef __CUDACC__
@@ -83,7 +94,7 @@ static inline void cuda_launch(const char *name, const char *file, int line, lau
     cudaLaunchAttribute attributes[2] = {};
     config.attrs                      = attributes;
     if (s.behind && cuda_overlaps_launches((const void *)kernel)) {
-        attributes[config.numAttrs].id                                           = cudaLaunchAttributeProgrammaticStreamSerialization;
+        attributes[config.numAttrs].id = cudaLaunchAttributeProgrammaticStreamSerialization;
         attributes[config.numAttrs++].val.programmaticStreamSerializationAllowed = 1;
     }
     if (s.cluster > 1) {
@@ -100,7 +111,8 @@ static inline void cuda_launch(const char *name, const char *file, int line, lau
 #endif
 }
 
-/* A block's dynamic shared memory: 16-byte aligned by CUDA's promise, 1024 by what is asked for here. */
+/* A block's dynamic shared memory: 16-byte aligned by CUDA's promise, 1024 by what is asked for
+ * here. */
 static __device__ inline unsigned char *dynamic_shared(void)
 {
 #ifdef __CUDACC__
@@ -111,8 +123,10 @@ static __device__ inline unsigned char *dynamic_shared(void)
 #endif
 }
 
-/* Programmatic dependent launch, PTX ISA, "griddepcontrol": the next launch may begin once every block of this one has said so or has ended; what
- * this one writes it sees behind its wait. Before sm_90, and on the emulator, launches follow one another whole, and there is nothing to say. */
+/* Programmatic dependent launch, PTX ISA, "griddepcontrol": the next launch may begin once every
+ * block of this one has said so or has ended; what this one writes it sees behind its wait.
+ * Before sm_90, and on the emulator, launches follow one another whole, and there is nothing to
+ * say. */
 static __device__ inline void let_next_begin(void)
 {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
@@ -126,30 +140,38 @@ static __device__ inline void wait_for_previous(void)
 #endif
 }
 
-/* The message of that first error, recorded where the program looks for it (core/error.h); OK if there was none. */
+/* The message of that first error, recorded where the program looks for it (core/error.h); OK if
+ * there was none. */
 int cuda_tell(void);
 
-/* Device memory kept between calls, grown when a call needs more, contents undefined. One use of each at a time: the stream orders them. */
+/* Device memory kept between calls, grown when a call needs more, contents undefined. One use of
+ * each at a time: the stream orders them. */
 typedef enum { SCRATCH_PARTS, SCRATCH_LISTS, SCRATCH_DELTA, SCRATCH_SPLITS, SCRATCH_STAMPS, SCRATCH_COUNT } scratch_use;
 void *cuda_scratch(scratch_use use, int64_t bytes);
 /* cudaMalloc that says what was asked and what was free; NULL after an error. */
 void *cuda_allocate(int64_t bytes);
 /* cudaFree, counted in cuda_released; NULL is fine. */
 void cuda_release(void *p);
-/* Lists that kernels read (jobs, spans) are put together in host memory that cuda_list gives, and sent as one copy into SCRATCH_LISTS. That memory
- * may be written until cuda_send. Neither is possible while a graph is captured: what it would read later is not there any more. */
+/* Lists that kernels read (jobs, spans) are put together in host memory that cuda_list gives,
+ * and sent as one copy into SCRATCH_LISTS. That memory may be written until cuda_send. Neither
+ * is possible while a graph is captured: what it would read later is not there any more. */
 void       *cuda_list(int64_t bytes);
 const char *cuda_send(int64_t bytes);
-/* The host's bytes are read when this returns. The copy is asynchronous, by pinned slots (kernels/cuda/upload.cu). */
+/* The host's bytes are read when this returns. The copy is asynchronous, by pinned slots
+ * (kernels/cuda/upload.cu). */
 void cuda_put(void *dst, const void *host, int64_t bytes);
 
 /* A graph is being captured; then `what` cannot be, and the error says so. */
 bool cuda_capturing(void);
 bool cuda_refused(const char *what);
-/* Counts arrays and scratch that were given back: a graph that was captured before may hold their addresses. */
+/* Counts arrays and scratch that were given back: a graph that was captured before may hold
+ * their addresses. */
 extern int64_t cuda_released;
 
-static inline unsigned blocks_of(int64_t count, int64_t per_block) { return (unsigned)((count + per_block - 1) / per_block); }
+static inline unsigned blocks_of(int64_t count, int64_t per_block)
+{
+    return (unsigned)((count + per_block - 1) / per_block);
+}
 
 void    time_begin_cuda(void);
 double  time_end_cuda(void);
@@ -163,7 +185,8 @@ backend_graph *graph_end_cuda(void);
 bool           graph_run_cuda(backend_graph *g);
 void           graph_free_cuda(backend_graph *g);
 
-/* Ops, one file each; contracts in kernels/backend.h, pair.h and expand.h. Those that touch the working type exist twice, named by type. */
+/* Ops, one file each; contracts in kernels/backend.h, pair.h and expand.h. Those that touch the
+ * working type exist twice, named by type. */
 #define OF_F32(name) name
 #define OF_BF16(name) name##_bf16
 /* clang-format takes the pointers for products. */
@@ -198,15 +221,16 @@ void           graph_free_cuda(backend_graph *g);
 /* clang-format on */
 DECLARE_OPS(OF_F32)
 DECLARE_OPS(OF_BF16)
-extern const struct site_variant site_variants_cuda[], site_variants_cuda_bf16[]; /* kernels/variant.h */
+/* kernels/variant.h */
+extern const struct site_variant site_variants_cuda[], site_variants_cuda_bf16[];
 void                             narrow_cuda_bf16(real *dst, const param *src, int64_t count);
 void                             expand_bwd_cuda(const expand_job *jobs, int64_t count);
-void                             xent_fwd_cuda(double *nll, int32_t *best, const param *logits, const int32_t *targets, int64_t n, int64_t vocab);
-void                             xent_bwd_cuda(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
-void                             xent_bwd_cuda_bf16(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
-void                             best_two_cuda(top_two *top, const param *logits, int64_t n, int64_t vocab);
-void                             add_cuda(param *dst, const param *src, int64_t count);
-void                             scale_cuda(param *x, double a, int64_t count);
-double                           sum_squares_cuda(const param *x, int64_t count);
-void                             adamw_cuda(param *p, param *m, param *v, const param *g, int64_t count, adamw_params h);
+void   xent_fwd_cuda(double *nll, int32_t *best, const param *logits, const int32_t *targets, int64_t n, int64_t vocab);
+void   xent_bwd_cuda(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
+void   xent_bwd_cuda_bf16(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
+void   best_two_cuda(top_two *top, const param *logits, int64_t n, int64_t vocab);
+void   add_cuda(param *dst, const param *src, int64_t count);
+void   scale_cuda(param *x, double a, int64_t count);
+double sum_squares_cuda(const param *x, int64_t count);
+void   adamw_cuda(param *p, param *m, param *v, const param *g, int64_t count, adamw_params h);
 #endif

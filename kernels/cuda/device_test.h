@@ -1,5 +1,6 @@
-/* What tests of device code share: the device started, or the reason printed and the tests skipped; arrays there and back. One source for the
- * emulator (build/kernels/cuda/x_test, in every test run) and for a GPU (build/cuda-test/x_test, by scripts/gpu-check). */
+/* What tests of device code share: the device started, or the reason printed and the tests
+ * skipped; arrays there and back. One source for the emulator (build/kernels/cuda/x_test, in
+ * every test run) and for a GPU (build/cuda-test/x_test, by scripts/gpu-check). */
 #ifndef TIEBREAK_KERNELS_CUDA_DEVICE_TEST_H
 #define TIEBREAK_KERNELS_CUDA_DEVICE_TEST_H
 #include <math.h>
@@ -29,9 +30,9 @@ static inline void start_device(void)
     if (!started) cuda_tell();
 }
 
-#define need_device()                                                                                                                                \
-    do {                                                                                                                                             \
-        if (!started) skip_because("no CUDA device can be used");                                                                                    \
+#define need_device()                                                                                                  \
+    do {                                                                                                               \
+        if (!started) skip_because("no CUDA device can be used");                                                      \
     } while (0)
 
 /* Zeroed; the caller frees. */

@@ -1,13 +1,17 @@
-/* The variant `eager`: what a framework does, op for op, each result an array of its own in memory. Contract: kernels/variant.h.
+/* The variant `eager`: what a framework does, op for op, each result an array of its own in
+ * memory. Contract: kernels/variant.h.
  *
- * The order of PEFT's layers (its tuners/lora/layer.py and tuners/vera/layer.py) under PyTorch's autograd, dropout off:
+ * The order of PEFT's layers (its tuners/lora/layer.py and tuners/vera/layer.py) under PyTorch's
+ * autograd, dropout off:
  *
- *   forward    base = x W^T;  x to the adapter's type;  h = x A^T;  u * h;  delta = h B^T;  v * delta;  s * delta;  base + delta;  back to y's type
- *   backward   the transposes of these, last first; the sum of the two gradients in x is a pass too
+ *   forward    base = x W^T;  x to the adapter's type;  h = x A^T;  u * h;  delta = h B^T;  v *
+ *   delta;  s * delta;  base + delta;  back to y's type backward   the transposes of these, last
+ *   first; the sum of the two gradients in x is a pass too
  *
- * LoRA multiplies by s whatever it is; where there is a v, only an s other than 1 is. The adapter's type is f32 by default (autocast_adapter_dtype),
- * under a bf16 base then `mixed` here: sums of both are f32, and the gradient in the base is cast back. Gradients of parameters are f32 and added to,
- * where a framework in bf16 would keep them in bf16: small arrays. */
+ * LoRA multiplies by s whatever it is; where there is a v, only an s other than 1 is. The
+ * adapter's type is f32 by default (autocast_adapter_dtype), under a bf16 base then `mixed`
+ * here: sums of both are f32, and the gradient in the base is cast back. Gradients of parameters
+ * are f32 and added to, where a framework in bf16 would keep them in bf16: small arrays. */
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/site.h"
 
@@ -40,7 +44,8 @@ static __device__ void pass(T *to, const FROM *a_, const WITH *b_, float s, int6
     lot<WITH>       b    = {};
     lot<T>          out  = {};
     int64_t         col  = 0;
-    if (K == COLUMNS) col = count < (int64_t)1 << 32 ? (uint32_t)first % (uint32_t)cols : first % cols; /* 64-bit division is slow */
+    /* 64-bit division is slow */
+    if (K == COLUMNS) col = count < (int64_t)1 << 32 ? (uint32_t)first % (uint32_t)cols : first % cols;
     if (K == PRODUCT || K == SUM) b = load_lot(b_ + first, many);
     for (int i = 0; i < LOT; i++) {
         const float x = a.x[i];
@@ -60,16 +65,17 @@ static __device__ void pass(T *to, const FROM *a_, const WITH *b_, float s, int6
 }
 
 /* A kernel, and the step that launches it. */
-#define PASS(name, type, kind, T, FROM, WITH)                                                                                                        \
-    KERNEL __launch_bounds__(THREADS) eager_##name##_kernel##type(T *to, const FROM *a, const WITH *b, float s, int64_t count, int64_t cols)         \
-    {                                                                                                                                                \
-        pass<kind, T, FROM, WITH>(to, a, b, s, count, cols);                                                                                         \
-    }                                                                                                                                                \
-    static void run_##name##type(const site_step *s)                                                                                                 \
-    {                                                                                                                                                \
-        const int64_t count = s->rows * s->cols;                                                                                                     \
-        LAUNCH(eager_##name##_kernel##type, blocks_of(count, LOT *THREADS), THREADS, (T *)s->to, (const FROM *)s->a, (const WITH *)s->b, s->s,       \
-               count, s->cols);                                                                                                                      \
+#define PASS(name, type, kind, T, FROM, WITH)                                                                          \
+    KERNEL __launch_bounds__(THREADS)                                                                                  \
+        eager_##name##_kernel##type(T *to, const FROM *a, const WITH *b, float s, int64_t count, int64_t cols)         \
+    {                                                                                                                  \
+        pass<kind, T, FROM, WITH>(to, a, b, s, count, cols);                                                           \
+    }                                                                                                                  \
+    static void run_##name##type(const site_step *s)                                                                   \
+    {                                                                                                                  \
+        const int64_t count = s->rows * s->cols;                                                                       \
+        LAUNCH(eager_##name##_kernel##type, blocks_of(count, LOT *THREADS), THREADS, (T *)s->to, (const FROM *)s->a,   \
+               (const WITH *)s->b, s->s, count, s->cols);                                                              \
     }
 PASS(widen, , CONVERT, float, bf16, bf16)
 PASS(narrow, , CONVERT, bf16, float, float)
@@ -84,25 +90,33 @@ PASS(sum, _bf16, SUM, bf16, bf16, bf16)
 PASS(sum, _mixed, SUM, float, bf16, float)
 
 static void run_total(const site_step *s) { linear_bwd_w_cuda(NULL, s->to, s->a, NULL, { s->rows, 1, s->cols, 0, 0 }); }
-static void run_total_bf16(const site_step *s) { linear_bwd_w_cuda_bf16(NULL, s->to, s->a, NULL, { s->rows, 1, s->cols, 0, 0 }); }
+static void run_total_bf16(const site_step *s)
+{
+    linear_bwd_w_cuda_bf16(NULL, s->to, s->a, NULL, { s->rows, 1, s->cols, 0, 0 });
+}
 
-/* The types of adapter and base, and their passes. base_sum: of two arrays of the base's type; sum: of the base's and the adapter's. */
+/* The types of adapter and base, and their passes. base_sum: of two arrays of the base's type;
+ * sum: of the base's and the adapter's. */
 typedef void (*pass_run)(const site_step *s);
 typedef struct {
     cudaDataType adapter, base;
     pass_run     widen, narrow; /* NULL: both types are one */
     pass_run     scale, columns, product, sum, base_sum, total;
 } eager_types;
-static const eager_types types_f32   = { CUDA_R_32F, CUDA_R_32F, NULL, NULL, run_scale, run_columns, run_product, run_sum, run_sum, run_total };
+static const eager_types types_f32   = { CUDA_R_32F,  CUDA_R_32F,  NULL,    NULL,    run_scale,
+                                         run_columns, run_product, run_sum, run_sum, run_total };
 static const eager_types types_mixed = { CUDA_R_32F,  CUDA_R_16BF, run_widen,     run_narrow,   run_scale,
                                          run_columns, run_product, run_sum_mixed, run_sum_bf16, run_total };
-static const eager_types types_bf16  = { CUDA_R_16BF,      CUDA_R_16BF,      NULL,         NULL,         run_scale_bf16,
-                                         run_columns_bf16, run_product_bf16, run_sum_bf16, run_sum_bf16, run_total_bf16 };
+static const eager_types types_bf16  = {
+     CUDA_R_16BF,      CUDA_R_16BF,      NULL,         NULL,         run_scale_bf16,
+     run_columns_bf16, run_product_bf16, run_sum_bf16, run_sum_bf16, run_total_bf16
+};
 
 static int64_t size_of(cudaDataType type) { return type == CUDA_R_32F ? 4 : 2; }
 
 /* A pass over [rows, cols] that moves `bytes` for each element; gives back where its result is. */
-static void *add_pass(struct site_plan *p, pass_run run, void *to, const void *a, const void *b, double s, int64_t rows, int64_t cols, int64_t bytes)
+static void *add_pass(struct site_plan *p, pass_run run, void *to, const void *a, const void *b, double s, int64_t rows,
+                      int64_t cols, int64_t bytes)
 {
     site_step step = {};
     step.run       = run;
@@ -114,7 +128,8 @@ static void *add_pass(struct site_plan *p, pass_run run, void *to, const void *a
     return to;
 }
 
-/* x, h: without and with u; delta: before v; wide: passes over y's shape, in turn; the rest as named. _a in the adapter's type, else the base's. */
+/* x, h: without and with u; delta: before v; wide: passes over y's shape, in turn; the rest as
+ * named. _a in the adapter's type, else the base's. */
 typedef struct {
     void *x_a, *h, *hu, *dh, *dhu, *delta, *wide[3], *dx_a, *dx_pair, *dx_base, *base;
 } eager_work;
@@ -165,13 +180,15 @@ static void backward(struct site_plan *p, const eager_types *t, const site_call 
     }
     if (c->v) d = add_pass(p, t->columns, w->wide[2], d, c->v, 1, n, out, 2 * a);
     plan_gemm(p, false, { n, r, out, d, out, PLAIN, c->B, r, PLAIN, w->dhu, r, false, type, type });
-    if (c->dB) plan_gemm(p, false, { out, r, n, d, out, TRANSPOSED, w->hu, r, PLAIN, c->dB, r, true, type, CUDA_R_32F });
+    if (c->dB)
+        plan_gemm(p, false, { out, r, n, d, out, TRANSPOSED, w->hu, r, PLAIN, c->dB, r, true, type, CUDA_R_32F });
     if (c->u && c->du) {
         add_pass(p, t->product, w->dh, w->dhu, w->h, 1, n, r, 3 * a);
         add_pass(p, t->total, c->du, w->dh, NULL, 1, n, r, a);
     }
     if (c->u) add_pass(p, t->columns, w->dh, w->dhu, c->u, 1, n, r, 2 * a);
-    if (c->dA) plan_gemm(p, false, { r, in, n, w->dh, r, TRANSPOSED, w->x_a, in, PLAIN, c->dA, in, true, type, CUDA_R_32F });
+    if (c->dA)
+        plan_gemm(p, false, { r, in, n, w->dh, r, TRANSPOSED, w->x_a, in, PLAIN, c->dA, in, true, type, CUDA_R_32F });
     plan_gemm(p, false, { n, in, r, w->dh, r, PLAIN, c->A, c->lda, PLAIN, w->dx_a, in, false, type, type });
     if (t->narrow) add_pass(p, t->narrow, w->dx_pair, w->dx_a, NULL, 1, n, in, a + e);
     plan_gemm(p, false, { n, in, out, dy, out, PLAIN, c->W, in, PLAIN, w->dx_base, in, false, t->base, t->base });
@@ -185,6 +202,15 @@ static void plan_of(struct site_plan *p, const eager_types *t, site_stage stage,
     if (stage == SITE_BACKWARD) backward(p, t, c, &w);
 }
 
-void plan_eager(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c) { plan_of(p, &types_f32, stage, c); }
-void plan_eager_mixed(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c) { plan_of(p, &types_mixed, stage, c); }
-void plan_eager_bf16(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c) { plan_of(p, &types_bf16, stage, c); }
+void plan_eager(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
+{
+    plan_of(p, &types_f32, stage, c);
+}
+void plan_eager_mixed(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
+{
+    plan_of(p, &types_mixed, stage, c);
+}
+void plan_eager_bf16(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
+{
+    plan_of(p, &types_bf16, stage, c);
+}

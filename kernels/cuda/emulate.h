@@ -1,14 +1,22 @@
-/* As much of CUDA as the .cu files here use, on the host: their logic runs in tests on machines without a GPU. Tests alone load what is built with it
- * (libtiebreak-cuda-emulated.so); it says nothing about speed, and little about a GPU's memory model.
+/* As much of CUDA as the .cu files here use, on the host: their logic runs in tests on machines
+ * without a GPU. Tests alone load what is built with it (libtiebreak-cuda-emulated.so); it says
+ * nothing about speed, and little about a GPU's memory model.
  *
- * Threads of a block are fibers that change at barriers and warp exchanges. To bring mistakes to light rather than to please:
- *   - every other launch runs blocks and threads in the opposite order, and every other pair of launches each warp as far as it gets before the next:
+ * Threads of a block are fibers that change at barriers and warp exchanges. To bring mistakes to
+ * light rather than to please:
+ *   - every other launch runs blocks and threads in the opposite order, and every other pair of
+ *     launches each warp as far as it gets before the next:
  * a race or a missing barrier gives other bits on repeat;
- *   - shared memory holds NaN when a block begins, new device memory holds NaN, and guard bands around it are looked at;
- *   - device memory cannot be touched from a synchronization to the next launch or copy: host code that takes a device pointer for its own stops;
- *   - pointers given to kernels and copies have to lie in device memory; barriers that not all threads reach stop with the kernel's name;
- *   - the stream is as late as CUDA allows: what is put on it runs when the host waits for it, or when more than a thousand items wait. Pageable
- * memory is read at the call, pinned memory when the stream gets there: a slot written again too early shows. */
+ *   - shared memory holds NaN when a block begins, new device memory holds NaN, and guard bands
+ *     around it are looked at;
+ *   - device memory cannot be touched from a synchronization to the next launch or copy: host
+ *     code that takes a device pointer for its own stops;
+ *   - pointers given to kernels and copies have to lie in device memory; barriers that not all
+ *     threads reach stop with the kernel's name;
+ *   - the stream is as late as CUDA allows: what is put on it runs when the host waits for it,
+ *     or when more than a thousand items wait. Pageable
+ * memory is read at the call, pinned memory when the stream gets there: a slot written again too
+ * early shows. */
 #ifndef TIEBREAK_KERNELS_CUDA_EMULATE_H
 #define TIEBREAK_KERNELS_CUDA_EMULATE_H
 #include <functional>
@@ -36,7 +44,8 @@ extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 void __syncthreads(void);
 void __syncwarp(void);
 int  __syncthreads_or(int any);
-/* The bytes of `value` from the lane whose number differs by the bits of `mask`. All lanes of the warp take part. */
+/* The bytes of `value` from the lane whose number differs by the bits of `mask`. All lanes of
+ * the warp take part. */
 void                 emulate_exchange(void *value, size_t bytes, int mask);
 template <class T> T __shfl_xor_sync(unsigned, T value, int mask)
 {
@@ -44,7 +53,8 @@ template <class T> T __shfl_xor_sync(unsigned, T value, int mask)
     return value;
 }
 int emulate_thread_number(void); /* in the block */
-/* Every lane shows `bytes` at `value`; all[l] is then what lane l showed, until the caller's next exchange. All 32 lanes have to take part. */
+/* Every lane shows `bytes` at `value`; all[l] is then what lane l showed, until the caller's
+ * next exchange. All 32 lanes have to take part. */
 void emulate_gather(const void *value, size_t bytes, const void *all[32]);
 /* The value of lane `lane` of one's own `width` lanes, a power of two. */
 template <class T> T __shfl_sync(unsigned, T value, int lane, int width = 32)
@@ -56,11 +66,13 @@ template <class T> T __shfl_sync(unsigned, T value, int lane, int width = 32)
 }
 /* Stops with the kernel's name. */
 [[noreturn]] void emulate_stop(const char *what);
-/* Stops unless p is aligned and the bytes lie in the block's shared memory, or in one array on the device. */
+/* Stops unless p is aligned and the bytes lie in the block's shared memory, or in one array on
+ * the device. */
 void emulate_check_shared(const void *p, size_t bytes, size_t alignment);
 void emulate_check_device(const void *p, size_t bytes, size_t alignment);
 
-/* What cp.async does, kernels/cuda/mma.h: the bytes at `to` are NaN from here until a wait has let the copy happen. */
+/* What cp.async does, kernels/cuda/mma.h: the bytes at `to` are NaN from here until a wait has
+ * let the copy happen. */
 void emulate_copy_begin(void *to, const void *from, size_t bytes);
 void emulate_copy_commit(void);
 void emulate_copy_wait(size_t groups_left);
@@ -84,10 +96,12 @@ void                    emulate_check_pointer(const char *kernel, const void *p)
 template <class T> void emulate_check(const char *, const T &) {}
 template <class T> void emulate_check(const char *kernel, T *const &p) { emulate_check_pointer(kernel, p); }
 
-/* check: of the arguments, when the launch is asked for and again when it runs, which in a graph may be after somebody freed them. */
-void                                   emulate_run(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, const std::function<void()> &thread,
-                                                   const std::function<void()> &check);
-template <class... P, class... A> void emulate_launch(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, void (*kernel)(P...), A... args)
+/* check: of the arguments, when the launch is asked for and again when it runs, which in a graph
+ * may be after somebody freed them. */
+void emulate_run(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, const std::function<void()> &thread,
+                 const std::function<void()> &check);
+template <class... P, class... A>
+void emulate_launch(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, void (*kernel)(P...), A... args)
 {
     emulate_run(
         name, grid, block, shared_bytes, [=] { kernel(args...); }, [=] { (emulate_check(name, args), ...); });
@@ -118,7 +132,11 @@ typedef struct emulated_event *cudaEvent_t;
 typedef struct emulated_graph *cudaGraph_t;
 typedef struct emulated_graph *cudaGraphExec_t;
 enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2 };
-typedef enum { cudaStreamCaptureModeGlobal, cudaStreamCaptureModeThreadLocal, cudaStreamCaptureModeRelaxed } cudaStreamCaptureMode;
+typedef enum {
+    cudaStreamCaptureModeGlobal,
+    cudaStreamCaptureModeThreadLocal,
+    cudaStreamCaptureModeRelaxed
+} cudaStreamCaptureMode;
 
 const char *cudaGetErrorName(cudaError_t e);
 const char *cudaGetErrorString(cudaError_t e);
@@ -164,7 +182,8 @@ cublasStatus_t cublasCreate(cublasHandle_t *handle);
 cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream);
 cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode);
 cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void *workspace, size_t bytes);
-cublasStatus_t cublasGemmEx_64(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int64_t m, int64_t n, int64_t k,
-                               const void *alpha, const void *A, cudaDataType type_a, int64_t lda, const void *B, cudaDataType type_b, int64_t ldb,
-                               const void *beta, void *C, cudaDataType type_c, int64_t ldc, cublasComputeType_t compute, cublasGemmAlgo_t algo);
+cublasStatus_t cublasGemmEx_64(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int64_t m,
+                               int64_t n, int64_t k, const void *alpha, const void *A, cudaDataType type_a, int64_t lda,
+                               const void *B, cudaDataType type_b, int64_t ldb, const void *beta, void *C,
+                               cudaDataType type_c, int64_t ldc, cublasComputeType_t compute, cublasGemmAlgo_t algo);
 #endif

@@ -1,4 +1,5 @@
-/* Contract: kernels/cuda/emulate_hopper.h. Layouts: the sections of the PTX ISA that kernels/cuda/hopper.h names. */
+/* Contract: kernels/cuda/emulate_hopper.h. Layouts: the sections of the PTX ISA that
+ * kernels/cuda/hopper.h names. */
 #include "kernels/cuda/emulate_hopper.h"
 
 #include <deque>
@@ -14,14 +15,21 @@ uint32_t shared_address(const void *p)
     return (uint32_t)((const unsigned char *)p - emulate_dynamic_shared()) + FIRST_ADDRESS;
 }
 
-/* In a block of the cluster. Offsets are checked where the thread's own block has them: all blocks are laid out alike. */
+/* In a block of the cluster. Offsets are checked where the thread's own block has them: all
+ * blocks are laid out alike. */
 static unsigned char *at_address_of(int rank, uint32_t address, size_t bytes)
 {
     emulate_check_shared(emulate_dynamic_shared() + (int64_t)address - FIRST_ADDRESS, bytes, 1);
     return emulate_shared_of(rank) + (int64_t)address - FIRST_ADDRESS;
 }
-static unsigned char *at_address(uint32_t address, size_t bytes) { return at_address_of(emulate_cluster_rank(), address, bytes); }
-static uint64_t      *barrier_of(int rank, const uint64_t *mine) { return (uint64_t *)at_address_of(rank, shared_address(mine), 8); }
+static unsigned char *at_address(uint32_t address, size_t bytes)
+{
+    return at_address_of(emulate_cluster_rank(), address, bytes);
+}
+static uint64_t *barrier_of(int rank, const uint64_t *mine)
+{
+    return (uint64_t *)at_address_of(rank, shared_address(mine), 8);
+}
 
 static uint32_t swizzled(uint32_t address) { return address ^ (address >> 7 & 7) << 4; }
 
@@ -35,14 +43,17 @@ struct map_of_2d {
 };
 static constexpr uint64_t MAGIC = 0x7453a91cu;
 
-static CUresult encode_tiled(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank, void *base, const cuuint64_t *dim, const cuuint64_t *stride,
-                             const cuuint32_t *box, const cuuint32_t *step, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
+static CUresult encode_tiled(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank, void *base,
+                             const cuuint64_t *dim, const cuuint64_t *stride, const cuuint32_t *box,
+                             const cuuint32_t *step, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
                              CUtensorMapL2promotion, CUtensorMapFloatOOBfill)
 {
     bool ok = type == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 && rank == 2 && interleave == CU_TENSOR_MAP_INTERLEAVE_NONE &&
               swizzle == CU_TENSOR_MAP_SWIZZLE_128B && (uintptr_t)map % 64 == 0 && (uintptr_t)base % 16 == 0;
-    for (int i = 0; i < 2; i++) ok = ok && dim[i] > 0 && dim[i] <= (uint64_t)1 << 32 && box[i] > 0 && box[i] <= 256 && step[i] == 1;
-    ok = ok && stride[0] % 16 == 0 && stride[0] < (uint64_t)1 << 40 && stride[0] >= 2 * dim[0] && 2 * box[0] % 16 == 0 && 2 * box[0] <= 128;
+    for (int i = 0; i < 2; i++)
+        ok = ok && dim[i] > 0 && dim[i] <= (uint64_t)1 << 32 && box[i] > 0 && box[i] <= 256 && step[i] == 1;
+    ok = ok && stride[0] % 16 == 0 && stride[0] < (uint64_t)1 << 40 && stride[0] >= 2 * dim[0] &&
+         2 * box[0] % 16 == 0 && 2 * box[0] <= 128;
     if (!ok) return CUDA_ERROR_INVALID_VALUE;
     const map_of_2d m = { MAGIC, (const unsigned char *)base, dim[0], dim[1], stride[0], box[0], box[1] };
     memcpy(map->opaque, &m, sizeof m);
@@ -52,7 +63,8 @@ static CUresult encode_tiled(CUtensorMap *map, CUtensorMapDataType type, cuuint3
 cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **function, unsigned, unsigned long long,
                                              cudaDriverEntryPointQueryResult *found)
 {
-    *found    = strcmp(symbol, "cuTensorMapEncodeTiled") == 0 ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+    *found    = strcmp(symbol, "cuTensorMapEncodeTiled") == 0 ? cudaDriverEntryPointSuccess
+                                                              : cudaDriverEntryPointSymbolNotFound;
     *function = (void *)encode_tiled;
     return cudaSuccess;
 }
@@ -67,7 +79,8 @@ static map_of_2d map_at(const CUtensorMap *map)
 {
     map_of_2d m;
     memcpy(&m, map->opaque, sizeof m);
-    if (m.magic != MAGIC || (uintptr_t)map % 64) emulate_stop("gives TMA what is no tensor map, or not aligned to 64 bytes");
+    if (m.magic != MAGIC || (uintptr_t)map % 64)
+        emulate_stop("gives TMA what is no tensor map, or not aligned to 64 bytes");
     return m;
 }
 
@@ -140,14 +153,16 @@ static void copy_row(const box_copy &c, uint32_t r)
 {
     alignas(16) unsigned char bytes[128] = { 0 };
     const map_of_2d          &m          = c.map;
-    const int64_t             row = (int64_t)c.row + r, first = c.column < 0 ? -(int64_t)c.column : 0, inside = (int64_t)m.cols - c.column;
-    const int64_t             last = inside < m.box_cols ? inside : m.box_cols;
+    const int64_t             row = (int64_t)c.row + r, first = c.column < 0 ? -(int64_t)c.column : 0,
+                  inside = (int64_t)m.cols - c.column;
+    const int64_t last   = inside < m.box_cols ? inside : m.box_cols;
     if (row >= 0 && row < (int64_t)m.rows && first < last) {
         const unsigned char *from = m.base + row * (int64_t)m.stride + 2 * (c.column + first);
         emulate_check_device(from, 2 * (size_t)(last - first), 2);
         memcpy(bytes + 2 * first, from, 2 * (size_t)(last - first));
     }
-    for (uint32_t i = 0; i < m.box_cols * 2; i += 16) memcpy(at_address_of(c.rank, swizzled(c.to + r * m.box_cols * 2 + i), 16), bytes + i, 16);
+    for (uint32_t i = 0; i < m.box_cols * 2; i += 16)
+        memcpy(at_address_of(c.rank, swizzled(c.to + r * m.box_cols * 2 + i), 16), bytes + i, 16);
 }
 
 static void finish(const box_copy &c)
@@ -174,7 +189,10 @@ static void load_to(int rank, void *to, const CUtensorMap *map, uint64_t *b, int
     copies.push_back(c);
 }
 
-void tma_load(void *to, const CUtensorMap *map, uint64_t *b, int column, int row) { load_to(emulate_cluster_rank(), to, map, b, column, row); }
+void tma_load(void *to, const CUtensorMap *map, uint64_t *b, int column, int row)
+{
+    load_to(emulate_cluster_rank(), to, map, b, column, row);
+}
 
 void tma_load_to(void *to, const CUtensorMap *map, uint64_t *b, int column, int row, uint16_t blocks)
 {
@@ -226,13 +244,16 @@ static float *sum_of(warpgroup &w, int thread, int i)
     return &w.d[16 * (thread / 32) + thread % 32 / 4 + 8 * (i / 2 % 2)][8 * (i / 4) + 2 * (thread % 4) + i % 2];
 }
 
-/* "Matrix Descriptor Format", "Shared Memory Matrix Layout": where element `at` along the leading dimension in line `line` lies. K-major: lines are
- * rows of A or columns of B, and lie below each other, eight to an atom. MN-major: lines are k, and 64 elements are as wide as an atom. */
+/* "Matrix Descriptor Format", "Shared Memory Matrix Layout": where element `at` along the
+ * leading dimension in line `line` lies. K-major: lines are rows of A or columns of B, and lie
+ * below each other, eight to an atom. MN-major: lines are k, and 64 elements are as wide as an
+ * atom. */
 static float element(uint64_t descriptor, bool mn_major, int mn, int k)
 {
     const uint32_t start = (uint32_t)(descriptor & 0x3fff) << 4, leading = (uint32_t)(descriptor >> 16 & 0x3fff) << 4,
                    stride = (uint32_t)(descriptor >> 32 & 0x3fff) << 4;
-    const uint32_t linear = mn_major ? start + (uint32_t)(mn / 64) * leading + (uint32_t)(k / 8) * stride + (uint32_t)(k % 8 * 128 + mn % 64 * 2)
+    const uint32_t linear = mn_major ? start + (uint32_t)(mn / 64) * leading + (uint32_t)(k / 8) * stride +
+                                           (uint32_t)(k % 8 * 128 + mn % 64 * 2)
                                      : start + (uint32_t)(mn / 8) * stride + (uint32_t)(mn % 8 * 128 + k * 2);
     bf16           x;
     memcpy(&x, at_address(swizzled(linear), 2), 2);
@@ -242,8 +263,11 @@ static float element(uint64_t descriptor, bool mn_major, int mn, int k)
 static void check_descriptor(uint64_t d)
 {
     if (d >> 62 != 1) emulate_stop("gives a product a matrix that is not in 128-byte swizzle: no other is emulated");
-    if (d & 0x3fffc000c000c000u) emulate_stop("gives a product a descriptor with bits that have to be zero, or a base offset");
-    if (d << 4 >> 7 & 7) emulate_stop("gives a product a matrix that begins at no multiple of 1024 bytes, without saying so as its base offset");
+    if (d & 0x3fffc000c000c000u)
+        emulate_stop("gives a product a descriptor with bits that have to be zero, or a base offset");
+    if (d << 4 >> 7 & 7)
+        emulate_stop(
+            "gives a product a matrix that begins at no multiple of 1024 bytes, without saying so as its base offset");
 }
 
 static float a[ROWS][DEPTH], b[DEPTH][MOST_COLUMNS]; /* of the product that is done */
@@ -290,9 +314,11 @@ void emulate_wgmma(float *d, int n, uint64_t a, uint64_t b, int add, bool b_n_ma
     check_descriptor(a);
     check_descriptor(b);
     if (!w.fenced[t]) emulate_stop("starts a product without a fence before it");
-    if (w.flying && w.sums[t] != d) emulate_stop("adds to other sums while products are under way, which is not emulated");
+    if (w.flying && w.sums[t] != d)
+        emulate_stop("adds to other sums while products are under way, which is not emulated");
     if (w.came++ == 0) w.asked = p;
-    if (w.asked.a != a || w.asked.b != b || w.asked.n != n || w.asked.add != p.add) emulate_stop("threads of a warpgroup want different products");
+    if (w.asked.a != a || w.asked.b != b || w.asked.n != n || w.asked.add != p.add)
+        emulate_stop("threads of a warpgroup want different products");
     w.sums[t] = d;
     emulate_warpgroup(start_product);
 }
@@ -326,7 +352,8 @@ void emulate_wgmma_wait(int left)
 
 void emulate_registers(int count, int)
 {
-    if (count % 8 || count < 24 || count > 256) emulate_stop("asks for a number of registers that is no multiple of 8 from 24 to 256");
+    if (count % 8 || count < 24 || count > 256)
+        emulate_stop("asks for a number of registers that is no multiple of 8 from 24 to 256");
     emulate_warpgroup([] {});
 }
 

@@ -1,15 +1,17 @@
-/* What of Hopper's instructions kernels/cuda/hopper.h wraps, on the host, with the same names and the hardware's own layouts: tensor maps, barriers
- * that count bytes, TMA's swizzled boxes, matrix descriptors, fragments of a warpgroup.
+/* What of Hopper's instructions kernels/cuda/hopper.h wraps, on the host, with the same names
+ * and the hardware's own layouts: tensor maps, barriers that count bytes, TMA's swizzled boxes,
+ * matrix descriptors, fragments of a warpgroup.
  *
- * What is asynchronous there comes at its worst time here. Every other launch TMA writes at once, over what may still be read; in the launches
- * between it writes when somebody waits for it, and until then the box is NaN. Products read shared memory when they are waited for, and until then
- * the sums of their threads are NaN. */
+ * What is asynchronous there comes at its worst time here. Every other launch TMA writes at
+ * once, over what may still be read; in the launches between it writes when somebody waits for
+ * it, and until then the box is NaN. Products read shared memory when they are waited for, and
+ * until then the sums of their threads are NaN. */
 #ifndef TIEBREAK_KERNELS_CUDA_EMULATE_HOPPER_H
 #define TIEBREAK_KERNELS_CUDA_EMULATE_HOPPER_H
 #include "kernels/cuda/emulate.h"
 
-/* Addresses as the block's instructions see them, 18 bits. Dynamic shared memory begins at a multiple of 128 bytes and no more, as on a GPU it may.
- */
+/* Addresses as the block's instructions see them, 18 bits. Dynamic shared memory begins at a
+ * multiple of 128 bytes and no more, as on a GPU it may. */
 uint32_t shared_address(const void *p);
 
 typedef enum { CUDA_SUCCESS, CUDA_ERROR_INVALID_VALUE } CUresult;
@@ -29,8 +31,8 @@ enum { cudaEnableDefault };
 struct cudaFuncAttributes {
     int numRegs;
 };
-cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **function, unsigned version, unsigned long long flags,
-                                             cudaDriverEntryPointQueryResult *found);
+cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **function, unsigned version,
+                                             unsigned long long flags, cudaDriverEntryPointQueryResult *found);
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *a, const void *kernel);
 
 void mbarrier_init(uint64_t *b, uint32_t count);

@@ -3,16 +3,19 @@
 #define TIEBREAK_KERNELS_CUDA_EMULATE_MEMORY_H
 #include "kernels/cuda/emulate.h"
 
-/* Fresh memory that costs nothing until it is touched, in large pages where the system has them: fibers and protection changes are quick then. */
+/* Fresh memory that costs nothing until it is touched, in large pages where the system has them:
+ * fibers and protection changes are quick then. */
 unsigned char *emulate_region(size_t bytes, int protection);
 
-/* For what threads wait for in other ways than at barriers: lets the others run, and stops with this mistake when none of them gets on any more.
- * Whoever lets others get on says so. */
+/* For what threads wait for in other ways than at barriers: lets the others run, and stops with
+ * this mistake when none of them gets on any more. Whoever lets others get on says so. */
 void emulate_pause(const char *mistake);
 void emulate_progress(void);
-/* The 128 threads of a warpgroup wait for each other; the last to come does something before they go on. */
+/* The 128 threads of a warpgroup wait for each other; the last to come does something before
+ * they go on. */
 void emulate_warpgroup(void (*last)(void));
-/* Of the thread's block in its cluster; the dynamic shared memory of a block of the cluster; all threads of the cluster wait for each other. */
+/* Of the thread's block in its cluster; the dynamic shared memory of a block of the cluster; all
+ * threads of the cluster wait for each other. */
 int            emulate_cluster_rank(void);
 unsigned char *emulate_shared_of(int rank);
 void           emulate_cluster_sync(void);
@@ -30,7 +33,8 @@ bool emulate_on_device(const void *p, size_t bytes);
 cudaError_t emulate_enqueue(const std::function<void()> &work);
 /* Keeps a launch's error for cudaGetLastError. */
 void emulate_launched(cudaError_t e);
-/* The stream has done all it was given. False in a capture, which may not wait and is spoiled by it. */
+/* The stream has done all it was given. False in a capture, which may not wait and is spoiled by
+ * it. */
 bool emulate_wait(void);
 /* What CUDA calls unsafe in a capture: false, and the capture is spoiled, if there is one. */
 bool emulate_allowed(void);

@@ -1,4 +1,5 @@
-/* The emulator's form of what kernels/cuda/mma.h uses: fragments spread over the lanes of a warp, and copies that happen at their wait. */
+/* The emulator's form of what kernels/cuda/mma.h uses: fragments spread over the lanes of a
+ * warp, and copies that happen at their wait. */
 #include <deque>
 
 #include "kernels/cuda/emulate.h"
@@ -7,8 +8,8 @@
 
 static float of_pair(uint32_t pair, int upper) { return bf16 { (uint16_t)(pair >> 16 * upper) }; }
 
-/* Rows and columns as in the PTX ISA's "Matrix Fragments for mma.m16n8k16 with floating point type", each lane computing the four elements it holds.
- */
+/* Rows and columns as in the PTX ISA's "Matrix Fragments for mma.m16n8k16 with floating point
+ * type", each lane computing the four elements it holds. */
 void emulate_mma(float d[4], const uint32_t a[4], const uint32_t b[2])
 {
     struct {
@@ -23,16 +24,18 @@ void emulate_mma(float d[4], const uint32_t a[4], const uint32_t b[2])
         const int row = lane / 4 + (i >= 2 ? 8 : 0), column = lane % 4 * 2 + i % 2;
         float     sum = 0;
         for (int k = 0; k < 16; k++) {
-            const int group = k % 8 / 2; /* the lane of four that holds k, in the lower or the upper half of the registers */
-            auto     *of_a = (const uint32_t *)all[row % 8 * 4 + group], *of_b = (const uint32_t *)all[column * 4 + group] + 4;
+            /* the lane of four that holds k, in the lower or the upper half of the registers */
+            const int group = k % 8 / 2;
+            auto     *of_a  = (const uint32_t *)all[row % 8 * 4 + group],
+                 *of_b      = (const uint32_t *)all[column * 4 + group] + 4;
             sum += of_pair(of_a[k / 8 * 2 + row / 8], k % 2) * of_pair(of_b[k / 8], k % 2);
         }
         d[i] += sum;
     }
 }
 
-/* Lane l names row l % 8 of matrix l / 8, and gets from each matrix the pair in row l / 4, columns l % 4 * 2 and the next; transposed, the pair in
- * column l / 4, those rows. */
+/* Lane l names row l % 8 of matrix l / 8, and gets from each matrix the pair in row l / 4,
+ * columns l % 4 * 2 and the next; transposed, the pair in column l / 4, those rows. */
 void emulate_ldmatrix(uint32_t *to, int matrices, bool transposed, const void *row)
 {
     unsigned char row_of_mine[16] = { 0 };

@@ -1,4 +1,5 @@
-/* The emulator's runtime: device memory in one region of its own, errors, and cuBLAS's product written out. */
+/* The emulator's runtime: device memory in one region of its own, errors, and cuBLAS's product
+ * written out. */
 #include <map>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,8 +80,8 @@ static void check_guards(size_t offset, size_t bytes)
     const unsigned char *p = memory.base + offset;
     for (size_t i = 1; i <= GUARD; i++)
         if (p[-(ptrdiff_t)i] != GUARD_BYTE || p[bytes + i - 1] != GUARD_BYTE) {
-            fprintf(stderr, "emulated CUDA: an array of %zu bytes was overrun: byte %zu %s it was written\n", bytes, i - 1,
-                    p[-(ptrdiff_t)i] != GUARD_BYTE ? "before" : "after");
+            fprintf(stderr, "emulated CUDA: an array of %zu bytes was overrun: byte %zu %s it was written\n", bytes,
+                    i - 1, p[-(ptrdiff_t)i] != GUARD_BYTE ? "before" : "after");
             abort();
         }
 }
@@ -193,7 +194,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int)
 
 const char *cublasGetStatusString(cublasStatus_t s)
 {
-    return s == CUBLAS_STATUS_SUCCESS ? "success" : s == CUBLAS_STATUS_INVALID_VALUE ? "an invalid argument" : "the GPU program failed to execute";
+    return s == CUBLAS_STATUS_SUCCESS         ? "success"
+           : s == CUBLAS_STATUS_INVALID_VALUE ? "an invalid argument"
+                                              : "the GPU program failed to execute";
 }
 cublasStatus_t cublasGetVersion(cublasHandle_t, int *version)
 {
@@ -209,26 +212,30 @@ cublasStatus_t cublasSetWorkspace(cublasHandle_t, void *p, size_t bytes)
     return owner(p, bytes) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
 }
 
-/* Column-major: C [m, n] = alpha op(A) op(B) + beta C, with cuBLAS's rules for leading dimensions and its types; beta 0 does not read C. */
+/* Column-major: C [m, n] = alpha op(A) op(B) + beta C, with cuBLAS's rules for leading
+ * dimensions and its types; beta 0 does not read C. */
 template <class IN, class OUT>
-static void product(bool at, bool bt, int64_t m, int64_t n, int64_t k, float alpha, const IN *A, int64_t lda, const IN *B, int64_t ldb, float beta,
-                    OUT *C, int64_t ldc)
+static void product(bool at, bool bt, int64_t m, int64_t n, int64_t k, float alpha, const IN *A, int64_t lda,
+                    const IN *B, int64_t ldb, float beta, OUT *C, int64_t ldc)
 {
     for (int64_t j = 0; j < n; j++)
         for (int64_t i = 0; i < m; i++) {
             float sum = 0;
-            for (int64_t l = 0; l < k; l++) sum += (at ? A[i * lda + l] : A[l * lda + i]) * (bt ? B[l * ldb + j] : B[j * ldb + l]);
+            for (int64_t l = 0; l < k; l++)
+                sum += (at ? A[i * lda + l] : A[l * lda + i]) * (bt ? B[l * ldb + j] : B[j * ldb + l]);
             C[j * ldc + i] = alpha * sum + (beta != 0 ? beta * C[j * ldc + i] : 0);
         }
 }
 
-cublasStatus_t cublasGemmEx_64(cublasHandle_t, cublasOperation_t op_a, cublasOperation_t op_b, int64_t m, int64_t n, int64_t k, const void *alpha_,
-                               const void *A, cudaDataType type_a, int64_t lda, const void *B, cudaDataType type_b, int64_t ldb, const void *beta_,
-                               void *C, cudaDataType type_c, int64_t ldc, cublasComputeType_t, cublasGemmAlgo_t)
+cublasStatus_t cublasGemmEx_64(cublasHandle_t, cublasOperation_t op_a, cublasOperation_t op_b, int64_t m, int64_t n,
+                               int64_t k, const void *alpha_, const void *A, cudaDataType type_a, int64_t lda,
+                               const void *B, cudaDataType type_b, int64_t ldb, const void *beta_, void *C,
+                               cudaDataType type_c, int64_t ldc, cublasComputeType_t, cublasGemmAlgo_t)
 {
     const bool  at = op_a == CUBLAS_OP_T, bt = op_b == CUBLAS_OP_T, wide = type_c == CUDA_R_32F;
     const float alpha = *(const float *)alpha_, beta = *(const float *)beta_;
-    if (m < 0 || n < 0 || k < 0 || lda < (at ? k : m) || ldb < (bt ? n : k) || ldc < m) return CUBLAS_STATUS_INVALID_VALUE;
+    if (m < 0 || n < 0 || k < 0 || lda < (at ? k : m) || ldb < (bt ? n : k) || ldc < m)
+        return CUBLAS_STATUS_INVALID_VALUE;
     if (type_a != type_b || (type_a == CUDA_R_32F && !wide)) return CUBLAS_STATUS_INVALID_VALUE;
     const cudaError_t e = emulate_enqueue([=] {
         emulate_memory_open();

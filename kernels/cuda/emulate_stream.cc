@@ -1,7 +1,9 @@
-/* The emulator's stream: what is put on it runs as late as CUDA allows, in order. Copies, events, graphs.
+/* The emulator's stream: what is put on it runs as late as CUDA allows, in order. Copies,
+ * events, graphs.
  *
- * Between cudaStreamBeginCapture and cudaStreamEndCapture items go into a graph instead. What would wait, allocate or read pageable memory there is
- * refused and spoils the capture, as under cudaStreamCaptureModeThreadLocal. */
+ * Between cudaStreamBeginCapture and cudaStreamEndCapture items go into a graph instead. What
+ * would wait, allocate or read pageable memory there is refused and spoils the capture, as under
+ * cudaStreamCaptureModeThreadLocal. */
 #include <deque>
 #include <map>
 #include <stdio.h>
@@ -108,7 +110,8 @@ static bool is_pinned(const void *p, size_t bytes)
 static void need_device(const void *p, size_t bytes)
 {
     if (emulate_on_device(p, bytes)) return;
-    fprintf(stderr, "emulated CUDA: a copy or memset of %zu bytes at %p, which is no device memory any more\n", bytes, p);
+    fprintf(stderr, "emulated CUDA: a copy or memset of %zu bytes at %p, which is no device memory any more\n", bytes,
+            p);
     abort();
 }
 
@@ -131,7 +134,8 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpy
     if (kind != cudaMemcpyHostToDevice && !emulate_on_device(src, bytes)) return cudaErrorInvalidValue;
     if (!pageable) return emulate_enqueue(copy);
     if (!emulate_allowed()) return cudaErrorStreamCaptureUnsupported;
-    if (kind == cudaMemcpyHostToDevice) return emulate_enqueue(copy); /* as where a GPU reads such memory in place; others read it at once */
+    /* as where a GPU reads such memory in place; others read it at once */
+    if (kind == cudaMemcpyHostToDevice) return emulate_enqueue(copy);
     emulate_wait();
     copy();
     return cudaSuccess;
@@ -204,7 +208,10 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsig
     *exec = new emulated_graph(*graph);
     return cudaSuccess;
 }
-cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return stream.captured ? cudaErrorStreamCaptureUnsupported : cudaSuccess; }
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t)
+{
+    return stream.captured ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
+}
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t)
 {
     for (const item &i : exec->items) {

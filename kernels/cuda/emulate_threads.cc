@@ -1,4 +1,5 @@
-/* The emulator's threads: one fiber each, on one thread of the machine, changing only where CUDA threads wait. */
+/* The emulator's threads: one fiber each, on one thread of the machine, changing only where CUDA
+ * threads wait. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -26,18 +27,24 @@ static struct {
     const char                  *kernel;
     const std::function<void()> *thread;
     fiber                        fibers[MOST_THREADS];
-    int                          made, count, current, step; /* count: of a cluster; step: +1 or -1, the order in which threads run */
-    int                          of_block, cluster;          /* threads of a block, blocks of a cluster, which run together */
-    gathering                    whole, blocks[MOST_BLOCKS], warps[MOST_THREADS / WARP], warpgroups[MOST_THREADS / WARPGROUP];
-    unsigned char                values[2][MOST_THREADS][MOST_BYTES]; /* of one exchange and the next: nobody is two ahead */
-    unsigned                     exchanges[MOST_THREADS];             /* that a thread has come to */
-    int                          any[MOST_BLOCKS];
-    bool                         warp_by_warp;
-    bool                         reached; /* one block of a cluster for another, since they last waited for each other */
-    int64_t                      shared_bytes;
-    unsigned                     idle, launches; /* idle: changes of fiber since any of them got on */
-    void                        *host[5];
-    ucontext_t                   host_first;
+    /* count: of a cluster; step: +1 or -1, the order in which threads run */
+    int made, count, current, step;
+    /* threads of a block, blocks of a cluster, which run together */
+    int       of_block, cluster;
+    gathering whole, blocks[MOST_BLOCKS], warps[MOST_THREADS / WARP], warpgroups[MOST_THREADS / WARPGROUP];
+    /* of one exchange and the next: nobody is two ahead */
+    unsigned char values[2][MOST_THREADS][MOST_BYTES];
+    /* that a thread has come to */
+    unsigned exchanges[MOST_THREADS];
+    int      any[MOST_BLOCKS];
+    bool     warp_by_warp;
+    /* one block of a cluster for another, since they last waited for each other */
+    bool    reached;
+    int64_t shared_bytes;
+    /* idle: changes of fiber since any of them got on */
+    unsigned   idle, launches;
+    void      *host[5];
+    ucontext_t host_first;
 } run;
 
 extern unsigned char __start_emulated_shared[], __stop_emulated_shared[];
@@ -55,20 +62,24 @@ unsigned char *emulate_dynamic_shared(void) { return dynamic_shared_of[emulate_c
 
 void emulate_stop(const char *what)
 {
-    fprintf(stderr, "emulated CUDA: %s, block (%u, %u, %u), thread %u: %s\n", run.kernel, blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, what);
+    fprintf(stderr, "emulated CUDA: %s, block (%u, %u, %u), thread %u: %s\n", run.kernel, blockIdx.x, blockIdx.y,
+            blockIdx.z, threadIdx.x, what);
     abort();
 }
 
-/* From one fiber to another. AddressSanitizer would take the jump for the end of the frames on this stack. */
+/* From one fiber to another. AddressSanitizer would take the jump for the end of the frames on
+ * this stack. */
 __attribute__((noinline, noreturn, no_sanitize("address"))) static void jump(void **to) { __builtin_longjmp(to, 1); }
 __attribute__((noinline, no_sanitize("address"))) static void           change_now(void **from, void **to)
 {
     if (__builtin_setjmp(from) == 0) jump(to);
 }
-/* Called through a pointer: the compiler may not look inside and conclude which memory and registers survive while other fibers run. */
+/* Called through a pointer: the compiler may not look inside and conclude which memory and
+ * registers survive while other fibers run. */
 static void (*volatile change)(void **from, void **to) = change_now;
 
-/* The next fiber in the launch's order that is alive, of `count` that this one is among; itself where there is none. */
+/* The next fiber in the launch's order that is alive, of `count` that this one is among; itself
+ * where there is none. */
 static int next_alive(int count)
 {
     const int from = run.current;
@@ -78,8 +89,9 @@ static int next_alive(int count)
     return at;
 }
 
-/* To the next fiber alive, or the host when there is none. In a cluster one block runs as far as it gets before another does, and every other pair of
- * launches a warp does: what it does not wait for will not have happened. */
+/* To the next fiber alive, or the host when there is none. In a cluster one block runs as far as
+ * it gets before another does, and every other pair of launches a warp does: what it does not
+ * wait for will not have happened. */
 static void leave(void)
 {
     int from = run.current, at = from;
@@ -132,7 +144,8 @@ void __syncwarp(void) { wait(&run.warps[run.current / WARP]); }
 void emulate_warpgroup(void (*last)(void))
 {
     gathering *g = &run.warpgroups[run.current / WARPGROUP];
-    if (run.current / WARPGROUP * WARPGROUP + WARPGROUP > run.count) emulate_stop("does what takes a warpgroup of 128 threads");
+    if (run.current / WARPGROUP * WARPGROUP + WARPGROUP > run.count)
+        emulate_stop("does what takes a warpgroup of 128 threads");
     if (g->arrived + 1 == WARPGROUP) last();
     wait(g);
 }
@@ -156,7 +169,8 @@ void emulate_exchange(void *value, size_t bytes, int mask)
     unsigned n = ++run.exchanges[me];
     memcpy(run.values[n % 2][me], value, bytes);
     wait(warp);
-    if ((me ^ mask) >= run.count || run.exchanges[me ^ mask] < n) emulate_stop("exchanges with a lane that is not there");
+    if ((me ^ mask) >= run.count || run.exchanges[me ^ mask] < n)
+        emulate_stop("exchanges with a lane that is not there");
     memcpy(value, run.values[n % 2][me ^ mask], bytes);
 }
 
@@ -212,8 +226,9 @@ static void make_fibers(int count)
     for (; run.made < count; run.made++) {
         ucontext_t first; /* used once, to get onto the stack */
         getcontext(&first);
-        first.uc_stack.ss_sp   = stacks + (size_t)run.made * STACK;
-        first.uc_stack.ss_size = (size_t)(STACK - run.made % 64 * 320); /* tops apart, or all would meet in the same lines of the cache */
+        first.uc_stack.ss_sp = stacks + (size_t)run.made * STACK;
+        /* tops apart, or all would meet in the same lines of the cache */
+        first.uc_stack.ss_size = (size_t)(STACK - run.made % 64 * 320);
         first.uc_link          = NULL;
         makecontext(&first, fiber_body, 0);
         swapcontext(&run.host_first, &first);
@@ -231,7 +246,8 @@ static void run_blocks(dim3 first)
     }
     run.whole   = { (unsigned)run.count, 0, 0 };
     run.reached = false;
-    for (int w = 0; w * WARP < run.count; w++) run.warps[w] = { (unsigned)(run.count - w * WARP < WARP ? run.count - w * WARP : WARP), 0, 0 };
+    for (int w = 0; w * WARP < run.count; w++)
+        run.warps[w] = { (unsigned)(run.count - w * WARP < WARP ? run.count - w * WARP : WARP), 0, 0 };
     for (int w = 0; w * WARPGROUP < run.count; w++) run.warpgroups[w] = { WARPGROUP, 0, 0 };
     for (int t = 0; t < run.count; t++) {
         const unsigned i    = (unsigned)(t % run.of_block);
@@ -247,12 +263,14 @@ static void run_blocks(dim3 first)
     emulate_hopper_end();
     for (int b = 0; b < run.cluster; b++)
         for (int i = 0; i < GUARD; i++)
-            if (dynamic_shared_of[b][run.shared_bytes + i] != GUARD_BYTE) emulate_stop("wrote past its dynamic shared memory");
+            if (dynamic_shared_of[b][run.shared_bytes + i] != GUARD_BYTE)
+                emulate_stop("wrote past its dynamic shared memory");
     for (unsigned char *p = __start_emulated_shared; run.cluster > 1 && p < __stop_emulated_shared; p++)
         if (*p != 0xff) emulate_stop("has static shared memory in a cluster, which is not emulated");
 }
 
-static void run_grid(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, int cluster, const std::function<void()> &thread)
+static void run_grid(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, int cluster,
+                     const std::function<void()> &thread)
 {
     int64_t blocks   = (int64_t)grid.x * grid.y * grid.z;
     run.kernel       = name;

@@ -1,4 +1,5 @@
-/* expand on the GPU: every B' of a list, and every A' that has a type of its own, in one launch. Contract and formulas: kernels/expand.h. */
+/* expand on the GPU: every B' of a list, and every A' that has a type of its own, in one launch.
+ * Contract and formulas: kernels/expand.h. */
 #include "kernels/cuda/expand.h"
 
 /* Four elements of one B', as they lie. */
@@ -50,7 +51,8 @@ KERNEL __launch_bounds__(THREADS) expand_fwd_kernel_bf16(const expand_job *jobs,
     expand_jobs<bf16>(jobs, first_block, count);
 }
 
-static void expand_all(const expand_job *jobs, int64_t count, void (*expand_kernel)(const expand_job *, const int64_t *, int))
+static void expand_all(const expand_job *jobs, int64_t count,
+                       void (*expand_kernel)(const expand_job *, const int64_t *, int))
 {
     if (count == 0) return;
     const int64_t at_first = count * (int64_t)sizeof *jobs, bytes = at_first + 2 * count * (int64_t)sizeof(int64_t);
@@ -65,7 +67,8 @@ static void expand_all(const expand_job *jobs, int64_t count, void (*expand_kern
     }
     if (blocks == 0) return;
     const char *sent = cuda_send(bytes);
-    LAUNCH(expand_kernel, (unsigned)blocks, THREADS, (const expand_job *)sent, (const int64_t *)(sent + at_first), (int)count);
+    LAUNCH(expand_kernel, (unsigned)blocks, THREADS, (const expand_job *)sent, (const int64_t *)(sent + at_first),
+           (int)count);
 }
 
 void expand_fwd_cuda(const expand_job *jobs, int64_t count) { expand_all(jobs, count, expand_fwd_kernel); }

@@ -1,4 +1,5 @@
-/* What expand and its backward share: a job's factors, four elements of a matrix at a time. Contract and formulas: kernels/expand.h. */
+/* What expand and its backward share: a job's factors, four elements of a matrix at a time.
+ * Contract and formulas: kernels/expand.h. */
 #ifndef TIEBREAK_KERNELS_CUDA_EXPAND_H
 #define TIEBREAK_KERNELS_CUDA_EXPAND_H
 #include "kernels/cuda/reduce.h"

@@ -1,19 +1,24 @@
-/* expand's backward on the GPU: two launches for a list of any length, one where only A, B and v are trained. Contract: kernels/expand.h.
+/* expand's backward on the GPU: two launches for a list of any length, one where only A, B and v
+ * are trained. Contract: kernels/expand.h.
  *
- * The list is turned around. Jobs that share a gradient add to it in job order, so each gradient array is one task that knows its jobs, and an
- * element of it belongs to one thread (or the lanes of a row), which adds what the jobs give, one after the other. No atomics, the same bits every
- * run, and untied factors are the case of tasks with one job each.
+ * The list is turned around. Jobs that share a gradient add to it in job order, so each gradient
+ * array is one task that knows its jobs, and an element of it belongs to one thread (or the
+ * lanes of a row), which adds what the jobs give, one after the other. No atomics, the same bits
+ * every run, and untied factors are the case of tasks with one job each.
  *
- * du and dR are sums over all outputs of few elements: too few to fill a GPU. There a job's outputs are cut into runs of PART_ROWS, each run's sum
- * goes to memory of its own, and a second launch adds the runs in order. */
+ * du and dR are sums over all outputs of few elements: too few to fill a GPU. There a job's
+ * outputs are cut into runs of PART_ROWS, each run's sum goes to memory of its own, and a second
+ * launch adds the runs in order. */
 #include <stdlib.h>
 
 #include "kernels/cuda/expand.h"
 
-static constexpr int     SIDE = 16, MOST_COLUMNS = 256;
-static constexpr int64_t PART_ROWS = 256, R_BLOCKS = 32; /* of dR: no more blocks a job than these where its tiles alone are as many */
+static constexpr int SIDE = 16, MOST_COLUMNS = 256;
+/* of dR: no more blocks a job than these where its tiles alone are as many */
+static constexpr int64_t PART_ROWS = 256, R_BLOCKS = 32;
 
-/* What a task adds: which job's, and for sums over outputs how many runs, whose sums begin at parts[at]. */
+/* What a task adds: which job's, and for sums over outputs how many runs, whose sums begin at
+ * parts[at]. */
 typedef struct {
     int     job, runs;
     int64_t at;
@@ -21,14 +26,18 @@ typedef struct {
 
 enum { GRAD_A, GRAD_B, GRAD_V, GRAD_R, GRAD_U, GRADS };
 
-/* One gradient array and what adds to it: sources[first .. first+count-1]. Of dR and du, first the runs of one source, later the array. */
+/* One gradient array and what adds to it: sources[first .. first+count-1]. Of dR and du, first
+ * the runs of one source, later the array. */
 typedef struct {
     int     kind, first, count;
     int64_t r, in, out; /* the largest of its jobs; r differs in dA alone */
 } expand_task;
 
 /* Elements of dR or du. */
-static __host__ __device__ inline int64_t size_of(const expand_task *t) { return t->kind == GRAD_R ? t->r * t->r : t->r; }
+static __host__ __device__ inline int64_t size_of(const expand_task *t)
+{
+    return t->kind == GRAD_R ? t->r * t->r : t->r;
+}
 
 typedef struct {
     const expand_job    *jobs;
@@ -81,7 +90,8 @@ static __device__ void grad_B(const expand_lists &l, const expand_task &task, in
     for (int t = 0; t < task.count; t++) {
         const expand_job &e = l.jobs[mine[t].job];
         lot               G = {};
-        if (!e.R && at < e.out * r) G = vec_load<LOT>(floats(e.dBp) + at, e.out * r - at, vec_fits<LOT>(floats(e.dBp), 0));
+        if (!e.R && at < e.out * r)
+            G = vec_load<LOT>(floats(e.dBp) + at, e.out * r - at, vec_fits<LOT>(floats(e.dBp), 0));
         int64_t n = n0, k = k0;
         for (int i = 0; i < LOT && n < e.out; i++) {
             const float g = e.R ? mixed_back(e, n, k) : G.x[i] * factor_u(e, k);
@@ -128,7 +138,7 @@ static __device__ void part_R(const expand_lists &l, const expand_source &source
     const expand_job &e    = l.jobs[source.job];
     const int64_t     side = (e.r + SIDE - 1) / SIDE, run = block / tiles_of(e.r), tile = block % tiles_of(e.r);
     const int64_t     k = tile / side * SIDE + threadIdx.x / SIDE, j = tile % side * SIDE + threadIdx.x % SIDE;
-    const int64_t     rows = (e.out + source.runs - 1) / source.runs, first = run * rows, last = min(e.out, first + rows);
+    const int64_t rows = (e.out + source.runs - 1) / source.runs, first = run * rows, last = min(e.out, first + rows);
     if (k >= e.r || j >= e.r) return;
     const float *B = floats(e.B) + k, *G = floats(e.dBp) + j;
     float        sum = 0;
@@ -136,17 +146,20 @@ static __device__ void part_R(const expand_lists &l, const expand_source &source
     l.parts[source.at + run * e.r * e.r + k * e.r + j] = sum;
 }
 
-/* sum over a run of rows of v_n (BR)_nj G_nj: a block MOST_COLUMNS of them, a thread four of every so many rows */
+/* sum over a run of rows of v_n (BR)_nj G_nj: a block MOST_COLUMNS of them, a thread four of
+ * every so many rows */
 static __device__ void part_u(const expand_lists &l, const expand_source &source, int64_t block)
 {
     __shared__ float  shared[THREADS * LOT];
     const expand_job &e     = l.jobs[source.job];
-    const int64_t     tiles = (e.r + MOST_COLUMNS - 1) / MOST_COLUMNS, run = block / tiles, j0 = block % tiles * MOST_COLUMNS;
-    const int         columns = (int)min((int64_t)MOST_COLUMNS, e.r - j0), lots = (columns + LOT - 1) / LOT, lanes = THREADS / lots;
-    const int         lane = (int)threadIdx.x / lots, column = (int)threadIdx.x % lots * LOT;
-    const int64_t     first = run * PART_ROWS, last = min(e.out, first + PART_ROWS), j = j0 + column;
-    const bool        fits = vec_fits<LOT>(floats(e.B), e.r) && vec_fits<LOT>(floats(e.dBp), e.r);
-    lot               sum  = {};
+    const int64_t     tiles = (e.r + MOST_COLUMNS - 1) / MOST_COLUMNS, run = block / tiles,
+                  j0  = block % tiles * MOST_COLUMNS;
+    const int columns = (int)min((int64_t)MOST_COLUMNS, e.r - j0), lots = (columns + LOT - 1) / LOT,
+              lanes    = THREADS / lots;
+    const int     lane = (int)threadIdx.x / lots, column = (int)threadIdx.x % lots * LOT;
+    const int64_t first = run * PART_ROWS, last = min(e.out, first + PART_ROWS), j = j0 + column;
+    const bool    fits = vec_fits<LOT>(floats(e.B), e.r) && vec_fits<LOT>(floats(e.dBp), e.r);
+    lot           sum  = {};
     for (int64_t n = first + lane; lane < lanes && n < last; n += lanes) {
         const lot   B = lot_BR(e, n, j, fits), G = vec_load<LOT>(floats(e.dBp) + n * e.r + j, e.r - j, fits);
         const float v = factor_v(e, n);
@@ -161,7 +174,8 @@ static __device__ void part_u(const expand_lists &l, const expand_source &source
     }
 }
 
-KERNEL __launch_bounds__(THREADS) expand_bwd_kernel(expand_lists l, const expand_task *tasks, const int64_t *first_block, int count)
+KERNEL __launch_bounds__(THREADS)
+    expand_bwd_kernel(expand_lists l, const expand_task *tasks, const int64_t *first_block, int count)
 {
     const int         i     = part_of_block(first_block, count, blockIdx.x);
     const expand_task task  = tasks[i];
@@ -181,17 +195,19 @@ static __host__ __device__ int sharers_of(int sources)
     return lanes;
 }
 
-/* du_j += s sum of its runs,  dR_kj += s u_j sum of its runs: some lanes of a warp an element, each the sums of some jobs, which are then added in
- * job order. Where one array is shared by all jobs, one thread would add up thousands of runs. */
-KERNEL __launch_bounds__(THREADS) expand_add_kernel(expand_lists l, const expand_task *tasks, const int64_t *first_block, int count)
+/* du_j += s sum of its runs,  dR_kj += s u_j sum of its runs: some lanes of a warp an element,
+ * each the sums of some jobs, which are then added in job order. Where one array is shared by
+ * all jobs, one thread would add up thousands of runs. */
+KERNEL __launch_bounds__(THREADS)
+    expand_add_kernel(expand_lists l, const expand_task *tasks, const int64_t *first_block, int count)
 {
     const int            i     = part_of_block(first_block, count, blockIdx.x);
     const expand_task    task  = tasks[i];
     const expand_source *mine  = l.sources + task.first;
     const bool           is_R  = task.kind == GRAD_R;
     const int            lanes = sharers_of(task.count), lane = (int)threadIdx.x % lanes;
-    const int64_t        at = (blockIdx.x - first_block[i]) * (THREADS / lanes) + threadIdx.x / lanes, size = size_of(&task);
-    float               *to = (float *)(is_R ? l.jobs[mine[0].job].dR : l.jobs[mine[0].job].du) + at, total = at < size ? *to : 0;
+    const int64_t at = (blockIdx.x - first_block[i]) * (THREADS / lanes) + threadIdx.x / lanes, size = size_of(&task);
+    float *to = (float *)(is_R ? l.jobs[mine[0].job].dR : l.jobs[mine[0].job].du) + at, total = at < size ? *to : 0;
     for (int t0 = 0; t0 < task.count; t0 += lanes) {
         const int t    = t0 + lane;
         float     gain = 0;
@@ -220,15 +236,17 @@ static param *gradient(const expand_job *e, int kind)
 
 static int runs_of(const expand_job *e, int kind)
 {
-    const int64_t most = blocks_of(e->out, PART_ROWS), wanted = R_BLOCKS / tiles_of(e->r) > 1 ? R_BLOCKS / tiles_of(e->r) : 1;
+    const int64_t most   = blocks_of(e->out, PART_ROWS),
+                  wanted = R_BLOCKS / tiles_of(e->r) > 1 ? R_BLOCKS / tiles_of(e->r) : 1;
     return (int)(kind == GRAD_U || most < wanted ? most : wanted);
 }
 
 /* Blocks of a task in the first launch; of dR and du, of the runs of a task's one job. */
 static int64_t blocks_for(const expand_task *t, int runs)
 {
-    const int64_t all[GRADS] = { blocks_of(t->r * blocks_of(t->in, LOT), THREADS), blocks_of(t->out * t->r, LOT * THREADS),
-                                 blocks_of(t->out, THREADS / lanes_of(t->r)), runs * tiles_of(t->r), runs * blocks_of(t->r, MOST_COLUMNS) };
+    const int64_t all[GRADS] = { blocks_of(t->r * blocks_of(t->in, LOT), THREADS),
+                                 blocks_of(t->out * t->r, LOT * THREADS), blocks_of(t->out, THREADS / lanes_of(t->r)),
+                                 runs * tiles_of(t->r), runs * blocks_of(t->r, MOST_COLUMNS) };
     return all[t->kind];
 }
 
@@ -251,7 +269,8 @@ typedef struct {
     expand_task *tasks;
 } stage;
 
-/* The lists of a backward, in one block of memory that is sent as it is: at most GRADS tasks a job in each stage, and as many sources. */
+/* The lists of a backward, in one block of memory that is sent as it is: at most GRADS tasks a
+ * job in each stage, and as many sources. */
 typedef struct {
     int64_t        bytes, n_sources, parts;
     char          *list;
@@ -262,7 +281,8 @@ typedef struct {
 
 static plan plan_new(const expand_job *jobs, int64_t count)
 {
-    const int64_t most = GRADS * count, at_first = count * (int64_t)sizeof *jobs, at_tasks = at_first + 2 * most * (int64_t)sizeof(int64_t),
+    const int64_t most = GRADS * count, at_first = count * (int64_t)sizeof *jobs,
+                  at_tasks   = at_first + 2 * most * (int64_t)sizeof(int64_t),
                   at_sources = at_tasks + 2 * most * (int64_t)sizeof(expand_task);
     plan p                   = {};
     p.bytes                  = at_sources + most * (int64_t)sizeof(expand_source);
@@ -323,9 +343,11 @@ void expand_bwd_cuda(const expand_job *jobs, int64_t count)
     const char        *sent = cuda_send(p.bytes);
     const expand_lists l    = { (const expand_job *)sent, (const expand_source *)(sent + ((char *)p.sources - p.list)),
                              p.parts ? (float *)cuda_scratch(SCRATCH_PARTS, p.parts * (int64_t)sizeof(float)) : NULL };
-    LAUNCH(expand_bwd_kernel, (unsigned)p.first.blocks, THREADS, l, (const expand_task *)(sent + ((char *)p.first.tasks - p.list)),
+    LAUNCH(expand_bwd_kernel, (unsigned)p.first.blocks, THREADS, l,
+           (const expand_task *)(sent + ((char *)p.first.tasks - p.list)),
            (const int64_t *)(sent + ((char *)p.first.first_block - p.list)), (int)p.first.count);
     if (p.add.count == 0) return;
-    LAUNCH(expand_add_kernel, (unsigned)p.add.blocks, THREADS, l, (const expand_task *)(sent + ((char *)p.add.tasks - p.list)),
+    LAUNCH(expand_add_kernel, (unsigned)p.add.blocks, THREADS, l,
+           (const expand_task *)(sent + ((char *)p.add.tasks - p.list)),
            (const int64_t *)(sent + ((char *)p.add.first_block - p.list)), (int)p.add.count);
 }

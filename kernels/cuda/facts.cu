@@ -1,6 +1,7 @@
-/* What the GPU says of itself, for records: numbers taken under other drivers, libraries or limits are other numbers. The driver's own version and
- * its limits of power and clocks are NVML's to tell (libnvidia-ml.so.1, a part of the driver): it is looked for at run time, and what it does not
- * tell is left out. */
+/* What the GPU says of itself, for records: numbers taken under other drivers, libraries or
+ * limits are other numbers. The driver's own version and its limits of power and clocks are
+ * NVML's to tell (libnvidia-ml.so.1, a part of the driver): it is looked for at run time, and
+ * what it does not tell is left out. */
 #include <dlfcn.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,12 +48,14 @@ static void add_driver(const nvml &n)
     if (!n.device) return;
     if (ask(n, "nvmlDeviceGetEnforcedPowerLimit", n.device, &value)) add("power_limit_w", "%.0f", 1e-3 * value);
     if (ask(n, "nvmlDeviceGetMaxClockInfo", n.device, (int)NVML_CLOCK_SM, &value)) add("sm_clock_max_mhz", "%u", value);
-    if (ask(n, "nvmlDeviceGetMaxClockInfo", n.device, (int)NVML_CLOCK_MEM, &value)) add("memory_clock_max_mhz", "%u", value);
+    if (ask(n, "nvmlDeviceGetMaxClockInfo", n.device, (int)NVML_CLOCK_MEM, &value))
+        add("memory_clock_max_mhz", "%u", value);
     if (ask(n, "nvmlDeviceGetEccMode", n.device, &value, &pending)) add("ecc", "%s", value ? "on" : "off");
     if (ask(n, "nvmlDeviceGetMigMode", n.device, &value, &pending)) add("mig", "%s", value ? "on" : "off");
 }
 
-/* By its place on the bus: NVML does not know CUDA_VISIBLE_DEVICES. The emulator has no place, so a GPU in the same machine does not speak for it. */
+/* By its place on the bus: NVML does not know CUDA_VISIBLE_DEVICES. The emulator has no place,
+ * so a GPU in the same machine does not speak for it. */
 static void ask_driver(void)
 {
     char bus[32] = "";
@@ -83,6 +86,7 @@ void cuda_facts_find(const cudaDeviceProp *device)
     add("l2_bytes", "%d", device->l2CacheSize);
     if (driver) add("cuda_of_driver", "%d.%d", driver / 1000, driver % 1000 / 10);
     if (runtime) add("cuda_runtime", "%d.%d", runtime / 1000, runtime % 1000 / 10);
-    if (cublasGetVersion(cuda_blas, &blas) == CUBLAS_STATUS_SUCCESS && blas) add("cublas", "%d.%d.%d", blas / 10000, blas / 100 % 100, blas % 100);
+    if (cublasGetVersion(cuda_blas, &blas) == CUBLAS_STATUS_SUCCESS && blas)
+        add("cublas", "%d.%d.%d", blas / 10000, blas / 100 % 100, blas % 100);
     ask_driver();
 }

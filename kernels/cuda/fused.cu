@@ -1,6 +1,7 @@
 /* Contract: kernels/cuda/fused.h; the kernels' bodies: kernels/cuda/fused_tile.h.
  *
- * Tiles of 128 x 256 read 48 KiB for 4 MFLOP; where they would leave multiprocessors idle, of 128 x 128. The choice depends on the shape alone. */
+ * Tiles of 128 x 256 read 48 KiB for 4 MFLOP; where they would leave multiprocessors idle, of
+ * 128 x 128. The choice depends on the shape alone. */
 #include "kernels/cuda/fused_tile.h"
 
 #ifdef __CUDACC__
@@ -14,7 +15,7 @@ static constexpr int64_t FEW_TILES = 2; /* so that small tests meet both widths 
 #else
 #define FUSED_BODY(width, n_major, blocks)
 #endif
-#define FUSED_KERNEL(name, width, n_major, blocks)                                                                                                   \
+#define FUSED_KERNEL(name, width, n_major, blocks)                                                                     \
     KERNEL __launch_bounds__(BLOCK, 1) name(const __grid_constant__ fused_args f) { FUSED_BODY(width, n_major, blocks) }
 FUSED_KERNEL(fused_fwd_256_kernel, 256, false, 1)
 FUSED_KERNEL(fused_fwd_128_kernel, 128, false, 1)
@@ -32,10 +33,15 @@ static const struct {
 static const struct {
     const char *name;
     void (*run)(fused_args f);
-} kernels[2][SHAPES] = { { { NAMED(fused_bwd_128_kernel) }, { NAMED(fused_bwd_256_kernel) }, { NAMED(fused_bwd_cluster_kernel) } },
-                         { { NAMED(fused_fwd_128_kernel) }, { NAMED(fused_fwd_256_kernel) }, { NAMED(fused_fwd_cluster_kernel) } } };
+} kernels[2][SHAPES] = {
+    { { NAMED(fused_bwd_128_kernel) }, { NAMED(fused_bwd_256_kernel) }, { NAMED(fused_bwd_cluster_kernel) } },
+    { { NAMED(fused_fwd_128_kernel) }, { NAMED(fused_fwd_256_kernel) }, { NAMED(fused_fwd_cluster_kernel) } }
+};
 
-static int64_t tiles(const fused *f, int64_t height, int64_t width) { return (f->m + height - 1) / height * ((f->n + width - 1) / width); }
+static int64_t tiles(const fused *f, int64_t height, int64_t width)
+{
+    return (f->m + height - 1) / height * ((f->n + width - 1) / width);
+}
 
 const char *cuda_fused_refuses(const fused *f)
 {
@@ -52,10 +58,15 @@ const char *cuda_fused_refuses(const fused *f)
 }
 
 /* Boxes of rows of A or h; and of B or E, whichever way they lie. */
-static bool map_rows(CUtensorMap *map, const void *p, int64_t rows, int64_t k, int64_t ld) { return tensor_map(map, p, rows, k, ld, HEIGHT, DEPTH); }
-static bool map_columns(CUtensorMap *map, const void *p, int64_t columns, int64_t k, int64_t ld, gemm_layout b, int width)
+static bool map_rows(CUtensorMap *map, const void *p, int64_t rows, int64_t k, int64_t ld)
 {
-    return b == TRANSPOSED ? tensor_map(map, p, columns, k, ld, width, DEPTH) : tensor_map(map, p, k, columns, ld, DEPTH, 64);
+    return tensor_map(map, p, rows, k, ld, HEIGHT, DEPTH);
+}
+static bool map_columns(CUtensorMap *map, const void *p, int64_t columns, int64_t k, int64_t ld, gemm_layout b,
+                        int width)
+{
+    return b == TRANSPOSED ? tensor_map(map, p, columns, k, ld, width, DEPTH)
+                           : tensor_map(map, p, k, columns, ld, DEPTH, 64);
 }
 
 void cuda_fused(const fused *f)
@@ -73,10 +84,13 @@ void cuda_fused(const fused *f)
         if (p->r == 0 || p->cols == 0) continue;
         a.count++;
         a.pairs[to] = { (int32_t)p->r, (int32_t)p->first, (int32_t)p->cols };
-        ok          = map_rows(&a.h[to], p->h, f->m, p->r, p->ldh) && map_columns(&a.E[to], p->E, p->cols, p->r, p->lde, f->b, part);
+        ok          = map_rows(&a.h[to], p->h, f->m, p->r, p->ldh) &&
+             map_columns(&a.E[to], p->E, p->cols, p->r, p->lde, f->b, part);
     }
     if (!ok) return;
-    const int64_t clusters = min(tiles(f, (int64_t)blocks * HEIGHT, width), (int64_t)(cuda_device.multiprocessors / blocks));
+    const int64_t clusters = min(tiles(f, (int64_t)blocks * HEIGHT, width),
+                                 (int64_t)(cuda_device.multiprocessors / blocks));
     const auto   *kernel   = &kernels[f->b == TRANSPOSED][shape];
-    cuda_launch(kernel->name, __FILE__, __LINE__, { (unsigned)(clusters * blocks), BLOCK, SHARED, false, blocks }, kernel->run, a);
+    cuda_launch(kernel->name, __FILE__, __LINE__, { (unsigned)(clusters * blocks), BLOCK, SHARED, false, blocks },
+                kernel->run, a);
 }

@@ -1,8 +1,10 @@
-/* The variants `fused` and `producer-fused` (kernels/variant.h): h by cuBLAS, or by what makes x (kernels/cuda/producer.h); then base and pair in one
- * kernel (kernels/cuda/fused.h), and the same backward. In bf16 alone.
+/* The variants `fused` and `producer-fused` (kernels/variant.h): h by cuBLAS, or by what makes x
+ * (kernels/cuda/producer.h); then base and pair in one kernel (kernels/cuda/fused.h), and the
+ * same backward. In bf16 alone.
  *
- * W is read as it lies. A' and B' are too, where TMA can: at addresses and row strides of multiples of 16 bytes, so where 8 divides the rank; else a
- * copy of them with wider rows is made when the adapter changes. */
+ * W is read as it lies. A' and B' are too, where TMA can: at addresses and row strides of
+ * multiples of 16 bytes, so where 8 divides the rank; else a copy of them with wider rows is
+ * made when the adapter changes. */
 #include "kernels/cuda/fused.h"
 #include "kernels/cuda/site.h"
 
@@ -25,9 +27,19 @@ static wide_rows widened(struct site_plan *p, const void *from, int64_t rows, in
 static void run_fused(const site_step *s)
 {
     const gemm *g = &s->g;
-    const fused f = {
-        g->m, g->n, g->k, g->A, g->lda, g->B, g->ldb, g->b, g->C, g->ldc, s->s > 1, 1, { { s->a, s->ld_a, s->b, s->ld_to, s->used_cols, 0, g->n } }
-    };
+    const fused f = { g->m,
+                      g->n,
+                      g->k,
+                      g->A,
+                      g->lda,
+                      g->B,
+                      g->ldb,
+                      g->b,
+                      g->C,
+                      g->ldc,
+                      s->s > 1,
+                      1,
+                      { { s->a, s->ld_a, s->b, s->ld_to, s->used_cols, 0, g->n } } };
     cuda_fused(&f);
 }
 
@@ -52,16 +64,32 @@ static void widen(struct site_plan *p, const wide_rows *w, const void *from, int
 /* dh and dB' from one reading of dy where that pays. */
 static void through_B(struct site_plan *p, const site_call *c, const void *h, void *dh, int64_t ldh)
 {
-    pair_pass pass = {
-        c->n,           c->out, c->r, (const bf16 *)c->dy, c->out, (const bf16 *)c->B, (const bf16 *)h, c->r, ldh, (bf16 *)dh, ldh, false,
-        (float *)c->dB, false,  BOTH
-    };
+    pair_pass pass = { c->n,
+                       c->out,
+                       c->r,
+                       (const bf16 *)c->dy,
+                       c->out,
+                       (const bf16 *)c->B,
+                       (const bf16 *)h,
+                       c->r,
+                       ldh,
+                       (bf16 *)dh,
+                       ldh,
+                       false,
+                       (float *)c->dB,
+                       false,
+                       BOTH };
     if (c->dB && pair_pass_pays(c->n, c->out, c->r)) {
         plan_pair_pass(p, &pass);
         return;
     }
-    if (c->dB) plan_gemm(p, true, { c->out, c->r, c->n, c->dy, c->out, TRANSPOSED, h, ldh, PLAIN, c->dB, c->r, true, CUDA_R_16BF, CUDA_R_32F });
-    plan_gemm(p, true, { c->n, c->r, c->out, c->dy, c->out, PLAIN, c->B, c->r, PLAIN, dh, ldh, false, CUDA_R_16BF, CUDA_R_16BF });
+    if (c->dB)
+        plan_gemm(p, true,
+                  { c->out, c->r, c->n, c->dy, c->out, TRANSPOSED, h, ldh, PLAIN, c->dB, c->r, true, CUDA_R_16BF,
+                    CUDA_R_32F });
+    plan_gemm(
+        p, true,
+        { c->n, c->r, c->out, c->dy, c->out, PLAIN, c->B, c->r, PLAIN, dh, ldh, false, CUDA_R_16BF, CUDA_R_16BF });
 }
 
 static void plan(struct site_plan *p, const site_variant *v, bool cluster, site_stage stage, const site_call *c)
@@ -78,16 +106,24 @@ static void plan(struct site_plan *p, const site_variant *v, bool cluster, site_
             plan_produce_bf16(p, c, in, c->A, c->lda, r, h, ldh);
         else
             plan_gemm(p, true, { n, r, in, c->x, in, PLAIN, c->A, c->lda, TRANSPOSED, h, ldh, false, TYPE, TYPE });
-        fuse(p, cluster, { n, out, in, c->x, in, PLAIN, c->W, in, TRANSPOSED, c->y, out, false, TYPE, TYPE }, h, ldh, &B, r);
+        fuse(p, cluster, { n, out, in, c->x, in, PLAIN, c->W, in, TRANSPOSED, c->y, out, false, TYPE, TYPE }, h, ldh,
+             &B, r);
     } else {
         through_B(p, c, h, dh, ldh);
         if (c->dA) plan_gemm(p, true, { r, in, n, dh, ldh, TRANSPOSED, c->x, in, PLAIN, c->dA, in, true, TYPE, SUM });
-        fuse(p, cluster, { n, in, out, c->dy, out, PLAIN, c->W, in, PLAIN, c->dx, in, false, TYPE, TYPE }, dh, ldh, &A, r);
+        fuse(p, cluster, { n, in, out, c->dy, out, PLAIN, c->W, in, PLAIN, c->dx, in, false, TYPE, TYPE }, dh, ldh, &A,
+             r);
     }
 }
 
-void plan_fused(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c) { plan(p, v, false, stage, c); }
-void plan_fused_cluster(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c) { plan(p, v, true, stage, c); }
+void plan_fused(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c)
+{
+    plan(p, v, false, stage, c);
+}
+void plan_fused_cluster(struct site_plan *p, const site_variant *v, site_stage stage, const site_call *c)
+{
+    plan(p, v, true, stage, c);
+}
 
 const char *refuses_fused(const site_variant *, const site_call *c)
 {

@@ -1,25 +1,28 @@
-/* The device side of kernels/cuda/fused.h. One persistent block on each multiprocessor; of its three warpgroups one thread of the first keeps TMA
- * busy, the other two multiply 64 rows of the block's tile each and write them.
+/* The device side of kernels/cuda/fused.h. One persistent block on each multiprocessor; of its
+ * three warpgroups one thread of the first keeps TMA busy, the other two multiply 64 rows of the
+ * block's tile each and write them.
  *
  *     ring of STAGES in shared memory, 192 KiB:   A [128 rows, 64 of k]   B [WIDTH columns, 64 of k]
  *     the producer waits until a stage is empty, has two boxes (or one and WIDTH / 64) brought, and goes on to the next, over tiles too;
  *     a consumer waits until a stage is full, starts its products, and when those of the stage before are done, calls that one empty.
  *
- * The steps of a tile: k / 64 of (A, B), then of every pair whose columns it meets r / 64 of (h, E), of which no more than r / 16 slices are
- * multiplied. What boxes have outside of the matrices is zero: rows, columns and rank are any.
+ * The steps of a tile: k / 64 of (A, B), then of every pair whose columns it meets r / 64 of (h,
+ * E), of which no more than r / 16 slices are multiplied. What boxes have outside of the
+ * matrices is zero: rows, columns and rank are any.
  *
- * Two blocks may be a cluster: the tiles below each other, each of which brings its half of B into both, so that less comes from L2: 32 KiB in place
- * of 48 for a block's step.
- */
+ * Two blocks may be a cluster: the tiles below each other, each of which brings its half of B
+ * into both, so that less comes from L2: 32 KiB in place of 48 for a block's step. */
 #ifndef TIEBREAK_KERNELS_CUDA_FUSED_TILE_H
 #define TIEBREAK_KERNELS_CUDA_FUSED_TILE_H
 #include "kernels/cuda/fused.h"
 #include "kernels/cuda/hopper.h"
 
-static constexpr int     HEIGHT = 128, DEPTH = 64, SLICE = 16, CONSUMERS = 2, BLOCK = (1 + CONSUMERS) * WARPGROUP;
-static constexpr int     RING = 196608, TURN = 128, STAGED = CONSUMERS * 64 * TURN * 2; /* TURN: columns that leave through shared memory at once */
-static constexpr int     BARRIERS = 256, SHARED = SWIZZLE_ATOM + RING + STAGED + BARRIERS;
-static constexpr int64_t GROUP = 16; /* tiles down before the next column: their A and a few of B stay in L2 */
+static constexpr int HEIGHT = 128, DEPTH = 64, SLICE = 16, CONSUMERS = 2, BLOCK = (1 + CONSUMERS) * WARPGROUP;
+/* TURN: columns that leave through shared memory at once */
+static constexpr int RING = 196608, TURN = 128, STAGED = CONSUMERS * 64 * TURN * 2;
+static constexpr int BARRIERS = 256, SHARED = SWIZZLE_ATOM + RING + STAGED + BARRIERS;
+/* tiles down before the next column: their A and a few of B stay in L2 */
+static constexpr int64_t GROUP = 16;
 struct fused_range {
     int32_t r, first, cols;
 };
@@ -35,18 +38,23 @@ struct tile_at {
     int m, n; /* its first row and column */
 };
 
-/* Down GROUP tiles, then the next column; then the next GROUP. A tile here is that of a cluster, whose blocks are one below the other. */
+/* Down GROUP tiles, then the next column; then the next GROUP. A tile here is that of a cluster,
+ * whose blocks are one below the other. */
 static __device__ inline tile_at tile_of(const fused_args &f, int64_t tile, int height, int width)
 {
-    const int64_t down = (f.m + height - 1) / height, across = (f.n + width - 1) / width, group = tile / (GROUP * across),
-                  rows = min(GROUP, down - group * GROUP), at = tile % (GROUP * across);
+    const int64_t down = (f.m + height - 1) / height, across = (f.n + width - 1) / width,
+                  group = tile / (GROUP * across), rows = min(GROUP, down - group * GROUP),
+                  at = tile % (GROUP * across);
     return { (int)((group * GROUP + at % rows) * height), (int)(at / rows * width) };
 }
 static __device__ inline int64_t tiles_of(const fused_args &f, int height, int width)
 {
     return (int64_t)((f.m + height - 1) / height) * ((f.n + width - 1) / width);
 }
-static __device__ inline bool meets(const fused_range &p, const tile_at &t, int width) { return t.n < p.first + p.cols && p.first < t.n + width; }
+static __device__ inline bool meets(const fused_range &p, const tile_at &t, int width)
+{
+    return t.n < p.first + p.cols && p.first < t.n + width;
+}
 
 /* A place in the ring, and the parity of its phase. */
 template <int STAGES> struct ring_at {
@@ -59,9 +67,11 @@ template <int STAGES> struct ring_at {
     }
 };
 
-/* BLOCKS: of a cluster, 1 or 2. They have the same columns, and each brings its part of B, and of E, to all. */
+/* BLOCKS: of a cluster, 1 or 2. They have the same columns, and each brings its part of B, and
+ * of E, to all. */
 template <int WIDTH, bool N_MAJOR, int BLOCKS> struct fused_kernel {
-    static constexpr int    A_BYTES = HEIGHT * SWIZZLE_ROW, B_BYTES = WIDTH * SWIZZLE_ROW, STAGE = A_BYTES + B_BYTES, STAGES = RING / STAGE;
+    static constexpr int A_BYTES = HEIGHT * SWIZZLE_ROW, B_BYTES = WIDTH * SWIZZLE_ROW, STAGE = A_BYTES + B_BYTES,
+                         STAGES  = RING / STAGE;
     static constexpr int    PART = WIDTH / BLOCKS; /* columns that one block brings */
     typedef ring_at<STAGES> place;
     static_assert(2 * STAGES * 8 <= BARRIERS, "the barriers' room");
@@ -84,11 +94,12 @@ template <int WIDTH, bool N_MAJOR, int BLOCKS> struct fused_kernel {
             tma_load_to(to, map, b, column, row, (1 << BLOCKS) - 1);
     }
 
-    static __device__ void bring(unsigned char *ring, uint64_t *full, uint64_t *empty, place *at, const CUtensorMap *A, const CUtensorMap *B, int k,
-                                 int m, int n)
+    static __device__ void bring(unsigned char *ring, uint64_t *full, uint64_t *empty, place *at, const CUtensorMap *A,
+                                 const CUtensorMap *B, int k, int m, int n)
     {
         unsigned char *a = ring + at->stage * STAGE, *b = a + A_BYTES + rank() * PART * SWIZZLE_ROW;
-        mbarrier_wait(&empty[at->stage], at->parity ^ 1); /* in all blocks; the first time round it is */
+        /* in all blocks; the first time round it is */
+        mbarrier_wait(&empty[at->stage], at->parity ^ 1);
         mbarrier_expect(&full[at->stage], STAGE);
         tma_load(a, A, &full[at->stage], k, m);
         n += rank() * PART;
@@ -119,14 +130,18 @@ template <int WIDTH, bool N_MAJOR, int BLOCKS> struct fused_kernel {
         if (BLOCKS > 1 && lane < BLOCKS) mbarrier_arrive_at(empty, lane);
     }
 
-    /* One stage, when it is full, as a group of products; then the stage before is empty. `held` is that stage, -1 in the beginning of a tile. */
-    static __device__ inline void step(float (&sum)[WIDTH / 2], const unsigned char *ring, uint64_t *full, uint64_t *empty, place *at, int *held,
-                                       int slices)
+    /* One stage, when it is full, as a group of products; then the stage before is empty. `held`
+     * is that stage, -1 in the beginning of a tile. */
+    static __device__ inline void step(float (&sum)[WIDTH / 2], const unsigned char *ring, uint64_t *full,
+                                       uint64_t *empty, place *at, int *held, int slices)
     {
         const int            group = (int)threadIdx.x / WARPGROUP - 1;
-        const unsigned char *a = ring + at->stage * STAGE + group * 64 * SWIZZLE_ROW, *b = ring + at->stage * STAGE + A_BYTES;
-        const uint64_t       A = wgmma_tile(a, 0, SWIZZLE_ATOM), B = wgmma_tile(b, N_MAJOR ? DEPTH * SWIZZLE_ROW : 0, SWIZZLE_ATOM);
-        constexpr uint64_t   NEXT_A = SLICE * 2 / 16, NEXT_B = N_MAJOR ? 2 * SWIZZLE_ATOM / 16 : SLICE * 2 / 16; /* in units of the descriptor */
+        const unsigned char *a     = ring + at->stage * STAGE + group * 64 * SWIZZLE_ROW,
+                            *b     = ring + at->stage * STAGE + A_BYTES;
+        const uint64_t A           = wgmma_tile(a, 0, SWIZZLE_ATOM),
+                       B           = wgmma_tile(b, N_MAJOR ? DEPTH * SWIZZLE_ROW : 0, SWIZZLE_ATOM);
+        /* in units of the descriptor */
+        constexpr uint64_t NEXT_A = SLICE * 2 / 16, NEXT_B = N_MAJOR ? 2 * SWIZZLE_ATOM / 16 : SLICE * 2 / 16;
         mbarrier_wait(&full[at->stage], at->parity);
         wgmma_fence();
         UNROLL
@@ -139,11 +154,14 @@ template <int WIDTH, bool N_MAJOR, int BLOCKS> struct fused_kernel {
         at->next();
     }
 
-    /* A warp's 16 rows, TURN columns at a time: to shared memory as its threads hold them, from there in rows of 256 bytes. Chunks of 16 bytes are
-     * exchanged within a row by the row's number, so neither way meets a bank twice. */
-    static __device__ void write(const fused_args &f, const tile_at &t, const float (&sum)[WIDTH / 2], unsigned char *staged)
+    /* A warp's 16 rows, TURN columns at a time: to shared memory as its threads hold them, from
+     * there in rows of 256 bytes. Chunks of 16 bytes are exchanged within a row by the row's
+     * number, so neither way meets a bank twice. */
+    static __device__ void write(const fused_args &f, const tile_at &t, const float (&sum)[WIDTH / 2],
+                                 unsigned char *staged)
     {
-        const int      warp = (int)threadIdx.x / WARP - WARPGROUP / WARP, lane = (int)threadIdx.x % WARP, m0 = t.m + 16 * warp;
+        const int warp = (int)threadIdx.x / WARP - WARPGROUP / WARP, lane = (int)threadIdx.x % WARP,
+                  m0        = t.m + 16 * warp;
         unsigned char *mine = staged + warp * 16 * TURN * 2;
         UNROLL
         for (int turn = 0; turn < WIDTH / TURN; turn++) {
@@ -151,14 +169,16 @@ template <int WIDTH, bool N_MAJOR, int BLOCKS> struct fused_kernel {
             UNROLL
             for (int pair = 0; pair < TURN / 4; pair++) { /* two sums beside each other */
                 const int j = pair / 2, row = lane / 4 + pair % 2 * 8, at = turn * TURN / 2 + 2 * pair;
-                *(uint32_t *)(mine + row * TURN * 2 + (j ^ row % 8) * 16 + lane % 4 * 4) = bf16_pair(sum[at], sum[at + 1]);
+                *(uint32_t *)(mine + row * TURN * 2 + (j ^ row % 8) * 16 + lane % 4 * 4) = bf16_pair(sum[at],
+                                                                                                     sum[at + 1]);
             }
             __syncwarp();
             UNROLL
             for (int s = 0; s < 8; s++) {
                 const int row = 2 * s + lane / 16, j = lane % 16, n = t.n + turn * TURN + 8 * j;
                 if (m0 + row < f.m && n < f.n)
-                    *(chunk *)(f.C + (m0 + row) * f.ldc + n) = *(const chunk *)(mine + row * TURN * 2 + (j ^ row % 8) * 16);
+                    *(chunk *)(f.C + (m0 + row) * f.ldc + n) = *(const chunk *)(mine + row * TURN * 2 +
+                                                                                (j ^ row % 8) * 16);
             }
         }
     }
@@ -166,7 +186,8 @@ template <int WIDTH, bool N_MAJOR, int BLOCKS> struct fused_kernel {
         uint32_t x[4];
     };
 
-    static __device__ void consume(const fused_args &f, const unsigned char *ring, unsigned char *staged, uint64_t *full, uint64_t *empty)
+    static __device__ void consume(const fused_args &f, const unsigned char *ring, unsigned char *staged,
+                                   uint64_t *full, uint64_t *empty)
     {
         place at;
         float sum[WIDTH / 2] = {};
@@ -193,10 +214,12 @@ template <int WIDTH, bool N_MAJOR, int BLOCKS> struct fused_kernel {
 
     static __device__ void run(const fused_args &f)
     {
-        unsigned char *shared = dynamic_shared(), *ring = shared + (SWIZZLE_ATOM - shared_address(shared) % SWIZZLE_ATOM) % SWIZZLE_ATOM;
-        uint64_t      *full = (uint64_t *)(ring + RING + STAGED), *empty = full + STAGES;
+        unsigned char *shared = dynamic_shared(),
+                      *ring   = shared + (SWIZZLE_ATOM - shared_address(shared) % SWIZZLE_ATOM) % SWIZZLE_ATOM;
+        uint64_t *full = (uint64_t *)(ring + RING + STAGED), *empty = full + STAGES;
         if (threadIdx.x == 0) {
-            for (int s = 0; s < STAGES; s++) mbarrier_init(&full[s], 1), mbarrier_init(&empty[s], BLOCKS * CONSUMERS * WARPGROUP / WARP);
+            for (int s = 0; s < STAGES; s++)
+                mbarrier_init(&full[s], 1), mbarrier_init(&empty[s], BLOCKS * CONSUMERS * WARPGROUP / WARP);
             mbarrier_init_fence();
         }
         wait_for_all();
@@ -210,7 +233,8 @@ template <int WIDTH, bool N_MAJOR, int BLOCKS> struct fused_kernel {
             registers_take<232>();
             consume(f, ring, ring + RING, full, empty);
         }
-        if (BLOCKS > 1) cluster_sync(); /* what others bring here and arrive at has to find this block */
+        /* what others bring here and arrive at has to find this block */
+        if (BLOCKS > 1) cluster_sync();
     }
 };
 #endif

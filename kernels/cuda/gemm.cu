@@ -1,4 +1,5 @@
-/* cuBLAS counts columns first, so a row-major array is its transpose there: C^T = B^T A^T. Contract: kernels/cuda/gemm.h. */
+/* cuBLAS counts columns first, so a row-major array is its transpose there: C^T = B^T A^T.
+ * Contract: kernels/cuda/gemm.h. */
 #include "kernels/cuda/gemm.h"
 
 #include "kernels/cuda/product.h"
@@ -6,10 +7,11 @@
 void cuda_gemm(const gemm *g)
 {
     const float             one = 1, beta = g->accumulate ? 1 : 0;
-    const cublasOperation_t a = g->a == TRANSPOSED ? CUBLAS_OP_T : CUBLAS_OP_N, b = g->b == TRANSPOSED ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasOperation_t a = g->a == TRANSPOSED ? CUBLAS_OP_T : CUBLAS_OP_N,
+                            b = g->b == TRANSPOSED ? CUBLAS_OP_T : CUBLAS_OP_N;
     if (g->m == 0 || g->n == 0 || cuda_failed()) return;
-    BLAS_OK(cublasGemmEx_64(cuda_blas, b, a, g->n, g->m, g->k, &one, g->B, g->in, g->ldb, g->A, g->in, g->lda, &beta, g->C, g->out, g->ldc,
-                            CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
+    BLAS_OK(cublasGemmEx_64(cuda_blas, b, a, g->n, g->m, g->k, &one, g->B, g->in, g->ldb, g->A, g->in, g->lda, &beta,
+                            g->C, g->out, g->ldc, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
 }
 
 void cuda_skinny(const gemm *g)
@@ -19,9 +21,17 @@ void cuda_skinny(const gemm *g)
         return;
     }
     const bool    a = g->a == PLAIN, b = g->b == PLAIN;
-    const product p = {
-        g->m,           g->n,          g->k,   (const float *)g->A, a ? g->lda : 1, a ? 1 : g->lda, (const float *)g->B, b ? g->ldb : 1,
-        b ? 1 : g->ldb, (float *)g->C, g->ldc, g->accumulate
-    };
+    const product p = { g->m,
+                        g->n,
+                        g->k,
+                        (const float *)g->A,
+                        a ? g->lda : 1,
+                        a ? 1 : g->lda,
+                        (const float *)g->B,
+                        b ? g->ldb : 1,
+                        b ? 1 : g->ldb,
+                        (float *)g->C,
+                        g->ldc,
+                        g->accumulate };
     cuda_product(&p);
 }

@@ -1,7 +1,9 @@
-/* Products by cuBLAS, row-major: C [m, n] = or += A [m, k] B [k, n], of f32 or bf16, sums in f32. bf16 goes to tensor cores.
+/* Products by cuBLAS, row-major: C [m, n] = or += A [m, k] B [k, n], of f32 or bf16, sums in
+ * f32. bf16 goes to tensor cores.
  *
- * The same call gives the same bits on the same GPU and cuBLAS: one stream, one workspace of its own (device.cu), no atomics, and no partial sums in
- * bf16. A row's bits may change with the number of rows: cuBLAS picks its kernel by shape. */
+ * The same call gives the same bits on the same GPU and cuBLAS: one stream, one workspace of its
+ * own (device.cu), no atomics, and no partial sums in bf16. A row's bits may change with the
+ * number of rows: cuBLAS picks its kernel by shape. */
 #ifndef TIEBREAK_KERNELS_CUDA_GEMM_H
 #define TIEBREAK_KERNELS_CUDA_GEMM_H
 #include "kernels/cuda/device.h"
@@ -24,6 +26,7 @@ typedef struct {
 } gemm;
 
 void cuda_gemm(const gemm *g);
-/* The same where the rank is one of the dimensions: in f32 our own kernels do it (kernels/cuda/product.h). */
+/* The same where the rank is one of the dimensions: in f32 our own kernels do it
+ * (kernels/cuda/product.h). */
 void cuda_skinny(const gemm *g);
 #endif

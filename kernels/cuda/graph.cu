@@ -1,8 +1,10 @@
 /* Graphs: the launches of many ops as one. Contract: kernels/backend.h.
  *
- * The stream is captured under cudaStreamCaptureModeThreadLocal: what this thread may not do meanwhile (wait, allocate, read pageable memory) is an
- * error that names the call, where the relaxed mode would leave it out of the graph without a word; and other threads' calls do no harm, which under
- * the global mode they would. cuBLAS can be captured because its workspace is ours (device.cu). */
+ * The stream is captured under cudaStreamCaptureModeThreadLocal: what this thread may not do
+ * meanwhile (wait, allocate, read pageable memory) is an error that names the call, where the
+ * relaxed mode would leave it out of the graph without a word; and other threads' calls do no
+ * harm, which under the global mode they would. cuBLAS can be captured because its workspace is
+ * ours (device.cu). */
 #include "kernels/cuda/device.h"
 
 struct backend_graph {
@@ -25,7 +27,8 @@ void graph_begin_cuda(void)
     capture.released = cuda_released;
 }
 
-/* The graph as it was captured, NULL after an error. Without an end the stream would stay in capture, so it is ended in any case. */
+/* The graph as it was captured, NULL after an error. Without an end the stream would stay in
+ * capture, so it is ended in any case. */
 static cudaGraph_t end_of_capture(void)
 {
     cudaGraph_t captured = NULL;

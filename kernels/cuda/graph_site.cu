@@ -1,7 +1,9 @@
-/* The variant `graph`: the launches of another row's plan, captured once for a call's arrays and replayed. Contract: kernels/variant.h.
+/* The variant `graph`: the launches of another row's plan, captured once for a call's arrays and
+ * replayed. Contract: kernels/variant.h.
  *
- * A graph knows its arrays by address. What was captured for a call is kept here, found again by the call's work, and made anew where the call names
- * other arrays than before or memory has moved; other contents of the same arrays need nothing, so SITE_ADAPT is free. */
+ * A graph knows its arrays by address. What was captured for a call is kept here, found again by
+ * the call's work, and made anew where the call names other arrays than before or memory has
+ * moved; other contents of the same arrays need nothing, so SITE_ADAPT is free. */
 #include <stdlib.h>
 
 #include "kernels/cuda/site.h"
@@ -24,7 +26,8 @@ static void forget(kept_site *k)
     }
 }
 
-/* What is kept for this work, if for this very call; else emptied for it. NULL where the host has no memory: then nothing is kept. */
+/* What is kept for this work, if for this very call; else emptied for it. NULL where the host
+ * has no memory: then nothing is kept. */
 static kept_site *kept_for(const site_call *c)
 {
     int i = 0;
@@ -65,12 +68,14 @@ static void copy(void *to, const void *from, int64_t bytes)
     if (!cuda_failed()) CUDA_OK(cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDeviceToDevice, cuda_stream));
 }
 
-/* The steps run once first, since a capture may neither load kernels nor allocate scratch; gradients, which they add to, are put back. */
+/* The steps run once first, since a capture may neither load kernels nor allocate scratch;
+ * gradients, which they add to, are put back. */
 static backend_graph *capture(const site_variant *v, site_stage stage, const site_call *c)
 {
     char *at_A = (char *)c->work + (site_work_bytes(v, c) + 255) / 256 * 256, *at_B = at_A + bytes_of_A(c);
     for (int back = 0; back < 2; back++) {
-        if (c->dA && stage == SITE_BACKWARD) copy(back ? c->dA : at_A, back ? at_A : c->dA, c->r * c->in * (int64_t)sizeof(float));
+        if (c->dA && stage == SITE_BACKWARD)
+            copy(back ? c->dA : at_A, back ? at_A : c->dA, c->r * c->in * (int64_t)sizeof(float));
         if (c->dB && stage == SITE_BACKWARD) copy(back ? c->dB : at_B, back ? at_B : c->dB, bytes_of_B(c));
         if (!back) site_run(v, stage, c);
     }

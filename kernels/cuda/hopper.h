@@ -1,15 +1,18 @@
-/* What Hopper (compute capability 9.0, built for sm_90a) has beyond other GPUs, one instruction a function: copies of boxes of a matrix into shared
- * memory by the tensor memory accelerator (TMA), barriers in shared memory that count bytes, and products of a warpgroup (WGMMA).
+/* What Hopper (compute capability 9.0, built for sm_90a) has beyond other GPUs, one instruction
+ * a function: copies of boxes of a matrix into shared memory by the tensor memory accelerator
+ * (TMA), barriers in shared memory that count bytes, and products of a warpgroup (WGMMA).
  *
  *     if (thread == 0) mbarrier_init(&full, 1);
  *     mbarrier_init_fence(); __syncthreads();
  *     producer   mbarrier_expect(&full, bytes); tma_load(tile, &map, &full, column, row);
  *     consumers  mbarrier_wait(&full, 0); wgmma_fence(); wgmma<false>(sum, a, b, add); wgmma_commit(); wgmma_finish(sum);
  *
- * What is named in quotes is a section of NVIDIA's "PTX ISA". On the host, kernels/cuda/emulate_hopper.h has the same functions with the same
- * layouts, whose effects come as late, or as early, as the hardware may bring them.
+ * What is named in quotes is a section of NVIDIA's "PTX ISA". On the host,
+ * kernels/cuda/emulate_hopper.h has the same functions with the same layouts, whose effects come
+ * as late, or as early, as the hardware may bring them.
  *
- * Other GPUs get an empty kernel: #if HOPPER_CODE around its body, and hopper_refuses() before it is launched. */
+ * Other GPUs get an empty kernel: #if HOPPER_CODE around its body, and hopper_refuses() before
+ * it is launched. */
 #ifndef TIEBREAK_KERNELS_CUDA_HOPPER_H
 #define TIEBREAK_KERNELS_CUDA_HOPPER_H
 #include "kernels/cuda/mma.h"
@@ -29,27 +32,32 @@
 
 static constexpr int WARPGROUP = 128; /* threads */
 
-/* Rows of shared memory that TMA writes and WGMMA reads: 128 bytes, of which 16-byte chunk c of row i lies where chunk c ^ i % 8 would ("128B
- * swizzle"; bits 4..6 of the address are xored with bits 7..9, so tiles start at multiples of 1024). */
+/* Rows of shared memory that TMA writes and WGMMA reads: 128 bytes, of which 16-byte chunk c of
+ * row i lies where chunk c ^ i % 8 would ("128B swizzle"; bits 4..6 of the address are xored
+ * with bits 7..9, so tiles start at multiples of 1024). */
 static constexpr int SWIZZLE_ROW = 128, SWIZZLE_ATOM = 1024;
 
-/* A matrix of bf16 [rows, cols] with this row stride, of which boxes of [box_rows, box_cols] are copied, box_cols * 2 <= SWIZZLE_ROW. What of a box
- * lies outside the matrix arrives as zero, and counts as bytes all the same. False after an error. base and stride have to be multiples of 16 bytes.
- */
+/* A matrix of bf16 [rows, cols] with this row stride, of which boxes of [box_rows, box_cols] are
+ * copied, box_cols * 2 <= SWIZZLE_ROW. What of a box lies outside the matrix arrives as zero,
+ * and counts as bytes all the same. False after an error. base and stride have to be multiples
+ * of 16 bytes. */
 bool tensor_map(CUtensorMap *map, const void *base, int64_t rows, int64_t cols, int64_t ld, int box_rows, int box_cols);
-/* NULL, or why a kernel of HOPPER_CODE cannot run: the GPU is another one, or the library was not built for it: then `kernel` is empty, as its number
- * of registers tells, which has to be 64 or more where it is not. */
+/* NULL, or why a kernel of HOPPER_CODE cannot run: the GPU is another one, or the library was
+ * not built for it: then `kernel` is empty, as its number of registers tells, which has to be 64
+ * or more where it is not. */
 const char *hopper_refuses(const void *kernel);
 
 #ifdef __CUDACC__
-/* "Parallel Synchronization and Communication Instructions: mbarrier". A phase ends when as many arrived as `count` says, and as many bytes came as
- * were expected; wait returns when the phase of this parity has ended. The first phase's parity is 0; the phase before it, of parity 1, counts as
- * ended. */
+/* "Parallel Synchronization and Communication Instructions: mbarrier". A phase ends when as many
+ * arrived as `count` says, and as many bytes came as were expected; wait returns when the phase
+ * of this parity has ended. The first phase's parity is 0; the phase before it, of parity 1,
+ * counts as ended. */
 static __device__ inline void mbarrier_init(uint64_t *b, uint32_t count)
 {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(b)), "r"(count) : "memory");
 }
-/* So that TMA sees them: its accesses go through the async proxy. Other threads need a barrier on top. */
+/* So that TMA sees them: its accesses go through the async proxy. Other threads need a barrier
+ * on top. */
 static __device__ inline void mbarrier_init_fence(void)
 {
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
@@ -58,7 +66,8 @@ static __device__ inline void mbarrier_init_fence(void)
 /* Arrives, and expects bytes of this phase. */
 static __device__ inline void mbarrier_expect(uint64_t *b, uint32_t bytes)
 {
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(b)), "r"(bytes) : "memory");
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(b)), "r"(bytes)
+                 : "memory");
 }
 static __device__ inline void mbarrier_arrive(uint64_t *b)
 {
@@ -74,27 +83,36 @@ static __device__ inline void mbarrier_wait(uint64_t *b, uint32_t parity)
                      : "memory");
 }
 
-/* "Data Movement and Conversion Instructions: cp.async.bulk.tensor": the box whose first element is [row, column] to `to`, whose bytes count on b.
- * One thread does it. The map lies in a kernel's parameters (__grid_constant__). */
+/* "Data Movement and Conversion Instructions: cp.async.bulk.tensor": the box whose first element
+ * is [row, column] to `to`, whose bytes count on b. One thread does it. The map lies in a
+ * kernel's parameters (__grid_constant__). */
 static __device__ inline void tma_load(void *to, const CUtensorMap *map, uint64_t *b, int column, int row)
 {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" ::"r"(shared_address(to)),
-                 "l"((uint64_t)map), "r"(shared_address(b)), "r"(column), "r"(row)
-                 : "memory");
+    asm volatile(
+        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" ::"r"(
+            shared_address(to)),
+        "l"((uint64_t)map), "r"(shared_address(b)), "r"(column), "r"(row)
+        : "memory");
 }
-/* The same to the same place in every block of the cluster whose bit is set in `blocks`; the bytes count on each one's own b. */
-static __device__ inline void tma_load_to(void *to, const CUtensorMap *map, uint64_t *b, int column, int row, uint16_t blocks)
+/* The same to the same place in every block of the cluster whose bit is set in `blocks`; the
+ * bytes count on each one's own b. */
+static __device__ inline void tma_load_to(void *to, const CUtensorMap *map, uint64_t *b, int column, int row,
+                                          uint16_t blocks)
 {
     asm volatile(
-        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(
-            shared_address(to)),
+        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::
+            "r"(shared_address(to)),
         "l"((uint64_t)map), "r"(shared_address(b)), "r"(column), "r"(row), "h"(blocks)
         : "memory");
 }
-static __device__ inline void tma_prefetch(const CUtensorMap *map) { asm volatile("prefetch.tensormap [%0];" ::"l"((uint64_t)map) : "memory"); }
+static __device__ inline void tma_prefetch(const CUtensorMap *map)
+{
+    asm volatile("prefetch.tensormap [%0];" ::"l"((uint64_t)map) : "memory");
+}
 
-/* Clusters of blocks along x. Nobody may reach into a block before it has made its barriers, or after it ended: cluster_sync stands between,
- * "Parallel Synchronization and Communication Instructions: barrier.cluster"; its default is release and acquire. */
+/* Clusters of blocks along x. Nobody may reach into a block before it has made its barriers, or
+ * after it ended: cluster_sync stands between, "Parallel Synchronization and Communication
+ * Instructions: barrier.cluster"; its default is release and acquire. */
 static __device__ inline int cluster_rank(void)
 {
     uint32_t rank;
@@ -109,22 +127,32 @@ static __device__ inline void cluster_sync(void)
 /* Arrives at the barrier in the same place of another block. */
 static __device__ inline void mbarrier_arrive_at(uint64_t *b, int rank)
 {
-    asm volatile("{ .reg .b32 there; mapa.shared::cluster.u32 there, %0, %1; mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there]; }" ::"r"(
-                     shared_address(b)),
-                 "r"(rank)
-                 : "memory");
+    asm volatile(
+        "{ .reg .b32 there; mapa.shared::cluster.u32 there, %0, %1; mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there]; }" ::
+            "r"(shared_address(b)),
+        "r"(rank)
+        : "memory");
 }
 
 /* "Miscellaneous Instructions: setmaxnreg": by all threads of a warpgroup. */
-template <int COUNT> static __device__ inline void registers_give(void) { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(COUNT)); }
-template <int COUNT> static __device__ inline void registers_take(void) { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(COUNT)); }
+template <int COUNT> static __device__ inline void registers_give(void)
+{
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(COUNT));
+}
+template <int COUNT> static __device__ inline void registers_take(void)
+{
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(COUNT));
+}
 
-/* "Asynchronous Warpgroup Level Matrix Instructions": by all threads of a warpgroup. Between the first product and the wait nothing may touch its
- * sums. */
+/* "Asynchronous Warpgroup Level Matrix Instructions": by all threads of a warpgroup. Between the
+ * first product and the wait nothing may touch its sums. */
 static __device__ inline void wgmma_fence(void) { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 static __device__ inline void wgmma_commit(void) { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 /* Until at most LEFT groups are under way: the others have read their tiles. */
-template <int LEFT> static __device__ inline void wgmma_wait(void) { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory"); }
+template <int LEFT> static __device__ inline void wgmma_wait(void)
+{
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory");
+}
 /* Until all is done and the sums can be read, which the compiler may not move ahead of this. */
 template <int COUNT> static __device__ inline void wgmma_finish(float (&d)[COUNT])
 {
@@ -133,7 +161,8 @@ template <int COUNT> static __device__ inline void wgmma_finish(float (&d)[COUNT
     for (int i = 0; i < COUNT; i++) asm volatile("" : "+f"(d[i])::"memory");
 }
 
-/* d [64, N] = or (add) += A [64, 16] B [16, N], bf16 to f32; A K-major, B K-major or N-major, both by wgmma_tile. Thread t's sums, by
+/* d [64, N] = or (add) += A [64, 16] B [16, N], bf16 to f32; A K-major, B K-major or N-major,
+ * both by wgmma_tile. Thread t's sums, by
  * "Register Fragments for wgmma.mma_async.m64nNk16":
  * d[4 j + 2 i + c] is row 16 (t / 32) + t % 32 / 4 + 8 i, column 8 j + 2 (t % 4) + c. */
 #define ACC_4(d, i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
@@ -170,13 +199,16 @@ template <bool B_N_MAJOR> static __device__ inline void wgmma(float (&d)[64], ui
 /* clang-format on */
 #endif
 
-/* A matrix descriptor, "Matrix Descriptor Format" and "Shared Memory Matrix Layout", with 128B swizzle: bits 0-13 the address, 16-29 the leading and
- * 32-45 the stride offset, all in 16 bytes; 49-51 base offset, 0 as tiles start at SWIZZLE_ATOM; 62-63 the swizzle, 1. K-major   rows of 64 elements
- * of k, one below the other: `stride` from 8 rows to the next 8; leading is not used. Another 16 of k lie 32 bytes on. N-major   rows of 64 elements
- * of n, one for each k: `stride` from 8 k to the next 8, `leading` from 64 n to the next 64. Another 16 of k lie 2 * SWIZZLE_ATOM on. */
+/* A matrix descriptor, "Matrix Descriptor Format" and "Shared Memory Matrix Layout", with 128B
+ * swizzle: bits 0-13 the address, 16-29 the leading and 32-45 the stride offset, all in 16
+ * bytes; 49-51 base offset, 0 as tiles start at SWIZZLE_ATOM; 62-63 the swizzle, 1. K-major
+ * rows of 64 elements of k, one below the other: `stride` from 8 rows to the next 8; leading is
+ * not used. Another 16 of k lie 32 bytes on. N-major   rows of 64 elements of n, one for each k:
+ * `stride` from 8 k to the next 8, `leading` from 64 n to the next 64. Another 16 of k lie 2 *
+ * SWIZZLE_ATOM on. */
 static __device__ inline uint64_t wgmma_tile(const void *tile, uint32_t leading, uint32_t stride)
 {
-    return (uint64_t)(shared_address(tile) >> 4 & 0x3fff) | (uint64_t)(leading >> 4 & 0x3fff) << 16 | (uint64_t)(stride >> 4 & 0x3fff) << 32 |
-           (uint64_t)1 << 62;
+    return (uint64_t)(shared_address(tile) >> 4 & 0x3fff) | (uint64_t)(leading >> 4 & 0x3fff) << 16 |
+           (uint64_t)(stride >> 4 & 0x3fff) << 32 | (uint64_t)1 << 62;
 }
 #endif

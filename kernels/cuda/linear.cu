@@ -1,4 +1,5 @@
-/* linear on the GPU: cuBLAS, in f32 in full (TF32 stays off: device.cu) or bf16. Contracts: kernels/backend.h. */
+/* linear on the GPU: cuBLAS, in f32 in full (TF32 stays off: device.cu) or bf16. Contracts:
+ * kernels/backend.h. */
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/working.h"
@@ -11,7 +12,8 @@ static linear_dims with_strides(linear_dims d)
 }
 
 /* Some blocks a row: a thread divides in 32 bits. */
-KERNEL __launch_bounds__(THREADS) TYPED(linear_bias_kernel)(element *y, const element *bias, linear_dims d, bool accumulate, unsigned per_row)
+KERNEL __launch_bounds__(THREADS)
+    TYPED(linear_bias_kernel)(element *y, const element *bias, linear_dims d, bool accumulate, unsigned per_row)
 {
     const unsigned row = blockIdx.x / per_row;
     const int64_t  o   = (int64_t)(blockIdx.x - row * per_row) * THREADS + threadIdx.x;
@@ -26,8 +28,23 @@ void TYPED(linear_fwd_cuda)(real *y, const real *x, const real *W, const real *b
     if (d.n == 0) return;
     d                      = with_strides(d);
     const unsigned per_row = blocks_of(d.out, THREADS);
-    if (bias) LAUNCH(TYPED(linear_bias_kernel), (unsigned)d.n * per_row, THREADS, (element *)y, (const element *)bias, d, accumulate, per_row);
-    const gemm g = { d.n, d.out, d.in, x, d.ldx, PLAIN, W, d.in, TRANSPOSED, y, d.ldy, bias || accumulate, ELEMENT_DATA_TYPE, ELEMENT_DATA_TYPE };
+    if (bias)
+        LAUNCH(TYPED(linear_bias_kernel), (unsigned)d.n * per_row, THREADS, (element *)y, (const element *)bias, d,
+               accumulate, per_row);
+    const gemm g = { d.n,
+                     d.out,
+                     d.in,
+                     x,
+                     d.ldx,
+                     PLAIN,
+                     W,
+                     d.in,
+                     TRANSPOSED,
+                     y,
+                     d.ldy,
+                     bias || accumulate,
+                     ELEMENT_DATA_TYPE,
+                     ELEMENT_DATA_TYPE };
     cuda_gemm(&g);
 }
 
@@ -35,7 +52,8 @@ void TYPED(linear_fwd_wide_cuda)(param *y, const real *x, const real *W, linear_
 {
     if (d.n == 0) return;
     d            = with_strides(d);
-    const gemm g = { d.n, d.out, d.in, x, d.ldx, PLAIN, W, d.in, TRANSPOSED, y, d.ldy, false, ELEMENT_DATA_TYPE, CUDA_R_32F };
+    const gemm g = { d.n,       d.out, d.in, x, d.ldx, PLAIN, W, d.in, TRANSPOSED, y, d.ldy, false, ELEMENT_DATA_TYPE,
+                     CUDA_R_32F };
     cuda_gemm(&g);
 }
 
@@ -43,14 +61,18 @@ void TYPED(linear_bwd_x_cuda)(real *dx, const real *dy, const real *W, linear_di
 {
     if (d.n == 0) return;
     d            = with_strides(d);
-    const gemm g = { d.n, d.in, d.out, dy, d.ldy, PLAIN, W, d.in, PLAIN, dx, d.ldx, accumulate, ELEMENT_DATA_TYPE, ELEMENT_DATA_TYPE };
+    const gemm g = {
+        d.n, d.in, d.out, dy, d.ldy, PLAIN, W, d.in, PLAIN, dx, d.ldx, accumulate, ELEMENT_DATA_TYPE, ELEMENT_DATA_TYPE
+    };
     cuda_gemm(&g);
 }
 
 /* parts [gridDim.y, out]: sums of dy over runs of rows */
-KERNEL __launch_bounds__(THREADS) TYPED(linear_bwd_bias_kernel)(float *parts, const element *dy, linear_dims d, int64_t rows)
+KERNEL __launch_bounds__(THREADS)
+    TYPED(linear_bwd_bias_kernel)(float *parts, const element *dy, linear_dims d, int64_t rows)
 {
-    int64_t o = (int64_t)blockIdx.x * THREADS + threadIdx.x, first = blockIdx.y * rows, last = first + rows < d.n ? first + rows : d.n;
+    int64_t o = (int64_t)blockIdx.x * THREADS + threadIdx.x, first = blockIdx.y * rows,
+            last = first + rows < d.n ? first + rows : d.n;
     if (o >= d.out) return;
     float sum = 0;
     for (int64_t t = first; t < last; t++) sum += dy[t * d.ldy + o];
@@ -61,11 +83,13 @@ void TYPED(linear_bwd_w_cuda)(param *dW, param *dbias, const real *dy, const rea
 {
     if (d.n == 0) return;
     d            = with_strides(d);
-    const gemm g = { d.out, d.in, d.n, dy, d.ldy, TRANSPOSED, x, d.ldx, PLAIN, dW, d.in, true, ELEMENT_DATA_TYPE, CUDA_R_32F };
+    const gemm g = { d.out, d.in,  d.n, dy,   d.ldy, TRANSPOSED,        x,
+                     d.ldx, PLAIN, dW,  d.in, true,  ELEMENT_DATA_TYPE, CUDA_R_32F };
     if (dW) cuda_gemm(&g);
     if (!dbias) return;
     row_parts p     = row_parts_of(d.n);
     float    *parts = (float *)cuda_scratch(SCRATCH_PARTS, p.count * d.out * (int64_t)sizeof(float));
-    LAUNCH(TYPED(linear_bwd_bias_kernel), dim3(blocks_of(d.out, THREADS), (unsigned)p.count), THREADS, parts, (const element *)dy, d, p.rows);
+    LAUNCH(TYPED(linear_bwd_bias_kernel), dim3(blocks_of(d.out, THREADS), (unsigned)p.count), THREADS, parts,
+           (const element *)dy, d, p.rows);
     cuda_add_parts((float *)dbias, d.out, parts, p.count, 1, d.out, true);
 }

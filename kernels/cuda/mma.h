@@ -1,19 +1,23 @@
-/* Warp-level building blocks of products on tensor cores, sm_80 and newer: bf16 matrices, f32 sums. Tiles lie in shared memory, fragments in the
- * registers of a warp's 32 lanes. On the emulator the same calls do the same to the letter (kernels/cuda/emulate_mma.cc).
+/* Warp-level building blocks of products on tensor cores, sm_80 and newer: bf16 matrices, f32
+ * sums. Tiles lie in shared memory, fragments in the registers of a warp's 32 lanes. On the
+ * emulator the same calls do the same to the letter (kernels/cuda/emulate_mma.cc).
  *
  *     copy_async(tile + at, x + from, 16);  copy_commit();  ...  copy_wait<0>();  __syncthreads();
  *     mma_a a = load_a(tile_a, ld);                                  16 rows, 16 of k
  *     mma_b b[2];  load_b(b, tile_b, ld);                            16 columns, 16 of k
  *     mma(&c[0], a, b[0]);  mma(&c[1], a, b[1]);                     c [16, 8] each, += a b
  *
- * Fragments, PTX ISA, "Matrix Fragments for mma.m16n8k16 with floating point type", with g = lane / 4 and t = lane % 4:
+ * Fragments, PTX ISA, "Matrix Fragments for mma.m16n8k16 with floating point type", with g =
+ * lane / 4 and t = lane % 4:
  *     A [16, 16]   x[0] (g, 2t) (g, 2t + 1)   x[1] the same, 8 rows down   x[2] 8 columns on   x[3] both
  *     B [16, 8]    x[0] (2t, g) (2t + 1, g)   x[1] 8 rows down
  *     C [16, 8]    x[0] (g, 2t)   x[1] (g, 2t + 1)   x[2] (g + 8, 2t)   x[3] (g + 8, 2t + 1)
- * of (row, column); of two bf16 in a register the first is in the lower half. So two C side by side, rounded and packed, are an A: as_a.
+ * of (row, column); of two bf16 in a register the first is in the lower half. So two C side by
+ * side, rounded and packed, are an A: as_a.
  *
- * Everything but the copies is done by all 32 lanes of a warp together. Rows of tiles are 16-byte aligned; they are read without bank conflicts when
- * their stride is an odd number of 16 bytes, as it is with 8 elements added to a multiple of 16. */
+ * Everything but the copies is done by all 32 lanes of a warp together. Rows of tiles are
+ * 16-byte aligned; they are read without bank conflicts when their stride is an odd number of 16
+ * bytes, as it is with 8 elements added to a multiple of 16. */
 #ifndef TIEBREAK_KERNELS_CUDA_MMA_H
 #define TIEBREAK_KERNELS_CUDA_MMA_H
 #include "kernels/cuda/device.h"
@@ -34,14 +38,16 @@ static __device__ inline uint32_t shared_address(const void *p) { return (uint32
 /* c += a b. PTX ISA, "Multiply-and-Accumulate Instruction: mma". */
 static __device__ inline void mma(mma_c *c, const mma_a &a, const mma_b &b)
 {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(c->x[0]), "+f"(c->x[1]), "+f"(c->x[2]), "+f"(c->x[3])
         : "r"(a.x[0]), "r"(a.x[1]), "r"(a.x[2]), "r"(a.x[3]), "r"(b.x[0]), "r"(b.x[1]));
 }
 
-/* 8 x 8 matrices from shared memory, PTX ISA, "Warp-level matrix load instruction: ldmatrix": lane l gives the address of row l % 8 of matrix l / 8
- * (x2: lanes 0 to 15) and gets of each matrix (g, 2t) and (g, 2t + 1), transposed (2t, g) and (2t + 1, g). volatile and memory: they stay where they
- * stand between copies and barriers. */
+/* 8 x 8 matrices from shared memory, PTX ISA, "Warp-level matrix load instruction: ldmatrix":
+ * lane l gives the address of row l % 8 of matrix l / 8 (x2: lanes 0 to 15) and gets of each
+ * matrix (g, 2t) and (g, 2t + 1), transposed (2t, g) and (2t + 1, g). volatile and memory: they
+ * stay where they stand between copies and barriers. */
 static __device__ inline void ldmatrix_x4(uint32_t *to, const bf16 *row)
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
@@ -58,23 +64,35 @@ static __device__ inline void ldmatrix_x4_trans(uint32_t *to, const bf16 *row)
 }
 static __device__ inline void ldmatrix_x2(uint32_t *to, const bf16 *row)
 {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];" : "=r"(to[0]), "=r"(to[1]) : "r"(shared_address(row)) : "memory");
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
+                 : "=r"(to[0]), "=r"(to[1])
+                 : "r"(shared_address(row))
+                 : "memory");
 }
 static __device__ inline void ldmatrix_x2_trans(uint32_t *to, const bf16 *row)
 {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];" : "=r"(to[0]), "=r"(to[1]) : "r"(shared_address(row)) : "memory");
-}
-
-/* 16 bytes on their way from global to shared memory past the registers, both 16-byte aligned; of them `bytes` (0 to 16) are read and the rest are
- * zero. PTX ISA, "Non-bulk copy: cp.async". The thread's copies since its last commit are a group; a wait ends when no more than N of its groups,
- * the latest, are under way. Other threads see the bytes after a barrier behind the wait. No thread ends with copies under way. */
-static __device__ inline void copy_async(void *to, const void *from, int bytes)
-{
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(__cvta_generic_to_global(from)), "r"(bytes)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
+                 : "=r"(to[0]), "=r"(to[1])
+                 : "r"(shared_address(row))
                  : "memory");
 }
-static __device__ inline void                  copy_commit(void) { asm volatile("cp.async.commit_group;" ::: "memory"); }
-template <int N> static __device__ inline void copy_wait(void) { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
+
+/* 16 bytes on their way from global to shared memory past the registers, both 16-byte aligned;
+ * of them `bytes` (0 to 16) are read and the rest are zero. PTX ISA, "Non-bulk copy: cp.async".
+ * The thread's copies since its last commit are a group; a wait ends when no more than N of its
+ * groups, the latest, are under way. Other threads see the bytes after a barrier behind the
+ * wait. No thread ends with copies under way. */
+static __device__ inline void copy_async(void *to, const void *from, int bytes)
+{
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)),
+                 "l"(__cvta_generic_to_global(from)), "r"(bytes)
+                 : "memory");
+}
+static __device__ inline void copy_commit(void) { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int N> static __device__ inline void copy_wait(void)
+{
+    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+}
 
 /* Two floats, each rounded to nearest even; first in the lower half. */
 static __device__ inline uint32_t bf16_pair(float first, float second)
@@ -87,15 +105,18 @@ static __device__ inline uint32_t bf16_pair(float first, float second)
 void emulate_mma(float d[4], const uint32_t a[4], const uint32_t b[2]);
 void emulate_ldmatrix(uint32_t *to, int matrices, bool transposed, const void *row);
 
-static inline void                  mma(mma_c *c, const mma_a &a, const mma_b &b) { emulate_mma(c->x, a.x, b.x); }
-static inline void                  ldmatrix_x4(uint32_t *to, const bf16 *row) { emulate_ldmatrix(to, 4, false, row); }
-static inline void                  ldmatrix_x4_trans(uint32_t *to, const bf16 *row) { emulate_ldmatrix(to, 4, true, row); }
-static inline void                  ldmatrix_x2(uint32_t *to, const bf16 *row) { emulate_ldmatrix(to, 2, false, row); }
-static inline void                  ldmatrix_x2_trans(uint32_t *to, const bf16 *row) { emulate_ldmatrix(to, 2, true, row); }
-static inline void                  copy_async(void *to, const void *from, int bytes) { emulate_copy_begin(to, from, (size_t)bytes); }
-static inline void                  copy_commit(void) { emulate_copy_commit(); }
+static inline void mma(mma_c *c, const mma_a &a, const mma_b &b) { emulate_mma(c->x, a.x, b.x); }
+static inline void ldmatrix_x4(uint32_t *to, const bf16 *row) { emulate_ldmatrix(to, 4, false, row); }
+static inline void ldmatrix_x4_trans(uint32_t *to, const bf16 *row) { emulate_ldmatrix(to, 4, true, row); }
+static inline void ldmatrix_x2(uint32_t *to, const bf16 *row) { emulate_ldmatrix(to, 2, false, row); }
+static inline void ldmatrix_x2_trans(uint32_t *to, const bf16 *row) { emulate_ldmatrix(to, 2, true, row); }
+static inline void copy_async(void *to, const void *from, int bytes) { emulate_copy_begin(to, from, (size_t)bytes); }
+static inline void copy_commit(void) { emulate_copy_commit(); }
 template <int N> static inline void copy_wait(void) { emulate_copy_wait(N); }
-static inline uint32_t              bf16_pair(float first, float second) { return bf16_bits(first) | (uint32_t)bf16_bits(second) << 16; }
+static inline uint32_t              bf16_pair(float first, float second)
+{
+    return bf16_bits(first) | (uint32_t)bf16_bits(second) << 16;
+}
 #endif
 
 /* A from a tile of 16 rows, k along them. */
@@ -114,7 +135,8 @@ static __device__ inline mma_a load_a_trans(const bf16 *tile, int ld)
     ldmatrix_x4_trans(a.x, tile + (lane % 8 + lane / 16 * 8) * ld + lane / 8 % 2 * 8);
     return a;
 }
-/* B of 16 columns, two fragments, from a tile with a row for each column, k along it: weights [out, in], keys [key, head_dim]. */
+/* B of 16 columns, two fragments, from a tile with a row for each column, k along it: weights
+ * [out, in], keys [key, head_dim]. */
 static __device__ inline void load_b(mma_b b[2], const bf16 *tile, int ld)
 {
     const int lane = (int)threadIdx.x % WARP;

@@ -1,10 +1,12 @@
-/* The blocks of mma.h against plain loops: on the emulator in every test run, and on a GPU by scripts/gpu-check. Whole numbers, so sums are exact. */
+/* The blocks of mma.h against plain loops: on the emulator in every test run, and on a GPU by
+ * scripts/gpu-check. Whole numbers, so sums are exact. */
 
 #include "kernels/cuda/device_test.h"
 #include "kernels/cuda/mma.h"
 
 enum { M = 16, N = 16, K = 48, LD = K + 8, LDN = N + 8, LDM = M + 8 };
-typedef enum { BY_LAYOUT, BY_ROWS, BY_COLUMNS } how; /* fragments element by element; tiles with k along the rows; tiles whose rows are k */
+/* fragments element by element; tiles with k along the rows; tiles whose rows are k */
+typedef enum { BY_LAYOUT, BY_ROWS, BY_COLUMNS } how;
 
 /* c [M, N] = a b^T with a [M, K] and b [N, K] by one warp; of BY_COLUMNS the tiles are a^T and b^T. */
 KERNEL mma_test_kernel(float *c, const bf16 *a, const bf16 *b, int way)
@@ -40,7 +42,8 @@ KERNEL mma_test_kernel(float *c, const bf16 *a, const bf16 *b, int way)
     for (int x = 0; x < 8; x++) c[(g + x % 4 / 2 * 8) * N + x / 4 * 8 + 2 * t + x % 2] = sum[x / 4].x[x % 4];
 }
 
-/* c [M, M] = (a a^T) a[:, :M]: sums that become the A of a second product; and its B by ldmatrix x2, to either side. */
+/* c [M, M] = (a a^T) a[:, :M]: sums that become the A of a second product; and its B by ldmatrix
+ * x2, to either side. */
 KERNEL mma_test_chain_kernel(float *c, const bf16 *a)
 {
     __shared__ __align__(16) bf16 rows[M * LD];
@@ -56,7 +59,8 @@ KERNEL mma_test_chain_kernel(float *c, const bf16 *a)
     for (int x = 0; x < 8; x++) c[(g + x % 4 / 2 * 8) * M + x / 4 * 8 + 2 * t + x % 2] = again[x / 4].x[x % 4];
 }
 
-/* Pieces of 16 bytes, piece i cut after i % 9 elements, in two groups, the second into the far end of 96 KiB. early: without the second's wait. */
+/* Pieces of 16 bytes, piece i cut after i % 9 elements, in two groups, the second into the far
+ * end of 96 KiB. early: without the second's wait. */
 enum { PIECES = 64, ELEMENTS = 8, SHARED = 96 << 10 };
 KERNEL copy_test_kernel(bf16 *to, const bf16 *from, int early)
 {
@@ -96,7 +100,8 @@ static void products_are_those_of_plain_loops(void **)
         for (int i = 0; i < M * N; i++) {
             float want = 0;
             for (int k = 0; k < K; k++) want += a[i / N * K + k] * b[i % N * K + k];
-            if (c[i] != want) fail_msg("way %d: c[%d][%d] is %g, not %g", way, i / N, i % N, (double)c[i], (double)want);
+            if (c[i] != want)
+                fail_msg("way %d: c[%d][%d] is %g, not %g", way, i / N, i % N, (double)c[i], (double)want);
         }
     }
     CUDA_OK(cudaFree(on_a)), CUDA_OK(cudaFree(on_b)), CUDA_OK(cudaFree(on_c));
@@ -107,7 +112,8 @@ static void sums_become_a_factor(void **)
     need_device();
     static bf16  a[M * K];
     static float c[M * M];
-    for (int i = 0; i < M * K; i++) a[i] = (float)((i * 7 + i / 5) % 5 - 2); /* sums of 16 products stay within 64: exact in bf16 */
+    /* sums of 16 products stay within 64: exact in bf16 */
+    for (int i = 0; i < M * K; i++) a[i] = (float)((i * 7 + i / 5) % 5 - 2);
     bf16  *on_a = put(a, M * K);
     float *on_c = (float *)cuda_allocate(sizeof c);
     LAUNCH(mma_test_chain_kernel, 1, WARP, on_c, on_a);
@@ -128,13 +134,15 @@ static void copies_come_with_their_wait(void **)
     static bf16 from[2 * PIECES * ELEMENTS], to[2 * PIECES * ELEMENTS];
     fill(from, 2 * PIECES * ELEMENTS, 3);
     bf16 *on_from = put(from, 2 * PIECES * ELEMENTS), *on_to = put<bf16>(NULL, 2 * PIECES * ELEMENTS);
-    for (int early = 0; early < (strcmp(CUDA_BACKEND_NAME, "cuda") ? 2 : 1); early++) { /* a GPU may have copied already */
+    for (int early = 0; early < (strcmp(CUDA_BACKEND_NAME, "cuda") ? 2 : 1); early++) {
+        /* a GPU may have copied already */
         LAUNCH_SHARED(copy_test_kernel, 1, PIECES, SHARED, on_to, on_from, early);
         get(to, on_to, 2 * PIECES * ELEMENTS);
         for (int i = 0; i < PIECES * ELEMENTS; i++) {
             const float want = i % ELEMENTS < i / ELEMENTS % 9 ? from[i] : 0.0f, far_end = to[PIECES * ELEMENTS + i];
             if (to[i] != want) fail_msg("element %d is %g, not %g", i, (double)to[i], (double)want);
-            if (early ? !isnan(far_end) : far_end != from[PIECES * ELEMENTS + i]) fail_msg("element %d of the far end is %g", i, (double)far_end);
+            if (early ? !isnan(far_end) : far_end != from[PIECES * ELEMENTS + i])
+                fail_msg("element %d of the far end is %g", i, (double)far_end);
         }
     }
     CUDA_OK(cudaFree(on_from)), CUDA_OK(cudaFree(on_to));

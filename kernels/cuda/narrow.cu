@@ -14,5 +14,6 @@ KERNEL __launch_bounds__(THREADS) narrow_kernel(bf16 *dst, const float *src, int
 
 void narrow_cuda_bf16(real *dst, const param *src, int64_t count)
 {
-    if (count > 0) LAUNCH(narrow_kernel, blocks_of(count, THREADS * LOT), THREADS, (bf16 *)dst, (const float *)src, count);
+    if (count > 0)
+        LAUNCH(narrow_kernel, blocks_of(count, THREADS * LOT), THREADS, (bf16 *)dst, (const float *)src, count);
 }

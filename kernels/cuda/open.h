@@ -6,7 +6,8 @@
 
 /* False with the reason kept for cuda_tell; about gets a line on the device. */
 bool cuda_start(backend_report report, char *about, size_t about_size);
-/* What it says of itself, a list that a row without a name ends: filled by cuda_facts_find, which cuda_start calls. */
+/* What it says of itself, a list that a row without a name ends: filled by cuda_facts_find,
+ * which cuda_start calls. */
 extern device_fact cuda_facts[];
 void               cuda_facts_find(const cudaDeviceProp *device);
 #endif

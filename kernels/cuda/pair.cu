@@ -9,7 +9,9 @@ typedef struct {
 
 static pair_view view_of(const pair_arrays *p, pair_dims d)
 {
-    return { (const float *)p->A, (const float *)p->B, p->r, p->lda, p->ldb, d.ldx ? d.ldx : d.in, d.ldy ? d.ldy : d.out };
+    return {
+        (const float *)p->A, (const float *)p->B, p->r, p->lda, p->ldb, d.ldx ? d.ldx : d.in, d.ldy ? d.ldy : d.out
+    };
 }
 
 void pair_fwd_cuda(real *y, real *h_, const real *x, const pair_arrays *p, pair_dims d)
@@ -23,7 +25,8 @@ void pair_fwd_cuda(real *y, real *h_, const real *x, const pair_arrays *p, pair_
     cuda_product(&up);
 }
 
-void pair_bwd_cuda(real *dx, param *dA, param *dB, real *dh_, const real *dy_, const real *x_, const real *h, const pair_arrays *p, pair_dims d)
+void pair_bwd_cuda(real *dx, param *dA, param *dB, real *dh_, const real *dy_, const real *x_, const real *h,
+                   const pair_arrays *p, pair_dims d)
 {
     pair_view    v  = view_of(p, d);
     const float *dy = (const float *)dy_, *x = (const float *)x_;

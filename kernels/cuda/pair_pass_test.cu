@@ -1,5 +1,6 @@
-/* dh and dB' from one pass over dy, against f64: on the emulator in every test run, and on a GPU by scripts/gpu-check. Naive bf16 code has exact sums
- * and rounds every result once; ours may be off by at most twice as much. */
+/* dh and dB' from one pass over dy, against f64: on the emulator in every test run, and on a GPU
+ * by scripts/gpu-check. Naive bf16 code has exact sums and rounds every result once; ours may be
+ * off by at most twice as much. */
 #include "kernels/cuda/device_test.h"
 #include "kernels/cuda/pair_pass.h"
 
@@ -43,7 +44,8 @@ static bf16 *random_rows(uint64_t *state, int64_t n, int64_t width, int64_t ld)
     return p;
 }
 
-/* Off by at most twice what rounding the exact values is; few values may all be rounded as far as rounding goes, or not at all. */
+/* Off by at most twice what rounding the exact values is; few values may all be rounded as far
+ * as rounding goes, or not at all. */
 static void compare(const pass_case *c, const char *what, const double *ours, const double *exact, int64_t n)
 {
     double off = 0, naive = 0, size = 0;
@@ -56,7 +58,8 @@ static void compare(const pass_case *c, const char *what, const double *ours, co
     }
     const double allowed = n < 64 ? 0x1p-7 * sqrt(size) : 2 * sqrt(naive);
     if (!(sqrt(off) <= allowed))
-        fail_msg("n %d, out %d, r %d: %s is off by %.3e, allowed %.3e", (int)c->n, (int)c->out, (int)c->r, what, sqrt(off), allowed);
+        fail_msg("n %d, out %d, r %d: %s is off by %.3e, allowed %.3e", (int)c->n, (int)c->out, (int)c->r, what,
+                 sqrt(off), allowed);
 }
 
 typedef struct {
@@ -67,9 +70,10 @@ typedef struct {
 static void run(const pass_case *c, const pass_arrays *host, bf16 *dh, float *dB)
 {
     const int64_t of_dh = c->n * c->ld_dh, of_dB = c->out * c->r;
-    pass_arrays   on = { put(host->dy, c->n * c->ldy), put(host->B, (c->turned ? c->r : c->out) * c->ldb), put(host->h, c->n * c->ldh),
-                         put(host->dh, of_dh), put(host->dB, of_dB) };
-    pair_pass     p  = { c->n, c->out, c->r, on.dy, c->ldy, on.B, on.h, c->ldb, c->ldh, on.dh, c->ld_dh, c->add, on.dB, c->turned, BOTH };
+    pass_arrays   on = { put(host->dy, c->n * c->ldy), put(host->B, (c->turned ? c->r : c->out) * c->ldb),
+                         put(host->h, c->n * c->ldh), put(host->dh, of_dh), put(host->dB, of_dB) };
+    pair_pass     p  = { c->n,   c->out, c->r,     on.dy,  c->ldy, on.B,      on.h, c->ldb,
+                         c->ldh, on.dh,  c->ld_dh, c->add, on.dB,  c->turned, BOTH };
     if (c->no_dh) p.want = DB_ALONE, p.dh = NULL, p.B = NULL;
     if (c->no_dB) p.want = DH_ALONE, p.dB = NULL, p.h = NULL;
     assert_true(pair_pass_can(&p));
@@ -96,7 +100,8 @@ static void check_against_f64(const pass_case *c, const pass_arrays *a, const bf
         for (int64_t j = 0; j < r; j++) {
             const int64_t at  = c->turned ? j * out + o : o * r + j;
             double        sum = (double)a->dB[at];
-            for (int64_t t = 0; t < n && !c->no_dB; t++) sum += (double)a->dy[t * c->ldy + o] * (double)a->h[t * c->ldh + j];
+            for (int64_t t = 0; t < n && !c->no_dB; t++)
+                sum += (double)a->dy[t * c->ldy + o] * (double)a->h[t * c->ldh + j];
             exact[o * r + j] = sum, ours[o * r + j] = (double)dB[at];
         }
     compare(c, "dB", ours, exact, out * r);
@@ -110,7 +115,8 @@ static void check_case(const pass_case *c)
     uint64_t    state = (uint64_t)(c->n * 1000 + c->r);
     pass_arrays a     = { random_rows(&state, c->n, c->out, c->ldy),
                       c->turned ? random_rows(&state, c->r, c->out, c->ldb) : random_rows(&state, c->out, c->r, c->ldb),
-                          random_rows(&state, c->n, c->r, c->ldh), random_rows(&state, c->n, c->r, c->ld_dh), host_of<float>(c->out * c->r) };
+                          random_rows(&state, c->n, c->r, c->ldh), random_rows(&state, c->n, c->r, c->ld_dh),
+                          host_of<float>(c->out * c->r) };
     bf16       *dh[2];
     float      *dB[2];
     for (int64_t i = 0; i < c->out * c->r; i++) a.dB[i] = random_in(&state);

@@ -1,20 +1,27 @@
-/* The kernels that make a linear's input and its adapters' h in one reading. Contract: kernels/cuda/producer.h.
+/* The kernels that make a linear's input and its adapters' h in one reading. Contract:
+ * kernels/cuda/producer.h.
  *
- * A block has some rows, at most ROWS_MOST, and RMSNorm's statistics come first, by all threads as in rmsnorm_fwd. Then each warp takes every
- * WARPS-th K_STEP of the row's columns. Lane (g, t) = (lane / 4, lane % 4) makes 16 bytes of rows g, g + 8, g + 16, g + 24, at column t of the step's
- * four, stores them, and has them in registers where a product wants them: nothing of x is read. A' comes from L2, 16 bytes of a row of it at a time,
- * and serves all rows of the block. The warps' sums meet in shared memory and are added in one order.
+ * A block has some rows, at most ROWS_MOST, and RMSNorm's statistics come first, by all threads
+ * as in rmsnorm_fwd. Then each warp takes every WARPS-th K_STEP of the row's columns. Lane (g,
+ * t) = (lane / 4, lane % 4) makes 16 bytes of rows g, g + 8, g + 16, g + 24, at column t of the
+ * step's four, stores them, and has them in registers where a product wants them: nothing of x
+ * is read. A' comes from L2, 16 bytes of a row of it at a time, and serves all rows of the
+ * block. The warps' sums meet in shared memory and are added in one order.
  *
- * In bf16 the products run on tensor cores (mma.m16n8k16, kernels/cuda/mma.h). A lane's 8 neighbours are not the elements that a fragment names, but
- * a sum over k does not mind in which order k is counted if both factors count alike: what the first product calls k = 2t, 2t + 1, 2t + 8, 2t + 9 are
- * the lane's elements 0 to 3, and its second's are 4 to 7. */
+ * In bf16 the products run on tensor cores (mma.m16n8k16, kernels/cuda/mma.h). A lane's 8
+ * neighbours are not the elements that a fragment names, but a sum over k does not mind in which
+ * order k is counted if both factors count alike: what the first product calls k = 2t, 2t + 1,
+ * 2t + 8, 2t + 9 are the lane's elements 0 to 3, and its second's are 4 to 7. */
 #include "kernels/cuda/mma.h"
 #include "kernels/cuda/producer.h"
 #include "kernels/cuda/working.h"
 
-static constexpr int WARPS = THREADS / WARP, ROWS_MOST = 32, STRIPES = ROWS_MOST / 8; /* a lane's rows, 8 apart */
-static constexpr int K_STEP = 4 * LOT, BLOCKS_WANT = 128, STATISTICS = 8;             /* rows whose squares are added at once */
-static constexpr int COLUMNS = 8;                                                     /* ranks of a tile */
+/* a lane's rows, 8 apart */
+static constexpr int WARPS = THREADS / WARP, ROWS_MOST = 32, STRIPES = ROWS_MOST / 8;
+/* rows whose squares are added at once */
+static constexpr int K_STEP = 4 * LOT, BLOCKS_WANT = 128, STATISTICS = 8;
+/* ranks of a tile */
+static constexpr int COLUMNS = 8;
 
 typedef struct {
     const element *from, *g;
@@ -53,7 +60,8 @@ template <int RANKS> static __device__ void fill_table(rank_table<RANKS> *table,
     }
 }
 
-/* rstd of the block's rows, with the sums of rmsnorm_fwd: thread by thread, a warp's, then over warps. */
+/* rstd of the block's rows, with the sums of rmsnorm_fwd: thread by thread, a warp's, then over
+ * warps. */
 static __device__ void statistics(const produce_args &a, int64_t row0, int rows, float *rstd)
 {
     __shared__ float sums[ROWS_MOST][WARPS];
@@ -63,7 +71,8 @@ static __device__ void statistics(const produce_args &a, int64_t row0, int rows,
         for (int64_t k = threadIdx.x * LOT; k < a.in; k += THREADS * LOT)
             for (int i = 0; i < STATISTICS; i++)
                 if (i0 + i < rows)
-                    squares[i] = squares_added(squares[i], vec_load<LOT>(a.from + (row0 + i0 + i) * a.ld_from + k, a.in - k, a.from_fits));
+                    squares[i] = squares_added(
+                        squares[i], vec_load<LOT>(a.from + (row0 + i0 + i) * a.ld_from + k, a.in - k, a.from_fits));
         for (int i = 0; i < STATISTICS; i++) {
             if (i0 + i >= rows) continue;
             const float sum = warp_sum(squares[i]);
@@ -81,8 +90,9 @@ static __device__ void statistics(const produce_args &a, int64_t row0, int rows,
     __syncthreads();
 }
 
-/* What a lane gathers of a tile: its C fragment (kernels/cuda/mma.h), for rows 0 to 15 and 16 to 31 of the block. load comes before x is stored, so
- * that all of a step's loads are under way together. */
+/* What a lane gathers of a tile: its C fragment (kernels/cuda/mma.h), for rows 0 to 15 and 16 to
+ * 31 of the block. load comes before x is stored, so that all of a step's loads are under way
+ * together. */
 template <int TILES> struct products {
 #ifdef TIEBREAK_BF16
     mma_c sum[2][TILES];
@@ -115,12 +125,16 @@ template <int TILES> struct products {
     __device__ void  settle(void) {}
     __device__ float take(int m, int tile, int i) { return sum[m][tile].x[i]; }
 #else
-    float                 part[STRIPES][TILES * COLUMNS]; /* of the columns that the lane reads, for every rank */
+    /* of the columns that the lane reads, for every rank */
+    float                 part[STRIPES][TILES * COLUMNS];
     const element *const *rows_of_A;
     int64_t               at, left_of_A;
     bool                  A_fits;
 
-    __device__ void load(const element *const *A, int, int64_t k, int64_t left, bool fits) { rows_of_A = A, at = k, left_of_A = left, A_fits = fits; }
+    __device__ void load(const element *const *A, int, int64_t k, int64_t left, bool fits)
+    {
+        rows_of_A = A, at = k, left_of_A = left, A_fits = fits;
+    }
     __device__ void add(const lot x[STRIPES], int tiles, int)
     {
         for (int j = 0; j < TILES * COLUMNS; j++) {
@@ -130,7 +144,8 @@ template <int TILES> struct products {
                 for (int i = 0; i < LOT; i++) part[m][j] += x[m].x[i] * b.x[i];
         }
     }
-    /* Four lanes have parts of the same rows, and each is to have the two columns of a tile that a fragment gives it: they send each other halves. */
+    /* Four lanes have parts of the same rows, and each is to have the two columns of a tile that
+     * a fragment gives it: they send each other halves. */
     __device__ void settle(void)
     {
         const bool upper = threadIdx.x % 4 >= 2, odd = threadIdx.x % 2 == 1;
@@ -153,8 +168,10 @@ template <int TILES> struct products {
 #endif
 };
 
-/* h of the block's rows: the upper warps' sums onto the lower's, then those in order, each element by one thread. */
-template <int TILES> static __device__ void store_h(products<TILES> *mine, const rank_table<TILES * COLUMNS> &table, int64_t row0, int rows)
+/* h of the block's rows: the upper warps' sums onto the lower's, then those in order, each
+ * element by one thread. */
+template <int TILES>
+static __device__ void store_h(products<TILES> *mine, const rank_table<TILES * COLUMNS> &table, int64_t row0, int rows)
 {
     constexpr int    VALUES = 2 * TILES * 4, HALF = WARPS / 2;
     __shared__ float sums[HALF][VALUES][WARP];
@@ -170,17 +187,20 @@ template <int TILES> static __device__ void store_h(products<TILES> *mine, const
     __syncthreads();
     for (int at = (int)threadIdx.x; at < rows * TILES * COLUMNS; at += THREADS) {
         const int row = at / (TILES * COLUMNS), j = at % (TILES * COLUMNS), column = j % COLUMNS;
-        const int v = (row / 16 * TILES + j / COLUMNS) * 4 + row % 16 / 8 * 2 + column % 2, from_lane = row % 8 * 4 + column / 2;
-        float     total = 0;
+        const int v         = (row / 16 * TILES + j / COLUMNS) * 4 + row % 16 / 8 * 2 + column % 2,
+                  from_lane = row % 8 * 4 + column / 2;
+        float total         = 0;
         for (int w = 0; w < HALF; w++) total += sums[w][v][from_lane];
         if (table.h[j]) table.h[j][(row0 + row) * table.ldh[j]] = total;
     }
     __syncthreads();
 }
 
-/* The lane's 16 bytes of its rows of x, made and stored; again: as they were stored by the same lane before. */
+/* The lane's 16 bytes of its rows of x, made and stored; again: as they were stored by the same
+ * lane before. */
 template <bool NORM>
-static __device__ void make(lot x[STRIPES], const produce_args &a, int64_t row0, int rows, int64_t k, const float *rstd, bool again)
+static __device__ void make(lot x[STRIPES], const produce_args &a, int64_t row0, int rows, int64_t k, const float *rstd,
+                            bool again)
 {
     const int     g    = (int)threadIdx.x % WARP / 4;
     const int64_t left = a.in - k;
@@ -197,7 +217,7 @@ static __device__ void make(lot x[STRIPES], const produce_args &a, int64_t row0,
             continue;
         }
         const lot raw = vec_load<LOT>(from, left, a.from_fits);
-        x[m]          = NORM ? normalised(raw, rstd[row], gain) : gated(raw, vec_load<LOT>(from + a.in, left, a.from_fits));
+        x[m] = NORM ? normalised(raw, rstd[row], gain) : gated(raw, vec_load<LOT>(from + a.in, left, a.from_fits));
         vec_store<LOT>(to, x[m], left, a.x_fits);
     }
 }
@@ -208,7 +228,7 @@ template <bool NORM, int TILES> static __device__ void produce(const produce_arg
     __shared__ float rstd[ROWS_MOST];
     __shared__ rank_table<RANKS> table;
     const int64_t                row0 = (int64_t)blockIdx.x * a.rows;
-    const int                    rows = (int)min((int64_t)a.rows, a.n - row0), warp = (int)threadIdx.x / WARP, t = (int)threadIdx.x % 4;
+    const int rows = (int)min((int64_t)a.rows, a.n - row0), warp = (int)threadIdx.x / WARP, t = (int)threadIdx.x % 4;
     if (NORM) statistics(a, row0, rows, rstd);
     for (int first = 0; first == 0 || first < a.ranks; first += RANKS) {
         products<TILES> mine  = {};
@@ -225,24 +245,27 @@ template <bool NORM, int TILES> static __device__ void produce(const produce_arg
     }
 }
 
-/* In f32 more sums than those of NARROW tiles would not stay in registers: more ranks are more passes there. */
+/* In f32 more sums than those of NARROW tiles would not stay in registers: more ranks are more
+ * passes there. */
 static constexpr int NARROW = 2;
-KERNEL               __launch_bounds__(THREADS) TYPED(rmsnorm_shrink_kernel)(produce_args a) { produce<true, NARROW>(a); }
-KERNEL               __launch_bounds__(THREADS) TYPED(swiglu_shrink_kernel)(produce_args a) { produce<false, NARROW>(a); }
+KERNEL __launch_bounds__(THREADS) TYPED(rmsnorm_shrink_kernel)(produce_args a) { produce<true, NARROW>(a); }
+KERNEL __launch_bounds__(THREADS) TYPED(swiglu_shrink_kernel)(produce_args a) { produce<false, NARROW>(a); }
 #ifdef TIEBREAK_BF16
 static constexpr int WIDE = 8;
 KERNEL               __launch_bounds__(THREADS) rmsnorm_shrink_wide_kernel(produce_args a) { produce<true, WIDE>(a); }
 KERNEL               __launch_bounds__(THREADS) swiglu_shrink_wide_kernel(produce_args a) { produce<false, WIDE>(a); }
 #endif
 
-/* As few rows a block as give every multiprocessor of a large GPU one, at most ROWS_MOST: A' is read by each block. */
+/* As few rows a block as give every multiprocessor of a large GPU one, at most ROWS_MOST: A' is
+ * read by each block. */
 static int rows_of(int64_t n)
 {
     const int64_t rows = (n + BLOCKS_WANT - 1) / BLOCKS_WANT;
     return (int)(rows < ROWS_MOST ? rows : ROWS_MOST);
 }
 
-static produce_args args_of(real *x, param *rstd, const real *from, const real *g, norm_dims d, double eps, const shrink *list, int count)
+static produce_args args_of(real *x, param *rstd, const real *from, const real *g, norm_dims d, double eps,
+                            const shrink *list, int count)
 {
     produce_args a = {};
     a.x = (element *)x, a.rstd = (float *)rstd, a.from = (const element *)from, a.g = (const element *)g;
@@ -279,7 +302,8 @@ static void produce_all(const produce_args &a)
         LAUNCH(TYPED(swiglu_shrink_kernel), blocks, THREADS, a);
 }
 
-void TYPED(rmsnorm_shrink_cuda)(real *x, param *rstd, const real *from, const real *g, norm_dims d, double eps, const shrink *list, int count)
+void TYPED(rmsnorm_shrink_cuda)(real *x, param *rstd, const real *from, const real *g, norm_dims d, double eps,
+                                const shrink *list, int count)
 {
     produce_all(args_of(x, rstd, from, g, d, eps, list, count));
 }

@@ -1,9 +1,11 @@
-/* What makes a linear's input x, 16 bytes of a row at a time: RMSNorm and SwiGLU; and the kernels that make h = x A'^T of its adapters while they
- * hold the row, so that nothing reads x for the adapters' sake. Contracts and formulas of both: kernels/backend.h, kernels/rmsnorm.c,
+/* What makes a linear's input x, 16 bytes of a row at a time: RMSNorm and SwiGLU; and the
+ * kernels that make h = x A'^T of its adapters while they hold the row, so that nothing reads x
+ * for the adapters' sake. Contracts and formulas of both: kernels/backend.h, kernels/rmsnorm.c,
  * kernels/swiglu.c.
  *
- * x has the bits of rmsnorm_fwd and swiglu_fwd. h is made of x as it is written, rounded, and sums in f32 in an order of its own that does not depend
- * on the number of rows: a row has the same h in any batch. */
+ * x has the bits of rmsnorm_fwd and swiglu_fwd. h is made of x as it is written, rounded, and
+ * sums in f32 in an order of its own that does not depend on the number of rows: a row has the
+ * same h in any batch. */
 #ifndef TIEBREAK_KERNELS_CUDA_PRODUCER_H
 #define TIEBREAK_KERNELS_CUDA_PRODUCER_H
 #include "kernels/cuda/reduce.h"
@@ -22,8 +24,10 @@ typedef struct {
 } shrink;
 static constexpr int SHRINKS_MOST = 8; /* adapters of one input: q, k, v and company */
 
-/* x [n, d.d] with row stride d.ldy from `from` with row stride d.ldx; in d, 0 is contiguous. SwiGLU's `from` is gate | up, [n, 2 d.d]. */
-void TYPED(rmsnorm_shrink_cuda)(real *x, param *rstd, const real *from, const real *g, norm_dims d, double eps, const shrink *list, int count);
+/* x [n, d.d] with row stride d.ldy from `from` with row stride d.ldx; in d, 0 is contiguous.
+ * SwiGLU's `from` is gate | up, [n, 2 d.d]. */
+void TYPED(rmsnorm_shrink_cuda)(real *x, param *rstd, const real *from, const real *g, norm_dims d, double eps,
+                                const shrink *list, int count);
 void TYPED(swiglu_shrink_cuda)(real *x, const real *from, norm_dims d, const shrink *list, int count);
 
 static __device__ inline float squares_added(float sum, const lot &x)
@@ -31,7 +35,10 @@ static __device__ inline float squares_added(float sum, const lot &x)
     for (int i = 0; i < LOT; i++) sum += x.x[i] * x.x[i];
     return sum;
 }
-static __device__ inline float rstd_of(float squares, int64_t d, float eps) { return 1 / sqrtf(squares / (float)d + eps); }
+static __device__ inline float rstd_of(float squares, int64_t d, float eps)
+{
+    return 1 / sqrtf(squares / (float)d + eps);
+}
 
 static __device__ inline lot normalised(const lot &x, float rstd, const lot &g)
 {

@@ -1,18 +1,22 @@
-/* x and h from one kernel in bf16, on the emulator in every test run and on a GPU by scripts/gpu-check: x has the bits of the op before, h is that of
- * the x that was written, for several adapters of any ranks, and the same for a row in any batch. */
+/* x and h from one kernel in bf16, on the emulator in every test run and on a GPU by
+ * scripts/gpu-check: x has the bits of the op before, h is that of the x that was written, for
+ * several adapters of any ranks, and the same for a row in any batch. */
 #define TIEBREAK_BF16
 #include "kernels/cuda/device_test.h"
 #include "kernels/cuda/producer.h"
 #include "kernels/cuda/working.h"
 
-/* n over 2048 puts more than 16 rows into a block; 8 divides `in` and the strides where rows are read in vectors. */
+/* n over 2048 puts more than 16 rows into a block; 8 divides `in` and the strides where rows are
+ * read in vectors. */
 typedef struct {
     int64_t n, in, ldx;
     int     ranks[4];
 } produce_case;
 static const produce_case cases[] = {
-    { 1, 33, 33, { 1 } },          { 37, 75, 80, { 5, 16, 1, 33 } }, { 300, 64, 64, { 16 } },    { 130, 272, 288, { 8, 3, 40 } },
-    { 2100, 24, 24, { 7, 2, 7 } }, { 9, 520, 520, { 256 } },         { 3, 40, 48, { 17, 200 } },
+    { 1, 33, 33, { 1 } },          { 37, 75, 80, { 5, 16, 1, 33 } },
+    { 300, 64, 64, { 16 } },       { 130, 272, 288, { 8, 3, 40 } },
+    { 2100, 24, 24, { 7, 2, 7 } }, { 9, 520, 520, { 256 } },
+    { 3, 40, 48, { 17, 200 } },
 };
 enum { CASES = sizeof cases / sizeof *cases, MOST = 4 };
 
@@ -57,7 +61,8 @@ static setup setup_of(const produce_case *c, bool norm, bool hot)
         const int64_t r = c->ranks[i];
         s.lda[i] = c->ldx + (i == 1 ? 8 : 0), s.ldh[i] = r + i;
         s.host_A[i] = random_host(r * s.lda[i], (uint64_t)(10 + i));
-        for (int64_t e = 0; hot && e < r * s.lda[i]; e++) s.host_A[i][e] = e % s.lda[i] == 7 * (e / s.lda[i]) % c->in ? 1.0f : 0.0f;
+        for (int64_t e = 0; hot && e < r * s.lda[i]; e++)
+            s.host_A[i][e] = e % s.lda[i] == 7 * (e / s.lda[i]) % c->in ? 1.0f : 0.0f;
         s.A[i] = put(s.host_A[i], r * s.lda[i]);
         s.h[i] = filled(c->n * s.ldh[i], GAP);
     }
@@ -78,9 +83,11 @@ static void run(const setup *s, int64_t first, int64_t n)
     shrink        list[MOST];
     const int64_t in = s->c.in;
     norm_dims     d  = { n, in, 0, s->c.ldx };
-    for (int i = 0; i < s->count; i++) list[i] = { s->A[i], s->lda[i], s->c.ranks[i], s->h[i] + first * s->ldh[i], s->ldh[i] };
+    for (int i = 0; i < s->count; i++)
+        list[i] = { s->A[i], s->lda[i], s->c.ranks[i], s->h[i] + first * s->ldh[i], s->ldh[i] };
     if (s->norm)
-        rmsnorm_shrink_cuda_bf16(s->x + first * s->c.ldx, s->rstd + first, s->from + first * in, s->g, d, 1e-5, list, s->count);
+        rmsnorm_shrink_cuda_bf16(s->x + first * s->c.ldx, s->rstd + first, s->from + first * in, s->g, d, 1e-5, list,
+                                 s->count);
     else
         swiglu_shrink_cuda_bf16(s->x + first * s->c.ldx, s->from + first * 2 * in, d, list, s->count);
 }
@@ -105,8 +112,9 @@ static void check_x(const setup *s)
     cuda_release(want_x), cuda_release(want_rstd), free(x), free(want);
 }
 
-/* Against x A'^T in f64 of the x that was written: one rounding to bf16 is 2^-9 of an element, and twice naive code's error is allowed. Sums in f32
- * are far below that, but for elements that cancel: so over a whole array. hot: to the bit. */
+/* Against x A'^T in f64 of the x that was written: one rounding to bf16 is 2^-9 of an element,
+ * and twice naive code's error is allowed. Sums in f32 are far below that, but for elements that
+ * cancel: so over a whole array. hot: to the bit. */
 static void check_h(const setup *s, bool hot)
 {
     const int64_t n = s->c.n, in = s->c.in, ldx = s->c.ldx;
@@ -118,7 +126,8 @@ static void check_h(const setup *s, bool hot)
         for (int64_t at = 0; at < n * ldh; at++) {
             const int64_t row = at / ldh, j = at % ldh;
             double        want = 0;
-            for (int64_t k = 0; j < r && k < in; k++) want += (double)x[row * ldx + k] * (double)s->host_A[i][j * s->lda[i] + k];
+            for (int64_t k = 0; j < r && k < in; k++)
+                want += (double)x[row * ldx + k] * (double)s->host_A[i][j * s->lda[i] + k];
             if (j >= r) assert_true((float)h[at] == GAP);
             if (j < r && hot) assert_true((double)h[at] == want);
             if (j < r) miss += (h[at] - want) * (h[at] - want), size += want * want;
@@ -156,7 +165,8 @@ static void every_rank(void **)
     }
 }
 
-/* Alone, a row is a block's only one; among 300 it is one of three, and among 2100 one of seventeen. */
+/* Alone, a row is a block's only one; among 300 it is one of three, and among 2100 one of
+ * seventeen. */
 static void a_row_is_the_same_in_any_batch(void **)
 {
     need_start();

@@ -1,9 +1,11 @@
-/* Skinny matrix products in f32 with any strides, and sums of partial results: what pair, linear's bias and the norms share.
+/* Skinny matrix products in f32 with any strides, and sums of partial results: what pair,
+ * linear's bias and the norms share.
  *
  *     C [m, n] = or += sum over k of A(m, k) B(k, n),   A(i, k) = A[i a_row + k a_col],  B(k, j) = B[k b_row + j b_col]
  *
- * A product with few outputs and a long k is cut along k, so that it fills a GPU; the parts are added in order. Where it is cut depends on the shape
- * alone: the same call gives the same bits on any GPU. */
+ * A product with few outputs and a long k is cut along k, so that it fills a GPU; the parts are
+ * added in order. Where it is cut depends on the shape alone: the same call gives the same bits
+ * on any GPU. */
 #ifndef TIEBREAK_KERNELS_CUDA_PRODUCT_H
 #define TIEBREAK_KERNELS_CUDA_PRODUCT_H
 #include "kernels/cuda/device.h"
@@ -22,7 +24,8 @@ typedef struct {
 void cuda_product(const product *p);
 
 /* to [rows, cols] with row stride ld = (accumulate: +=) sum of parts [count][rows][cols], in order */
-void cuda_add_parts(float *to, int64_t ld, const float *parts, int64_t count, int64_t rows, int64_t cols, bool accumulate);
+void cuda_add_parts(float *to, int64_t ld, const float *parts, int64_t count, int64_t rows, int64_t cols,
+                    bool accumulate);
 
 /* How column sums over n rows are cut: count runs of `rows` rows. */
 typedef struct {

@@ -1,4 +1,5 @@
-/* Sums and maxima over a warp or a block, always in the same order: the same bits every run, on every thread that asks. */
+/* Sums and maxima over a warp or a block, always in the same order: the same bits every run, on
+ * every thread that asks. */
 #ifndef TIEBREAK_KERNELS_CUDA_REDUCE_H
 #define TIEBREAK_KERNELS_CUDA_REDUCE_H
 #include "kernels/cuda/device.h"
@@ -53,7 +54,8 @@ static __device__ inline int block_min(int v, int *shared)
     return low;
 }
 
-/* The entry of a list of parts that owns a block: the last one whose first block is not behind it (parts without blocks own none). */
+/* The entry of a list of parts that owns a block: the last one whose first block is not behind
+ * it (parts without blocks own none). */
 static __device__ inline int part_of_block(const int64_t *first_block, int count, int64_t block)
 {
     int low = 0, high = count - 1;

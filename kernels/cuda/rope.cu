@@ -1,22 +1,29 @@
-/* Rotary position embedding on the GPU: a thread a few pairs of values. Contract: kernels/backend.h. */
+/* Rotary position embedding on the GPU: a thread a few pairs of values. Contract:
+ * kernels/backend.h. */
 #include "kernels/cuda/vector.h"
 #include "kernels/cuda/working.h"
 
-static constexpr int LOT = 16 / sizeof(element), WIDE = 4; /* elements and table entries in 16 bytes */
+/* elements and table entries in 16 bytes */
+static constexpr int LOT = 16 / sizeof(element), WIDE = 4;
 
-/* A thread turns LOT neighbours of one half of a head with their partners in the other. count: threads that have something to do */
-KERNEL __launch_bounds__(THREADS) TYPED(rope_kernel)(element *x, const int32_t *pos, const float *table, rope_dims d, float sign, unsigned count)
+/* A thread turns LOT neighbours of one half of a head with their partners in the other. count:
+ * threads that have something to do */
+KERNEL __launch_bounds__(THREADS)
+    TYPED(rope_kernel)(element *x, const int32_t *pos, const float *table, rope_dims d, float sign, unsigned count)
 {
-    const unsigned at = blockIdx.x * THREADS + threadIdx.x, half = (unsigned)d.head_dim / 2, lots = (half + LOT - 1) / LOT;
+    const unsigned at = blockIdx.x * THREADS + threadIdx.x, half = (unsigned)d.head_dim / 2,
+                   lots = (half + LOT - 1) / LOT;
     if (at >= count) return;
-    const unsigned    heads = (unsigned)d.heads, t = at / lots / heads, head = at / lots - t * heads, i = (at - at / lots * lots) * LOT;
+    const unsigned heads = (unsigned)d.heads, t = at / lots / heads, head = at / lots - t * heads,
+                   i       = (at - at / lots * lots) * LOT;
     const bool        fits = vec_fits<LOT>(x, d.ldx) && half % LOT == 0, wide = vec_fits<WIDE>(table, half);
     const float      *c    = table + pos[t] * d.head_dim + i;
     element          *p    = x + t * d.ldx + head * d.head_dim + i;
     const int64_t     left = half - i;
     vec<element, LOT> a = vec_load<LOT>(p, left, fits), b = vec_load<LOT>(p + half, left, fits);
     for (int k = 0; k < LOT; k += WIDE) {
-        const vec<float, WIDE> cosine = vec_load<WIDE>(c + k, left - k, wide), sine = vec_load<WIDE>(c + half + k, left - k, wide);
+        const vec<float, WIDE> cosine = vec_load<WIDE>(c + k, left - k, wide),
+                               sine   = vec_load<WIDE>(c + half + k, left - k, wide);
         for (int e = 0; e < WIDE; e++) {
             const float u = a.x[k + e], v = b.x[k + e], s = sign * sine.x[e];
             a.x[k + e] = u * cosine.x[e] - v * s;
@@ -32,6 +39,6 @@ void TYPED(rope_cuda)(real *x, const int32_t *pos, const param *table, rope_dims
     if (!d.ldx) d.ldx = d.heads * d.head_dim;
     const int64_t count = d.n * d.heads * blocks_of(d.head_dim / 2, LOT);
     if (count > 0)
-        LAUNCH(TYPED(rope_kernel), blocks_of(count, THREADS), THREADS, (element *)x, pos, (const float *)table, d, inverse ? -1.0f : 1.0f,
-               (unsigned)count);
+        LAUNCH(TYPED(rope_kernel), blocks_of(count, THREADS), THREADS, (element *)x, pos, (const float *)table, d,
+               inverse ? -1.0f : 1.0f, (unsigned)count);
 }

@@ -4,7 +4,8 @@
 
 static constexpr int LOT = 16 / sizeof(element);
 
-/* Where a thread is: a row and, in it, one of `lots` lots. `lots` blocks are THREADS whole rows, so a thread divides in 32 bits. */
+/* Where a thread is: a row and, in it, one of `lots` lots. `lots` blocks are THREADS whole rows,
+ * so a thread divides in 32 bits. */
 typedef struct {
     int64_t row, i;
 } place;
@@ -14,37 +15,47 @@ static __device__ place place_of_thread(unsigned lots)
     return { (int64_t)(blockIdx.x / lots) * THREADS + row, (int64_t)(at - row * lots) * LOT };
 }
 
-KERNEL __launch_bounds__(THREADS)
-    TYPED(gather_rows_kernel)(element *dst, const element *src, const int32_t *rows, int64_t n, int64_t d, unsigned lots)
+KERNEL __launch_bounds__(THREADS) TYPED(gather_rows_kernel)(element *dst, const element *src, const int32_t *rows,
+                                                            int64_t n, int64_t d, unsigned lots)
 {
     const place at   = place_of_thread(lots);
     const bool  fits = vec_fits<LOT>(src, d) && vec_fits<LOT>(dst, d);
-    if (at.row < n) vec_store<LOT>(dst + at.row * d + at.i, vec_load<LOT>(src + rows[at.row] * d + at.i, d - at.i, fits), d - at.i, fits);
+    if (at.row < n)
+        vec_store<LOT>(dst + at.row * d + at.i, vec_load<LOT>(src + rows[at.row] * d + at.i, d - at.i, fits), d - at.i,
+                       fits);
 }
 
-KERNEL __launch_bounds__(THREADS)
-    TYPED(scatter_rows_kernel)(element *dst, const element *src, const int32_t *rows, int64_t n, int64_t d, unsigned lots)
+KERNEL __launch_bounds__(THREADS) TYPED(scatter_rows_kernel)(element *dst, const element *src, const int32_t *rows,
+                                                             int64_t n, int64_t d, unsigned lots)
 {
     const place at   = place_of_thread(lots);
     const bool  fits = vec_fits<LOT>(src, d) && vec_fits<LOT>(dst, d);
-    if (at.row < n) vec_store<LOT>(dst + rows[at.row] * d + at.i, vec_load<LOT>(src + at.row * d + at.i, d - at.i, fits), d - at.i, fits);
+    if (at.row < n)
+        vec_store<LOT>(dst + rows[at.row] * d + at.i, vec_load<LOT>(src + at.row * d + at.i, d - at.i, fits), d - at.i,
+                       fits);
 }
 
 void TYPED(gather_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {
     const unsigned lots = blocks_of(d, LOT);
-    if (n > 0) LAUNCH(TYPED(gather_rows_kernel), blocks_of(n * lots, THREADS), THREADS, (element *)dst, (const element *)src, rows, n, d, lots);
+    if (n > 0)
+        LAUNCH(TYPED(gather_rows_kernel), blocks_of(n * lots, THREADS), THREADS, (element *)dst, (const element *)src,
+               rows, n, d, lots);
 }
 
 void TYPED(scatter_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {
     const unsigned lots = blocks_of(d, LOT);
-    if (n > 0) LAUNCH(TYPED(scatter_rows_kernel), blocks_of(n * lots, THREADS), THREADS, (element *)dst, (const element *)src, rows, n, d, lots);
+    if (n > 0)
+        LAUNCH(TYPED(scatter_rows_kernel), blocks_of(n * lots, THREADS), THREADS, (element *)dst, (const element *)src,
+               rows, n, d, lots);
 }
 
-/* A block belongs to a source row and works only if that is the first to name its destination; then it adds, in order, every row that names it. So
- * a destination has one writer and needs no atomics. */
-KERNEL __launch_bounds__(THREADS) TYPED(scatter_add_rows_kernel)(element *dst, const element *src, const int32_t *rows, int n, int64_t d)
+/* A block belongs to a source row and works only if that is the first to name its destination;
+ * then it adds, in order, every row that names it. So a destination has one writer and needs no
+ * atomics. */
+KERNEL __launch_bounds__(THREADS)
+    TYPED(scatter_add_rows_kernel)(element *dst, const element *src, const int32_t *rows, int n, int64_t d)
 {
     const int  i = (int)blockIdx.x, row = rows[i];
     const bool fits = vec_fits<LOT>(src, d) && vec_fits<LOT>(dst, d);
@@ -69,5 +80,7 @@ KERNEL __launch_bounds__(THREADS) TYPED(scatter_add_rows_kernel)(element *dst, c
 
 void TYPED(scatter_add_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {
-    if (n > 0) LAUNCH(TYPED(scatter_add_rows_kernel), (unsigned)n, THREADS, (element *)dst, (const element *)src, rows, (int)n, d);
+    if (n > 0)
+        LAUNCH(TYPED(scatter_add_rows_kernel), (unsigned)n, THREADS, (element *)dst, (const element *)src, rows, (int)n,
+               d);
 }

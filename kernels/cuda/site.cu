@@ -16,13 +16,14 @@ static void run_skinny(const site_step *s) { cuda_skinny(&s->g); }
 
 void plan_gemm(struct site_plan *p, bool skinny, gemm g)
 {
-    const double m = (double)g.m, n = (double)g.n, k = (double)g.k, in = g.in == CUDA_R_32F ? 4 : 2, out = g.out == CUDA_R_32F ? 4 : 2;
-    site_step    s = {};
-    s.run          = skinny ? run_skinny : run_gemm;
-    s.launches     = 1;
-    s.flops        = 2 * m * n * k;
-    s.bytes        = in * (m * k + k * n) + out * m * n * (g.accumulate ? 2 : 1);
-    s.g            = g;
+    const double m = (double)g.m, n = (double)g.n, k = (double)g.k, in = g.in == CUDA_R_32F ? 4 : 2,
+                 out = g.out == CUDA_R_32F ? 4 : 2;
+    site_step s      = {};
+    s.run            = skinny ? run_skinny : run_gemm;
+    s.launches       = 1;
+    s.flops          = 2 * m * n * k;
+    s.bytes          = in * (m * k + k * n) + out * m * n * (g.accumulate ? 2 : 1);
+    s.g              = g;
     plan_step(p, &s);
 }
 

@@ -1,8 +1,10 @@
-/* SwiGLU on the GPU: some blocks a row, a thread 16 bytes of it. Contract and formulas: kernels/backend.h, kernels/swiglu.c. */
+/* SwiGLU on the GPU: some blocks a row, a thread 16 bytes of it. Contract and formulas:
+ * kernels/backend.h, kernels/swiglu.c. */
 #include "kernels/cuda/producer.h"
 #include "kernels/cuda/working.h"
 
-/* Where a thread is: row and column, from a grid of `per_row` blocks a row. Rows of gate and up are d apart. */
+/* Where a thread is: row and column, from a grid of `per_row` blocks a row. Rows of gate and up
+ * are d apart. */
 typedef struct {
     int64_t row, i;
 } place;
@@ -20,17 +22,20 @@ KERNEL __launch_bounds__(THREADS) TYPED(swiglu_fwd_kernel)(element *y, const ele
     const bool     fits = vec_fits<LOT>(gu, d) && vec_fits<LOT>(y, d);
     const element *gate = gu + at.row * 2 * d + at.i;
     const int64_t  left = d - at.i;
-    vec_store<LOT>(y + at.row * d + at.i, gated(vec_load<LOT>(gate, left, fits), vec_load<LOT>(gate + d, left, fits)), left, fits);
+    vec_store<LOT>(y + at.row * d + at.i, gated(vec_load<LOT>(gate, left, fits), vec_load<LOT>(gate + d, left, fits)),
+                   left, fits);
 }
 
 void TYPED(swiglu_fwd_cuda)(real *y, const real *gu, int64_t n, int64_t d)
 {
     const unsigned per_row = blocks_a_row(d);
-    if (n > 0) LAUNCH(TYPED(swiglu_fwd_kernel), (unsigned)n * per_row, THREADS, (element *)y, (const element *)gu, d, per_row);
+    if (n > 0)
+        LAUNCH(TYPED(swiglu_fwd_kernel), (unsigned)n * per_row, THREADS, (element *)y, (const element *)gu, d, per_row);
 }
 
 /* dgu may be gu: a thread reads all of its values before it writes them. */
-KERNEL __launch_bounds__(THREADS) TYPED(swiglu_bwd_kernel)(element *dgu, const element *dy, const element *gu, int64_t d, unsigned per_row)
+KERNEL __launch_bounds__(THREADS)
+    TYPED(swiglu_bwd_kernel)(element *dgu, const element *dy, const element *gu, int64_t d, unsigned per_row)
 {
     const place at = place_of_thread(per_row);
     if (at.i >= d) return;
@@ -51,5 +56,7 @@ KERNEL __launch_bounds__(THREADS) TYPED(swiglu_bwd_kernel)(element *dgu, const e
 void TYPED(swiglu_bwd_cuda)(real *dgu, const real *dy, const real *gu, int64_t n, int64_t d)
 {
     const unsigned per_row = blocks_a_row(d);
-    if (n > 0) LAUNCH(TYPED(swiglu_bwd_kernel), (unsigned)n * per_row, THREADS, (element *)dgu, (const element *)dy, (const element *)gu, d, per_row);
+    if (n > 0)
+        LAUNCH(TYPED(swiglu_bwd_kernel), (unsigned)n * per_row, THREADS, (element *)dgu, (const element *)dy,
+               (const element *)gu, d, per_row);
 }

@@ -1,6 +1,7 @@
-/* Variants for few rows and many adapters in one batch (kernels/variant.h), in bf16: `decode`, our two launches, and `gather`, what engines that
- * serve many adapters do (punica's BGMV and its successors): the base by cuBLAS, then h and its expansion by kernels that gather each row's own A'
- * and B'. Those know pairs alone: a tied adapter is to them one pair more. */
+/* Variants for few rows and many adapters in one batch (kernels/variant.h), in bf16: `decode`,
+ * our two launches, and `gather`, what engines that serve many adapters do (punica's BGMV and
+ * its successors): the base by cuBLAS, then h and its expansion by kernels that gather each
+ * row's own A' and B'. Those know pairs alone: a tied adapter is to them one pair more. */
 #include "kernels/cuda/decode_rows.h"
 #include "kernels/cuda/site.h"
 
@@ -11,9 +12,10 @@ KERNEL __launch_bounds__(THREADS) gather_expand_kernel(const __grid_constant__ d
     bf16                  *h = (bf16 *)dynamic_shared(); /* [8][ld], 0 behind the rank */
     list_rows(&rows, a);
     if ((int)blockIdx.y >= rows.count) return;
-    const decode_up &p     = a.up[0];
-    const int        first = rows.first[blockIdx.y], size = rows.size[blockIdx.y], adapter = rows.group_adapter[blockIdx.y];
-    const int        lane = (int)threadIdx.x % WARP, g = lane / 4, t = lane % 4, r = a.grouped ? rank_of(a, adapter, p.r) : p.r;
+    const decode_up &p = a.up[0];
+    const int first = rows.first[blockIdx.y], size = rows.size[blockIdx.y], adapter = rows.group_adapter[blockIdx.y];
+    const int lane = (int)threadIdx.x % WARP, g = lane / 4, t = lane % 4,
+              r = a.grouped ? rank_of(a, adapter, p.r) : p.r;
     for (int i = (int)threadIdx.x; i < GROUP * ld; i += THREADS) {
         const int token = i / ld < size ? rows.order[first + i / ld] : 0, j = i % ld;
         float     sum = 0;
@@ -27,7 +29,8 @@ KERNEL __launch_bounds__(THREADS) gather_expand_kernel(const __grid_constant__ d
     mma_c         sum    = {};
     const bool    vector = p.vector && r % 8 == 0; /* behind an adapter's rank B may be anything */
     for (int k = 8 * t; k - 8 * t < r; k += 32)
-        mma_32(&sum, load_8(B_lo, k, r, o < p.out, vector), load_8(B_hi, k, r, o + 8 < p.out, vector), *(const uint4 *)(h + g * ld + k));
+        mma_32(&sum, load_8(B_lo, k, r, o < p.out, vector), load_8(B_hi, k, r, o + 8 < p.out, vector),
+               *(const uint4 *)(h + g * ld + k));
     for (int i = 0; i < 4; i++) {
         const int     column = 2 * t + i % 2;
         const int64_t row    = o + (i >= 2 ? 8 : 0);
@@ -41,33 +44,38 @@ void decode_gather_expand(const decode_args *a)
 {
     const int     ld     = (a->up[0].r + 31) / 32 * 32 + 8;
     const int64_t groups = a->grouped ? a->n : (a->n + GROUP - 1) / GROUP;
-    LAUNCH_SHARED(gather_expand_kernel, dim3(blocks_of(a->out, WARPS * 16), (unsigned)groups), THREADS, GROUP * ld * 2, *a, ld);
+    LAUNCH_SHARED(gather_expand_kernel, dim3(blocks_of(a->out, WARPS * 16), (unsigned)groups), THREADS, GROUP * ld * 2,
+                  *a, ld);
 }
 
 static decode_args args_of(const site_call *c, float *sums)
 {
     decode_args a = {};
     a.x = (const bf16 *)c->x, a.W = (const bf16 *)c->W, a.v = (const bf16 *)c->v, a.y = (bf16 *)c->y, a.sums = sums;
-    a.which = c->which, a.ranks = c->ranks, a.in = c->in, a.out = c->out, a.ldx = c->in, a.ldy = c->out, a.stride_v = c->stride_v;
-    a.s = (float)c->s, a.n = (int)(c->n <= DECODE_ROWS ? c->n : DECODE_ROWS + 1), a.adapters = (int)(c->adapters ? c->adapters : 1),
-    a.downs = a.ups = 1;
+    a.which = c->which, a.ranks = c->ranks, a.in = c->in, a.out = c->out, a.ldx = c->in, a.ldy = c->out,
+    a.stride_v = c->stride_v;
+    a.s = (float)c->s, a.n = (int)(c->n <= DECODE_ROWS ? c->n : DECODE_ROWS + 1),
+    a.adapters = (int)(c->adapters ? c->adapters : 1), a.downs = a.ups = 1;
     a.down[0].A = (const bf16 *)c->A, a.down[0].u = (const bf16 *)c->u, a.down[0].lda = c->lda, a.down[0].r = (int)c->r;
     a.down[0].stride_a = c->stride_A, a.down[0].stride_u = c->stride_u;
-    a.up[0].B = (const bf16 *)c->B, a.up[0].ldb = c->r, a.up[0].stride_b = c->stride_B, a.up[0].out = c->out, a.up[0].r = (int)c->r;
+    a.up[0].B = (const bf16 *)c->B, a.up[0].ldb = c->r, a.up[0].stride_b = c->stride_B, a.up[0].out = c->out,
+    a.up[0].r = (int)c->r;
     return a;
 }
 
 const char *refuses_decode(const site_variant *, const site_call *c)
 {
-    decode_args a      = args_of(c, NULL);
-    a.down[0].stride_a = 1, a.v = (const bf16 *)c; /* dimensions alone count: as if rows were grouped, and there were a v */
+    decode_args a = args_of(c, NULL);
+    /* dimensions alone count: as if rows were grouped, and there were a v */
+    a.down[0].stride_a = 1, a.v = (const bf16 *)c;
     return decode_plan(&a);
 }
 
 const char *refuses_gather(const site_variant *, const site_call *c)
 {
     if (c->n > DECODE_ROWS) return "does at most 64 rows";
-    return c->r > 4096 ? "does ranks of at most 4096" : NULL; /* h of 8 rows in shared memory, on every GPU */
+    /* h of 8 rows in shared memory, on every GPU */
+    return c->r > 4096 ? "does ranks of at most 4096" : NULL;
 }
 
 static void run_step(const site_step *s, void (*what)(const decode_args *a))
@@ -81,14 +89,16 @@ static void run_shrink(const site_step *s) { run_step(s, decode_shrink); }
 static void run_expand(const site_step *s) { run_step(s, decode_expand); }
 static void run_gather(const site_step *s) { run_step(s, decode_gather_expand); }
 
-static void add(struct site_plan *p, const site_call *c, void *sums, void (*run)(const site_step *s), double flops, double bytes)
+static void add(struct site_plan *p, const site_call *c, void *sums, void (*run)(const site_step *s), double flops,
+                double bytes)
 {
     site_step s = {};
     s.run = run, s.call = c, s.to = sums, s.launches = 1, s.flops = flops, s.bytes = bytes;
     plan_step(p, &s);
 }
 
-/* Bytes of a factor of `numbers` elements an adapter, of those in the batch: one, where it is shared or nobody says how many there are. */
+/* Bytes of a factor of `numbers` elements an adapter, of those in the batch: one, where it is
+ * shared or nobody says how many there are. */
 static double factor(const site_call *c, const void *there, int64_t stride, int64_t numbers)
 {
     return there ? 2.0 * (double)numbers * (stride && c->distinct ? (double)c->distinct : 1) : 0;
@@ -113,8 +123,8 @@ void plan_decode(struct site_plan *p, const site_variant *, site_stage stage, co
     if (stage != SITE_FORWARD) return;
     const double h = plan_shrink(p, c, &sums);
     add(p, c, sums, run_expand, 2 * n * out * (in + r),
-        2 * (n * in + in * out + n * out) + h + factor(c, c, c->stride_B, c->r * c->out) + factor(c, c->u, c->stride_u, c->r) +
-            factor(c, c->v, c->stride_v, c->out));
+        2 * (n * in + in * out + n * out) + h + factor(c, c, c->stride_B, c->r * c->out) +
+            factor(c, c->u, c->stride_u, c->r) + factor(c, c->v, c->stride_v, c->out));
 }
 
 void plan_gather(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
@@ -122,7 +132,9 @@ void plan_gather(struct site_plan *p, const site_variant *, site_stage stage, co
     void        *sums;
     const double n = (double)c->n, out = (double)c->out, r = (double)c->r;
     if (stage != SITE_FORWARD) return;
-    plan_gemm(p, false, { c->n, c->out, c->in, c->x, c->in, PLAIN, c->W, c->in, TRANSPOSED, c->y, c->out, false, CUDA_R_16BF, CUDA_R_16BF });
+    plan_gemm(p, false,
+              { c->n, c->out, c->in, c->x, c->in, PLAIN, c->W, c->in, TRANSPOSED, c->y, c->out, false, CUDA_R_16BF,
+                CUDA_R_16BF });
     const double h = plan_shrink(p, c, &sums);
     add(p, c, sums, run_gather, 2 * n * out * r, 2 * 2 * n * out + h + factor(c, c, c->stride_B, c->r * c->out));
 }

@@ -1,9 +1,11 @@
 /* Tensor maps, and who can use them. Contract: kernels/cuda/hopper.h. */
 #include "kernels/cuda/hopper.h"
 
-typedef CUresult (*encode_function)(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank, void *base, const cuuint64_t *dim,
-                                    const cuuint64_t *stride, const cuuint32_t *box, const cuuint32_t *step, CUtensorMapInterleave interleave,
-                                    CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill);
+typedef CUresult (*encode_function)(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank, void *base,
+                                    const cuuint64_t *dim, const cuuint64_t *stride, const cuuint32_t *box,
+                                    const cuuint32_t *step, CUtensorMapInterleave interleave,
+                                    CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion,
+                                    CUtensorMapFloatOOBfill fill);
 
 /* From the driver that runs, so that the library loads where there is none. NULL after an error. */
 static encode_function encoder(void)
@@ -12,7 +14,9 @@ static encode_function encoder(void)
     cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSuccess;
     if (function) return (encode_function)function;
 #if CUDART_VERSION >= 12050
-    if (!CUDA_OK(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found))) return NULL;
+    if (!CUDA_OK(
+            cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found)))
+        return NULL;
 #else
     if (!CUDA_OK(cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &function, cudaEnableDefault, &found))) return NULL;
 #endif
@@ -29,10 +33,13 @@ bool tensor_map(CUtensorMap *map, const void *base, int64_t rows, int64_t cols, 
     if (cuda_failed()) return false;
     encode_function encode = encoder();
     if (!encode) return false;
-    if (encode(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, (void *)(uintptr_t)base, dim, stride, box, step, CU_TENSOR_MAP_INTERLEAVE_NONE,
-               CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS)
+    if (encode(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, (void *)(uintptr_t)base, dim, stride, box, step,
+               CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+               CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS)
         return true;
-    return cuda_ok(cudaErrorInvalidValue, "cuTensorMapEncodeTiled (an address or row stride that is no multiple of 16 bytes?)", __FILE__, __LINE__);
+    return cuda_ok(cudaErrorInvalidValue,
+                   "cuTensorMapEncodeTiled (an address or row stride that is no multiple of 16 bytes?)", __FILE__,
+                   __LINE__);
 }
 
 const char *hopper_refuses(const void *kernel)

@@ -1,11 +1,13 @@
-/* Time on the device: events around the ops, on a stream that is held back until the host has put everything on it. Without that, kernels that are
- * shorter than a launch would be timed by how fast the host launches them. The device's clock is read over the same stretch and the hold before it,
- * which makes it long enough for a timer that may step by a microsecond. */
+/* Time on the device: events around the ops, on a stream that is held back until the host has
+ * put everything on it. Without that, kernels that are shorter than a launch would be timed by
+ * how fast the host launches them. The device's clock is read over the same stretch and the hold
+ * before it, which makes it long enough for a timer that may step by a microsecond. */
 #include <time.h>
 
 #include "kernels/cuda/device.h"
 
-/* Cycles that the stream is held, about a microsecond per two thousand: begun small, doubled when the host was slower, up to some milliseconds. */
+/* Cycles that the stream is held, about a microsecond per two thousand: begun small, doubled
+ * when the host was slower, up to some milliseconds. */
 static int64_t       hold      = 1 << 17;
 static const int64_t hold_most = 1 << 24;
 static cudaEvent_t   events[2];
@@ -13,10 +15,12 @@ static double        host_begin;
 static int64_t       launches; /* since time_begin */
 static double        clock_hz;
 
-/* A fast GPU's clock; that of the device is known only afterwards. Too fast a guess makes the hold longer than it has to be, which does no harm. */
+/* A fast GPU's clock; that of the device is known only afterwards. Too fast a guess makes the
+ * hold longer than it has to be, which does no harm. */
 static const double fast_hz = 3e9;
 
-/* What one multiprocessor sees at one moment. Its cycles compare with its own alone, so its number is kept. */
+/* What one multiprocessor sees at one moment. Its cycles compare with its own alone, so its
+ * number is kept. */
 typedef struct {
     int64_t ns, cycles, multiprocessor;
 } stamp;
@@ -52,7 +56,8 @@ KERNEL stamp_kernel(stamp *at)
 
 static stamp *stamps(void) { return (stamp *)cuda_scratch(SCRATCH_STAMPS, 2 * (int64_t)sizeof(stamp)); }
 
-/* NaN where the two moments are of different multiprocessors, or the global timer, which may step by a microsecond, has not moved. */
+/* NaN where the two moments are of different multiprocessors, or the global timer, which may
+ * step by a microsecond, has not moved. */
 static void read_clock(void)
 {
     stamp s[2];
@@ -77,7 +82,8 @@ static double host_seconds(void)
 void time_begin_cuda(void)
 {
     for (int i = 0; i < 2 && !events[i]; i++) CUDA_OK(cudaEventCreate(&events[i]));
-    if (!cuda_failed()) CUDA_OK(cudaStreamSynchronize(cuda_stream)); /* what came before is not held against this */
+    /* what came before is not held against this */
+    if (!cuda_failed()) CUDA_OK(cudaStreamSynchronize(cuda_stream));
     clock_hz   = NAN;
     host_begin = host_seconds();
     LAUNCH(stamp_kernel, 1, 1, stamps());
@@ -93,7 +99,9 @@ double time_end_cuda(void)
     const double host = host_seconds() - host_begin;
     launches          = cuda_launches - launches;
     LAUNCH(stamp_kernel, 1, 1, stamps() + 1);
-    if (cuda_failed() || !CUDA_OK(cudaEventSynchronize(events[1])) || !CUDA_OK(cudaEventElapsedTime(&ms, events[0], events[1]))) return NAN;
+    if (cuda_failed() || !CUDA_OK(cudaEventSynchronize(events[1])) ||
+        !CUDA_OK(cudaEventElapsedTime(&ms, events[0], events[1])))
+        return NAN;
     read_clock();
     if (host * fast_hz > (double)hold && hold < hold_most) {
         hold *= 2;

@@ -1,5 +1,5 @@
-/* The two largest of rows of logits on the GPU: a block a row, as wide as the row and blocks can be, since decoding has few rows. Contract:
- * kernels/backend.h. */
+/* The two largest of rows of logits on the GPU: a block a row, as wide as the row and blocks can
+ * be, since decoding has few rows. Contract: kernels/backend.h. */
 #include "kernels/cuda/reduce.h"
 
 static constexpr int WIDE = 1024;
@@ -24,8 +24,8 @@ static __device__ inline best_so_far join(best_so_far a, best_so_far b)
 static __device__ inline best_so_far warp_join(best_so_far a)
 {
     for (int step = WARP / 2; step > 0; step /= 2)
-        a = join(a, { __shfl_xor_sync(ALL_LANES, a.first, step), __shfl_xor_sync(ALL_LANES, a.second, step), __shfl_xor_sync(ALL_LANES, a.at, step),
-                      __shfl_xor_sync(ALL_LANES, a.bad, step) });
+        a = join(a, { __shfl_xor_sync(ALL_LANES, a.first, step), __shfl_xor_sync(ALL_LANES, a.second, step),
+                      __shfl_xor_sync(ALL_LANES, a.at, step), __shfl_xor_sync(ALL_LANES, a.bad, step) });
     return a;
 }
 
@@ -51,5 +51,7 @@ KERNEL __launch_bounds__(WIDE) best_two_kernel(top_two *top, const float *logits
 void best_two_cuda(top_two *top, const param *logits, int64_t n, int64_t vocab)
 {
     const int64_t warps = blocks_of(vocab, WARP);
-    if (n > 0) LAUNCH(best_two_kernel, (unsigned)n, (unsigned)(warps * WARP < WIDE ? warps * WARP : WIDE), top, (const float *)logits, vocab);
+    if (n > 0)
+        LAUNCH(best_two_kernel, (unsigned)n, (unsigned)(warps * WARP < WIDE ? warps * WARP : WIDE), top,
+               (const float *)logits, vocab);
 }

@@ -1,13 +1,15 @@
-/* From the host to the device: lists and small arrays by way of pinned memory, which a GPU reads when the stream gets there, so that the host goes on
- * at once. A slot of it is written again only when an event says that its last copy has run. CUDA could copy from the host's memory itself, but
- * whether it has read that when its call returns is left open where a GPU reads such memory in place; and where it has not, nobody would know.
- * Contract: kernels/cuda/device.h. */
+/* From the host to the device: lists and small arrays by way of pinned memory, which a GPU reads
+ * when the stream gets there, so that the host goes on at once. A slot of it is written again
+ * only when an event says that its last copy has run. CUDA could copy from the host's memory
+ * itself, but whether it has read that when its call returns is left open where a GPU reads such
+ * memory in place; and where it has not, nobody would know. Contract: kernels/cuda/device.h. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "kernels/cuda/device.h"
 
-static constexpr int     SLOTS      = 256;      /* more than a training step of a large model sends, so that timing one never waits */
+/* more than a training step of a large model sends, so that timing one never waits */
+static constexpr int     SLOTS      = 256;
 static constexpr int64_t SLOT_BYTES = 32 << 10; /* more than that goes in pieces */
 
 static struct {
@@ -50,7 +52,8 @@ static void *pageable_need(int64_t bytes)
     if (pageable.bytes >= bytes) return pageable.p;
     void *grown = realloc(pageable.p, (size_t)(bytes + bytes / 2));
     if (!grown) {
-        fprintf(stderr, "out of memory: %lld bytes on the host for a list of jobs or spans; use a smaller batch\n", (long long)bytes);
+        fprintf(stderr, "out of memory: %lld bytes on the host for a list of jobs or spans; use a smaller batch\n",
+                (long long)bytes);
         exit(1);
     }
     pageable.p     = grown;

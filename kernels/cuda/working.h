@@ -1,8 +1,10 @@
-/* For files that are compiled once for each working type: `element` is the type, and TYPED(name) the name of an op or kernel in that build. The
- * Makefile compiles every .cu file that names this header a second time, with TIEBREAK_BF16 set. Kernels keep C names that say their type:
+/* For files that are compiled once for each working type: `element` is the type, and TYPED(name)
+ * the name of an op or kernel in that build. The Makefile compiles every .cu file that names
+ * this header a second time, with TIEBREAK_BF16 set. Kernels keep C names that say their type:
  * rope_kernel, rope_kernel_bf16.
  *
- * An element is read as a float and assigned a float. In `cond ? x : 0` cast x to float: a bf16 beside an int would become an int. */
+ * An element is read as a float and assigned a float. In `cond ? x : 0` cast x to float: a bf16
+ * beside an int would become an int. */
 #ifndef TIEBREAK_KERNELS_CUDA_WORKING_H
 #define TIEBREAK_KERNELS_CUDA_WORKING_H
 #include "kernels/cuda/device.h"

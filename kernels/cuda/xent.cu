@@ -1,4 +1,5 @@
-/* Cross-entropy over rows of logits on the GPU: a block a row; exponentials in f32, their sum and the result in f64. Contract: kernels/backend.h. */
+/* Cross-entropy over rows of logits on the GPU: a block a row; exponentials in f32, their sum
+ * and the result in f64. Contract: kernels/backend.h. */
 #include "kernels/cuda/reduce.h"
 #include "kernels/cuda/vector.h"
 
@@ -10,8 +11,9 @@ typedef struct {
     int    best; /* where max is first; vocab: nowhere, in a row of NaN */
 } row_sums;
 
-/* One reading of the row: a thread's sum is brought to its new maximum whenever that grows (Milakov & Gimelshein 2018). The same for forward and
- * backward, so that both give a loss with the same bits. */
+/* One reading of the row: a thread's sum is brought to its new maximum whenever that grows
+ * (Milakov & Gimelshein 2018). The same for forward and backward, so that both give a loss with
+ * the same bits. */
 static __device__ row_sums sums_of_row(const float *row, int64_t vocab)
 {
     __shared__ float  shared_max[THREADS / WARP];
@@ -46,7 +48,8 @@ static __device__ double loss_of(const row_sums &s, const float *row, int target
     return target < 0 ? 0 : (double)s.max + log(s.sum) - (double)row[target];
 }
 
-KERNEL __launch_bounds__(THREADS) xent_fwd_kernel(double *nll, int32_t *best, const float *logits, const int32_t *targets, int64_t vocab)
+KERNEL __launch_bounds__(THREADS)
+    xent_fwd_kernel(double *nll, int32_t *best, const float *logits, const int32_t *targets, int64_t vocab)
 {
     const float   *row = logits + blockIdx.x * vocab;
     const row_sums s   = sums_of_row(row, vocab);
@@ -60,9 +63,11 @@ void xent_fwd_cuda(double *nll, int32_t *best, const param *logits, const int32_
     if (n > 0) LAUNCH(xent_fwd_kernel, (unsigned)n, THREADS, nll, best, (const float *)logits, targets, vocab);
 }
 
-/* The gradient takes the place of the logits, in bf16 that of their first half. Threads read a strip each, wait for all, and write: what they write
- * lies before what later strips read, and over what earlier strips and this one have read. */
-template <class E> static __device__ void gradient_of_row(float *logits, double *nll, const int32_t *targets, int64_t vocab, double scale)
+/* The gradient takes the place of the logits, in bf16 that of their first half. Threads read a
+ * strip each, wait for all, and write: what they write lies before what later strips read, and
+ * over what earlier strips and this one have read. */
+template <class E>
+static __device__ void gradient_of_row(float *logits, double *nll, const int32_t *targets, int64_t vocab, double scale)
 {
     constexpr int  LOTS   = 4;
     float         *row    = logits + blockIdx.x * vocab;
@@ -82,17 +87,20 @@ template <class E> static __device__ void gradient_of_row(float *logits, double 
         for (int l = 0; l < LOTS; l++) {
             const int64_t j = first + (l * THREADS + (int)threadIdx.x) * LOT;
             vec<E, LOT>   g = {};
-            for (int i = 0; i < LOT; i++) g.x[i] = target < 0 ? 0.0f : expf(v[l].x[i] - s.max) * a - (j + i == target ? one : 0.0f);
+            for (int i = 0; i < LOT; i++)
+                g.x[i] = target < 0 ? 0.0f : expf(v[l].x[i] - s.max) * a - (j + i == target ? one : 0.0f);
             vec_store<LOT>(to + j, g, vocab - j, fits);
         }
     }
 }
 
-KERNEL __launch_bounds__(THREADS) xent_bwd_kernel(float *logits, double *nll, const int32_t *targets, int64_t vocab, double scale)
+KERNEL __launch_bounds__(THREADS)
+    xent_bwd_kernel(float *logits, double *nll, const int32_t *targets, int64_t vocab, double scale)
 {
     gradient_of_row<float>(logits, nll, targets, vocab, scale);
 }
-KERNEL __launch_bounds__(THREADS) xent_bwd_kernel_bf16(float *logits, double *nll, const int32_t *targets, int64_t vocab, double scale)
+KERNEL __launch_bounds__(THREADS)
+    xent_bwd_kernel_bf16(float *logits, double *nll, const int32_t *targets, int64_t vocab, double scale)
 {
     gradient_of_row<bf16>(logits, nll, targets, vocab, scale);
 }
