@@ -10,20 +10,23 @@ SAN    ?=
 WERROR ?= $(if $(CI),-Werror)
 NVCC   ?= $(shell command -v nvcc)
 
-MODULES := core kernels metrics model train datasets eval score bench reports cli
+# Folders of the program's code; scripts/tidy holds which may include which. CUDA's are listed apart.
+ROOMS   := core kernels tokenizer datasets metrics model adapters tasks train eval eval/served eval/lm_eval score bench sweep \
+           reports cli
+CUDA    := kernels/cuda kernels/cuda/ops kernels/cuda/variants kernels/cuda/emulator
 FLAGS   := -g $(OPT) -fopenmp -fno-math-errno -ffp-contract=off $(SAN) $(WERROR) -I. -I$(B)
 CFLAGS  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-missing-field-initializers -Wno-pass-failed $(FLAGS)
 CXXFLAGS := -std=c++17 -Wall -Wextra $(FLAGS)
 LDLIBS  := -lcurl -lcjson -lpcre2-8 -lutf8proc -lcrypto -lbenchmark -lstdc++ -lpthread -lm
 
-SOURCES := $(wildcard $(MODULES:%=%/*.c))
+SOURCES := $(wildcard $(ROOMS:%=%/*.c))
 TESTS   := $(filter %_test.c,$(SOURCES))
 FUZZERS := $(filter %_fuzz.c,$(SOURCES))
-LIBSRC  := $(filter-out $(TESTS) $(FUZZERS) cli/main.c,$(SOURCES)) $(wildcard $(MODULES:%=%/*.cc))
-LIBOBJ  := $(LIBSRC:%=$(B)/%.o) $(B)/eval/tasks.o
+LIBSRC  := $(filter-out $(TESTS) $(FUZZERS) cli/main.c,$(SOURCES)) $(wildcard $(ROOMS:%=%/*.cc))
+LIBOBJ  := $(LIBSRC:%=$(B)/%.o) $(B)/tasks/builtin.o
 TESTBIN := $(TESTS:%.c=$(B)/%)
-CUDATEST := $(wildcard kernels/cuda/*_test.cu)
-CUDASRC := $(filter-out $(CUDATEST),$(wildcard kernels/cuda/*.cu))
+CUDATEST := $(wildcard $(CUDA:%=%/*_test.cu))
+CUDASRC := $(filter-out $(CUDATEST),$(wildcard $(CUDA:%=%/*.cu)))
 TYPED   := $(shell grep -l '"kernels/cuda/working.h"' $(CUDASRC))
 FUZZBIN := $(FUZZERS:%.c=$(B)/%)
 
@@ -45,10 +48,10 @@ $(B)/%.cc.o: %.cc $(B)/flags
 	@$(CCACHE) $(CXX) $(CXXFLAGS) -MMD -MP -c $< -o $@
 
 # Built-in task files, inside the program: a table of (name, first byte, bytes).
-$(B)/eval/tasks.o: $(wildcard eval/tasks/*.json) eval/embed.sh
+$(B)/tasks/builtin.o: $(wildcard tasks/builtin/*.json) tasks/embed.sh
 	@mkdir -p $(@D)
-	@sh eval/embed.sh eval/tasks/*.json > $(B)/eval/tasks.S
-	@$(CC) -c $(B)/eval/tasks.S -o $@
+	@sh tasks/embed.sh tasks/builtin/*.json > $(B)/tasks/builtin.S
+	@$(CC) -c $(B)/tasks/builtin.S -o $@
 
 $(TESTBIN) $(FUZZBIN): $(B)/%: $(B)/%.c.o $(B)/libtiebreak.a
 	@echo '  LINK $@'
@@ -60,7 +63,7 @@ CUDA_ARCH  ?= -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90a,code
 NVCC_FLAGS := -std=c++20 -O3 -lineinfo -Xcompiler -fPIC -I. $(CUDA_ARCH) $(if $(CI),-Werror all-warnings)
 CUDAOBJ    := $(CUDASRC:kernels/cuda/%.cu=$(B)/cuda/%.o) $(TYPED:kernels/cuda/%.cu=$(B)/cuda/%.bf16.o)
 AS_BF16     = $(if $(filter %.bf16.o,$@),-DTIEBREAK_BF16)
-EMULATED   := $(CUDASRC:%=$(B)/%.o) $(TYPED:%=$(B)/%.bf16.o) $(patsubst %,$(B)/%.o,$(wildcard kernels/cuda/*.cc))
+EMULATED   := $(CUDASRC:%=$(B)/%.o) $(TYPED:%=$(B)/%.bf16.o) $(patsubst %,$(B)/%.o,$(wildcard $(CUDA:%=%/*.cc)))
 
 $(B)/libtiebreak-cuda.so: $(CUDAOBJ)
 	@echo '  LINK $@'
@@ -142,7 +145,7 @@ compile_commands.json: Makefile ## compile commands for editors
 	@{ echo '['; first=1; for f in $(SOURCES); do [ $$first ] || echo ','; first=; \
 	  printf '{"directory":"%s","file":"%s","command":"$(CC) $(CFLAGS) -c %s"}' "$(CURDIR)" $$f $$f; done; echo ']'; } > $@
 format: ## clang-format in place
-	clang-format -i $(wildcard $(MODULES:%=%/*.[ch]) $(MODULES:%=%/*.cc) kernels/cuda/*.cu kernels/cuda/*.h kernels/cuda/*.cc)
+	clang-format -i $(foreach r,$(ROOMS) $(CUDA),$(wildcard $(r)/*.[ch] $(r)/*.cc $(r)/*.cu))
 tidy: ## house rules: long lines, banned calls, leftovers
 	scripts/tidy
 help: ## list the targets

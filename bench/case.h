@@ -33,7 +33,7 @@
 #include "core/json.h"
 #include "kernels/backend.h"
 #include "model/config.h"
-#include "model/method.h"
+#include "adapters/method.h"
 
 typedef struct {
     const char *name;   /* "fwd" */

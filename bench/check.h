@@ -5,7 +5,7 @@
 #include "bench/case.h"
 #include "core/rng.h"
 #include "kernels/variant.h"
-#include "model/adapter.h"
+#include "adapters/adapter.h"
 
 /* One set of arrays. Sets may share what their mode leaves in cache. */
 typedef struct {

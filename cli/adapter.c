@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/memory.h"
-#include "model/adapter_merge.h"
+#include "adapters/merge.h"
 
 static struct {
     const char *model, *to, *out;

@@ -6,7 +6,7 @@
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "model/method.h"
+#include "adapters/method.h"
 
 static struct {
     const char *model, *method, *sites;

@@ -8,9 +8,9 @@
 #include "core/json.h"
 #include "core/progress.h"
 #include "core/memory.h"
-#include "model/adapter.h"
+#include "adapters/adapter.h"
 #include "model/generate.h"
-#include "model/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 static struct {
     const char *model, *adapter, *prompt, *device, *dtype;

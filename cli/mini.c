@@ -9,7 +9,7 @@
 #include "core/json.h"
 #include "core/str.h"
 #include "datasets/mini.h"
-#include "model/bpe_train.h"
+#include "tokenizer/bpe_train.h"
 #include "model/random_base.h"
 
 static struct {

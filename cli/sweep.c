@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/grid.h"
+#include "sweep/grid.h"
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "core/file.h"

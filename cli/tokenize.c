@@ -7,7 +7,7 @@
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "model/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 static struct {
     const char *model;

@@ -1,4 +1,4 @@
-#include "eval/adapter_card.h"
+#include "adapters/card.h"
 
 #include "eval/test_model.h"
 #include "model/safetensors.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "eval/endpoint_answer.h"
+#include "eval/served/endpoint_answer.h"
 #include "eval/window.h"
 #include "model/generate.h"
 #include "model/score.h"

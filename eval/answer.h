@@ -1,8 +1,8 @@
 /* What a model answers to requests: texts, log-likelihoods of choices, log-likelihoods of targets. */
 #ifndef TIEBREAK_EVAL_ANSWER_H
 #define TIEBREAK_EVAL_ANSWER_H
-#include "eval/endpoint.h"
-#include "eval/request.h"
+#include "eval/served/endpoint.h"
+#include "tasks/request.h"
 #include "eval/stop.h"
 #include "model/decoder.h"
 

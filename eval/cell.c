@@ -1,4 +1,4 @@
-#include "eval/cell_inner.h"
+#include "eval/cell_private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 #include "core/machine.h"
 #include "core/progress.h"
 #include "core/record.h"
-#include "eval/lm_eval_log.h"
-#include "eval/subset.h"
+#include "eval/lm_eval/log.h"
+#include "tasks/subset.h"
 #include "kernels/facts.h"
 
 static void cell_close(cell *c)

@@ -8,7 +8,7 @@
 #ifndef TIEBREAK_EVAL_CELL_H
 #define TIEBREAK_EVAL_CELL_H
 #include "core/json.h"
-#include "eval/endpoint.h"
+#include "eval/served/endpoint.h"
 
 typedef struct {
     /* folders; adapter NULL: the base alone. A URL as model: served there, no adapter */
@@ -25,7 +25,7 @@ typedef struct {
     int64_t     fewshot, fewshot_seed;
     const char *fewshot_draw;   /* NULL, "random" or "first" */
     bool        allow_identity; /* score an adapter that changes no logit */
-    /* folder for lm-evaluation-harness's files (eval/lm_eval_log.h), or NULL */
+    /* folder for lm-evaluation-harness's files (eval/lm_eval/log.h), or NULL */
     const char *lm_eval_logs;
     /* as backend_for takes them (kernels/backend.h); NULL: cpu, the device's own */
     const char *device, *dtype;

@@ -5,8 +5,8 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/progress.h"
-#include "eval/adapter_card.h"
-#include "eval/cell_inner.h"
+#include "adapters/card.h"
+#include "eval/cell_private.h"
 
 /* --- what was asked */
 

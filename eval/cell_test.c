@@ -2,7 +2,7 @@
 
 #include "core/record.h"
 #include "eval/test_model.h"
-#include "model/adapter.h"
+#include "adapters/adapter.h"
 
 /* test_data's own buffers are reused. */
 static char base[1024], docs[1024];

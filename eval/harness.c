@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/progress.h"
-#include "eval/subset.h"
+#include "tasks/subset.h"
 
 /* Tokens of one forward when no batch is asked for: enough rows for the products to run at their
  * rate, few enough to stay in cache. */

@@ -12,7 +12,7 @@
 #ifndef TIEBREAK_EVAL_HARNESS_H
 #define TIEBREAK_EVAL_HARNESS_H
 #include "eval/answer.h"
-#include "eval/fewshot.h"
+#include "tasks/fewshot.h"
 #include "eval/identity.h"
 #include "eval/journal.h"
 #include "metrics/metric.h"
@@ -30,7 +30,7 @@ typedef struct {
     /* the data file, for messages and for whole records; NULL: not known */
     const char  *where;
     int64_t      limit;    /* N items; 0: all */
-    bool         shuffled; /* which N: the first, or a draw (eval/subset.h) */
+    bool         shuffled; /* which N: the first, or a draw (tasks/subset.h) */
     int64_t      shuffle_seed;
     shot_options shots;      /* examples before each prompt */
     int64_t      max_length; /* tokens of a sequence; 0: the model's positions */

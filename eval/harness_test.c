@@ -1,9 +1,9 @@
 #include "eval/harness.h"
 
-#include "eval/encode.h"
+#include "tasks/encode.h"
 #include "eval/test_model.h"
 #include "core/rng.h"
-#include "model/adapter.h"
+#include "adapters/adapter.h"
 #include "model/score.h"
 
 /* A run of the harness over `items` of a reference data file, and the samples it made, as JSON. */

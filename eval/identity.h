@@ -3,7 +3,7 @@
  * scores as the base does and looks like a result. */
 #ifndef TIEBREAK_EVAL_IDENTITY_H
 #define TIEBREAK_EVAL_IDENTITY_H
-#include "eval/request.h"
+#include "tasks/request.h"
 #include "model/decoder.h"
 
 typedef struct {

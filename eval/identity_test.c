@@ -1,7 +1,7 @@
 #include "eval/identity.h"
 
 #include "eval/test_model.h"
-#include "model/adapter.h"
+#include "adapters/adapter.h"
 
 /* One prompt of `n` made-up tokens. */
 static request prompt_of(int64_t n)

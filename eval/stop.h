@@ -7,7 +7,7 @@
  * stripped. */
 #ifndef TIEBREAK_EVAL_STOP_H
 #define TIEBREAK_EVAL_STOP_H
-#include "eval/task.h"
+#include "tasks/task.h"
 #include "model/config.h"
 
 typedef struct {

@@ -1,6 +1,6 @@
 /* adapted as its parts: a table's linear, then its pairs one after another, each with an h of
  * its own. Contract: kernels/adapted.h. */
-#include "kernels/parts.h"
+#include "kernels/adapted_private.h"
 
 static pair_dims dims_of(linear_dims d, const adapted_pair *a)
 {

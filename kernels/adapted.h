@@ -19,7 +19,7 @@
  * is scratch. No other two arrays overlap.
  *
  * A backend reads x once where neighbours in the list have equal A and r (one A for q, k and v),
- * or A and dA that follow one another without a gap, with one lda: the adapter (model/adapter.c)
+ * or A and dA that follow one another without a gap, with one lda: the adapter (adapters/adapter.c)
  * lays them out so. flops: the linear's and the pairs' (kernels/pair.h). */
 #ifndef TIEBREAK_KERNELS_ADAPTED_H
 #define TIEBREAK_KERNELS_ADAPTED_H

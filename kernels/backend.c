@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "kernels/backends.h"
+#include "kernels/backend_private.h"
 #include "kernels/library.h"
 
 const backend *backend_find(const char *name)

@@ -5,9 +5,9 @@
 
 #include "core/error.h"
 #include "core/memory.h"
-#include "kernels/backends.h"
+#include "kernels/backend_private.h"
 #include "kernels/cpu.h"
-#include "kernels/parts.h"
+#include "kernels/adapted_private.h"
 
 enum { MAX_THREADS = 256 };
 

@@ -4,8 +4,8 @@
 
 #include "core/error.h"
 #include "core/memory.h"
-#include "kernels/backends.h"
-#include "kernels/parts.h"
+#include "kernels/backend_private.h"
+#include "kernels/adapted_private.h"
 #include "kernels/ref.h"
 
 static real *ref_alloc(int64_t count) { return mem_alloc((size_t)count, sizeof(double)); }

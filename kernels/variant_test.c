@@ -217,7 +217,7 @@ static void check_variants(void)
 {
     char what[96];
     for (variant = check_subject->site_variants; variant->name; variant++) {
-        /* kernels/cuda/producer_test.cu has the rest, and an emulated product is slow; graph is
+        /* kernels/cuda/ops/producer_test.cu has the rest, and an emulated product is slow; graph is
          * beta1 to the bit, see below */
         const int part = variant->producer || variant == site_variant_find(check_subject, "graph") ? 2 * TEST_PART + 1
                                                                                                    : 1;

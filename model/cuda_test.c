@@ -3,7 +3,7 @@
  * oddity at once, so that a host pointer given to a device, or the reverse, has somewhere to
  * show. */
 #include "core/rng.h"
-#include "model/decoder_inner.h"
+#include "model/decoder_private.h"
 #include "model/generate.h"
 #include "model/test_batch.h"
 #include "model/test_model.h"

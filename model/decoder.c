@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 #include "core/memory.h"
-#include "model/decoder_inner.h"
+#include "model/decoder_private.h"
 #include "model/rotary.h"
 
 /* Logits held at once: enough rows for an efficient product, little memory (32 MB of f32). A GPU

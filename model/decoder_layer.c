@@ -8,7 +8,7 @@
  * k, v, o, mid, gate and up, and computes xn, mn and act again: they cost passes, no products. */
 #include <math.h>
 
-#include "model/decoder_inner.h"
+#include "model/decoder_private.h"
 
 /* --- stages: which linear, and where each site's pair acts in its output */
 

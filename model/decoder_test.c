@@ -1,5 +1,5 @@
 /* The decoder against stored numbers (PEFT, PyTorch), central differences, and itself. */
-#include "model/decoder_inner.h"
+#include "model/decoder_private.h"
 #include "model/rotary.h"
 #include "model/test_model.h"
 #include "model/test_batch.h"

@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "core/memory.h"
-#include "model/decoder_inner.h"
+#include "model/decoder_private.h"
 
 /* Prompt tokens that enter in one forward; a prompt longer than this enters alone. */
 enum { PREFILL_MAX = 2048 };

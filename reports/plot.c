@@ -1,4 +1,4 @@
-#include "reports/plot_inner.h"
+#include "reports/plot_private.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "reports/plot_inner.h"
+#include "reports/plot_private.h"
 
 /* Many adapters in a batch have a table of their own. */
 static bool shown(const overhead_point *p, int64_t rank) { return p->rank == rank && p->adapters == 1; }

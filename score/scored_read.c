@@ -9,7 +9,7 @@
 #include "core/file.h"
 #include "score/id_index.h"
 #include "score/lines.h"
-#include "score/scored_record.h"
+#include "score/scored_private.h"
 
 /* A log in the making. */
 typedef struct {

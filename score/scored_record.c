@@ -1,4 +1,4 @@
-#include "score/scored_record.h"
+#include "score/scored_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -16,7 +16,7 @@ typedef struct {
     bool        on_device;
 } part;
 
-/* LAYOUT: which value lies where. A change of model/adapter.c's order counts it up, and files of
+/* LAYOUT: which value lies where. A change of adapters/adapter.c's order counts it up, and files of
  * another order are refused. */
 enum { PARTS_MAX = 6, LAYOUT = 2 };
 

@@ -5,7 +5,7 @@
  *     examples_free(&x); */
 #ifndef TIEBREAK_TRAIN_EXAMPLES_H
 #define TIEBREAK_TRAIN_EXAMPLES_H
-#include "eval/task.h"
+#include "tasks/task.h"
 
 typedef struct {
     train_example *items; /* [n], file order */

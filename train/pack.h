@@ -8,7 +8,7 @@
  * Buffers grow to the largest batch seen and are then reused. */
 #ifndef TIEBREAK_TRAIN_PACK_H
 #define TIEBREAK_TRAIN_PACK_H
-#include "eval/task.h"
+#include "tasks/task.h"
 #include "model/decoder.h"
 
 typedef struct {

@@ -2,7 +2,7 @@
  * PyTorch: losses, gradients, factors, logits, masks.
  * The bounds are those that the reference derives from PyTorch's own f32 error, and 1e-10 (1e-8
  * along training) where we compute in f64. */
-#include "model/peft_reference.h"
+#include "adapters/test_peft.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
 

@@ -11,7 +11,7 @@
  * rates: same bits, on a backend whose ops promise it (kernels/backend.h), whatever the threads. */
 #ifndef TIEBREAK_TRAIN_TRAINER_H
 #define TIEBREAK_TRAIN_TRAINER_H
-#include "model/adapter.h"
+#include "adapters/adapter.h"
 #include "model/decoder.h"
 #include "train/adalora.h"
 #include "train/orthogonality.h"

@@ -4,7 +4,7 @@
  *     KERNEL add_kernel(float *dst, const float *src, int64_t count) { ... }
  *     LAUNCH(add_kernel, blocks_of(count, THREADS), THREADS, dst, src, count);
  *
- * LAUNCH hides CUDA's call, so the same source compiles as C++ against kernels/cuda/emulate.h,
+ * LAUNCH hides CUDA's call, so the same source compiles as C++ against kernels/cuda/emulator/emulate.h,
  * and its logic runs in tests on
  * machines without a GPU. There is one stream; everything is in its order. After an error
  * nothing is launched any more until sync has told it: what comes after a failed call would only
@@ -21,7 +21,7 @@
 #define CUDA_BACKEND_NAME "cuda"
 #define UNROLL _Pragma("unroll")
 #else
-#include "kernels/cuda/emulate.h"
+#include "kernels/cuda/emulator/emulate.h"
 #define CUDA_BACKEND_NAME "cuda-emulated"
 #define UNROLL
 #endif

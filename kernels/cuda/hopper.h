@@ -8,7 +8,7 @@
  *     consumers  mbarrier_wait(&full, 0); wgmma_fence(); wgmma<false>(sum, a, b, add); wgmma_commit(); wgmma_finish(sum);
  *
  * What is named in quotes is a section of NVIDIA's "PTX ISA". On the host,
- * kernels/cuda/emulate_hopper.h has the same functions with the same layouts, whose effects come
+ * kernels/cuda/emulator/emulate_hopper.h has the same functions with the same layouts, whose effects come
  * as late, or as early, as the hardware may bring them.
  *
  * Other GPUs get an empty kernel: #if HOPPER_CODE around its body, and hopper_refuses() before
@@ -25,7 +25,7 @@
 #define HOPPER_CODE 0
 #endif
 #else
-#include "kernels/cuda/emulate_hopper.h"
+#include "kernels/cuda/emulator/emulate_hopper.h"
 #define __grid_constant__
 #define HOPPER_CODE 1
 #endif

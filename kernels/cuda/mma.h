@@ -1,6 +1,6 @@
 /* Warp-level building blocks of products on tensor cores, sm_80 and newer: bf16 matrices, f32
  * sums. Tiles lie in shared memory, fragments in the registers of a warp's 32 lanes. On the
- * emulator the same calls do the same to the letter (kernels/cuda/emulate_mma.cc).
+ * emulator the same calls do the same to the letter (kernels/cuda/emulator/emulate_mma.cc).
  *
  *     copy_async(tile + at, x + from, 16);  copy_commit();  ...  copy_wait<0>();  __syncthreads();
  *     mma_a a = load_a(tile_a, ld);                                  16 rows, 16 of k

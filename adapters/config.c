@@ -1,0 +1,179 @@
+/* adapter_config.json of a folder we write: PEFT's fields with PEFT's defaults, and the block
+ * that describes the row. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "adapters/adapter_private.h"
+#include "adapters/peft.h"
+
+static void replace(json *obj, const char *key, json *value)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(obj, key);
+    json_set(obj, key, value);
+}
+
+/* One adapted module as the folder will hold it: its rank after pruning, its scale, its default
+ * scale. */
+typedef struct {
+    int64_t layer, rank;
+    int     site;
+    double  s;
+} module_info;
+
+/* The next adapted module in job order; false at the end. Start with layer -1, site 0. */
+static bool next_module(const adapter *a, module_info *m)
+{
+    m->layer++;
+    while (m->site < SITE_COUNT && (m->layer >= a->cfg.layers || !(a->spec.sites >> m->site & 1)))
+        m->site++, m->layer = 0;
+    if (m->site == SITE_COUNT) return false;
+    m->rank = adapter_kept_rows(a, m->layer, m->site, NULL);
+    m->s    = a->spec.module_scale[m->layer * SITE_COUNT + m->site];
+    return true;
+}
+static const module_info first_module = { .layer = -1 };
+
+/* The linears' names in PEFT's form; whole paths when some layers have nothing there, so that
+ * PEFT adapts no other. */
+static json *target_modules(const adapter *a, const peft_layout *p)
+{
+    json *names = json_array(), *paths = json_array();
+    bool  gaps = false;
+    for (module_info m = first_module; next_module(a, &m);) {
+        char path[PEFT_KEY_MAX];
+        if (m.site == SITE_QKV) continue;
+        peft_module_path(m.layer, m.site, path);
+        if (m.layer == 0) json_push(names, cJSON_CreateString(strrchr(path, '.') + 1));
+        if (m.rank || (p && p->keeps_empty))
+            json_push(paths, cJSON_CreateString(path));
+        else
+            gaps = true;
+    }
+    json_free(gaps ? names : paths);
+    return gaps ? paths : names;
+}
+
+static json *mask_of(const adapter *a, const module_info *m)
+{
+    int64_t *rows = mem_alloc((size_t)a->spec.rank + 1, sizeof *rows),
+            n = adapter_kept_rows(a, m->layer, m->site, rows), at = 0;
+    json *mask = json_array();
+    for (int64_t i = 0; i < a->spec.rank; i++) {
+        bool keep = at < n && rows[at] == i;
+        at += keep;
+        json_push(mask, cJSON_CreateBool(keep));
+    }
+    free(rows);
+    return mask;
+}
+
+/* AdaLoRA's rank_pattern: which of the initial ranks are kept, module by module; null when
+ * nothing was pruned. */
+static void set_masks(json *config, const adapter *a)
+{
+    json *masks  = json_object();
+    bool  pruned = a->kept != NULL;
+    for (module_info m = first_module; next_module(a, &m);) {
+        char path[PEFT_KEY_MAX], key[PEFT_KEY_MAX + 8];
+        peft_module_path(m.layer, m.site, path);
+        snprintf(key, sizeof key, "%s.lora_E", path);
+        json_set(masks, key, mask_of(a, &m));
+        pruned |= m.rank != a->spec.rank;
+    }
+    if (!pruned) json_free(masks);
+    replace(config, "rank_pattern", pruned ? masks : cJSON_CreateNull());
+}
+
+/* rank_pattern and alpha_pattern where a module differs from r and lora_alpha: whole module
+ * paths, so that keys never overlap. */
+static void set_patterns(json *config, const adapter *a, const peft_layout *p)
+{
+    json      *ranks = json_object(), *alphas = json_object();
+    scale_rule rule  = peft_scale_rule(p, a->spec.method.rule == SCALE_ALPHA_SQRT_R);
+    method     as    = { .rule = rule };
+    double     alpha = method_takes_alpha(&a->spec.method) ? a->spec.alpha
+                                                           : method_alpha(rule, a->spec.method.scale, a->spec.rank);
+    replace(config, "lora_alpha", cJSON_CreateNumber(alpha));
+    for (module_info m = first_module; next_module(a, &m);) {
+        char path[PEFT_KEY_MAX];
+        peft_module_path(m.layer, m.site, path);
+        if (!m.rank) continue;
+        /* AdaLoRA's scale keeps the initial rank */
+        int64_t r = rule == SCALE_ALPHA_R_EPS ? a->spec.rank : m.rank;
+        if (m.rank != a->spec.rank && !p->keeps_empty) json_set_int(ranks, path, m.rank);
+        if (fabs(m.s - method_scale(&as, alpha, r)) > 1e-15 * fabs(m.s))
+            json_set_num(alphas, path, method_alpha(rule, m.s, r));
+    }
+    replace(config, "alpha_pattern", alphas);
+    replace(config, "rank_pattern", ranks);
+}
+
+static json *shape_block(const model_config *c)
+{
+    json *s = json_object();
+    json_set_int(s, "layers", c->layers);
+    json_set_int(s, "hidden", c->hidden);
+    json_set_int(s, "inter", c->inter);
+    json_set_int(s, "heads", c->heads);
+    json_set_int(s, "kv_heads", c->kv_heads);
+    json_set_int(s, "head_dim", c->head_dim);
+    return s;
+}
+
+json *adapter_block(const adapter *a, const json *extra)
+{
+    json *b = extra ? cJSON_Duplicate(extra, true) : json_object(), *ranks = json_object(), *scales = json_object();
+    char  spec[METHOD_SPEC_MAX], sites[64];
+    method_spec(&a->spec.method, spec, sizeof spec);
+    site_set_print(a->spec.sites, sites, sizeof sites);
+    replace(b, "method", cJSON_CreateString(a->spec.method.name));
+    replace(b, "spec", cJSON_CreateString(spec));
+    replace(b, "sites", cJSON_CreateString(sites));
+    replace(b, "rank", cJSON_CreateNumber((double)a->spec.rank));
+    replace(b, "alpha", method_takes_alpha(&a->spec.method) ? cJSON_CreateNumber(a->spec.alpha) : cJSON_CreateNull());
+    replace(b, "seed", cJSON_CreateNumber((double)a->spec.seed));
+    replace(b, "trainable", cJSON_CreateNumber((double)a->theta_count));
+    replace(b, "shape", shape_block(&a->cfg));
+    double s = method_scale(&a->spec.method, a->spec.alpha, a->spec.rank);
+    for (module_info m = first_module; next_module(a, &m);) {
+        char key[ADAPTER_MODULE_MAX];
+        adapter_module_name(m.layer, m.site, key);
+        if (m.rank != a->spec.rank) json_set_int(ranks, key, m.rank);
+        if (m.s != s) json_set_num(scales, key, m.s);
+    }
+    replace(b, "ranks", ranks);
+    replace(b, "scales", scales);
+    return b;
+}
+
+int adapter_config_json(json **out, const adapter *a, const peft_layout *p, const char *base_name, json *block)
+{
+    static const char own[] =
+        "{\"peft_type\":\"TIEBREAK\",\"r\":8,\"rank_pattern\":{},\"alpha_pattern\":{},\"target_modules\":[],\"task_type\":\"CAUSAL_LM\"}";
+    const char *text = p ? p->defaults : own;
+    int         rc   = json_parse(out, text, strlen(text), "adapter_config defaults");
+    if (rc) {
+        json_free(block);
+        return rc;
+    }
+    json *c = *out;
+    replace(c, "base_model_name_or_path", base_name ? cJSON_CreateString(base_name) : cJSON_CreateNull());
+    replace(c, p ? p->rank_key : "r", cJSON_CreateNumber((double)a->spec.rank));
+    replace(c, "target_modules", target_modules(a, p));
+    if (json_find(c, "use_rslora"))
+        replace(c, "use_rslora", cJSON_CreateBool(a->spec.method.rule == SCALE_ALPHA_SQRT_R));
+    if (json_find(c, "projection_prng_key"))
+        replace(c, "projection_prng_key", cJSON_CreateNumber((double)a->spec.seed));
+    if (json_find(c, "lora_alpha")) set_patterns(c, a, p);
+    if (p && p->keeps_empty) set_masks(c, a);
+    /* AdaLoRA's own fields, under PEFT's names */
+    const json *allocator = block ? json_find(block, "allocator") : NULL;
+    for (const json *f = allocator ? allocator->child : NULL; f; f = f->next)
+        if (json_find(c, f->string)) replace(c, f->string, cJSON_Duplicate(f, true));
+    if (block) json_set(c, "tiebreak", block);
+    return OK;
+}

@@ -1,0 +1,164 @@
+#include "adapters/peft.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+
+/* The fields every LoRA-like config carries, with PEFT's defaults; AdaLoRA adds its own. */
+#define LORA_FIELDS                                                                                                                       \
+    "\"alora_invocation_tokens\":null,\"alpha_pattern\":{},\"arrow_config\":null,\"auto_mapping\":null,\"base_model_name_or_path\":null," \
+    "\"bias\":\"none\",\"corda_config\":null,\"ensure_weight_tying\":false,\"eva_config\":null,\"exclude_modules\":null,"                 \
+    "\"fan_in_fan_out\":false,\"inference_mode\":true,\"init_lora_weights\":true,\"kasa_config\":null,\"layer_replication\":null,"        \
+    "\"layers_pattern\":null,\"layers_to_transform\":null,\"loftq_config\":{},\"lora_alpha\":8,\"lora_bias\":false,\"lora_dropout\":0.0," \
+    "\"lora_ga_config\":null,\"megatron_config\":null,\"megatron_core\":\"megatron.core\",\"modules_to_save\":null,"                      \
+    "\"monteclora_config\":null,\"peft_version\":\"0.21.2\",\"qalora_group_size\":16,\"r\":8,\"rank_pattern\":{},\"revision\":null,"      \
+    "\"target_modules\":[],\"target_parameters\":null,\"task_type\":\"CAUSAL_LM\",\"trainable_token_indices\":null,\"use_bdlora\":null,"  \
+    "\"use_dora\":false,\"use_qalora\":false,\"use_rslora\":false,\"velora_config\":null"
+
+static const peft_layout layouts[] = {
+    { "LORA", .module_suffix = { [FACTOR_A] = ".lora_A.weight", [FACTOR_B] = ".lora_B.weight" }, .rule = SCALE_ALPHA_R,
+      .method = "lora", .method_rslora = "rslora", .rank_key = "r",
+      .defaults = "{\"peft_type\":\"LORA\"," LORA_FIELDS "}" },
+    { "ADALORA", .module_suffix = { [FACTOR_A] = ".lora_A", [FACTOR_U] = ".lora_E", [FACTOR_B] = ".lora_B" },
+      .keeps_empty = true, .rule = SCALE_ALPHA_R_EPS, .method = "adalora", .rank_key = "init_r",
+      .defaults =
+          "{\"peft_type\":\"ADALORA\",\"target_r\":8,\"init_r\":12,\"tinit\":0,\"tfinal\":0,\"deltaT\":1,\"beta1\":0.85,\"beta2\":0.85,"
+          "\"orth_reg_weight\":0.5,\"total_step\":1," LORA_FIELDS "}" },
+    { "VERA", .module_suffix = { [FACTOR_U] = ".vera_lambda_d", [FACTOR_V] = ".vera_lambda_b" },
+      .model_key = { [FACTOR_A] = "base_model.vera_A", [FACTOR_B] = "base_model.vera_B" }, .vector_1d = true,
+      .rule = SCALE_CONST, .method = "vera", .rank_key = "r",
+      .defaults =
+          "{\"auto_mapping\":null,\"base_model_name_or_path\":null,\"bias\":\"none\",\"d_initial\":0.1,\"fan_in_fan_out\":false,"
+          "\"inference_mode\":true,\"init_weights\":true,\"layers_pattern\":null,\"layers_to_transform\":null,\"modules_to_save\":null,"
+          "\"peft_type\":\"VERA\",\"peft_version\":\"0.21.2\",\"projection_prng_key\":0,\"r\":256,\"revision\":null,"
+          "\"save_projection\":true,\"target_modules\":[],\"task_type\":\"CAUSAL_LM\",\"vera_dropout\":0.0}" },
+};
+
+const peft_layout *peft_layout_find(const char *type)
+{
+    for (size_t i = 0; type && i < sizeof layouts / sizeof *layouts; i++)
+        if (!strcmp(layouts[i].type, type)) return &layouts[i];
+    return NULL;
+}
+
+scale_rule peft_scale_rule(const peft_layout *p, bool use_rslora)
+{
+    return use_rslora && p->method_rslora ? SCALE_ALPHA_SQRT_R : p->rule;
+}
+
+static const char prefix[] = "base_model.model.";
+
+void peft_module_path(int64_t layer, int site, char out[PEFT_KEY_MAX])
+{
+    snprintf(out, PEFT_KEY_MAX, "model.layers.%lld.%s", (long long)layer, site_table[site].module);
+}
+
+void peft_tensor_key(const peft_layout *p, factor_id f, int64_t layer, int site, char out[PEFT_KEY_MAX])
+{
+    char path[PEFT_KEY_MAX];
+    if (p->model_key[f]) {
+        snprintf(out, PEFT_KEY_MAX, "%s", p->model_key[f]);
+        return;
+    }
+    peft_module_path(layer, site, path);
+    snprintf(out, PEFT_KEY_MAX, "%s%.100s%s", prefix, path, p->module_suffix[f]);
+}
+
+bool peft_parse_key(const peft_layout *p, const char *name, factor_id *f, int64_t *layer, int *site)
+{
+    static const char layers[] = "model.layers.";
+    for (int i = 0; i < FACTOR_COUNT; i++) {
+        if (!p->model_key[i] || strcmp(p->model_key[i], name)) continue;
+        *f     = (factor_id)i;
+        *layer = *site = -1;
+        return true;
+    }
+    size_t skip = strlen(prefix) + strlen(layers);
+    if (strncmp(name, prefix, strlen(prefix)) || strncmp(name + strlen(prefix), layers, strlen(layers))) return false;
+    char     *end;
+    long long l = name[skip] >= '0' && name[skip] <= '9' ? strtoll(name + skip, &end, 10) : -1;
+    if (l < 0 || l > 65535 || *end != '.') return false;
+    for (int s = 0; s < SITE_COUNT; s++) {
+        size_t n = strlen(site_table[s].module);
+        if (!n || strncmp(end + 1, site_table[s].module, n)) continue;
+        for (int i = 0; i < FACTOR_COUNT; i++) {
+            if (!p->module_suffix[i] || strcmp(end + 1 + n, p->module_suffix[i])) continue;
+            *f     = (factor_id)i;
+            *layer = l;
+            *site  = s;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool peft_ignored_key(const char *name)
+{
+    return strstr(name, ".lora_velora_embed") || strstr(name, ".lora_monteclora_sampler.");
+}
+
+/* Fields that change the forward when set. A field is unset when absent, null, false, "none", or
+ * an empty list or object. */
+static const struct {
+    const char *field, *why;
+} refused[] = {
+    { "use_dora", "DoRA renormalises W + BA" },
+    { "lora_bias", "a bias behind lora_B" },
+    { "bias", "it trains the base's biases" },
+    { "modules_to_save", "it replaces whole modules of the base" },
+    { "trainable_token_indices", "it replaces rows of the embedding" },
+    { "layer_replication", "it copies layers of the base" },
+    { "use_qalora", "it pools the input" },
+    { "target_parameters", "it adapts expert weights" },
+    { "alora_invocation_tokens", "it adapts only some tokens" },
+    { "arrow_config", "it routes between adapters" },
+    { "use_bdlora", "its factors are block-diagonal" },
+    { "kasa_config", "it truncates the base's weights" },
+};
+
+static bool is_set(const json *j)
+{
+    if (!j || cJSON_IsNull(j) || cJSON_IsFalse(j)) return false;
+    if (cJSON_IsString(j)) return strcmp(j->valuestring, "none") != 0;
+    if (cJSON_IsArray(j) || cJSON_IsObject(j)) return j->child != NULL;
+    return true;
+}
+
+int peft_check_config(const json *config, const char *where)
+{
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        if (is_set(json_find(config, refused[i].field)))
+            return input_error(
+                "%s: \"%s\" is set: %s, which is not supported; merge the adapter with PEFT and score the merged model",
+                where, refused[i].field, refused[i].why);
+    static const char *const residual[] = { "pissa", "olora", "corda", "loftq", "lora_ga", NULL };
+    const json              *init       = json_find(config, "init_lora_weights");
+    for (int i = 0; cJSON_IsString(init) && residual[i]; i++)
+        if (!strncmp(init->valuestring, residual[i], strlen(residual[i])))
+            return input_error(
+                "%s: \"init_lora_weights\": \"%s\": its A and B belong to a changed base; save it with PEFT's "
+                "path_initial_model_for_weight_conversion to make it a plain LoRA",
+                where, init->valuestring);
+    return OK;
+}
+
+int peft_pattern(const json **out, const json *pattern, const char *module_path, const char *where)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
+    size_t            n       = strlen(module_path);
+    *out                      = NULL;
+    for (const json *p = pattern ? pattern->child : NULL; p && !*out; p = p->next) {
+        const char *key   = p->string ? p->string : "";
+        bool        whole = *key == '^';
+        size_t      k     = strlen(key += whole);
+        if (strspn(key, plain) != k)
+            return input_error(
+                "%s: pattern \"%s\": regular expressions are not supported; name the modules, e.g. \"%s\"", where,
+                p->string, module_path);
+        bool tail = k && k <= n && !strcmp(module_path + n - k, key);
+        if (tail && (k == n || (!whole && module_path[n - k - 1] == '.'))) *out = p;
+    }
+    return OK;
+}

@@ -1,0 +1,133 @@
+/* Writing adapter folders: PEFT's own format where it has one, else one tensor per stored factor. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/memory.h"
+#include "adapters/adapter_private.h"
+#include "adapters/peft.h"
+
+/* PEFT's layout for these factors on these sites, or NULL: our own. PEFT's fused projections are
+ * other modules, and VeRA has no scale there. */
+static const peft_layout *layout_of(const adapter *a)
+{
+    const peft_layout *p = a->spec.sites >> SITE_QKV & 1 ? NULL : peft_layout_find(a->spec.method.peft);
+    for (int64_t j = 0; p && p->rule == SCALE_CONST && j < a->n_jobs; j++)
+        if (a->jobs[j].r && a->jobs[j].s != 1) return NULL;
+    return p;
+}
+
+void adapter_module_name(int64_t layer, int site, char out[ADAPTER_MODULE_MAX])
+{
+    snprintf(out, ADAPTER_MODULE_MAX, "layers.%lld.%s", (long long)layer, site_table[site].name);
+}
+
+int64_t adapter_kept_rows(const adapter *a, int64_t layer, int site, int64_t *rows)
+{
+    int64_t r = a->spec.module_rank[layer * SITE_COUNT + site], job = layer, n = 0;
+    for (int s = 0; s < site; s++) job += a->spec.sites >> s & 1 ? a->cfg.layers : 0;
+    for (int64_t i = 0; i < r; i++) {
+        if (a->kept && !a->kept[job * a->spec.rank + i]) continue;
+        if (rows) rows[n] = i;
+        n++;
+    }
+    return n;
+}
+
+/* The values of one tensor as F32, with the rows (A) or columns (B, u) that the allocator pruned
+ * left out. */
+static float *saved_values(const adapter *a, const adapter_tensor *t, int64_t *rows, int64_t *cols)
+{
+    int64_t n   = t->rows * t->cols;
+    double *all = mem_alloc((size_t)n + 1, sizeof *all);
+    float  *out = mem_alloc((size_t)n + 1, sizeof *out);
+    a->be->params->download(all, adapter_values(a, t), n);
+    *rows = t->rows;
+    *cols = t->cols;
+    if (!a->kept || a->spec.method.factor[t->factor].scope != SCOPE_LAYER) {
+        for (int64_t i = 0; i < n; i++) out[i] = (float)all[i];
+    } else {
+        int64_t *keep = mem_alloc((size_t)a->spec.rank + 1, sizeof *keep),
+                k = adapter_kept_rows(a, t->layer, t->site, keep), at = 0;
+        bool by_row = t->factor == FACTOR_A, by_col = t->factor == FACTOR_B || t->factor == FACTOR_U;
+        *rows = by_row ? k : t->rows;
+        *cols = by_col ? k : t->cols;
+        for (int64_t i = 0; i < *rows; i++)
+            for (int64_t j = 0; j < *cols; j++)
+                out[at++] = (float)all[(by_row ? keep[i] : i) * t->cols + (by_col ? keep[j] : j)];
+        free(keep);
+    }
+    free(all);
+    return out;
+}
+
+/* [n] vectors where the layout has them so, else matrices; a rank of 0 keeps its empty dimension. */
+static tensor_view view_of(const char *name, const adapter_tensor *t, const peft_layout *p, const float *values,
+                           int64_t rows, int64_t cols)
+{
+    bool        vector = t->factor == FACTOR_U || t->factor == FACTOR_V, flat = vector && (!p || p->vector_1d);
+    tensor_view v = { .name   = name,
+                      .dtype  = DT_F32,
+                      .n_dims = flat ? 1 : 2,
+                      .count  = rows * cols,
+                      .bytes  = (const unsigned char *)values };
+    v.shape[0]    = vector ? cols : rows;
+    v.shape[1]    = vector ? 1 : cols;
+    return v;
+}
+
+static int write_weights(const adapter *a, const peft_layout *p, const char *path)
+{
+    tensor_view *views         = mem_alloc((size_t)a->n_tensors + 1, sizeof *views);
+    char(*names)[PEFT_KEY_MAX] = mem_alloc((size_t)a->n_tensors + 1, sizeof *names);
+    int64_t n                  = 0;
+    for (int64_t i = 0; i < a->n_tensors; i++) {
+        const adapter_tensor *t = &a->tensors[i];
+        int64_t               rows, cols;
+        float                *values = saved_values(a, t, &rows, &cols);
+        if (p)
+            peft_tensor_key(p, t->factor, t->layer, t->site, names[n]);
+        else
+            adapter_tensor_name(t, a, names[n]);
+        if (rows * cols > 0 || (p && p->keeps_empty)) {
+            views[n] = view_of(names[n], t, p, values, rows, cols);
+            n++;
+        } else {
+            free(values);
+        }
+    }
+    int rc = safetensors_write(path, views, n);
+    for (int64_t i = 0; i < n; i++) free((void *)(uintptr_t)views[i].bytes);
+    free(names);
+    free(views);
+    return rc;
+}
+
+int adapter_write(const adapter *a, const char *dir, const char *base_name, json *block)
+{
+    const peft_layout *p       = layout_of(a);
+    json              *config  = NULL;
+    char              *weights = path_join(dir, ADAPTER_WEIGHTS), *path = path_join(dir, ADAPTER_CONFIG);
+    int                rc = adapter_config_json(&config, a, p, base_name, block);
+    if (!rc) rc = file_make_dirs(dir);
+    if (!rc && remove(path) && errno != ENOENT) rc = run_error("%s: cannot be replaced: %s", path, strerror(errno));
+    if (!rc) rc = write_weights(a, p, weights);
+    if (!rc) { /* last: a folder with a config is whole */
+        str text = { 0 };
+        json_print(config, &text, true);
+        rc = file_write_atomic(path, text.s, text.n);
+        str_free(&text);
+    }
+    json_free(config);
+    free(weights);
+    free(path);
+    return rc;
+}
+
+int adapter_save(const adapter *a, const char *dir, const char *base_name, const json *extra)
+{
+    return adapter_write(a, dir, base_name, adapter_block(a, extra));
+}

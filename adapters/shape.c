@@ -1,0 +1,115 @@
+/* What an adapter folder tells of its base's shape. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "adapters/adapter_private.h"
+#include "adapters/peft.h"
+
+/* No published model comes near; a folder that claims more is broken. */
+enum { SHAPE_LAYERS_MAX = 1024, SHAPE_WIDTH_MAX = 1 << 20 };
+
+/* Take what one tensor shows of the linear at `site`; 0 in c is "not seen yet", head_dim 1 so
+ * that heads counts the width of q. */
+static void fit(model_config *c, const tensor_view *t, factor_id f, int site)
+{
+    int64_t  in  = f == FACTOR_A && t->n_dims == 2 ? t->shape[1] : 0;
+    int64_t  out = f == FACTOR_B && t->n_dims == 2 ? t->shape[0] : f == FACTOR_V && t->n_dims == 1 ? t->shape[0] : 0;
+    int64_t *to_in[SITE_COUNT] = {
+        [SITE_Q] = &c->hidden,    [SITE_K] = &c->hidden,  [SITE_V] = &c->hidden,  [SITE_O] = &c->heads,
+        [SITE_GATE] = &c->hidden, [SITE_UP] = &c->hidden, [SITE_DOWN] = &c->inter
+    };
+    int64_t *to_out[SITE_COUNT] = {
+        [SITE_Q] = &c->heads,    [SITE_K] = &c->kv_heads, [SITE_V] = &c->kv_heads, [SITE_O] = &c->hidden,
+        [SITE_GATE] = &c->inter, [SITE_UP] = &c->inter,   [SITE_DOWN] = &c->hidden
+    };
+    if (in && to_in[site]) *to_in[site] = in;
+    if (out && to_out[site]) *to_out[site] = out;
+}
+
+/* VeRA keeps one A for all linears, of the widest's width: it is the one that no vector has shown. */
+static void fit_shared(model_config *c, const safetensors *file, const peft_layout *p, site_set sites)
+{
+    const tensor_view *A = p->model_key[FACTOR_A] ? safetensors_find(file, p->model_key[FACTOR_A]) : NULL;
+    if (!A || A->n_dims != 2) return;
+    bool down = sites >> SITE_DOWN & 1;
+    if (!c->hidden && !down) c->hidden = A->shape[1];
+    if (!c->inter && down && A->shape[1] > c->hidden) c->inter = A->shape[1];
+}
+
+static int shape_of_tensors(model_config *c, const safetensors *file, const peft_layout *p)
+{
+    site_set sites = 0;
+    for (int64_t i = 0; i < file->n; i++) {
+        factor_id f;
+        int64_t   layer;
+        int       site;
+        if (!peft_parse_key(p, file->tensors[i].name, &f, &layer, &site) || site < 0) continue;
+        if (layer >= SHAPE_LAYERS_MAX)
+            return input_error("%s: tensor \"%s\": more than %d layers", file->path, file->tensors[i].name,
+                               SHAPE_LAYERS_MAX);
+        if (layer >= c->layers) c->layers = layer + 1;
+        sites |= 1u << site;
+        fit(c, &file->tensors[i], f, site);
+    }
+    if (!sites)
+        return input_error(
+            "%s: holds no %s tensor of a Llama linear (q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj)",
+            file->path, p->type);
+    fit_shared(c, file, p, sites);
+    for (int s = 0; s < SITE_COUNT; s++) {
+        if (!(sites >> s & 1)) continue;
+        int64_t in = site_in(c, (site_id)s), out = site_out(c, (site_id)s);
+        if (in < 1 || out < 1)
+            return input_error("%s: does not show the widths of %s; name the base with --model", file->path,
+                               site_table[s].module);
+        if (in > SHAPE_WIDTH_MAX || out > SHAPE_WIDTH_MAX)
+            return input_error("%s: %s would be [%lld, %lld]; at most %d is handled", file->path, site_table[s].module,
+                               (long long)out, (long long)in, SHAPE_WIDTH_MAX);
+    }
+    return OK;
+}
+
+static int shape_of_weights(model_config *c, const json *config, const char *dir)
+{
+    const json        *type = json_find(config, "peft_type");
+    const peft_layout *p    = peft_layout_find(cJSON_IsString(type) ? type->valuestring : NULL);
+    if (!p)
+        return input_error("%s/" ADAPTER_CONFIG ": \"peft_type\": \"%.40s\": supported are LORA, VERA and ADALORA", dir,
+                           cJSON_IsString(type) ? type->valuestring : "");
+    safetensors *file = NULL;
+    char        *path = path_join(dir, ADAPTER_WEIGHTS);
+    int          rc   = safetensors_open(&file, path);
+    if (!rc) rc = shape_of_tensors(c, file, p);
+    int64_t *unseen[] = { &c->hidden, &c->inter, &c->heads, &c->kv_heads };
+    for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++)
+        if (!*unseen[i]) *unseen[i] = 1;
+    safetensors_close(file);
+    free(path);
+    return rc;
+}
+
+static int shape_of_block(model_config *c, const json *shape, const char *dir)
+{
+    int rc = json_get_int(shape, dir, "layers", 1, SHAPE_LAYERS_MAX, &c->layers);
+    if (!rc) rc = json_get_int(shape, dir, "hidden", 1, SHAPE_WIDTH_MAX, &c->hidden);
+    if (!rc) rc = json_get_int(shape, dir, "inter", 1, SHAPE_WIDTH_MAX, &c->inter);
+    if (!rc) rc = json_get_int(shape, dir, "head_dim", 1, SHAPE_WIDTH_MAX, &c->head_dim);
+    if (!rc) rc = json_get_int(shape, dir, "heads", 1, SHAPE_WIDTH_MAX / c->head_dim, &c->heads);
+    if (!rc) rc = json_get_int(shape, dir, "kv_heads", 1, SHAPE_WIDTH_MAX / c->head_dim, &c->kv_heads);
+    return rc ? error_context(rc, ADAPTER_CONFIG ": \"tiebreak\": \"shape\"") : OK;
+}
+
+int adapter_shape(model_config *c, const char *dir)
+{
+    json *config = NULL;
+    int   rc     = adapter_read_config(&config, dir);
+    if (rc) return rc;
+    *c                = (model_config) { .head_dim = 1, .vocab = 1, .positions = 1 };
+    const json *block = json_find(config, "tiebreak"),
+               *shape = cJSON_IsObject(block) ? json_find(block, "shape") : NULL;
+    rc                = cJSON_IsObject(shape) ? shape_of_block(c, shape, dir) : shape_of_weights(c, config, dir);
+    json_free(config);
+    return rc;
+}

@@ -1,0 +1,337 @@
+#include "eval/lm_eval/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "metrics/gsm8k.h"
+#include "tasks/original.h"
+#include "eval/lm_eval/pyjson.h"
+
+/* --- filters: the harness scores a text once for each way of extracting the answer */
+
+typedef struct {
+    const char *ours, *theirs, *filter;
+    slice (*extract)(slice text); /* NULL: the text as it is */
+} metric_name;
+
+static const metric_name names[] = {
+    { "exact_match", "exact_match", "strict-match", gsm8k_strict },
+    { "exact_match_flexible", "exact_match", "flexible-extract", gsm8k_flexible },
+};
+static const char no_filter[] = "none";
+
+static const metric_name *name_of(const char *ours)
+{
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(names[i].ours, ours)) return &names[i];
+    return NULL;
+}
+
+void lm_eval_metric(const char *ours, const char **theirs, const char **filter)
+{
+    const metric_name *m = name_of(ours);
+    *theirs              = m ? m->theirs : ours;
+    *filter              = m ? m->filter : no_filter;
+}
+
+/* --- one line */
+
+typedef struct {
+    const lm_eval_run *run;
+    originals          records;
+    str                out, hashes;
+} log_file;
+
+static void set_hash(json *line, const char *key, const char *text, size_t n)
+{
+    char hex[65];
+    sha256_hex(text, n, hex);
+    json_set_str(line, key, hex);
+}
+
+static json *text_list(const char *a, const char *b)
+{
+    json *list = json_array();
+    json_push(list, cJSON_CreateString(a));
+    if (b) json_push(list, cJSON_CreateString(b));
+    return list;
+}
+
+/* (log-likelihood, is_greedy), as strings. */
+static json *scored_response(double ll, bool greedy)
+{
+    str number = { 0 };
+    py_repr(ll, &number);
+    json *pair = text_list(number.s, greedy ? "True" : "False");
+    str_free(&number);
+    return pair;
+}
+
+static json *list_of(json *only)
+{
+    json *list = json_array();
+    json_push(list, only);
+    return list;
+}
+
+/* arguments.gen_args_I: what the model was asked. second may be NULL. */
+static void add_arguments(json *arguments, int i, const char *first, json *second)
+{
+    char  key[32];
+    json *args = json_object();
+    snprintf(key, sizeof key, "gen_args_%d", i);
+    json_set_str(args, "arg_0", first);
+    if (second) json_set(args, "arg_1", second);
+    json_set(arguments, key, args);
+}
+
+static json *generation_arguments(const lm_eval_run *r)
+{
+    json *args = json_object(), *until = json_array();
+    for (int i = 0; task_stop(r->task, i); i++) json_push(until, cJSON_CreateString(task_stop(r->task, i)));
+    json_set(args, "until", until);
+    json_set_bool(args, "do_sample", false);
+    json_set(args, "temperature", py_float(0));
+    json_set(args, "max_gen_toks", cJSON_Duplicate(json_find(json_find(r->record, "asked"), "max_new_tokens"), true));
+    return args;
+}
+
+/* Requests and answers of one sample: three members, in the harness's order. */
+static void add_exchange(json *line, const lm_eval_run *r, const json *sample, const metric_name *filter)
+{
+    json       *arguments = json_object(), *resps = json_array(), *filtered = json_array();
+    const char *prompt  = json_find(sample, "prompt") ? json_find(sample, "prompt")->valuestring : "";
+    const json *choices = json_find(sample, "choices"), *text = json_find(sample, "prediction");
+    if (choices) {
+        int k = 0;
+        for (const json *c = choices->child; c; c = c->next, k++) {
+            double ll     = cJSON_GetArrayItem(json_find(sample, "loglikelihoods"), k)->valuedouble;
+            bool   greedy = cJSON_IsTrue(cJSON_GetArrayItem(json_find(sample, "greedy"), k));
+            add_arguments(arguments, k, prompt, cJSON_CreateString(c->valuestring));
+            json_push(resps, list_of(scored_response(ll, greedy)));
+            json_push(filtered, scored_response(ll, greedy));
+        }
+    } else if (text) {
+        slice whole = slice_of(text->valuestring), kept = filter && filter->extract ? filter->extract(whole) : whole;
+        char *own = mem_strndup(kept.s, kept.n);
+        add_arguments(arguments, 0, prompt, generation_arguments(r));
+        json_push(resps, text_list(text->valuestring, NULL));
+        json_push(filtered, cJSON_CreateString(own));
+        free(own);
+    } else {
+        const json *target = json_find(sample, "target");
+        double      ll     = json_find(sample, "loglikelihood")->valuedouble;
+        bool        greedy = cJSON_IsTrue(json_find(sample, "greedy"));
+        if (*prompt)
+            add_arguments(arguments, 0, prompt, target ? cJSON_CreateString(target->valuestring) : NULL);
+        else
+            add_arguments(arguments, 0, target ? target->valuestring : "", NULL);
+        json *alone = scored_response(ll, greedy);
+        /* a rolling request tells no is_greedy */
+        if (!*prompt) cJSON_DeleteItemFromArray(alone, 1);
+        json_push(resps, list_of(cJSON_Duplicate(alone, true)));
+        json_push(filtered, *prompt ? alone : cJSON_CreateString(alone->child->valuestring));
+        if (!*prompt) json_free(alone);
+    }
+    json_set(line, "arguments", arguments);
+    json_set(line, "resps", resps);
+    json_set(line, "filtered_resps", filtered);
+}
+
+/* What a metric's value is for one document: a number, or what the metric over all of them is
+ * made of. */
+static json *metric_json(const char *name, const json *sample, const task_text *text)
+{
+    const metric *m     = metric_find(name);
+    const json   *score = json_find(json_find(sample, "scores"), name);
+    if (m->source == METRIC_LIKELIHOOD) {
+        metric_input in = { .ll = 0, .tokens = (int64_t)json_find(sample, "tokens")->valuedouble };
+        double       stats[METRIC_STATS_MAX];
+        in.words = text->target ? py_resplit_words(slice_of(text->target)) : 0;
+        in.bytes = text->target ? (int64_t)strlen(text->target) : 0;
+        metric_item(m, &in, stats);
+        json *pair = list_of(py_float(json_find(sample, "loglikelihood")->valuedouble));
+        json_push(pair, cJSON_CreateNumber(stats[1]));
+        return pair;
+    }
+    if (m->n_stats == 1) return py_float(score->valuedouble);
+    json *pair = json_array(), *references = json_array();
+    for (int64_t i = 0; i < text->n_references; i++) json_push(references, cJSON_CreateString(text->references[i]));
+    if (text->n_references == 1) {
+        json_push(pair, cJSON_CreateString(text->references[0]));
+        json_free(references);
+    } else {
+        json_push(pair, references);
+    }
+    json_push(pair, cJSON_CreateString(json_find(sample, "prediction")->valuestring));
+    return pair;
+}
+
+/* The document: the file's record; of multiple choice with what HellaSwag's process_docs adds. */
+static json *document(const log_file *f, const data_item *item, const task_text *text)
+{
+    json *doc = original_or_fields(&f->records, item);
+    if (!text->n_choices) return doc;
+    json *choices = json_array();
+    for (int64_t i = 0; i < text->n_choices; i++)
+        json_push(choices, cJSON_CreateString(text->choices[i] + text->delimiter));
+    json_set_str(doc, "query", text->prompt);
+    json_set(doc, "choices", choices);
+    json_set_int(doc, "gold", text->gold);
+    return doc;
+}
+
+/* The harness's target: the right choice's index, or the answer without its delimiter. */
+static char *target_text(const task_text *text)
+{
+    str s = { 0 };
+    if (text->n_choices)
+        str_printf(&s, "%lld", (long long)text->gold);
+    else
+        str_puts(&s, text->target + text->delimiter);
+    return s.s ? s.s : mem_strdup("");
+}
+
+static void add_line(log_file *f, int64_t i, const json *sample, const task_text *text, const char *filter)
+{
+    const lm_eval_run *r = f->run;
+    json *line = json_object(), *doc = document(f, &r->data->items[r->chosen[i]], text), *listed = json_array(),
+         *values              = json_object();
+    const metric_name *how    = NULL;
+    char              *target = text->target ? target_text(text) : mem_strdup("");
+    str                dumped = { 0 };
+    const char        *theirs, *of;
+    for (const json *s = json_find(sample, "scores")->child; s; s = s->next) {
+        lm_eval_metric(s->string, &theirs, &of);
+        if (strcmp(of, filter)) continue;
+        how = name_of(s->string);
+        json_push(listed, cJSON_CreateString(theirs));
+        json_set(values, theirs, metric_json(s->string, sample, text));
+    }
+    json_set_int(line, "doc_id", r->chosen[i]);
+    py_dumps(doc, 2, &dumped);
+    json_set(line, "doc", doc);
+    json_set_str(line, "target", target);
+    add_exchange(line, r, sample, how);
+    json_set_str(line, "filter", filter);
+    json_set(line, "metrics", listed);
+    const char *first = json_find(json_find(json_find(line, "arguments"), "gen_args_0"), "arg_0")->valuestring;
+    set_hash(line, "doc_hash", dumped.s, dumped.n);
+    set_hash(line, "prompt_hash", first, strlen(first));
+    set_hash(line, "target_hash", target, strlen(target));
+    for (const char *const *h = (const char *const[]) { "doc_hash", "prompt_hash", "target_hash", NULL }; *h; h++)
+        str_puts(&f->hashes, json_find(line, *h)->valuestring);
+    for (json *v = values->child, *next; v; v = next) {
+        next = v->next;
+        json_set(line, v->string, cJSON_Duplicate(v, true));
+    }
+    py_dumps(line, 0, &f->out);
+    str_putc(&f->out, '\n');
+    str_free(&dumped);
+    free(target);
+    json_free(values);
+    json_free(line);
+}
+
+/* --- the file */
+
+static int parse_samples(const lm_eval_run *r, json ***out)
+{
+    str         text = { 0 };
+    size_t      at   = 0, n;
+    const char *line;
+    int64_t     i = 0;
+    *out          = mem_alloc((size_t)r->n, sizeof **out);
+    int rc        = file_read(r->samples, (size_t)1 << 36, &text);
+    while (!rc && next_line(str_c(&text), text.n, &at, &line, &n) && i < r->n)
+        rc = json_parse(&(*out)[i++], line, n, r->samples);
+    if (!rc && i < r->n)
+        rc = input_error("%s: holds %lld samples, the record says %lld", r->samples, (long long)i, (long long)r->n);
+    str_free(&text);
+    return rc;
+}
+
+/* Lines of the samples whose filter this is. */
+static int add_filter(log_file *f, json *const *samples, const char *filter)
+{
+    const lm_eval_run *r  = f->run;
+    int                rc = OK;
+    for (int64_t i = 0; i < r->n && !rc; i++) {
+        task_text text = { 0 };
+        if (task_needs_tokenizer(r->task)) rc = task_render(r->task, &r->data->items[r->chosen[i]], &text);
+        if (!rc) add_line(f, i, samples[i], &text, filter);
+        task_text_free(&text);
+    }
+    return rc;
+}
+
+/* Filters in the metrics' order: all documents of one, then of the next. */
+static int add_lines(log_file *f, json *const *samples)
+{
+    const char *done[METRICS_MAX], *theirs, *filter;
+    int         n = 0, rc = OK;
+    for (const json *m = json_find(json_find(f->run->record, "result"), "metrics")->child; m && !rc; m = m->next) {
+        bool seen = false;
+        lm_eval_metric(m->string, &theirs, &filter);
+        for (int k = 0; k < n; k++) seen |= !strcmp(done[k], filter);
+        if (seen) continue;
+        done[n++] = filter;
+        rc        = add_filter(f, samples, filter);
+    }
+    return rc;
+}
+
+/* "2026-01-31T12:00:00Z" -> "2026-01-31T12-00-00.123456", the form of the harness's file names.
+ * The last six digits are of the cell's id, so that runs of one second do not meet. */
+static void date_of(const lm_eval_run *r, char out[40])
+{
+    unsigned long long id = strtoull(json_find(r->record, "id")->valuestring, NULL, 16);
+    snprintf(out, 40, "%.19s.%06u", json_find(r->record, "created")->valuestring, (unsigned)(id % 1000000));
+    for (char *c = out; *c; c++)
+        if (*c == ':') *c = '-';
+}
+
+static int write_file(const char *dir, str *name, const str *text)
+{
+    char *path = path_join(dir, name->s);
+    int   rc   = file_write_atomic(path, str_c(text), text->n);
+    free(path);
+    str_free(name);
+    return rc;
+}
+
+int lm_eval_log_write(const lm_eval_run *r, const char *dir)
+{
+    log_file f       = { .run = r };
+    json   **samples = NULL;
+    char     date[40], hash[65];
+    str      results = { 0 };
+    int      rc      = file_make_dirs(dir);
+    if (!rc) rc = parse_samples(r, &samples);
+    if (!rc) rc = originals_open(&f.records, r->data_file);
+    if (!rc) originals_find_lists(&f.records, r->data);
+    if (!rc) rc = add_lines(&f, samples);
+    if (!rc) {
+        str name = { 0 }, other = { 0 };
+        date_of(r, date);
+        sha256_hex(str_c(&f.hashes), f.hashes.n, hash);
+        json *all = lm_eval_results(r, hash);
+        py_dumps(all, 2, &results);
+        json_free(all);
+        str_printf(&name, "samples_%s_%s.jsonl", task_name(r->task), date);
+        str_printf(&other, "results_%s.json", date);
+        rc         = write_file(dir, &name, &f.out);
+        int second = write_file(dir, &other, &results);
+        if (!rc) rc = second;
+    }
+    for (int64_t i = 0; samples && i < r->n; i++) json_free(samples[i]);
+    free(samples);
+    originals_free(&f.records);
+    str_free(&f.out);
+    str_free(&f.hashes);
+    str_free(&results);
+    return rc;
+}

@@ -1,0 +1,97 @@
+#include "eval/lm_eval/pyjson.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The fewest digits that read back as x, laid out as float.__repr__ does: exponents below -4 and
+ * from 16 on. */
+void py_repr(double x, str *out)
+{
+    char digits[32], *e;
+    int  precision = 0;
+    if (!isfinite(x)) {
+        str_puts(out, isnan(x) ? "NaN" : x > 0 ? "Infinity" : "-Infinity");
+        return;
+    }
+    do snprintf(digits, sizeof digits, "%.*e", precision, x);
+    while (strtod(digits, NULL) != x && ++precision < 17);
+    e            = strchr(digits, 'e');
+    int exponent = (int)strtol(e + 1, NULL, 10);
+    if (exponent >= 16 || exponent < -4)
+        str_printf(out, "%.*se%c%02d", (int)(e - digits), digits, exponent < 0 ? '-' : '+', abs(exponent));
+    else if (precision > exponent)
+        str_printf(out, "%.*f", precision - exponent, x);
+    else
+        str_printf(out, "%.0f.0", x);
+}
+
+json *py_float(double x)
+{
+    str text = { 0 };
+    py_repr(x, &text);
+    json *j = cJSON_CreateRaw(text.s);
+    str_free(&text);
+    return j;
+}
+
+static void quote(const char *s, str *out)
+{
+    static const char from[] = "\"\\\n\r\t\f\b", to[] = "\"\\nrtfb";
+    str_putc(out, '"');
+    for (; *s; s++) {
+        const char *at = strchr(from, *s);
+        if (at)
+            str_printf(out, "\\%c", to[at - from]);
+        else if ((unsigned char)*s < 0x20)
+            str_printf(out, "\\u%04x", (unsigned)(unsigned char)*s);
+        else
+            str_putc(out, *s);
+    }
+    str_putc(out, '"');
+}
+
+static void number(double x, str *out)
+{
+    if (fabs(x) < 1e15 && x == (double)(int64_t)x)
+        str_printf(out, "%lld", (long long)x);
+    else
+        py_repr(x, out);
+}
+
+static void new_line(int indent, int depth, str *out)
+{
+    if (indent) str_printf(out, "\n%*s", indent * depth, "");
+}
+
+static void dump(const json *j, int indent, int depth, str *out)
+{
+    bool object = cJSON_IsObject(j);
+    if (cJSON_IsString(j)) {
+        quote(j->valuestring, out);
+    } else if (cJSON_IsRaw(j)) {
+        str_puts(out, j->valuestring);
+    } else if (cJSON_IsNumber(j)) {
+        number(j->valuedouble, out);
+    } else if (cJSON_IsBool(j) || cJSON_IsNull(j)) {
+        str_puts(out, cJSON_IsNull(j) ? "null" : cJSON_IsTrue(j) ? "true" : "false");
+    } else if (!j->child) {
+        str_puts(out, object ? "{}" : "[]");
+    } else {
+        str_putc(out, object ? '{' : '[');
+        for (const json *c = j->child; c; c = c->next) {
+            new_line(indent, depth + 1, out);
+            if (object) {
+                quote(c->string, out);
+                str_puts(out, ": ");
+            }
+            dump(c, indent, depth + 1, out);
+            if (c->next) str_puts(out, indent ? "," : ", ");
+        }
+        new_line(indent, depth, out);
+        str_putc(out, object ? '}' : ']');
+    }
+}
+
+void py_dumps(const json *j, int indent, str *out) { dump(j, indent, 0, out); }

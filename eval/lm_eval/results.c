@@ -1,0 +1,199 @@
+/* results_DATE.json, as lm-evaluation-harness lays it out. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/file.h"
+#include "eval/lm_eval/log.h"
+#include "eval/lm_eval/pyjson.h"
+
+static json *copy(const json *j) { return j ? cJSON_Duplicate(j, true) : cJSON_CreateNull(); }
+
+/* {name: value}: most members are per task. */
+static json *by_task(const lm_eval_run *r, json *value)
+{
+    json *j = json_object();
+    json_set(j, task_name(r->task), value);
+    return j;
+}
+
+static const json *asked(const lm_eval_run *r, const char *key)
+{
+    return json_find(json_find(r->record, "asked"), key);
+}
+static const json *metrics_of(const lm_eval_run *r) { return json_find(json_find(r->record, "result"), "metrics"); }
+static int64_t     shots_of(const lm_eval_run *r)
+{
+    return asked(r, "fewshot") ? (int64_t)json_find(asked(r, "fewshot"), "k")->valuedouble : 0;
+}
+
+/* "acc,none": 0.26, "acc_stderr,none": 0.044 */
+static json *values(const lm_eval_run *r)
+{
+    json *j = json_object();
+    json_set_str(j, "name", task_name(r->task));
+    json_set_str(j, "alias", task_name(r->task));
+    json_set_int(j, "sample_len", r->n);
+    for (const json *m = metrics_of(r)->child; m; m = m->next) {
+        const char *theirs, *filter;
+        const json *value = json_find(m, "value"), *error = json_find(m, "stderr");
+        str         key = { 0 };
+        lm_eval_metric(m->string, &theirs, &filter);
+        str_printf(&key, "%s,%s", theirs, filter);
+        json_set(j, key.s, cJSON_IsNumber(value) ? py_float(value->valuedouble) : cJSON_CreateNull());
+        str_clear(&key);
+        str_printf(&key, "%s_stderr,%s", theirs, filter);
+        json_set(j, key.s, cJSON_IsNumber(error) ? py_float(error->valuedouble) : cJSON_CreateString("N/A"));
+        str_free(&key);
+    }
+    return j;
+}
+
+static json *metric_entries(const lm_eval_run *r)
+{
+    json *list = json_array();
+    for (const json *m = metrics_of(r)->child; m; m = m->next) {
+        const char *theirs, *filter;
+        json       *one = json_object();
+        lm_eval_metric(m->string, &theirs, &filter);
+        json_set_str(one, "metric", theirs);
+        json_set_str(one, "aggregation", metric_find(m->string)->n_stats == 1 ? "mean" : theirs);
+        json_set_bool(one, "higher_is_better", metric_find(m->string)->higher);
+        json_set_str(one, "signature", json_find(m, "signature")->valuestring);
+        json_push(list, one);
+    }
+    return list;
+}
+
+static json *higher_is_better(const lm_eval_run *r)
+{
+    json *j = json_object();
+    for (const json *m = metrics_of(r)->child; m; m = m->next) {
+        const char *theirs, *filter;
+        lm_eval_metric(m->string, &theirs, &filter);
+        if (!json_find(j, theirs)) json_set_bool(j, theirs, metric_find(m->string)->higher);
+    }
+    return j;
+}
+
+static json *task_config(const lm_eval_run *r)
+{
+    static const char *const types[] = { [TASK_GENERATE]   = "generate_until",
+                                         [TASK_CHOICES]    = "multiple_choice",
+                                         [TASK_LIKELIHOOD] = "loglikelihood_rolling" };
+    json                    *j = json_object(), *metadata = json_object();
+    json_set_str(j, "task", task_name(r->task));
+    json_set_str(j, "dataset_path", r->data_file);
+    json_set_str(j, "doc_to_text", task_prompt_template(r->task));
+    json_set_str(j, "doc_to_target", task_target_template(r->task));
+    json_set_str(j, "description", "");
+    json_set_str(j, "target_delimiter", task_delimiter(r->task));
+    json_set_str(j, "fewshot_delimiter", task_shot_separator(r->task));
+    json_set_int(j, "num_fewshot", shots_of(r));
+    json_set(j, "metric_list", metric_entries(r));
+    json_set_str(j, "output_type", types[task_answer(r->task)]);
+    if (task_answer(r->task) == TASK_GENERATE) {
+        json *kwargs = json_object(), *until = json_array();
+        for (int i = 0; task_stop(r->task, i); i++) json_push(until, cJSON_CreateString(task_stop(r->task, i)));
+        json_set(kwargs, "until", until);
+        json_set_bool(kwargs, "do_sample", false);
+        json_set(kwargs, "temperature", py_float(0));
+        json_set(kwargs, "max_gen_toks", copy(asked(r, "max_new_tokens")));
+        json_set(j, "generation_kwargs", kwargs);
+    }
+    json_set_int(j, "repeats", 1);
+    json_set_bool(j, "should_decontaminate", false);
+    json_set_int(metadata, "version", task_version(r->task));
+    json_set_str(metadata, "prompt", task_prompt(r->task));
+    json_set(j, "metadata", metadata);
+    return j;
+}
+
+static json *run_config(const lm_eval_run *r)
+{
+    json *j = json_object(), *args = json_object();
+    json_set_str(args, "pretrained", r->model);
+    if (r->adapter) json_set_str(args, "peft", r->adapter);
+    json_set_str(j, "model", "tiebreak");
+    json_set(j, "model_args", args);
+    if (r->cfg) json_set_int(j, "model_num_parameters", config_parameters(r->cfg));
+    json_set_str(j, "model_dtype", "float32");
+    json_set_str(j, "model_sha", asked(r, "base") ? json_find(asked(r, "base"), "sha256")->valuestring : NULL);
+    json_set(j, "device", copy(json_find(json_find(r->record, "where"), "device")));
+    json_set(j, "limit", copy(asked(r, "limit")));
+    json_set_int(j, "bootstrap_iters", 100000);
+    json_set(j, "gen_kwargs", json_object());
+    json_set(j, "fewshot_seed",
+             asked(r, "fewshot") ? copy(json_find(asked(r, "fewshot"), "seed")) : cJSON_CreateNull());
+    return j;
+}
+
+static json *sample_counts(const lm_eval_run *r)
+{
+    json *j = json_object();
+    json_set_int(j, "original", r->data->n);
+    json_set_int(j, "effective", r->n);
+    return j;
+}
+
+/* ["<s>", "1"] */
+static void set_token(json *j, const char *key, const tokenizer *tok, int32_t id)
+{
+    str   text = { 0 };
+    json *pair = json_array();
+    if (id >= 0 && !tokenizer_decode(tok, &id, 1, false, &text)) {
+        json_push(pair, cJSON_CreateString(str_c(&text)));
+        str_clear(&text);
+        str_printf(&text, "%d", (int)id);
+        json_push(pair, cJSON_CreateString(text.s));
+    }
+    json_set(j, key, pair);
+    str_free(&text);
+}
+
+/* Seconds since 1970 of "2026-01-31T12:00:00Z". */
+static double unix_time(const char *text)
+{
+    struct tm t = { 0 };
+    return strptime(text, "%Y-%m-%dT%H:%M:%SZ", &t) ? (double)timegm(&t) : 0;
+}
+
+json *lm_eval_results(const lm_eval_run *r, const char *hash)
+{
+    static const char *const unused[] = { "system_instruction", "system_instruction_sha", "fewshot_as_multiturn",
+                                          "chat_template", "chat_template_sha" };
+    const json              *where = json_find(r->record, "where"), *result = json_find(r->record, "result");
+    json                    *j    = json_object();
+    str                      text = { 0 };
+    json_set(j, "results", by_task(r, values(r)));
+    json_set(j, "group_subtasks", json_object());
+    json_set(j, "configs", by_task(r, task_config(r)));
+    json_set(j, "versions", by_task(r, py_float((double)task_version(r->task))));
+    json_set(j, "n-shot", by_task(r, cJSON_CreateNumber((double)shots_of(r))));
+    json_set(j, "higher_is_better", by_task(r, higher_is_better(r)));
+    json_set(j, "n-samples", by_task(r, sample_counts(r)));
+    json_set(j, "config", run_config(r));
+    json_set(j, "git_hash", copy(json_find(where, "commit")));
+    json_set(j, "date", py_float(unix_time(json_find(r->record, "created")->valuestring)));
+    json_set(j, "tiebreak_version", copy(json_find(where, "version")));
+    if (r->tok) {
+        set_token(j, "tokenizer_eos_token", r->tok, tokenizer_eos(r->tok));
+        set_token(j, "tokenizer_bos_token", r->tok, tokenizer_bos(r->tok));
+        json_set_int(j, "eot_token_id", tokenizer_eos(r->tok));
+    }
+    json_set(j, "max_length",
+             asked(r, "max_length") ? copy(asked(r, "max_length"))
+             : r->cfg               ? cJSON_CreateNumber((double)r->cfg->positions)
+                                    : cJSON_CreateNull());
+    json_set(j, "task_hashes", by_task(r, cJSON_CreateString(hash)));
+    json_set_str(j, "model_source", "tiebreak");
+    json_set_str(j, "model_name", path_base(r->model));
+    json_set_str(j, "model_name_sanitized", path_base(r->model));
+    for (size_t i = 0; i < sizeof unused / sizeof *unused; i++) json_set(j, unused[i], cJSON_CreateNull());
+    const json *wall = json_find(result, "wall_s");
+    py_repr(cJSON_IsNumber(wall) ? wall->valuedouble : NAN, &text);
+    json_set_str(j, "total_evaluation_time_seconds", text.s);
+    str_free(&text);
+    return j;
+}

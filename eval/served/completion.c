@@ -1,0 +1,443 @@
+#include "eval/served/completion.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "core/memory.h"
+
+/* lm-evaluation-harness's default; greedy decoding does not use it, some servers insist on one. */
+enum { SEED = 1234, SHOWN = 60 };
+/* The text of a token that a server puts before a prompt and shows, as "<s>". */
+enum { LEAD_MAX = 32 };
+
+/* --- what is asked */
+
+static void put_prompt(str *out, const char *model, completion_prompt p)
+{
+    str_puts(out, "{\"model\":");
+    json_quote(out, model, strlen(model));
+    str_puts(out, ",\"prompt\":");
+    if (p.ids) {
+        for (int64_t i = 0; i < p.n; i++) str_printf(out, "%s%d", i ? "," : "[[", (int)p.ids[i]);
+        str_puts(out, "]]");
+    } else {
+        json_quote(out, p.text.s, p.text.n);
+    }
+    str_printf(out, ",\"temperature\":0,\"seed\":%d", SEED);
+}
+
+void completion_ask_text(str *out, const char *model, completion_prompt p, int64_t max_tokens, const char *const *stops,
+                         int64_t n_stops, const char *more)
+{
+    put_prompt(out, model, p);
+    str_printf(out, ",\"max_tokens\":%lld", (long long)max_tokens);
+    for (int64_t i = 0; i < n_stops; i++) {
+        str_puts(out, i ? "," : ",\"stop\":[");
+        json_quote(out, stops[i], strlen(stops[i]));
+    }
+    if (n_stops) str_putc(out, ']');
+    str_puts(out, more);
+    str_putc(out, '}');
+}
+
+void completion_ask_echo(str *out, const char *model, completion_prompt p)
+{
+    put_prompt(out, model, p);
+    str_puts(out, ",\"max_tokens\":1,\"logprobs\":1,\"echo\":true}");
+}
+
+/* --- what came back: the parts both have */
+
+/* The JSON of an answer; what is not JSON is shown. */
+static int parse(json **doc, const char *body, size_t n, const char *where)
+{
+    int rc = json_parse(doc, body, n, where);
+    if (!rc) return OK;
+    size_t at = 0;
+    while (at < n && strchr(" \r\n\t", body[at])) at++;
+    if (at < n && body[at] == '<')
+        return input_error("%s: answers with a page, not with JSON: is this the API's address (it often ends in /v1)?",
+                           where);
+    if (memmem(body, n, "NaN", 3) || memmem(body, n, "Infinity", 8))
+        return input_error(
+            "%s: the answer holds NaN or Infinity where JSON has numbers: the model's log-probabilities are not finite there",
+            where);
+    return rc;
+}
+
+static const char *shown(const json *j, str *out)
+{
+    str_clear(out);
+    if (j) json_print(j, out, false);
+    if (out->n > SHOWN) {
+        out->n         = utf8_valid_prefix(out->s, SHOWN);
+        out->s[out->n] = '\0';
+        str_puts(out, "...");
+    }
+    return j ? str_c(out) : "nothing";
+}
+
+/* choices[0], after an error object or a second choice was refused. */
+static int only_choice(const json *doc, const char *where, const json **choice)
+{
+    const json *choices;
+    str         text = { 0 };
+    int         rc   = OK;
+    if (cJSON_IsObject(doc) && json_has(doc, "error")) {
+        rc = input_error("%s: the server says %s", where, shown(json_find(doc, "error"), &text));
+    } else if (!cJSON_IsObject(doc)) {
+        rc = input_error("%s: the answer is %s, not a JSON object", where, shown(doc, &text));
+    } else if (!(rc = json_get_array(doc, where, "choices", &choices))) {
+        *choice = choices->child;
+        if (!*choice || (*choice)->next || !cJSON_IsObject(*choice))
+            rc = input_error("%s: \"choices\": %s: one choice was asked for", where, shown(choices, &text));
+    }
+    str_free(&text);
+    return rc;
+}
+
+/* A count of `usage`, or -1. */
+static int64_t used(const json *doc, const char *key)
+{
+    const json *usage = json_find(doc, "usage"), *count = cJSON_IsObject(usage) ? json_find(usage, key) : NULL;
+    bool        whole = cJSON_IsNumber(count) && count->valuedouble >= 0 && count->valuedouble <= 1e9 &&
+                 floor(count->valuedouble) == count->valuedouble;
+    return whole ? (int64_t)count->valuedouble : -1;
+}
+
+/* --- a generated text */
+
+static int check_finish(const json *choice, const char *where, bool *stopped)
+{
+    const json *reason = json_find(choice, "finish_reason");
+    *stopped           = cJSON_IsString(reason) && !strcmp(reason->valuestring, "stop");
+    if (!cJSON_IsString(reason) || *stopped || !strcmp(reason->valuestring, "length")) return OK;
+    return input_error("%s: \"finish_reason\" is \"%.60s\": the text is not the model's whole answer", where,
+                       reason->valuestring);
+}
+
+int completion_read_text(completion_text *out, const char *body, size_t n, const char *where, int64_t max_tokens)
+{
+    json       *doc;
+    const json *choice = NULL;
+    const char *text   = NULL;
+    *out               = (completion_text) { 0 };
+    int rc             = parse(&doc, body, n, where);
+    if (!rc) rc = only_choice(doc, where, &choice);
+    if (!rc) rc = json_get_str(choice, where, "text", &text);
+    if (!rc) rc = check_finish(choice, where, &out->stopped);
+    if (!rc) {
+        out->seen = used(doc, "prompt_tokens");
+        out->made = used(doc, "completion_tokens");
+        if (out->made > max_tokens)
+            rc = input_error("%s: %lld tokens were generated where max_tokens is %lld: the server does not honour it",
+                             where, (long long)out->made, (long long)max_tokens);
+    }
+    if (!rc) str_puts(&out->text, text);
+    json_free(doc);
+    return rc;
+}
+
+void completion_text_free(completion_text *t)
+{
+    str_free(&t->text);
+    *t = (completion_text) { 0 };
+}
+
+/* --- an echoed prompt */
+
+/* The member `key` of logprobs as an array; all have one length, which the first read sets. */
+static int rows_of(const json *logprobs, const char *where, const char *key, bool first, completion_echo *out,
+                   const json **rows)
+{
+    const json *j    = json_find(logprobs, key);
+    str         text = { 0 };
+    int         rc   = OK;
+    *rows            = NULL;
+    if (!cJSON_IsArray(j)) {
+        rc = input_error(
+            "%s: \"logprobs\" has no list \"%s\" (it is %s): log-likelihoods need a server whose /completions gives token_logprobs and "
+            "top_logprobs of an echoed prompt",
+            where, key, shown(logprobs, &text));
+    } else {
+        int64_t n = cJSON_GetArraySize(j);
+        if (first) out->n = n;
+        if (n != out->n)
+            rc = input_error("%s: \"logprobs\": %lld entries in \"%s\", %lld in \"token_logprobs\"", where,
+                             (long long)n, key, (long long)out->n);
+        *rows = j->child;
+    }
+    str_free(&text);
+    return rc;
+}
+
+static int read_logprobs(const json *row, const char *where, completion_echo *out)
+{
+    out->logprob = mem_alloc((size_t)out->n, sizeof *out->logprob);
+    for (int64_t i = 0; i < out->n; i++, row = row->next) {
+        if (cJSON_IsNull(row)) {
+            out->logprob[i] = NAN;
+        } else if (cJSON_IsNumber(row) && row->valuedouble <= 1e-3 && isfinite(row->valuedouble)) {
+            /* float32 may round above 0 */
+            out->logprob[i] = row->valuedouble;
+        } else {
+            str text = { 0 };
+            int rc   = input_error(
+                  "%s: \"token_logprobs\": %s at token %lld: must be a logarithm of a probability, or null", where,
+                  shown(row, &text), (long long)i);
+            str_free(&text);
+            return rc;
+        }
+    }
+    return OK;
+}
+
+/* A token is greedy when no log-probability listed at its place is above its own, as
+ * lm-evaluation-harness decides it. */
+static int read_top(const json *row, const char *where, completion_echo *out)
+{
+    out->greedy = mem_alloc((size_t)out->n, sizeof *out->greedy);
+    for (int64_t i = 0; i < out->n; i++, row = row->next) {
+        bool good      = cJSON_IsObject(row) ? row->child != NULL : cJSON_IsNull(row) && isnan(out->logprob[i]);
+        out->greedy[i] = good && !isnan(out->logprob[i]);
+        for (const json *t = cJSON_IsObject(row) ? row->child : NULL; t && good; t = t->next) {
+            good = cJSON_IsNumber(t) && isfinite(t->valuedouble);
+            if (good && t->valuedouble > out->logprob[i]) out->greedy[i] = false;
+        }
+        if (!good) {
+            str text = { 0 };
+            int rc = input_error("%s: \"top_logprobs\": %s at token %lld: must map tokens to log-probabilities", where,
+                                 shown(row, &text), (long long)i);
+            str_free(&text);
+            return rc;
+        }
+    }
+    return OK;
+}
+
+/* The texts of the tokens and where the server places them: used when they are there and whole. */
+static void read_spelling(const json *logprobs, completion_echo *out)
+{
+    const json *tokens = json_find(logprobs, "tokens"), *offsets = json_find(logprobs, "text_offset");
+    if (cJSON_IsArray(tokens) && cJSON_GetArraySize(tokens) == out->n) {
+        int64_t i  = 0;
+        out->begin = mem_alloc((size_t)out->n + 1, sizeof *out->begin);
+        for (const json *t = tokens->child; t && cJSON_IsString(t); t = t->next) {
+            str_puts(&out->spelt, t->valuestring);
+            out->begin[++i] = (int64_t)out->spelt.n;
+        }
+        if (i < out->n) {
+            free(out->begin);
+            out->begin = NULL;
+        }
+    }
+    if (cJSON_IsArray(offsets) && cJSON_GetArraySize(offsets) == out->n) {
+        int64_t i = 0, last = 0;
+        out->offset = mem_alloc((size_t)out->n, sizeof *out->offset);
+        for (const json *o                                                                        = offsets->child;
+             o && cJSON_IsNumber(o) && o->valuedouble >= (double)last && o->valuedouble < 1e12; o = o->next)
+            last = out->offset[i++] = (int64_t)o->valuedouble;
+        if (i < out->n) {
+            free(out->offset);
+            out->offset = NULL;
+        }
+    }
+}
+
+static int no_logprobs(const char *where, const char *text)
+{
+    str begins = { 0 };
+    json_quote(&begins, text, utf8_valid_prefix(text, strnlen(text, SHOWN)));
+    int rc = input_error(
+        "%s: asked to echo a prompt with log-probabilities, the server gave none, and the text %s: it honours neither \"logprobs\" nor, "
+        "perhaps, \"echo\". Texts can be scored there, log-likelihoods cannot",
+        where, str_c(&begins));
+    str_free(&begins);
+    return rc;
+}
+
+int completion_read_echo(completion_echo *out, const char *body, size_t n, const char *where)
+{
+    json       *doc;
+    const json *choice = NULL, *logprobs = NULL, *rows;
+    const char *text = NULL;
+    *out             = (completion_echo) { 0 };
+    int rc           = parse(&doc, body, n, where);
+    if (!rc) rc = only_choice(doc, where, &choice);
+    if (!rc) rc = json_get_str(choice, where, "text", &text);
+    if (!rc && !json_has(choice, "logprobs")) rc = no_logprobs(where, text);
+    if (!rc) rc = json_get_object(choice, where, "logprobs", &logprobs);
+    if (!rc) rc = rows_of(logprobs, where, "token_logprobs", true, out, &rows);
+    if (!rc) rc = read_logprobs(rows, where, out);
+    if (!rc) rc = rows_of(logprobs, where, "top_logprobs", false, out, &rows);
+    if (!rc) rc = read_top(rows, where, out);
+    if (!rc) {
+        str_puts(&out->text, text);
+        read_spelling(logprobs, out);
+        out->seen = used(doc, "prompt_tokens");
+        out->made = used(doc, "completion_tokens");
+    }
+    json_free(doc);
+    if (rc) completion_echo_free(out);
+    return rc;
+}
+
+void completion_echo_free(completion_echo *e)
+{
+    free(e->logprob);
+    free(e->greedy);
+    free(e->begin);
+    free(e->offset);
+    str_free(&e->text);
+    str_free(&e->spelt);
+    *e = (completion_echo) { 0 };
+}
+
+/* --- sums */
+
+static int no_echo(const completion_echo *e, const char *where, const char *asked)
+{
+    str text = { 0 };
+    json_quote(&text, str_c(&e->text), e->text.n < SHOWN ? e->text.n : utf8_valid_prefix(e->text.s, SHOWN));
+    int rc = input_error(
+        "%s: asked to echo %s, the server gave log-probabilities of %lld tokens and the text %s: it does not honour \"echo\", and scores "
+        "from it would be chance. Serve the model with one that does, as vLLM",
+        where, asked, (long long)e->n, str_c(&text));
+    str_free(&text);
+    return rc;
+}
+
+static int add(const completion_echo *e, const char *where, int64_t i, completion_sum *out)
+{
+    if (isnan(e->logprob[i]))
+        return input_error(
+            "%s: the log-probability of token %lld, which is to be scored, is null%s", where, (long long)i,
+            i ? "" : ": the server sees nothing before it. --tokenizer DIR sends the prompt as ids with BOS in front");
+    out->ll += e->logprob[i];
+    out->greedy &= e->greedy[i];
+    out->tokens++;
+    return OK;
+}
+
+int completion_sum_ids(const completion_echo *e, const char *where, int64_t n_prompt, const int64_t *at, int64_t n_at,
+                       completion_sum *out)
+{
+    char asked[48];
+    int  rc = OK;
+    snprintf(asked, sizeof asked, "a prompt of %lld tokens", (long long)n_prompt);
+    *out = (completion_sum) { .greedy = true };
+    if (e->n < n_prompt) return no_echo(e, where, asked);
+    if (e->n > n_prompt + 1 || (e->seen >= 0 && e->seen != n_prompt))
+        return input_error(
+            "%s: %s was sent, the server counts %lld and answers for %lld: it puts tokens of its own before a prompt of ids, so the scores "
+            "would be another text's",
+            where, asked, (long long)e->seen, (long long)e->n);
+    for (int64_t i = 0; i < n_at && !rc; i++) rc = add(e, where, at[i], out);
+    return rc;
+}
+
+/* The prompt without the blanks a tokenizer may drop or add in front. */
+static slice without_lead(slice s)
+{
+    while (s.n && *s.s == ' ') s = (slice) { s.s + 1, s.n - 1 };
+    return s;
+}
+
+static bool ends_with(slice s, slice tail) { return s.n >= tail.n && !memcmp(s.s + s.n - tail.n, tail.s, tail.n); }
+static bool begins_with(slice s, slice head) { return s.n >= head.n && !memcmp(s.s, head.s, head.n); }
+
+static slice spelling(const completion_echo *e, int64_t i, int64_t end)
+{
+    return (slice) { str_c(&e->spelt) + e->begin[i], (size_t)(e->begin[end] - e->begin[i]) };
+}
+
+static int64_t code_points(slice s) { return (int64_t)utf8_length(s.s, s.n); }
+
+/* How many tokens are the prompt's: all, or all but the new one. `generated` is the text that
+ * follows the prompt. A new token may be listed without having a text (EOS), and may be left out
+ * of the list (llama-cpp-python: BOS) whatever `usage` says, so the texts decide. */
+static int64_t prompt_tokens(const completion_echo *e, slice prompt, slice generated)
+{
+    slice last   = spelling(e, e->n - 1, e->n);
+    bool  is_new = generated.n || !last.n || !ends_with(prompt, last);
+    return e->n - is_new;
+}
+
+/* By the texts of the tokens: where the last n_prompt of them end with the tail, it begins at
+ * this offset in spelt; else -1 (characters in pieces). */
+static int64_t cut_by_spelling(const completion_echo *e, int64_t n_prompt, slice tail)
+{
+    return ends_with(spelling(e, 0, n_prompt), tail) ? e->begin[n_prompt] - (int64_t)tail.n : -1;
+}
+
+/* By text_offset, in code points; -1 where the offsets do not give the prompt the length it has:
+ * with a blank more in front, or a token's text. */
+static int64_t cut_by_offset(const completion_echo *e, int64_t n_prompt, slice prompt, slice tail)
+{
+    if (!e->offset || n_prompt == e->n) return -1;
+    int64_t more  = e->offset[n_prompt] - e->offset[0] - code_points(prompt);
+    slice   first = spelling(e, 0, 1);
+    bool    blank = first.n && *first.s == ' ' && !(prompt.n && *prompt.s == ' '), other = !begins_with(prompt, first);
+    return more == 0 || (more == 1 && blank) || (more == code_points(first) && other && !blank)
+               ? e->offset[n_prompt] - code_points(tail)
+               : -1;
+}
+
+int completion_sum_text(const completion_echo *e, const char *where, slice prompt, size_t border, completion_sum *out)
+{
+    slice       lead = without_lead(prompt), tail = border ? (slice) { prompt.s + border, prompt.n - border } : lead;
+    const char *found = memmem(str_c(&e->text), e->text.n, lead.s, lead.n);
+    int         rc    = OK;
+    *out              = (completion_sum) { .greedy = true };
+    if (!found || found - str_c(&e->text) > LEAD_MAX || e->n < 1) return no_echo(e, where, "the prompt");
+    /* place[i]: where token i ends */
+    int64_t n = -1, cut = -1, *place = e->begin ? e->begin + 1 : NULL;
+    if (e->begin) {
+        n   = prompt_tokens(e, prompt,
+                            (slice) { found + lead.n, (size_t)(str_c(&e->text) + e->text.n - found) - lead.n });
+        cut = cut_by_spelling(e, n, tail);
+        if (cut < 0 && (cut = cut_by_offset(e, n, prompt, tail)) >= 0) place = e->offset + 1;
+    }
+    if (cut < 0)
+        return input_error(
+            "%s: the tokens of the answer cannot be laid on the prompt (their texts do not spell it, their offsets do not fit): "
+            "--tokenizer DIR, a folder with the model's tokenizer.json, sends ids instead",
+            where);
+    for (int64_t i = 0; i < n && !rc; i++)
+        if (place[i] > cut) rc = add(e, where, i, out);
+    if (!rc && !out->tokens) rc = input_error("%s: no token of the answer belongs to the continuation", where);
+    return rc;
+}
+
+/* --- models */
+
+int completion_read_models(char **name, int64_t *positions, const char *wanted, const char *body, size_t n,
+                           const char *where)
+{
+    json       *doc;
+    const json *list = NULL, *found = NULL;
+    const char *id = NULL;
+    *name          = NULL;
+    *positions     = 0;
+    int rc         = parse(&doc, body, n, where);
+    if (!rc && !cJSON_IsObject(doc)) rc = input_error("%s: the answer is not a JSON object", where);
+    if (!rc) rc = json_get_array(doc, where, "data", &list);
+    for (const json *m = rc ? NULL : list->child; m && !rc && !found; m = m->next) {
+        rc = json_get_str(m, where, "id", &id);
+        if (!rc && (!wanted || !strcmp(id, wanted))) found = m;
+    }
+    if (!rc && !found && !wanted)
+        rc = input_error("%s: the server lists no model; --model-name NAME says which to ask", where);
+    if (!rc && found) {
+        const json *length = json_find(found, "max_model_len");
+        *name              = mem_strdup(id);
+        if (cJSON_IsNumber(length) && length->valuedouble >= 1 && length->valuedouble <= 1e9)
+            *positions = (int64_t)length->valuedouble;
+    }
+    json_free(doc);
+    return rc;
+}

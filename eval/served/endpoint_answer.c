@@ -1,0 +1,289 @@
+#include "eval/served/endpoint_answer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "eval/served/completion.h"
+#include "eval/window.h"
+
+/* One HTTP request: a prompt to go on from, a choice, or a window of a sequence. */
+typedef struct {
+    int64_t        request;
+    int64_t        n_ids; /* of the prompt; 0: it is text */
+    int64_t       *at;    /* [n_at] the scored ids */
+    int64_t        n_at;
+    str            text;   /* the prompt as text */
+    size_t         border; /* where its scored part begins */
+    completion_sum sum;
+} part;
+
+typedef struct {
+    const answerer       *a;
+    const request *const *requests;
+    answer               *answers;
+    part                 *parts; /* those of one request follow one another */
+    str                  *bodies;
+    int64_t               n_parts;
+    size_t                cap;
+    /* by request: its first part, and how many are still to come */
+    int64_t *first, *missing;
+    int64_t  whole;
+    void (*finished)(void *ctx, int64_t count);
+    void *ctx;
+} asking;
+
+/* --- requests to parts */
+
+static part *new_part(asking *k, int64_t item, str **body)
+{
+    if ((size_t)k->n_parts == k->cap) {
+        k->parts  = mem_grow(k->parts, &k->cap, sizeof *k->parts);
+        k->bodies = mem_resize(k->bodies, k->cap, sizeof *k->bodies);
+    }
+    *body            = &k->bodies[k->n_parts];
+    **body           = (str) { 0 };
+    part *p          = &k->parts[k->n_parts++];
+    *p               = (part) { .request = item };
+    k->missing[item] = k->n_parts - k->first[item];
+    return p;
+}
+
+static void ask_echo(asking *k, int64_t item, completion_prompt prompt, part **p)
+{
+    str *body;
+    *p          = new_part(k, item, &body);
+    (*p)->n_ids = prompt.ids ? prompt.n : 0;
+    completion_ask_echo(body, endpoint_model(k->a->served), prompt);
+}
+
+/* A context and what follows it, as text. Trailing blanks of the context belong to what follows,
+ * as where ids are made. */
+static void ask_echo_text(asking *k, int64_t item, const char *context, const char *rest)
+{
+    str   text = { 0 };
+    part *p;
+    str_puts(&text, context);
+    str_puts(&text, rest);
+    ask_echo(k, item, (completion_prompt) { .text = { str_c(&text), text.n } }, &p);
+    p->text   = text;
+    p->border = py_rstrip(slice_of(context)).n;
+}
+
+static int add_generate(asking *k, int64_t item)
+{
+    const request   *r     = k->requests[item];
+    const stop_list *s     = k->a->stops;
+    const char     **stops = mem_alloc((size_t)s->n, sizeof *stops);
+    str             *body;
+    new_part(k, item, &body);
+    for (int64_t i = 0; i < s->n; i++) stops[i] = s->items[i].text;
+    completion_ask_text(
+        body, endpoint_model(k->a->served),
+        (completion_prompt) { r->input.n ? r->input.ids : NULL, (int64_t)r->input.n, slice_of(r->text.prompt) },
+        k->a->rules.max_new, stops, s->n, endpoint_gen_kwargs(k->a->served));
+    free(stops);
+    return OK;
+}
+
+static int add_choices(asking *k, int64_t item)
+{
+    const request *r    = k->requests[item];
+    ids            both = { 0 };
+    for (int64_t c = 0; c < r->text.n_choices; c++) {
+        if (k->a->rules.as_text) {
+            ask_echo_text(k, item, r->text.prompt, r->text.choices[c]);
+            continue;
+        }
+        int64_t n_cont    = (int64_t)r->choices[c].n,
+                cut       = request_context_cut((int64_t)r->input.n, n_cont, k->a->rules.positions);
+        int64_t n_context = (int64_t)r->input.n - cut;
+        part   *p;
+        ids_clear(&both);
+        for (int64_t i = 0; i < n_context; i++) ids_push(&both, r->input.ids[cut + i]);
+        for (int64_t i = 0; i < n_cont; i++) ids_push(&both, r->choices[c].ids[i]);
+        ask_echo(k, item, (completion_prompt) { .ids = both.ids, .n = (int64_t)both.n }, &p);
+        p->at   = mem_alloc((size_t)n_cont, sizeof *p->at);
+        p->n_at = n_cont;
+        for (int64_t i = 0; i < n_cont; i++) p->at[i] = n_context + i;
+    }
+    ids_free(&both);
+    return OK;
+}
+
+/* The inputs of a window and the target after its last one. What is scored must be the next
+ * input: an echo has no other numbers. */
+static int add_window(asking *k, int64_t item, window w)
+{
+    const request *r    = k->requests[item];
+    ids            all  = { 0 };
+    int64_t        last = w.first + w.n - 1;
+    part          *p;
+    for (int64_t i = w.first; i <= last; i++) {
+        if (i >= w.row && i < last && r->targets[i] >= 0 && r->targets[i] != r->input.ids[i + 1]) {
+            ids_free(&all);
+            return input_error(
+                "%s: a label differs from the token that follows; a completions API scores only what follows",
+                endpoint_completions(k->a->served));
+        }
+        ids_push(&all, r->input.ids[i]);
+    }
+    if (r->targets[last] >= 0) ids_push(&all, r->targets[last]);
+    ask_echo(k, item, (completion_prompt) { .ids = all.ids, .n = (int64_t)all.n }, &p);
+    p->at = mem_alloc(all.n, sizeof *p->at);
+    for (int64_t i = w.row > w.first ? w.row : w.first; i <= last; i++)
+        if (r->targets[i] >= 0) p->at[p->n_at++] = i - w.first + 1;
+    ids_free(&all);
+    return OK;
+}
+
+static int add_target(asking *k, int64_t item)
+{
+    const request *r = k->requests[item];
+    window         w;
+    int            rc = OK;
+    if (k->a->rules.as_text) {
+        ask_echo_text(k, item, r->text.prompt, r->text.target);
+        return OK;
+    }
+    for (int64_t i = 0; !rc && window_at(&w, i, (int64_t)r->input.n, r->row, k->a->rules.positions); i++)
+        rc = add_window(k, item, w);
+    return rc;
+}
+
+/* --- answers */
+
+static int finish_text(asking *k, const part *p, const char *body, size_t n)
+{
+    completion_text got;
+    answer         *a     = &k->answers[p->request];
+    const char     *where = endpoint_completions(k->a->served);
+    int             rc    = completion_read_text(&got, body, n, where, k->a->rules.max_new);
+    if (rc) return rc;
+    a->text       = got.text;
+    a->n_new      = got.made > 0 ? got.made : 0;
+    a->n_seen     = got.seen > 0 ? got.seen : 0;
+    a->min_margin = INFINITY; /* nobody says how near a tie it was */
+    a->stopped    = stop_cut_text(k->a->stops, &a->text);
+    if (!a->stopped && got.stopped) a->stopped = k->a->stops->eos;
+    return OK;
+}
+
+/* Sums of a request's parts, in their own order whatever order they came in. */
+static void finish_sums(asking *k, int64_t item)
+{
+    bool    choices = k->a->rules.kind == REQUEST_CHOICES;
+    answer *a       = &k->answers[item];
+    a->n_ll         = choices ? k->requests[item]->text.n_choices : 1;
+    a->ll           = mem_alloc((size_t)a->n_ll, sizeof *a->ll);
+    a->greedy       = mem_alloc((size_t)a->n_ll, sizeof *a->greedy);
+    a->tokens       = mem_alloc((size_t)a->n_ll, sizeof *a->tokens);
+    for (int64_t c = 0; c < a->n_ll; c++) a->greedy[c] = true;
+    int64_t end = k->first[item + 1];
+    for (int64_t i = k->first[item]; i < end; i++) {
+        int64_t c = choices ? i - k->first[item] : 0;
+        a->ll[c] += k->parts[i].sum.ll;
+        a->greedy[c] &= k->parts[i].sum.greedy;
+        a->tokens[c] += k->parts[i].sum.tokens;
+    }
+}
+
+static int finish_echo(asking *k, part *p, const char *body, size_t n)
+{
+    const char     *where = endpoint_completions(k->a->served);
+    completion_echo echo;
+    int             rc = completion_read_echo(&echo, body, n, where);
+    if (rc) return rc;
+    if (p->n_ids)
+        rc = completion_sum_ids(&echo, where, p->n_ids, p->at, p->n_at, &p->sum);
+    else
+        rc = completion_sum_text(&echo, where, (slice) { str_c(&p->text), p->text.n }, p->border, &p->sum);
+    if (!rc) k->answers[p->request].n_seen += echo.seen > 0 ? echo.seen : p->n_ids ? p->n_ids : echo.n;
+    completion_echo_free(&echo);
+    if (!rc && k->missing[p->request] == 1) finish_sums(k, p->request);
+    return rc;
+}
+
+static int stands(asking *k, int64_t item)
+{
+    int rc = k->a->whole ? k->a->whole(k->a->whole_ctx, item) : OK;
+    if (k->finished) k->finished(k->ctx, ++k->whole);
+    return rc;
+}
+
+static int part_arrived(void *ctx, int64_t index, const char *body, size_t n)
+{
+    asking *k  = ctx;
+    part   *p  = &k->parts[index];
+    int     rc = k->a->rules.kind == REQUEST_GENERATE ? finish_text(k, p, body, n) : finish_echo(k, p, body, n);
+    return rc || --k->missing[p->request] ? rc : stands(k, p->request);
+}
+
+/* --- is it greedy? */
+
+static int look_at_greed(void *ctx, int64_t index, const char *body, size_t n)
+{
+    completion_echo e;
+    int64_t         other = 0;
+    (void)index;
+    /* it gives no log-probabilities: nothing can be said */
+    if (completion_read_echo(&e, body, n, "")) return OK;
+    for (int64_t i = 0; i < e.n; i++) other += !isnan(e.logprob[i]) && !e.greedy[i];
+    if (other)
+        warn(
+            "%s: %lld of %lld tokens of the first text are not the likeliest by the server's own log-probabilities: a penalty or a sampler of its "
+            "own "
+            "is at work (llama-cpp-python: --gen-kwargs '{\"repeat_penalty\":1}')",
+            endpoint_completions(ctx), (long long)other, (long long)e.n);
+    endpoint_set_other_tokens(ctx, other);
+    completion_echo_free(&e);
+    return OK;
+}
+
+static int check_greed(asking *k)
+{
+    str body = { 0 };
+    if (k->a->rules.kind != REQUEST_GENERATE || !k->n_parts || endpoint_other_tokens(k->a->served) >= 0) return OK;
+    endpoint_set_other_tokens(k->a->served, 0);
+    str_add(&body, str_c(&k->bodies[0]), k->bodies[0].n - 1);
+    str_puts(&body, ",\"logprobs\":1}");
+    int rc = endpoint_post(k->a->served, &body, 1, look_at_greed, k->a->served);
+    str_free(&body);
+    /* one that refuses the question may still answer without it */
+    return rc == ERR_FAILED ? rc : OK;
+}
+
+int endpoint_answer(const answerer *a, const request *const *requests, int64_t n, answer *answers,
+                    void (*finished)(void *ctx, int64_t count), void *ctx)
+{
+    static int (*const add[])(asking *, int64_t) = { [REQUEST_GENERATE] = add_generate,
+                                                     [REQUEST_CHOICES]  = add_choices,
+                                                     [REQUEST_TEXT]     = add_target,
+                                                     [REQUEST_TARGET]   = add_target };
+    asking k  = { .a = a, .requests = requests, .answers = answers, .finished = finished, .ctx = ctx };
+    int    rc = OK;
+    k.first   = mem_alloc((size_t)n + 1, sizeof *k.first);
+    k.missing = mem_alloc((size_t)n, sizeof *k.missing);
+    for (int64_t i = 0; i < n && !rc; i++) {
+        k.first[i]     = k.n_parts;
+        rc             = add[a->rules.kind](&k, i);
+        k.first[i + 1] = k.n_parts;
+        if (!rc && k.first[i] == k.n_parts) { /* nothing there to score */
+            finish_sums(&k, i);
+            rc = stands(&k, i);
+        }
+    }
+    if (!rc) rc = check_greed(&k);
+    if (!rc) rc = endpoint_post(a->served, k.bodies, k.n_parts, part_arrived, &k);
+    for (int64_t i = 0; i < k.n_parts; i++) {
+        str_free(&k.bodies[i]);
+        str_free(&k.parts[i].text);
+        free(k.parts[i].at);
+    }
+    free(k.parts);
+    free(k.bodies);
+    free(k.first);
+    free(k.missing);
+    return rc;
+}

@@ -1,0 +1,74 @@
+/* Few rows at once, in bf16: a frozen linear and low-rank pairs beside it in two launches, where
+ * the base alone is one.
+ *
+ *     h [n, columns] = x A^T                    decode_shrink: cut along k, its parts summed in order by the next
+ *     y = x W^T + s v (B (u h))                 decode_expand: streams W once; begins while the first still runs
+ *
+ * At these sizes a product is a walk over W: what it costs beside that is launches, and bytes of
+ * adapters. So W goes through shared memory by asynchronous copies, several stages ahead, with
+ * its rows as the 16 rows of a tensor core's tile and the tokens as the 8 columns; the warps of
+ * a block share its rows and cut k between them, and add up in a fixed order at the end. B waits
+ * in shared memory by then, and so does v.
+ *
+ * Many adapters: row i takes adapter which[i], and what lies `stride` elements apart belongs to
+ * the next adapter. A stride of 0 says that all share it: that is the tie, and all there is to
+ * it. Where A or B has a stride, rows of one adapter are gathered, 8 at a time; where neither
+ * has, rows are taken as they come, in one dense product, and u and v are scales of a row. */
+#ifndef TIEBREAK_KERNELS_CUDA_OPS_DECODE_H
+#define TIEBREAK_KERNELS_CUDA_OPS_DECODE_H
+#include "kernels/cuda/device.h"
+
+static constexpr int DECODE_ROWS = 64, DECODE_LIST = 4, DECODE_COLUMNS_STEP = 16;
+
+/* One A. Of h it makes columns `column` .. `column` + r, each r rounded up to
+ * DECODE_COLUMNS_STEP; that and `vector` are decode_plan's. */
+typedef struct {
+    const bf16 *A, *u; /* [r, in]; [r] or NULL */
+    int64_t     lda, stride_a, stride_u;
+    int         r, column;
+    int         kept;   /* where its columns begin in h, if that is kept */
+    bool        vector; /* 16 bytes of A at a time: all rows aligned */
+} decode_down;
+
+/* One B, which adds to columns at .. at + out of y. */
+typedef struct {
+    const bf16 *B; /* [out, r] */
+    int64_t     ldb, stride_b, at, out;
+    int         r, down; /* of the h that this A makes */
+    int         column;  /* decode_plan's: where it begins */
+    bool        vector;
+} decode_up;
+
+typedef struct {
+    /* [n, in]; [out, in] contiguous; [out] or NULL; [out] or NULL, of the only B */
+    const bf16 *x, *W, *bias, *v;
+    /* [n, out]; [n, ldh]: h as it was used, for a backward, or NULL */
+    bf16 *y, *h;
+    /* decode_sums numbers of scratch: h in k_parts parts [part][n][columns] */
+    float *sums;
+    /* [n], [adapters] on the device, or NULL (kernels/variant.h) */
+    const int32_t *which, *ranks;
+    int64_t        in, out, ldx, ldy, ldh, stride_v;
+    float          s;
+    int            n, adapters, downs, ups;
+    bool           accumulate; /* y += */
+    decode_down    down[DECODE_LIST];
+    decode_up      up[DECODE_LIST];
+    /* The rest is decode_plan's. */
+    int     columns, k_parts, row_bits, ring; /* row_bits: of 32 << row_bits rows of W to a block */
+    int64_t k_part, main_bytes, shared_bytes;
+    bool    grouped, vector_x, vector_W, vector_v;
+} decode_args;
+
+/* Fills in how the work is cut, which depends on dimensions alone. NULL, or why it cannot be
+ * done here, in words. Pointers may be NULL. */
+const char *decode_plan(decode_args *a);
+/* of these the second launch's share; groups of rows at most */
+const char *decode_plan_expand(decode_args *a, int64_t groups);
+int64_t     decode_sums(const decode_args *a);
+void        decode_shrink(const decode_args *a);
+void        decode_expand(const decode_args *a);
+/* What engines for many adapters do instead of the second: y [n, out], which holds the base, +=
+ * s (B h), as a launch of its own. */
+void decode_gather_expand(const decode_args *a);
+#endif

@@ -1,0 +1,61 @@
+/* What makes a linear's input x, 16 bytes of a row at a time: RMSNorm and SwiGLU; and the
+ * kernels that make h = x A'^T of its adapters while they hold the row, so that nothing reads x
+ * for the adapters' sake. Contracts and formulas of both: kernels/backend.h, kernels/rmsnorm.c,
+ * kernels/swiglu.c.
+ *
+ * x has the bits of rmsnorm_fwd and swiglu_fwd. h is made of x as it is written, rounded, and
+ * sums in f32 in an order of its own that does not depend on the number of rows: a row has the
+ * same h in any batch. */
+#ifndef TIEBREAK_KERNELS_CUDA_OPS_PRODUCER_H
+#define TIEBREAK_KERNELS_CUDA_OPS_PRODUCER_H
+#include "kernels/cuda/reduce.h"
+#include "kernels/cuda/vector.h"
+#include "kernels/cuda/working.h"
+
+static constexpr int      LOT = 16 / sizeof(element);
+typedef vec<element, LOT> lot;
+
+/* One adapter's part of the work: h [n, r] with row stride ldh, A [r, in] with row stride lda. */
+typedef struct {
+    const element *A;
+    int64_t        lda, r;
+    element       *h;
+    int64_t        ldh;
+} shrink;
+static constexpr int SHRINKS_MOST = 8; /* adapters of one input: q, k, v and company */
+
+/* x [n, d.d] with row stride d.ldy from `from` with row stride d.ldx; in d, 0 is contiguous.
+ * SwiGLU's `from` is gate | up, [n, 2 d.d]. */
+void TYPED(rmsnorm_shrink_cuda)(real *x, param *rstd, const real *from, const real *g, norm_dims d, double eps,
+                                const shrink *list, int count);
+void TYPED(swiglu_shrink_cuda)(real *x, const real *from, norm_dims d, const shrink *list, int count);
+
+static __device__ inline float squares_added(float sum, const lot &x)
+{
+    for (int i = 0; i < LOT; i++) sum += x.x[i] * x.x[i];
+    return sum;
+}
+static __device__ inline float rstd_of(float squares, int64_t d, float eps)
+{
+    return 1 / sqrtf(squares / (float)d + eps);
+}
+
+static __device__ inline lot normalised(const lot &x, float rstd, const lot &g)
+{
+    lot y = {};
+    for (int i = 0; i < LOT; i++) y.x[i] = x.x[i] * rstd * g.x[i];
+    return y;
+}
+
+/* silu(gate) up */
+static __device__ inline lot gated(const lot &gate, const lot &up)
+{
+    lot y = {};
+    UNROLL
+    for (int i = 0; i < LOT; i++) {
+        const float z = gate.x[i];
+        y.x[i]        = z / (1 + expf(-z)) * up.x[i];
+    }
+    return y;
+}
+#endif

@@ -1,0 +1,116 @@
+/* The decoder's inside: for decoder.c (what a run is, the loss), decoder_layer.c (one layer
+ * forward and backward) and generate.c (runs over a cache). */
+#ifndef TIEBREAK_MODEL_DECODER_PRIVATE_H
+#define TIEBREAK_MODEL_DECODER_PRIVATE_H
+#include "model/decoder.h"
+
+/* An array that grows and is reused, of the type of the table that buffer_need is given; what it
+ * held is lost when it grows. */
+typedef struct {
+    real   *p;
+    int64_t count;
+} buffer;
+
+/* The products of a layer. QKV is one product over all tokens; where queries are fewer than
+ * keys, or keys go to a cache, Q and KV are two. */
+typedef enum { STAGE_QKV, STAGE_Q, STAGE_KV, STAGE_O, STAGE_GATE_UP, STAGE_DOWN, STAGE_COUNT } stage_id;
+
+/* What one layer leaves for its backward. n tokens, nq queries: n, or the rows that are wanted
+ * in the last layer. */
+typedef struct {
+    buffer x;              /* [n, hidden] the layer's input */
+    buffer qkv;            /* [n, q + 2 kv] after RoPE; or */
+    buffer q, kv;          /* [nq, q], [n, 2 kv] */
+    buffer o, lse;         /* [nq, q], [nq, heads] of params */
+    buffer mid;            /* [nq, hidden] after attention */
+    buffer gate_up;        /* [nq, 2 inter] */
+    buffer rstd1, rstd2;   /* [n], [nq] of params */
+    buffer h[STAGE_COUNT]; /* of the pairs beside each product (kernels/adapted.h) */
+} activations;
+
+/* Keys and values of earlier tokens: layer l's rows [rows, 2 kv] at layers[l]. A span's kv0 is a
+ * row there. */
+typedef struct {
+    real  **layers;
+    int64_t rows;
+} kv_cache;
+
+/* One forward: n packed tokens, of which n_rows are wanted at the end. Host arrays. `spans` has
+ * every token as a query, `row_spans` the wanted ones, counted from 0. With a cache, spans have
+ * no prefix, cover the tokens in order, and say where the new keys go: rows kv0 + kv_len - q_len
+ * and on. decode: every token is a span of its own and wanted, none sees more than kv_most rows.
+ * Then decoder_compute takes from the plan no more than sizes and kv_most, and a graph of it
+ * serves every plan that has the same. */
+typedef struct {
+    int64_t               n, n_rows, n_spans, n_row_spans;
+    const int32_t        *ids, *pos, *rows;
+    const attention_span *spans, *row_spans;
+    const kv_cache       *cache;
+    bool                  decode;
+    int64_t               kv_most;
+} run_plan;
+
+struct decoder {
+    model         *m;
+    const backend *be;
+    int64_t        q_out, kv_out; /* widths of q and of k */
+    buffer         rope_table;    /* of params */
+    int64_t        rope_positions;
+    int64_t        chunk_rows; /* logits held at once */
+
+    /* the run */
+    /* ids, pos, rows inside it are not kept past the forward */
+    run_plan     run;
+    bool         trim, keep, has_targets; /* trim: the wanted rows are not simply all tokens */
+    pair_arrays *pairs;                   /* [layers * SITE_COUNT], a copy */
+    /* where gradients end: the lowest layer with one; layers: none; -1: the embedding */
+    int64_t low_layer;
+    int     low_order; /* ... and the first of its stages with one */
+    real   *last;      /* [n_rows, hidden] the last layer's output */
+
+    /* integers on the device: ids to dev_spans are parts of `integers` in this run; capacities
+     * in elements */
+    int32_t              *integers, *ids, *pos, *rows, *row_pos, *cache_rows, *targets, *best;
+    const attention_span *dev_spans;
+    int64_t               cap_integers, cap_rows;
+    double               *nll; /* [cap_rows], on the device */
+
+    activations *kept; /* [layers] */
+    activations  scratch;
+    buffer       rstd_y, logits; /* of params */
+    buffer       last_kept, y, xn, xn_rows, act;
+    buffer       dx, dx_rows, dxn, dxn_rows, dact, dqkv, d_o, dh;
+
+    /* host scratch; capacities as above */
+    int32_t        *host_integers;
+    double         *host_nll;
+    attention_span *spans, *row_spans;
+    size_t          cap_spans, cap_row_spans;
+};
+
+/* At least count elements of be's working type (be->params: of parameters); returns b->p. */
+real *buffer_need(const backend *be, buffer *b, int64_t count);
+void  buffer_free(const backend *be, buffer *b);
+
+/* Checks ids, positions and rows, and computes d->y [n_rows, hidden], the normalised states of
+ * the wanted rows. The plan's arrays must live until the backward is done if keep. */
+int decoder_run(decoder *d, const run_plan *plan, const pair_arrays *pairs, bool keep);
+/* Its two halves: what the host does, with the integers' copy to the device; and the ops. */
+int  decoder_prepare(decoder *d, const run_plan *plan, const pair_arrays *pairs, bool keep);
+void decoder_compute(decoder *d);
+/* Logits of rows first .. first+count-1 (count <= chunk_rows) on the device; valid until the
+ * next call. */
+param *decoder_logits_chunk(decoder *d, int64_t first, int64_t count);
+/* ERR_INPUT that names the model's folder: a number that is not finite came out. */
+int decoder_not_finite(const decoder *d, int64_t row);
+
+/* One layer: reads its activations' x, writes the next one's (d->last for the last layer). */
+void layer_fwd(decoder *d, int64_t layer);
+/* dx [nq, hidden] -> gradient of the layer's input [n, hidden], returned; NULL when nothing
+ * below wants it. */
+real *layer_bwd(decoder *d, int64_t layer, real *dx);
+/* The activations a layer uses in this run: its own when they are kept. */
+activations *layer_activations(decoder *d, int64_t layer);
+/* 0..3: q k v, o, gate up, down. */
+int site_order(site_id s);
+#endif

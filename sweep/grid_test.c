@@ -1,0 +1,100 @@
+#include "sweep/grid.h"
+#include "core/file.h"
+#include "core/test.h"
+
+static grid read_text(const char *text, int64_t seeds_max, int want)
+{
+    char *dir = test_tmpdir(), *path = path_join(dir, "g.json");
+    grid  g;
+    assert_ok(file_write_atomic(path, text, strlen(text)));
+    int rc = grid_read(&g, path, "out", 2, seeds_max);
+    if (rc != want) fail_msg("status %d: %s", rc, error_text());
+    free(path);
+    test_rmdir(dir);
+    return g;
+}
+
+static const char text[] =
+    "{\"model\":\"/b\",\"seeds\":[3,4],\"steps\":5,\"lr\":0.001,\"limit\":7,"
+    "\"tasks\":[{\"task\":\"squad\",\"train\":\"/t\",\"test\":\"/e\",\"max-new-tokens\":9},{\"task\":\"gsm8k\",\"train\":\"/"
+    "u\",\"test\":\"/f\",\"steps\":6,\"fewshot\":2,\"fewshot-data\":\"/p\"}],"
+    "\"methods\":[{\"method\":\"base\"},{\"method\":\"lora\",\"ranks\":[2,8],\"lr\":0.25,\"no-shuffle\":true},"
+    "{\"method\":\"full\",\"tasks\":[\"gsm8k\"]}]}";
+
+static void cells_are_tasks_times_methods_times_ranks_times_seeds(void **state)
+{
+    (void)state;
+    grid g = read_text(text, 0, OK);
+    assert_int_equal(g.n, (1 + 2 * 2) + (1 + 2 * 2 + 2));
+    assert_string_equal(g.cells[0].name, "squad/base");
+    assert_int_equal(g.cells[0].train.n, 0);
+    assert_string_equal(g.cells[1].name, "squad/lora-r2/s3");
+    assert_string_equal(g.cells[4].name, "squad/lora-r8/s4");
+    assert_string_equal(g.cells[10].name, "gsm8k/full/s3");
+    grid_free(&g);
+    g = read_text(text, 1, OK);
+    assert_int_equal(g.n, 3 + 4);
+    grid_free(&g);
+}
+
+static void members_are_options_and_the_innermost_wins(void **state)
+{
+    (void)state;
+    grid g = read_text(text, 0, OK);
+    str  s = { 0 };
+    command_print(&g.cells[1].train, &s);
+    assert_string_equal(
+        s.s,
+        "tiebreak train --model /b --task squad --data /t --method lora --rank 2 --seed 3 --out out/squad/lora-r2/s3/train "
+        "--steps 5 --lr 0.25 --no-shuffle --threads 2");
+    str_clear(&s);
+    command_print(&g.cells[1].eval, &s);
+    assert_string_equal(
+        s.s,
+        "tiebreak eval --model /b --adapter out/squad/lora-r2/s3/train --task squad --data /e --out out/squad/lora-r2/s3/eval "
+        "--limit 7 --max-new-tokens 9 --threads 2");
+    str_clear(&s);
+    command_print(&g.cells[10].eval, &s); /* every weight trained: the model is the cell's own */
+    assert_string_equal(
+        s.s,
+        "tiebreak eval --model out/gsm8k/full/s3/train --task gsm8k --data /f --out out/gsm8k/full/s3/eval --limit 7 "
+        "--fewshot 2 --fewshot-data /p --threads 2");
+    str_clear(&s);
+    command_print(&g.cells[10].train, &s);
+    assert_non_null(strstr(s.s, "--steps 6"));
+    assert_non_null(strstr(s.s, "--lr 0.001"));
+    str_free(&s);
+    grid_free(&g);
+}
+
+static void bad_grids_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *part;
+    } cases[] = {
+        { "[]", "must be a JSON object" },
+        { "{\"tasks\":[]}", "\"methods\" is missing" },
+        { "{\"tasks\":[{}],\"methods\":[]}", "\"task\" is missing" },
+        { "{\"tasks\":[],\"methods\":[]}", "describes no cell" },
+        { "{\"model\":\"b\",\"seeds\":[1],\"tasks\":[{\"task\":\"t\",\"train\":\"a\",\"test\":\"b\",\"steps\":[1]}],\"methods\":[{\"method\":"
+          "\"lora\"}]}",
+          "\"steps\": an option's" },
+        { "{\"model\":\"b\",\"tasks\":[{\"task\":\"t\",\"train\":\"a\",\"test\":\"b\"}],\"methods\":[{\"method\":\"lora\"}]}",
+          "\"seeds\" is missing" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        read_text(cases[i].text, 0, ERR_INPUT);
+        if (!strstr(error_text(), cases[i].part)) fail_msg("\"%s\" lacks \"%s\"", error_text(), cases[i].part);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cells_are_tasks_times_methods_times_ranks_times_seeds),
+        cmocka_unit_test(members_are_options_and_the_innermost_wins),
+        cmocka_unit_test(bad_grids_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,146 @@
+/* Byte-pair encoding of one word: the pair of lowest rank is merged first, the leftmost on ties
+ * (Sennrich et al. 2016, as the tokenizers library runs it). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tokenizer/tokenizer_private.h"
+
+typedef struct {
+    int32_t id, prev, next; /* neighbours by index; -1: none. id -1: merged away */
+} symbol;
+typedef struct {
+    /* the pair as it was when pushed: stale entries are passed over */
+    int32_t rank, at, left, right;
+    int32_t id;
+} candidate;
+
+struct bpe_work {
+    symbol    *symbols;
+    candidate *heap;
+    size_t     n_symbols, cap_symbols, n_heap, cap_heap;
+    bool       unknown_waits;
+};
+
+void bpe_work_free(struct bpe_work *w)
+{
+    if (!w) return;
+    free(w->symbols);
+    free(w->heap);
+    free(w);
+}
+
+static bool before(const candidate *a, const candidate *b)
+{
+    return a->rank != b->rank ? a->rank < b->rank : a->at < b->at;
+}
+
+static void heap_push(struct bpe_work *w, candidate c)
+{
+    if (w->n_heap == w->cap_heap) w->heap = mem_grow(w->heap, &w->cap_heap, sizeof *w->heap);
+    size_t i = w->n_heap++;
+    while (i && before(&c, &w->heap[(i - 1) / 2])) {
+        w->heap[i] = w->heap[(i - 1) / 2];
+        i          = (i - 1) / 2;
+    }
+    w->heap[i] = c;
+}
+
+static candidate heap_pop(struct bpe_work *w)
+{
+    candidate top = w->heap[0], last = w->heap[--w->n_heap];
+    size_t    i = 0, child;
+    while ((child = 2 * i + 1) < w->n_heap) {
+        if (child + 1 < w->n_heap && before(&w->heap[child + 1], &w->heap[child])) child++;
+        if (!before(&w->heap[child], &last)) break;
+        w->heap[i] = w->heap[child];
+        i          = child;
+    }
+    w->heap[i] = last;
+    return top;
+}
+
+static void push_symbol(struct bpe_work *w, int32_t id)
+{
+    if (w->n_symbols == w->cap_symbols) w->symbols = mem_grow(w->symbols, &w->cap_symbols, sizeof *w->symbols);
+    w->symbols[w->n_symbols] = (symbol) { id, (int32_t)w->n_symbols - 1, (int32_t)w->n_symbols + 1 };
+    w->n_symbols++;
+}
+
+/* One character that is no token: its bytes as <0xXX> tokens where all exist, else the unknown
+ * token (a run of them is one where fuse_unk), else nothing. As in the tokenizers library an
+ * unknown token waits for the next known character, so that byte tokens overtake it. */
+static void push_unknown(const tokenizer *t, struct bpe_work *w, const char *s, size_t n)
+{
+    bool bytes = t->byte_fallback;
+    for (size_t i = 0; i < n; i++) bytes = bytes && t->byte_id[(unsigned char)s[i]] >= 0;
+    if (bytes) {
+        for (size_t i = 0; i < n; i++) push_symbol(w, t->byte_id[(unsigned char)s[i]]);
+        return;
+    }
+    if (w->unknown_waits && !t->fuse_unk) push_symbol(w, t->unk);
+    w->unknown_waits = t->unk >= 0;
+}
+
+static void end_unknown(const tokenizer *t, struct bpe_work *w)
+{
+    if (w->unknown_waits) push_symbol(w, t->unk);
+    w->unknown_waits = false;
+}
+
+static void split_symbols(const tokenizer *t, struct bpe_work *w, const char *s, size_t n)
+{
+    w->n_symbols = w->n_heap = 0;
+    for (size_t i = 0; i < n;) {
+        unsigned cp;
+        int      k  = t->byte_level ? 1 : utf8_decode(s + i, n - i, &cp);
+        int32_t  id = t->byte_level ? t->byte_id[(unsigned char)s[i]] : text_map_get(&t->vocab, s + i, (size_t)k);
+        if (id >= 0) {
+            end_unknown(t, w);
+            push_symbol(w, id);
+        } else {
+            push_unknown(t, w, s + i, (size_t)k);
+        }
+        i += (size_t)k;
+    }
+    end_unknown(t, w);
+    if (w->n_symbols) w->symbols[w->n_symbols - 1].next = -1;
+}
+
+static void consider(const tokenizer *t, struct bpe_work *w, int32_t left)
+{
+    int32_t right = left < 0 ? -1 : w->symbols[left].next;
+    if (right < 0) return;
+    const merge_slot *m = merges_get(t, w->symbols[left].id, w->symbols[right].id);
+    if (m) heap_push(w, (candidate) { m->rank, left, w->symbols[left].id, w->symbols[right].id, m->id });
+}
+
+static void merge_all(const tokenizer *t, struct bpe_work *w)
+{
+    for (size_t i = 0; i + 1 < w->n_symbols; i++) consider(t, w, (int32_t)i);
+    while (w->n_heap) {
+        candidate c     = heap_pop(w);
+        symbol   *left  = &w->symbols[c.at];
+        int32_t   right = left->id == c.left ? left->next : -1;
+        if (right < 0 || w->symbols[right].id != c.right) continue;
+        left->id             = c.id;
+        left->next           = w->symbols[right].next;
+        w->symbols[right].id = -1;
+        if (left->next >= 0) w->symbols[left->next].prev = c.at;
+        consider(t, w, left->prev);
+        consider(t, w, c.at);
+    }
+}
+
+void tokenizer_bpe(tokenizer *t, const char *s, size_t n, ids *out)
+{
+    if (!t->bpe) t->bpe = mem_alloc(1, sizeof *t->bpe);
+    struct bpe_work *w     = t->bpe;
+    int32_t          whole = t->ignore_merges ? text_map_get(t->byte_level ? &t->whole : &t->vocab, s, n) : -1;
+    if (whole >= 0) {
+        ids_push(out, whole);
+        return;
+    }
+    split_symbols(t, w, s, n);
+    merge_all(t, w);
+    for (int32_t i = w->n_symbols ? 0 : -1; i >= 0; i = w->symbols[i].next) ids_push(out, w->symbols[i].id);
+}
