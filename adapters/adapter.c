@@ -11,7 +11,7 @@
 #include "adapters/adapter_private.h"
 
 static int64_t module_of(int64_t layer, int site) { return layer * SITE_COUNT + site; }
-static bool    has_site(const adapter *a, int site) { return a->spec.sites >> site & 1; }
+static bool    has_site(const adapter *a, int site) { return site_set_has(a->spec.sites, site); }
 static bool    per_module(const factor_spec *f) { return f->scope == SCOPE_LAYER || f->scope == SCOPE_ONE; }
 
 void adapter_tensor_name(const adapter_tensor *t, const adapter *a, char out[TENSOR_NAME_MAX])

@@ -91,7 +91,7 @@ static void check_gradient(const char *name, site_set sites)
         const expand_job *e    = &a->jobs[j];
         int               site = 0, seen = 0;
         for (site = 0; site < SITE_COUNT; site++) {
-            if (!(sites >> site & 1)) continue;
+            if (!site_set_has(sites, site)) continue;
             if (j < (seen + 1) * shape.layers) break;
             seen++;
         }

@@ -28,7 +28,7 @@ typedef struct {
 static bool next_module(const adapter *a, module_info *m)
 {
     m->layer++;
-    while (m->site < SITE_COUNT && (m->layer >= a->cfg.layers || !(a->spec.sites >> m->site & 1)))
+    while (m->site < SITE_COUNT && (m->layer >= a->cfg.layers || !site_set_has(a->spec.sites, m->site)))
         m->site++, m->layer = 0;
     if (m->site == SITE_COUNT) return false;
     m->rank = adapter_kept_rows(a, m->layer, m->site, NULL);

@@ -53,7 +53,7 @@ static int plain_twin(adapter **out, const adapter *a)
     double  *s     = mem_alloc((size_t)modules, sizeof *s);
     for (int64_t m = 0; m < modules; m++) {
         part parts[3];
-        int  site = (int)(m % SITE_COUNT), n = a->spec.sites >> site & 1 ? parts_of(&a->cfg, site, parts) : 0;
+        int  site = (int)(m % SITE_COUNT), n = site_set_has(a->spec.sites, site) ? parts_of(&a->cfg, site, parts) : 0;
         for (int i = 0; i < n; i++) {
             ranks[m - site + parts[i].site] = a->priv->rank[m];
             s[m - site + parts[i].site]     = a->priv->scale[m];
@@ -138,7 +138,7 @@ int adapter_export_lora(const adapter *a, const char *dir, const char *base_name
     adapter *e  = NULL;
     int      rc = plain_twin(&e, a);
     for (int site = 0; !rc && site < SITE_COUNT; site++)
-        for (int64_t l = 0; a->spec.sites >> site & 1 && l < a->cfg.layers; l++) export_module(e, a, l, site);
+        for (int64_t l = 0; site_set_has(a->spec.sites, site) && l < a->cfg.layers; l++) export_module(e, a, l, site);
     char *config = path_join(dir, ADAPTER_CONFIG);
     bool  there  = file_exists(config);
     if (!rc && there && !same_as_folder(e, dir))

@@ -99,10 +99,9 @@ int method_find(method *m, const char *name_or_spec)
     if (!strcmp(name_or_spec, "full"))
         return input_error(
             "method full: trains every weight of the base and has no adapter; it is known to `train` and `count` only");
-    const char *near = nearest_word(name_or_spec, names);
     return input_error(
-        "method \"%s\": no such method%s%s%s; `tiebreak count --model mini --rank 8` lists them, or spell one: A=...,B=...",
-        name_or_spec, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+        "method \"%s\": no such method%s; `tiebreak count --model mini --rank 8` lists them, or spell one: A=...,B=...",
+        name_or_spec, did_you_mean(name_or_spec, names).text);
 }
 
 bool method_takes_alpha(const method *m) { return m->rule != SCALE_CONST; }
@@ -167,7 +166,7 @@ static int64_t factor_parameters(factor_id f, const factor_spec *spec, const mod
 {
     int64_t total = 0, in_max = 0, out_max = 0;
     for (int s = 0; s < SITE_COUNT; s++) {
-        if (!(sites >> s & 1)) continue;
+        if (!site_set_has(sites, s)) continue;
         int64_t      in = site_in(c, (site_id)s), out = site_out(c, (site_id)s);
         factor_shape shape = factor_shape_of(f, in, out, rank);
         total += factor_instances(spec, c->layers) * shape.rows * shape.cols;

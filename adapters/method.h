@@ -17,7 +17,7 @@
  *   s      1 | NUMBER | alpha/r | alpha/sqrt(r) | alpha/(r+1e-5); by default 1 */
 #ifndef TIEBREAK_ADAPTERS_METHOD_H
 #define TIEBREAK_ADAPTERS_METHOD_H
-#include "model/config.h"
+#include "model/sites.h"
 
 typedef enum { FACTOR_A, FACTOR_U, FACTOR_R, FACTOR_B, FACTOR_V, FACTOR_COUNT } factor_id;
 extern const char factor_letter[FACTOR_COUNT + 1]; /* "AuRBv" */

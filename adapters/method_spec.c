@@ -62,11 +62,9 @@ static int parse_scope(factor_spec *f, const char *part, char **rest)
     const char *word = take(rest, ':');
     int         s    = 0;
     while (s < SCOPE_COUNT && strcmp(word, scope_name[s])) s++;
-    if (s == SCOPE_COUNT) {
-        const char *near = nearest_word(word, scope_name);
-        return input_error("method: %s: scope \"%s\": must be one, layer, group:K, tied or model%s%s%s", part, word,
-                           near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-    }
+    if (s == SCOPE_COUNT)
+        return input_error("method: %s: scope \"%s\": must be one, layer, group:K, tied or model%s", part, word,
+                           did_you_mean(word, scope_name).text);
     f->scope = (scope_id)s;
     if (f->scope != SCOPE_GROUP) return OK;
     const char *k = take(rest, ':');
@@ -92,12 +90,10 @@ static int parse_init(factor_spec *f, factor_id id, const char *part, char **res
     for (i = 0; i < INITS; i++) names[i] = inits[i].name;
     for (i = 0; i < INITS && strcmp(word, names[i]); i++) {
     }
-    if (i == INITS) {
-        const char *near = nearest_word(word, names);
+    if (i == INITS)
         return input_error(
-            "method: %s: init \"%s\": must be zero, ones, a number, normal[:SIGMA], kaiming, xavier or eye%s%s%s", part,
-            word, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-    }
+            "method: %s: init \"%s\": must be zero, ones, a number, normal[:SIGMA], kaiming, xavier or eye%s", part,
+            word, did_you_mean(word, names).text);
     f->init  = inits[i].init;
     f->value = inits[i].value;
     if (inits[i].matrix && (id == FACTOR_U || id == FACTOR_V))

@@ -121,7 +121,7 @@ static int own_modules(reading *r, const model_config *c, const json *block)
     for (int64_t m = 0; m < c->layers * SITE_COUNT; m++) {
         int  site = (int)(m % SITE_COUNT), rc = OK;
         char key[ADAPTER_MODULE_MAX];
-        if (!(r->spec.sites >> site & 1)) continue;
+        if (!site_set_has(r->spec.sites, site)) continue;
         adapter_module_name(m / SITE_COUNT, site, key);
         r->rank[m]  = r->spec.rank;
         r->scale[m] = s;
@@ -250,7 +250,7 @@ static int64_t numbers_of(const reading *r, const model_config *c)
     int64_t numbers = 0, in = 0, out = 0;
     for (int64_t i = 0; i < r->file->n; i++) numbers += r->file->tensors[i].count;
     for (int s = 0; s < SITE_COUNT; s++) {
-        if (!(r->spec.sites >> s & 1)) continue;
+        if (!site_set_has(r->spec.sites, s)) continue;
         if (site_in(c, (site_id)s) > in) in = site_in(c, (site_id)s);
         if (site_out(c, (site_id)s) > out) out = site_out(c, (site_id)s);
     }

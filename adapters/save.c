@@ -14,7 +14,7 @@
  * other modules, and VeRA has no scale there. */
 static const peft_layout *layout_of(const adapter *a)
 {
-    const peft_layout *p = a->spec.sites >> SITE_QKV & 1 ? NULL : peft_layout_find(a->spec.method.peft);
+    const peft_layout *p = site_set_has(a->spec.sites, SITE_QKV) ? NULL : peft_layout_find(a->spec.method.peft);
     for (int64_t j = 0; p && p->rule == SCALE_CONST && j < a->n_jobs; j++)
         if (a->jobs[j].r && a->jobs[j].s != 1) return NULL;
     return p;
@@ -28,7 +28,7 @@ void adapter_module_name(int64_t layer, int site, char out[ADAPTER_MODULE_MAX])
 int64_t adapter_kept_rows(const adapter *a, int64_t layer, int site, int64_t *rows)
 {
     int64_t r = a->spec.module_rank[layer * SITE_COUNT + site], job = layer, n = 0;
-    for (int s = 0; s < site; s++) job += a->spec.sites >> s & 1 ? a->cfg.layers : 0;
+    for (int s = 0; s < site; s++) job += site_set_has(a->spec.sites, s) ? a->cfg.layers : 0;
     for (int64_t i = 0; i < r; i++) {
         if (a->kept && !a->kept[job * a->spec.rank + i]) continue;
         if (rows) rows[n] = i;

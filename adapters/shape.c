@@ -33,7 +33,7 @@ static void fit_shared(model_config *c, const safetensors *file, const peft_layo
 {
     const tensor_view *A = p->model_key[FACTOR_A] ? safetensors_find(file, p->model_key[FACTOR_A]) : NULL;
     if (!A || A->n_dims != 2) return;
-    bool down = sites >> SITE_DOWN & 1;
+    bool down = site_set_has(sites, SITE_DOWN);
     if (!c->hidden && !down) c->hidden = A->shape[1];
     if (!c->inter && down && A->shape[1] > c->hidden) c->inter = A->shape[1];
 }
@@ -59,7 +59,7 @@ static int shape_of_tensors(model_config *c, const safetensors *file, const peft
             file->path, p->type);
     fit_shared(c, file, p, sites);
     for (int s = 0; s < SITE_COUNT; s++) {
-        if (!(sites >> s & 1)) continue;
+        if (!site_set_has(sites, s)) continue;
         int64_t in = site_in(c, (site_id)s), out = site_out(c, (site_id)s);
         if (in < 1 || out < 1)
             return input_error("%s: does not show the widths of %s; name the base with --model", file->path,

@@ -32,7 +32,7 @@
 #define TIEBREAK_BENCH_CASE_H
 #include "core/json.h"
 #include "kernels/backend.h"
-#include "model/config.h"
+#include "model/sites.h"
 #include "adapters/method.h"
 
 typedef struct {

@@ -55,7 +55,7 @@ static json *modules_json(const adapter *a)
     json *list = json_array();
     for (int64_t m = 0; m < a->cfg.layers * SITE_COUNT; m++) {
         int site = (int)(m % SITE_COUNT);
-        if (!(a->spec.sites >> site & 1)) continue;
+        if (!site_set_has(a->spec.sites, site)) continue;
         json *j = json_object();
         json_set_int(j, "layer", m / SITE_COUNT);
         json_set_str(j, "site", site_table[site].name);
@@ -118,7 +118,7 @@ static void print_ranks(const adapter *a)
     bool same = true;
     for (int64_t j = 0; j < a->n_jobs; j++) same &= a->jobs[j].r == a->spec.rank;
     for (int site = 0; !same && site < SITE_COUNT; site++) {
-        if (!(a->spec.sites >> site & 1)) continue;
+        if (!site_set_has(a->spec.sites, site)) continue;
         printf("  ranks of %-4s ", site_table[site].name);
         for (int64_t l = 0; l < a->cfg.layers; l++)
             printf(" %lld", (long long)a->spec.module_rank[l * SITE_COUNT + site]);
@@ -249,11 +249,9 @@ static int run(int argc, char **argv)
     if (rc) return rc;
     for (int i = 0; i < ACTIONS; i++) names[i] = actions[i].name;
     while (k < ACTIONS && strcmp(p.args[0], names[k])) k++;
-    if (k == ACTIONS) {
-        const char *near = nearest_word(p.args[0], names);
-        return input_error("adapter: \"%s\": must be inspect, export or merge%s%s%s", p.args[0],
-                           near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-    }
+    if (k == ACTIONS)
+        return input_error("adapter: \"%s\": must be inspect, export or merge%s", p.args[0],
+                           did_you_mean(p.args[0], names).text);
     json    *config = NULL;
     adapter *a      = NULL;
     rc              = open_folder(&a, &config, p.args[1]);

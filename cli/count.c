@@ -6,7 +6,7 @@
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "adapters/method.h"
+#include "adapters/flops.h"
 
 static struct {
     const char *model, *method, *sites;
@@ -15,56 +15,17 @@ static struct {
     bool        alpha_given, json;
 } o;
 
-/* Multiplications and additions of the matrix products, per token; attention's own products
- * depend on the length and are left out. */
-typedef struct {
-    double base_forward, adapter_forward, base_training, adapter_training;
-} flops;
-
-/* Weights that a token is multiplied with: every linear, and the output projection where it is run. */
-static double product_weights(const model_config *c)
-{
-    static const site_id linears[] = { SITE_QKV, SITE_O, SITE_GATE, SITE_UP, SITE_DOWN };
-    double               layer     = 0;
-    for (size_t i = 0; i < sizeof linears / sizeof *linears; i++)
-        layer += (double)site_in(c, linears[i]) * (double)site_out(c, linears[i]);
-    return (double)c->layers * layer + (c->counting_only ? 0 : (double)c->vocab * (double)c->hidden);
-}
-
-/* Forward 2 r (in + out) a site. Backward: dh and dx always, dA = dh^T x and dB = dy^T h where
- * something trains through them. The map's own work (expand and its transpose) is done once a
- * step, not a token. m NULL: every weight of the base. */
-static flops flops_of(const method *m, const model_config *c, site_set sites, int64_t rank)
-{
-    double p = product_weights(c), in = 0, out = 0, r = (double)rank;
-    if (!m) return (flops) { .base_forward = 2 * p, .base_training = 6 * p };
-    for (int s = 0; s < SITE_COUNT; s++) {
-        if (!(sites >> s & 1)) continue;
-        in += (double)(c->layers * site_in(c, (site_id)s));
-        out += (double)(c->layers * site_out(c, (site_id)s));
-    }
-    bool through_b = false;
-    for (int f = 0; f < FACTOR_COUNT; f++) through_b |= f != FACTOR_A && m->factor[f].trained;
-    double forward  = 2 * r * (in + out);
-    double backward = 2 * r * (in + out) + (m->factor[FACTOR_A].trained ? 2 * r * in : 0) +
-                      (through_b ? 2 * r * out : 0);
-    return (flops) { .base_forward     = 2 * p,
-                     .adapter_forward  = forward,
-                     .base_training    = 4 * p,
-                     .adapter_training = forward + backward };
-}
-
 typedef struct {
     const method *m; /* NULL: full */
     method_counts n;
-    flops         f;
+    method_flops  f;
     double        scale, share;
 } row;
 
 static int count_row(row *out, const method *m, const model_config *c, site_set sites)
 {
     int64_t all = config_parameters(c);
-    *out        = (row) { .m = m, .f = flops_of(m, c, sites, o.rank) };
+    *out        = (row) { .m = m, .f = method_flops_of(m, c, sites, o.rank) };
     if (!m) {
         out->n     = (method_counts) { .trainable = all, .bytes = 4 * all };
         out->share = 1;

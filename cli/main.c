@@ -61,8 +61,7 @@ int main(int argc, char **argv)
         if (fflush(stdout) && !rc) return ERR_FAILED;
         return rc;
     }
-    const char *near = nearest_word(argv[1], names);
-    fprintf(stderr, "tiebreak: %s: no such verb%s%s%s; `tiebreak --help` lists them\n", argv[1],
-            near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    fprintf(stderr, "tiebreak: %s: no such verb%s; `tiebreak --help` lists them\n", argv[1],
+            did_you_mean(argv[1], names).text);
     return ERR_INPUT;
 }

@@ -58,6 +58,44 @@ static int set_value(const verb *v, const option *o, const char *text)
     return OK;
 }
 
+static const option *find_option(const option *table, const char *name, size_t length)
+{
+    while (table->name && (strlen(table->name) != length || strncmp(table->name, name, length))) table++;
+    return table->name ? table : NULL;
+}
+
+static int no_such_option(const verb *v, const option *table, const char *name, size_t length)
+{
+    int count = 0;
+    while (table[count].name) count++;
+    const char **names = mem_alloc((size_t)count + 1, sizeof *names);
+    for (int k = 0; k < count; k++) names[k] = table[k].name;
+    char *word = mem_strndup(name, length);
+    int   rc   = input_error("%s: --%s: no such option%s; `tiebreak %s --help` lists them", v->name, word,
+                             did_you_mean_as(word, names, "--", "").text, v->name);
+    free(word);
+    free(names);
+    return rc;
+}
+
+/* Takes argv[*i], which is an option, and its value, where that is the next argument. */
+static int take_option(const verb *v, const option *table, int argc, char **argv, int *i, bool *seen)
+{
+    const char   *name = argv[*i] + 2, *equals = strchr(name, '='), *value = equals ? equals + 1 : NULL;
+    size_t        length = equals ? (size_t)(equals - name) : strlen(name);
+    const option *o      = find_option(table, name, length);
+    if (!o) return no_such_option(v, table, name, length);
+    if (o->kind == OPT_FLAG && value) return input_error("%s: --%s takes no value", v->name, o->name);
+    if (o->kind != OPT_FLAG && !value) {
+        if (*i + 1 >= argc)
+            return input_error("%s: --%s needs a value (%s)", v->name, o->name, o->arg ? o->arg : "VALUE");
+        value = argv[++*i];
+    }
+    seen[o - table] = true;
+    if (o->given) *o->given = true;
+    return set_value(v, o, value);
+}
+
 int options_parse(const verb *v, const option *table, int argc, char **argv, positionals *p)
 {
     int count = 0;
@@ -73,42 +111,14 @@ int options_parse(const verb *v, const option *table, int argc, char **argv, pos
         if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) {
             print_help(v, table);
             rc = OPTIONS_HELP;
-            break;
+        } else if (!strncmp(arg, "--", 2) && arg[2]) {
+            rc = take_option(v, table, argc, argv, &i, seen);
+        } else if (p && p->n < p->max && (arg[0] != '-' || !arg[1])) {
+            p->args[p->n++] = arg;
+        } else {
+            rc = input_error("%s: \"%s\": not understood here; `tiebreak %s --help` lists the options", v->name, arg,
+                             v->name);
         }
-        if (strncmp(arg, "--", 2) || !arg[2]) {
-            if (p && p->n < p->max && (arg[0] != '-' || !arg[1]))
-                p->args[p->n++] = arg;
-            else
-                rc = input_error("%s: \"%s\": not understood here; `tiebreak %s --help` lists the options", v->name,
-                                 arg, v->name);
-            continue;
-        }
-        const char   *equals = strchr(arg, '='), *value = equals ? equals + 1 : NULL;
-        size_t        length = equals ? (size_t)(equals - arg - 2) : strlen(arg + 2);
-        const option *o      = table;
-        while (o->name && (strlen(o->name) != length || strncmp(o->name, arg + 2, length))) o++;
-        if (!o->name) {
-            const char **names = mem_alloc((size_t)count + 1, sizeof *names);
-            for (int k = 0; k < count; k++) names[k] = table[k].name;
-            char       *word = mem_strndup(arg + 2, length);
-            const char *near = nearest_word(word, names);
-            rc = input_error("%s: --%s: no such option%s%s%s; `tiebreak %s --help` lists them", v->name, word,
-                             near ? "; did you mean --" : "", near ? near : "", near ? "?" : "", v->name);
-            free(word);
-            free(names);
-            continue;
-        }
-        if (o->kind == OPT_FLAG) {
-            if (value) rc = input_error("%s: --%s takes no value", v->name, o->name);
-        } else if (!value) {
-            if (i + 1 >= argc)
-                rc = input_error("%s: --%s needs a value (%s)", v->name, o->name, o->arg ? o->arg : "VALUE");
-            else
-                value = argv[++i];
-        }
-        if (!rc) rc = set_value(v, o, value);
-        seen[o - table] = true;
-        if (o->given) *o->given = true;
     }
     for (const option *o = table; !rc && o->name; o++)
         if (o->required && !seen[o - table])

@@ -31,7 +31,7 @@ static int word(const char *name, const char *given, const char *const *words, i
             str_free(&all);
             return OK;
         }
-        str_printf(&all, "%s%s", i ? ", " : "", words[i]);
+        str_item(&all, ", ", words[i]);
     }
     int rc = input_error("score: --%s %s: must be one of %s", name, given, str_c(&all));
     str_free(&all);

@@ -1,6 +1,7 @@
 #include "core/nearest.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 static int edit_distance(const char *a, const char *b)
@@ -31,3 +32,13 @@ const char *nearest_word(const char *word, const char *const *words)
     }
     return best;
 }
+
+suggestion did_you_mean_as(const char *word, const char *const *words, const char *before, const char *after)
+{
+    const char *near = nearest_word(word, words);
+    suggestion  s    = { "" };
+    if (near) snprintf(s.text, sizeof s.text, "; did you mean %s%s%s?", before, near, after);
+    return s;
+}
+
+suggestion did_you_mean(const char *word, const char *const *words) { return did_you_mean_as(word, words, "", ""); }

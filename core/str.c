@@ -30,6 +30,12 @@ void str_add(str *b, const char *bytes, size_t n)
 }
 
 void str_puts(str *b, const char *s) { str_add(b, s, strlen(s)); }
+void str_item(str *b, const char *between, const char *item)
+{
+    if (b->n) str_puts(b, between);
+    str_puts(b, item);
+}
+
 void str_putc(str *b, char c) { str_add(b, &c, 1); }
 
 void str_printf(str *b, const char *format, ...)

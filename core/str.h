@@ -15,6 +15,8 @@ void str_add(str *b, const char *bytes, size_t n);
 void str_puts(str *b, const char *s);
 void str_putc(str *b, char c);
 void str_printf(str *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Adds an item to a list: after `between`, unless b is still empty. */
+void str_item(str *b, const char *between, const char *item);
 /* Room for n more bytes and the final NUL; where they go. The caller writes them, then adds
  * their number to b->n and puts the NUL. */
 char       *str_reserve(str *b, size_t n);

@@ -35,10 +35,12 @@ static int reader_find(const char *name, int *out)
             return OK;
         }
     }
-    const char *near = nearest_word(name, names);
-    return input_error(
-        "dataset: \"%s\": no such reader%s%s%s; there are squad, dialogsum, iwslt, hellaswag, gsm8k, text, tokens",
-        name, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    str list = { 0 };
+    for (int i = 0; i < READERS; i++) str_item(&list, ", ", readers[i].name);
+    int rc = input_error("dataset: \"%s\": no such reader%s; there are %s", name, did_you_mean(name, names).text,
+                         str_c(&list));
+    str_free(&list);
+    return rc;
 }
 
 static void skip_mark(const char **bytes, size_t *n)

@@ -131,11 +131,10 @@ static int no_such_metric(const char *where, const char *name)
     str         all = { 0 };
     for (int i = 0; metric_row(i) && n < 63; i++) names[n++] = metric_row(i)->name;
     for (int i = 0; i < GROUPS && n < 63; i++) names[n++] = groups[i].name;
-    for (int i = 0; i < n; i++) str_printf(&all, "%s%s", i ? " " : "", names[i]);
-    names[n]         = NULL;
-    const char *near = nearest_word(name, names);
-    int rc = input_error("%s: %.40s: no such metric%s%s%s; there are %s", where, name, near ? "; did you mean " : "",
-                         near ? near : "", near ? "?" : "", str_c(&all));
+    for (int i = 0; i < n; i++) str_item(&all, " ", names[i]);
+    names[n] = NULL;
+    int rc   = input_error("%s: %.40s: no such metric%s; there are %s", where, name, did_you_mean(name, names).text,
+                           str_c(&all));
     str_free(&all);
     return rc;
 }

@@ -8,78 +8,6 @@
 #include "core/file.h"
 #include "core/json.h"
 
-/* --- sites */
-
-const site_info site_table[SITE_COUNT] = {
-    [SITE_QKV]  = { "qkv", "" },
-    [SITE_Q]    = { "q", "self_attn.q_proj" },
-    [SITE_K]    = { "k", "self_attn.k_proj" },
-    [SITE_V]    = { "v", "self_attn.v_proj" },
-    [SITE_O]    = { "o", "self_attn.o_proj" },
-    [SITE_GATE] = { "gate", "mlp.gate_proj" },
-    [SITE_UP]   = { "up", "mlp.up_proj" },
-    [SITE_DOWN] = { "down", "mlp.down_proj" },
-};
-
-static const site_set QKV = 1u << SITE_QKV, Q_K_V = 1u << SITE_Q | 1u << SITE_K | 1u << SITE_V;
-static const site_set ALL = ((1u << SITE_COUNT) - 1) & ~(1u << SITE_QKV);
-
-int64_t site_in(const model_config *c, site_id s)
-{
-    if (s == SITE_GATE && c->counting_only) return 0;
-    return s == SITE_O ? c->heads * c->head_dim : s == SITE_DOWN ? c->inter : c->hidden;
-}
-
-int64_t site_out(const model_config *c, site_id s)
-{
-    int64_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
-    switch (s) {
-    case SITE_QKV: return q + 2 * kv;
-    case SITE_Q: return q;
-    case SITE_K:
-    case SITE_V: return kv;
-    case SITE_GATE: return c->counting_only ? 0 : c->inter;
-    case SITE_UP: return c->inter;
-    default: return c->hidden;
-    }
-}
-
-static int bad_site(const char *text, const char *word, size_t n, const char *why)
-{
-    return input_error(
-        "sites \"%s\": \"%.*s\" %s; allowed: qkv, all, or a list of q k v o gate up down with commas (qkv stands for q, k and v fused)",
-        text, (int)(n > 40 ? 40 : n), word, why);
-}
-
-int site_set_parse(site_set *out, const char *text)
-{
-    *out = 0;
-    if (!strcmp(text, "all")) {
-        *out = ALL;
-        return OK;
-    }
-    for (const char *word = text;;) {
-        size_t n = strcspn(word, ",");
-        int    s = 0;
-        while (s < SITE_COUNT && (strlen(site_table[s].name) != n || strncmp(site_table[s].name, word, n) != 0)) s++;
-        if (s == SITE_COUNT) return bad_site(text, word, n, "is no site");
-        if (*out & 1u << s) return bad_site(text, word, n, "stands there twice");
-        *out |= 1u << s;
-        if (*out & QKV && *out & Q_K_V) return bad_site(text, word, n, "adapts q, k or v a second time");
-        if (!word[n]) return OK;
-        word += n + 1;
-    }
-}
-
-void site_set_print(site_set s, char *out, int64_t size)
-{
-    str b = { 0 };
-    for (int i = 0; i < SITE_COUNT; i++)
-        if (s & 1u << i) str_printf(&b, "%s%s", b.n ? "," : "", site_table[i].name);
-    snprintf(out, (size_t)size, "%s", s == ALL ? "all" : str_c(&b));
-    str_free(&b);
-}
-
 /* --- counts */
 
 static int64_t decoder_parameters(const model_config *c)
@@ -383,7 +311,7 @@ static int read_generation_config(model_config *c, const char *dir)
 static int unknown_model(const char *name)
 {
     str list = { 0 };
-    for (int i = 0; i < N_PRESETS; i++) str_printf(&list, "%s%s", i ? ", " : "", presets[i].name);
+    for (int i = 0; i < N_PRESETS; i++) str_item(&list, ", ", presets[i].name);
     int rc = input_error("model \"%s\": no such folder and no such preset; presets: %s", name, list.s);
     str_free(&list);
     return rc;

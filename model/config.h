@@ -20,27 +20,6 @@ typedef struct {
     int32_t bos, n_eos, eos[EOS_MAX]; /* bos -1: none */
 } model_config;
 
-/* The linears that can be adapted, in the order they are visited inside a layer. `qkv` is q, k
- * and v fused: rows of B and v in the order q, k, v. A site is named by `name` on the command
- * line; `module` is its path inside a layer in Hugging Face's naming ("" for qkv). */
-typedef enum { SITE_QKV, SITE_Q, SITE_K, SITE_V, SITE_O, SITE_GATE, SITE_UP, SITE_DOWN, SITE_COUNT } site_id;
-typedef struct {
-    const char *name, *module;
-} site_info;
-extern const site_info site_table[SITE_COUNT];
-
-/* Width of the linear's input and output; both 0 where the shape has no such linear (`gate` of
- * an encoder). */
-int64_t site_in(const model_config *c, site_id s);
-int64_t site_out(const model_config *c, site_id s);
-
-/* A set of sites as a bit mask (1 << site_id). "qkv", "q,v", "all" (the seven separate ones),
- * any list; qkv excludes q, k, v. */
-typedef unsigned site_set;
-/* ERR_INPUT with what is allowed */
-int  site_set_parse(site_set *out, const char *text);
-void site_set_print(site_set s, char *out, int64_t size);
-
 /* A preset's name, or a folder holding config.json (and perhaps generation_config.json, whose
  * eos_token_id then counts). A preset wins; write ./mini for a folder of that name. */
 int config_load(model_config *c, const char *preset_or_dir);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "core/error.h"
-#include "model/config.h"
+#include "model/sites.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

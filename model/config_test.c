@@ -1,7 +1,7 @@
 #include "core/test.h"
 
 #include "core/file.h"
-#include "model/config.h"
+#include "model/sites.h"
 
 /* Writes `text` as config.json (or another name) into a fresh folder and reads it. */
 static int read_text(model_config *c, const char *text)

@@ -11,7 +11,7 @@
 #ifndef TIEBREAK_MODEL_DECODER_H
 #define TIEBREAK_MODEL_DECODER_H
 #include "kernels/backend.h"
-#include "model/config.h"
+#include "model/sites.h"
 
 /* Weights of one layer; biases NULL when absent. q, k, v are one array [q_out + 2 kv_out,
  * hidden] in the order q, k, v; gate and up one array

@@ -234,7 +234,7 @@ static void skip(sample_log *l, const char *name)
 static char *skipped_names(const sample_log *l)
 {
     str all = { 0 };
-    for (int k = 0; k < l->n_skipped; k++) str_printf(&all, "%s%s", k ? ", " : "", l->skipped[k]);
+    for (int k = 0; k < l->n_skipped; k++) str_item(&all, ", ", l->skipped[k]);
     return all.s ? all.s : mem_strdup("");
 }
 

@@ -117,11 +117,10 @@ static int unknown_member(const char *where, const char *name, const member *row
     size_t      n         = 0;
     for (; rows->name; rows++) names[n++] = rows->name;
     for (; more && more->name; more++) names[n++] = more->name;
-    const char *near = nearest_word(name, names);
-    str         list = { 0 };
-    for (size_t i = 0; i < n; i++) str_printf(&list, "%s%s", i ? ", " : "", names[i]);
-    int rc = input_error("%s: \"%.40s\": there is no such member here%s%s%s; there are %s", where, name,
-                         near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "", str_c(&list));
+    str list = { 0 };
+    for (size_t i = 0; i < n; i++) str_item(&list, ", ", names[i]);
+    int rc = input_error("%s: \"%.40s\": there is no such member here%s; there are %s", where, name,
+                         did_you_mean_as(name, names, "\"", "\"").text, str_c(&list));
     str_free(&list);
     return rc;
 }
@@ -274,12 +273,11 @@ static int no_variant(const task *t, const char *what, const char *name)
     int         n         = 0;
     str         list      = { 0 };
     for (const json *p = t->prompts->child; p && n < 31; p = p->next) {
-        str_printf(&list, "%s%s", n ? ", " : "", p->string);
+        str_item(&list, ", ", p->string);
         names[n++] = p->string;
     }
-    const char *near = nearest_word(name, names);
-    int         rc = input_error("%s: %s %.40s: the task has no such variant%s%s%s; there are %s", t->where, what, name,
-                         near ? "; did you mean " : "", near ? near : "", near ? "?" : "", n ? list.s : "none");
+    int rc = input_error("%s: %s %.40s: the task has no such variant%s; there are %s", t->where, what, name,
+                         did_you_mean(name, names).text, n ? list.s : "none");
     str_free(&list);
     return rc;
 }
@@ -292,7 +290,7 @@ static int check_reader(const task *t)
             str_free(&list);
             return OK;
         }
-        str_printf(&list, "%s%s", i ? ", " : "", dataset_reader_name(i));
+        str_item(&list, ", ", dataset_reader_name(i));
     }
     int rc = input_error("%s: \"reader\": \"%.40s\": there are %s", t->where, t->reader, str_c(&list));
     str_free(&list);
@@ -340,11 +338,10 @@ static int no_task(const char *name)
     str         list      = { 0 };
     for (int i = 0; task_files[i].name && i < 63; i++) {
         names[i] = task_files[i].name;
-        str_printf(&list, "%s%s", i ? ", " : "", names[i]);
+        str_item(&list, ", ", names[i]);
     }
-    const char *near = nearest_word(name, names);
-    int rc = input_error("task \"%s\": no such task%s%s%s; there are %s, or give the path of a task file (.json)", name,
-                         near ? "; did you mean " : "", near ? near : "", near ? "?" : "", str_c(&list));
+    int rc = input_error("task \"%s\": no such task%s; there are %s, or give the path of a task file (.json)", name,
+                         did_you_mean(name, names).text, str_c(&list));
     str_free(&list);
     return rc;
 }

@@ -67,7 +67,7 @@ int template_filter(const char *name, str *text)
     str         list               = { 0 };
     for (int i = 0; i < FILTERS; i++) {
         names[i] = filters[i].name;
-        str_printf(&list, "%s%s", i ? ", " : "", names[i]);
+        str_item(&list, ", ", names[i]);
         if (strcmp(filters[i].name, name)) continue;
         str_free(&list);
         if (!text) return OK;
@@ -77,9 +77,8 @@ int template_filter(const char *name, str *text)
         *text = out;
         return OK;
     }
-    const char *near = nearest_word(name, names);
-    int         rc   = input_error("template: filter \"%.40s\": there are %s%s%s%s", name, str_c(&list),
-                         near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    int rc = input_error("template: filter \"%.40s\": there are %s%s", name, str_c(&list),
+                         did_you_mean(name, names).text);
     str_free(&list);
     return rc;
 }
@@ -96,11 +95,10 @@ int template_missing(const data_item *item, const char *name, int64_t k)
     for (int64_t i = 0, n = 0; i < item->n_fields && n < 64; i++) {
         if (i && !strcmp(item->fields[i].name, item->fields[i - 1].name)) continue;
         names[n++] = item->fields[i].name;
-        str_printf(&list, "%s%s", n > 1 ? ", " : "", item->fields[i].name);
+        str_item(&list, ", ", item->fields[i].name);
     }
-    const char *near = nearest_word(name, names);
-    int rc = input_error("the field \"%.60s\" is missing; the item has %s%s%s%s", name, list.n ? list.s : "none",
-                         near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    int rc = input_error("the field \"%.60s\" is missing; the item has %s%s", name, list.n ? list.s : "none",
+                         did_you_mean(name, names).text);
     str_free(&list);
     return rc;
 }

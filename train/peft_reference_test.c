@@ -191,7 +191,7 @@ static int64_t module_place(const session *s, int64_t i)
         cJSON_GetArrayItem(json_find(peft_case_start(s->c, s->start), "trace_modules"), (int)i)->valuestring;
     int64_t layer = atoll(name + strlen("layers.")), at = 0;
     for (int site = 0; site < SITE_COUNT; site++) {
-        if (!(a->spec.sites >> site & 1)) continue;
+        if (!site_set_has(a->spec.sites, site)) continue;
         if (!strcmp(strrchr(name, '.') + 1, strchr(site_table[site].module, '.') + 1)) return at + layer;
         at += a->cfg.layers;
     }

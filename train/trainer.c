@@ -30,7 +30,7 @@ static int find_modules(const adapter *a, adalora_module *modules)
     int     rc  = OK;
     int64_t job = 0;
     for (int site = 0; site < SITE_COUNT; site++)
-        for (int64_t layer = 0; a->spec.sites >> site & 1 && layer < a->cfg.layers && !rc; layer++, job++)
+        for (int64_t layer = 0; site_set_has(a->spec.sites, site) && layer < a->cfg.layers && !rc; layer++, job++)
             rc = find_module(a, layer, site, &a->jobs[job], &modules[job]);
     return rc;
 }
