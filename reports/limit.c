@@ -6,15 +6,10 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "reports/goals.h"
 
-/* What a GPU has to show (of 4096 inputs). */
 static const struct {
-    const char *name, *op;
-    int64_t     tokens;
-} cases[] = { { "prefill", "fwd", 4096 }, { "training", "fwd+bwd", 8192 }, { "backward", "bwd", 8192 },
-              { "decode", "decode", 1 },  { "decode", "decode", 8 },       { "decode", "decode", 64 } };
-static const int64_t outputs[] = { 4096, 12288 };
+    const char *op, *name;
+} uses[] = { { "fwd", "prefill" }, { "fwd+bwd", "training" }, { "bwd", "backward" } };
 
 enum { VARIANTS = 20 };
 typedef struct {
@@ -80,13 +75,14 @@ static void variant_cell(const points *p, size_t from, size_t to, const char *va
     str_free(&s);
 }
 
-/* The fastest in a row that still serves any adapter. */
+/* The fastest in a row, cold where there is such. Merged weights are left out: they serve the one
+ * adapter they were merged with. */
 static const overhead_point *best_of(const points *p, size_t from, size_t to)
 {
     const overhead_point *best = NULL;
     for (size_t i = from; i < to; i++) {
         const overhead_point *a = p->at[i];
-        if (!goal_counts(a) || (best && !strcmp(best->mode, "cold") && strcmp(a->mode, "cold"))) continue;
+        if (!strcmp(a->variant, "merged") || (best && !strcmp(best->mode, "cold") && strcmp(a->mode, "cold"))) continue;
         if (!best || strcmp(best->mode, a->mode) || a->overhead < best->overhead) best = a;
     }
     return best;
@@ -96,8 +92,8 @@ static void row_of(const points *p, size_t from, size_t to, table *t)
 {
     const overhead_point *a = p->at[from], *best = best_of(p, from, to);
     const char           *name = a->op;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        if (!strcmp(cases[i].op, a->op)) name = cases[i].name;
+    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
+        if (!strcmp(uses[i].op, a->op)) name = uses[i].name;
     table_row(t);
     table_cell(t, "%s, T = %lld", name, (long long)a->tokens);
     table_cell(t, "%lldx%lld", (long long)a->d_out, (long long)a->d_in);
@@ -119,35 +115,11 @@ static void row_of(const points *p, size_t from, size_t to, table *t)
     for (int v = 0; v < p->n_variants; v++) variant_cell(p, from, to, p->variant[v], t);
 }
 
-static bool measured(const points *p, size_t k, int64_t out)
-{
-    for (size_t i = 0; i < p->n; i++)
-        if (!strcmp(p->at[i]->op, cases[k].op) && p->at[i]->tokens == cases[k].tokens && p->at[i]->d_out == out)
-            return true;
-    return false;
-}
-
-static void rows_not_measured(const points *p, table *t)
-{
-    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
-        for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
-            if (measured(p, k, outputs[i])) continue;
-            table_row(t);
-            table_cell(t, "%s, T = %lld", cases[k].name, (long long)cases[k].tokens);
-            table_cell(t, "%lldx4096", (long long)outputs[i]);
-            table_cell(t, "-");
-            table_cell(t, "-");
-            table_cell(t, "-");
-            table_cell(t, "not run on a GPU");
-        }
-}
-
 static const char note[] =
-    "Overhead over the base GEMM timed in the same block, in %: cold / hot · launches (a call of cuBLAS counted as one; the base's own included). "
-    "Cold: "
-    "twice the L2 passes between two uses of an array. Floor: the overhead of one pass over every array, at the copy and GEMM rates measured in the "
-    "same "
-    "run. Best: the fastest but merged weights, which serve one adapter; share: floor over its median. \"ops\": what the model calls.";
+    "Overhead over the base GEMM timed in the same block, in %: cold / hot · launches (a call of cuBLAS counted as "
+    "one; the base's own included). Cold: twice the L2 passes between two uses of an array. Floor: the overhead of "
+    "one pass over every array, at the copy and GEMM rates measured in the same run. Best: the fastest but merged "
+    "weights, which serve one adapter; share: floor over its median. \"ops\": what the model calls.";
 
 void limit_table(const overhead *o, bool emulated, table *t)
 {
@@ -166,7 +138,6 @@ void limit_table(const overhead *o, bool emulated, table *t)
         }
         row_of(&p, from, to, t);
     }
-    if (!emulated) rows_not_measured(&p, t);
     str_free(&head);
     free(p.at);
 }
@@ -174,15 +145,14 @@ void limit_table(const overhead *o, bool emulated, table *t)
 void tenants_table(const overhead *o, bool emulated, table *t)
 {
     points p = select_points(o, emulated, true);
-    table_init(
-        t, emulated ? "tenants-rehearsal" : "tenants",
-        emulated ? "REHEARSAL of many adapters in a batch: nothing was measured here" : "Many adapters in one batch",
-        "Bytes: what has to be read and written at least, over the base's; moved: the same of the variant's own steps. Rows take adapters "
-        "that are all "
-        "different, all the same, or drawn by Zipf's law. A tied method's A and B are the same for every adapter; its u and v are "
-        "not.",
-        "op|N x K|type|method|tied|r#|tokens#|adapters#|popularity|variant|mode|bytes over base#|moved over base#|time over base#|95 % low#|95 % "
-        "high#|launches#");
+    table_init(t, emulated ? "tenants-rehearsal" : "tenants",
+               emulated ? "REHEARSAL of many adapters in a batch: nothing was measured here"
+                        : "Many adapters in one batch",
+               "Bytes: what has to be read and written at least, over the base's; moved: the same of the variant's own "
+               "steps. Rows take adapters that are all different, all the same, or drawn by Zipf's law. A tied "
+               "method's A and B are the same for every adapter; its u and v are not.",
+               "op|N x K|type|method|tied|r#|tokens#|adapters#|popularity|variant|mode|bytes over base#|"
+               "moved over base#|time over base#|95 % low#|95 % high#|launches#");
     for (size_t i = 0; i < p.n; i++) {
         const overhead_point *a = p.at[i];
         table_row(t);

@@ -170,12 +170,9 @@ static int write_page(const char *out, const quality *q, const overhead *o, cons
     table tables[10];
     int   n_tables = 0;
     quality_table(q, &tables[n_tables++]);
-    if (o->n) {
-        goals_table(o, records, c->records, &tables[n_tables++]);
-        limit_table(o, false, &tables[n_tables++]);
-        tenants_table(o, false, &tables[n_tables++]);
-        limit_table(o, true, &tables[n_tables++]);
-        tenants_table(o, true, &tables[n_tables++]);
+    for (int emulated = 0; emulated < 2; emulated++) {
+        limit_table(o, emulated, &tables[n_tables++]);
+        tenants_table(o, emulated, &tables[n_tables++]);
     }
     peers_table(records, c->records, &tables[n_tables++]);
     overhead_table(o, &tables[n_tables++]);
