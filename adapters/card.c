@@ -1,6 +1,7 @@
 #include "adapters/card.h"
 
 #include <dirent.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,8 +20,7 @@ static json *own_card(const adapter *a)
     json_set_str(card, "method", a->spec.method.name);
     json_set_str(card, "spec", spec);
     json_set_int(card, "rank", a->spec.rank);
-    json_set(card, "alpha",
-             method_takes_alpha(&a->spec.method) ? cJSON_CreateNumber(a->spec.alpha) : cJSON_CreateNull());
+    json_set_num(card, "alpha", method_takes_alpha(&a->spec.method) ? a->spec.alpha : NAN);
     json_set_str(card, "sites", sites);
     return card;
 }
@@ -38,7 +38,7 @@ int adapter_card_read(json **out, const char *dir, const adapter *a)
         *out              = own_card(a);
         for (size_t i = 0; i < sizeof training / sizeof *training; i++) {
             const json *value = block ? json_find(block, training[i]) : NULL;
-            json_set(*out, training[i], value ? cJSON_Duplicate(value, true) : cJSON_CreateNull());
+            json_set(*out, training[i], json_copy(value));
         }
         json_set_str(*out, "sha256", sha256);
     }
@@ -60,8 +60,8 @@ int full_card_read(json **base, json **adapted, const char *dir)
     if (!rc) rc = json_get_object(card, path, "base", &b);
     if (!rc) rc = json_get_object(card, path, "adapter", &a);
     if (!rc) {
-        *base    = cJSON_Duplicate(b, true);
-        *adapted = cJSON_Duplicate(a, true);
+        *base    = json_copy(b);
+        *adapted = json_copy(a);
     }
     json_free(card);
     free(path);

@@ -10,9 +10,10 @@
 #include "adapters/adapter_private.h"
 #include "adapters/peft.h"
 
+/* The member moves to the end, where folders written so far have it. */
 static void replace(json *obj, const char *key, json *value)
 {
-    cJSON_DeleteItemFromObjectCaseSensitive(obj, key);
+    json_free(json_take(obj, key));
     json_set(obj, key, value);
 }
 
@@ -47,9 +48,9 @@ static json *target_modules(const adapter *a, const peft_layout *p)
         char path[PEFT_KEY_MAX];
         if (m.site == SITE_QKV) continue;
         peft_module_path(m.layer, m.site, path);
-        if (m.layer == 0) json_push(names, cJSON_CreateString(strrchr(path, '.') + 1));
+        if (m.layer == 0) json_push(names, json_of_text(strrchr(path, '.') + 1));
         if (m.rank || (p && p->keeps_empty))
-            json_push(paths, cJSON_CreateString(path));
+            json_push(paths, json_of_text(path));
         else
             gaps = true;
     }
@@ -65,7 +66,7 @@ static json *mask_of(const adapter *a, const module_info *m)
     for (int64_t i = 0; i < a->spec.rank; i++) {
         bool keep = at < n && rows[at] == i;
         at += keep;
-        json_push(mask, cJSON_CreateBool(keep));
+        json_push(mask, json_of_bool(keep));
     }
     free(rows);
     return mask;
@@ -85,7 +86,7 @@ static void set_masks(json *config, const adapter *a)
         pruned |= m.rank != a->spec.rank;
     }
     if (!pruned) json_free(masks);
-    replace(config, "rank_pattern", pruned ? masks : cJSON_CreateNull());
+    replace(config, "rank_pattern", pruned ? masks : json_null());
 }
 
 /* rank_pattern and alpha_pattern where a module differs from r and lora_alpha: whole module
@@ -97,7 +98,7 @@ static void set_patterns(json *config, const adapter *a, const peft_layout *p)
     method     as    = { .rule = rule };
     double     alpha = method_takes_alpha(&a->spec.method) ? a->spec.alpha
                                                            : method_alpha(rule, a->spec.method.scale, a->spec.rank);
-    replace(config, "lora_alpha", cJSON_CreateNumber(alpha));
+    replace(config, "lora_alpha", json_of_number(alpha));
     for (module_info m = first_module; next_module(a, &m);) {
         char path[PEFT_KEY_MAX];
         peft_module_path(m.layer, m.site, path);
@@ -126,17 +127,17 @@ static json *shape_block(const model_config *c)
 
 json *adapter_block(const adapter *a, const json *extra)
 {
-    json *b = extra ? cJSON_Duplicate(extra, true) : json_object(), *ranks = json_object(), *scales = json_object();
+    json *b = extra ? json_copy(extra) : json_object(), *ranks = json_object(), *scales = json_object();
     char  spec[METHOD_SPEC_MAX], sites[64];
     method_spec(&a->spec.method, spec, sizeof spec);
     site_set_print(a->spec.sites, sites, sizeof sites);
-    replace(b, "method", cJSON_CreateString(a->spec.method.name));
-    replace(b, "spec", cJSON_CreateString(spec));
-    replace(b, "sites", cJSON_CreateString(sites));
-    replace(b, "rank", cJSON_CreateNumber((double)a->spec.rank));
-    replace(b, "alpha", method_takes_alpha(&a->spec.method) ? cJSON_CreateNumber(a->spec.alpha) : cJSON_CreateNull());
-    replace(b, "seed", cJSON_CreateNumber((double)a->spec.seed));
-    replace(b, "trainable", cJSON_CreateNumber((double)a->theta_count));
+    replace(b, "method", json_of_text(a->spec.method.name));
+    replace(b, "spec", json_of_text(spec));
+    replace(b, "sites", json_of_text(sites));
+    replace(b, "rank", json_of_number((double)a->spec.rank));
+    replace(b, "alpha", json_of_number(method_takes_alpha(&a->spec.method) ? a->spec.alpha : NAN));
+    replace(b, "seed", json_of_number((double)a->spec.seed));
+    replace(b, "trainable", json_of_number((double)a->theta_count));
     replace(b, "shape", shape_block(&a->cfg));
     double s = method_scale(&a->spec.method, a->spec.alpha, a->spec.rank);
     for (module_info m = first_module; next_module(a, &m);) {
@@ -161,19 +162,17 @@ int adapter_config_json(json **out, const adapter *a, const peft_layout *p, cons
         return rc;
     }
     json *c = *out;
-    replace(c, "base_model_name_or_path", base_name ? cJSON_CreateString(base_name) : cJSON_CreateNull());
-    replace(c, p ? p->rank_key : "r", cJSON_CreateNumber((double)a->spec.rank));
+    replace(c, "base_model_name_or_path", json_of_text(base_name));
+    replace(c, p ? p->rank_key : "r", json_of_number((double)a->spec.rank));
     replace(c, "target_modules", target_modules(a, p));
-    if (json_find(c, "use_rslora"))
-        replace(c, "use_rslora", cJSON_CreateBool(a->spec.method.rule == SCALE_ALPHA_SQRT_R));
-    if (json_find(c, "projection_prng_key"))
-        replace(c, "projection_prng_key", cJSON_CreateNumber((double)a->spec.seed));
+    if (json_find(c, "use_rslora")) replace(c, "use_rslora", json_of_bool(a->spec.method.rule == SCALE_ALPHA_SQRT_R));
+    if (json_find(c, "projection_prng_key")) replace(c, "projection_prng_key", json_of_number((double)a->spec.seed));
     if (json_find(c, "lora_alpha")) set_patterns(c, a, p);
     if (p && p->keeps_empty) set_masks(c, a);
     /* AdaLoRA's own fields, under PEFT's names */
     const json *allocator = block ? json_find(block, "allocator") : NULL;
     for (const json *f = allocator ? allocator->child : NULL; f; f = f->next)
-        if (json_find(c, f->string)) replace(c, f->string, cJSON_Duplicate(f, true));
+        if (json_find(c, f->string)) replace(c, f->string, json_copy(f));
     if (block) json_set(c, "tiebreak", block);
     return OK;
 }

@@ -19,14 +19,14 @@ static void assert_same_json_but_order(const json *mine, const json *theirs, con
 {
     const json *x = json_find(mine, key), *y = json_find(theirs, key);
     assert_true(x && y);
-    if (cJSON_IsArray(y) && cJSON_GetArraySize(x) == cJSON_GetArraySize(y)) {
+    if (json_is_array(y) && json_size(x) == json_size(y)) {
         /* PEFT writes sets in any order */
         for (const json *m = y->child; m; m = m->next) {
             bool found = false;
-            for (const json *n = x->child; n; n = n->next) found |= cJSON_Compare(n, m, true);
+            for (const json *n = x->child; n; n = n->next) found |= json_equal(n, m);
             if (!found) fail_msg("config's %s lacks an entry", key);
         }
-    } else if (!cJSON_Compare(x, y, true)) {
+    } else if (!json_equal(x, y)) {
         fail_msg("config's %s differs", key);
     }
 }
@@ -69,7 +69,7 @@ static void exports_equal_the_stored_ones(void **state)
             assert_ok(adapter_read_config(&x, dir));
             assert_ok(adapter_read_config(&y, theirs));
             /* plain: no block of our own */
-            assert_int_equal(cJSON_GetArraySize(x), cJSON_GetArraySize(y));
+            assert_int_equal(json_size(x), json_size(y));
             for (const json *m = y->child; m; m = m->next) assert_same_json_but_order(x, y, m->string);
             json_free(x);
             json_free(y);
@@ -167,10 +167,10 @@ static void ranks_that_differ_become_patterns(void **state)
     json    *config;
     assert_ok(adapter_export_lora(a, dir, "base"));
     assert_ok(adapter_read_config(&config, dir));
-    assert_int_equal(cJSON_GetArraySize(json_find(config, "rank_pattern")), 2);
-    assert_int_equal(cJSON_GetArraySize(json_find(config, "alpha_pattern")), 2);
+    assert_int_equal(json_size(json_find(config, "rank_pattern")), 2);
+    assert_int_equal(json_size(json_find(config, "alpha_pattern")), 2);
     /* whole paths, as layer 1 has nothing */
-    assert_int_equal(cJSON_GetArraySize(json_find(config, "target_modules")), 3);
+    assert_int_equal(json_size(json_find(config, "target_modules")), 3);
     assert_string_equal(json_find(config, "target_modules")->child->valuestring, "model.layers.0.self_attn.q_proj");
     assert_ok(adapter_open(&e, backend_find("ref"), &shape, dir));
     for (int64_t l = 0; l < 3; l++) {

@@ -82,10 +82,10 @@ static void assert_kept(const peft_case *c, const adapter *a, const adapter_tens
     assert_ok(adapter_read_config(&config, path));
     snprintf(path, sizeof path, "model.layers.%d.%s.lora_E", (int)t->layer, site_table[t->site].module);
     const json *mask = json_find(json_find(config, "rank_pattern"), path);
-    assert_int_equal(cJSON_GetArraySize(mask), r0);
+    assert_int_equal(json_size(mask), r0);
     int64_t kept = t->factor == FACTOR_A ? t->rows : t->cols, k = 0;
     for (const json *m = mask->child; m; m = m->next, k++) {
-        if (!cJSON_IsTrue(m)) continue;
+        if (!json_is_true(m)) continue;
         for (int64_t i = 0; i < width; i++) {
             double x = t->factor == FACTOR_A ? all[k * width + i] : all[i * r0 + k],
                    y = t->factor == FACTOR_A ? got[at * width + i] : got[i * kept + at];
@@ -226,7 +226,7 @@ static void our_folders_have_pefts_keys_and_shapes(void **state)
             bool                     skip             = !strcmp(m->string, "init_lora_weights");
             for (size_t k = 0; k < sizeof about_training / sizeof *about_training; k++)
                 skip |= !strcmp(m->string, about_training[k]);
-            if (!skip && !cJSON_Compare(mine, m, true)) fail_msg("%s: config's %s differs", c.name, m->string);
+            if (!skip && !json_equal(mine, m)) fail_msg("%s: config's %s differs", c.name, m->string);
         }
         json_free(x);
         json_free(y);

@@ -18,7 +18,7 @@ int adapter_read_config(json **out, const char *dir)
                      : input_error(
                            "%s: holds no adapter_config.json; an adapter folder has that and adapter_model.safetensors",
                            dir);
-    if (!rc && !cJSON_IsObject(*out)) rc = input_error("%s: must be a JSON object", path);
+    if (!rc && !json_is_object(*out)) rc = input_error("%s: must be a JSON object", path);
     if (rc) {
         json_free(*out);
         *out = NULL;
@@ -64,14 +64,14 @@ static int module_rank(const reading *r, const model_config *c, const tensor_vie
 /* s of a module of a PEFT folder, as PEFT computes it from the config. */
 static int module_scale(const reading *r, int64_t layer, int site, int64_t rank, double *s)
 {
-    method as    = { .rule = peft_scale_rule(r->layout, cJSON_IsTrue(json_find(r->config, "use_rslora"))), .scale = 1 };
+    method as    = { .rule = peft_scale_rule(r->layout, json_is_true(json_find(r->config, "use_rslora"))), .scale = 1 };
     double alpha = r->alpha;
     const json *own = NULL;
     char        path[PEFT_KEY_MAX];
     peft_module_path(layer, site, path);
     int rc = peft_pattern(&own, json_find(r->config, "alpha_pattern"), path, r->where);
     if (rc) return rc;
-    if (own && !cJSON_IsNumber(own))
+    if (own && !json_is_number(own))
         return input_error("%s: \"alpha_pattern\": \"%s\": must be a number", r->where, own->string);
     if (own) alpha = own->valuedouble;
     /* AdaLoRA's scale keeps the initial rank */
@@ -117,7 +117,7 @@ static int own_modules(reading *r, const model_config *c, const json *block)
 {
     double      s     = method_scale(&r->spec.method, r->spec.alpha, r->spec.rank);
     const json *ranks = json_find(block, "ranks"), *scales = json_find(block, "scales");
-    int         listed = cJSON_GetArraySize(ranks) + cJSON_GetArraySize(scales);
+    int         listed = json_size(ranks) + json_size(scales);
     for (int64_t m = 0; m < c->layers * SITE_COUNT; m++) {
         int  site = (int)(m % SITE_COUNT), rc = OK;
         char key[ADAPTER_MODULE_MAX];
@@ -143,7 +143,7 @@ static int read_method(reading *r, const json *block)
     method      named;
     char        spec[METHOD_SPEC_MAX];
     if (!block) {
-        bool rslora = r->layout->method_rslora && cJSON_IsTrue(json_find(r->config, "use_rslora"));
+        bool rslora = r->layout->method_rslora && json_is_true(json_find(r->config, "use_rslora"));
         return method_find(&r->spec.method, rslora ? r->layout->method_rslora : r->layout->method);
     }
     int rc = json_get_str(block, r->where, "spec", &text);
@@ -152,7 +152,7 @@ static int read_method(reading *r, const json *block)
     if (r->layout && (!r->spec.method.peft || strcmp(r->spec.method.peft, r->layout->type)))
         return input_error("%s: \"tiebreak\": \"spec\": \"%s\" is not what \"peft_type\": \"%s\" stores", r->where,
                            text, r->layout->type);
-    if (!cJSON_IsString(json_find(block, "method"))) return OK;
+    if (!json_text(json_find(block, "method"))) return OK;
     name = json_find(block, "method")->valuestring;
     if (method_find(&named, name)) return OK;
     method_spec(&named, spec, sizeof spec);
@@ -174,9 +174,9 @@ static int read_spec(reading *r)
             "%s: \"peft_type\": \"%s\": supported are LORA, VERA, ADALORA and this program's own; PEFT can merge it into the base, and "
             "the merged model can be scored",
             r->where, type);
-    if (own && !cJSON_IsObject(block))
+    if (own && !json_is_object(block))
         return input_error("%s: \"tiebreak\" is missing; it describes the method of a folder of this type", r->where);
-    if (!cJSON_IsObject(block)) block = NULL; /* not ours */
+    if (!json_is_object(block)) block = NULL; /* not ours */
     if (!own) rc = peft_check_config(r->config, r->where);
     if (!rc) rc = read_method(r, block);
     if (!rc) rc = json_get_int(r->config, r->where, own ? "r" : r->layout->rank_key, 1, RANK_MAX, &r->spec.rank);
@@ -204,7 +204,7 @@ static void tensor_key(const reading *r, const adapter *a, const adapter_tensor 
 static bool drawn_again(const reading *r, factor_id f, const char *name)
 {
     return r->layout && r->layout->model_key[f] && !safetensors_find(r->file, name) &&
-           !cJSON_IsTrue(json_find(r->config, "save_projection"));
+           !json_is_true(json_find(r->config, "save_projection"));
 }
 
 static int read_tensor(const reading *r, adapter *a, const adapter_tensor *t, int64_t *used)

@@ -99,7 +99,7 @@ static void gaps_between_layers_come_back(void **state)
         adapter *a      = random_adapter(names[i],
                                          (adapter_spec) { .sites = 1u << SITE_Q | 1u << SITE_V, .module_rank = ranks });
         json    *config = round_trip(a, dir);
-        assert_int_equal(cJSON_GetArraySize(json_find(config, "target_modules")), 4);
+        assert_int_equal(json_size(json_find(config, "target_modules")), 4);
         json_free(config);
         adapter_free(a);
         test_rmdir(dir);

@@ -120,10 +120,9 @@ static const struct {
 
 static bool is_set(const json *j)
 {
-    if (!j || cJSON_IsNull(j) || cJSON_IsFalse(j)) return false;
-    if (cJSON_IsString(j)) return strcmp(j->valuestring, "none") != 0;
-    if (cJSON_IsArray(j) || cJSON_IsObject(j)) return j->child != NULL;
-    return true;
+    if (json_text(j)) return strcmp(json_text(j), "none") != 0;
+    if (json_is_array(j) || json_is_object(j)) return json_size(j) > 0;
+    return json_is_true(j) || json_is_number(j);
 }
 
 int peft_check_config(const json *config, const char *where)
@@ -134,13 +133,13 @@ int peft_check_config(const json *config, const char *where)
                 "%s: \"%s\" is set: %s, which is not supported; merge the adapter with PEFT and score the merged model",
                 where, refused[i].field, refused[i].why);
     static const char *const residual[] = { "pissa", "olora", "corda", "loftq", "lora_ga", NULL };
-    const json              *init       = json_find(config, "init_lora_weights");
-    for (int i = 0; cJSON_IsString(init) && residual[i]; i++)
-        if (!strncmp(init->valuestring, residual[i], strlen(residual[i])))
+    const char              *init       = json_text(json_find(config, "init_lora_weights"));
+    for (int i = 0; init && residual[i]; i++)
+        if (!strncmp(init, residual[i], strlen(residual[i])))
             return input_error(
                 "%s: \"init_lora_weights\": \"%s\": its A and B belong to a changed base; save it with PEFT's "
                 "path_initial_model_for_weight_conversion to make it a plain LoRA",
-                where, init->valuestring);
+                where, init);
     return OK;
 }
 

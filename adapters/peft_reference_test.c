@@ -56,7 +56,7 @@ static void check_gradients(bench *b, const peft_case *c, adapter *a, const char
 {
     int64_t n   = b->batch.b.n_rows;
     double *nll = mem_alloc((size_t)n, sizeof *nll), sum = 0;
-    double  want = cJSON_GetArrayItem(json_find(peft_case_start(c, start), "loss_f64"), 0)->valuedouble;
+    double  want = json_at(json_find(peft_case_start(c, start), "loss_f64"), 0)->valuedouble;
     adapter_zero_grad(a);
     assert_ok(decoder_forward(b->d, &b->batch.b, adapter_pairs(a), true));
     assert_ok(decoder_backward(b->d, 1.0 / (double)n, nll));

@@ -73,11 +73,11 @@ static int shape_of_tensors(model_config *c, const safetensors *file, const peft
 
 static int shape_of_weights(model_config *c, const json *config, const char *dir)
 {
-    const json        *type = json_find(config, "peft_type");
-    const peft_layout *p    = peft_layout_find(cJSON_IsString(type) ? type->valuestring : NULL);
+    const char        *type = json_text(json_find(config, "peft_type"));
+    const peft_layout *p    = peft_layout_find(type);
     if (!p)
         return input_error("%s/" ADAPTER_CONFIG ": \"peft_type\": \"%.40s\": supported are LORA, VERA and ADALORA", dir,
-                           cJSON_IsString(type) ? type->valuestring : "");
+                           type ? type : "");
     safetensors *file = NULL;
     char        *path = path_join(dir, ADAPTER_WEIGHTS);
     int          rc   = safetensors_open(&file, path);
@@ -108,8 +108,8 @@ int adapter_shape(model_config *c, const char *dir)
     if (rc) return rc;
     *c                = (model_config) { .head_dim = 1, .vocab = 1, .positions = 1 };
     const json *block = json_find(config, "tiebreak"),
-               *shape = cJSON_IsObject(block) ? json_find(block, "shape") : NULL;
-    rc                = cJSON_IsObject(shape) ? shape_of_block(c, shape, dir) : shape_of_weights(c, config, dir);
+               *shape = json_is_object(block) ? json_find(block, "shape") : NULL;
+    rc                = json_is_object(shape) ? shape_of_block(c, shape, dir) : shape_of_weights(c, config, dir);
     json_free(config);
     return rc;
 }

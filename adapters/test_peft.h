@@ -100,7 +100,7 @@ static inline method peft_case_method(const peft_case *c, site_set *sites, int64
     *rank                      = (int64_t)json_find(c->info, "rank")->valuedouble;
     bool trained[FACTOR_COUNT] = { false };
     for (const json *f = json_find(c->info, "factors")->child; f; f = f->next)
-        if (cJSON_IsTrue(json_find(f, "trained")))
+        if (json_is_true(json_find(f, "trained")))
             trained[strchr(factor_letter, f->string[strlen(f->string) - 1]) - factor_letter] = true;
     /* a legal start; the stored values replace it */
     factor_id zero = trained[FACTOR_B] ? FACTOR_B : trained[FACTOR_V] ? FACTOR_V : FACTOR_A;

@@ -108,6 +108,20 @@ bool json_has(const json *obj, const char *key)
     return j && !cJSON_IsNull(j);
 }
 
+bool        json_is_object(const json *j) { return cJSON_IsObject(j); }
+bool        json_is_array(const json *j) { return cJSON_IsArray(j); }
+bool        json_is_null(const json *j) { return cJSON_IsNull(j); }
+bool        json_is_bool(const json *j) { return cJSON_IsBool(j); }
+bool        json_is_true(const json *j) { return cJSON_IsTrue(j); }
+const char *json_text(const json *j) { return cJSON_IsString(j) ? j->valuestring : NULL; }
+bool        json_is_number(const json *j) { return cJSON_IsNumber(j); }
+double      json_number(const json *j) { return cJSON_IsNumber(j) ? j->valuedouble : NAN; }
+bool        json_equal(const json *a, const json *b) { return cJSON_Compare(a, b, true); }
+const json *json_items(const json *array) { return json_is_array(array) ? array->child : NULL; }
+const json *json_members(const json *obj) { return json_is_object(obj) ? obj->child : NULL; }
+const json *json_at(const json *array, int i) { return cJSON_GetArrayItem(array, i); }
+int         json_size(const json *j) { return cJSON_GetArraySize(j); }
+
 /* The member, or NULL after recording why it is not usable. */
 static const json *member(const json *obj, const char *where, const char *key, bool ok_type(const json *),
                           const char *type)
@@ -126,15 +140,11 @@ static const json *member(const json *obj, const char *where, const char *key, b
     return j;
 }
 
-static bool is_number(const json *j) { return cJSON_IsNumber(j); }
 static bool is_string(const json *j) { return cJSON_IsString(j); }
-static bool is_bool(const json *j) { return cJSON_IsBool(j); }
-static bool is_array(const json *j) { return cJSON_IsArray(j); }
-static bool is_object(const json *j) { return cJSON_IsObject(j); }
 
 int json_get_int(const json *obj, const char *where, const char *key, int64_t min, int64_t max, int64_t *out)
 {
-    const json *j = member(obj, where, key, is_number, "a whole number");
+    const json *j = member(obj, where, key, json_is_number, "a whole number");
     if (!j) return ERR_INPUT;
     double v = j->valuedouble;
     if (!(v >= (double)min && v <= (double)max) || v != floor(v))
@@ -146,7 +156,7 @@ int json_get_int(const json *obj, const char *where, const char *key, int64_t mi
 
 int json_get_num(const json *obj, const char *where, const char *key, double min, double max, double *out)
 {
-    const json *j = member(obj, where, key, is_number, "a number");
+    const json *j = member(obj, where, key, json_is_number, "a number");
     if (!j) return ERR_INPUT;
     if (!(j->valuedouble >= min && j->valuedouble <= max))
         return input_error("%s: \"%s\": %g: must be %g..%g", where, key, j->valuedouble, min, max);
@@ -156,7 +166,7 @@ int json_get_num(const json *obj, const char *where, const char *key, double min
 
 int json_get_bool(const json *obj, const char *where, const char *key, bool *out)
 {
-    const json *j = member(obj, where, key, is_bool, "true or false");
+    const json *j = member(obj, where, key, json_is_bool, "true or false");
     if (!j) return ERR_INPUT;
     *out = cJSON_IsTrue(j);
     return OK;
@@ -172,30 +182,39 @@ int json_get_str(const json *obj, const char *where, const char *key, const char
 
 int json_get_array(const json *obj, const char *where, const char *key, const json **out)
 {
-    *out = member(obj, where, key, is_array, "an array");
+    *out = member(obj, where, key, json_is_array, "an array");
     return *out ? OK : ERR_INPUT;
 }
 
 int json_get_object(const json *obj, const char *where, const char *key, const json **out)
 {
-    *out = member(obj, where, key, is_object, "an object");
+    *out = member(obj, where, key, json_is_object, "an object");
     return *out ? OK : ERR_INPUT;
 }
 
 json *json_object(void) { return cJSON_CreateObject(); }
 json *json_array(void) { return cJSON_CreateArray(); }
-void  json_set(json *obj, const char *key, json *value) { cJSON_AddItemToObject(obj, key, value); }
-void  json_push(json *array, json *value) { cJSON_AddItemToArray(array, value); }
-void  json_set_str(json *obj, const char *key, const char *value)
+json *json_null(void) { return cJSON_CreateNull(); }
+json *json_of_text(const char *s) { return s ? cJSON_CreateString(s) : json_null(); }
+json *json_of_number(double value) { return isfinite(value) ? cJSON_CreateNumber(value) : json_null(); }
+json *json_of_numbers(const double *values, int n) { return cJSON_CreateDoubleArray(values, n); }
+json *json_of_bool(bool value) { return cJSON_CreateBool(value); }
+json *json_copy(const json *j) { return j ? cJSON_Duplicate(j, true) : json_null(); }
+
+void json_set(json *obj, const char *key, json *value) { cJSON_AddItemToObject(obj, key, value); }
+void json_set_str(json *obj, const char *key, const char *value) { json_set(obj, key, json_of_text(value)); }
+void json_set_num(json *obj, const char *key, double value) { json_set(obj, key, json_of_number(value)); }
+void json_set_int(json *obj, const char *key, int64_t value) { json_set_num(obj, key, (double)value); }
+void json_set_bool(json *obj, const char *key, bool value) { json_set(obj, key, json_of_bool(value)); }
+void json_push(json *array, json *value) { cJSON_AddItemToArray(array, value); }
+void json_replace(json *obj, const char *key, json *value)
 {
-    json_set(obj, key, value ? cJSON_CreateString(value) : cJSON_CreateNull());
+    if (json_find(obj, key))
+        cJSON_ReplaceItemInObjectCaseSensitive(obj, key, value);
+    else
+        json_set(obj, key, value);
 }
-void json_set_num(json *obj, const char *key, double value)
-{
-    json_set(obj, key, isfinite(value) ? cJSON_CreateNumber(value) : cJSON_CreateNull());
-}
-void json_set_int(json *obj, const char *key, int64_t value) { json_set(obj, key, cJSON_CreateNumber((double)value)); }
-void json_set_bool(json *obj, const char *key, bool value) { json_set(obj, key, cJSON_CreateBool(value)); }
+json *json_take(json *obj, const char *key) { return cJSON_DetachItemFromObjectCaseSensitive(obj, key); }
 
 void json_quote(str *out, const char *s, size_t n)
 {

@@ -1,4 +1,4 @@
-/* JSON: reading untrusted files and writing our own; cJSON behind one small header.
+/* JSON: reading untrusted files and writing our own. cJSON is used behind this header only.
  *
  *     json *doc;
  *     int rc = json_read_file(&doc, path, 64u << 20);
@@ -18,15 +18,15 @@
 
 typedef cJSON json;
 
-/* `where` names the source in messages ("squad/dev.json", "train.jsonl:17"). Caller frees with
- * json_free. */
+/* `where` names the source in messages ("squad/dev.json", "train.jsonl:17"). The caller frees *out
+ * with json_free; it is NULL after an error. */
 int json_parse(json **out, const char *text, size_t n, const char *where);
-/* The same for a part of a file: messages count its lines from first_line on. */
+/* The same for a part of a file whose first line is line first_line of the file. */
 int  json_parse_from(json **out, const char *text, size_t n, const char *where, int64_t first_line);
 int  json_read_file(json **out, const char *path, size_t max_bytes);
 void json_free(json *j); /* NULL is fine */
 
-/* Required members. Ranges are inclusive. Strings stay owned by the document. */
+/* Required members. Ranges are inclusive. A string, an array or an object stays the document's. */
 int json_get_int(const json *obj, const char *where, const char *key, int64_t min, int64_t max, int64_t *out);
 int json_get_num(const json *obj, const char *where, const char *key, double min, double max, double *out);
 int json_get_bool(const json *obj, const char *where, const char *key, bool *out);
@@ -37,19 +37,55 @@ int json_get_object(const json *obj, const char *where, const char *key, const j
 bool        json_has(const json *obj, const char *key);
 const json *json_find(const json *obj, const char *key); /* case-sensitive; NULL when absent */
 
-/* Writing. Objects are built with cJSON_Create and cJSON_Add functions; numbers print with 17
- * significant digits where they need them; non-finite numbers become null. json_set_* are thin
- * and replace nothing: keys are added in order. */
+/* What a value is and what it holds. NULL is allowed and counts as a value of no type. */
+bool        json_is_object(const json *j);
+bool        json_is_array(const json *j);
+bool        json_is_null(const json *j);
+bool        json_is_bool(const json *j);
+bool        json_is_true(const json *j);
+bool        json_is_number(const json *j);
+double      json_number(const json *j); /* the value of a number, else NaN */
+const char *json_text(const json *j);   /* the text of a string, owned by the document, else NULL */
+
+/* The same value: objects with the same members in any order. */
+bool json_equal(const json *a, const json *b);
+
+/* Walking:
+ *
+ *     for (const json *m = json_members(obj); m; m = m->next) use(m->string, m);
+ *
+ * A value of another type has no items, no members and size 0. */
+const json *json_items(const json *array);     /* the first item, NULL when there is none */
+const json *json_members(const json *obj);     /* the first member, its key in `string`; or NULL */
+const json *json_at(const json *array, int i); /* NULL outside the array */
+int         json_size(const json *j);          /* items of an array, members of an object */
+
+/* Building. Numbers print with up to 17 significant digits, as many as they need to be read back
+ * exactly; a number that is not finite becomes null. */
 json *json_object(void);
 json *json_array(void);
-void  json_set_str(json *obj, const char *key, const char *value); /* NULL writes null */
-void  json_set_num(json *obj, const char *key, double value);
-void  json_set_int(json *obj, const char *key, int64_t value); /* exact to 2^53 */
-void  json_set_bool(json *obj, const char *key, bool value);
-void  json_set(json *obj, const char *key, json *value); /* takes ownership */
-void  json_push(json *array, json *value);               /* takes ownership */
-/* pretty: two-space indent and a final newline; else one line, no newline */
+json *json_null(void);
+json *json_of_text(const char *s); /* NULL makes a null */
+json *json_of_number(double value);
+json *json_of_numbers(const double *values, int n); /* an array */
+json *json_of_bool(bool value);
+json *json_copy(const json *j); /* with all it holds; NULL makes a null */
+
+/* json_set_* append a member and look for no earlier one of that key; json_replace puts the value
+ * in the place of an earlier one and appends when there is none. `value` becomes the object's or
+ * the array's. */
+void json_set(json *obj, const char *key, json *value);
+void json_set_str(json *obj, const char *key, const char *value); /* NULL writes null */
+void json_set_num(json *obj, const char *key, double value);
+void json_set_int(json *obj, const char *key, int64_t value); /* exact to 2^53 */
+void json_set_bool(json *obj, const char *key, bool value);
+void json_push(json *array, json *value);
+void json_replace(json *obj, const char *key, json *value);
+/* Takes a member out of obj: the caller's now, to be freed with json_free; NULL when absent. */
+json *json_take(json *obj, const char *key);
+
+/* Appends j to out: pretty is two-space indent and a final newline, else one line without one. */
 void json_print(const json *j, str *out, bool pretty);
-/* The bytes of s as a JSON string literal, with quotes; invalid UTF-8 becomes U+FFFD. */
+/* Appends the n bytes of s as a string literal with quotes; invalid UTF-8 becomes U+FFFD. */
 void json_quote(str *out, const char *s, size_t n);
 #endif

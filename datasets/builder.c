@@ -87,7 +87,7 @@ int builder_add_strings(builder *b, const json *array, const char *where, const 
 {
     int64_t i = 0;
     for (const json *j = array->child; j; j = j->next, i++) {
-        if (!cJSON_IsString(j)) return input_error("%s: %s[%lld]: must be a string", where, key, (long long)i);
+        if (!json_text(j)) return input_error("%s: %s[%lld]: must be a string", where, key, (long long)i);
         builder_add(b, name, j->valuestring, strlen(j->valuestring));
     }
     return OK;
@@ -129,7 +129,7 @@ static int each_of_array(builder *b, const json *array, const source *s, json_it
     for (const json *j = array->child; j && !rc; j = j->next, i++) {
         str_clear(&where);
         str_printf(&where, "%s: [%lld]", s->where, (long long)i);
-        rc = cJSON_IsObject(j) ? each(b, j, where.s, 0) : input_error("%s: must be a JSON object", where.s);
+        rc = json_is_object(j) ? each(b, j, where.s, 0) : input_error("%s: must be a JSON object", where.s);
     }
     str_free(&where);
     return rc;
@@ -155,7 +155,7 @@ static int each_line(builder *b, const source *s, json_item_fn each)
         str_printf(&where, "%s: line %lld", s->where, (long long)l.number);
         rc = json_parse_text(&j, l.text, l.n, s->where, l.number);
         if (!rc)
-            rc = cJSON_IsObject(j) ? each(b, j, where.s, l.number) : input_error("%s: must be a JSON object", where.s);
+            rc = json_is_object(j) ? each(b, j, where.s, l.number) : input_error("%s: must be a JSON object", where.s);
         json_free(j);
         if (rc) break;
     }

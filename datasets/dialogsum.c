@@ -20,7 +20,7 @@ static const char *const id_keys[] = { "fname", "id" }; /* the authors' files; t
 static const char *id_of(const json *obj)
 {
     for (int i = 0; i < 2; i++)
-        if (cJSON_IsString(json_find(obj, id_keys[i]))) return json_find(obj, id_keys[i])->valuestring;
+        if (json_text(json_find(obj, id_keys[i]))) return json_text(json_find(obj, id_keys[i]));
     return NULL;
 }
 

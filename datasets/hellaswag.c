@@ -11,9 +11,10 @@ enum { ENDINGS = 4, TASK_LINES = 2 + ENDINGS };
 static int add_label(builder *b, const json *obj, const char *where)
 {
     const json *label = json_find(obj, "label");
-    if (!label || cJSON_IsNull(label) || (cJSON_IsString(label) && !label->valuestring[0])) return OK;
-    double v = cJSON_IsNumber(label) ? label->valuedouble : -1;
-    if (cJSON_IsString(label) && strlen(label->valuestring) == 1) v = label->valuestring[0] - '0';
+    const char *digit = json_text(label);
+    if (!label || json_is_null(label) || (digit && !*digit)) return OK;
+    double v = json_number(label);
+    if (digit && strlen(digit) == 1) v = *digit - '0';
     if (!(v >= 0 && v < ENDINGS) || v != (int)v) {
         str shown = { 0 };
         json_print(label, &shown, false);
@@ -35,8 +36,8 @@ static int item(builder *b, const json *obj, const char *where, int64_t line)
     for (size_t i = 0; i < sizeof texts / sizeof *texts && !rc; i++)
         rc = builder_add_member(b, obj, where, texts[i], texts[i]);
     if (!rc) rc = json_get_array(obj, where, "endings", &endings);
-    if (!rc && cJSON_GetArraySize(endings) != ENDINGS)
-        rc = input_error("%s: \"endings\": has %d entries, must have %d", where, cJSON_GetArraySize(endings), ENDINGS);
+    if (!rc && json_size(endings) != ENDINGS)
+        rc = input_error("%s: \"endings\": has %d entries, must have %d", where, json_size(endings), ENDINGS);
     if (!rc) rc = builder_add_strings(b, endings, where, "endings", "ending");
     if (!rc) rc = add_label(b, obj, where);
     if (!rc) builder_end(b);

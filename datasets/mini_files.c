@@ -123,7 +123,7 @@ static void add_hellaswag(split_file *f, const mini_item *x)
     const char *line;
     while (next_line(str_c(&x->text[2]), x->text[2].n, &at, &line, &n)) {
         snprintf(text, sizeof text, "%.*s", (int)n, line);
-        json_push(endings, cJSON_CreateString(text));
+        json_push(endings, json_of_text(text));
     }
     json_set(j, "endings", endings);
     json_set_str(j, "source_id", "mini~island");

@@ -14,7 +14,7 @@ typedef struct {
 
 static kept keep(builder *b, const json *text)
 {
-    if (!cJSON_IsString(text)) return (kept) { 0 };
+    if (!json_text(text)) return (kept) { 0 };
     size_t n = strlen(text->valuestring);
     return (kept) { builder_keep(b, text->valuestring, n), n };
 }
@@ -23,10 +23,10 @@ static int add_answers(builder *b, const json *answers, const char *where)
 {
     int64_t i = 0;
     for (const json *a = answers->child; a; a = a->next, i++) {
-        const json *text = cJSON_IsObject(a) ? json_find(a, "text") : NULL;
-        if (!cJSON_IsString(text))
+        const char *text = json_text(json_find(a, "text"));
+        if (!text)
             return input_error("%s.answers[%lld]: must be an object with the string \"text\"", where, (long long)i);
-        builder_add(b, "answer", text->valuestring, strlen(text->valuestring));
+        builder_add(b, "answer", text, strlen(text));
     }
     return OK;
 }
@@ -41,7 +41,7 @@ static int each_part(builder *b, const json *obj, const char *key, str *where, p
     int64_t     i  = 0;
     for (const json *j = rc ? NULL : array->child; j && !rc; j = j->next, i++) {
         str_printf(where, "%s%s[%lld]", where->s[n - 1] == ' ' ? "" : ".", key, (long long)i);
-        rc = cJSON_IsObject(j) ? each(b, j, where, title, context) : input_error("%s: must be an object", where->s);
+        rc = json_is_object(j) ? each(b, j, where, title, context) : input_error("%s: must be an object", where->s);
         where->n    = n;
         where->s[n] = '\0';
     }
@@ -103,7 +103,7 @@ static int flat(builder *b, const json *obj, const char *where, int64_t line)
     if (json_has(obj, "title")) rc = builder_add_member(b, obj, where, "title", "title");
     if (!rc) rc = builder_add_member(b, obj, where, "context", "context");
     if (!rc) rc = builder_add_member(b, obj, where, "question", "question");
-    if (!rc && cJSON_IsArray(answers)) {
+    if (!rc && json_is_array(answers)) {
         rc = add_answers(b, answers, where);
     } else if (!rc) {
         rc = json_get_object(obj, where, "answers", &answers);
@@ -150,7 +150,7 @@ int read_squad(builder *b, const source *s)
         rc = s->n ? json_parse_text(&doc, s->bytes, s->n, s->where, 1) : OK;
     }
     if (!rc && s->n)
-        rc = cJSON_IsObject(doc) ? official(b, doc, s->where)
+        rc = json_is_object(doc) ? official(b, doc, s->where)
                                  : input_error("%s: must be a JSON object with \"data\"", s->where);
     json_free(doc);
     return rc;

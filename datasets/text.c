@@ -1,5 +1,6 @@
 /* Plain text, one text a line, or JSON lines with `text` (and perhaps `name`); and ready-made
  * token ids with labels. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 static int text_item(builder *b, const json *obj, const char *where, int64_t line)
 {
     const json *name = json_find(obj, "name");
-    builder_begin(b, cJSON_IsString(name) ? name->valuestring : NULL, line);
+    builder_begin(b, json_text(name), line);
     int rc = builder_add_member(b, obj, where, "text", "text");
     if (!rc) builder_end(b);
     return rc;
@@ -47,11 +48,11 @@ static int ids_of(builder *b, const json *obj, const char *where, const char *ke
     const json *array;
     int         rc = json_get_array(obj, where, key, &array);
     if (rc) return rc;
-    *n           = cJSON_GetArraySize(array);
+    *n           = json_size(array);
     int32_t *ids = arena_alloc(&b->d->memory, (size_t)*n + 1, sizeof *ids), k = 0;
     for (const json *j = array->child; j; j = j->next, k++) {
-        double v = j->valuedouble;
-        if (!cJSON_IsNumber(j)) return input_error("%s: %s[%d]: must be a whole number", where, key, k);
+        double v = json_number(j);
+        if (isnan(v)) return input_error("%s: %s[%d]: must be a whole number", where, key, k);
         if (!(v >= min && v <= INT32_MAX) || v != (double)(int32_t)v || (v < 0 && v != -100))
             return input_error("%s: %s[%d]: %.17g: must be a whole number 0..%d%s", where, key, k, v, INT32_MAX,
                                min < 0 ? ", or -100 for not scored" : "");
@@ -67,7 +68,7 @@ static int check_mask(const json *obj, const char *where)
     int64_t i = 0;
     for (const json *j = json_has(obj, "attention_mask") ? json_find(obj, "attention_mask")->child : NULL; j;
          j             = j->next, i++)
-        if (!cJSON_IsNumber(j) || j->valuedouble != 1)
+        if (json_number(j) != 1)
             return input_error("%s: attention_mask[%lld]: must be 1; leave padding out of input_ids and labels", where,
                                            (long long)i);
     return OK;

@@ -227,7 +227,7 @@ void calibration_print(const calibration *c, str *out)
 static json *range_json(interval i)
 {
     const double ends[] = { i.low, i.high };
-    return cJSON_CreateDoubleArray(ends, 2);
+    return json_of_numbers(ends, 2);
 }
 
 static json *rate_json(const calibration *c, int k, int t)

@@ -55,7 +55,7 @@ static void the_same_seed_gives_the_same_rates(void **state)
     calibration_print(&b, &y);
     assert_string_equal(x.s, y.s);
     json *j = calibration_json(&a);
-    assert_int_equal(cJSON_GetArraySize(json_find(j, "cases")), CALIBRATION_CASES);
+    assert_int_equal(json_size(json_find(j, "cases")), CALIBRATION_CASES);
     json_free(j);
     str_free(&x);
     str_free(&y);

@@ -69,7 +69,7 @@ static void agrees_with_the_harness(const char *path, const json *want)
 {
     static const char *const names[] = { "acc", "acc_norm" };
     json                    *lines   = read_lines(path);
-    int64_t                  n       = cJSON_GetArraySize(lines);
+    int64_t                  n       = json_size(lines);
     for (int k = 0; k < 2; k++) {
         const metric *m     = metric_find(names[k]);
         double       *stats = mem_alloc((size_t)n, sizeof *stats);
@@ -79,8 +79,8 @@ static void agrees_with_the_harness(const char *path, const json *want)
             double  ll[4];
             int64_t chars[4];
             for (int c = 0; c < 4; c++) {
-                ll[c]    = number_at(cJSON_GetArrayItem(at(j, "choices"), c), "ll");
-                chars[c] = (int64_t)cJSON_GetArrayItem(at(j, "chars"), c)->valuedouble;
+                ll[c]    = number_at(json_at(at(j, "choices"), c), "ll");
+                chars[c] = (int64_t)json_at(at(j, "chars"), c)->valuedouble;
             }
             metric_item(
                 m,

@@ -112,7 +112,7 @@ static void agrees_with_the_verdicts_on_real_solutions(void **state)
             in_own_form(at(one, "solution")->valuestring, &text);
             in_own_form(at(j, "ground_truth")->valuestring, &truth);
             bool right = gsm8k_match(gsm8k_strict((slice) { text.s, text.n }), (slice) { truth.s, truth.n });
-            differ += right != cJSON_IsTrue(at(one, "is_correct"));
+            differ += right != json_is_true(at(one, "is_correct"));
         }
     assert_int_equal(n, 660 * 4);
     assert_int_equal(differ, 0);

@@ -55,7 +55,7 @@ typedef struct {
 static column read_column(const char *path, double value(const json *))
 {
     json  *lines = read_lines(path);
-    column c     = { .n = cJSON_GetArraySize(lines) };
+    column c     = { .n = json_size(lines) };
     c.x          = mem_alloc((size_t)c.n, sizeof *c.x);
     int64_t i    = 0;
     for (const json *j = lines->child; j; j = j->next) c.x[i++] = value(j);
@@ -76,8 +76,8 @@ static double rouge_l_of(const json *j)
 
 static double gold_ll_per_token(const json *j)
 {
-    const json *gold = cJSON_GetArrayItem(at(j, "choices"), (int)number_at(j, "gold"));
-    return number_at(gold, "ll") / cJSON_GetArraySize(at(gold, "ids"));
+    const json *gold = json_at(at(j, "choices"), (int)number_at(j, "gold"));
+    return number_at(gold, "ll") / json_size(at(gold, "ids"));
 }
 
 /* --- statistics that are no means, as functions of sums all the same */
@@ -195,7 +195,7 @@ static void corpus_metrics_have_the_harness_error(void **state)
     need_data(path, "lm-eval-reference/results.json");
     need_data(file, "lm-eval-reference/iwslt_de_en.jsonl");
     json   *want = read_json(path), *lines = read_lines(file);
-    int64_t n = cJSON_GetArraySize(lines), i;
+    int64_t n = json_size(lines), i;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         const metric *m     = metric_find(names[k]);
         const json   *w     = at(at(want, "bootstrap"), names[k]);
@@ -261,9 +261,9 @@ static void means_have_the_closed_form(void **state)
     double        pooled = number_at(
                at(at(want, "analytic"), "pooled_sample_stderr of hellaswag_0shot and hellaswag_3shot acc"), "stderr");
     assert_within(fabs(pooled_stderr(e, n, 2) / pooled - 1), 1e-12);
-    assert_int_equal(cJSON_GetArraySize(at(want, "analytic")), CASES + 1);
+    assert_int_equal(json_size(at(want, "analytic")), CASES + 1);
     /* Every bootstrap has its test here but TER's, which is none of our metrics. */
-    assert_int_equal(cJSON_GetArraySize(at(want, "bootstrap")), BOOTSTRAPS + 4);
+    assert_int_equal(json_size(at(want, "bootstrap")), BOOTSTRAPS + 4);
     assert_true(json_has(at(want, "bootstrap"), "ter"));
     free(zero.x);
     free(three.x);

@@ -154,7 +154,7 @@ static int read_rope(model_config *c, const json *j, const char *path)
     if ((rc = json_get_object(j, path, key, &rope))) return rc;
     if ((rc = optional_num(rope, path, "rope_theta", 1, 1e12, c->rope_theta, &c->rope_theta))) return rc;
     for (const json *m = rope->child; m; m = m->next)
-        if (cJSON_IsObject(m))
+        if (json_is_object(m))
             return input_error("%s: \"%s\": \"%s\": rotary settings that differ by layer are not supported", path, key,
                                m->string);
     const char *type     = "default";
@@ -173,15 +173,15 @@ static int read_rope(model_config *c, const json *j, const char *path)
 static int read_eos(model_config *c, const json *j, const char *path)
 {
     const json *eos = json_find(j, "eos_token_id");
-    if (!eos || cJSON_IsNull(eos)) return OK;
+    if (!eos || json_is_null(eos)) return OK;
     c->n_eos = 0;
-    for (const json *e = cJSON_IsArray(eos) ? eos->child : eos; e; e = cJSON_IsArray(eos) ? e->next : NULL) {
+    for (const json *e = json_is_array(eos) ? eos->child : eos; e; e = json_is_array(eos) ? e->next : NULL) {
         if (c->n_eos == EOS_MAX) return input_error("%s: \"eos_token_id\": more than %d ids", path, EOS_MAX);
-        if (!cJSON_IsNumber(e) || !(e->valuedouble >= 0 && e->valuedouble < (double)c->vocab) ||
-            e->valuedouble != (double)(int32_t)e->valuedouble)
+        double id = json_number(e);
+        if (!(id >= 0 && id < (double)c->vocab) || id != (double)(int32_t)id)
             return input_error("%s: \"eos_token_id\": must be a token id, 0..%lld, or a list of them", path,
                                (long long)c->vocab - 1);
-        c->eos[c->n_eos++] = (int32_t)e->valuedouble;
+        c->eos[c->n_eos++] = (int32_t)id;
     }
     return OK;
 }
@@ -247,8 +247,8 @@ static int refuse_unsupported(const json *j, const char *path)
         return input_error("%s: \"%s\": sliding-window attention is not supported", path,
                            json_has(j, "use_sliding_window") ? "use_sliding_window" : "sliding_window");
     const json *types = json_find(j, "layer_types");
-    for (const json *t = cJSON_IsArray(types) ? types->child : NULL; t; t = t->next)
-        if (!cJSON_IsString(t) || strcmp(t->valuestring, "full_attention") != 0)
+    for (const json *t = json_items(types); t; t = t->next)
+        if (!json_text(t) || strcmp(t->valuestring, "full_attention") != 0)
             return input_error("%s: \"layer_types\": only \"full_attention\" is supported", path);
     return OK;
 }
@@ -259,7 +259,7 @@ int config_parse(model_config *c, const char *text, size_t n, const char *where)
     json   *j   = NULL;
     int64_t bos = -1;
     int     rc  = json_parse(&j, text, n, where);
-    if (!rc && !cJSON_IsObject(j)) rc = input_error("%s: must hold one JSON object", where);
+    if (!rc && !json_is_object(j)) rc = input_error("%s: must hold one JSON object", where);
     if (!rc) rc = read_family(c, j, where);
     if (!rc) rc = refuse_unsupported(j, where);
     if (!rc) rc = read_shape(c, j, where);
@@ -301,7 +301,7 @@ static int read_generation_config(model_config *c, const char *dir)
     int   rc   = OK;
     if (file_exists(path)) {
         rc = json_read_file(&j, path, (size_t)1 << 20);
-        if (!rc && cJSON_IsObject(j)) rc = read_eos(c, j, path);
+        if (!rc && json_is_object(j)) rc = read_eos(c, j, path);
     }
     json_free(j);
     free(path);

@@ -51,7 +51,7 @@ static int shard_names(const json *map, const char *where, const char **names, i
 {
     *n = 0;
     for (const json *e = map->child; e; e = e->next) {
-        if (!cJSON_IsString(e) || !*e->valuestring || strchr(e->valuestring, '/') || e->valuestring[0] == '.')
+        if (!json_text(e) || !*e->valuestring || strchr(e->valuestring, '/') || e->valuestring[0] == '.')
             return input_error("%s: \"weight_map\": the value of \"%.80s\" must be a file name in this folder", where,
                                e->string);
         int i = 0;
@@ -335,7 +335,7 @@ static int copy_config(const char *dir, const char *like)
     int   rc   = json_read_file(&j, from, (size_t)1 << 20);
     for (int i = 0; i < 2 && !rc; i++) {
         const char *key = i ? "torch_dtype" : "dtype";
-        if (json_has(j, key)) cJSON_ReplaceItemInObjectCaseSensitive(j, key, cJSON_CreateString("float32"));
+        if (json_has(j, key)) json_replace(j, key, json_of_text("float32"));
     }
     if (!rc) json_print(j, &text, true);
     if (!rc) rc = file_write_atomic(to, text.s, text.n);

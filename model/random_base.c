@@ -32,7 +32,7 @@ static void set_ends(json *j, const model_config *c)
 static int write_config(const char *dir, const model_config *c, const char *torch_dtype)
 {
     json *j = json_object(), *names = json_array(), *g = json_object();
-    json_push(names, cJSON_CreateString("LlamaForCausalLM"));
+    json_push(names, json_of_text("LlamaForCausalLM"));
     json_set(j, "architectures", names);
     json_set_bool(j, "attention_bias", c->qkv_bias);
     json_set_num(j, "attention_dropout", 0);

@@ -49,14 +49,14 @@ static int bad_tensor(const char *path, const char *name, const char *why)
 
 static bool whole(const json *j)
 {
-    return cJSON_IsNumber(j) && j->valuedouble >= 0 && j->valuedouble <= EXACT &&
-           j->valuedouble == (double)(int64_t)j->valuedouble;
+    double v = json_number(j);
+    return v >= 0 && v <= EXACT && v == (double)(int64_t)v;
 }
 
 static int read_dtype(tensor_view *t, const json *entry, const char *path)
 {
     const json *j = json_find(entry, "dtype");
-    if (!cJSON_IsString(j)) return bad_tensor(path, t->name, "has no \"dtype\" string");
+    if (!json_text(j)) return bad_tensor(path, t->name, "has no \"dtype\" string");
     for (int d = 0; d < DT_COUNT; d++) {
         if (strcmp(dtypes[d].name, j->valuestring) != 0) continue;
         t->dtype = (dtype)d;
@@ -70,7 +70,7 @@ static int read_dtype(tensor_view *t, const json *entry, const char *path)
 static int read_shape(tensor_view *t, const json *entry, const char *path)
 {
     const json *j = json_find(entry, "shape");
-    if (!cJSON_IsArray(j)) return bad_tensor(path, t->name, "has no \"shape\" array");
+    if (!json_is_array(j)) return bad_tensor(path, t->name, "has no \"shape\" array");
     t->count = 1;
     for (const json *e = j->child; e; e = e->next) {
         if (t->n_dims == TENSOR_DIMS) return bad_tensor(path, t->name, "\"shape\" has more than 8 dimensions");
@@ -87,7 +87,7 @@ static int read_shape(tensor_view *t, const json *entry, const char *path)
 static int read_offsets(tensor_view *t, const json *entry, const char *path, const unsigned char *data, size_t n_data)
 {
     const json *j = json_find(entry, "data_offsets");
-    const json *b = cJSON_IsArray(j) ? j->child : NULL, *e = b ? b->next : NULL;
+    const json *b = json_items(j), *e = b ? b->next : NULL;
     if (!e || e->next || !whole(b) || !whole(e))
         return bad_tensor(path, t->name, "\"data_offsets\" must be two whole numbers");
     uint64_t begin = (uint64_t)b->valuedouble, end = (uint64_t)e->valuedouble,
@@ -141,7 +141,7 @@ static int check_cover(tensor_view *t, int64_t n, const char *path, const unsign
 static int read_tensor(tensor_view *t, const json *entry, const char *path, const unsigned char *data, size_t n_data)
 {
     int members = 0;
-    if (!cJSON_IsObject(entry)) return bad_tensor(path, t->name, "must be an object");
+    if (!json_is_object(entry)) return bad_tensor(path, t->name, "must be an object");
     for (const json *m = entry->child; m; m = m->next) members++;
     if (members != 3)
         return bad_tensor(path, t->name,
@@ -154,8 +154,8 @@ static int read_tensor(tensor_view *t, const json *entry, const char *path, cons
 
 static int read_header(safetensors *f, json *header, const unsigned char *data, size_t n_data)
 {
-    if (!cJSON_IsObject(header)) return input_error("%s: the header must be one JSON object", f->path);
-    f->metadata = cJSON_DetachItemFromObjectCaseSensitive(header, "__metadata__");
+    if (!json_is_object(header)) return input_error("%s: the header must be one JSON object", f->path);
+    f->metadata = json_take(header, "__metadata__");
     int64_t n   = 0;
     for (const json *e = header->child; e; e = e->next) n++;
     f->tensors = mem_alloc((size_t)n, sizeof *f->tensors);

@@ -4,7 +4,7 @@
 /* A list of ids from a JSON array. */
 static int32_t *ids_of(const json *array, int64_t *n)
 {
-    *n           = cJSON_GetArraySize(array);
+    *n           = json_size(array);
     int32_t *ids = mem_alloc((size_t)*n, sizeof *ids), *at = ids;
     for (const json *e = array->child; e; e = e->next) *at++ = (int32_t)e->valuedouble;
     return ids;
@@ -34,7 +34,7 @@ static void log_probabilities_of_a_real_model(void **state)
                 assert_within(fabs(ll[i++] - want->valuedouble), tolerance);
             assert_int_equal(i, n - 1);
             assert_within(fabs(r.ll - json_find(t, "sum")->valuedouble), tolerance);
-            assert_int_equal(r.greedy, cJSON_IsTrue(json_find(t, "every_token_is_argmax")));
+            assert_int_equal(r.greedy, json_is_true(json_find(t, "every_token_is_argmax")));
             free(ids);
             free(ll);
         }

@@ -24,9 +24,9 @@ static int check_asked(const compare_system *a, const compare_system *b)
     for (size_t i = 0; a->asked && b->asked && i < sizeof names / sizeof *names; i++) {
         const json *x = json_find(a->asked, names[i]), *y = json_find(b->asked, names[i]);
         /* A file's name may differ, its bytes may not. */
-        if (cJSON_IsObject(x)) x = json_find(x, "sha256");
-        if (cJSON_IsObject(y)) y = json_find(y, "sha256");
-        if (!cJSON_IsString(x) || !cJSON_IsString(y) || !strcmp(x->valuestring, y->valuestring)) continue;
+        if (json_is_object(x)) x = json_find(x, "sha256");
+        if (json_is_object(y)) y = json_find(y, "sha256");
+        if (!json_text(x) || !json_text(y) || !strcmp(x->valuestring, y->valuestring)) continue;
         return input_error("%s and %s answered different questions: \"%s\" is %.70s there, %.70s here", a->name,
                            b->name, names[i], x->valuestring, y->valuestring);
     }

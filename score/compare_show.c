@@ -133,14 +133,14 @@ void compare_print(const comparison *c, bool per_item, str *out)
 /* Numbers stay numbers, where every id of the first log is one. */
 static json *id_json(const comparison *c, int64_t i)
 {
-    return c->systems[0].runs[0].numbers ? cJSON_CreateNumber(strtod(c->ids[i], NULL)) : cJSON_CreateString(c->ids[i]);
+    return c->systems[0].runs[0].numbers ? json_of_number(strtod(c->ids[i], NULL)) : json_of_text(c->ids[i]);
 }
 
 static json *pair_json(double low, double high)
 {
     const double both[] = { low, high };
     json        *j      = json_array();
-    for (int i = 0; i < 2; i++) json_push(j, isfinite(both[i]) ? cJSON_CreateNumber(both[i]) : cJSON_CreateNull());
+    for (int i = 0; i < 2; i++) json_push(j, json_of_number(both[i]));
     return j;
 }
 
@@ -228,7 +228,7 @@ static json *score_json(const comparison *c, const compare_metric *m, int s, boo
     json_set_num(j, "stderr", at->error);
     json_set(j, "interval", pair_json(at->range.low, at->range.high));
     json_set_str(j, "interval_rule", at->range.rule);
-    for (int r = 0; r < c->systems[s].n_runs; r++) json_push(runs, cJSON_CreateNumber(at->run_values[r]));
+    for (int r = 0; r < c->systems[s].n_runs; r++) json_push(runs, json_of_number(at->run_values[r]));
     json_set(j, "runs", runs);
     json_set_num(j, "seed_sd", at->seed_sd);
     if (s) set_difference(j, c, m, at, per_item);
@@ -253,8 +253,7 @@ static json *items_json(const comparison *c)
         json_set(one, "id", id_json(c, i));
         for (int k = 0; k < c->n_metrics; k++) {
             json *values = json_array();
-            for (int s = 0; s < c->n_systems; s++)
-                json_push(values, cJSON_CreateNumber(c->metrics[k].scores[s].items[i]));
+            for (int s = 0; s < c->n_systems; s++) json_push(values, json_of_number(c->metrics[k].scores[s].items[i]));
             json_set(one, c->metrics[k].row.name, values);
         }
         json_push(items, one);
@@ -274,7 +273,7 @@ json *compare_json(const comparison *c, bool per_item)
     for (int s = 0; s < c->n_systems; s++) {
         json *one = json_object(), *runs = json_array();
         json_set_str(one, "name", c->systems[s].name);
-        for (int r = 0; r < c->systems[s].n_runs; r++) json_push(runs, cJSON_CreateString(c->systems[s].runs[r].name));
+        for (int r = 0; r < c->systems[s].n_runs; r++) json_push(runs, json_of_text(c->systems[s].runs[r].name));
         json_set(one, "runs", runs);
         json_push(systems, one);
     }

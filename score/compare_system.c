@@ -93,8 +93,7 @@ static int read_asked(const char *run, json **asked)
     int   rc     = OK;
     *asked       = NULL;
     path         = path_join(folder, "record.json");
-    if (file_exists(path) && !(rc = record_read(&record, path)))
-        *asked = cJSON_Duplicate(json_find(record, "asked"), true);
+    if (file_exists(path) && !(rc = record_read(&record, path))) *asked = json_copy(json_find(record, "asked"));
     json_free(record);
     free(folder);
     free(path);

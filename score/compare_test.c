@@ -31,7 +31,7 @@ static void write_record(const char *folder, const char *task, const char *metho
     json_set_str(asked, "task", task);
     json_set_str(adapter, "method", method);
     json_set_int(adapter, "seed", seed);
-    json_set(asked, "adapter", method ? adapter : cJSON_CreateNull());
+    json_set(asked, "adapter", method ? adapter : json_null());
     if (!method) json_free(adapter);
     record = record_new("eval", asked, result, "cpu", 1);
     assert_ok(record_write(record, path));
@@ -90,11 +90,11 @@ static void right_and_wrong_items_are_counted_and_named(void **state)
     compare_print(&c, false, &text);
     assert_non_null(strstr(text.s, "right -> wrong 4: q4, q5, q6, q7\n"));
     assert_non_null(strstr(text.s, "wrong -> right 12: q8, q9, q10, q11, q12, q13, q14, q15, ...\n"));
-    const json *of  = cJSON_GetArrayItem(json_find(json_find(json_find(j, "metrics"), "em"), "systems"), 1);
+    const json *of  = json_at(json_find(json_find(json_find(j, "metrics"), "em"), "systems"), 1);
     const json *ids = json_find(json_find(json_find(of, "flips"), "wrong_to_right"), "ids");
-    assert_int_equal(cJSON_GetArraySize(ids), 12);
+    assert_int_equal(json_size(ids), 12);
     assert_string_equal(ids->child->valuestring, "q8");
-    assert_int_equal(cJSON_GetArraySize(json_find(j, "items")), 40);
+    assert_int_equal(json_size(json_find(j, "items")), 40);
     json_free(j);
     str_free(&text);
     comparison_free(&c);
@@ -256,12 +256,12 @@ static void corpus_metrics_come_with_sacrebleus_numbers(void **state)
     assert_within(fabs(s->difference_error - s->test.error), 0);
     assert_within(fabs(s->p - s->test.p_randomisation), 0);
     json       *j   = compare_json(&c, true);
-    const json *own = json_find(cJSON_GetArrayItem(json_find(json_find(json_find(j, "metrics"), "bleu"), "systems"), 1),
+    const json *own = json_find(json_at(json_find(json_find(json_find(j, "metrics"), "bleu"), "systems"), 1),
                                 "sacrebleu");
     assert_string_equal(json_find(own, "signature_bootstrap")->valuestring,
                         "BLEU|nrefs:var|bs:200|seed:12345|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0");
     assert_within(fabs(json_find(own, "p_randomisation")->valuedouble - s->test.sacrebleu_p_randomisation), 0);
-    assert_true(cJSON_IsNumber(json_find(json_find(j, "items")->child, "id"))); /* as in the logs */
+    assert_true(json_is_number(json_find(json_find(j, "items")->child, "id"))); /* as in the logs */
     json_free(j);
     comparison_free(&c);
     free(path[0]);

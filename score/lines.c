@@ -236,7 +236,7 @@ int json_members_once(const json *line, const char *where)
                                          "doc_id", "resps",      "filtered_resps", "filter",
                                          "metrics" };
     unsigned                 seen    = 0;
-    for (const json *m = cJSON_IsObject(line) ? line->child : NULL; m; m = m->next) {
+    for (const json *m = json_members(line); m; m = m->next) {
         for (unsigned k = 0; k < sizeof names / sizeof *names; k++) {
             if (strcmp(m->string, names[k]) != 0) continue;
             if (seen & 1u << k) return input_error("%s: \"%s\" stands there twice", where, names[k]);
@@ -248,12 +248,13 @@ int json_members_once(const json *line, const char *where)
 
 int json_id(const json *value, const char *where, const char *key, str *out)
 {
-    if (cJSON_IsString(value) && value->valuestring[0]) {
-        str_puts(out, value->valuestring);
+    const char *text = json_text(value);
+    double      v    = json_number(value);
+    if (text && *text) {
+        str_puts(out, text);
         return OK;
     }
-    double v = cJSON_IsNumber(value) ? value->valuedouble : NAN;
-    if (cJSON_IsNumber(value) && v == floor(v) && fabs(v) <= 9007199254740992.0) {
+    if (v == floor(v) && fabs(v) <= 9007199254740992.0) {
         str_printf(out, "%.0f", v == 0 ? 0.0 : v);
         return OK;
     }

@@ -19,17 +19,17 @@ typedef struct {
 
 static int read_references(const json *array, const char *where, bool may_lack, text_item *out)
 {
-    if (!cJSON_IsArray(array))
+    if (!json_is_array(array))
         return input_error("%s: \"references\" %s; expected an array of texts, [\"...\"] for one", where,
                            array ? "is no array" : "is missing");
-    size_t n = (size_t)cJSON_GetArraySize(array);
+    size_t n = (size_t)json_size(array);
     if (!n && !may_lack)
         return input_error(
             "%s: \"references\" is empty; at least one text is needed (only squad-v2.0 has questions without an answer)",
             where);
     out->references = mem_alloc(n, sizeof *out->references);
     for (const json *r = array->child; r; r = r->next) {
-        if (!cJSON_IsString(r)) return input_error("%s: \"references\"[%zu]: is no text", where, out->n_references);
+        if (!json_text(r)) return input_error("%s: \"references\"[%zu]: is no text", where, out->n_references);
         out->references[out->n_references++] = slice_of(r->valuestring);
     }
     return OK;
@@ -37,20 +37,20 @@ static int read_references(const json *array, const char *where, bool may_lack, 
 
 static int read_item(const json *doc, const char *where, int64_t line, bool may_lack, text_item *out)
 {
-    if (!cJSON_IsObject(doc))
+    if (!json_is_object(doc))
         return input_error("%s: must be an object {\"id\": ..., \"prediction\": \"...\", \"references\": [\"...\"]}",
                            where);
     const json *id = json_find(doc, "id"), *answer = json_find(doc, "prediction");
     int         rc = json_members_once(doc, where);
     if (rc) return rc;
-    out->number = !id || cJSON_IsNumber(id);
+    out->number = !id || json_is_number(id);
     if (id)
         rc = json_id(id, where, "id", &out->id);
     else
         str_printf(&out->id, "%lld", (long long)line);
     if (rc) return rc;
     if (!answer) return input_error("%s: \"prediction\" is missing; an item without an answer has \"\"", where);
-    if (!cJSON_IsString(answer))
+    if (!json_text(answer))
         return input_error("%s: \"prediction\": is no text; an item without an answer has \"\"", where);
     out->prediction = slice_of(answer->valuestring);
     return read_references(json_find(doc, "references"), where, may_lack, out);

@@ -13,7 +13,7 @@ static void gsm8k_filters_agree_with_the_harness(void **state)
     for (const json *one = all->child; one; one = one->next) {
         json *line = json_object(), *references = json_array();
         json_set_str(line, "prediction", at(one, "response")->valuestring);
-        json_push(references, cJSON_CreateString(at(one, "target")->valuestring));
+        json_push(references, json_of_text(at(one, "target")->valuestring));
         json_set(line, "references", references);
         json_print(line, &lines, false);
         str_putc(&lines, '\n');

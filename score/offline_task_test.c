@@ -41,7 +41,7 @@ static void squad_systems_have_their_official_scores(void **state)
             json *got = squad_report_json(&r);
             for (const json *m = got->child; m; m = m->next)
                 assert_within(fabs(m->valuedouble - number_at(want, m->string)), 1e-9);
-            assert_int_equal(cJSON_GetArraySize(got), 9);
+            assert_int_equal(json_size(got), 9);
             json_free(got);
         }
         scored_free(&s);
@@ -128,7 +128,7 @@ static void gsm8k_solutions_get_their_verdicts(void **state)
         assert_int_equal(s.metrics.n, 4); /* with the shares of [invalid] */
         int64_t i = 0;
         for (const json *one = all->child; one; one = one->next, i++) {
-            bool right = cJSON_IsTrue(at(at(one, systems[k]), "is_correct"));
+            bool right = json_is_true(at(at(one, systems[k]), "is_correct"));
             assert_int_equal(item_value(&s, "exact_match", i) > 0, right);
             assert_int_equal(item_value(&s, "exact_match_flexible", i) > 0, right);
         }

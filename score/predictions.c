@@ -151,7 +151,7 @@ static int wrong_value(const char *where, const char *key, const json *value, co
 
 static int set_text(predictions *p, const json *value, const char *where, const char *key, prediction *x)
 {
-    if (!cJSON_IsString(value)) return wrong_value(where, key, value, "a text (\"\" for no answer)");
+    if (!json_text(value)) return wrong_value(where, key, value, "a text (\"\" for no answer)");
     x->text = keep(p, value->valuestring, strlen(value->valuestring));
     return OK;
 }
@@ -159,17 +159,17 @@ static int set_text(predictions *p, const json *value, const char *where, const 
 /* A number, or a text that is one, as some versions of the harness write it. */
 static bool number_in(const json *value, double *out)
 {
-    if (cJSON_IsNumber(value)) return *out = value->valuedouble, true;
-    return cJSON_IsString(value) && value->valuestring[0] && field_number(slice_of(value->valuestring), out);
+    if (json_is_number(value)) return *out = value->valuedouble, true;
+    return json_text(value) && value->valuestring[0] && field_number(slice_of(value->valuestring), out);
 }
 
 /* of(element): where an element's number stands. */
 static int set_likelihoods(predictions *p, const json *array, const char *where, const char *key,
                            const json *of(const json *), prediction *x)
 {
-    if (!cJSON_IsArray(array) || !array->child)
+    if (!json_is_array(array) || !array->child)
         return wrong_value(where, key, array, "an array, a log-likelihood for each choice");
-    int     n = cJSON_GetArraySize(array), k = 0, rc = OK;
+    int     n = json_size(array), k = 0, rc = OK;
     double *ll = arena_alloc(&p->memory, (size_t)n, sizeof *ll);
     for (const json *e = array->child; e && !rc; e = e->next, k++) {
         if (!number_in(of(e), &ll[k])) rc = wrong_value(where, key, e, "a number (log-likelihoods must be finite)");
@@ -184,12 +184,12 @@ static const json *itself(const json *e) { return e; }
 /* [[log-likelihood, is greedy]]: a request has one answer. */
 static const json *of_response(const json *e)
 {
-    return cJSON_IsArray(e) && cJSON_IsArray(e->child) && !e->child->next ? e->child->child : NULL;
+    return json_is_array(e) && json_is_array(e->child) && !e->child->next ? e->child->child : NULL;
 }
 
 static int set_chosen(const json *value, const char *where, prediction *x)
 {
-    double v = cJSON_IsNumber(value) ? value->valuedouble : -1;
+    double v = json_number(value);
     if (!(v >= 0 && v < CHOICES_MAX) || v != floor(v))
         return wrong_value(where, "prediction", value,
                            "the index of the chosen one, from 0 (or \"loglikelihoods\", a number for each)");
@@ -206,7 +206,7 @@ static void set_gold(const json *value, prediction *x)
 
 static void set_target(predictions *p, const json *value, prediction *x)
 {
-    if (cJSON_IsString(value)) x->target = keep(p, value->valuestring, strlen(value->valuestring));
+    if (json_text(value)) x->target = keep(p, value->valuestring, strlen(value->valuestring));
 }
 
 static int own_object(predictions *p, const json *line, const char *where, prediction_kind kind, prediction *x)
@@ -229,22 +229,22 @@ static int harness_object(predictions *p, const json *line, const char *where, p
         return set_likelihoods(p, resps, where, "resps", of_response, x);
     }
     set_target(p, json_find(line, "target"), x);
-    if (!resps && cJSON_IsArray(filtered)) return set_text(p, filtered->child, where, "filtered_resps", x);
-    if (!cJSON_IsArray(resps) || !cJSON_IsArray(resps->child))
+    if (!resps && json_is_array(filtered)) return set_text(p, filtered->child, where, "filtered_resps", x);
+    if (!json_is_array(resps) || !json_is_array(resps->child))
         return wrong_value(where, "resps", resps, "[[\"the answer\"]]");
     if (resps->child->child && resps->child->child->next)
         return input_error("%s: \"resps\": has %d answers to one question; a log with one each is needed", where,
-                           cJSON_GetArraySize(resps->child));
+                           json_size(resps->child));
     return set_text(p, resps->child->child, where, "resps", x);
 }
 
 /* A line of the form that the file began with. */
 static int json_line(predictions *p, const json *line, const char *where, prediction_kind kind, prediction *x)
 {
-    if (kind == PREDICT_TEXT && cJSON_IsString(line)) return set_text(p, line, where, "", x);
-    if (kind == PREDICT_CHOICE && cJSON_IsArray(line)) return set_likelihoods(p, line, where, "", itself, x);
-    if (kind == PREDICT_CHOICE && cJSON_IsNumber(line)) return set_chosen(line, where, x);
-    if (!cJSON_IsObject(line))
+    if (kind == PREDICT_TEXT && json_text(line)) return set_text(p, line, where, "", x);
+    if (kind == PREDICT_CHOICE && json_is_array(line)) return set_likelihoods(p, line, where, "", itself, x);
+    if (kind == PREDICT_CHOICE && json_is_number(line)) return set_chosen(line, where, x);
+    if (!json_is_object(line))
         return input_error("%s: must be %s, or an object {\"id\": ..., \"%s\": ...}", where,
                            kind == PREDICT_TEXT ? "a text" : "an array of numbers",
                            kind == PREDICT_TEXT ? "prediction" : "loglikelihoods");
@@ -274,9 +274,9 @@ static bool same_answer(const prediction *a, const prediction *b)
 /* What identifies a line of the harness: document and filter. */
 static int check_filter(predictions *p, const json *line, const char *where, id_index *seen, const prediction *x)
 {
-    const json *filter = json_find(line, "filter");
+    const char *filter = json_text(json_find(line, "filter"));
     str         both   = { 0 };
-    str_printf(&both, "%s %s", x->id, cJSON_IsString(filter) ? filter->valuestring : "none");
+    str_printf(&both, "%s %s", x->id, filter ? filter : "none");
     slice   own = keep(p, both.s, both.n);
     int64_t old = id_index_put(seen, own.s, own.n, x->line);
     str_free(&both);
@@ -437,13 +437,13 @@ int probabilities_read(probabilities *out, const char *path)
     *out         = (probabilities) { 0 };
     int rc       = json_read_file(&doc, path, WHOLE_FILE_MAX);
     if (rc) return rc;
-    if (!cJSON_IsObject(doc) || !doc->child) rc = input_error("%s: must be an object {\"id\": probability, ...}", path);
-    size_t n    = rc ? 0 : (size_t)cJSON_GetArraySize(doc);
+    if (!json_is_object(doc) || !doc->child) rc = input_error("%s: must be an object {\"id\": probability, ...}", path);
+    size_t n    = rc ? 0 : (size_t)json_size(doc);
     out->ids    = mem_alloc(n, sizeof *out->ids);
     out->values = mem_alloc(n, sizeof *out->values);
     for (const json *m = rc ? NULL : doc->child; m && !rc; m = m->next) {
         if ((rc = check_key(&ids, path, m, out->n))) break;
-        if (!cJSON_IsNumber(m) || !isfinite(m->valuedouble)) rc = wrong_value(path, m->string, m, "a finite number");
+        if (!isfinite(json_number(m))) rc = wrong_value(path, m->string, m, "a finite number");
         out->ids[out->n]      = arena_strndup(&out->memory, m->string, strlen(m->string));
         out->values[out->n++] = m->valuedouble;
     }

@@ -90,7 +90,7 @@ static void shown_free(const scored *s, shown all[METRICS_MAX])
 static json *interval_json(interval i)
 {
     const double ends[] = { i.low, i.high };
-    return isfinite(i.low) && isfinite(i.high) ? cJSON_CreateDoubleArray(ends, 2) : cJSON_CreateNull();
+    return isfinite(i.low) && isfinite(i.high) ? json_of_numbers(ends, 2) : json_null();
 }
 
 static json *metrics_json(const scored *s)

@@ -77,9 +77,9 @@ static int not_a_score(const log_entry *e)
 
 static int number_of(const log_entry *e, double *out)
 {
-    if (cJSON_IsBool(e->value))
-        *out = cJSON_IsTrue(e->value);
-    else if (cJSON_IsNumber(e->value) && isfinite(e->value->valuedouble))
+    if (json_is_bool(e->value))
+        *out = json_is_true(e->value);
+    else if (isfinite(json_number(e->value)))
         *out = e->value->valuedouble;
     else
         return not_a_score(e);
@@ -89,8 +89,8 @@ static int number_of(const log_entry *e, double *out)
 static int counts_of(const log_entry *e, const json *counts, int n, double *stats)
 {
     int k = 0;
-    for (const json *c = cJSON_IsArray(counts) ? counts->child : NULL; c && k <= n; c = c->next, k++) {
-        if (!cJSON_IsNumber(c) || !isfinite(c->valuedouble)) k = n + 1;
+    for (const json *c = json_items(counts); c && k <= n; c = c->next, k++) {
+        if (!isfinite(json_number(c))) k = n + 1;
         if (k < n) stats[k] = c->valuedouble;
     }
     return k == n ? OK : input_error("%s: \"stats\": \"%s\": must be %d finite numbers", e->where, e->name, n);
@@ -103,7 +103,7 @@ static int likelihood_of(const metric *row, const log_entry *e, double *stats)
     int          rc     = json_get_num(e->line, e->where, "loglikelihood", -1e300, 0, &in.ll);
     if (!rc) rc = json_get_int(e->line, e->where, "tokens", 0, INT64_MAX / 2, &in.tokens);
     if (rc) return rc;
-    if (cJSON_IsString(target)) {
+    if (json_text(target)) {
         in.words = py_resplit_words(slice_of(target->valuestring));
         in.bytes = (int64_t)strlen(target->valuestring);
     }
@@ -128,18 +128,18 @@ static int own_stats(const metric *row, const log_entry *e, double *stats)
 
 /* lm-evaluation-harness logs what a metric over all items is made of: [reference(s),
  * prediction], or [log-likelihood, units]. */
-static bool is_pair(const json *value) { return cJSON_IsArray(value) && cJSON_GetArraySize(value) == 2; }
+static bool is_pair(const json *value) { return json_is_array(value) && json_size(value) == 2; }
 static bool is_text_pair(const json *value)
 {
-    if (!is_pair(value) || !cJSON_IsString(value->child->next)) return false;
+    if (!is_pair(value) || !json_text(value->child->next)) return false;
     const json *refs = value->child;
-    for (const json *r = cJSON_IsArray(refs) ? refs->child : NULL; r; r = r->next)
-        if (!cJSON_IsString(r)) return false;
-    return cJSON_IsString(refs) || (cJSON_IsArray(refs) && refs->child);
+    for (const json *r = json_items(refs); r; r = r->next)
+        if (!json_text(r)) return false;
+    return json_text(refs) || (json_is_array(refs) && refs->child);
 }
 static bool is_number_pair(const json *value)
 {
-    return is_pair(value) && cJSON_IsNumber(value->child) && cJSON_IsNumber(value->child->next);
+    return is_pair(value) && json_is_number(value->child) && json_is_number(value->child->next);
 }
 
 /* The row that a value of the harness's log is for; NULL: the log's own number, or none.
@@ -149,7 +149,7 @@ static const metric *foreign_row(const char *name, const json *value)
     const metric *known = metric_find(name);
     if (known && known->source == METRIC_TEXT && known->n_stats > 1 && is_text_pair(value)) return known;
     if (known && known->source == METRIC_LIKELIHOOD && is_number_pair(value)) return known;
-    if (known && known->source == METRIC_CHOICES && (cJSON_IsNumber(value) || cJSON_IsBool(value))) return known;
+    if (known && known->source == METRIC_CHOICES && (json_is_number(value) || json_is_bool(value))) return known;
     return NULL;
 }
 
@@ -168,12 +168,11 @@ static int foreign_stats(sample_log *l, const metric *row, const log_entry *e, d
     }
     if (row->source != METRIC_TEXT || !is_text_pair(e->value)) return not_a_score(e);
     const json  *refs = e->value->child;
-    int64_t      n = cJSON_IsArray(refs) ? cJSON_GetArraySize(refs) : 1, k = 0;
+    int64_t      n = json_is_array(refs) ? json_size(refs) : 1, k = 0;
     slice       *references = mem_alloc((size_t)n, sizeof *references);
     metric_input in = { .prediction = slice_of(refs->next->valuestring), .references = references, .n_references = n };
-    if (cJSON_IsString(refs)) references[k++] = slice_of(refs->valuestring);
-    for (const json *r = cJSON_IsArray(refs) ? refs->child : NULL; r; r = r->next)
-        references[k++] = slice_of(r->valuestring);
+    if (json_text(refs)) references[k++] = slice_of(refs->valuestring);
+    for (const json *r = json_items(refs); r; r = r->next) references[k++] = slice_of(r->valuestring);
     metric_item(row, &in, stats);
     free(references);
     l->vary |= l->s->n_refs && l->s->n_refs != n;
@@ -241,7 +240,7 @@ static char *skipped_names(const sample_log *l)
 static bool is_number(const json *value)
 {
     /* null: refused as one */
-    return cJSON_IsNumber(value) || cJSON_IsBool(value) || cJSON_IsNull(value);
+    return json_is_number(value) || json_is_bool(value) || json_is_null(value);
 }
 
 /* "exact_match" under the filter "strict-match" is "exact_match,strict-match"; the filter "none"
@@ -254,7 +253,7 @@ static int foreign_line(sample_log *l, const json *line, const char *where, int6
     if (!rc && json_has(line, "filter")) rc = json_get_str(line, where, "filter", &filter);
     str shown = { 0 };
     for (const json *name = rc ? NULL : names->child; name && !rc; name = name->next) {
-        if (!cJSON_IsString(name)) rc = input_error("%s: \"metrics\": must be the metrics' names", where);
+        if (!json_text(name)) rc = input_error("%s: \"metrics\": must be the metrics' names", where);
         if (rc) break;
         str_clear(&shown);
         str_puts(&shown, name->valuestring);
@@ -284,7 +283,7 @@ static int add_line(sample_log *l, int64_t i)
     char        where[LINE_WHERE];
     str         id = { 0 };
     json_line_where(&l->in, i, where);
-    if (!cJSON_IsObject(line)) return input_error("%s: must be an object, a line of a sample log", where);
+    if (!json_is_object(line)) return input_error("%s: must be an object, a line of a sample log", where);
     if (!l->s->n) l->foreign = json_find(line, "doc_id") != NULL;
     const char *key   = l->foreign ? "doc_id" : "id";
     const json *value = json_find(line, key);
@@ -295,7 +294,7 @@ static int add_line(sample_log *l, int64_t i)
     int rc = json_members_once(line, where);
     if (!rc) rc = json_id(value, where, key, &id);
     int64_t old = l->s->n, item = rc ? 0 : item_of(l, &id);
-    l->s->numbers &= cJSON_IsNumber(value);
+    l->s->numbers &= json_is_number(value);
     if (!rc && item < old && !l->foreign)
         rc = input_error("%s: the id \"%.80s\" stands in a line before; every item has an id of its own", where, id.s);
     if (!rc) rc = l->foreign ? foreign_line(l, line, where, item) : own_line(l, line, where, item, !old);

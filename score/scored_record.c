@@ -79,7 +79,7 @@ int scored_read_record(scored *s, const char *log)
     for (int m = 0; m < s->metrics.n && record; m++) {
         const json *metrics = json_find(json_find(record, "result"), "metrics");
         const json *sign    = json_find(json_find(metrics, s->metrics.rows[m].name), "signature");
-        if (cJSON_IsString(sign)) apply(s, &s->metrics.rows[m], sign->valuestring, path);
+        if (json_text(sign)) apply(s, &s->metrics.rows[m], sign->valuestring, path);
     }
     json_free(record);
     free(path);
@@ -111,7 +111,7 @@ int scored_read_results(scored *s, const char *log)
     for (int m = 0; m < s->metrics.n && results; m++) {
         const json *higher = find_metric(json_find(json_find(results, "higher_is_better"), task),
                                          s->metrics.rows[m].name);
-        if (cJSON_IsBool(higher)) s->metrics.rows[m].higher = cJSON_IsTrue(higher);
+        if (json_is_bool(higher)) s->metrics.rows[m].higher = json_is_true(higher);
     }
     json_free(results);
     str_free(&name);

@@ -244,7 +244,7 @@ static void text_and_json_say_the_same(void **state)
     json_print(made, &text, false);
     assert_string_equal(text.s, again.s);
     assert_within(fabs(number_at(parsed, "metrics/em/value") - 50), 0);
-    assert_within(fabs(cJSON_GetArrayItem(at(parsed, "items"), 1)->child->valuedouble - 8), 0);
+    assert_within(fabs(json_at(at(parsed, "items"), 1)->child->valuedouble - 8), 0);
     json_free(parsed);
     json_free(made);
     str_free(&text);

@@ -190,8 +190,8 @@ static json *post_processor(const char *bos)
         json_push(pair, template_piece("SpecialToken", bos, k));
         json_push(pair, template_piece("Sequence", k ? "B" : "A", k));
     }
-    json_push(list, cJSON_CreateNumber(0));
-    json_push(names, cJSON_CreateString(bos));
+    json_push(list, json_of_number(0));
+    json_push(names, json_of_text(bos));
     json_set_str(one, "id", bos);
     json_set(one, "ids", list);
     json_set(one, "tokens", names);
@@ -217,7 +217,7 @@ static json *bpe_model(const trainer *t, const bpe_options *o)
     for (int64_t i = FIRST_MERGE; i < t->vocab; i++) {
         str m = { 0 };
         str_printf(&m, "%s %s", str_c(&t->token[t->left[i]]), str_c(&t->token[t->right[i]]));
-        json_push(merges, cJSON_CreateString(str_c(&m)));
+        json_push(merges, json_of_text(str_c(&m)));
         str_free(&m);
     }
     json_set(j, "vocab", vocab);

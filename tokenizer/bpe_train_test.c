@@ -23,10 +23,10 @@ static void test_merges_by_hand(void **state)
     json       *j      = train("low\nlow low low low lower lower", plain);
     const json *merges = json_find(json_find(j, "model"), "merges");
     const char *want[] = { "l o", "lo w", "\xC4\xA0 low", "e r", "\xC4\xA0low er" };
-    assert_int_equal(cJSON_GetArraySize(merges), 5);
-    for (int i = 0; i < 5; i++) assert_string_equal(cJSON_GetArrayItem(merges, i)->valuestring, want[i]);
+    assert_int_equal(json_size(merges), 5);
+    for (int i = 0; i < 5; i++) assert_string_equal(json_at(merges, i)->valuestring, want[i]);
     const json *vocab = json_find(json_find(j, "model"), "vocab");
-    assert_int_equal(cJSON_GetArraySize(vocab), 258 + 5);
+    assert_int_equal(json_size(vocab), 258 + 5);
     assert_int_equal(json_find(vocab, "!")->valueint, 2); /* the first of GPT-2's byte characters */
     assert_int_equal(json_find(vocab, "lo")->valueint, 258);
     json_free(j);

@@ -34,7 +34,7 @@ int optional_bool(const loading *l, const json *obj, const char *key, bool other
 
 int read_id(const loading *l, const json *number, int32_t *id)
 {
-    double v = cJSON_IsNumber(number) ? number->valuedouble : -1;
+    double v = json_number(number);
     if (!(v >= 0 && v < TOKEN_ID_MAX) || v != (double)(int32_t)v)
         return input_error("%s: the id must be a whole number, 0..%d", l->where, TOKEN_ID_MAX - 1);
     *id = (int32_t)v;
@@ -63,9 +63,9 @@ static int largest_id(const loading *l, const json *vocab, const json *added, in
     *most      = -1;
     *count     = 0;
     for (const json *v = vocab->child; v && !rc; v = v->next, ++*count) {
-        if (cJSON_IsNumber(v) && v->valuedouble >= 0 && v->valuedouble < TOKEN_ID_MAX &&
-            v->valuedouble == (double)(int32_t)v->valuedouble) {
-            id = (int32_t)v->valuedouble;
+        double value = json_number(v);
+        if (value >= 0 && value < TOKEN_ID_MAX && value == (double)(int32_t)value) {
+            id = (int32_t)value;
         } else {
             loading in = inside(l, "vocab: %s", shown(v->string, strlen(v->string), text));
             rc         = read_id(&in, v, &id);
@@ -139,7 +139,7 @@ static int load_added_token(const loading *l, const json *a)
     bool        is_normalised;
     const char *content;
     char        text[SHOWN_MAX], other[SHOWN_MAX];
-    if (!cJSON_IsObject(a)) return input_error("%s: must be an object with id and content", l->where);
+    if (!json_is_object(a)) return input_error("%s: must be an object with id and content", l->where);
     int rc = json_get_str(a, l->where, "content", &content);
     if (!rc && !*content) rc = input_error("%s: \"content\" is empty", l->where);
     if (!rc) rc = read_id(l, json_find(a, "id"), &k.id);
@@ -167,7 +167,7 @@ static int load_added_token(const loading *l, const json *a)
 static int load_added(const loading *l, const json *added)
 {
     tokenizer *t     = l->t;
-    size_t     count = added ? (size_t)cJSON_GetArraySize(added) : 0;
+    size_t     count = (size_t)json_size(added);
     int        i     = 0;
     text_map_init(&t->added_ids, count);
     t->raw.tokens        = mem_alloc(count + 1, sizeof *t->raw.tokens);
@@ -189,7 +189,7 @@ static bool begins_with_mark(span s) { return s.n >= 3 && !memcmp(s.s, "\xE2\x96
 
 static int merge_parts(const loading *l, const json *m, int number, span *left, span *right)
 {
-    if (cJSON_IsString(m)) {
+    if (json_text(m)) {
         const char *text = m->valuestring, *gap = strchr(text, ' ');
         if (!gap || strchr(gap + 1, ' ')) {
             char quoted[SHOWN_MAX];
@@ -200,7 +200,7 @@ static int merge_parts(const loading *l, const json *m, int number, span *left, 
         *right = (span) { gap + 1, (uint32_t)strlen(gap + 1) };
         return OK;
     }
-    if (!cJSON_IsArray(m) || cJSON_GetArraySize(m) != 2 || !cJSON_IsString(m->child) || !cJSON_IsString(m->child->next))
+    if (!json_is_array(m) || json_size(m) != 2 || !json_text(m->child) || !json_text(m->child->next))
         return input_error("%s: merge %d: must be a string or an array of two strings", l->where, number);
     *left  = (span) { m->child->valuestring, (uint32_t)strlen(m->child->valuestring) };
     *right = (span) { m->child->next->valuestring, (uint32_t)strlen(m->child->next->valuestring) };
@@ -236,7 +236,7 @@ static int load_merges(const loading *l, const json *merges)
     tokenizer *t      = l->t;
     str        joined = { 0 };
     int        rank = 0, rc = OK;
-    merges_init(t, (size_t)cJSON_GetArraySize(merges));
+    merges_init(t, (size_t)json_size(merges));
     t->cut_at_marks = !t->ignore_merges && text_map_get(&t->vocab, "\xE2\x96\x81", 3) >= 0;
     for (const json *m = merges->child; m && !rc; m = m->next) rc = load_merge(l, m, rank++, &joined);
     str_free(&joined);
@@ -248,7 +248,7 @@ static int load_merges(const loading *l, const json *merges)
 static int check_dropout(const loading *l, const json *model)
 {
     const json *d = json_find(model, "dropout");
-    if (!d || cJSON_IsNull(d) || (cJSON_IsNumber(d) && d->valuedouble == 0)) return OK;
+    if (!d || json_is_null(d) || json_number(d) == 0) return OK;
     return input_error("%s: model: dropout makes encoding random and is not supported; set it to null", l->where);
 }
 
@@ -316,13 +316,13 @@ int tokenizer_load(tokenizer *t, const json *doc, const char *path)
     const json *model, *vocab, *merges;
     snprintf(l.where, sizeof l.where, "%.400s", path);
     t->unk = t->bos = t->eos = -1;
-    if (!cJSON_IsObject(doc)) return input_error("%s: must be a JSON object (a Hugging Face tokenizer.json)", l.where);
+    if (!json_is_object(doc)) return input_error("%s: must be a JSON object (a Hugging Face tokenizer.json)", l.where);
     const json *added = json_has(doc, "added_tokens") ? json_find(doc, "added_tokens") : NULL;
     int         rc    = json_get_object(doc, l.where, "model", &model);
     if (!rc) rc = model_flags(&l, model);
     if (!rc) rc = json_get_object(model, l.where, "vocab", &vocab);
     if (!rc) rc = json_get_array(model, l.where, "merges", &merges);
-    if (!rc && added && !cJSON_IsArray(added)) rc = input_error("%s: \"added_tokens\": must be an array", l.where);
+    if (!rc && added && !json_is_array(added)) rc = input_error("%s: \"added_tokens\": must be an array", l.where);
     if (!rc) rc = size_vocabulary(&l, vocab, added);
     if (!rc) rc = load_vocabulary(&l, vocab);
     if (!rc) rc = load_merges(&l, merges);

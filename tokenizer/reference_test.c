@@ -38,7 +38,7 @@ static str text_of(const json *j, bool has_nul)
 static bool same_ids(const ids *got, const json *want)
 {
     size_t k    = 0;
-    bool   same = (int)got->n == cJSON_GetArraySize(want);
+    bool   same = (int)got->n == json_size(want);
     for (const json *w = want->child; w && same; w = w->next) same = got->ids[k++] == (int32_t)w->valuedouble;
     return same;
 }
@@ -70,8 +70,7 @@ static const char *check_line(const tokenizer *t, const char *line, size_t n, in
     if (!same_ids(&got, plain ? plain : want)) wrong = "ids_plain";
     ids_clear(&got);
     assert_ok(tokenizer_encode(t, str_c(&input), input.n, true, &got));
-    if (got.n != (size_t)cJSON_GetArraySize(want) + (prefix >= 0) || (prefix >= 0 && got.ids[0] != prefix))
-        wrong = "prefix";
+    if (got.n != (size_t)json_size(want) + (prefix >= 0) || (prefix >= 0 && got.ids[0] != prefix)) wrong = "prefix";
     ids_clear(&got);
     for (const json *w = want->child; w; w = w->next) ids_push(&got, (int32_t)w->valuedouble);
     if (!decodes_to(t, &got, false, json_find(j, "decoded"), has_nul)) wrong = "decoded";

@@ -24,8 +24,8 @@ static int load_section(const loading *l, const json *step, const section *s, in
 {
     const char *type;
     const json *steps;
-    if (!step || cJSON_IsNull(step)) return OK;
-    if (!cJSON_IsObject(step)) return input_error("%s: must be an object with a type", l->where);
+    if (!step || json_is_null(step)) return OK;
+    if (!json_is_object(step)) return input_error("%s: must be an object with a type", l->where);
     if (depth > 4) return input_error("%s: Sequences nested deeper than 4 levels", l->where);
     int rc = json_get_str(step, l->where, "type", &type);
     if (rc) return rc;
@@ -326,7 +326,7 @@ static int template_token(const loading *l, const json *step, const json *specia
     int         rc = json_get_str(special, l->where, "id", &name);
     if (rc) return rc;
     const json *row = json_find(json_find(step, "special_tokens"), name), *list = row ? json_find(row, "ids") : NULL;
-    if (!cJSON_IsArray(list)) return input_error("%s: special_tokens has no ids for \"%.40s\"", l->where, name);
+    if (!json_is_array(list)) return input_error("%s: special_tokens has no ids for \"%.40s\"", l->where, name);
     for (const json *i = list->child; i && !rc; i = i->next) {
         int32_t id = -1;
         rc         = read_id(l, i, &id);
@@ -352,7 +352,7 @@ static int post_template(const loading *l, const json *step, int kind)
             rc = template_token(l, step, special, sequences ? &t->suffix : &t->prefix);
         } else if (json_find(s, "Sequence")) {
             const json *id = json_find(json_find(s, "Sequence"), "id");
-            if (!cJSON_IsString(id) || strcmp(id->valuestring, "A") || sequences++)
+            if (!json_text(id) || strcmp(id->valuestring, "A") || sequences++)
                 rc = input_error("%s: \"single\" must hold sequence A, and once", l->where);
         } else {
             rc = input_error("%s: \"single\" must hold SpecialToken and Sequence objects", l->where);

@@ -25,9 +25,9 @@ void ids_free(ids *v)
 static int read_token(const tokenizer *t, const json *config, const char *where, const char *key, int32_t *id)
 {
     const json *j = json_find(config, key);
-    if (cJSON_IsObject(j)) j = json_find(j, "content");
-    if (!j || cJSON_IsNull(j)) return OK;
-    if (!cJSON_IsString(j)) return input_error("%s: \"%s\": must be a token's text", where, key);
+    if (json_is_object(j)) j = json_find(j, "content");
+    if (!j || json_is_null(j)) return OK;
+    if (!json_text(j)) return input_error("%s: \"%s\": must be a token's text", where, key);
     *id = tokenizer_id(t, j->valuestring);
     return *id < 0 ? input_error("%s: \"%s\": \"%.60s\" is not in the vocabulary of %s", where, key, j->valuestring,
                                  t->path)
