@@ -58,6 +58,8 @@ const method *method_row(int i)
     return m;
 }
 
+const char *method_name(int i) { return i < ROWS ? rows[i].name : NULL; }
+
 /* The spec's text for the life of the process: records, configs and reports keep pointing at it. */
 static const char *interned(const char *text)
 {

@@ -68,6 +68,7 @@ typedef struct {
 
 /* The built-in rows; NULL past the end. */
 const method *method_row(int i);
+const char   *method_name(int i); /* the same for its name */
 /* A row by name, or a spec (above). Fills *m (strings live as long as the process). Refused with
  * the reason: unknown names (the nearest is suggested), unknown factors, scopes, inits; A or B
  * absent; nothing trained; a step-0 output that is not exactly zero (no factor starts at zero),

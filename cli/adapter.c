@@ -153,22 +153,14 @@ static void print_description(const adapter *a, const json *d)
     }
 }
 
-static void print_json(const json *j)
-{
-    str text = { 0 };
-    json_print(j, &text, true);
-    fputs(text.s, stdout);
-    str_free(&text);
-}
-
 static int inspect(const adapter *a, const json *config, const char *dir)
 {
     json *d  = NULL;
     int   rc = describe(&d, a, config, dir);
-    if (!rc && o.json) print_json(d);
-    if (!rc && !o.json) print_description(a, d);
-    json_free(d);
-    return rc;
+    if (rc) return rc;
+    if (!o.json) print_description(a, d);
+    o.json ? json_show(d) : json_free(d);
+    return OK;
 }
 
 static int export(const adapter *a, const json *config, const char *dir)
@@ -177,19 +169,17 @@ static int export(const adapter *a, const json *config, const char *dir)
     if (strcmp(o.to, "lora")) return input_error("--to %s: must be lora, the one format that every server loads", o.to);
     const json *base = json_find(config, "base_model_name_or_path");
     json       *ours = NULL, *d = NULL;
-    adapter    *e    = NULL;
-    const char *from = dir;
-    int         rc   = adapter_export_lora(a, o.out, cJSON_IsString(base) ? base->valuestring : NULL);
+    adapter    *e  = NULL;
+    int         rc = adapter_export_lora(a, o.out, cJSON_IsString(base) ? base->valuestring : NULL);
     if (!rc) rc = adapter_read_config(&ours, o.out);
     if (!rc) rc = adapter_open(&e, a->be, &a->cfg, o.out);
     if (!rc) rc = describe(&d, e, ours, o.out);
-    if (!rc && o.json) print_json(d);
     if (!rc && !o.json) {
-        printf("%s (%s, %lld numbers) as a plain LoRA:\n", from, a->spec.method.name,
+        printf("%s (%s, %lld numbers) as a plain LoRA:\n", dir, a->spec.method.name,
                (long long)(a->theta_count + a->frozen_count));
         print_description(e, d);
     }
-    json_free(d);
+    !rc &&o.json ? json_show(d) : json_free(d);
     json_free(ours);
     adapter_free(e);
     return rc;
@@ -215,8 +205,7 @@ static int merge(const adapter *a, const json *config, const char *dir)
         json_set_str(j, "folder", o.out);
         json_set_int(j, "parameters", m->flat_count);
         json_set_str(j, "base_sha256", model_hash(m));
-        print_json(j);
-        json_free(j);
+        json_show(j);
     }
     if (!rc && !o.json) printf("%s with %s built in: %s\n", o.model, dir, o.out);
     adapter_free(f);

@@ -51,19 +51,15 @@ static int run(int argc, char **argv)
     if (!rc && o.tokenizer) rc = copy_file(o.tokenizer, "tokenizer.json");
     if (!rc && o.tokenizer) rc = copy_file(o.tokenizer, "tokenizer_config.json");
     if (rc) return error_context(rc, "base");
-    json *j = json_object();
-    json_set_str(j, "out", o.out);
-    json_set_int(j, "parameters", config_parameters(&c));
-    json_set_num(j, "wall_s", clock_s() - start);
     if (o.json) {
-        str text = { 0 };
-        json_print(j, &text, false);
-        puts(str_c(&text));
-        str_free(&text);
+        json *j = json_object();
+        json_set_str(j, "out", o.out);
+        json_set_int(j, "parameters", config_parameters(&c));
+        json_set_num(j, "wall_s", clock_s() - start);
+        json_show_line(j);
     } else {
         printf("%s: %lld parameters in bf16, %.1f s\n", o.out, (long long)config_parameters(&c), clock_s() - start);
     }
-    json_free(j);
     return OK;
 }
 

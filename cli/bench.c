@@ -161,14 +161,10 @@ static int run(int argc, char **argv)
     json *all = json_array();
     if (!rc) rc = run_cases(specs, n, be, all);
     if (!rc && o.json) {
-        json *j    = json_object();
-        str   text = { 0 };
+        json *j = json_object();
         json_set_int(j, "cases", n);
         json_set(j, "records", all);
-        json_print(j, &text, false);
-        puts(text.s);
-        str_free(&text);
-        json_free(j);
+        json_show_line(j);
     } else {
         json_free(all);
     }

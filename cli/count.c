@@ -113,15 +113,6 @@ static void print_rows(const row *rows, int n, const model_config *c, const char
     puts("\nforward, training: FLOPs per token beside the frozen base's; attention's own products are not counted.");
 }
 
-static void print_json(json *j)
-{
-    str text = { 0 };
-    json_print(j, &text, true);
-    fputs(text.s, stdout);
-    str_free(&text);
-    json_free(j);
-}
-
 enum { ROWS_MAX = 64 };
 static int run(int argc, char **argv)
 {
@@ -130,10 +121,11 @@ static int run(int argc, char **argv)
           .help = "a preset's name, or a Hugging Face folder (its config.json)" },
         { "method", OPT_STR, &o.method, .arg = "M",
           .help =
-              "a method, `full`, or a spec 'A=tied:train,u=layer:train,B=layer:train:zero,s=alpha/r';\nevery built-in method when not given" },
+              "`full`, a spec as 'A=tied:train,u=layer:train,B=layer:train:zero,s=alpha/r', or one of (all when not given)",
+          .name_in_table = method_name },
         { "rank", OPT_INT, &o.rank, .min = 1, .max = RANK_MAX, .def = "8", .arg = "N", .help = "rank r" },
         { "sites", OPT_STR, &o.sites, .def = "qkv", .arg = "S",
-          .help = "qkv (fused), or a list of q,k,v,o,gate,up,down, or all" },
+          .help = "all, or a list with commas of (qkv is q, k and v fused)", .name_in_table = site_name },
         { "alpha", OPT_NUM, &o.alpha, .min = 1e-9, .max = 1e9, .arg = "X", .given = &o.alpha_given,
           .help = "numerator of the scale s; the rank when not given" },
         { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N",
@@ -173,7 +165,7 @@ static int run(int argc, char **argv)
         json_free(list);
     else
         json_set(j, "methods", list);
-    print_json(j);
+    json_show(j);
     return OK;
 }
 

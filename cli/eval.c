@@ -6,6 +6,7 @@
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "eval/cell.h"
+#include "tasks/task.h"
 
 static eval_request q;
 static bool         as_json;
@@ -56,82 +57,77 @@ static void print_table(const json *s)
            number(s, "peak_bytes") / 1e6, q.out, json_find(s, "samples")->valuestring);
 }
 
+const option eval_options[] = {
+    { "model", OPT_STR, &q.model, .required = true, .arg = "DIR|URL",
+      .help = "base model: a Hugging Face folder, or the http(s) address of an OpenAI-compatible completions API" },
+    { "adapter", OPT_STR, &q.adapter, .arg = "DIR",
+      .help = "adapter on it: a PEFT folder, or one that `tiebreak train` wrote" },
+    { "task", OPT_STR, &q.task, .required = true, .arg = "T", .help = "a task's JSON file, or one of",
+      .name_in_table = task_builtin_name },
+    { "data", OPT_STR, &q.data, .required = true, .arg = "FILE",
+      .help = "the task's data file, in its original format" },
+    { "prompt", OPT_STR, &q.prompt, .in_grid = GRID_BOTH, .arg = "NAME",
+      .help = "prompt variant of the task, as `lm-eval`" },
+    { "metrics", OPT_STR, &q.metrics, .in_grid = GRID_EVAL, .arg = "LIST",
+      .help = "instead of the task's; `loss` scores the targets and generates nothing" },
+    { "limit", OPT_INT, &q.limit, .in_grid = GRID_EVAL, .min = 1, .max = 1e15, .arg = "N",
+      .help = "only N items: the first ones" },
+    { "shuffle-seed", OPT_INT, &q.shuffle_seed, .in_grid = GRID_EVAL, .max = 1e15, .arg = "S", .given = &q.shuffled,
+      .help = "the N of --limit drawn instead, in data order: sorted(random.Random(S).sample(range(n), N)) in Python" },
+    { "fewshot", OPT_INT, &q.fewshot, .in_grid = GRID_EVAL, .min = 0, .max = 1024, .arg = "K",
+      .help = "K examples before each prompt" },
+    { "fewshot-data", OPT_STR, &q.fewshot_data, .in_grid = GRID_EVAL_FILE, .arg = "FILE",
+      .help = "where they are drawn from, in the task's format; --data itself will do: no item sees itself" },
+    { "fewshot-seed", OPT_INT, &q.fewshot_seed, .in_grid = GRID_EVAL, .max = 1e15, .def = "1234", .arg = "S",
+      .help = "drawn as lm-evaluation-harness draws them" },
+    { "fewshot-draw", OPT_STR, &q.fewshot_draw, .in_grid = GRID_EVAL, .arg = "HOW",
+      .help = "random, or first: the first K for every item" },
+    { "max-length", OPT_INT, &q.max_length, .in_grid = GRID_EVAL, .min = 2, .max = 1e9, .arg = "N",
+      .help =
+          "tokens of a sequence: longer ones are cut from the left; the model's positions when not given (URL: 2048, or what it says)" },
+    { "batch", OPT_INT, &q.batch, .min = 1, .max = 65536, .arg = "N",
+      .help = "items worked on at once; chosen by tokens when not given" },
+    { "max-new-tokens", OPT_INT, &q.max_new_tokens, .in_grid = GRID_EVAL, .min = 1, .max = 1e9, .arg = "N",
+      .help = "longest generated text; the task's when not given" },
+    { "allow-identity", OPT_FLAG, &q.allow_identity, .in_grid = GRID_EVAL,
+      .help = "score an adapter that changes no logit (else an error: it was not applied)" },
+    { "device", OPT_STR, &q.device, .def = "cpu", .arg = "NAME",
+      .help = "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
+    { "dtype", OPT_STR, &q.dtype, .arg = "T",
+      .help =
+          "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
+    { "threads", OPT_INT, &q.threads, .min = 1, .max = 4096, .arg = "N",
+      .help = "worker threads; every core when not given" },
+    { "tokenizer", OPT_STR, &q.tokenizer, .arg = "DIR",
+      .help = "URL: folder of the model's tokenizer.json; prompts go out as ids (else as text, uncut)" },
+    { "model-name", OPT_STR, &q.http.model, .arg = "NAME",
+      .help = "URL: which of its models; the first when not given" },
+    { "gen-kwargs", OPT_STR, &q.http.gen_kwargs, .arg = "JSON",
+      .help = "URL: further members of requests for texts, as {\"repeat_penalty\":1} for llama-cpp-python" },
+    { "concurrency", OPT_INT, &q.http.concurrency, .min = 1, .max = 1024, .arg = "N",
+      .help = "URL: requests at once; 4 when not given" },
+    { "retries", OPT_INT, &q.http.retries, .min = 0, .max = 1000, .def = "5", .arg = "N",
+      .help = "URL: further tries after 429, 5xx, a broken connection" },
+    { "timeout-s", OPT_NUM, &q.http.timeout_s, .min = 0.1, .max = 86400, .def = "300", .arg = "S",
+      .help = "URL: longest wait for an answer" },
+    { "api-key-env", OPT_STR, &q.http.key_env, .arg = "VAR",
+      .help = "URL: environment variable with the bearer key; OPENAI_API_KEY when not given" },
+    { "out", OPT_STR, &q.out, .required = true, .arg = "DIR", .help = "folder for samples.jsonl and record.json" },
+    { "lm-eval-logs", OPT_STR, &q.lm_eval_logs, .arg = "DIR",
+      .help = "results and samples as lm-evaluation-harness writes them, too" },
+    { "json", OPT_FLAG, &as_json, .help = "one JSON object on stdout" },
+    { 0 }
+};
+
 static int run(int argc, char **argv)
 {
-    static const option table[] = {
-        { "model", OPT_STR, &q.model, .required = true, .arg = "DIR|URL",
-          .help = "base model: a Hugging Face folder, or the http(s) address of an OpenAI-compatible completions API" },
-        { "adapter", OPT_STR, &q.adapter, .arg = "DIR",
-          .help = "adapter on it: a PEFT folder, or one that `tiebreak train` wrote" },
-        { "task", OPT_STR, &q.task, .required = true, .arg = "T",
-          .help = "squad, dialogsum, iwslt, hellaswag, gsm8k, text, tokens, or a task's JSON file" },
-        { "data", OPT_STR, &q.data, .required = true, .arg = "FILE",
-          .help = "the task's data file, in its original format" },
-        { "prompt", OPT_STR, &q.prompt, .arg = "NAME", .help = "prompt variant of the task, as `lm-eval`" },
-        { "metrics", OPT_STR, &q.metrics, .arg = "LIST",
-          .help = "instead of the task's; `loss` scores the targets and generates nothing" },
-        { "limit", OPT_INT, &q.limit, .min = 1, .max = 1e15, .arg = "N", .help = "only N items: the first ones" },
-        { "shuffle-seed", OPT_INT, &q.shuffle_seed, .max = 1e15, .arg = "S", .given = &q.shuffled,
-          .help =
-              "the N of --limit drawn instead, in data order: sorted(random.Random(S).sample(range(n), N)) in Python" },
-        { "fewshot", OPT_INT, &q.fewshot, .min = 0, .max = 1024, .arg = "K", .help = "K examples before each prompt" },
-        { "fewshot-data", OPT_STR, &q.fewshot_data, .arg = "FILE",
-          .help = "where they are drawn from, in the task's format; --data itself will do: no item sees itself" },
-        { "fewshot-seed", OPT_INT, &q.fewshot_seed, .max = 1e15, .def = "1234", .arg = "S",
-          .help = "drawn as lm-evaluation-harness draws them" },
-        { "fewshot-draw", OPT_STR, &q.fewshot_draw, .arg = "HOW",
-          .help = "random, or first: the first K for every item" },
-        { "max-length", OPT_INT, &q.max_length, .min = 2, .max = 1e9, .arg = "N",
-          .help =
-              "tokens of a sequence: longer ones are cut from the left; the model's positions when not given (URL: 2048, or what it says)" },
-        { "batch", OPT_INT, &q.batch, .min = 1, .max = 65536, .arg = "N",
-          .help = "items worked on at once; chosen by tokens when not given" },
-        { "max-new-tokens", OPT_INT, &q.max_new_tokens, .min = 1, .max = 1e9, .arg = "N",
-          .help = "longest generated text; the task's when not given" },
-        { "allow-identity", OPT_FLAG, &q.allow_identity,
-          .help = "score an adapter that changes no logit (else an error: it was not applied)" },
-        { "device", OPT_STR, &q.device, .def = "cpu", .arg = "NAME",
-          .help =
-              "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
-        { "dtype", OPT_STR, &q.dtype, .arg = "T",
-          .help =
-              "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
-        { "threads", OPT_INT, &q.threads, .min = 1, .max = 4096, .arg = "N",
-          .help = "worker threads; every core when not given" },
-        { "tokenizer", OPT_STR, &q.tokenizer, .arg = "DIR",
-          .help = "URL: folder of the model's tokenizer.json; prompts go out as ids (else as text, uncut)" },
-        { "model-name", OPT_STR, &q.http.model, .arg = "NAME",
-          .help = "URL: which of its models; the first when not given" },
-        { "gen-kwargs", OPT_STR, &q.http.gen_kwargs, .arg = "JSON",
-          .help = "URL: further members of requests for texts, as {\"repeat_penalty\":1} for llama-cpp-python" },
-        { "concurrency", OPT_INT, &q.http.concurrency, .min = 1, .max = 1024, .arg = "N",
-          .help = "URL: requests at once; 4 when not given" },
-        { "retries", OPT_INT, &q.http.retries, .min = 0, .max = 1000, .def = "5", .arg = "N",
-          .help = "URL: further tries after 429, 5xx, a broken connection" },
-        { "timeout-s", OPT_NUM, &q.http.timeout_s, .min = 0.1, .max = 86400, .def = "300", .arg = "S",
-          .help = "URL: longest wait for an answer" },
-        { "api-key-env", OPT_STR, &q.http.key_env, .arg = "VAR",
-          .help = "URL: environment variable with the bearer key; OPENAI_API_KEY when not given" },
-        { "out", OPT_STR, &q.out, .required = true, .arg = "DIR", .help = "folder for samples.jsonl and record.json" },
-        { "lm-eval-logs", OPT_STR, &q.lm_eval_logs, .arg = "DIR",
-          .help = "results and samples as lm-evaluation-harness writes them, too" },
-        { "json", OPT_FLAG, &as_json, .help = "one JSON object on stdout" },
-        { 0 }
-    };
     json *record;
-    int   rc = options_parse(&verb_eval, table, argc, argv, NULL);
+    int   rc = options_parse(&verb_eval, eval_options, argc, argv, NULL);
     if (rc) return rc;
     if ((rc = eval_run(&q, &record))) return error_context(rc, "eval");
     json *s = summary(record);
-    if (as_json) {
-        str text = { 0 };
-        json_print(s, &text, true);
-        fputs(text.s, stdout);
-        str_free(&text);
-    } else {
-        print_table(s);
-    }
-    json_free(s);
+    if (!as_json) print_table(s);
+    as_json ? json_show(s) : json_free(s);
     json_free(record);
     return OK;
 }

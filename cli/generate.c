@@ -115,11 +115,7 @@ static int print(const session *s)
         json_set_str(j, "text", str_c(&text));
         json_set(j, "ids", list);
         if (o.time) set_time(j, s);
-        str line = { 0 };
-        json_print(j, &line, true);
-        fputs(line.s, stdout);
-        str_free(&line);
-        json_free(j);
+        json_show(j);
     } else if (!rc) {
         fwrite(str_c(&text), 1, text.n, stdout);
         putchar('\n');

@@ -50,15 +50,8 @@ static int run(int argc, char **argv)
     json_set_str(j, "cuda", cuda ? cuda->about : after(error_text(), "cuda: "));
     json *gpu = backend_facts(cuda);
     if (gpu) json_set(j, "gpu", gpu);
-    if (as_json) {
-        str out = { 0 };
-        json_print(j, &out, true);
-        fputs(out.s, stdout);
-        str_free(&out);
-    } else {
-        print_lines(j, "");
-    }
-    json_free(j);
+    if (!as_json) print_lines(j, "");
+    as_json ? json_show(j) : json_free(j);
     return OK;
 }
 

@@ -7,7 +7,6 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
-#include "core/str.h"
 #include "datasets/mini.h"
 #include "tokenizer/bpe_train.h"
 #include "model/random_base.h"
@@ -54,15 +53,11 @@ static int write_start(void)
 
 static void print_json(void)
 {
-    json *j    = json_object();
-    str   text = { 0 };
+    json *j = json_object();
     json_set_str(j, "out", o.out);
     json_set_int(j, "seed", o.seed);
     json_set_int(j, "documents", o.tasks_only ? 0 : o.documents);
-    json_print(j, &text, false);
-    puts(str_c(&text));
-    str_free(&text);
-    json_free(j);
+    json_show_line(j);
 }
 
 static int run(int argc, char **argv)

@@ -8,6 +8,28 @@
 
 #include "core/error.h"
 #include "core/memory.h"
+#include "core/str.h"
+
+enum { HELP_INDENT = 29, HELP_WIDTH = 100 };
+
+static const char *listed(const option *o, int i)
+{
+    return o->name_in_table ? o->name_in_table(i) : o->words ? o->words[i] : NULL;
+}
+
+/* The words that an option's help ends with, in lines of their own where there are many. */
+static void print_list(const option *o)
+{
+    int column = HELP_WIDTH;
+    for (int i = 0; listed(o, i); i++) {
+        int n = (int)strlen(listed(o, i));
+        if (o->name_in_table && column + n + 2 > HELP_WIDTH)
+            column = HELP_INDENT, printf("\n%*s", HELP_INDENT, "");
+        else
+            putchar(' ');
+        column += printf("%s%s", listed(o, i), listed(o, i + 1) ? "," : "") + 1;
+    }
+}
 
 static void print_help(const verb *v, const option *table)
 {
@@ -18,8 +40,9 @@ static void print_help(const verb *v, const option *table)
         printf("  %-26s ", left);
         for (const char *c = o->help; *c; c++) {
             putchar(*c);
-            if (*c == '\n') printf("%29s", "");
+            if (*c == '\n') printf("%*s", HELP_INDENT, "");
         }
+        print_list(o);
         if (o->kind == OPT_INT && (o->min != 0 || o->max != 0)) printf(" (%.0f..%.0f)", o->min, o->max);
         if (o->def) printf(" [%s]", o->def);
         if (o->required) printf(" (required)");
@@ -29,6 +52,21 @@ static void print_help(const verb *v, const option *table)
     if (v->examples) printf("\nexamples:\n%s", v->examples);
 }
 
+static int set_word(const verb *v, const option *o, const char *text)
+{
+    str all = { 0 };
+    for (int i = 0; o->words[i]; i++) {
+        str_item(&all, ", ", o->words[i]);
+        if (strcmp(o->words[i], text)) continue;
+        *(int *)o->value = i;
+        str_free(&all);
+        return OK;
+    }
+    int rc = input_error("%s: --%s %s: must be one of %s", v->name, o->name, text, str_c(&all));
+    str_free(&all);
+    return rc;
+}
+
 static int set_value(const verb *v, const option *o, const char *text)
 {
     char *end;
@@ -36,6 +74,7 @@ static int set_value(const verb *v, const option *o, const char *text)
     switch (o->kind) {
     case OPT_FLAG: *(bool *)o->value = true; return OK;
     case OPT_STR: *(const char **)o->value = text; return OK;
+    case OPT_WORD: return set_word(v, o, text);
     case OPT_INT: {
         long long x = strtoll(text, &end, 10);
         if (end == text || *end || errno)

@@ -2,9 +2,10 @@
  *
  *     static struct { const char *model; int64_t rank; bool json; } o;
  *     static const option table[] = {
- *         { "model", OPT_STR,  &o.model, .required = true, .arg = "DIR", .help = "base model: a Hugging Face folder" },
- *         { "rank",  OPT_INT,  &o.rank,  .min = 0, .max = 65536, .def = "8", .arg = "N", .help = "rank r of the adapter" },
- *         { "json",  OPT_FLAG, &o.json,  .help = "one JSON object on stdout" },
+ *         { "model", OPT_STR, &o.model, .required = true, .arg = "DIR", .help = "base model" },
+ *         { "rank", OPT_INT, &o.rank, .min = 0, .max = 65536, .def = "8", .arg = "N",
+ *           .help = "rank r of the adapter" },
+ *         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
  *         { 0 } };
  *     int rc = options_parse(&verb_train, table, argc, argv, NULL); */
 #ifndef TIEBREAK_CLI_OPTIONS_H
@@ -13,9 +14,11 @@
 #include <stdint.h>
 
 #include "core/nearest.h"
+#include "sweep/grid.h"
 
-/* bool, const char *, int64_t, double */
-typedef enum { OPT_FLAG, OPT_STR, OPT_INT, OPT_NUM } option_kind;
+/* A value is a bool, const char *, int64_t or double; of a word the int that is its place in
+ * `words`. */
+typedef enum { OPT_FLAG, OPT_STR, OPT_INT, OPT_NUM, OPT_WORD } option_kind;
 
 typedef struct {
     const char *name; /* without "--"; NULL ends the table */
@@ -25,8 +28,13 @@ typedef struct {
     const char *def;      /* parsed like an argument; NULL: left as it is */
     const char *arg;      /* "N", "DIR", ... as shown by --help */
     const char *help;     /* one line or more */
-    bool        required;
-    bool       *given; /* set when the option stands on the command line; may be NULL */
+    /* OPT_WORD: what is allowed, NULL at the end; --help lists it */
+    const char *const *words;
+    /* Of a table elsewhere: its i-th name, NULL past the end; --help lists them. */
+    const char *(*name_in_table)(int i);
+    bool     required;
+    bool    *given; /* set when the option stands on the command line; may be NULL */
+    grid_use in_grid;
 } option;
 
 typedef struct {

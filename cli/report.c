@@ -30,8 +30,7 @@ static int run(int argc, char **argv)
     rc = report_write(p.args[0], o.out, o.against, &c);
     if (rc) return rc;
     if (o.json) {
-        json *j    = json_object();
-        str   text = { 0 };
+        json *j = json_object();
         json_set_int(j, "records", c.records);
         json_set_int(j, "evals", c.evals);
         json_set_int(j, "trains", c.trains);
@@ -40,10 +39,7 @@ static int run(int argc, char **argv)
         json_set_int(j, "compared", c.compared);
         json_set_int(j, "differ", c.differ);
         json_set_str(j, "out", o.out);
-        json_print(j, &text, false);
-        puts(text.s);
-        str_free(&text);
-        json_free(j);
+        json_show_line(j);
     } else {
         printf("%lld records, %lld plots: %s/index.html\n", (long long)c.records, (long long)c.plots, o.out);
     }

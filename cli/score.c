@@ -7,12 +7,13 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "score/offline.h"
+#include "tasks/task.h"
 #include "metrics/paired.h"
 
 static offline_request q;
 typedef struct {
-    const char *tokenize, *smooth, *multi, *form;
-    int64_t     char_order, word_order, beta;
+    int     tokenize, smooth, multi, form;
+    int64_t char_order, word_order, beta;
     /* given: an option of the metrics, one of the predictions of a task */
     bool for_metrics, for_task;
     bool json, per_item, verbose, confidence;
@@ -21,49 +22,30 @@ static words_and_flags       o;
 static score_compare_options compare;
 enum { SYSTEMS = 16 };
 
-/* A word of the reference tools to the number that the metrics know it by. */
-static int word(const char *name, const char *given, const char *const *words, int *out)
-{
-    str all = { 0 };
-    for (int i = 0; words[i]; i++) {
-        if (!strcmp(words[i], given)) {
-            *out = i;
-            str_free(&all);
-            return OK;
-        }
-        str_item(&all, ", ", words[i]);
-    }
-    int rc = input_error("score: --%s %s: must be one of %s", name, given, str_c(&all));
-    str_free(&all);
-    return rc;
-}
+/* The reference tools' words, by the numbers that the metrics know them by. */
+static const char *const tokenizers[] = {
+    [BLEU_13A] = "13a", [BLEU_INTL] = "intl", [BLEU_CHAR] = "char", [BLEU_NONE] = "none", NULL
+};
+static const char *const smoothings[] = {
+    [BLEU_EXP] = "exp", [BLEU_FLOOR] = "floor", [BLEU_ADD_K] = "add-k", [BLEU_NO_SMOOTHING] = "none", NULL
+};
+static const char *const multis[] = {
+    [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean", NULL
+};
+static const char *const forms[] = {
+    [PREDICTIONS_ANY] = "any", [PREDICTIONS_LINES] = "lines", [PREDICTIONS_JSON] = "json", NULL
+};
 
 static int set_options(void)
 {
-    static const char *const tokenizers[] = {
-        [BLEU_13A] = "13a", [BLEU_INTL] = "intl", [BLEU_CHAR] = "char", [BLEU_NONE] = "none", NULL
-    };
-    static const char *const smoothings[] = {
-        [BLEU_EXP] = "exp", [BLEU_FLOOR] = "floor", [BLEU_ADD_K] = "add-k", [BLEU_NO_SMOOTHING] = "none", NULL
-    };
-    static const char *const multis[] = {
-        [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean", NULL
-    };
-    static const char *const forms[] = {
-        [PREDICTIONS_ANY] = "any", [PREDICTIONS_LINES] = "lines", [PREDICTIONS_JSON] = "json", NULL
-    };
-    int tokenize = 0, smooth = 0, multi = 0, form = 0, rc = word("tokenize", o.tokenize, tokenizers, &tokenize);
-    if (!rc) rc = word("smooth", o.smooth, smoothings, &smooth);
-    if (!rc) rc = word("multi", o.multi, multis, &multi);
-    if (!rc) rc = word("form", o.form, forms, &form);
-    q.options.tokenize   = (bleu_tokenizer)tokenize;
-    q.options.smooth     = (bleu_smoothing)smooth;
-    q.options.multi      = (metric_multi)multi;
+    q.options.tokenize   = (bleu_tokenizer)o.tokenize;
+    q.options.smooth     = (bleu_smoothing)o.smooth;
+    q.options.multi      = (metric_multi)o.multi;
     q.options.char_order = (int)o.char_order;
     q.options.word_order = (int)o.word_order;
     q.options.beta       = (int)o.beta;
-    q.form               = (prediction_form)form;
-    return rc ? rc : metric_options_check(&q.options, "score");
+    q.form               = (prediction_form)o.form;
+    return metric_options_check(&q.options, "score");
 }
 
 static void print_report(const json *report)
@@ -128,15 +110,15 @@ static int read_log(scored *s, const char *path, offline_time *time)
 static int run(int argc, char **argv)
 {
     static const option table[] = {
-        { "task", OPT_STR, &q.task, .arg = "T",
-          .help = "by task: squad, dialogsum, iwslt, hellaswag, gsm8k, or a task's JSON file" },
+        { "task", OPT_STR, &q.task, .arg = "T", .help = "by task: a task's JSON file, or one of",
+          .name_in_table = task_builtin_name },
         { "data", OPT_STR, &q.data, .arg = "FILE", .help = "the task's data file, in its original format" },
         { "predictions", OPT_STR, &q.predictions, .arg = "FILE",
           .help = "SQuAD's {id: answer}; one prediction a line; JSON lines {\"id\": 1, \"prediction\": \"...\"};\n"
                   "a sample log of this program or of lm-evaluation-harness; for choices the index or\n"
                   "all log-likelihoods; - is stdin" },
-        { "form", OPT_STR, &o.form, .given = &o.for_task, .def = "any", .arg = "F",
-          .help = "of the predictions: lines, json, or any: what the first line looks like" },
+        { "form", OPT_WORD, &o.form, .words = forms, .given = &o.for_task, .def = "any", .arg = "F",
+          .help = "of the predictions (any: what the first line looks like):" },
         { "limit", OPT_INT, &q.limit, .given = &o.for_task, .min = 1, .max = 1e15, .arg = "N",
           .help = "only the first N items of the data" },
         { "prompt", OPT_STR, &q.prompt, .given = &o.for_task, .arg = "NAME",
@@ -148,14 +130,13 @@ static int run(int argc, char **argv)
         { "na-threshold", OPT_NUM, &q.na_threshold, .given = &o.for_task, .def = "1", .arg = "X",
           .help = "SQuAD 2.0: a probability above it means no answer" },
         { "metric", OPT_STR, &q.metrics, .arg = "LIST",
-          .help = "names with commas: bleu, chrf, chrf++, rouge1..9, rougeL, rougeLsum, squad-v1.1,\n"
-                  "squad-v2.0, gsm8k-strict, gsm8k-flexible; with --task instead of the task's own" },
+          .help = "names with commas, with --task instead of the task's own; of", .name_in_table = metric_list_name },
         { "input", OPT_STR, &q.input, .arg = "FILE",
           .help = "by metric: JSON lines {\"id\": 1, \"prediction\": \"...\", \"references\": [\"...\"]}; - is stdin" },
-        { "tokenize", OPT_STR, &o.tokenize, .given = &o.for_metrics, .def = "13a", .arg = "T",
-          .help = "BLEU: 13a, intl, char, none" },
-        { "smooth", OPT_STR, &o.smooth, .given = &o.for_metrics, .def = "exp", .arg = "S",
-          .help = "BLEU: exp, floor, add-k, none" },
+        { "tokenize", OPT_WORD, &o.tokenize, .words = tokenizers, .given = &o.for_metrics, .def = "13a", .arg = "T",
+          .help = "BLEU:" },
+        { "smooth", OPT_WORD, &o.smooth, .words = smoothings, .given = &o.for_metrics, .def = "exp", .arg = "S",
+          .help = "BLEU:" },
         { "smooth-value", OPT_NUM, &q.options.smooth_value, .given = &o.for_metrics, .arg = "X",
           .help = "BLEU: of floor (0.1 when not given) and add-k (1)" },
         { "effective-order", OPT_FLAG, &q.options.effective_order, .given = &o.for_metrics,
@@ -173,8 +154,8 @@ static int run(int argc, char **argv)
           .help = "chrF: epsilon smoothing instead of the effective order" },
         { "stemmer", OPT_FLAG, &q.options.stemmer, .given = &o.for_metrics,
           .help = "ROUGE: Porter's stemmer, as NLTK has it" },
-        { "multi", OPT_STR, &o.multi, .given = &o.for_metrics, .def = "max", .arg = "M",
-          .help = "ROUGE with several references: first, mean or max" },
+        { "multi", OPT_WORD, &o.multi, .words = multis, .given = &o.for_metrics, .def = "max", .arg = "M",
+          .help = "ROUGE with several references:" },
         { "compare", OPT_FLAG, &compare.on,
           .help =
               "compare systems, the first is the baseline: sample logs or folders of runs, also NAME=RUN,RUN (seeds)" },

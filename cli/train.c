@@ -6,6 +6,7 @@
 
 #include "cli/verbs.h"
 #include "core/error.h"
+#include "tasks/task.h"
 #include "train/run.h"
 
 static train_request q;
@@ -60,20 +61,22 @@ static int run(int argc, char **argv)
     adalora_options *a       = &q.options.adalora;
     const option     table[] = {
             { "model", OPT_STR, &q.model, .required = true, .arg = "DIR", .help = "base model: a Hugging Face folder" },
-            { "task", OPT_STR, &q.task, .required = true, .arg = "T",
-              .help = "squad, dialogsum, iwslt, hellaswag, gsm8k, text, tokens, or a task's JSON file" },
+            { "task", OPT_STR, &q.task, .required = true, .arg = "T", .help = "a task's JSON file, or one of",
+              .name_in_table = task_builtin_name },
             { "data", OPT_STR, &q.data, .required = true, .arg = "FILE",
               .help = "training items in the task's original format" },
             { "prompt", OPT_STR, &q.prompt, .arg = "NAME", .help = "prompt variant of the task" },
             { "method", OPT_STR, &q.method, .arg = "M",
-              .help = "lora, tied-lora, vera, adalora, ... (`tiebreak count --help` lists them), `full` for every weight,\n"
-                          "or a spec: 'A=tied:train,u=layer:train,B=layer:train:zero,s=alpha/r'" },
+              .help =
+                  "`full` for every weight, a spec as 'A=tied:train,u=layer:train,B=layer:train:zero,s=alpha/r', or one of",
+              .name_in_table = method_name },
             { "rank", OPT_INT, &q.rank, .min = 1, .max = RANK_MAX, .arg = "N",
               .help = "rank r of the adapter; 8 when not given (AdaLoRA: init_r)" },
             { "alpha", OPT_NUM, &q.alpha, .min = 1e-9, .max = 1e9, .arg = "X",
               .help = "numerator of the scale s; the rank when not given" },
             { "sites", OPT_STR, &q.sites, .arg = "S",
-              .help = "qkv (fused; when not given), or a list of q,k,v,o,gate,up,down, or all" },
+              .help = "all, or a list with commas of (qkv is q, k and v fused, and what is taken when not given)",
+              .name_in_table = site_name },
             { "init-adapter", OPT_STR, &q.init_adapter, .arg = "DIR",
               .help = "go on from this adapter; it knows its method, rank and sites" },
             { "out", OPT_STR, &q.out, .required = true, .arg = "DIR",
@@ -135,15 +138,8 @@ static int run(int argc, char **argv)
     if (rc) return rc;
     if ((rc = train_run(&q, &record))) return error_context(rc, "train");
     json *s = summary(record);
-    if (as_json) {
-        str text = { 0 };
-        json_print(s, &text, true);
-        fputs(text.s, stdout);
-        str_free(&text);
-    } else {
-        print_summary(s);
-    }
-    json_free(s);
+    if (!as_json) print_summary(s);
+    as_json ? json_show(s) : json_free(s);
     json_free(record);
     return OK;
 }

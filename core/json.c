@@ -305,3 +305,16 @@ void json_print(const json *j, str *out, bool pretty)
     print(j, out, pretty, 0);
     if (pretty) str_putc(out, '\n');
 }
+
+static void show(json *j, bool pretty)
+{
+    str text = { 0 };
+    json_print(j, &text, pretty);
+    if (!pretty) str_putc(&text, '\n');
+    fputs(text.s, stdout);
+    str_free(&text);
+    json_free(j);
+}
+
+void json_show(json *j) { show(j, true); }
+void json_show_line(json *j) { show(j, false); }

@@ -86,6 +86,10 @@ json *json_take(json *obj, const char *key);
 
 /* Appends j to out: pretty is two-space indent and a final newline, else one line without one. */
 void json_print(const json *j, str *out, bool pretty);
+/* What a verb's --json prints: one object on stdout, with a final newline; frees j. A result that
+ * is also read by eye is indented; a summary of what was done to files is one line. */
+void json_show(json *j);
+void json_show_line(json *j);
 /* Appends the n bytes of s as a string literal with quotes; invalid UTF-8 becomes U+FFFD. */
 void json_quote(str *out, const char *s, size_t n);
 #endif

@@ -101,7 +101,9 @@ static const metric rows[] = {
       .item = per_token_item, .corpus = sum_of_units },
 };
 
-const metric *metric_row(int i) { return i >= 0 && (size_t)i < sizeof rows / sizeof *rows ? &rows[i] : NULL; }
+enum { ROWS = sizeof rows / sizeof *rows };
+
+const metric *metric_row(int i) { return i >= 0 && i < ROWS ? &rows[i] : NULL; }
 
 const metric *metric_find(const char *name)
 {
@@ -124,17 +126,22 @@ static const struct {
 };
 enum { GROUPS = sizeof groups / sizeof *groups };
 
+const char *metric_list_name(int i)
+{
+    if (i < ROWS) return rows[i].name;
+    return i < ROWS + GROUPS ? groups[i - ROWS].name : NULL;
+}
+
 static int no_such_metric(const char *where, const char *name)
 {
-    const char *names[64];
-    int         n   = 0;
-    str         all = { 0 };
-    for (int i = 0; metric_row(i) && n < 63; i++) names[n++] = metric_row(i)->name;
-    for (int i = 0; i < GROUPS && n < 63; i++) names[n++] = groups[i].name;
-    for (int i = 0; i < n; i++) str_item(&all, " ", names[i]);
-    names[n] = NULL;
-    int rc   = input_error("%s: %.40s: no such metric%s; there are %s", where, name, did_you_mean(name, names).text,
-                           str_c(&all));
+    const char *names[ROWS + GROUPS + 1] = { 0 };
+    str         all                      = { 0 };
+    for (int i = 0; i < ROWS + GROUPS; i++) {
+        names[i] = metric_list_name(i);
+        str_item(&all, " ", names[i]);
+    }
+    int rc = input_error("%s: %.40s: no such metric%s; there are %s", where, name, did_you_mean(name, names).text,
+                         str_c(&all));
     str_free(&all);
     return rc;
 }

@@ -111,6 +111,9 @@ int metric_list_add(metric_list *list, const char *name, const metric_options *o
 /* The same for names with commas; ERR_INPUT when there are none. */
 int metric_list_parse(metric_list *list, const char *names, const metric_options *options, const char *where);
 
+/* The i-th name that metric_list_add knows, rows first, then groups; NULL past the end. */
+const char *metric_list_name(int i);
+
 /* The i-th row; NULL past the end. */
 const metric *metric_row(int i);
 const metric *metric_find(const char *name); /* NULL: no such metric */

@@ -17,6 +17,8 @@ const site_info site_table[SITE_COUNT] = {
     [SITE_DOWN] = { "down", "mlp.down_proj" },
 };
 
+const char *site_name(int i) { return i < SITE_COUNT ? site_table[i].name : NULL; }
+
 static const site_set QKV = 1u << SITE_QKV, Q_K_V = 1u << SITE_Q | 1u << SITE_K | 1u << SITE_V;
 static const site_set ALL = ((1u << SITE_COUNT) - 1) & ~(1u << SITE_QKV);
 

@@ -11,6 +11,7 @@ typedef struct {
     const char *name, *module;
 } site_info;
 extern const site_info site_table[SITE_COUNT];
+const char            *site_name(int i); /* NULL past the end */
 
 /* Width of the linear's input and output; both 0 where the shape has no such linear (`gate` of
  * an encoder). */

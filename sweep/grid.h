@@ -1,17 +1,32 @@
 /* A sweep's grid: a JSON file to a list of cells, each two command lines (train, then eval).
  *
- *   { "model": "base",                                          paths are relative to the grid
- *   file's folder
- *     "seeds": [1, 2, 3], "steps": 150, "batch": 16,            any other member is an option of `train` or `eval`, by its name
- *     "tasks":   [ { "task": "squad", "train": "squad/train.json", "test": "squad/test.json", "max-new-tokens": 16 } ],
- *     "methods": [ { "method": "base" },                        no training: the base alone
+ *   { "model": "base",
+ *     "seeds": [1, 2, 3], "steps": 150, "batch": 16,
+ *     "tasks":   [ { "task": "squad", "train": "squad/train.json", "test": "squad/test.json",
+ *                    "max-new-tokens": 16 } ],
+ *     "methods": [ { "method": "base" },
  *                  { "method": "lora", "ranks": [2, 8], "lr": 1e-2 },
- *                  { "method": "full", "lr": 1e-3, "tasks": ["squad"] } ] }    only on these tasks
+ *                  { "method": "full", "lr": 1e-3, "tasks": ["squad"] } ] }
  *
- * A member of a method overrides the same member of a task, and that one the grid's. */
+ * Paths are relative to the grid file's folder. Members that the grid itself does not know are
+ * options by their names: of `eval` where its table says so, else of `train`. A member of a method
+ * overrides the same member of a task, and that one the grid's. The method "base" trains nothing;
+ * "tasks" in a method keeps it to these tasks. */
 #ifndef TIEBREAK_SWEEP_GRID_H
 #define TIEBREAK_SWEEP_GRID_H
 #include "core/json.h"
+
+/* Which command a grid's member goes to as an option. */
+typedef enum {
+    GRID_TRAIN, /* where no table says anything else */
+    GRID_EVAL,
+    GRID_EVAL_FILE, /* the same, a path from the grid file's folder */
+    GRID_BOTH
+} grid_use;
+typedef struct {
+    const char *name;
+    grid_use    use;
+} grid_option;
 
 typedef struct {
     char **args; /* without the program's name: "train", "--model", ...; NULL at the end */
@@ -30,9 +45,14 @@ typedef struct {
     size_t     n, cap;
 } grid;
 
-/* `out`: the sweep's folder. threads 0: not passed on. Only seeds 1..seeds_max are kept where
- * that is above 0 (the first so many of the list). */
-int  grid_read(grid *g, const char *path, const char *out, int64_t threads, int64_t seeds_max);
+typedef struct {
+    const char        *path, *out; /* the grid file; the sweep's folder */
+    int64_t            threads;    /* of each command; 0: not passed on */
+    int64_t            seeds_max;  /* only the first so many seeds of the list; 0: all */
+    const grid_option *options;    /* those that do not go to train alone; name NULL at the end */
+} grid_request;
+
+int  grid_read(grid *g, const grid_request *request);
 void grid_free(grid *g);
 /* The command as a shell would take it. */
 void command_print(const command_line *c, str *out);

@@ -7,7 +7,13 @@ static grid read_text(const char *text, int64_t seeds_max, int want)
     char *dir = test_tmpdir(), *path = path_join(dir, "g.json");
     grid  g;
     assert_ok(file_write_atomic(path, text, strlen(text)));
-    int rc = grid_read(&g, path, "out", 2, seeds_max);
+    static const grid_option options[] = { { "limit", GRID_EVAL },
+                                           { "max-new-tokens", GRID_EVAL },
+                                           { "fewshot", GRID_EVAL },
+                                           { "fewshot-data", GRID_EVAL_FILE },
+                                           { NULL, GRID_TRAIN } };
+    grid_request             request   = { path, "out", 2, seeds_max, options };
+    int                      rc        = grid_read(&g, &request);
     if (rc != want) fail_msg("status %d: %s", rc, error_text());
     free(path);
     test_rmdir(dir);

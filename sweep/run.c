@@ -1,0 +1,114 @@
+#include "sweep/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/memory.h"
+#include "core/progress.h"
+
+int shard_parse(shard *s, const char *text)
+{
+    long long index = 0, count = 1;
+    char      tail;
+    if (text && (sscanf(text, "%lld/%lld%c", &index, &count, &tail) != 2 || count < 1 || index < 0 || index >= count))
+        return input_error("sweep: --shard %s: must be I/N with 0 <= I < N, e.g. 0/4", text);
+    *s = (shard) { index, count };
+    return OK;
+}
+
+static bool in_shard(shard s, size_t i) { return (int64_t)i % s.count == s.index; }
+
+void sweep_print_commands(const grid *g, shard s)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        str text = { 0 };
+        if (!in_shard(s, i)) continue;
+        if (g->cells[i].train.n) {
+            command_print(&g->cells[i].train, &text);
+            str_puts(&text, " && ");
+        }
+        command_print(&g->cells[i].eval, &text);
+        puts(text.s);
+        str_free(&text);
+    }
+}
+
+/* In the child: this program with the command's arguments, its output in the log. */
+static _Noreturn void become(const command_line *c, int log)
+{
+    char **argv = mem_alloc((size_t)c->n + 2, sizeof *argv);
+    argv[0]     = (char[]) { "tiebreak" };
+    for (int i = 0; i < c->n; i++) argv[i + 1] = c->args[i];
+    dup2(log, 1);
+    dup2(log, 2);
+    execv("/proc/self/exe", argv);
+    _exit(127);
+}
+
+/* The error of a command that failed: the last line of its log. */
+static int failure(int status, const char *log)
+{
+    str         text = { 0 };
+    const char *last = "";
+    if (!file_read(log, 16u << 20, &text) && text.n) {
+        if (text.s[text.n - 1] == '\n') text.s[--text.n] = '\0';
+        last = strrchr(text.s, '\n') ? strrchr(text.s, '\n') + 1 : text.s;
+    }
+    int rc = WIFEXITED(status) && WEXITSTATUS(status) == ERR_INPUT ? input_error("%.1000s (log: %s)", last, log)
+                                                                   : run_error("%.1000s (log: %s)", last, log);
+    str_free(&text);
+    return rc;
+}
+
+static int run_command(const command_line *c, const char *dir, const char *log_name)
+{
+    char *log = path_join(dir, log_name);
+    int   rc = file_make_dirs(dir), status = 0;
+    int   fd = rc ? -1 : open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (!rc && fd < 0) rc = run_error("%s: cannot be written: %s", log, strerror(errno));
+    pid_t pid = rc ? -1 : fork();
+    if (pid == 0) become(c, fd);
+    if (!rc && (pid < 0 || waitpid(pid, &status, 0) < 0))
+        rc = run_error("sweep: a process could not be started: %s", strerror(errno));
+    if (fd >= 0) close(fd);
+    if (!rc && status) rc = failure(status, log);
+    free(log);
+    return rc;
+}
+
+static int run_cell(const grid_cell *c, const char *out)
+{
+    char *dir = path_join(out, c->name);
+    int   rc  = c->train.n ? run_command(&c->train, dir, "train.log") : OK;
+    if (!rc) rc = run_command(&c->eval, dir, "eval.log");
+    free(dir);
+    return rc;
+}
+
+int sweep_run(const grid *g, shard s, const char *out, int64_t *done)
+{
+    progress p      = progress_start("sweep", (int64_t)g->n, "cell", false);
+    int64_t  failed = 0;
+    *done           = 0;
+    for (size_t i = 0; i < g->n; i++) {
+        if (!in_shard(s, i)) continue;
+        progress_update(&p, (int64_t)i, g->cells[i].name);
+        if (run_cell(&g->cells[i], out)) {
+            failed++;
+            fprintf(stderr, "sweep: %s failed: %s\n", g->cells[i].name, error_text());
+        } else {
+            ++*done;
+        }
+    }
+    progress_end(&p);
+    return failed ? run_error("sweep: %lld cells failed, %lld are finished; run the same command again to try those",
+                              (long long)failed, (long long)*done)
+                  : OK;
+}
