@@ -29,18 +29,18 @@ static adapter *fresh(const char *name, site_set sites, int64_t rank, uint64_t s
 static const char *const extra[] = { "A=group:2:train,B=tied:train:zero,s=alpha/r",
                                      "A=tied:train,u=group:2:train,B=model:frozen:kaiming,v=layer:train:zero",
                                      "A=layer:train:zero,R=tied:train:kaiming,B=layer:train,v=tied:train", NULL };
-static const char       *method_name(int i)
+static const char       *row_or_extra(int i)
 {
     int rows = 0;
     while (method_row(rows)) rows++;
-    return i < rows ? method_row(i)->name : extra[i - rows];
+    return i < rows ? method_name(i) : extra[i - rows];
 }
 
 static void step_0_changes_nothing(void **state)
 {
     (void)state;
-    for (int i = 0; method_name(i); i++) {
-        adapter *a = fresh(method_name(i), 1u << SITE_Q | 1u << SITE_V, 3, 7);
+    for (int i = 0; row_or_extra(i); i++) {
+        adapter *a = fresh(row_or_extra(i), 1u << SITE_Q | 1u << SITE_V, 3, 7);
         for (int64_t j = 0; j < a->n_jobs; j++) {
             const expand_job *e = &a->jobs[j];
             double           *B = mem_alloc((size_t)(e->out * e->r), sizeof *B),
@@ -128,18 +128,18 @@ static void check_gradient(const char *name, site_set sites)
 static void gradients_match_central_differences(void **state)
 {
     (void)state;
-    for (int i = 0; method_name(i); i++) {
-        check_gradient(method_name(i), 1u << SITE_Q | 1u << SITE_V);
-        check_gradient(method_name(i), 1u << SITE_QKV);
+    for (int i = 0; row_or_extra(i); i++) {
+        check_gradient(row_or_extra(i), 1u << SITE_Q | 1u << SITE_V);
+        check_gradient(row_or_extra(i), 1u << SITE_QKV);
     }
 }
 
 static void stored_counts_are_the_counted_ones(void **state)
 {
     (void)state;
-    for (int i = 0; method_name(i); i++) {
+    for (int i = 0; row_or_extra(i); i++) {
         site_set      sites = 1u << SITE_Q | 1u << SITE_V | 1u << SITE_DOWN;
-        adapter      *a     = fresh(method_name(i), sites, 4, 1);
+        adapter      *a     = fresh(row_or_extra(i), sites, 4, 1);
         method_counts n;
         assert_ok(method_count(&n, &a->spec.method, &shape, sites, 4));
         assert_int_equal(n.trainable, a->theta_count);
@@ -168,8 +168,8 @@ static void sites_of_one_input_are_stacked(void **state)
 {
     (void)state;
     static const int groups[][3] = { { SITE_Q, SITE_K, SITE_V }, { SITE_GATE, SITE_UP, SITE_UP } };
-    for (int i = 0; method_name(i); i++) {
-        adapter *a   = fresh(method_name(i), 0xfe, 3, 7); /* the seven separate sites */
+    for (int i = 0; row_or_extra(i); i++) {
+        adapter *a   = fresh(row_or_extra(i), 0xfe, 3, 7); /* the seven separate sites */
         bool     one = a->spec.method.factor[FACTOR_A].scope == SCOPE_MODEL;
         for (int k = 0; k < 3 * 2 * 2; k++) {
             const pair_arrays *p = adapter_pairs(a) + k / 4 * SITE_COUNT, *from = &p[groups[k % 2][k / 2 % 2]],
