@@ -14,6 +14,18 @@
 
 static const char schema[] = "tiebreak-record/1";
 
+json *record_named(const char *path, const char *sha256)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    char *own = mem_strndup(path, n);
+    json *j   = json_object();
+    json_set_str(j, "name", path_base(own));
+    json_set_str(j, "sha256", sha256);
+    free(own);
+    return j;
+}
+
 static int by_key(const void *a, const void *b)
 {
     return strcmp((*(const json *const *)a)->string, (*(const json *const *)b)->string);

@@ -44,6 +44,8 @@
 #define TIEBREAK_CORE_RECORD_H
 #include "core/json.h"
 
+/* { "name", "sha256" } of a file or folder: the last part of its path, whatever slashes end it. */
+json *record_named(const char *path, const char *sha256);
 /* 16 hex digits + NUL of the canonical text of asked. */
 void record_id(const json *asked, char out[17]);
 /* The same of an eval's asked without the adapter's training seed and what came of it ("seed",

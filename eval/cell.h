@@ -33,7 +33,7 @@ typedef struct {
     bool        quiet;
     /* with a URL */
     const char      *tokenizer; /* folder; NULL: prompts go out as text */
-    endpoint_options http;      /* its url and max_length are the model and max_length above */
+    endpoint_options http;      /* its url, tokenizer and max_length are those above */
 } eval_request;
 
 /* Run the cell, go on with it, or, when `out` holds it finished, read it: *record is the

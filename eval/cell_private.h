@@ -3,25 +3,23 @@
 #define TIEBREAK_EVAL_CELL_PRIVATE_H
 #include "eval/cell.h"
 #include "eval/harness.h"
-#include "adapters/adapter.h"
 
 /* Everything a cell opens. */
 typedef struct {
     const eval_request *q;
-    const backend      *be;
-    int                 threads;
     task               *task;
     dataset            *data;
-    tokenizer          *tok;
-    model              *model;
-    adapter            *adapter;
-    decoder            *dec;
-    endpoint           *served; /* instead of model and dec */
+    lm                 *lm;
     double              started;
 } cell;
 
+/* Who opens a model by its name, a folder or a URL; and whether the request's options go with
+ * that kind of model. with_tokenizer: the task is one of texts. */
+int check_model_options(const eval_request *q);
+int open_model(lm **out, const eval_request *q, bool with_tokenizer);
+
 /* What was asked. max_new: new tokens of a text, 0 where nothing is generated. */
 int cell_asked(const cell *c, int64_t max_new, json **asked);
-/* What came out. adapted: the asked adapter, or NULL; harness_s: the time the harness ran. */
-json *cell_result(const cell *c, const harness_result *r, const json *adapted, double harness_s);
+/* What came out. harness_s: the time the harness ran. */
+json *cell_result(const cell *c, const harness_plan *plan, const harness_result *r, double harness_s);
 #endif

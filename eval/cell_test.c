@@ -43,29 +43,31 @@ static eval_request small(const char *out)
 static void run_halfway(const char *out, const char *id, double share)
 {
     test_model     t = open_test_model(base);
+    local_lm       m = local_over(t.dec, NULL, t.tok, 0);
     task          *k;
     dataset       *data;
+    harness_plan   plan;
     harness_result r;
     char          *log = path_join(out, "journal.jsonl");
     eval_request   q   = small(out);
     assert_ok(file_make_dirs(out));
     assert_ok(task_open(&k, q.task, q.prompt));
     assert_ok(task_read(k, q.data, &data));
-    assert_ok(harness_run(&(harness) { .dec            = t.dec,
-                                       .tok            = t.tok,
-                                       .task           = k,
-                                       .data           = data,
-                                       .limit          = q.limit,
-                                       .batch          = q.batch,
-                                       .max_new_tokens = q.max_new_tokens,
-                                       .journal        = log,
-                                       .cell           = id,
-                                       .quiet          = true },
-                          &r));
+    assert_ok(plan_and_run(&(harness) { .lm             = &m.lm,
+                                        .task           = k,
+                                        .data           = data,
+                                        .limit          = q.limit,
+                                        .batch          = q.batch,
+                                        .max_new_tokens = q.max_new_tokens,
+                                        .journal        = log,
+                                        .cell           = id,
+                                        .quiet          = true },
+                           &plan, &r));
     str text = read_whole(out, "journal.jsonl");
     assert_int_equal(truncate(log, (off_t)((double)text.n * share)), 0);
     str_free(&text);
     harness_result_free(&r);
+    harness_plan_free(&plan);
     dataset_free(data);
     task_close(k);
     close_test_model(&t);

@@ -6,6 +6,8 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/progress.h"
+#include "eval/sample.h"
+#include "tasks/item_stats.h"
 #include "tasks/subset.h"
 
 /* Tokens of one forward when no batch is asked for: enough rows for the products to run at their
@@ -26,13 +28,13 @@ int harness_metrics(const task *t, const char *names, metric_list *metrics, requ
     } own[]              = { [TASK_GENERATE]   = { METRIC_TEXT, REQUEST_GENERATE },
                              [TASK_CHOICES]    = { METRIC_CHOICES, REQUEST_CHOICES },
                              [TASK_LIKELIHOOD] = { METRIC_LIKELIHOOD, REQUEST_TEXT } };
-    metric_source source = own[task_answer(t)].source;
+    metric_source source = own[t->answer].source;
     int           rc     = OK;
-    *metrics             = *task_metrics(t);
-    *kind                = own[task_answer(t)].kind;
+    *metrics             = t->metrics;
+    *kind                = own[t->answer].kind;
     if (names) {
         metrics->n = 0;
-        rc         = metric_list_parse(metrics, names, task_metric_options(t), "--metrics");
+        rc         = metric_list_parse(metrics, names, &t->options, "--metrics");
         if (!rc && metrics->rows[0].source == METRIC_LIKELIHOOD) {
             source = METRIC_LIKELIHOOD;
             *kind  = REQUEST_TARGET;
@@ -43,7 +45,7 @@ int harness_metrics(const task *t, const char *names, metric_list *metrics, requ
     for (int i = 0; i < metrics->n && !rc; i++)
         if (metrics->rows[i].source != source)
             rc = input_error("metric %s %s, and the task %s %s", metrics->rows[i].name,
-                             source_names[metrics->rows[i].source], task_name(t), source_names[source]);
+                             source_names[metrics->rows[i].source], t->name, source_names[source]);
     return rc;
 }
 
@@ -53,46 +55,52 @@ static int plan_new_tokens(const task *t, int64_t asked, request_rules *rules)
     if (asked && rules->kind != REQUEST_GENERATE)
         return input_error("--max-new-tokens %lld: nothing is generated here, %s: leave the option out",
                            (long long)asked,
-                           task_answer(t) == TASK_GENERATE ? "the metric scores the targets' log-likelihoods"
-                                                           : "the task is answered by log-likelihoods");
+                           t->answer == TASK_GENERATE ? "the metric scores the targets' log-likelihoods"
+                                                      : "the task is answered by log-likelihoods");
     if (rules->kind != REQUEST_GENERATE) return OK;
     if (asked >= positions)
         return input_error("--max-new-tokens %lld: the model has %lld positions and one is the prompt's: 1..%lld",
                            (long long)asked, (long long)positions, (long long)(positions - 1));
-    rules->max_new = asked ? asked : task_max_new_tokens(t);
+    rules->max_new = asked ? asked : t->rules.max_new_tokens;
     if (rules->max_new >= positions) {
         rules->max_new = positions / 2;
         warn(
             "the task %s asks for %lld new tokens and the model has %lld positions: %lld are generated, the rest is the prompt's",
-            task_name(t), (long long)task_max_new_tokens(t), (long long)positions, (long long)rules->max_new);
+            t->name, (long long)t->rules.max_new_tokens, (long long)positions, (long long)rules->max_new);
     }
     return OK;
 }
 
-int harness_plan(const harness *h, int64_t positions, metric_list *metrics, request_rules *rules)
+int harness_make_plan(const harness *h, harness_plan *out)
 {
-    *rules = (request_rules) { .positions = h->max_length ? h->max_length : positions };
-    int rc = harness_metrics(h->task, h->metrics, metrics, &rules->kind);
-    if (!rc && h->max_length > positions)
-        rc = input_error("--max-length %lld: the model has %lld positions: 2..%lld", (long long)h->max_length,
-                         (long long)positions, (long long)positions);
-    if (h->served) rules->positions = endpoint_positions(h->served, rules->kind);
-    rules->as_text = h->served && !h->tok && task_needs_tokenizer(h->task);
+    request_rules *rules = &out->rules;
+    *out                 = (harness_plan) { 0 };
+    int rc               = harness_metrics(h->task, h->metrics, &out->metrics, &rules->kind);
+    rules->positions     = h->lm->max_length - h->lm->reserved[rules->kind];
+    rules->as_text       = !h->lm->tok && task_needs_tokenizer(h->task);
+    out->chosen          = subset_choose(h->data->n, h->limit, h->shuffled, h->shuffle_seed, &out->n);
     return rc ? rc : plan_new_tokens(h->task, h->max_new_tokens, rules);
+}
+
+void harness_plan_free(harness_plan *p)
+{
+    free(p->chosen);
+    *p = (harness_plan) { 0 };
 }
 
 /* --- groups */
 
 typedef struct {
-    const harness *h;
-    answerer       ask;
-    int64_t        n, group_items;
-    int64_t       *chosen;   /* [n]: places in the data */
-    request       *requests; /* [n] */
-    int64_t       *order;    /* items, longest first */
-    shot_set       shots;
-    progress       bar;
-    int64_t        done;
+    const harness      *h;
+    const harness_plan *plan;
+    harness_result     *out;
+    lm_batch            batch; /* what all groups have in common */
+    int64_t             n, group_items;
+    request            *requests; /* [n] */
+    int64_t            *order;    /* items, longest first */
+    shot_set            shots;
+    progress            bar;
+    int64_t             done;
 } run;
 
 /* Longest first, so that memory and time left are known early; then data order. */
@@ -105,10 +113,11 @@ static int by_cost(const void *a, const void *b, void *requests)
 
 static int prepare_item(run *r, int64_t i, str *shots)
 {
-    const harness *h  = r->h;
-    int            rc = shots_text(&r->shots, r->chosen[i], shots);
+    const harness   *h    = r->h;
+    const data_item *item = &h->data->items[r->plan->chosen[i]];
+    int              rc   = shots_text(&r->shots, r->plan->chosen[i], shots);
     if (rc) return rc;
-    rc = request_make(&r->requests[i], h->task, &h->data->items[r->chosen[i]], str_c(shots), h->tok, r->ask.rules);
+    rc          = request_make(&r->requests[i], h->task, item, str_c(shots), h->lm->tok, r->plan->rules);
     r->order[i] = i;
     return rc && h->where ? error_context(rc, "%s", h->where) : rc;
 }
@@ -120,7 +129,7 @@ static int prepare(run *r)
     r->requests          = mem_alloc((size_t)r->n, sizeof *r->requests);
     r->order             = mem_alloc((size_t)r->n, sizeof *r->order);
     int rc               = shots_open(&r->shots, &h->shots, h->task);
-    if (!rc) rc = shots_draw(&r->shots, h->data, h->where, r->n ? r->chosen[r->n - 1] + 1 : 0);
+    if (!rc) rc = shots_draw(&r->shots, h->data, h->where, r->n ? r->plan->chosen[r->n - 1] + 1 : 0);
     for (int64_t i = 0; i < r->n && !rc; i++) {
         rc = prepare_item(r, i, &shots);
         str_clear(&shots);
@@ -145,16 +154,17 @@ static void hash_prompts(const run *r, char out[65])
     str_free(&all);
 }
 
-static int check_adapter(const run *r, harness_result *out)
+static int check_adapter(const run *r)
 {
-    const harness *h = r->h;
-    if (!h->pairs) return OK;
-    int rc = identity_probe(h->dec, h->pairs, r->requests, r->n, r->ask.rules.positions, &out->delta);
-    if (!rc && out->delta.max_abs_logit == 0 && !h->allow_identity)
+    lm            *m     = r->h->lm;
+    adapter_delta *delta = &r->out->delta;
+    if (!m->probe) return OK;
+    int rc = m->probe(m, r->requests, r->n, r->plan->rules.positions, delta);
+    if (!rc && delta->max_abs_logit == 0 && !r->h->allow_identity)
         rc = run_error(
             "%s: changes no logit of the first %lld items: this adapter was not trained or not applied, and its scores would be the base's; "
             "--allow-identity scores it all the same",
-            h->adapter ? h->adapter : "the adapter", (long long)out->delta.items);
+            m->adapter ? m->adapter : "the adapter", (long long)delta->items);
     return rc;
 }
 
@@ -164,89 +174,90 @@ static int64_t group_end(const run *r, int64_t first)
 {
     if (r->group_items) return first + r->group_items < r->n ? first + r->group_items : r->n;
     int64_t tokens = r->requests[r->order[first]].cost, end = first + 1;
-    while (end < r->n && tokens + r->requests[r->order[end]].cost <= r->ask.max_tokens)
+    while (end < r->n && tokens + r->requests[r->order[end]].cost <= r->batch.max_tokens)
         tokens += r->requests[r->order[end++]].cost;
     return end;
 }
 
-static void show(void *ctx, int64_t count)
-{
-    run *r = ctx;
-    progress_update(&r->bar, r->done + count, NULL);
-}
+static bool item_finished(const run *r, int64_t item) { return r->out->items.items[item].finished; }
 
-static int keep(run *r, harness_result *out, int64_t item, const answer *a)
-{
-    double         stats[METRICS_MAX * METRIC_STATS_MAX];
-    str            sample = { 0 };
-    const request *q      = &r->requests[item];
-    request_kind   kind   = r->ask.rules.kind;
-    sample_stats(q, a, kind, &out->metrics, stats);
-    sample_print(&sample, &r->h->data->items[r->chosen[item]], q, a, kind, &out->metrics, stats);
-    int64_t seen = a->n_seen ? a->n_seen : q->cost;
-    out->work += seen + a->n_new;
-    return journal_add(
-        &out->items, item,
-        (finished_item) { .cut = q->cut, .seen = seen, .made = a->n_new, .stats = stats, .sample = sample.s });
-}
-
-static bool group_finished(const run *r, const harness_result *out, int64_t first, int64_t end)
+static bool group_finished(const run *r, int64_t first, int64_t end)
 {
     for (int64_t i = first; i < end; i++)
-        if (!out->items.items[r->order[i]].finished) return false;
+        if (!item_finished(r, r->order[i])) return false;
     return true;
 }
 
 /* Items that an earlier run left finished: the bar begins there, and its rate is of what is done
  * now. */
-static int64_t finished_before(const run *r, const harness_result *out)
+static int64_t finished_before(const run *r)
 {
     int64_t n = 0;
     for (int64_t first = 0, end; first < r->n; first = end) {
         end = group_end(r, first);
-        if (group_finished(r, out, first, end)) n += end - first;
+        if (group_finished(r, first, end)) n += end - first;
     }
     return n;
 }
 
+/* --- answers */
+
 /* A group at work. */
 typedef struct {
-    run            *r;
-    harness_result *out;
-    int64_t         n, *places; /* items asked, and where they stand */
-    answer         *answers;
+    run     *r;
+    int64_t *places; /* the items asked */
+    answer  *answers;
 } group;
 
-static int keep_one(void *ctx, int64_t i)
+static void show(void *ctx, int64_t count)
 {
     group *g = ctx;
-    return keep(g->r, g->out, g->places[i], &g->answers[i]);
+    progress_update(&g->r->bar, g->r->done + count, NULL);
 }
 
-/* Of a group that is not finished all is asked again, so that forwards are made of the same
- * requests, and kept when all is answered. A served model is asked only for the rest, and each
- * answer is kept as it comes. */
-static int work_on(run *r, harness_result *out, int64_t first, int64_t end)
+static int keep(void *ctx, int64_t i)
 {
-    group g                  = { .r = r, .out = out, .places = mem_alloc((size_t)(end - first), sizeof *g.places) };
-    g.answers                = mem_alloc((size_t)(end - first), sizeof *g.answers);
-    const request **requests = mem_alloc((size_t)(end - first), sizeof *requests);
-    bool            finished = true;
-    int             rc       = OK;
+    double             stats[METRICS_MAX * METRIC_STATS_MAX];
+    str                sample  = { 0 };
+    group             *g       = ctx;
+    run               *r       = g->r;
+    const answer      *a       = &g->answers[i];
+    const request     *q       = &r->requests[g->places[i]];
+    const metric_list *metrics = &r->plan->metrics;
+    request_kind       kind    = r->plan->rules.kind;
+    item_answer        known   = { .prediction = { str_c(&a->text), a->text.n } };
+    if (kind == REQUEST_CHOICES) known.choice_ll = a->ll;
+    if (kind == REQUEST_TEXT || kind == REQUEST_TARGET) known.ll = a->ll[0], known.tokens = a->tokens[0];
+    item_stats(&q->text, &known, metrics, stats);
+    sample_print(&sample, &r->h->data->items[r->plan->chosen[g->places[i]]], q, a, kind, metrics, stats);
+    r->out->tokens_now += a->prompt_tokens + a->completion_tokens;
+    return journal_add(&r->out->items, g->places[i],
+                       (finished_item) { .cut               = q->cut,
+                                         .prompt_tokens     = a->prompt_tokens,
+                                         .completion_tokens = a->completion_tokens,
+                                         .stats             = stats,
+                                         .sample            = sample.s });
+}
+
+/* What is left of a group is asked, or all of it again where the model needs its batches whole.
+ * Each answer is kept as it comes. */
+static int work_on(run *r, int64_t first, int64_t end)
+{
+    lm             *m        = r->h->lm;
+    size_t          most     = (size_t)(end - first);
+    const request **requests = mem_alloc(most, sizeof *requests);
+    group           g        = { r, mem_alloc(most, sizeof *g.places), mem_alloc(most, sizeof *g.answers) };
+    lm_batch        ask      = r->batch;
+    ask.requests             = requests;
     for (int64_t i = first; i < end; i++) {
-        bool know = out->items.items[r->order[i]].finished;
-        finished &= know;
-        if (know && r->h->served) continue;
-        g.places[g.n]   = r->order[i];
-        requests[g.n++] = &r->requests[r->order[i]];
+        if (item_finished(r, r->order[i]) && !m->whole_batches) continue;
+        g.places[ask.n]   = r->order[i];
+        requests[ask.n++] = &r->requests[r->order[i]];
     }
-    r->ask.whole     = keep_one;
-    r->ask.whole_ctx = &g;
-    if (!finished) rc = answer_requests(&r->ask, requests, g.n, g.answers, show, r);
-    for (int64_t i = 0; i < g.n && !finished && !rc && !r->h->served; i++) rc = keep_one(&g, i);
+    int rc = m->answer(m, &ask, g.answers, (lm_listener) { .progress = show, .answered = keep, .ctx = &g });
     r->done += end - first;
     progress_update(&r->bar, r->done, NULL);
-    for (int64_t i = 0; i < g.n; i++) answer_free(&g.answers[i]);
+    for (int64_t i = 0; i < ask.n; i++) answer_free(&g.answers[i]);
     free(g.answers);
     free(g.places);
     free(requests);
@@ -255,23 +266,25 @@ static int work_on(run *r, harness_result *out, int64_t first, int64_t end)
 
 /* --- sums */
 
-static void summarize(const run *r, harness_result *out)
+static void summarize(const run *r)
 {
-    double *column = NULL;
-    int     offset = 0;
-    for (int m = 0; m < out->metrics.n; offset += out->metrics.rows[m++].n_stats) {
-        int width = out->metrics.rows[m].n_stats;
+    harness_result    *out     = r->out;
+    const metric_list *metrics = &r->plan->metrics;
+    double            *column  = NULL;
+    int                offset  = 0;
+    for (int m = 0; m < metrics->n; offset += metrics->rows[m++].n_stats) {
+        int width = metrics->rows[m].n_stats;
         column    = mem_resize(column, (size_t)(out->n * width), sizeof *column);
         for (int64_t i = 0; i < out->n; i++)
             memcpy(column + i * width, out->items.items[i].stats + offset, (size_t)width * sizeof *column);
-        out->value[m] = metric_value(&out->metrics.rows[m], column, out->n);
-        out->error[m] = metric_stderr(&out->metrics.rows[m], column, out->n);
+        out->value[m] = metric_value(&metrics->rows[m], column, out->n);
+        out->error[m] = metric_stderr(&metrics->rows[m], column, out->n);
     }
     free(column);
     for (int64_t i = 0; i < out->n; i++) {
         const finished_item *f = &out->items.items[i];
-        out->seen += f->seen;
-        out->made += f->made;
+        out->prompt_tokens += f->prompt_tokens;
+        out->completion_tokens += f->completion_tokens;
         out->cut_items += f->cut > 0;
         out->cut_tokens += f->cut;
         int64_t n_refs = r->requests[i].text.n_references;
@@ -279,57 +292,58 @@ static void summarize(const run *r, harness_result *out)
     }
 }
 
-static int plan(run *r, harness_result *out)
+/* How requests are grouped and packed. */
+static void plan_groups(run *r, const stop_list *stops)
 {
-    const harness *h    = r->h;
-    request_rules *rule = &r->ask.rules;
-    int64_t        all  = h->served ? endpoint_max_length(h->served) : decoder_model(h->dec)->cfg.positions;
-    int            rc   = harness_plan(h, all, &out->metrics, rule);
-    out->max_new_tokens = rule->max_new;
-    r->ask.sequences    = h->batch ? h->batch : SEQUENCES;
-    r->ask.max_tokens   = h->batch * rule->positions > TOKENS_PER_FORWARD ? h->batch * rule->positions
-                                                                          : TOKENS_PER_FORWARD;
-    r->group_items      = rule->kind == REQUEST_GENERATE ? r->ask.sequences * GROUPS_OF_SEQUENCES : h->batch;
-    if (h->served && !h->batch) r->group_items = endpoint_concurrency(h->served) * GROUPS_OF_REQUESTS;
-    return rc;
+    int64_t asked = r->h->batch, tokens = asked * r->plan->rules.positions;
+    r->batch = (lm_batch) { .rules      = r->plan->rules,
+                            .stops      = stops,
+                            .sequences  = asked ? asked : SEQUENCES,
+                            .max_tokens = tokens > TOKENS_PER_FORWARD ? tokens : TOKENS_PER_FORWARD };
+    if (!asked && r->h->lm->group)
+        r->group_items = r->h->lm->group;
+    else
+        r->group_items = r->plan->rules.kind == REQUEST_GENERATE ? r->batch.sequences * GROUPS_OF_SEQUENCES : asked;
 }
 
-static int open_journal(const run *r, harness_result *out)
+static int open_journal(const run *r)
 {
     char text[64];
     int  n_stats = 0;
     snprintf(text, sizeof text, "batch %lld", (long long)r->h->batch);
-    for (int m = 0; m < out->metrics.n; m++) n_stats += out->metrics.rows[m].n_stats;
-    return journal_open(&out->items, r->h->journal, r->h->cell, text, r->n, n_stats);
+    for (int m = 0; m < r->plan->metrics.n; m++) n_stats += r->plan->metrics.rows[m].n_stats;
+    return journal_open(&r->out->items, r->h->journal, r->h->cell, text, r->n, n_stats);
 }
 
-int harness_run(const harness *h, harness_result *out)
+static int work_through(run *r)
+{
+    int rc = OK;
+    r->bar = progress_start(r->h->task->name, r->n, "item", r->h->quiet);
+    progress_update(&r->bar, r->done = finished_before(r), NULL);
+    for (int64_t first = 0, end; first < r->n && !rc; first = end) {
+        end = group_end(r, first);
+        if (!group_finished(r, first, end)) rc = work_on(r, first, end);
+    }
+    progress_end(&r->bar);
+    return rc;
+}
+
+int harness_run(const harness *h, const harness_plan *plan, harness_result *out)
 {
     stop_list stops = { 0 };
-    run       r     = { .h = h, .ask = { .dec = h->dec, .pairs = h->pairs, .served = h->served } };
-    *out            = (harness_result) { 0 };
-    r.chosen        = subset_choose(h->data->n, h->limit, h->shuffled, h->shuffle_seed, &r.n);
-    out->n          = r.n;
-    int rc          = plan(&r, out);
-    if (!rc && r.ask.rules.kind == REQUEST_GENERATE)
-        rc = stop_list_make(&stops, h->task, h->tok, h->dec ? &decoder_model(h->dec)->cfg : NULL);
-    r.ask.stops = &stops;
+    run       r     = { .h = h, .plan = plan, .out = out, .n = plan->n };
+    *out            = (harness_result) { .n = plan->n };
+    plan_groups(&r, &stops);
+    int rc = plan->rules.kind == REQUEST_GENERATE ? stop_list_make(&stops, h->task, h->lm->tok, h->lm->cfg) : OK;
     if (!rc) rc = prepare(&r);
     if (!rc) hash_prompts(&r, out->prompt_sha256);
-    if (!rc) rc = check_adapter(&r, out);
-    if (!rc) rc = open_journal(&r, out);
-    r.bar = progress_start(task_name(h->task), r.n, "item", h->quiet);
-    if (!rc) progress_update(&r.bar, r.done = finished_before(&r, out), NULL);
-    for (int64_t first = 0, end; first < r.n && !rc; first = end) {
-        end = group_end(&r, first);
-        if (!group_finished(&r, out, first, end)) rc = work_on(&r, out, first, end);
-    }
-    progress_end(&r.bar);
-    if (!rc) summarize(&r, out);
+    if (!rc) rc = check_adapter(&r);
+    if (!rc) rc = open_journal(&r);
+    if (!rc) rc = work_through(&r);
+    if (!rc) summarize(&r);
     for (int64_t i = 0; r.requests && i < r.n; i++) request_free(&r.requests[i]);
     free(r.requests);
     free(r.order);
-    free(r.chosen);
     shots_close(&r.shots);
     stop_list_free(&stops);
     if (rc) harness_result_free(out);

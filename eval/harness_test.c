@@ -11,6 +11,7 @@ typedef struct {
     test_model     model;
     task          *task;
     dataset       *data;
+    harness_plan   plan;
     harness_result result;
     json          *samples;
 } reference_run;
@@ -51,20 +52,18 @@ static reference_run run_reference(const char *dir, reference_case c)
     assert_ok(task_open(&r.task, c.task, c.prompt));
     assert_ok(task_read(r.task, data, &r.data));
     adapter *a = c.adapted ? random_adapter(&r.model) : NULL;
-    assert_ok(harness_run(&(harness) { .dec            = r.model.dec,
-                                       .pairs          = a ? adapter_pairs(a) : NULL,
-                                       .tok            = r.model.tok,
-                                       .task           = r.task,
-                                       .data           = r.data,
-                                       .where          = data,
-                                       .limit          = c.limit,
-                                       .shots          = { .k = c.fewshot, .data = pool, .seed = 1234 },
-                                       .max_length     = c.max_length,
-                                       .batch          = c.batch,
-                                       .max_new_tokens = c.max_new,
-                                       .metrics        = c.metrics,
-                                       .quiet          = true },
-                          &r.result));
+    local_lm m = local_over(r.model.dec, a ? adapter_pairs(a) : NULL, r.model.tok, c.max_length);
+    assert_ok(plan_and_run(&(harness) { .lm             = &m.lm,
+                                        .task           = r.task,
+                                        .data           = r.data,
+                                        .where          = data,
+                                        .limit          = c.limit,
+                                        .shots          = { .k = c.fewshot, .data = pool, .seed = 1234 },
+                                        .batch          = c.batch,
+                                        .max_new_tokens = c.max_new,
+                                        .metrics        = c.metrics,
+                                        .quiet          = true },
+                           &r.plan, &r.result));
     adapter_free(a);
     r.samples = json_array();
     for (int64_t i = 0; i < r.result.n; i++) {
@@ -79,26 +78,27 @@ static void end_reference(reference_run *r)
 {
     json_free(r->samples);
     harness_result_free(&r->result);
+    harness_plan_free(&r->plan);
     dataset_free(r->data);
     task_close(r->task);
     close_test_model(&r->model);
 }
 
-static int metric_index(const harness_result *r, const char *name)
+static int metric_index(const reference_run *r, const char *name)
 {
-    for (int i = 0; i < r->metrics.n; i++)
-        if (!strcmp(r->metrics.rows[i].name, name)) return i;
+    for (int i = 0; i < r->plan.metrics.n; i++)
+        if (!strcmp(r->plan.metrics.rows[i].name, name)) return i;
     fail_msg("the task has no metric %s", name);
     return 0;
 }
 
 /* --- multiple choice */
 
-static void check_metric(const harness_result *r, const char *name, double value, double error)
+static void check_metric(const reference_run *r, const char *name, double value, double error)
 {
     int i = metric_index(r, name);
-    assert_within(fabs(r->value[i] - value), 1e-9);
-    if (!isnan(error)) assert_within(fabs(r->error[i] - error), 1e-9);
+    assert_within(fabs(r->result.value[i] - value), 1e-9);
+    if (!isnan(error)) assert_within(fabs(r->result.error[i] - error), 1e-9);
 }
 
 static int64_t check_choices(const json *got, const json *want)
@@ -137,9 +137,8 @@ static void check_hellaswag(const char *reference, reference_case c, const char 
     if (result) {
         assert_null(want);
         const json *reported = at(at(results, "tasks"), result);
-        check_metric(&r.result, "acc", number_at(reported, "acc,none"), number_at(reported, "acc_stderr,none"));
-        check_metric(&r.result, "acc_norm", number_at(reported, "acc_norm,none"),
-                     number_at(reported, "acc_norm_stderr,none"));
+        check_metric(&r, "acc", number_at(reported, "acc,none"), number_at(reported, "acc_stderr,none"));
+        check_metric(&r, "acc_norm", number_at(reported, "acc_norm,none"), number_at(reported, "acc_norm_stderr,none"));
     }
     json_free(lines);
     json_free(results);
@@ -228,7 +227,7 @@ static void check_gsm8k(const char *reference, const char *result, reference_cas
         assert_true(number_at(got, "scores/exact_match_flexible") ==
                     at(at(want, "exact_match"), "flexible-extract")->valuedouble);
     }
-    check_metric(&r.result, "exact_match", number_at(reported, "exact_match,strict-match"),
+    check_metric(&r, "exact_match", number_at(reported, "exact_match,strict-match"),
                  number_at(reported, "exact_match_stderr,strict-match"));
     json_free(lines);
     json_free(results);
@@ -287,9 +286,9 @@ static void squad_agrees(void **state)
                       1e-9);
     }
     const json *reported = at(at(results, "tasks"), "squad");
-    check_metric(&r.result, "f1", number_at(at(reported, "official_v1.1"), "f1"),
+    check_metric(&r, "f1", number_at(at(reported, "official_v1.1"), "f1"),
                  100 * number_at(at(at(results, "analytic"), "squad v1.1 f1"), "stderr"));
-    check_metric(&r.result, "em", 0, 0);
+    check_metric(&r, "em", 0, 0);
     json_free(lines);
     json_free(results);
     end_reference(&r);
@@ -312,7 +311,7 @@ static void dialogsum_agrees(void **state)
         snprintf(value, sizeof value, "%s,none", names[i]);
         snprintf(error, sizeof error, "%s_stderr,none", names[i]);
         const json *reported = at(at(results, "tasks"), "dialogsum");
-        check_metric(&r.result, names[i], number_at(reported, value), number_at(reported, error));
+        check_metric(&r, names[i], number_at(reported, value), number_at(reported, error));
     }
     json_free(lines);
     json_free(results);
@@ -336,8 +335,7 @@ static void iwslt_agrees(void **state)
     for (const json *want = lines->child; want; want = want->next, got = got->next)
         same &= !strcmp(at(got, "prediction")->valuestring, at(want, "text")->valuestring);
     const json *reported = at(at(results, "tasks"), "iwslt_de_en");
-    if (same)
-        check_metric(&r.result, "bleu", number_at(reported, "bleu,none"), number_at(reported, "bleu_stderr,none"));
+    if (same) check_metric(&r, "bleu", number_at(reported, "bleu,none"), number_at(reported, "bleu_stderr,none"));
     json_free(lines);
     json_free(results);
     end_reference(&r);
@@ -365,16 +363,13 @@ static void rolling_likelihoods_agree(void **state)
     }
     const json *reported = at(at(results, "tasks"), "rolling");
     assert_within(
-        fabs(r.result.value[metric_index(&r.result, "word_perplexity")] / number_at(reported, "word_perplexity,none") -
-             1),
+        fabs(r.result.value[metric_index(&r, "word_perplexity")] / number_at(reported, "word_perplexity,none") - 1),
         1e-5);
     assert_within(
-        fabs(r.result.value[metric_index(&r.result, "byte_perplexity")] / number_at(reported, "byte_perplexity,none") -
-             1),
+        fabs(r.result.value[metric_index(&r, "byte_perplexity")] / number_at(reported, "byte_perplexity,none") - 1),
         1e-5);
     assert_within(
-        fabs(r.result.value[metric_index(&r.result, "bits_per_byte")] / number_at(reported, "bits_per_byte,none") - 1),
-        1e-5);
+        fabs(r.result.value[metric_index(&r, "bits_per_byte")] / number_at(reported, "bits_per_byte,none") - 1), 1e-5);
     json_free(lines);
     json_free(results);
     end_reference(&r);
@@ -394,11 +389,11 @@ static void plain_likelihoods_agree_with_the_model_reference(void **state)
     }
     assert_ok(file_write_atomic(file, texts.s, texts.n));
     reference_run r = { .model = open_test_model(dir) };
+    local_lm      m = local_over(r.model.dec, NULL, r.model.tok, 0);
     assert_ok(task_open(&r.task, "text", NULL));
     assert_ok(task_read(r.task, file, &r.data));
-    assert_ok(harness_run(
-        &(harness) { .dec = r.model.dec, .tok = r.model.tok, .task = r.task, .data = r.data, .quiet = true },
-        &r.result));
+    assert_ok(
+        plan_and_run(&(harness) { .lm = &m.lm, .task = r.task, .data = r.data, .quiet = true }, &r.plan, &r.result));
     int64_t i = 0;
     for (const json *j = at(reference, "logprobs")->child; j; j = j->next, i++) {
         json *got;
@@ -470,7 +465,7 @@ static void samples_do_not_depend_on_batch_or_threads(void **state)
             reference_run b = run_reference(dir, one);
             for (int64_t k = 0; k < a.result.n; k++)
                 assert_string_equal(a.result.items.items[k].sample, b.result.items.items[k].sample);
-            for (int m = 0; m < a.result.metrics.n; m++) {
+            for (int m = 0; m < a.plan.metrics.n; m++) {
                 assert_true(a.result.value[m] == b.result.value[m] && isfinite(a.result.value[m]));
                 assert_true(a.result.error[m] == b.result.error[m] || isnan(a.result.error[m]));
             }
@@ -484,10 +479,21 @@ static void samples_do_not_depend_on_batch_or_threads(void **state)
 
 static void requests_that_do_not_fit_are_refused(void **state)
 {
-    metric_list   metrics;
-    request_kind  kind;
-    task         *t;
-    request_rules rules;
+    static const struct {
+        const char *task;
+        harness     asked;
+        const char *refused; /* NULL: fine */
+    } cases[] = {
+        { "hellaswag", { .max_new_tokens = 8 }, "nothing is generated" },
+        { "gsm8k", { .max_new_tokens = 512 }, "1..511" },
+        { "gsm8k", { .max_new_tokens = 8, .metrics = "loss" }, "nothing is generated" },
+        { "gsm8k", { .max_new_tokens = 511 }, NULL },
+    };
+    metric_list  metrics;
+    request_kind kind;
+    task        *t;
+    dataset      none = { 0 };
+    lm           m    = { .max_length = 512 };
     (void)state;
     assert_ok(task_open(&t, "hellaswag", NULL));
     assert_input_error(harness_metrics(t, "bleu", &metrics, &kind), "multiple choice");
@@ -497,20 +503,36 @@ static void requests_that_do_not_fit_are_refused(void **state)
     assert_true(metrics.n == 2 && kind == REQUEST_CHOICES);
     assert_ok(harness_metrics(t, "loss", &metrics, &kind));
     assert_true(metrics.n == 1 && kind == REQUEST_TARGET);
-    assert_input_error(harness_plan(&(harness) { .task = t, .max_new_tokens = 8 }, 512, &metrics, &rules),
-                       "nothing is generated");
-    assert_input_error(harness_plan(&(harness) { .task = t, .max_length = 513 }, 512, &metrics, &rules), "2..512");
-    assert_ok(harness_plan(&(harness) { .task = t, .max_length = 192 }, 512, &metrics, &rules));
-    assert_int_equal(rules.positions, 192);
     task_close(t);
-    assert_ok(task_open(&t, "gsm8k", NULL));
-    assert_input_error(harness_plan(&(harness) { .task = t, .max_new_tokens = 512 }, 512, &metrics, &rules), "1..511");
-    assert_input_error(
-        harness_plan(&(harness) { .task = t, .max_new_tokens = 8, .metrics = "loss" }, 512, &metrics, &rules),
-        "nothing is generated");
-    assert_ok(harness_plan(&(harness) { .task = t, .max_new_tokens = 511 }, 512, &metrics, &rules));
-    assert_int_equal(rules.max_new, 511);
-    task_close(t);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        harness      h = cases[i].asked;
+        harness_plan plan;
+        assert_ok(task_open(&t, cases[i].task, NULL));
+        h.lm   = &m;
+        h.task = t;
+        h.data = &none;
+        if (cases[i].refused) {
+            assert_input_error(harness_make_plan(&h, &plan), cases[i].refused);
+        } else {
+            assert_ok(harness_make_plan(&h, &plan));
+            assert_int_equal(plan.rules.max_new, h.max_new_tokens);
+            assert_int_equal(plan.rules.positions, m.max_length);
+        }
+        harness_plan_free(&plan);
+        task_close(t);
+    }
+}
+
+static void a_model_is_opened_for_no_more_than_its_positions(void **state)
+{
+    (void)state;
+    need_data(dir, "models/stories260K-hf");
+    lm *m;
+    assert_input_error(local_open(&m, &(local_options) { .model = dir, .max_length = 513 }), "2..512");
+    assert_null(m);
+    assert_ok(local_open(&m, &(local_options) { .model = dir, .max_length = 192 }));
+    assert_int_equal(m->max_length, 192);
+    m->close(m);
 }
 
 int main(void)
@@ -529,6 +551,7 @@ int main(void)
         cmocka_unit_test(plain_likelihoods_agree_with_the_model_reference),
         cmocka_unit_test(samples_do_not_depend_on_batch_or_threads),
         cmocka_unit_test(requests_that_do_not_fit_are_refused),
+        cmocka_unit_test(a_model_is_opened_for_no_more_than_its_positions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

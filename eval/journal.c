@@ -56,8 +56,8 @@ static bool read_item(journal *j, const char *line, size_t n)
     if (!sample || line[n - 1] != '}' || json_parse(&one, line, n, "journal")) return false;
     bool ok = !json_get_int(one, "journal", "item", 0, j->n - 1, &item) &&
               !json_get_int(one, "journal", "cut", 0, INT64_MAX / 2, &f.cut) &&
-              !json_get_int(one, "journal", "seen", 0, INT64_MAX / 2, &f.seen) &&
-              !json_get_int(one, "journal", "made", 0, INT64_MAX / 2, &f.made) &&
+              !json_get_int(one, "journal", "seen", 0, INT64_MAX / 2, &f.prompt_tokens) &&
+              !json_get_int(one, "journal", "made", 0, INT64_MAX / 2, &f.completion_tokens) &&
               !json_get_array(one, "journal", "stats", &stats) && cJSON_GetArraySize(stats) == j->n_stats;
     if (ok && !j->items[item].finished) {
         int k    = 0;
@@ -157,7 +157,7 @@ int journal_add(journal *j, int64_t item, finished_item f)
     if (!j->file || know) return OK;
     str line = { 0 };
     str_printf(&line, "{\"item\":%lld,\"cut\":%lld,\"seen\":%lld,\"made\":%lld,\"stats\":[", (long long)item,
-               (long long)f.cut, (long long)f.seen, (long long)f.made);
+               (long long)f.cut, (long long)f.prompt_tokens, (long long)f.completion_tokens);
     for (int i = 0; i < j->n_stats; i++) str_printf(&line, "%s%.17g", i ? "," : "", own[i]);
     str_puts(&line, "]");
     str_puts(&line, sample_key);

@@ -15,7 +15,8 @@
 /* What is kept of an item. */
 typedef struct {
     bool    finished;
-    int64_t cut, seen, made; /* tokens cut from the prompt, read by the model, generated */
+    int64_t cut;                              /* tokens cut from the prompt */
+    int64_t prompt_tokens, completion_tokens; /* read by the model, and generated */
     double *stats;
     char   *sample; /* the line of samples.jsonl, without its newline */
 } finished_item;

@@ -12,7 +12,9 @@ static finished_item made(double a, double b, const char *sample)
     static double stats[2];
     stats[0] = a;
     stats[1] = b;
-    return (finished_item) { .cut = 1, .seen = 20, .made = 3, .stats = stats, .sample = mem_strdup(sample) };
+    return (finished_item) {
+        .cut = 1, .prompt_tokens = 20, .completion_tokens = 3, .stats = stats, .sample = mem_strdup(sample)
+    };
 }
 
 static void append(const char *path, const char *text)
@@ -40,7 +42,7 @@ static void a_killed_run_finds_what_was_finished(void **state)
     assert_true(j.items[0].finished && !j.items[1].finished && j.items[2].finished && !j.items[3].finished);
     assert_true(j.items[2].stats[0] == 1 / 3. && j.items[2].stats[1] == -0x1.fffffffffffffp+1000);
     assert_string_equal(j.items[2].sample, "{\"id\":\"x\",\"sample\":\"ü \\\"\"}");
-    assert_int_equal(j.items[2].seen, 20);
+    assert_int_equal(j.items[2].prompt_tokens, 20);
     /* The torn line is gone, and the file goes on after the last whole one. */
     assert_ok(journal_add(&j, 1, made(5, 6, "{\"n\":1}")));
     journal_close(&j);

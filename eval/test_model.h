@@ -1,7 +1,8 @@
-/* For tests: the reference model, its tokenizer, and a harness over them. */
+/* For tests: a model folder that is opened here, and the harness planned and run in one step. */
 #ifndef TIEBREAK_EVAL_TEST_MODEL_H
 #define TIEBREAK_EVAL_TEST_MODEL_H
 #include "eval/harness.h"
+#include "eval/lm/local.h"
 #include "metrics/test_lines.h"
 
 typedef struct {
@@ -30,6 +31,12 @@ static inline void close_test_model(test_model *t)
     decoder_free(t->dec);
     tokenizer_close(t->tok);
     model_close(t->model);
+}
+
+static inline int plan_and_run(const harness *h, harness_plan *plan, harness_result *r)
+{
+    int rc = harness_make_plan(h, plan);
+    return rc ? rc : harness_run(h, plan, r);
 }
 
 /* The tolerance of the reference's README for float32 code against its float64 numbers. */

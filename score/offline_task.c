@@ -7,7 +7,7 @@
 #include "core/progress.h"
 #include "score/id_index.h"
 #include "score/offline.h"
-#include "eval/sample.h"
+#include "tasks/item_stats.h"
 #include "metrics/squad.h"
 #include "metrics/text_limit.h"
 
@@ -32,7 +32,7 @@ static bool is_squads(const metric *m) { return m->item == squad_em_item || m->i
 static int squad_rules_of(by_task *w)
 {
     const char *rules = w->q->rules;
-    w->squad          = !strcmp(task_reader(w->task), "squad");
+    w->squad          = !strcmp(w->task->reader, "squad");
     for (int m = 0; m < w->metrics.n; m++) w->squad &= is_squads(&w->metrics.rows[m]);
     if (!w->squad && (rules || w->q->na_probs))
         return input_error("--%s: only SQuAD and its metrics have such", rules ? "rules" : "na-probs");
@@ -64,20 +64,20 @@ static int squad_rules_of(by_task *w)
 static int plan_metrics(by_task *w)
 {
     const offline_request *q    = w->q;
-    metric_source          need = task_answer(w->task) == TASK_CHOICES ? METRIC_CHOICES : METRIC_TEXT;
+    metric_source          need = w->task->answer == TASK_CHOICES ? METRIC_CHOICES : METRIC_TEXT;
     int                    rc   = OK;
-    if (task_answer(w->task) == TASK_LIKELIHOOD)
+    if (w->task->answer == TASK_LIKELIHOOD)
         return input_error(
             "--task %s: is scored by a model's log-likelihood of the data; there are no predictions to score",
-            task_name(w->task));
+            w->task->name);
     if (q->metrics)
         rc = metric_list_parse(&w->metrics, q->metrics, &q->options, "--metric");
     else
-        w->metrics = *task_metrics(w->task);
+        w->metrics = w->task->metrics;
     for (int m = 0; m < w->metrics.n && !rc; m++)
         if (w->metrics.rows[m].source != need)
             rc = input_error("--metric %s: does not go with the task %s, whose predictions are %s",
-                             w->metrics.rows[m].name, task_name(w->task), need == METRIC_TEXT ? "texts" : "choices");
+                             w->metrics.rows[m].name, w->task->name, need == METRIC_TEXT ? "texts" : "choices");
     return rc;
 }
 
@@ -244,29 +244,27 @@ static int check_length(const by_task *w, const prediction *p, const task_text *
     return rc;
 }
 
-/* An item's numbers, all metrics' one after the other, and how many references it has. */
-static int item_stats(const by_task *w, int64_t i, double *stats, int64_t *n_refs)
+/* The statistics of item i, and how many references it has. */
+static int stats_of_item(const by_task *w, int64_t i, double *stats, int64_t *n_refs)
 {
     const data_item  *item = &w->data->items[i];
     const prediction *p    = &w->predicted.items[w->of_item[i]];
-    request           r    = { 0 };
-    answer            a    = { .text = { .s = (char *)p->text.s, .n = p->text.n } };
-    bool              pick = task_answer(w->task) == TASK_CHOICES;
-    int               rc   = task_render(w->task, item, &r.text);
+    bool              pick = w->task->answer == TASK_CHOICES;
+    double           *ll   = NULL;
+    task_text         text;
+    int               rc = task_render(w->task, item, &text);
     if (rc) return error_context(rc, "%s", w->q->data);
-    if (pick) rc = check_choices(w, p, &r.text, item);
-    if (!rc && !pick) rc = check_length(w, p, &r.text);
-    if (!rc && !pick && !r.text.n_references && !w->squad)
+    rc = pick ? check_choices(w, p, &text, item) : check_length(w, p, &text);
+    if (!rc && !pick && !text.n_references && !w->squad)
         rc = input_error("%s: the item \"%.80s\" has no reference to compare with", w->q->data, item->id);
     if (pick && !rc) {
-        a.n_ll = r.text.n_choices;
-        a.ll   = mem_alloc((size_t)a.n_ll, sizeof *a.ll);
-        for (int64_t k = 0; k < a.n_ll; k++) a.ll[k] = p->ll ? p->ll[k] : k == p->chosen ? 0 : -1;
+        ll = mem_alloc((size_t)text.n_choices, sizeof *ll);
+        for (int64_t k = 0; k < text.n_choices; k++) ll[k] = p->ll ? p->ll[k] : k == p->chosen ? 0 : -1;
     }
-    *n_refs = r.text.n_references;
-    if (!rc) sample_stats(&r, &a, pick ? REQUEST_CHOICES : REQUEST_GENERATE, &w->metrics, stats);
-    free(a.ll);
-    task_text_free(&r.text);
+    *n_refs = text.n_references;
+    if (!rc) item_stats(&text, &(item_answer) { .prediction = p->text, .choice_ll = ll }, &w->metrics, stats);
+    free(ll);
+    task_text_free(&text);
     return rc;
 }
 
@@ -309,7 +307,7 @@ static int all_stats(const by_task *w, double *stats, int width, int64_t *n_refs
     char   *why = NULL;
 #pragma omp parallel for schedule(dynamic, 16)
     for (int64_t i = 0; i < w->n; i++) {
-        int failed = w->of_item[i] < 0 ? OK : item_stats(w, i, stats + i * width, &n_refs[i]);
+        int failed = w->of_item[i] < 0 ? OK : stats_of_item(w, i, stats + i * width, &n_refs[i]);
         if (!failed) continue;
 #pragma omp critical
         if (i < bad) {
@@ -407,7 +405,7 @@ static int read_all(by_task *w)
     if (!rc) rc = add_invalid(w);
     if (!rc)
         rc = predictions_read(&w->predicted, q->predictions,
-                              task_answer(w->task) == TASK_CHOICES ? PREDICT_CHOICE : PREDICT_TEXT, q->form);
+                              w->task->answer == TASK_CHOICES ? PREDICT_CHOICE : PREDICT_TEXT, q->form);
     if (!rc && w->predicted.chosen_only) rc = drop_lengths(w);
     if (!rc) rc = match(w);
     return rc ? rc : read_probabilities(w);

@@ -10,8 +10,8 @@ int shots_open(shot_set *s, const shot_options *asked, const task *t)
 {
     *s = (shot_set) { .asked = *asked, .task = t };
     if (!asked->k) return OK;
-    if (task_answer(t) == TASK_LIKELIHOOD)
-        return input_error("--fewshot: the task %s asks nothing, so there is no example to show", task_name(t));
+    if (t->answer == TASK_LIKELIHOOD)
+        return input_error("--fewshot: the task %s asks nothing, so there is no example to show", t->name);
     int rc = task_read(t, asked->data, &s->pool);
     if (!rc) rc = originals_open(&s->records, asked->data);
     if (!rc) s->texts = mem_alloc((size_t)s->pool->n, sizeof *s->texts);
@@ -90,7 +90,7 @@ int shots_draw(shot_set *s, const dataset *items, const char *where, int64_t n)
     mt19937   m;
     int64_t   k    = s->asked.k;
     bool      self = s->pool &&
-                (task_shots_drop_self(s->task) || (*s->pool->sha256 && !strcmp(s->pool->sha256, items->sha256)));
+                (s->task->rules.shots_drop_self || (*s->pool->sha256 && !strcmp(s->pool->sha256, items->sha256)));
     if (!k) return OK;
     if (self && !s->asked.first && s->pool->n < k + 1)
         return input_error(
@@ -122,7 +122,7 @@ static int example_text(shot_set *s, int64_t i)
     str       whole = { 0 };
     int       rc    = task_render(s->task, &s->pool->items[i], &text);
     if (rc) return error_context(rc, "%s: item %s", s->asked.data, s->pool->items[i].id);
-    str_printf(&whole, "%s%s%s", text.prompt, text.target, task_shot_separator(s->task));
+    str_printf(&whole, "%s%s%s", text.prompt, text.target, s->task->rules.shot_separator);
     s->texts[i] = whole.s ? whole.s : mem_strdup("");
     task_text_free(&text);
     return OK;

@@ -72,7 +72,7 @@ static int make_text(request *r, const task *t, const tokenizer *tok)
     slice text  = slice_of(r->text.target);
     bool  alone = !*r->text.prompt;
     int   rc    = OK;
-    if (alone && task_scores_bos(t)) {
+    if (alone && t->rules.scores_bos) {
         int32_t prefix = encode_prefix(tok);
         if (prefix < 0) return input_error("the tokenizer has no BOS or EOS token to begin with");
         ids_push(&r->input, prefix);
@@ -117,7 +117,7 @@ static int make_as_text(request *r, const task *t, request_kind kind)
     if (kind == REQUEST_TARGET)
         return input_error(
             "the targets that training learns end in the tokenizer's EOS: --metrics loss needs --tokenizer DIR");
-    if (kind == REQUEST_TEXT && task_scores_bos(t))
+    if (kind == REQUEST_TEXT && t->rules.scores_bos)
         return input_error("this prompt scores the text's own BOS, which needs --tokenizer DIR");
     size_t bytes = strlen(r->text.prompt);
     for (int64_t i = 0; i < r->text.n_choices; i++) {

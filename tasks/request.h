@@ -6,6 +6,7 @@
 /* What the model is asked. REQUEST_TARGET scores what training learns (the task's prompt, target
  * and end), whatever the task's own answer is. */
 typedef enum { REQUEST_GENERATE, REQUEST_CHOICES, REQUEST_TEXT, REQUEST_TARGET } request_kind;
+enum { REQUEST_KINDS = REQUEST_TARGET + 1 };
 
 typedef struct {
     request_kind kind;

@@ -8,10 +8,9 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/nearest.h"
-#include "tasks/task_private.h"
 #include "tasks/template.h"
 
-/* Written by eval/embed.sh. */
+/* Written by tasks/embed.sh. */
 extern const struct {
     const char *name, *bytes;
     uint64_t    n;
@@ -29,7 +28,7 @@ typedef struct {
     size_t      at; /* offset in the struct that is filled */
 } member;
 
-#define FILE_AT(m) offsetof(struct task, m)
+#define FILE_AT(m) offsetof(task, m)
 #define RULE_AT(m) offsetof(task_rules, m)
 
 static const member file_members[] = {
@@ -378,26 +377,5 @@ const char *task_builtin_name(int i)
     return task_files[i].name;
 }
 
-static const char *nth(const json *list, int i)
-{
-    const json *j = list ? cJSON_GetArrayItem(list, i) : NULL;
-    return j ? j->valuestring : NULL;
-}
-
-const char           *task_name(const task *t) { return t->name; }
-const char           *task_prompt(const task *t) { return t->variant; }
-const char           *task_prompt_template(const task *t) { return t->rules.prompt; }
-const char           *task_target_template(const task *t) { return t->rules.target; }
-const char           *task_delimiter(const task *t) { return t->rules.delimiter; }
-const char           *task_reader(const task *t) { return t->reader; }
-int64_t               task_version(const task *t) { return t->version; }
-task_answer_kind      task_answer(const task *t) { return t->answer; }
-int64_t               task_max_new_tokens(const task *t) { return t->rules.max_new_tokens; }
-const char           *task_stop(const task *t, int i) { return nth(t->rules.stop, i); }
-const metric_list    *task_metrics(const task *t) { return &t->metrics; }
-const metric_options *task_metric_options(const task *t) { return &t->options; }
-const char           *task_shot_separator(const task *t) { return t->rules.shot_separator; }
-bool                  task_shots_drop_self(const task *t) { return t->rules.shots_drop_self; }
-bool                  task_scores_bos(const task *t) { return t->rules.scores_bos; }
 int  task_read(const task *t, const char *path, dataset **out) { return dataset_read(out, t->reader, path); }
 bool task_needs_tokenizer(const task *t) { return strcmp(t->reader, "tokens") != 0; }

@@ -1,32 +1,12 @@
-/* A task is data: one JSON file in eval/tasks (reader, prompt variants, target, decoding, stop,
- * metrics, which way is better, version).
- * Built-in task files are part of the program; a path to another JSON file works the same. */
+/* A task is data: one JSON file (reader, prompt variants, target, decoding, stop strings, metrics,
+ * which way is better, version). The built-in ones, tasks/builtin/NAME.json, are part of the
+ * program; a path to another file works the same. */
 #ifndef TIEBREAK_TASKS_TASK_H
 #define TIEBREAK_TASKS_TASK_H
+#include "core/json.h"
 #include "datasets/dataset.h"
 #include "metrics/metric.h"
 #include "tokenizer/tokenizer.h"
-
-typedef struct task task;
-
-/* name_or_file: a built-in name or a path ending in .json; prompt: a variant's name, or NULL for
- * the default. A file with unknown members, values of the wrong kind, templates that do not
- * close, metrics that do not exist or point the other way is ERR_INPUT, in whichever variant it
- * is. */
-int task_open(task **out, const char *name_or_file, const char *prompt);
-/* The same from memory; `where` names it in messages. */
-int         task_parse(task **out, const char *text, size_t n, const char *where, const char *prompt);
-void        task_close(task *t);
-const char *task_name(const task *t);
-const char *task_reader(const task *t); /* of its data: a row of datasets/dataset.c */
-const char *task_prompt(const task *t); /* the variant in use */
-/* As the file says them, for logs: the prompt's and the target's template (NULL: none), the
- * delimiter between them. */
-const char *task_prompt_template(const task *t);
-const char *task_target_template(const task *t);
-const char *task_delimiter(const task *t);
-int64_t     task_version(const task *t);
-const char *task_builtin_name(int i); /* NULL past the end */
 
 /* How an item is answered, and what is made of the answer: what the harness needs to know. */
 typedef enum {
@@ -36,21 +16,63 @@ typedef enum {
      * prompt is empty (`text`, `tokens`) */
     TASK_LIKELIHOOD,
 } task_answer_kind;
-task_answer_kind task_answer(const task *t);
-int64_t          task_max_new_tokens(const task *t); /* TASK_GENERATE */
-const char      *task_stop(const task *t, int i);    /* i-th stop string, NULL past the end */
-bool             task_scores_bos(
-                /* TASK_LIKELIHOOD: the text's own BOS is predicted too, after another one, as
-                 * lm-evaluation-harness's rolling requests do */
-    const task *t);
-/* The metrics, with the options that the file says (borrowed). */
-const metric_list    *task_metrics(const task *t);
-const metric_options *task_metric_options(const task *t);
 
-/* Few-shot examples: each is a prompt with its target, and the separator after it. Whether the
- * pool may hold the item itself. */
-const char *task_shot_separator(const task *t);
-bool        task_shots_drop_self(const task *t);
+/* What a prompt variant says; where it says nothing, the file says it for all variants. Strings
+ * and lists belong to the document. */
+typedef struct {
+    const char *answer;
+    /* Templates: the prompt's, and the target's (NULL: none) with the delimiter before it. */
+    const char *prompt, *target, *target_if_absent, *delimiter;
+    const json *prompt_filters;
+    const json *stop; /* list of strings that end a generated text; NULL: none */
+    int64_t     max_new_tokens;
+    /* TASK_LIKELIHOOD: the text's own BOS is predicted too, after another one, as
+     * lm-evaluation-harness's rolling requests do. */
+    bool        scores_bos;
+    bool        append_eos; /* to a training example */
+    const json *metrics;    /* name -> "higher" or "lower" */
+    const json *metric_options;
+    const json *references; /* {"each": FIELD} */
+    const json *choices;    /* {"each": FIELD} or {"list": [...]}, with "filters" */
+    const char *gold;
+    const json *fewshot; /* {"separator": TEXT, "drop_self": true} */
+    /* The members of the objects above. */
+    bool        stemmer;
+    const char *multi;
+    const char *references_each, *choices_each;
+    const json *choices_list, *choices_filters;
+    /* A few-shot example is a prompt with its target and this after it; drop_self: the examples'
+     * file may hold the item itself. */
+    const char *shot_separator;
+    bool        shots_drop_self;
+} task_rules;
+
+/* An opened task, in one of its prompt variants. Read it; only task.c writes it. */
+typedef struct {
+    const char      *name, *about;
+    const char      *reader; /* of its data: a row of datasets/dataset.c */
+    int64_t          version;
+    const char      *variant, *default_variant;
+    task_rules       rules; /* of the variant in use */
+    task_answer_kind answer;
+    metric_list      metrics;
+    metric_options   options; /* of the metrics, as the file says them */
+    char            *where;   /* the file, in messages */
+    json            *doc;     /* owns every string and list above */
+    const json      *prompts; /* the variants */
+} task;
+
+/* name_or_file: a built-in name or a path ending in .json; prompt: a variant's name, or NULL for
+ * the default. ERR_INPUT, in whichever variant it is, for unknown members, values of the wrong
+ * kind, templates that do not close, and metrics that do not exist or point the other way. */
+int task_open(task **out, const char *name_or_file, const char *prompt);
+/* The same from memory; `where` names it in messages. */
+int         task_parse(task **out, const char *text, size_t n, const char *where, const char *prompt);
+void        task_close(task *t);
+const char *task_builtin_name(int i);            /* NULL past the end */
+bool        task_needs_tokenizer(const task *t); /* false: its items are ready-made ids */
+/* Read a data file with the task's reader. */
+int task_read(const task *t, const char *path, dataset **out);
 
 /* One record turned into text. choices: what is scored by log-likelihood (n_choices 0: the
  * answer is generated). */
@@ -84,6 +106,4 @@ int task_encode(const task *t, const data_item *item, const tokenizer *tok, trai
 /* The same of a text that was rendered already, whatever was put before its prompt. */
 int  task_encode_text(const task *t, const task_text *text, const tokenizer *tok, train_example *out);
 void train_example_free(train_example *x);
-int  task_read(const task *t, const char *path, dataset **out);
-bool task_needs_tokenizer(const task *t);
 #endif

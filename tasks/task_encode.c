@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "tasks/encode.h"
-#include "tasks/task_private.h"
+#include "tasks/task.h"
 
 static void set_example(train_example *x, const int32_t *tokens, int64_t n, int64_t n_prompt)
 {

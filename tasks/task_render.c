@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "tasks/task_private.h"
+#include "tasks/task.h"
 #include "tasks/template.h"
 
 static int filtered(const json *list, str *text)

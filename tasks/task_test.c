@@ -106,7 +106,7 @@ static void default_prompts_are_the_tied_lora_authors(void **state)
     assert_string_equal(x.prompt, "How many? Answer:");
     assert_string_equal(x.target, " Two.\n#### 2");
     assert_string_equal(x.references[0], "Two.\n#### 2");
-    assert_string_equal(task_prompt(t), "tied-lora");
+    assert_string_equal(t->variant, "tied-lora");
     task_text_free(&x);
     dataset_free(d);
     task_close(t);
@@ -199,17 +199,17 @@ static void a_users_own_file_works(void **state)
     dataset  *d = one("gsm8k", "{\"question\":\"q\",\"answer\":\" a \"}");
     task_text x;
     assert_ok(task_render(t, &d->items[0], &x));
-    assert_string_equal(task_name(t), "mine");
-    assert_int_equal(task_version(t), 3);
+    assert_string_equal(t->name, "mine");
+    assert_int_equal(t->version, 3);
     assert_string_equal(x.prompt, "{Q} q");
     assert_string_equal(x.target, " a");
-    assert_null(task_stop(t, 0));
+    assert_null(t->rules.stop);
     task_text_free(&x);
     task_close(t);
     assert_ok(task_open(&t, path, "b"));
     assert_ok(task_render(t, &d->items[0], &x));
     assert_string_equal(x.prompt, "Q");
-    assert_string_equal(task_stop(t, 0), "\n");
+    assert_string_equal(t->rules.stop->child->valuestring, "\n");
     task_text_free(&x);
     task_close(t);
     dataset_free(d);
@@ -322,7 +322,7 @@ static void built_in_tasks_are_whole(void **state)
                 continue;
             }
             for (int m = 0; m < 3 && want[i].metrics[m]; m++) {
-                const metric_list *list = task_metrics(t);
+                const metric_list *list = &t->metrics;
                 int                k    = 0;
                 while (k < list->n && strcmp(list->rows[k].name, want[i].metrics[m]) != 0) k++;
                 assert_true(k < list->n);

@@ -40,9 +40,9 @@ static int describe_training(json *j, const setup *s)
 {
     const train_request   *q = s->q;
     const trainer_options *o = &s->options;
-    json_set_str(j, "task", task_name(s->task));
-    json_set_int(j, "task_version", task_version(s->task));
-    json_set_str(j, "prompt", task_prompt(s->task));
+    json_set_str(j, "task", s->task->name);
+    json_set_int(j, "task_version", s->task->version);
+    json_set_str(j, "prompt", s->task->variant);
     json_set(j, "data", named_hash(q->data, s->data.sha256));
     json_set(j, "valid", q->valid ? named_hash(q->valid, s->valid.sha256) : cJSON_CreateNull());
     set_int_or_null(j, "valid_every", q->valid ? q->valid_every : 0);
@@ -93,9 +93,9 @@ int cell_describe(json **asked, const setup *s)
     /* other devices add in another order: other bits, another cell */
     if (s->be->facts) json_set_str(j, "device", s->be->params->name);
     if (s->be->params != s->be) json_set_str(j, "dtype", s->be->dtype);
-    json_set_str(j, "task", task_name(s->task));
-    json_set_int(j, "task_version", task_version(s->task));
-    json_set_str(j, "prompt", task_prompt(s->task));
+    json_set_str(j, "task", s->task->name);
+    json_set_int(j, "task_version", s->task->version);
+    json_set_str(j, "prompt", s->task->variant);
     json_set(j, "data", named_hash(s->q->data, s->data.sha256));
     json *a = json_object();
     json_set(j, "adapter", a);

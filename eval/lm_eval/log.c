@@ -88,11 +88,10 @@ static void add_arguments(json *arguments, int i, const char *first, json *secon
     json_set(arguments, key, args);
 }
 
-static json *generation_arguments(const lm_eval_run *r)
+json *lm_eval_generation_kwargs(const lm_eval_run *r)
 {
-    json *args = json_object(), *until = json_array();
-    for (int i = 0; task_stop(r->task, i); i++) json_push(until, cJSON_CreateString(task_stop(r->task, i)));
-    json_set(args, "until", until);
+    json *args = json_object();
+    json_set(args, "until", r->task->rules.stop ? cJSON_Duplicate(r->task->rules.stop, true) : json_array());
     json_set_bool(args, "do_sample", false);
     json_set(args, "temperature", py_float(0));
     json_set(args, "max_gen_toks", cJSON_Duplicate(json_find(json_find(r->record, "asked"), "max_new_tokens"), true));
@@ -117,7 +116,7 @@ static void add_exchange(json *line, const lm_eval_run *r, const json *sample, c
     } else if (text) {
         slice whole = slice_of(text->valuestring), kept = filter && filter->extract ? filter->extract(whole) : whole;
         char *own = mem_strndup(kept.s, kept.n);
-        add_arguments(arguments, 0, prompt, generation_arguments(r));
+        add_arguments(arguments, 0, prompt, lm_eval_generation_kwargs(r));
         json_push(resps, text_list(text->valuestring, NULL));
         json_push(filtered, cJSON_CreateString(own));
         free(own);
@@ -321,7 +320,7 @@ int lm_eval_log_write(const lm_eval_run *r, const char *dir)
         json *all = lm_eval_results(r, hash);
         py_dumps(all, 2, &results);
         json_free(all);
-        str_printf(&name, "samples_%s_%s.jsonl", task_name(r->task), date);
+        str_printf(&name, "samples_%s_%s.jsonl", r->task->name, date);
         str_printf(&other, "results_%s.json", date);
         rc         = write_file(dir, &name, &f.out);
         int second = write_file(dir, &other, &results);

@@ -41,6 +41,8 @@ int lm_eval_log_write(const lm_eval_run *r, const char *dir);
 
 /* Inside: the results file. hash: sha256 over the samples' hashes. */
 json *lm_eval_results(const lm_eval_run *r, const char *hash);
+/* Inside: how a text is generated, as the harness's tasks say it: "until" and the rest. */
+json *lm_eval_generation_kwargs(const lm_eval_run *r);
 /* What the harness calls a metric of ours, and the filter it belongs to ("none" for most). */
 void lm_eval_metric(const char *ours, const char **theirs, const char **filter);
 #endif

@@ -14,7 +14,7 @@ static json *copy(const json *j) { return j ? cJSON_Duplicate(j, true) : cJSON_C
 static json *by_task(const lm_eval_run *r, json *value)
 {
     json *j = json_object();
-    json_set(j, task_name(r->task), value);
+    json_set(j, r->task->name, value);
     return j;
 }
 
@@ -32,8 +32,8 @@ static int64_t     shots_of(const lm_eval_run *r)
 static json *values(const lm_eval_run *r)
 {
     json *j = json_object();
-    json_set_str(j, "name", task_name(r->task));
-    json_set_str(j, "alias", task_name(r->task));
+    json_set_str(j, "name", r->task->name);
+    json_set_str(j, "alias", r->task->name);
     json_set_int(j, "sample_len", r->n);
     for (const json *m = metrics_of(r)->child; m; m = m->next) {
         const char *theirs, *filter;
@@ -83,29 +83,21 @@ static json *task_config(const lm_eval_run *r)
                                          [TASK_CHOICES]    = "multiple_choice",
                                          [TASK_LIKELIHOOD] = "loglikelihood_rolling" };
     json                    *j = json_object(), *metadata = json_object();
-    json_set_str(j, "task", task_name(r->task));
+    json_set_str(j, "task", r->task->name);
     json_set_str(j, "dataset_path", r->data_file);
-    json_set_str(j, "doc_to_text", task_prompt_template(r->task));
-    json_set_str(j, "doc_to_target", task_target_template(r->task));
+    json_set_str(j, "doc_to_text", r->task->rules.prompt);
+    json_set_str(j, "doc_to_target", r->task->rules.target);
     json_set_str(j, "description", "");
-    json_set_str(j, "target_delimiter", task_delimiter(r->task));
-    json_set_str(j, "fewshot_delimiter", task_shot_separator(r->task));
+    json_set_str(j, "target_delimiter", r->task->rules.delimiter);
+    json_set_str(j, "fewshot_delimiter", r->task->rules.shot_separator);
     json_set_int(j, "num_fewshot", shots_of(r));
     json_set(j, "metric_list", metric_entries(r));
-    json_set_str(j, "output_type", types[task_answer(r->task)]);
-    if (task_answer(r->task) == TASK_GENERATE) {
-        json *kwargs = json_object(), *until = json_array();
-        for (int i = 0; task_stop(r->task, i); i++) json_push(until, cJSON_CreateString(task_stop(r->task, i)));
-        json_set(kwargs, "until", until);
-        json_set_bool(kwargs, "do_sample", false);
-        json_set(kwargs, "temperature", py_float(0));
-        json_set(kwargs, "max_gen_toks", copy(asked(r, "max_new_tokens")));
-        json_set(j, "generation_kwargs", kwargs);
-    }
+    json_set_str(j, "output_type", types[r->task->answer]);
+    if (r->task->answer == TASK_GENERATE) json_set(j, "generation_kwargs", lm_eval_generation_kwargs(r));
     json_set_int(j, "repeats", 1);
     json_set_bool(j, "should_decontaminate", false);
-    json_set_int(metadata, "version", task_version(r->task));
-    json_set_str(metadata, "prompt", task_prompt(r->task));
+    json_set_int(metadata, "version", r->task->version);
+    json_set_str(metadata, "prompt", r->task->variant);
     json_set(j, "metadata", metadata);
     return j;
 }
@@ -169,7 +161,7 @@ json *lm_eval_results(const lm_eval_run *r, const char *hash)
     json_set(j, "results", by_task(r, values(r)));
     json_set(j, "group_subtasks", json_object());
     json_set(j, "configs", by_task(r, task_config(r)));
-    json_set(j, "versions", by_task(r, py_float((double)task_version(r->task))));
+    json_set(j, "versions", by_task(r, py_float((double)r->task->version)));
     json_set(j, "n-shot", by_task(r, cJSON_CreateNumber((double)shots_of(r))));
     json_set(j, "higher_is_better", by_task(r, higher_is_better(r)));
     json_set(j, "n-samples", by_task(r, sample_counts(r)));

@@ -131,11 +131,11 @@ int completion_read_text(completion_text *out, const char *body, size_t n, const
     if (!rc) rc = json_get_str(choice, where, "text", &text);
     if (!rc) rc = check_finish(choice, where, &out->stopped);
     if (!rc) {
-        out->seen = used(doc, "prompt_tokens");
-        out->made = used(doc, "completion_tokens");
-        if (out->made > max_tokens)
+        out->prompt_tokens     = used(doc, "prompt_tokens");
+        out->completion_tokens = used(doc, "completion_tokens");
+        if (out->completion_tokens > max_tokens)
             rc = input_error("%s: %lld tokens were generated where max_tokens is %lld: the server does not honour it",
-                             where, (long long)out->made, (long long)max_tokens);
+                             where, (long long)out->completion_tokens, (long long)max_tokens);
     }
     if (!rc) str_puts(&out->text, text);
     json_free(doc);
@@ -278,8 +278,8 @@ int completion_read_echo(completion_echo *out, const char *body, size_t n, const
     if (!rc) {
         str_puts(&out->text, text);
         read_spelling(logprobs, out);
-        out->seen = used(doc, "prompt_tokens");
-        out->made = used(doc, "completion_tokens");
+        out->prompt_tokens     = used(doc, "prompt_tokens");
+        out->completion_tokens = used(doc, "completion_tokens");
     }
     json_free(doc);
     if (rc) completion_echo_free(out);
@@ -331,11 +331,11 @@ int completion_sum_ids(const completion_echo *e, const char *where, int64_t n_pr
     snprintf(asked, sizeof asked, "a prompt of %lld tokens", (long long)n_prompt);
     *out = (completion_sum) { .greedy = true };
     if (e->n < n_prompt) return no_echo(e, where, asked);
-    if (e->n > n_prompt + 1 || (e->seen >= 0 && e->seen != n_prompt))
+    if (e->n > n_prompt + 1 || (e->prompt_tokens >= 0 && e->prompt_tokens != n_prompt))
         return input_error(
             "%s: %s was sent, the server counts %lld and answers for %lld: it puts tokens of its own before a prompt of ids, so the scores "
             "would be another text's",
-            where, asked, (long long)e->seen, (long long)e->n);
+            where, asked, (long long)e->prompt_tokens, (long long)e->n);
     for (int64_t i = 0; i < n_at && !rc; i++) rc = add(e, where, at[i], out);
     return rc;
 }

@@ -26,8 +26,8 @@ void completion_ask_echo(str *out, const char *model, completion_prompt p);
 /* A generated text as it came. */
 typedef struct {
     str     text;
-    bool    stopped;    /* by a stop string or EOS, not by the length */
-    int64_t seen, made; /* tokens of the prompt and new ones, -1 where the server does not say */
+    bool    stopped;                          /* by a stop string or EOS, not by the length */
+    int64_t prompt_tokens, completion_tokens; /* -1 where the server does not say */
 } completion_text;
 
 /* `where` (the URL) is named in messages. ERR_INPUT: not JSON (a page, a text cut short), an
@@ -43,8 +43,8 @@ typedef struct {
     str     text, spelt; /* the answer's text; its tokens one after the other */
     /* [n + 1] offsets of the tokens in spelt; NULL when the answer has no texts of tokens */
     int64_t *begin;
-    int64_t *offset;     /* [n] the server's own text_offset, or NULL */
-    int64_t  seen, made; /* as above */
+    int64_t *offset;                           /* [n] the server's own text_offset, or NULL */
+    int64_t  prompt_tokens, completion_tokens; /* as above */
 } completion_echo;
 
 int  completion_read_echo(completion_echo *out, const char *body, size_t n, const char *where);

@@ -41,10 +41,10 @@ static void texts_are_read_and_checked(void **state)
         "{\"choices\":[{\"text\":\" 7\",\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}",
         &t));
     assert_string_equal(str_c(&t.text), " 7");
-    assert_true(t.stopped && t.seen == 5 && t.made == 2);
+    assert_true(t.stopped && t.prompt_tokens == 5 && t.completion_tokens == 2);
     completion_text_free(&t);
     assert_ok(read_text("{\"choices\":[{\"text\":\"\",\"finish_reason\":\"length\"}]}", &t));
-    assert_true(!t.stopped && t.seen == -1 && t.made == -1 && !t.text.n);
+    assert_true(!t.stopped && t.prompt_tokens == -1 && t.completion_tokens == -1 && !t.text.n);
     completion_text_free(&t);
     static const char *const bad[][2] = {
         { "", "empty" },

@@ -6,33 +6,14 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "core/record.h"
 #include "eval/served/completion.h"
 
-enum { CONCURRENCY = 4, TIMEOUT_S = 300, MAX_LENGTH = 2048 };
-
-struct endpoint {
-    http   *http;
-    char   *url, *completions, *model, *gen_kwargs;
-    int64_t max_length, concurrency, other_tokens;
-};
+enum { CONCURRENCY = 4, REQUESTS_PER_CONNECTION = 64, TIMEOUT_S = 300, MAX_LENGTH = 2048 };
 
 /* --- opening */
 
 bool is_endpoint_url(const char *model) { return !strncmp(model, "http://", 7) || !strncmp(model, "https://", 8); }
-
-const char *endpoint_url(const endpoint *e) { return e->url; }
-const char *endpoint_model(const endpoint *e) { return e->model; }
-int64_t     endpoint_max_length(const endpoint *e) { return e->max_length; }
-int64_t     endpoint_concurrency(const endpoint *e) { return e->concurrency; }
-const char *endpoint_gen_kwargs(const endpoint *e) { return e->gen_kwargs; }
-int64_t     endpoint_other_tokens(const endpoint *e) { return e->other_tokens; }
-void        endpoint_set_other_tokens(endpoint *e, int64_t n) { e->other_tokens = n; }
-http_counts endpoint_counted(const endpoint *e) { return http_counted(e->http); }
-
-int64_t endpoint_positions(const endpoint *e, request_kind kind)
-{
-    return kind == REQUEST_GENERATE ? e->max_length - 1 : e->max_length - 2;
-}
 
 static char *join(const char *url, const char *path)
 {
@@ -65,14 +46,15 @@ static int learn_model(endpoint *e, const endpoint_options *o)
     if (rc && !o->model) error_context(rc, "the model's name is not known (--model-name NAME)");
     if (o->model) rc = OK;
     if (!rc && !e->model) e->model = mem_strdup(o->model);
-    e->max_length = o->max_length ? o->max_length : positions ? positions : MAX_LENGTH;
-    if (!rc && e->max_length < 3) rc = input_error("--max-length %lld: must be at least 3", (long long)e->max_length);
+    e->lm.max_length = o->max_length ? o->max_length : positions ? positions : MAX_LENGTH;
+    if (!rc && e->lm.max_length < 3)
+        rc = input_error("--max-length %lld: must be at least 3", (long long)e->lm.max_length);
     str_free(&body);
     free(where);
     return rc;
 }
 
-/* {"a": 1} to ,"a":1 -- what the program itself says in a request is not to be said otherwise. */
+/* {"a": 1} to ,"a":1. A member that the program itself puts into a request is refused. */
 static int read_gen_kwargs(endpoint *e, const char *text)
 {
     static const char *const own[] = { "model", "prompt", "temperature", "seed", "max_tokens",
@@ -94,16 +76,75 @@ static int read_gen_kwargs(endpoint *e, const char *text)
     return rc;
 }
 
-int endpoint_open(endpoint **out, const endpoint_options *o)
+/* --- the interface */
+
+/* No weights are known of a served model, so no hash of them. */
+static int describe(const lm *m, json **asked)
+{
+    const endpoint *e    = (const endpoint *)m;
+    json           *base = json_object();
+    *asked               = json_object();
+    json_set_str(base, "name", e->model);
+    json_set_str(base, "sha256", NULL);
+    json_set_str(base, "url", e->url);
+    json_set(*asked, "base", base);
+    json_set(*asked, "adapter", cJSON_CreateNull());
+    json_set_int(*asked, "max_length", m->max_length);
+    if (*e->gen_kwargs) json_set_str(*asked, "gen_kwargs", e->asked.gen_kwargs);
+    if (e->tok) json_set(*asked, "tokenizer", record_named(e->asked.tokenizer, tokenizer_hash(e->tok)));
+    return OK;
+}
+
+static void account(const lm *m, json *result)
+{
+    const endpoint *e = (const endpoint *)m;
+    http_counts     n = http_counted(e->http);
+    json           *j = json_object();
+    json_set_int(j, "concurrency", e->concurrency);
+    json_set_int(j, "requests", n.requests);
+    json_set_int(j, "retries", n.retries);
+    if (e->not_greedy >= 0) json_set_int(j, "other_than_greedy", e->not_greedy);
+    json_set(result, "http", j);
+}
+
+static void close_endpoint(lm *m)
+{
+    endpoint *e = (endpoint *)m;
+    tokenizer_close(e->tok);
+    http_close(e->http);
+    free(e->url);
+    free(e->completions);
+    free(e->model);
+    free(e->gen_kwargs);
+    free(e);
+}
+
+/* lm-evaluation-harness keeps max_length - 1 tokens of a prompt, because one is generated. Where
+ * log-likelihoods are asked that is one fewer than a local model scores, whose last token need
+ * not be fed. */
+static const lm interface = {
+    .reserved = { [REQUEST_GENERATE] = 1, [REQUEST_CHOICES] = 2, [REQUEST_TEXT] = 2, [REQUEST_TARGET] = 2 },
+    .device   = "http",
+    .threads  = 1,
+    .answer   = endpoint_answer,
+    .describe = describe,
+    .account  = account,
+    .close    = close_endpoint
+};
+
+int endpoint_open(lm **out, const endpoint_options *o)
 {
     const char *env = o->key_env ? o->key_env : "OPENAI_API_KEY", *key = getenv(env);
     endpoint   *e  = mem_alloc(1, sizeof *e);
     *out           = NULL;
+    *e             = (endpoint) { .lm = interface, .asked = *o, .not_greedy = -1 };
     e->concurrency = o->concurrency ? o->concurrency : CONCURRENCY;
+    e->lm.group    = e->concurrency * REQUESTS_PER_CONNECTION;
     e->url         = trimmed(o->url);
     e->completions = join(e->url, "/completions");
-    int rc = o->key_env && !key ? input_error("--api-key-env %s: no such variable in the environment", env) : OK;
-    e->other_tokens = -1;
+    int rc         = o->tokenizer ? tokenizer_open(&e->tok, o->tokenizer) : OK;
+    e->lm.tok      = e->tok;
+    if (!rc && o->key_env && !key) rc = input_error("--api-key-env %s: no such variable in the environment", env);
     if (!rc) rc = read_gen_kwargs(e, o->gen_kwargs);
     if (!rc)
         rc = http_open(&e->http, (http_options) { .key         = key,
@@ -114,28 +155,9 @@ int endpoint_open(endpoint **out, const endpoint_options *o)
     if (!rc && key && *key && !strncmp(e->url, "http://", 7) && !http_is_loopback(e->url))
         warn("%s: the key in %s goes there unencrypted; https:// or an empty variable avoids it", e->url, env);
     if (!rc) rc = learn_model(e, o);
-    if (rc) {
-        endpoint_close(e);
-        return rc;
-    }
-    *out = e;
-    return OK;
-}
-
-void endpoint_close(endpoint *e)
-{
-    if (!e) return;
-    http_close(e->http);
-    free(e->url);
-    free(e->completions);
-    free(e->model);
-    free(e->gen_kwargs);
-    free(e);
-}
-
-const char *endpoint_completions(const endpoint *e) { return e->completions; }
-
-int endpoint_post(endpoint *e, const str *bodies, int64_t n, http_arrived arrived, void *ctx)
-{
-    return http_post_all(e->http, e->completions, bodies, n, arrived, ctx);
+    if (rc)
+        close_endpoint(&e->lm);
+    else
+        *out = &e->lm;
+    return rc;
 }

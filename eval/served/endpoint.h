@@ -1,53 +1,55 @@
-/* A model served elsewhere, behind an OpenAI-compatible completions API: answers the same
- * requests as a decoder here.
+/* A model served elsewhere, behind an OpenAI-compatible completions API, as the model under test:
+ * it answers the same requests as one that runs here.
  *
- *     endpoint *e;
- *     int rc = endpoint_open(&e, &(endpoint_options) { .url = "http://localhost:8000/v1", .concurrency = 4, .retries = 5, .timeout_s = 300 });
- *     if (!rc) rc = harness_run(&(harness) { .served = e, .tok = t, .task = k, .data = set }, &result);
- *     endpoint_close(e);
+ *     lm *m;
+ *     int rc = endpoint_open(&m, &(endpoint_options) { .url = "http://localhost:8000/v1", .retries = 5 });
+ *     if (!rc) rc = harness_run(&(harness) { .lm = m, .task = k, .data = set }, &plan, &result);
+ *     m->close(m);
  *
- * With a tokenizer, prompts go out as token ids, made and cut as for a local model. Without, as
- * text: nothing is cut, and the tokens of a continuation are found through the answer's own
- * tokens; one that spans the border counts to the continuation. */
+ * With a tokenizer, prompts go out as token ids, made and cut as for a local model. Without one
+ * they go out as text: nothing is cut, and the tokens of a continuation are found through the
+ * answer's own tokens; one that spans the border counts to the continuation. */
 #ifndef TIEBREAK_EVAL_SERVED_ENDPOINT_H
 #define TIEBREAK_EVAL_SERVED_ENDPOINT_H
+#include "eval/lm/lm.h"
 #include "eval/served/http.h"
-#include "tasks/request.h"
 
 typedef struct {
     const char *url;        /* with or without /completions at its end */
+    const char *tokenizer;  /* folder of the model's tokenizer; NULL: prompts go out as text */
     const char *model;      /* NULL: the first of GET /models */
     const char *key_env;    /* variable that holds the bearer key; NULL: OPENAI_API_KEY */
     const char *gen_kwargs; /* further members of a request for a text, a JSON object; NULL: none */
-    /* tokens the model takes; 0: what the server says (max_model_len), else 2048 as
-     * lm-evaluation-harness assumes */
+    /* Tokens the model takes; 0: what the server says (max_model_len), else 2048 as
+     * lm-evaluation-harness assumes. */
     int64_t max_length;
     int64_t concurrency, retries; /* 0: 4; as given */
     double  timeout_s;            /* 0: 300 */
     double  backoff_s;            /* before the second try; 0: 0.5 */
 } endpoint_options;
 
-typedef struct endpoint endpoint;
-int                     endpoint_open(endpoint **out, const endpoint_options *o);
-void                    endpoint_close(endpoint *e); /* NULL is fine */
-bool                    is_endpoint_url(const char *model);
-const char             *endpoint_url(const endpoint *e);   /* without /completions */
-const char             *endpoint_model(const endpoint *e); /* the name it is asked by */
-int64_t                 endpoint_max_length(const endpoint *e);
-int64_t                 endpoint_concurrency(const endpoint *e);
-http_counts             endpoint_counted(const endpoint *e);
+typedef struct {
+    lm               lm; /* first: an lm of this kind is one of these */
+    endpoint_options asked;
+    http            *http;
+    tokenizer       *tok;
+    char            *url;         /* without /completions */
+    char            *completions; /* the URL that is asked; messages name it */
+    char            *model;       /* the name it is asked by */
+    char            *gen_kwargs;  /* as further members of an object: ,"a":1; "" for none */
+    int64_t          concurrency;
+    int64_t          not_greedy; /* tokens of the first text that were not the likeliest; -1: not looked yet */
+} endpoint;
 
-/* `positions` of request_rules for this kind: lm-evaluation-harness keeps max_length - 1 tokens
- * of a prompt, one being generated, so one fewer than a local model scores (its last token need
- * not be fed). */
-int64_t endpoint_positions(const endpoint *e, request_kind kind);
+/* The options' strings must outlive the model. */
+int  endpoint_open(lm **out, const endpoint_options *o);
+bool is_endpoint_url(const char *model);
 
-const char *endpoint_gen_kwargs(const endpoint *e); /* as members of an object; "" for none */
-/* Tokens of the first text that were not the likeliest; -1: not looked at yet. */
-int64_t endpoint_other_tokens(const endpoint *e);
-void    endpoint_set_other_tokens(endpoint *e, int64_t n);
-
-/* POST bodies to /completions: http_post_all there. */
-const char *endpoint_completions(const endpoint *e); /* the URL, for messages */
-int         endpoint_post(endpoint *e, const str *bodies, int64_t n, http_arrived arrived, void *ctx);
+/* Inside: `answer` of an endpoint. The server's answers come in any order; the numbers do not
+ * depend on it.
+ *
+ * Before the first text one more request asks for log-probabilities with it: where the server
+ * gives them and a token was not the likeliest, its sampler is not greedy though temperature is
+ * 0 (a repeat penalty, llama-cpp-python's default), and a warning says so. */
+int endpoint_answer(lm *m, const lm_batch *b, answer *answers, lm_listener l);
 #endif

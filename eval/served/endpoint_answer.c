@@ -1,4 +1,4 @@
-#include "eval/served/endpoint_answer.h"
+#include "eval/served/endpoint.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "eval/served/completion.h"
-#include "eval/window.h"
+#include "eval/lm/window.h"
 
 /* One HTTP request: a prompt to go on from, a choice, or a window of a sequence. */
 typedef struct {
@@ -20,18 +20,17 @@ typedef struct {
 } part;
 
 typedef struct {
-    const answerer       *a;
-    const request *const *requests;
-    answer               *answers;
-    part                 *parts; /* those of one request follow one another */
-    str                  *bodies;
-    int64_t               n_parts;
-    size_t                cap;
+    endpoint       *e;
+    const lm_batch *b;
+    answer         *answers;
+    lm_listener     told;
+    int64_t         count; /* answers that are whole */
+    part           *parts; /* those of one request follow one another */
+    str            *bodies;
+    int64_t         n_parts;
+    size_t          cap;
     /* by request: its first part, and how many are still to come */
     int64_t *first, *missing;
-    int64_t  whole;
-    void (*finished)(void *ctx, int64_t count);
-    void *ctx;
 } asking;
 
 /* --- requests to parts */
@@ -55,7 +54,7 @@ static void ask_echo(asking *k, int64_t item, completion_prompt prompt, part **p
     str *body;
     *p          = new_part(k, item, &body);
     (*p)->n_ids = prompt.ids ? prompt.n : 0;
-    completion_ask_echo(body, endpoint_model(k->a->served), prompt);
+    completion_ask_echo(body, k->e->model, prompt);
 }
 
 /* A context and what follows it, as text. Trailing blanks of the context belong to what follows,
@@ -73,31 +72,31 @@ static void ask_echo_text(asking *k, int64_t item, const char *context, const ch
 
 static int add_generate(asking *k, int64_t item)
 {
-    const request   *r     = k->requests[item];
-    const stop_list *s     = k->a->stops;
+    const request   *r     = k->b->requests[item];
+    const stop_list *s     = k->b->stops;
     const char     **stops = mem_alloc((size_t)s->n, sizeof *stops);
     str             *body;
     new_part(k, item, &body);
     for (int64_t i = 0; i < s->n; i++) stops[i] = s->items[i].text;
     completion_ask_text(
-        body, endpoint_model(k->a->served),
+        body, k->e->model,
         (completion_prompt) { r->input.n ? r->input.ids : NULL, (int64_t)r->input.n, slice_of(r->text.prompt) },
-        k->a->rules.max_new, stops, s->n, endpoint_gen_kwargs(k->a->served));
+        k->b->rules.max_new, stops, s->n, k->e->gen_kwargs);
     free(stops);
     return OK;
 }
 
 static int add_choices(asking *k, int64_t item)
 {
-    const request *r    = k->requests[item];
+    const request *r    = k->b->requests[item];
     ids            both = { 0 };
     for (int64_t c = 0; c < r->text.n_choices; c++) {
-        if (k->a->rules.as_text) {
+        if (k->b->rules.as_text) {
             ask_echo_text(k, item, r->text.prompt, r->text.choices[c]);
             continue;
         }
         int64_t n_cont    = (int64_t)r->choices[c].n,
-                cut       = request_context_cut((int64_t)r->input.n, n_cont, k->a->rules.positions);
+                cut       = request_context_cut((int64_t)r->input.n, n_cont, k->b->rules.positions);
         int64_t n_context = (int64_t)r->input.n - cut;
         part   *p;
         ids_clear(&both);
@@ -116,7 +115,7 @@ static int add_choices(asking *k, int64_t item)
  * input: an echo has no other numbers. */
 static int add_window(asking *k, int64_t item, window w)
 {
-    const request *r    = k->requests[item];
+    const request *r    = k->b->requests[item];
     ids            all  = { 0 };
     int64_t        last = w.first + w.n - 1;
     part          *p;
@@ -125,7 +124,7 @@ static int add_window(asking *k, int64_t item, window w)
             ids_free(&all);
             return input_error(
                 "%s: a label differs from the token that follows; a completions API scores only what follows",
-                endpoint_completions(k->a->served));
+                k->e->completions);
         }
         ids_push(&all, r->input.ids[i]);
     }
@@ -140,14 +139,14 @@ static int add_window(asking *k, int64_t item, window w)
 
 static int add_target(asking *k, int64_t item)
 {
-    const request *r = k->requests[item];
+    const request *r = k->b->requests[item];
     window         w;
     int            rc = OK;
-    if (k->a->rules.as_text) {
+    if (k->b->rules.as_text) {
         ask_echo_text(k, item, r->text.prompt, r->text.target);
         return OK;
     }
-    for (int64_t i = 0; !rc && window_at(&w, i, (int64_t)r->input.n, r->row, k->a->rules.positions); i++)
+    for (int64_t i = 0; !rc && window_at(&w, i, (int64_t)r->input.n, r->row, k->b->rules.positions); i++)
         rc = add_window(k, item, w);
     return rc;
 }
@@ -158,29 +157,26 @@ static int finish_text(asking *k, const part *p, const char *body, size_t n)
 {
     completion_text got;
     answer         *a     = &k->answers[p->request];
-    const char     *where = endpoint_completions(k->a->served);
-    int             rc    = completion_read_text(&got, body, n, where, k->a->rules.max_new);
+    const char     *where = k->e->completions;
+    int             rc    = completion_read_text(&got, body, n, where, k->b->rules.max_new);
     if (rc) return rc;
     a->text       = got.text;
-    a->n_new      = got.made > 0 ? got.made : 0;
-    a->n_seen     = got.seen > 0 ? got.seen : 0;
-    a->min_margin = INFINITY; /* nobody says how near a tie it was */
-    a->stopped    = stop_cut_text(k->a->stops, &a->text);
-    if (!a->stopped && got.stopped) a->stopped = k->a->stops->eos;
+    a->min_margin = INFINITY; /* the server does not say */
+    if (got.completion_tokens > 0) a->completion_tokens = got.completion_tokens;
+    a->prompt_tokens = got.prompt_tokens > 0 ? got.prompt_tokens : k->b->requests[p->request]->cost;
+    a->stopped       = stop_cut_text(k->b->stops, &a->text);
+    if (!a->stopped && got.stopped) a->stopped = k->b->stops->eos;
     return OK;
 }
 
 /* Sums of a request's parts, in their own order whatever order they came in. */
 static void finish_sums(asking *k, int64_t item)
 {
-    bool    choices = k->a->rules.kind == REQUEST_CHOICES;
+    bool    choices = k->b->rules.kind == REQUEST_CHOICES;
     answer *a       = &k->answers[item];
-    a->n_ll         = choices ? k->requests[item]->text.n_choices : 1;
-    a->ll           = mem_alloc((size_t)a->n_ll, sizeof *a->ll);
-    a->greedy       = mem_alloc((size_t)a->n_ll, sizeof *a->greedy);
-    a->tokens       = mem_alloc((size_t)a->n_ll, sizeof *a->tokens);
-    for (int64_t c = 0; c < a->n_ll; c++) a->greedy[c] = true;
-    int64_t end = k->first[item + 1];
+    int64_t end     = k->first[item + 1];
+    answer_sums(a, choices ? k->b->requests[item]->text.n_choices : 1);
+    if (!a->prompt_tokens) a->prompt_tokens = k->b->requests[item]->cost;
     for (int64_t i = k->first[item]; i < end; i++) {
         int64_t c = choices ? i - k->first[item] : 0;
         a->ll[c] += k->parts[i].sum.ll;
@@ -191,7 +187,7 @@ static void finish_sums(asking *k, int64_t item)
 
 static int finish_echo(asking *k, part *p, const char *body, size_t n)
 {
-    const char     *where = endpoint_completions(k->a->served);
+    const char     *where = k->e->completions;
     completion_echo echo;
     int             rc = completion_read_echo(&echo, body, n, where);
     if (rc) return rc;
@@ -199,16 +195,19 @@ static int finish_echo(asking *k, part *p, const char *body, size_t n)
         rc = completion_sum_ids(&echo, where, p->n_ids, p->at, p->n_at, &p->sum);
     else
         rc = completion_sum_text(&echo, where, (slice) { str_c(&p->text), p->text.n }, p->border, &p->sum);
-    if (!rc) k->answers[p->request].n_seen += echo.seen > 0 ? echo.seen : p->n_ids ? p->n_ids : echo.n;
+    if (!rc)
+        k->answers[p->request].prompt_tokens += echo.prompt_tokens > 0 ? echo.prompt_tokens
+                                                : p->n_ids             ? p->n_ids
+                                                                       : echo.n;
     completion_echo_free(&echo);
     if (!rc && k->missing[p->request] == 1) finish_sums(k, p->request);
     return rc;
 }
 
-static int stands(asking *k, int64_t item)
+static int tell_whole(asking *k, int64_t item)
 {
-    int rc = k->a->whole ? k->a->whole(k->a->whole_ctx, item) : OK;
-    if (k->finished) k->finished(k->ctx, ++k->whole);
+    int rc = k->told.answered ? k->told.answered(k->told.ctx, item) : OK;
+    if (k->told.progress) k->told.progress(k->told.ctx, ++k->count);
     return rc;
 }
 
@@ -216,66 +215,66 @@ static int part_arrived(void *ctx, int64_t index, const char *body, size_t n)
 {
     asking *k  = ctx;
     part   *p  = &k->parts[index];
-    int     rc = k->a->rules.kind == REQUEST_GENERATE ? finish_text(k, p, body, n) : finish_echo(k, p, body, n);
-    return rc || --k->missing[p->request] ? rc : stands(k, p->request);
+    int     rc = k->b->rules.kind == REQUEST_GENERATE ? finish_text(k, p, body, n) : finish_echo(k, p, body, n);
+    return rc || --k->missing[p->request] ? rc : tell_whole(k, p->request);
 }
 
 /* --- is it greedy? */
 
 static int look_at_greed(void *ctx, int64_t index, const char *body, size_t n)
 {
-    completion_echo e;
+    endpoint       *e = ctx;
+    completion_echo echo;
     int64_t         other = 0;
     (void)index;
-    /* it gives no log-probabilities: nothing can be said */
-    if (completion_read_echo(&e, body, n, "")) return OK;
-    for (int64_t i = 0; i < e.n; i++) other += !isnan(e.logprob[i]) && !e.greedy[i];
+    /* Without log-probabilities nothing can be said. */
+    if (completion_read_echo(&echo, body, n, "")) return OK;
+    for (int64_t i = 0; i < echo.n; i++) other += !isnan(echo.logprob[i]) && !echo.greedy[i];
     if (other)
         warn(
             "%s: %lld of %lld tokens of the first text are not the likeliest by the server's own log-probabilities: a penalty or a sampler of its "
             "own "
             "is at work (llama-cpp-python: --gen-kwargs '{\"repeat_penalty\":1}')",
-            endpoint_completions(ctx), (long long)other, (long long)e.n);
-    endpoint_set_other_tokens(ctx, other);
-    completion_echo_free(&e);
+            e->completions, (long long)other, (long long)echo.n);
+    e->not_greedy = other;
+    completion_echo_free(&echo);
     return OK;
 }
 
 static int check_greed(asking *k)
 {
     str body = { 0 };
-    if (k->a->rules.kind != REQUEST_GENERATE || !k->n_parts || endpoint_other_tokens(k->a->served) >= 0) return OK;
-    endpoint_set_other_tokens(k->a->served, 0);
+    if (k->b->rules.kind != REQUEST_GENERATE || !k->n_parts || k->e->not_greedy >= 0) return OK;
+    k->e->not_greedy = 0;
     str_add(&body, str_c(&k->bodies[0]), k->bodies[0].n - 1);
     str_puts(&body, ",\"logprobs\":1}");
-    int rc = endpoint_post(k->a->served, &body, 1, look_at_greed, k->a->served);
+    int rc = http_post_all(k->e->http, k->e->completions, &body, 1, look_at_greed, k->e);
     str_free(&body);
-    /* one that refuses the question may still answer without it */
+    /* A server that refuses this question may still answer without it. */
     return rc == ERR_FAILED ? rc : OK;
 }
 
-int endpoint_answer(const answerer *a, const request *const *requests, int64_t n, answer *answers,
-                    void (*finished)(void *ctx, int64_t count), void *ctx)
+int endpoint_answer(lm *m, const lm_batch *b, answer *answers, lm_listener l)
 {
     static int (*const add[])(asking *, int64_t) = { [REQUEST_GENERATE] = add_generate,
                                                      [REQUEST_CHOICES]  = add_choices,
                                                      [REQUEST_TEXT]     = add_target,
                                                      [REQUEST_TARGET]   = add_target };
-    asking k  = { .a = a, .requests = requests, .answers = answers, .finished = finished, .ctx = ctx };
-    int    rc = OK;
-    k.first   = mem_alloc((size_t)n + 1, sizeof *k.first);
-    k.missing = mem_alloc((size_t)n, sizeof *k.missing);
-    for (int64_t i = 0; i < n && !rc; i++) {
+    asking k                                     = { .e = (endpoint *)m, .b = b, .answers = answers, .told = l };
+    int    rc                                    = OK;
+    k.first                                      = mem_alloc((size_t)b->n + 1, sizeof *k.first);
+    k.missing                                    = mem_alloc((size_t)b->n, sizeof *k.missing);
+    for (int64_t i = 0; i < b->n && !rc; i++) {
         k.first[i]     = k.n_parts;
-        rc             = add[a->rules.kind](&k, i);
+        rc             = add[b->rules.kind](&k, i);
         k.first[i + 1] = k.n_parts;
-        if (!rc && k.first[i] == k.n_parts) { /* nothing there to score */
+        if (!rc && k.first[i] == k.n_parts) { /* there is nothing to score */
             finish_sums(&k, i);
-            rc = stands(&k, i);
+            rc = tell_whole(&k, i);
         }
     }
     if (!rc) rc = check_greed(&k);
-    if (!rc) rc = endpoint_post(a->served, k.bodies, k.n_parts, part_arrived, &k);
+    if (!rc) rc = http_post_all(k.e->http, k.e->completions, k.bodies, k.n_parts, part_arrived, &k);
     for (int64_t i = 0; i < k.n_parts; i++) {
         str_free(&k.bodies[i]);
         str_free(&k.parts[i].text);

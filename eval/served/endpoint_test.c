@@ -107,46 +107,47 @@ static const asked_case all_kinds[] = {
     { "text", "lm-eval", "texts.txt", NULL, 0 },     { "tokens", NULL, "tokens.jsonl", NULL, 0 },
 };
 
-static int run_case(asked_case c, decoder *dec, endpoint *served, const tokenizer *tok, int64_t max_length,
-                    json **samples)
+static int run_case(asked_case c, lm *m, json **samples)
 {
     task          *k;
     dataset       *data;
+    harness_plan   plan;
     harness_result r;
     char          *path = path_join(home, c.data);
     assert_ok(task_open(&k, c.task, c.prompt));
     assert_ok(task_read(k, path, &data));
     *samples = json_array();
-    int rc   = harness_run(&(harness) { .dec            = dec,
-                                        .served         = served,
-                                        .tok            = tok,
-                                        .task           = k,
-                                        .data           = data,
-                                        .max_length     = max_length,
-                                        .max_new_tokens = c.max_new,
-                                        .metrics        = c.metrics,
-                                        .quiet          = true },
-                           &r);
+    int rc   = plan_and_run(
+          &(harness) {
+              .lm = m, .task = k, .data = data, .max_new_tokens = c.max_new, .metrics = c.metrics, .quiet = true },
+          &plan, &r);
     for (int64_t i = 0; !rc && i < r.n; i++) {
         json *one;
         assert_ok(json_parse(&one, r.items.items[i].sample, strlen(r.items.items[i].sample), "sample"));
         json_push(*samples, one);
     }
     if (!rc) harness_result_free(&r);
+    harness_plan_free(&plan);
     dataset_free(data);
     task_close(k);
     free(path);
     return rc;
 }
 
-static endpoint *open_endpoint(const test_server *s, int64_t max_length)
+static lm *open_endpoint(const test_server *s, const char *tok, int64_t max_length)
 {
-    endpoint *e;
-    assert_ok(endpoint_open(
-        &e, &(endpoint_options) {
-                .url = s->url, .max_length = max_length, .retries = 2, .timeout_s = 20, .backoff_s = 0.01 }));
-    return e;
+    lm *m;
+    assert_ok(endpoint_open(&m, &(endpoint_options) { .url        = s->url,
+                                                      .tokenizer  = tok,
+                                                      .max_length = max_length,
+                                                      .retries    = 2,
+                                                      .timeout_s  = 20,
+                                                      .backoff_s  = 0.01 }));
+    return m;
 }
+
+static endpoint   *as_endpoint(lm *m) { return (endpoint *)m; }
+static http_counts counted(lm *m) { return http_counted(as_endpoint(m)->http); }
 
 static void assert_near(const json *a, const json *b, const char *key)
 {
@@ -196,16 +197,16 @@ static void compare(const char *dir, const asked_case *cases, size_t n, int64_t 
     test_model   local = open_test_model(dir);
     test_server *s     = start_server(dir, SERVE_WELL);
     for (size_t i = 0; i < n; i++) {
-        json     *here, *there;
-        endpoint *e          = open_endpoint(s, max_length);
-        bool      texts_made = cases[i].max_new > 0;
-        assert_ok(run_case(cases[i], local.dec, NULL, local.tok, max_length - (texts_made ? 1 : 2), &here));
-        assert_ok(run_case(cases[i], NULL, e, with_ids ? local.tok : NULL, max_length, &there));
+        json    *here, *there;
+        lm      *e = open_endpoint(s, with_ids ? dir : NULL, max_length);
+        local_lm m = local_over(local.dec, NULL, local.tok, max_length - (cases[i].max_new > 0 ? 1 : 2));
+        assert_ok(run_case(cases[i], &m.lm, &here));
+        assert_ok(run_case(cases[i], e, &there));
         assert_same_samples(here, there, with_ids);
-        assert_true(here->child && endpoint_counted(e).requests > 0);
+        assert_true(here->child && counted(e).requests > 0);
         json_free(here);
         json_free(there);
-        endpoint_close(e);
+        e->close(e);
     }
     stop_server(s);
     close_test_model(&local);
@@ -241,20 +242,17 @@ static void served_scores_are_the_reference_s(void **state)
     need_data(docs, "lm-eval-reference/data/hellaswag.docs.jsonl");
     test_server *s     = start_server(found, SERVE_WELL);
     json        *lines = read_lines(path);
-    tokenizer   *tok;
     str          first = { 0 };
     size_t       end   = 0;
-    assert_ok(tokenizer_open(&tok, found));
     assert_ok(file_read(docs, 64u << 20, &first));
     for (int i = 0; i < 8; i++) end = (size_t)(strchr(first.s + end, '\n') - first.s) + 1;
     first.n = end;
     put(home, "first.jsonl", &first);
     for (int as_text = 0; as_text < 2; as_text++) {
         json       *samples;
-        endpoint   *e    = open_endpoint(s, 512);
+        lm         *e    = open_endpoint(s, as_text ? NULL : found, 512);
         const json *want = lines->child;
-        assert_ok(run_case((asked_case) { "hellaswag", "lm-eval", "first.jsonl", NULL, 0 }, NULL, e,
-                           as_text ? NULL : tok, 512, &samples));
+        assert_ok(run_case((asked_case) { "hellaswag", "lm-eval", "first.jsonl", NULL, 0 }, e, &samples));
         for (const json *got = samples->child; got; got = got->next, want = want->next)
             for (int c = 0; c < 4; c++) {
                 const json *choice = cJSON_GetArrayItem(at(want, "choices"), c);
@@ -267,10 +265,9 @@ static void served_scores_are_the_reference_s(void **state)
                                  cJSON_GetArraySize(at(choice, "ids")));
             }
         json_free(samples);
-        endpoint_close(e);
+        e->close(e);
     }
     str_free(&first);
-    tokenizer_close(tok);
     json_free(lines);
     stop_server(s);
 }
@@ -288,15 +285,15 @@ static void what_an_api_cannot_score_is_refused(void **state)
     };
     (void)state;
     test_server *s = start_server(base, SERVE_WELL);
-    endpoint    *e = open_endpoint(s, 512);
+    lm          *e = open_endpoint(s, NULL, 512);
     put_text(home, "labels.jsonl", "{\"input_ids\": [0, 70, 71, 72], \"labels\": [-100, -100, 99, 72]}\n");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         json *samples;
-        assert_input_error(run_case(cases[i].c, NULL, e, NULL, 512, &samples), cases[i].message);
+        assert_input_error(run_case(cases[i].c, e, &samples), cases[i].message);
         json_free(samples);
     }
     assert_int_equal(atomic_load(&s->completions), 0);
-    endpoint_close(e);
+    e->close(e);
     stop_server(s);
 }
 
@@ -329,31 +326,32 @@ static void every_failure_has_its_message(void **state)
         { SERVE_ERROR, ERR_INPUT, "the model is loading", 0, ERR_INPUT },
     };
     (void)state;
-    test_model   local = open_test_model(base);
-    test_server *s     = start_server(base, SERVE_WELL);
+    test_server *s = start_server(base, SERVE_WELL);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const failing *f = &cases[i];
         for (int text = 0; text < 2; text++) {
-            json     *samples;
-            endpoint *e;
-            int       want = text ? f->rc_text : f->rc;
-            s->how         = f->how;
+            json *samples;
+            lm   *e;
+            int   want = text ? f->rc_text : f->rc;
+            s->how     = f->how;
             atomic_store(&s->completions, 0);
-            assert_ok(endpoint_open(
-                &e, &(endpoint_options) {
-                        .url = s->url, .max_length = 128, .concurrency = 1, .retries = 2, .backoff_s = 0.01 }));
+            assert_ok(endpoint_open(&e, &(endpoint_options) { .url         = s->url,
+                                                              .tokenizer   = base,
+                                                              .max_length  = 128,
+                                                              .concurrency = 1,
+                                                              .retries     = 2,
+                                                              .backoff_s   = 0.01 }));
             error_clear();
-            int rc = run_case(all_kinds[text ? 0 : 1], NULL, e, local.tok, 128, &samples);
+            int rc = run_case(all_kinds[text ? 0 : 1], e, &samples);
             if (rc != want || (rc && (!strstr(error_text(), f->message) || !strstr(error_text(), s->url))))
                 fail_msg("server %d: status %d, \"%s\"; wanted %d, \"%s\"", (int)f->how, rc, error_text(), want,
                          f->message ? f->message : "");
-            assert_int_equal(endpoint_counted(e).retries, want == f->rc ? f->retries : 0);
+            assert_int_equal(counted(e).retries, want == f->rc ? f->retries : 0);
             json_free(samples);
-            endpoint_close(e);
+            e->close(e);
         }
     }
     stop_server(s);
-    close_test_model(&local);
 }
 
 static void a_slow_server_is_waited_for_until_the_limit(void **state)
@@ -362,26 +360,26 @@ static void a_slow_server_is_waited_for_until_the_limit(void **state)
     asked_case   one = all_kinds[5]; /* one request */
     test_server *s   = start_server(base, SERVE_SLOWLY);
     json        *samples;
-    endpoint    *e;
+    lm          *e;
     assert_ok(endpoint_open(
         &e,
         &(endpoint_options) { .url = s->url, .max_length = 128, .timeout_s = 0.3, .backoff_s = 0.01, .retries = 0 }));
     error_clear();
-    assert_int_equal(run_case(one, NULL, e, NULL, 128, &samples), ERR_FAILED);
+    assert_int_equal(run_case(one, e, &samples), ERR_FAILED);
     assert_non_null(strstr(error_text(), "timed out"));
     json_free(samples);
-    endpoint_close(e);
+    e->close(e);
     assert_ok(endpoint_open(&e, &(endpoint_options) { .url = s->url, .max_length = 128, .timeout_s = 10 }));
-    assert_ok(run_case(one, NULL, e, NULL, 128, &samples));
+    assert_ok(run_case(one, e, &samples));
     json_free(samples);
-    endpoint_close(e);
+    e->close(e);
     stop_server(s);
 }
 
 static void nobody_listens(void **state)
 {
     (void)state;
-    endpoint *e;
+    lm *e;
     error_clear();
     assert_int_equal(
         endpoint_open(&e, &(endpoint_options) { .url = "http://127.0.0.1:9/v1", .retries = 1, .backoff_s = 0.01 }),
@@ -397,21 +395,21 @@ static void model_name_key_and_address(void **state)
 {
     char         url[96];
     json        *samples;
-    endpoint    *e;
+    lm          *e;
     test_server *s = start_server(base, SERVE_WELL);
     (void)state;
     snprintf(url, sizeof url, "%s/completions/", s->url);
     setenv("TIEBREAK_TEST_KEY", "sk-12345", 1);
     assert_ok(endpoint_open(&e, &(endpoint_options) { .url = url, .key_env = "TIEBREAK_TEST_KEY", .max_length = 128 }));
-    assert_string_equal(endpoint_url(e), s->url);
-    assert_string_equal(endpoint_model(e), "stand-in");
+    assert_string_equal(as_endpoint(e)->url, s->url);
+    assert_string_equal(as_endpoint(e)->model, "stand-in");
     assert_string_equal(s->authorization, "Bearer sk-12345");
-    endpoint_close(e);
+    e->close(e);
     assert_ok(endpoint_open(&e, &(endpoint_options) { .url = url, .model = "another", .max_length = 128 }));
-    assert_ok(run_case(all_kinds[5], NULL, e, NULL, 128, &samples));
+    assert_ok(run_case(all_kinds[5], e, &samples));
     assert_non_null(strstr(str_c(&s->asked), "\"model\":\"another\""));
     json_free(samples);
-    endpoint_close(e);
+    e->close(e);
     setenv("TIEBREAK_TEST_KEY", "sk 1\r\nX: y", 1);
     assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = url, .key_env = "TIEBREAK_TEST_KEY" }),
                        "blank or a control character");
@@ -421,8 +419,8 @@ static void model_name_key_and_address(void **state)
     assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = url }), "HTTP status 404: no such page");
     /* /models is not there, and not needed */
     assert_ok(endpoint_open(&e, &(endpoint_options) { .url = url, .model = "another" }));
-    assert_true(endpoint_max_length(e) == 2048);
-    endpoint_close(e);
+    assert_true(e->max_length == 2048);
+    e->close(e);
     unsetenv("TIEBREAK_TEST_KEY");
     stop_server(s);
 }
@@ -433,15 +431,15 @@ static void a_sampler_that_is_not_greedy_is_noticed(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof hows / sizeof *hows; i++) {
         test_server *s = start_server(base, hows[i]);
-        endpoint    *e;
+        lm          *e;
         json        *samples;
         assert_ok(endpoint_open(
             &e, &(endpoint_options) { .url = s->url, .gen_kwargs = "{\"repeat_penalty\": 1}", .max_length = 512 }));
-        assert_ok(run_case(all_kinds[0], NULL, e, NULL, 512, &samples));
-        assert_true((endpoint_other_tokens(e) > 0) == (hows[i] == SERVE_PENALTY));
+        assert_ok(run_case(all_kinds[0], e, &samples));
+        assert_true((as_endpoint(e)->not_greedy > 0) == (hows[i] == SERVE_PENALTY));
         assert_non_null(strstr(str_c(&s->asked), ",\"repeat_penalty\":1"));
         json_free(samples);
-        endpoint_close(e);
+        e->close(e);
         assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = s->url, .gen_kwargs = "{\"stop\": []}" }),
                            "\"stop\" is set");
         assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = s->url, .gen_kwargs = "[1]" }),

@@ -1,6 +1,6 @@
 /* How a sequence longer than the model is scored: cut from the left, or in windows. */
-#ifndef TIEBREAK_EVAL_WINDOW_H
-#define TIEBREAK_EVAL_WINDOW_H
+#ifndef TIEBREAK_EVAL_LM_WINDOW_H
+#define TIEBREAK_EVAL_LM_WINDOW_H
 #include <stdint.h>
 
 /* Inputs first .. first + n - 1 are fed; the predictions at inputs row .. first + n - 1 are scored. */

@@ -5,8 +5,8 @@
  * the list, and a token that config.json calls EOS ends the text by itself. Afterwards the
  * decoded text is cut at the first occurrence of each stop string, in list order. Nothing is
  * stripped. */
-#ifndef TIEBREAK_EVAL_STOP_H
-#define TIEBREAK_EVAL_STOP_H
+#ifndef TIEBREAK_EVAL_LM_STOP_H
+#define TIEBREAK_EVAL_LM_STOP_H
 #include "tasks/task.h"
 #include "model/config.h"
 

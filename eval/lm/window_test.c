@@ -1,4 +1,4 @@
-#include "eval/window.h"
+#include "eval/lm/window.h"
 
 #include "metrics/test_lines.h"
 

@@ -1,4 +1,4 @@
-#include "eval/identity.h"
+#include "eval/lm/identity.h"
 
 #include <math.h>
 #include <stdlib.h>

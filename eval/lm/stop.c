@@ -1,4 +1,4 @@
-#include "eval/stop.h"
+#include "eval/lm/stop.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +37,8 @@ int stop_list_end(stop_list *s)
 int stop_list_make(stop_list *out, const task *t, const tokenizer *tok, const model_config *cfg)
 {
     int rc = stop_list_begin(out, tok, cfg);
-    for (int i = 0; !rc && task_stop(t, i); i++) rc = stop_list_add(out, task_stop(t, i));
+    for (const json *s = t->rules.stop ? t->rules.stop->child : NULL; s && !rc; s = s->next)
+        rc = stop_list_add(out, s->valuestring);
     return rc ? rc : stop_list_end(out);
 }
 

@@ -1,4 +1,4 @@
-#include "eval/identity.h"
+#include "eval/lm/identity.h"
 
 #include "eval/test_model.h"
 #include "adapters/adapter.h"

@@ -1,4 +1,4 @@
-#include "eval/window.h"
+#include "eval/lm/window.h"
 
 int window_at(window *out, int64_t k, int64_t n_inputs, int64_t row, int64_t positions)
 {

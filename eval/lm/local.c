@@ -1,0 +1,330 @@
+#include "eval/lm/local.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "adapters/card.h"
+#include "core/error.h"
+#include "core/machine.h"
+#include "core/memory.h"
+#include "core/record.h"
+#include "eval/lm/identity.h"
+#include "eval/lm/window.h"
+#include "model/generate.h"
+#include "model/score.h"
+
+/* A batch at work. */
+typedef struct {
+    local_lm       *m;
+    const lm_batch *b;
+    answer         *answers;
+    lm_listener     told;
+    int64_t         count;         /* requests that are done */
+    const int64_t  *requests_done; /* CHOICES: by the number of choices that are done */
+} work;
+
+static void report(work *w, int64_t count)
+{
+    w->count = count;
+    if (w->told.progress) w->told.progress(w->told.ctx, count);
+}
+
+/* The decoder refuses such logits already; this is what sums of them could still become. */
+static int not_finite(const work *w, double x)
+{
+    return input_error(
+        "%s: a score is %g: the weights of this model, or of the adapter, hold NaN, Inf or numbers far too large",
+        decoder_model(w->m->dec)->dir, x);
+}
+
+/* --- texts */
+
+static bool text_ends(void *ctx, int64_t item, const int32_t *v, int64_t n)
+{
+    work *w                  = ctx;
+    w->answers[item].stopped = stop_reached(w->b->stops, v, n);
+    return w->answers[item].stopped != NULL;
+}
+
+static void text_done(void *ctx, int64_t item)
+{
+    work *w = ctx;
+    (void)item;
+    report(w, w->count + 1);
+}
+
+static int answer_texts(work *w)
+{
+    const lm_batch *b     = w->b;
+    generate_item  *items = mem_alloc((size_t)b->n, sizeof *items);
+    for (int64_t i = 0; i < b->n; i++) {
+        const ids *prompt = &b->requests[i]->input;
+        items[i]          = (generate_item) { .prompt   = prompt->ids,
+                                              .n_prompt = (int64_t)prompt->n,
+                                              .max_new  = b->rules.max_new,
+                                              .ids      = mem_alloc((size_t)b->rules.max_new, sizeof *items[i].ids) };
+    }
+    int rc = generate_items(
+        w->m->dec, w->m->pairs, items, b->n,
+        (generate_options) { .batch = b->sequences, .stop = text_ends, .done = text_done, .ctx = w });
+    for (int64_t i = 0; i < b->n && !rc; i++) {
+        w->answers[i].completion_tokens = items[i].n_new;
+        w->answers[i].min_margin        = items[i].min_margin;
+        rc                              = stop_cut(b->stops, items[i].ids, items[i].n_new, &w->answers[i].text);
+        if (!rc && isnan(items[i].min_margin)) rc = not_finite(w, items[i].min_margin);
+    }
+    for (int64_t i = 0; i < b->n; i++) free(items[i].ids);
+    free(items);
+    return rc;
+}
+
+/* --- choices */
+
+static void choices_done(void *ctx, int64_t count)
+{
+    work *w = ctx;
+    report(w, w->requests_done[count]);
+}
+
+static int answer_choices(work *w)
+{
+    const lm_batch *b     = w->b;
+    int64_t         parts = 0, p = 0;
+    for (int64_t i = 0; i < b->n; i++) parts += b->requests[i]->text.n_choices;
+    score_item   *items   = mem_alloc((size_t)parts, sizeof *items);
+    score_result *results = mem_alloc((size_t)parts, sizeof *results);
+    int64_t      *done    = mem_alloc((size_t)parts + 1, sizeof *done);
+    for (int64_t i = 0; i < b->n; i++) {
+        const request *r = b->requests[i];
+        for (int64_t c = 0; c < r->text.n_choices; c++) {
+            int64_t n_context = (int64_t)r->input.n, n_cont = (int64_t)r->choices[c].n;
+            int64_t cut = request_context_cut(n_context, n_cont, b->rules.positions);
+            items[p]    = (score_item) { r->input.ids + cut, r->choices[c].ids, n_context - cut, n_cont };
+            done[++p]   = i + (c + 1 == r->text.n_choices);
+        }
+    }
+    w->requests_done = done;
+    int rc           = score_items(w->m->dec, w->m->pairs, items, parts, b->max_tokens, results, NULL, choices_done, w);
+    p                = 0;
+    for (int64_t i = 0; i < b->n && !rc; i++) {
+        answer *a = &w->answers[i];
+        answer_sums(a, b->requests[i]->text.n_choices);
+        for (int64_t c = 0; c < a->n_ll; c++, p++) {
+            a->ll[c]     = results[p].ll;
+            a->greedy[c] = results[p].greedy;
+            a->tokens[c] = items[p].n_cont;
+        }
+    }
+    free(items);
+    free(results);
+    free(done);
+    return rc;
+}
+
+/* --- targets: windows of all requests, packed */
+
+typedef struct {
+    int64_t request;
+    window  w;
+} piece;
+
+static piece *all_pieces(const lm_batch *b, int64_t *n_pieces)
+{
+    size_t cap    = 0;
+    piece *pieces = NULL;
+    *n_pieces     = 0;
+    for (int64_t i = 0; i < b->n; i++) {
+        const request *r = b->requests[i];
+        window         w;
+        for (int64_t k = 0; window_at(&w, k, (int64_t)r->input.n, r->row, b->rules.positions); k++) {
+            if ((size_t)*n_pieces == cap) pieces = mem_grow(pieces, &cap, sizeof *pieces);
+            pieces[(*n_pieces)++] = (piece) { i, w };
+        }
+    }
+    return pieces;
+}
+
+/* One forward over `count` pieces: their rows' log-likelihoods are added to the answers. */
+static int score_pieces(const work *w, const piece *pieces, int64_t count)
+{
+    int64_t tokens = 0, at = 0, rows = 0;
+    for (int64_t k = 0; k < count; k++) tokens += pieces[k].w.n;
+    int32_t *packed = mem_alloc((size_t)tokens * 4, sizeof *packed);
+    int32_t *pos = packed + tokens, *row = packed + 2 * tokens, *target = packed + 3 * tokens;
+    int64_t *owner      = mem_alloc((size_t)tokens, sizeof *owner);
+    double  *nll        = mem_alloc((size_t)tokens, sizeof *nll);
+    int32_t *best       = mem_alloc((size_t)tokens, sizeof *best);
+    segment *segment_of = mem_alloc((size_t)count, sizeof *segment_of);
+    for (int64_t k = 0; k < count; k++) {
+        const request *r    = w->b->requests[pieces[k].request];
+        window         part = pieces[k].w;
+        segment_of[k]       = (segment) { .start = (int32_t)at, .len = (int32_t)part.n, .prefix = -1 };
+        for (int64_t i = 0; i < part.n; i++, at++) {
+            packed[at] = r->input.ids[part.first + i];
+            pos[at]    = (int32_t)i;
+            if (part.first + i < part.row || r->targets[part.first + i] < 0) continue;
+            row[rows]     = (int32_t)at;
+            target[rows]  = r->targets[part.first + i];
+            owner[rows++] = pieces[k].request;
+        }
+    }
+    batch b  = { .n_tokens   = tokens,
+                 .n_segments = count,
+                 .n_rows     = rows,
+                 .ids        = packed,
+                 .pos        = pos,
+                 .segments   = segment_of,
+                 .rows       = row,
+                 .targets    = target };
+    int   rc = decoder_forward(w->m->dec, &b, w->m->pairs, false);
+    if (!rc) rc = decoder_nll(w->m->dec, nll, best);
+    for (int64_t i = 0; i < rows && !rc; i++) {
+        w->answers[owner[i]].ll[0] -= nll[i];
+        w->answers[owner[i]].greedy[0] &= best[i] == target[i];
+    }
+    free(packed);
+    free(owner);
+    free(nll);
+    free(best);
+    free(segment_of);
+    return rc;
+}
+
+static int answer_targets(work *w)
+{
+    const lm_batch *b = w->b;
+    int64_t         n_pieces;
+    piece          *pieces = all_pieces(b, &n_pieces);
+    int             rc     = OK;
+    for (int64_t i = 0; i < b->n; i++) {
+        answer_sums(&w->answers[i], 1);
+        w->answers[i].tokens[0] = b->requests[i]->scored;
+    }
+    for (int64_t first = 0, end; first < n_pieces && !rc; first = end) {
+        int64_t tokens = pieces[first].w.n;
+        for (end = first + 1; end < n_pieces && tokens + pieces[end].w.n <= b->max_tokens; end++)
+            tokens += pieces[end].w.n;
+        rc = score_pieces(w, pieces + first, end - first);
+        if (!rc) report(w, end < n_pieces ? pieces[end].request : b->n);
+    }
+    free(pieces);
+    return rc;
+}
+
+/* --- the interface */
+
+/* Answers are told when all stand: a batch that fails at its end leaves none behind. */
+static int local_answer(lm *m, const lm_batch *b, answer *answers, lm_listener l)
+{
+    static int (*const by_kind[])(work *) = { [REQUEST_GENERATE] = answer_texts,
+                                              [REQUEST_CHOICES]  = answer_choices,
+                                              [REQUEST_TEXT]     = answer_targets,
+                                              [REQUEST_TARGET]   = answer_targets };
+    work w                                = { .m = (local_lm *)m, .b = b, .answers = answers, .told = l };
+    int  rc                               = by_kind[b->rules.kind](&w);
+    for (int64_t i = 0; i < b->n && !rc; i++) {
+        answers[i].prompt_tokens = b->requests[i]->cost;
+        for (int64_t k = 0; k < answers[i].n_ll && !rc; k++)
+            if (!isfinite(answers[i].ll[k])) rc = not_finite(&w, answers[i].ll[k]);
+    }
+    for (int64_t i = 0; i < b->n && !rc && l.answered; i++) rc = l.answered(l.ctx, i);
+    return rc;
+}
+
+static int local_probe(lm *m, const request *requests, int64_t n, int64_t positions, adapter_delta *out)
+{
+    local_lm *l = (local_lm *)m;
+    return identity_probe(l->dec, l->pairs, requests, n, positions, out);
+}
+
+static json *copy_or_null(const json *j) { return j ? cJSON_Duplicate(j, true) : cJSON_CreateNull(); }
+
+static int local_describe(const lm *m, json **asked)
+{
+    const local_lm *l = (const local_lm *)m;
+    json           *j = *asked = json_object();
+    json_set(j, "base", l->base ? copy_or_null(l->base) : record_named(l->asked.model, model_hash(l->model)));
+    json_set(j, "adapter", copy_or_null(l->card));
+    if (l->asked.max_length) json_set_int(j, "max_length", l->asked.max_length);
+    /* Other devices and types add in another order, so their cells are others. */
+    if (m->be->facts) json_set_str(j, "device", m->device);
+    if (m->be->params != m->be) json_set_str(j, "dtype", m->be->dtype);
+    return OK;
+}
+
+static void local_close(lm *m)
+{
+    local_lm *l = (local_lm *)m;
+    decoder_free(l->dec);
+    adapter_free(l->adapter);
+    model_close(l->model);
+    tokenizer_close(l->tok);
+    json_free(l->base);
+    json_free(l->card);
+    free(l);
+}
+
+local_lm local_over(decoder *dec, const pair_arrays *pairs, const tokenizer *tok, int64_t max_length)
+{
+    const model *m = decoder_model(dec);
+    return (local_lm) { .lm    = { .tok           = tok,
+                                   .cfg           = &m->cfg,
+                                   .max_length    = max_length ? max_length : m->cfg.positions,
+                                   .whole_batches = true,
+                                   .be            = m->be,
+                                   .device        = m->be->params->name,
+                                   .answer        = local_answer,
+                                   .probe         = pairs ? local_probe : NULL,
+                                   .describe      = local_describe,
+                                   .close         = local_close },
+                        .dec   = dec,
+                        .pairs = pairs };
+}
+
+/* The adapter that was trained into the model, or stands beside it, and what to say of it. */
+static int open_adapter(local_lm *l)
+{
+    const char *dir = l->asked.adapter;
+    if (!dir) {
+        int rc = full_card_read(&l->base, &l->card, l->asked.model);
+        if (l->base && l->card) json_set_str(l->card, "sha256", model_hash(l->model));
+        return rc;
+    }
+    int rc = adapter_open(&l->adapter, l->model->be, &l->model->cfg, dir);
+    if (!rc) adapter_expand(l->adapter);
+    return rc ? rc : adapter_card_read(&l->card, dir, l->adapter);
+}
+
+int local_open(lm **out, const local_options *o)
+{
+    local_lm       l       = { .asked = *o };
+    const backend *be      = backend_for(o->device, o->dtype);
+    int            threads = o->threads ? (int)o->threads : machine_cores();
+    *out                   = NULL;
+    if (!be) return ERR_INPUT;
+    be->set_threads(threads);
+    int rc = o->tokenizer ? tokenizer_open(&l.tok, o->model) : OK;
+    if (!rc) rc = model_open(&l.model, o->model, be, false);
+    if (!rc && o->max_length > l.model->cfg.positions)
+        rc = input_error("--max-length %lld: the model has %lld positions: 2..%lld", (long long)o->max_length,
+                         (long long)l.model->cfg.positions, (long long)l.model->cfg.positions);
+    if (!rc) rc = open_adapter(&l);
+    local_lm *own = mem_alloc(1, sizeof *own);
+    if (!rc) {
+        l.dec              = decoder_new(l.model);
+        l.pairs            = l.adapter ? adapter_pairs(l.adapter) : NULL;
+        l.lm               = local_over(l.dec, l.pairs, l.tok, o->max_length).lm;
+        l.lm.adapter       = o->adapter;
+        l.lm.threads       = threads;
+        l.lm.trainable     = l.adapter ? l.adapter->theta_count : l.card ? config_parameters(&l.model->cfg) : 0;
+        const char *dir    = o->adapter ? o->adapter : l.card ? o->model : NULL;
+        l.lm.adapter_bytes = weights_bytes(dir);
+    }
+    *own = l;
+    if (rc)
+        local_close(&own->lm);
+    else
+        *out = &own->lm;
+    return rc;
+}
