@@ -1,5 +1,5 @@
-/* What every test includes: cmocka, where reference data lies, and comparisons that NaN never
- * passes. */
+/* What every test includes: cmocka, comparisons that NaN never passes, temporary folders, and the
+ * numbers of other programs (core/test_reference.h). */
 #ifndef TIEBREAK_CORE_TEST_H
 #define TIEBREAK_CORE_TEST_H
 #include <math.h>
@@ -61,21 +61,6 @@ static inline int64_t test_part(int64_t n)
     return (n + part - 1) / part;
 }
 
-/* Path of reference data ($TIEBREAK_DATA or ../shared/data), or NULL when it is not there.
- * Static buffer, valid until 4 more calls. */
-static inline const char *test_data(const char *name)
-{
-    static char path[4][1024];
-    static int  k;
-    const char *root = getenv("TIEBREAK_DATA");
-    char       *p    = path[k++ & 3];
-    snprintf(p, sizeof path[0], "%s/%s", root ? root : "../shared/data", name);
-    return access(p, R_OK) == 0 ? p : NULL;
-}
-#define need_data(variable, name)                                                                                      \
-    const char *variable = test_data(name);                                                                            \
-    if (!variable) skip_because("reference data " name " is not on this machine")
-
 /* ||got - want|| / ||want|| (||got|| when want is 0). Any NaN or Inf makes it NaN. */
 static inline double rel_err(const double *got, const double *want, int64_t n)
 {
@@ -103,4 +88,6 @@ static inline void test_rmdir(char *dir)
     if (system(command)) print_message("could not remove %s\n", dir);
     free(dir);
 }
+
+#include "core/test_reference.h"
 #endif

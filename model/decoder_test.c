@@ -4,6 +4,7 @@
 #include "model/test_model.h"
 #include "model/test_batch.h"
 
+/* The golden files hold batches of the first two. */
 static const char *const bases[][2] = { { "tiny-random", "peft-reference/bases/tiny-random" },
                                         { "tiny-bias", "peft-reference/bases/tiny-bias" },
                                         { "stories260K", "models/stories260K-hf" } };
@@ -26,11 +27,12 @@ static void forward_agrees_with_the_reference(void **state)
     snprintf(data, sizeof data, "%s", found);
     for (size_t b = 0; b < sizeof bases / sizeof *bases; b++)
         for (int f32 = 0; f32 < 2; f32++) {
+            char path[1024];
+            snprintf(path, sizeof path, "%s/%s.json", data, bases[b][0]);
+            if (!file_exists(path)) continue;
             model   *m = open_base(bases[b][1], f32 ? "cpu" : "ref", false);
             decoder *d = decoder_new(m);
-            char     path[1024];
-            snprintf(path, sizeof path, "%s/%s.json", data, bases[b][0]);
-            json *facts;
+            json    *facts;
             assert_ok(json_read_file(&facts, path, 1 << 20));
             for (int i = 0; i < 10; i++) {
                 packed  p   = packed_load(data, bases[b][0], i);
@@ -175,10 +177,11 @@ static void gradients_of_pairs_agree_with_peft(void **state)
             const char *base = cases[i][0], *folder = !strcmp(base, "tiny-random") ? bases[0][1]
                                                       : !strcmp(base, "tiny-bias") ? bases[1][1]
                                                                                    : bases[2][1];
-            model      *m = open_base(folder, f32 ? "cpu" : "ref", false);
-            decoder    *d = decoder_new(m);
             char        path[1100], batches[1200];
             snprintf(path, sizeof path, "%s/cases/%s/%s", data, base, cases[i][1]);
+            if (!file_is_dir(path)) continue;
+            model   *m = open_base(folder, f32 ? "cpu" : "ref", false);
+            decoder *d = decoder_new(m);
             snprintf(batches, sizeof batches, "%s/batches", data);
             peft_case c   = case_load(path, m->be, m->cfg.layers);
             packed    p   = packed_load(batches, base, 0);
@@ -564,9 +567,9 @@ static void rotary_frequencies_are_llama3s(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(forward_agrees_with_the_reference),
-        cmocka_unit_test(gradients_of_pairs_agree_with_peft),
-        cmocka_unit_test(gradients_of_pairs_are_differences),
+        reference_test(forward_agrees_with_the_reference),
+        reference_test(gradients_of_pairs_agree_with_peft),
+        reference_test(gradients_of_pairs_are_differences),
         cmocka_unit_test(gradients_of_weights_are_differences),
         cmocka_unit_test(partial_backward_gives_the_same_numbers),
         cmocka_unit_test(sharing_a_prefix_changes_nothing),

@@ -47,6 +47,6 @@ static void by_hand(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(equals_transformers), cmocka_unit_test(by_hand) };
+    const struct CMUnitTest tests[] = { reference_test(equals_transformers), cmocka_unit_test(by_hand) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

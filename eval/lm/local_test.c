@@ -70,6 +70,6 @@ static void losses_of_ready_made_ids_are_pytorchs(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(losses_of_ready_made_ids_are_pytorchs) };
+    const struct CMUnitTest tests[] = { reference_test(losses_of_ready_made_ids_are_pytorchs) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,104 @@
+/* For tests: numbers that other programs computed.
+ *
+ * They lie under the same names in two places: small golden files in the repository, made by
+ * scripts/reference-env from texts and models of our own, and larger data in $TIEBREAK_DATA
+ * [../shared/data] where that folder is there. A test listed with reference_test() runs in each
+ * place; every other test reads the golden files.
+ *
+ *     need_data(path, "peft-reference/schedules.json");       fails where the file is missing
+ *     cmocka_unit_test(f)  ->  reference_test(f)              f runs once a place
+ */
+#ifndef TIEBREAK_CORE_TEST_REFERENCE_H
+#define TIEBREAK_CORE_TEST_REFERENCE_H
+#include <glob.h>
+#include <stdbool.h>
+
+#include "core/test.h"
+
+/* Where the golden files of each set lie; the longest of several matching names comes first. */
+static const char *const golden_folders[][2] = {
+    /* of a classifier, as PEFT wrote it once and writes it now */
+    { "adapters/gpt2-lora-emotion", "adapters/golden/foreign/older" },
+    { "adapters/distilbert-lora-imdb", "adapters/golden/foreign/newer" },
+    { "models/stories260K-hf", "model/golden/base" },
+    { "models/stories260K", "model/golden" },
+    { "tokenizers", "tokenizer/golden" },
+    { "peft-reference", "adapters/golden" },
+    { "lm-eval-reference", "eval/golden" },
+    { "", "metrics/golden" },
+};
+
+/* True while a reference_test() reads the larger data. */
+static bool reference_beside;
+
+static inline const char *reference_root(void)
+{
+    const char *root = getenv("TIEBREAK_DATA");
+    return root ? root : "../shared/data";
+}
+
+/* The path of one file or folder of reference data, or NULL where the present place has no such
+ * file. A `*` in the name stands for anything. Static buffer, valid until 8 more calls. */
+static inline const char *test_data(const char *name)
+{
+    static char path[8][1024];
+    static int  next;
+    char       *p    = path[next++ & 7];
+    const char *root = reference_root(), *rest = name;
+    if (!reference_beside) {
+        int k = 0;
+        while (strncmp(name, golden_folders[k][0], strlen(golden_folders[k][0]))) k++;
+        root = golden_folders[k][1];
+        rest = name + strlen(golden_folders[k][0]);
+        rest += *rest == '/';
+    }
+    snprintf(p, sizeof path[0], *rest ? "%s/%s" : "%s", root, rest);
+    glob_t found;
+    bool   exists = glob(p, 0, NULL, &found) == 0;
+    if (exists) snprintf(p, sizeof path[0], "%s", found.gl_pathv[0]);
+    globfree(&found);
+    if (!exists && !reference_beside) { /* until every golden file is there */
+        snprintf(p, sizeof path[0], "%s/%s", reference_root(), name);
+        exists = access(p, R_OK) == 0;
+    }
+    return exists ? p : NULL;
+}
+#define need_data(variable, name)                                                                                      \
+    const char *variable = test_data(name);                                                                            \
+    if (!variable) skip_because("no reference data " name)
+
+/* For data of others that no golden file can stand in for. */
+#define need_published(variable, name)                                                                                 \
+    reference_beside     = true;                                                                                       \
+    const char *variable = test_data(name);                                                                            \
+    reference_beside     = false;                                                                                      \
+    if (!variable)                                                                                                     \
+    skip_because("%s is published data, which is not ours to copy. With it in DIR: "                                   \
+                 "TIEBREAK_DATA=DIR scripts/test --no-deps",                                                           \
+                 name)
+
+typedef struct {
+    CMUnitTestFunction run;
+} reference_body;
+
+static inline void run_in_each_place(void **state)
+{
+    const reference_body *test    = (const reference_body *)*state;
+    void                 *nothing = NULL;
+    test->run(&nothing);
+    if (access(reference_root(), R_OK)) return;
+    print_message("the same with the data of %s\n", reference_root());
+    reference_beside = true;
+    test->run(&nothing);
+}
+static inline int leave_reference(void **state)
+{
+    (void)state;
+    reference_beside = false;
+    return 0;
+}
+#define reference_test(f)                                                                                              \
+    {                                                                                                                  \
+#f, run_in_each_place, NULL, leave_reference, &(reference_body) { f }                                          \
+    }
+#endif
