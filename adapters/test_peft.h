@@ -115,7 +115,7 @@ static inline method peft_case_method(const peft_case *c, site_set *sites, int64
                             : !strncmp(f->string, "tied.", 5) ? "tied"
                                                               : "model";
         if (strstr(f->string, ".qkv.")) *sites |= 1u << SITE_QKV;
-      . for (int s = 0; s < SITE_COUNT; s++) {
+        for (int s = 0; s < SITE_COUNT; s++) {
             char part[32];
             if (!site_table[s].module[0]) continue;
             snprintf(part, sizeof part, ".%s.", strchr(site_table[s].module, '.') + 1);
@@ -167,7 +167,7 @@ static inline adapter *peft_case_adapter(const peft_case *c, const backend *be, 
     assert_ok(adapter_new(&a, be, &c->cfg, spec));
     free(ranks);
     free(scales);
-  . for (int64_t i = 0; start && i < a->n_tensors; i++) {
+    for (int64_t i = 0; start && i < a->n_tensors; i++) {
         double *x = peft_stored(c, start, "factor", &a->tensors[i]);
         assert_non_null(x);
         be->upload(adapter_values(a, &a->tensors[i]), x, a->tensors[i].rows * a->tensors[i].cols);
