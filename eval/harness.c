@@ -10,8 +10,8 @@
 #include "tasks/item_stats.h"
 #include "tasks/subset.h"
 
-/* Tokens of one forward when no batch is asked for: enough rows for the products to run at their
- * rate, few enough to stay in cache. */
+/* When no batch is asked for, a forward has so many tokens: enough rows for the matrix products to
+ * run at full rate, few enough to stay in cache. */
 enum { TOKENS_PER_FORWARD = 2048, SEQUENCES = 16, GROUPS_OF_SEQUENCES = 4, GROUPS_OF_REQUESTS = 64 };
 
 /* --- what is asked */
@@ -64,9 +64,9 @@ static int plan_new_tokens(const task *t, int64_t asked, request_rules *rules)
     rules->max_new = asked ? asked : t->rules.max_new_tokens;
     if (rules->max_new >= positions) {
         rules->max_new = positions / 2;
-        warn(
-            "the task %s asks for %lld new tokens and the model has %lld positions: %lld are generated, the rest is the prompt's",
-            t->name, (long long)t->rules.max_new_tokens, (long long)positions, (long long)rules->max_new);
+        warn("the task %s asks for %lld new tokens and the model has %lld positions: "
+             "%lld are generated, the rest is the prompt's",
+             t->name, (long long)t->rules.max_new_tokens, (long long)positions, (long long)rules->max_new);
     }
     return OK;
 }
@@ -103,7 +103,7 @@ typedef struct {
     int64_t             done;
 } run;
 
-/* Longest first, so that memory and time left are known early; then data order. */
+/* Longest first, so that the memory needed and the time left are known early; then data order. */
 static int by_cost(const void *a, const void *b, void *requests)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b, cx = ((const request *)requests)[x].cost,
@@ -139,8 +139,8 @@ static int prepare(run *r)
     return rc;
 }
 
-/* Prompts and targets as they are asked, each followed by a NUL: what a score can be compared
- * under. */
+/* Hashes prompts, targets and choices as they are asked, each followed by a NUL. Scores can be
+ * compared where this hash is the same. */
 static void hash_prompts(const run *r, char out[65])
 {
     str all = { 0 };
@@ -161,15 +161,14 @@ static int check_adapter(const run *r)
     if (!m->probe) return OK;
     int rc = m->probe(m, r->requests, r->n, r->plan->rules.positions, delta);
     if (!rc && delta->max_abs_logit == 0 && !r->h->allow_identity)
-        rc = run_error(
-            "%s: changes no logit of the first %lld items: this adapter was not trained or not applied, and its scores would be the base's; "
-            "--allow-identity scores it all the same",
-            m->adapter ? m->adapter : "the adapter", (long long)delta->items);
+        rc = run_error("%s: changes no logit of the first %lld items: this adapter was not trained or not applied, "
+                       "and its scores would be the base's; --allow-identity scores it all the same",
+                       m->adapter ? m->adapter : "the adapter", (long long)delta->items);
     return rc;
 }
 
-/* The end of the group that begins at `first`: fixed by the data and the batch, never by what is
- * already finished. */
+/* The end of the group that begins at `first`. It depends on the data and the batch alone, never on
+ * what is finished already. */
 static int64_t group_end(const run *r, int64_t first)
 {
     if (r->group_items) return first + r->group_items < r->n ? first + r->group_items : r->n;
@@ -188,8 +187,8 @@ static bool group_finished(const run *r, int64_t first, int64_t end)
     return true;
 }
 
-/* Items that an earlier run left finished: the bar begins there, and its rate is of what is done
- * now. */
+/* Items of groups that an earlier run finished. The progress bar begins there, so that its rate
+ * counts only what is done now. */
 static int64_t finished_before(const run *r)
 {
     int64_t n = 0;
@@ -239,8 +238,8 @@ static int keep(void *ctx, int64_t i)
                                          .sample            = sample.s });
 }
 
-/* What is left of a group is asked, or all of it again where the model needs its batches whole.
- * Each answer is kept as it comes. */
+/* Asks what is left of a group, or all of it again where the model needs its batches whole, and
+ * keeps each answer as it comes. */
 static int work_on(run *r, int64_t first, int64_t end)
 {
     lm             *m        = r->h->lm;
@@ -292,7 +291,7 @@ static void summarize(const run *r)
     }
 }
 
-/* How requests are grouped and packed. */
+/* How many requests make a group, and how they are packed into forwards. */
 static void plan_groups(run *r, const stop_list *stops)
 {
     int64_t asked = r->h->batch, tokens = asked * r->plan->rules.positions;

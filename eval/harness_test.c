@@ -6,7 +6,7 @@
 #include "adapters/adapter.h"
 #include "model/score.h"
 
-/* A run of the harness over `items` of a reference data file, and the samples it made, as JSON. */
+/* A run of the harness over a reference's data file, and the samples it made, as JSON. */
 typedef struct {
     test_model     model;
     task          *task;
@@ -116,7 +116,7 @@ static int64_t check_choices(const json *got, const json *want)
     return cut;
 }
 
-/* result: the run's name in results.json, where it was of all items; NULL otherwise. */
+/* result: the run's name in results.json, or NULL for a run of only some items. */
 static void check_hellaswag(const char *reference, reference_case c, const char *result)
 {
     need_data(dir, "models/stories260K-hf");
@@ -145,7 +145,7 @@ static void check_hellaswag(const char *reference, reference_case c, const char 
     end_reference(&r);
 }
 
-/* All items of a reference where there is time ($TIEBREAK_ALL_ITEMS), else so many. */
+/* A limit of n items, or of all items of a reference with $TIEBREAK_ALL_ITEMS. */
 static int64_t some_items(int64_t n) { return getenv("TIEBREAK_ALL_ITEMS") ? 0 : test_part(n); }
 
 static void hellaswag_agrees(void **state)
@@ -187,7 +187,8 @@ static void hellaswag_text_rules_agree(void **state)
 
 /* --- texts */
 
-/* Below this gap between the two best logits another order of summation may take the other token. */
+/* Below this gap between the two best logits, another order of summation may choose the other
+ * token. */
 static const double margin_of_doubt = 3e-4;
 
 static int64_t check_texts(const reference_run *r, const json *lines)
@@ -248,7 +249,8 @@ static void gsm8k_after_one_example_agrees(void **state)
                 (reference_case) { .pool = "lm-eval-reference/data/gsm8k.pool.jsonl", .fewshot = 1 }, 4);
 }
 
-/* The harness's second request of each question: how likely the text says that there is no answer. */
+/* The harness's second request for each question: how likely the model is to say that there is no
+ * answer. */
 static void check_unanswerable(const reference_run *r, const json *want)
 {
     ids          context = { 0 }, cont = { 0 };
@@ -327,8 +329,8 @@ static void iwslt_agrees(void **state)
     reference_run r = run_reference(
         dir, (reference_case) {
                  .task = "iwslt", .prompt = "lm-eval", .data = "lm-eval-reference/data/iwslt.docs.de", .max_new = 48 });
-    /* One text has a step with a gap of 6.7e-5. Where it came out the same, the corpus score is
-     * the same too. */
+    /* One text has a step with a gap of 6.7e-5. If its text is the same all the same, so is the
+     * corpus score. */
     assert_int_equal(check_texts(&r, lines), 1);
     bool        same = true;
     const json *got  = r.samples->child;
@@ -356,7 +358,7 @@ static void rolling_likelihoods_agree(void **state)
     for (const json *got = r.samples->child; got; got = got->next, want = want->next) {
         double ll = number_at(want, "ll_f64");
         assert_int_equal((int64_t)number_at(got, "tokens"), cJSON_GetArraySize(at(want, "ids")));
-        /* As many roundings as tokens: the README's tolerance for each window. */
+        /* Each window may be off by the README's tolerance. */
         assert_within(fabs(number_at(got, "loglikelihood") - ll),
                       ll_tolerance(ll) * cJSON_GetArraySize(at(want, "windows")));
         assert_within(fabs(number_at(got, "scores/bits_per_byte") / number_at(want, "bits_per_byte") - 1), 1e-5);
@@ -412,8 +414,8 @@ static void plain_likelihoods_agree_with_the_model_reference(void **state)
 
 /* --- the same whatever the batch; requests that make no sense */
 
-/* To the byte: every op sums in an order of its own, whatever else is in the batch and however
- * many threads work. */
+/* Samples are the same to the byte, because every op sums in a fixed order, whatever else is in the
+ * batch and however many threads work. */
 static void samples_do_not_depend_on_batch_or_threads(void **state)
 {
     (void)state;
@@ -424,7 +426,7 @@ static void samples_do_not_depend_on_batch_or_threads(void **state)
     snprintf(dir, sizeof dir, "%s", found);
     static const reference_case asked[] = {
         { .task = "hellaswag", .data = "lm-eval-reference/data/hellaswag.docs.jsonl", .limit = 40 },
-        { .task       = "hellaswag", /* items larger than a batch of one may be, some cut */
+        { .task       = "hellaswag", /* some items are cut, and some are longer than one forward */
           .data       = "lm-eval-reference/data/hellaswag_3shot.docs.jsonl",
           .pool       = "lm-eval-reference/data/hellaswag_3shot.pool.jsonl",
           .fewshot    = 2,
@@ -482,7 +484,7 @@ static void requests_that_do_not_fit_are_refused(void **state)
     static const struct {
         const char *task;
         harness     asked;
-        const char *refused; /* NULL: fine */
+        const char *refused; /* part of the message; NULL: it is not refused */
     } cases[] = {
         { "hellaswag", { .max_new_tokens = 8 }, "nothing is generated" },
         { "gsm8k", { .max_new_tokens = 512 }, "1..511" },

@@ -13,16 +13,16 @@
 #include "core/memory.h"
 
 static const char schema[]     = "tiebreak-eval/1";
-static const char own_start[]  = "{\"journal\":"; /* a first line cut short still begins so */
+static const char own_start[]  = "{\"journal\":"; /* even a first line that was cut short begins so */
 static const char sample_key[] = ",\"sample\":";
 
-/* {"journal":...} -> its cell and plan; false when the line is something else. */
+/* Reads {"journal":...}: its cell and its plan. False when the line is something else. */
 static bool read_head(const char *line, size_t n, char id[17], str *plan)
 {
     json       *head;
     const char *text, *cell, *planned;
     if (json_parse(&head, line, n, "journal")) return false;
-    bool ok = cJSON_IsObject(head) && !json_get_str(head, "journal", "journal", &text) && !strcmp(text, schema) &&
+    bool ok = json_is_object(head) && !json_get_str(head, "journal", "journal", &text) && !strcmp(text, schema) &&
               !json_get_str(head, "journal", "cell", &cell) && strlen(cell) == 16 &&
               !json_get_str(head, "journal", "plan", &planned);
     if (ok) {
@@ -58,7 +58,7 @@ static bool read_item(journal *j, const char *line, size_t n)
               !json_get_int(one, "journal", "cut", 0, INT64_MAX / 2, &f.cut) &&
               !json_get_int(one, "journal", "seen", 0, INT64_MAX / 2, &f.prompt_tokens) &&
               !json_get_int(one, "journal", "made", 0, INT64_MAX / 2, &f.completion_tokens) &&
-              !json_get_array(one, "journal", "stats", &stats) && cJSON_GetArraySize(stats) == j->n_stats;
+              !json_get_array(one, "journal", "stats", &stats) && json_size(stats) == j->n_stats;
     if (ok && !j->items[item].finished) {
         int k    = 0;
         f.stats  = mem_alloc((size_t)j->n_stats, sizeof *f.stats);
@@ -71,8 +71,8 @@ static bool read_item(journal *j, const char *line, size_t n)
     return ok;
 }
 
-/* Read what is there; *keep: bytes up to the end of the last whole line, 0 when the run begins
- * anew. */
+/* Reads what is there. *keep is the number of bytes up to the end of the last whole line, or 0 when
+ * the run begins anew. */
 static int load(journal *j, const char *cell, const char *plan, size_t *keep)
 {
     str         text = { 0 }, planned = { 0 };

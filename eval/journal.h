@@ -1,11 +1,11 @@
-/* Finished items of a run, on disk as they finish: a killed run picks up where it was and ends
- * with the same bytes.
+/* Finished items of a run, written to disk as they finish: a killed run goes on where it was and
+ * ends with the same bytes.
  *
- * The first line names the cell and the plan (how items are grouped); then one line an item, the
- * sample last:
+ * The first line names the cell and the plan (how items are grouped). Each further line is one
+ * item, its sample last; "seen" and "made" are its prompt and completion tokens:
  *   {"journal":"tiebreak-eval/1","cell":ID,"plan":TEXT}
  *   {"item":I,"cut":N,"seen":N,"made":N,"stats":[...],"sample":{...}}
- * A line that was cut short by the kill is dropped. */
+ * A line that the kill cut short is dropped. */
 #ifndef TIEBREAK_EVAL_JOURNAL_H
 #define TIEBREAK_EVAL_JOURNAL_H
 #include <stdbool.h>
@@ -29,14 +29,15 @@ typedef struct {
     finished_item *items; /* [n], in data order */
 } journal;
 
-/* Open or begin the journal at path for a run of n items with n_stats numbers each. One of
- * another cell is an error; one of the same cell with another plan begins anew. path NULL:
+/* Opens the journal at path, or begins it, for a run of n items with n_stats numbers each. Another
+ * cell's journal is an error; one of the same cell with another plan begins anew. With path NULL
  * nothing is written. */
 int journal_open(journal *j, const char *path, const char *cell, const char *plan, int64_t n, int n_stats);
-/* Note an item; takes sample over, copies stats. Written and flushed before it returns. */
+/* Notes an item: takes its sample over, copies its stats. The line is written and flushed before
+ * this returns. */
 int  journal_add(journal *j, int64_t item, finished_item f);
-void journal_close(journal *j); /* the file stays */
-/* The cell a journal belongs to, into id [17]; false when there is no journal at path or its
- * first line cannot be read. */
+void journal_close(journal *j); /* leaves the file */
+/* Copies the id of the cell that a journal belongs to; false when there is no journal at path or
+ * its first line cannot be read. */
 bool journal_cell(const char *path, char id[17]);
 #endif

@@ -1,5 +1,5 @@
-/* kill -9 at random moments: a cell that is killed ten times and gone on with ends in the bytes
- * of one that was left alone. */
+/* A cell that is killed (kill -9) ten times at random moments, and gone on with, ends with the same
+ * bytes as one that was left alone. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -12,7 +12,7 @@
 
 static const char *const self = "/proc/self/exe";
 
-/* What the child does: one cell, in a process of its own. */
+/* The child process runs one cell. */
 static int run_cell(char **args)
 {
     json        *record;
@@ -66,7 +66,7 @@ static str read_whole(const char *dir, const char *name)
     return text;
 }
 
-/* The result without what the clock and the machine say. */
+/* The result without what depends on the clock and the machine. */
 static json *scores_of(const char *dir)
 {
     static const char *const measured[] = { "wall_s", "tokens_per_s", "peak_bytes" };
@@ -96,9 +96,9 @@ static void assert_same_end(const char *a, const char *b)
     free(log);
 }
 
-/* Ten kills that hit (fewer under a sanitizer); a run that was done before its kill is checked
- * and begun again. Where the moments fall depends on the machine's pace, what comes out must
- * not. */
+/* Makes ten kills that hit a running cell (fewer under a sanitizer); a run that was done before its
+ * kill is checked and begun again. The machine's pace decides where the kills fall, and must not
+ * change what comes out. */
 static void check_kills(const char *base, workload w, uint64_t seed)
 {
     char  *dir = test_tmpdir(), *alone = path_join(dir, "alone"), *killed = path_join(dir, "killed"), again[1024];

@@ -1,4 +1,4 @@
-/* The one place that knows which models there are: a folder is opened here, a URL is asked. */
+/* The one place that tells a model that runs here from one that is served: a folder or a URL. */
 #include <string.h>
 
 #include "core/error.h"
@@ -17,7 +17,8 @@ int check_model_options(const eval_request *q)
             q->model);
     if (!url && (q->tokenizer || q->http.gen_kwargs || q->http.model || q->http.key_env || q->http.concurrency))
         return input_error(
-            "--tokenizer, --model-name, --gen-kwargs, --api-key-env and --concurrency are for a served model: --model http://HOST[:PORT]/v1");
+            "--tokenizer, --model-name, --gen-kwargs, --api-key-env and --concurrency are for a served model: "
+            "--model http://HOST[:PORT]/v1");
     return OK;
 }
 

@@ -11,9 +11,9 @@ static json *choice_numbers(const answer *a, json *tokens, json *greedy)
 {
     json *lls = json_array();
     for (int64_t i = 0; i < a->n_ll; i++) {
-        json_push(lls, cJSON_CreateNumber(a->ll[i]));
-        json_push(tokens, cJSON_CreateNumber((double)a->tokens[i]));
-        json_push(greedy, cJSON_CreateBool(a->greedy[i]));
+        json_push(lls, json_of_number(a->ll[i]));
+        json_push(tokens, json_of_number((double)a->tokens[i]));
+        json_push(greedy, json_of_bool(a->greedy[i]));
     }
     return lls;
 }
@@ -21,7 +21,7 @@ static json *choice_numbers(const answer *a, json *tokens, json *greedy)
 static void set_choices(json *j, const request *r, const answer *a)
 {
     json *choices = json_array(), *tokens = json_array(), *greedy = json_array();
-    for (int64_t i = 0; i < r->text.n_choices; i++) json_push(choices, cJSON_CreateString(r->text.choices[i]));
+    for (int64_t i = 0; i < r->text.n_choices; i++) json_push(choices, json_of_text(r->text.choices[i]));
     json_set(j, "choices", choices);
     json_set_int(j, "gold", r->text.gold);
     json_set(j, "loglikelihoods", choice_numbers(a, tokens, greedy));
@@ -36,7 +36,7 @@ static void set_scores(json *j, const metric_list *metrics, const double *stats)
         json_set_num(scores, m->name, metric_sentence(m, stats));
         if (m->source != METRIC_TEXT || m->n_stats < 2) continue;
         if (!counts) counts = json_object();
-        json_set(counts, m->name, cJSON_CreateDoubleArray(stats, m->n_stats));
+        json_set(counts, m->name, json_of_numbers(stats, m->n_stats));
     }
     json_set(j, "scores", scores);
     if (counts) json_set(j, "stats", counts);

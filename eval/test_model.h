@@ -18,7 +18,7 @@ static inline test_model open_test_model(const char *dir)
     assert_non_null(be);
     be->set_threads(1);
     assert_ok(model_open(&t.model, dir, be, false));
-    /* the random bases of the adapter reference have none */
+    /* The random bases of the adapter reference have no tokenizer. */
     char *file = path_join(dir, "tokenizer.json");
     if (file_exists(file)) assert_ok(tokenizer_open(&t.tok, dir));
     free(file);
@@ -39,7 +39,7 @@ static inline int plan_and_run(const harness *h, harness_plan *plan, harness_res
     return rc ? rc : harness_run(h, plan, r);
 }
 
-/* The tolerance of the reference's README for float32 code against its float64 numbers. */
+/* How far float32 code may lie from the reference's float64 numbers, as its README says. */
 static inline double ll_tolerance(double ll_f64) { return 2e-4 + 1e-6 * fabs(ll_f64); }
 
 static inline void assert_ids(const int32_t *got, int64_t n, const json *want)

@@ -4,7 +4,8 @@
 #include "model/generate.h"
 #include "model/score.h"
 
-/* Requests the harness dies of, and what they become here: the continuation by itself, or nothing. */
+/* Requests that stop the harness with an error. Here the continuation is encoded by itself, or left
+ * empty. */
 static void check_fatal(const test_model *t, const json *j)
 {
     ids   context = { 0 }, cont = { 0 };
@@ -47,8 +48,8 @@ static void single_requests_agree_with_the_harness(void **state)
             check_fatal(&t, j);
             continue;
         }
-        /* There the harness runs another normaliser than the tokenizer.json says, as with every
-         * text that begins with a blank. */
+        /* For a text that begins with a blank, the harness runs another normaliser than
+         * tokenizer.json says. */
         if (cJSON_IsTrue(at(j, "ids_differ_from_tokenizer_json")) ||
             (!text_at(j, "context").n && text_at(j, "continuation").s[0] == ' '))
             continue;
@@ -107,8 +108,8 @@ static void texts_and_stops_agree_with_the_harness(void **state)
     test_model t     = open_test_model(dir);
     json      *lines = read_lines(path);
     for (const json *j = lines->child; j; j = j->next)
-        /* A text with a step whose two best logits lie closer than this may part ways in another
-         * order of summation. */
+        /* With a step whose two best logits lie closer than this, a text may go on otherwise when
+         * sums are taken in another order. */
         if (!cJSON_IsTrue(at(j, "prompt_ids_differ_from_tokenizer_json")) && number_at(j, "min_margin_f64") >= 3e-4)
             check_generation(&t, j);
     json_free(lines);

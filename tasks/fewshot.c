@@ -35,7 +35,7 @@ void shots_close(shot_set *s)
 
 /* --- drawing */
 
-/* What is drawn for one item that may itself be in the pool. */
+/* The item that is drawn for, where it may itself be in the pool. */
 typedef struct {
     shot_set        *s;
     const originals *records; /* of the items' file */
@@ -47,7 +47,7 @@ static bool is_itself(const asker *a, int64_t i)
     return original_equal(&a->s->records, &a->s->pool->items[i], a->records, a->item);
 }
 
-/* The pool without the item, in order; the caller's. */
+/* Indices of the pool without the item, in order; the caller frees them. */
 static int64_t *others(const asker *a, int64_t *count)
 {
     int64_t *index = mem_alloc((size_t)a->s->pool->n, sizeof *index);
@@ -57,7 +57,7 @@ static int64_t *others(const asker *a, int64_t *count)
     return index;
 }
 
-/* The first k of the others, or with a generator k drawn from them. */
+/* Takes the first k of the others or, with a generator, draws k of them. */
 static int draw_from_others(const asker *a, mt19937 *m, int64_t *out)
 {
     int64_t  count, k = a->s->asked.k;
@@ -93,9 +93,9 @@ int shots_draw(shot_set *s, const dataset *items, const char *where, int64_t n)
                 (s->task->rules.shots_drop_self || (*s->pool->sha256 && !strcmp(s->pool->sha256, items->sha256)));
     if (!k) return OK;
     if (self && !s->asked.first && s->pool->n < k + 1)
-        return input_error(
-            "%s: holds %lld records; --fewshot %lld draws one more, because the item itself may be among them: give at least %lld",
-            s->asked.data, (long long)s->pool->n, (long long)k, (long long)k + 1);
+        return input_error("%s: holds %lld records; --fewshot %lld draws one more, "
+                           "because the item itself may be among them: give at least %lld",
+                           s->asked.data, (long long)s->pool->n, (long long)k, (long long)k + 1);
     int rc   = originals_open(&records, self ? where : NULL);
     s->drawn = mem_alloc((size_t)(n * k), sizeof *s->drawn);
     s->n     = n;

@@ -41,8 +41,8 @@ static void check_reference(const char *name, const char *data, const char *pool
     task_close(t);
 }
 
-/* No split is named for the examples, so one more is drawn and the item itself dropped: 40 of
- * the 100 items lie in the pool. */
+/* No split is named for the examples, so one more is drawn and the item itself is dropped; 40 of
+ * the 100 items are in the pool. */
 static void hellaswag_draws_and_prompts_agree(void **state)
 {
     (void)state;
@@ -100,10 +100,10 @@ static void close_quiz(quiz *q)
 #define RECORD(question, number) "{\"question\":\"" question "\",\"answer\":\"" #number "\",\"n\":" #number "}\n"
 #define A_OF(n) "{\"question\":\"a\",\"answer\":\"1\",\"n\":" #n "}\n"
 
-/* Three copies of one record: after a draw that holds two of them, k are drawn anew from the
- * others. The record with another "n" differs, though the task reads nothing of it. Expected:
- * lm_eval 0.4.13, ContextSampler(pool, rnd=1234).sample(2, eval_doc) for these documents in
- * turn. */
+/* The pool holds three copies of one record. After a draw with two of them, k are drawn anew from
+ * the others. The record with another "n" is a different one, although the task does not read "n".
+ * Expected: lm_eval 0.4.13, ContextSampler(pool, rnd=1234).sample(2, eval_doc) for these documents
+ * in turn. */
 static void copies_of_an_item_are_all_dropped(void **state)
 {
     (void)state;
@@ -125,7 +125,7 @@ static void copies_of_an_item_are_all_dropped(void **state)
     close_quiz(&q);
 }
 
-/* Whatever the task file says, a pool that is the data itself never shows an item its own answer. */
+/* Whatever the task file says, a pool that is the data itself shows no item its own answer. */
 static void no_item_of_the_data_sees_itself(void **state)
 {
     (void)state;

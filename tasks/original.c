@@ -67,8 +67,7 @@ json *original_or_fields(const originals *o, const data_item *item)
     for (int i = 0; i < o->n_lists; i++) {
         json        *list = json_array();
         const field *f;
-        for (int64_t k = 0; (f = record_fields(item, o->lists[i], k)); k++)
-            json_push(list, cJSON_CreateString(f->text));
+        for (int64_t k = 0; (f = record_fields(item, o->lists[i], k)); k++) json_push(list, json_of_text(f->text));
         json_set(record, o->lists[i], list);
     }
     return record;
@@ -84,12 +83,12 @@ static bool fields_equal(const data_item *a, const data_item *b)
     return true;
 }
 
-/* Equal records have equal fields, so the records themselves are seldom parsed. */
+/* Equal records have equal fields, so most records need not be parsed. */
 bool original_equal(const originals *oa, const data_item *a, const originals *ob, const data_item *b)
 {
     if (!fields_equal(a, b)) return false;
     json *x = original_record(oa, a), *y = original_record(ob, b);
-    bool  equal = !x || !y || cJSON_Compare(x, y, true);
+    bool  equal = !x || !y || json_equal(x, y);
     json_free(x);
     json_free(y);
     return equal;

@@ -1,5 +1,5 @@
-/* The records of a data file as they stand there: readers keep the fields a task needs, and logs
- * and comparisons of whole records want the rest. */
+/* The records of a data file as they stand there. Readers keep only the fields that a task needs;
+ * logs and comparisons of whole records want the rest too. */
 #ifndef TIEBREAK_TASKS_ORIGINAL_H
 #define TIEBREAK_TASKS_ORIGINAL_H
 #include "core/json.h"
@@ -12,23 +12,22 @@ typedef struct {
     } * lines;
     int64_t     n_lines;
     str         text;      /* the file */
-    const char *lists[16]; /* names that some item has more than once */
+    const char *lists[16]; /* names of fields that some item has more than once */
     int         n_lists;
 } originals;
 
-/* path NULL: nothing is known. Free with originals_free. */
+/* With path NULL nothing is known of the records. Free with originals_free. */
 int originals_open(originals *o, const char *path);
-/* Note which names repeat in a file's items: original_or_fields then makes lists of them in
- * every item. */
+/* Notes which names repeat in a file's items; original_or_fields then makes lists of these in every
+ * item. */
 void originals_find_lists(originals *o, const dataset *data);
 void originals_free(originals *o);
 
-/* The JSON object on an item's line, the caller's; NULL where the file is not one object a line. */
+/* The JSON object on an item's line, which the caller frees; NULL where lines are no objects. */
 json *original_record(const originals *o, const data_item *item);
-/* The record, or where the file has none by itself an object made from the fields: the id, each
- * field, and the lists. */
+/* The same or, where there is no such object, one made of the id, the fields and the lists. */
 json *original_or_fields(const originals *o, const data_item *item);
-/* Whether two items are equal as whole records (as Python compares two dictionaries), as far as
+/* Whether two items are equal as whole records, as Python compares two dictionaries, so far as
  * their files show them. */
 bool original_equal(const originals *oa, const data_item *a, const originals *ob, const data_item *b);
 #endif

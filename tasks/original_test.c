@@ -34,8 +34,8 @@ static void lines_of_objects_are_given_whole(void **state)
     assert_ok(originals_open(&none, NULL));
     assert_json(original_record(&o, &d->items[1]), "{\"question\":\"q\",\"answer\":\"a\",\"n\":2}");
     assert_null(original_record(&none, &d->items[1]));
-    /* Equal but for a member that the reader leaves out; equal in another order of members; and
-     * all alike where nothing is known of them. */
+    /* Records may differ in a member that the reader leaves out, or have their members in another
+     * order; where nothing is known of the records all are alike. */
     assert_false(original_equal(&o, &d->items[0], &o, &d->items[1]));
     assert_true(original_equal(&o, &d->items[0], &o, &d->items[2]));
     assert_true(original_equal(&none, &d->items[0], &none, &d->items[1]));
@@ -45,7 +45,7 @@ static void lines_of_objects_are_given_whole(void **state)
     test_rmdir(dir);
 }
 
-/* A name that repeats in one item is a list in all. */
+/* A name that repeats in one item is a list in every item. */
 static void other_forms_become_objects_of_their_fields(void **state)
 {
     (void)state;

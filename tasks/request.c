@@ -55,7 +55,7 @@ static int make_choices(request *r, const tokenizer *tok, request_rules rules)
     return rc;
 }
 
-/* Everything up to the last scored input; n_context tokens come before the first scored token. */
+/* Every token after the first n_context is scored at the input before it. */
 static void set_targets(request *r, size_t n_context)
 {
     size_t n   = r->input.n;
@@ -111,7 +111,7 @@ static void put_before(task_text *text, const char *shots)
     text->prompt = whole.s;
 }
 
-/* Without ids: nothing is counted or cut here; the cost is a guess that orders items. */
+/* Nothing can be counted or cut here without ids; the cost is a guess that only orders items. */
 static int make_as_text(request *r, const task *t, request_kind kind)
 {
     if (kind == REQUEST_TARGET)

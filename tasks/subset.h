@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Indices of `limit` of n items (0, or more than n: all), ascending; the caller's, their number
- * in *count. The first ones, or with `shuffled` those of Python's
- * sorted(random.Random(seed).sample(range(n), limit)), so that any tool can name the same items. */
+/* Indices of `limit` of n items, ascending; limit 0, or more than n, means all. They are the first
+ * ones or, with `shuffled`, Python's sorted(random.Random(seed).sample(range(n), limit)), so that
+ * any tool can name the same items. The caller frees them; *count is their number. */
 int64_t *subset_choose(int64_t n, int64_t limit, bool shuffled, int64_t seed, int64_t *count);
 #endif

@@ -1,5 +1,5 @@
-/* Task files: reading and checking. A variant (a member of "prompts") overrides what the file
- * says for all; every variant is checked, so that a file that opens once opens always. */
+/* Reads and checks task files. A variant (a member of "prompts") overrides what the file says for
+ * all of them. Every variant is checked, so that a file that opens in one opens in all. */
 #include "tasks/task.h"
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@ extern const struct {
     uint64_t    n;
 } task_files[];
 
-/* ---- members as rows: what may stand in an object, of which kind, and where it goes */
+/* --- members as rows: what an object may hold, of which kind, and where its value goes */
 
 typedef enum { TEXT, WHOLE_NUMBER, YES_NO, TEXTS, OBJECT } member_kind;
 static const char *const kinds[] = { "a string", "a whole number 1..1000000", "true or false", "a list of strings",
@@ -25,7 +25,7 @@ static const char *const kinds[] = { "a string", "a whole number 1..1000000", "t
 typedef struct {
     const char *name;
     member_kind kind;
-    size_t      at; /* offset in the struct that is filled */
+    size_t      at; /* offset in the struct that is filled in */
 } member;
 
 #define FILE_AT(m) offsetof(task, m)
@@ -80,14 +80,14 @@ static bool is_kind(const json *j, member_kind kind)
 {
     double v = j->valuedouble;
     switch (kind) {
-    case TEXT: return cJSON_IsString(j);
-    case WHOLE_NUMBER: return cJSON_IsNumber(j) && v >= 1 && v <= 1e6 && v == (double)(int64_t)v;
-    case YES_NO: return cJSON_IsBool(j);
-    case OBJECT: return cJSON_IsObject(j);
+    case TEXT: return json_text(j);
+    case WHOLE_NUMBER: return json_is_number(j) && v >= 1 && v <= 1e6 && v == (double)(int64_t)v;
+    case YES_NO: return json_is_bool(j);
+    case OBJECT: return json_is_object(j);
     case TEXTS:
-        for (const json *e = cJSON_IsArray(j) ? j->child : NULL; e; e = e->next)
-            if (!cJSON_IsString(e)) return false;
-        return cJSON_IsArray(j);
+        for (const json *e = json_is_array(j) ? j->child : NULL; e; e = e->next)
+            if (!json_text(e)) return false;
+        return json_is_array(j);
     }
     return false;
 }
@@ -97,7 +97,7 @@ static void store(const json *j, member_kind kind, void *at)
     switch (kind) {
     case TEXT: *(const char **)at = j->valuestring; break;
     case WHOLE_NUMBER: *(int64_t *)at = (int64_t)j->valuedouble; break;
-    case YES_NO: *(bool *)at = cJSON_IsTrue(j); break;
+    case YES_NO: *(bool *)at = json_is_true(j); break;
     case TEXTS:
     case OBJECT: *(const json **)at = j; break;
     }
@@ -124,8 +124,8 @@ static int unknown_member(const char *where, const char *name, const member *row
     return rc;
 }
 
-/* Every member of obj into `into` by the rows, or into `rules` by those of a variant where obj
- * may hold them too (NULL: not). */
+/* Reads every member of obj, by the rows, into `into`. Where obj may hold the members of a variant
+ * too, these go into `rules`; else rules is NULL. */
 static int read_members(const json *obj, const char *where, const member *rows, void *into, task_rules *rules)
 {
     for (const json *j = obj->child; j; j = j->next) {
@@ -146,11 +146,28 @@ static int read_members(const json *obj, const char *where, const member *rows, 
     return OK;
 }
 
-/* ---- what a variant must say */
+/* --- what a variant must say */
 
 static const char *const answers[] = {
     [TASK_GENERATE] = "generate", [TASK_CHOICES] = "choices", [TASK_LIKELIHOOD] = "likelihood", NULL
 };
+
+/* The index of text in a list that NULL ends, or -1 with a message that names what there is. */
+static int index_in(const char *const *names, const char *text, const char *where, const char *key)
+{
+    str list = { 0 };
+    int n    = 0;
+    for (; names[n]; n++) {
+        if (!strcmp(names[n], text)) {
+            str_free(&list);
+            return n;
+        }
+        str_item(&list, names[n + 1] ? ", " : " or ", names[n]);
+    }
+    input_error("%s: %s: \"%.40s\": must be %s", where, key, text, str_c(&list));
+    str_free(&list);
+    return -1;
+}
 
 static int read_metric_options(const task_rules *r, const char *where, metric_options *out)
 {
@@ -158,10 +175,8 @@ static int read_metric_options(const task_rules *r, const char *where, metric_op
         [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean", NULL
     };
     *out  = (metric_options) { .stemmer = r->stemmer };
-    int k = 0;
-    while (r->multi && multi[k] && strcmp(multi[k], r->multi)) k++;
-    if (!multi[k])
-        return input_error("%s: metric_options: \"multi\": \"%.40s\": must be max, first or mean", where, r->multi);
+    int k = r->multi ? index_in(multi, r->multi, where, "metric_options: \"multi\"") : REFERENCES_MAX;
+    if (k < 0) return ERR_INPUT;
     out->multi = (metric_multi)k;
     return OK;
 }
@@ -176,7 +191,7 @@ static int check_metrics(const task_rules *r, const char *where, metric_options 
         rc = metric_list_add(out, j->string, options, place.s);
         if (rc) break;
         const metric *m = &out->rows[out->n - 1];
-        if (!cJSON_IsString(j) || strcmp(j->valuestring, m->higher ? "higher" : "lower"))
+        if (!json_text(j) || strcmp(j->valuestring, m->higher ? "higher" : "lower"))
             rc = input_error("%s: \"%s\": must be \"%s\": that way it is better", place.s, m->name,
                              m->higher ? "higher" : "lower");
     }
@@ -221,12 +236,10 @@ static int check_generation(const task_rules *r, const char *where)
 
 static int check_rules(const task *t, const task_rules *r, const char *where, task_answer_kind *answer)
 {
-    int k = 0;
-    while (answers[k] && strcmp(answers[k], r->answer)) k++;
-    if (!answers[k])
-        return input_error("%s: \"answer\": \"%.40s\": must be generate, choices or likelihood", where, r->answer);
+    int k = index_in(answers, r->answer, where, "\"answer\"");
+    if (k < 0) return ERR_INPUT;
     *answer = (task_answer_kind)k;
-    if (!task_needs_tokenizer(t)) return OK; /* ready-made ids: there is no text to make */
+    if (!task_needs_tokenizer(t)) return OK; /* its items are ready-made ids, so there is no text to make */
     if (!r->prompt) return input_error("%s: \"prompt\" is missing", where);
     int rc = template_check(r->prompt, where);
     if (!rc && r->target) rc = template_check(r->target, where);
@@ -238,7 +251,7 @@ static int check_rules(const task *t, const task_rules *r, const char *where, ta
     return rc;
 }
 
-/* The rules of one variant over those of the file; the chosen one's stay in the task. */
+/* Reads one variant's rules over those of the file; the chosen variant's stay in the task. */
 static int read_variant(task *t, const task_rules *common, const json *variant, bool chosen)
 {
     task_rules       r      = *common;
@@ -247,7 +260,7 @@ static int read_variant(task *t, const task_rules *common, const json *variant, 
     metric_list      metrics;
     str              where = { 0 };
     str_printf(&where, "%s: prompts.%s", t->where, variant->string);
-    int rc = cJSON_IsObject(variant) ? read_members(variant, where.s, rule_members, &r, NULL)
+    int rc = json_is_object(variant) ? read_members(variant, where.s, rule_members, &r, NULL)
                                      : input_error("%s: must be an object", where.s);
     if (!rc && r.references) rc = read_members(r.references, where.s, reference_members, &r, NULL);
     if (!rc && r.choices) rc = read_members(r.choices, where.s, choice_members, &r, NULL);
@@ -301,7 +314,7 @@ static int read_task(task *t, const char *prompt)
     task_rules common = {
         .answer = answers[TASK_GENERATE], .delimiter = " ", .append_eos = true, .shot_separator = "\n\n"
     };
-    if (!cJSON_IsObject(t->doc)) return input_error("%s: must be a JSON object", t->where);
+    if (!json_is_object(t->doc)) return input_error("%s: must be a JSON object", t->where);
     int rc = read_members(t->doc, t->where, file_members, t, &common);
     for (const member *m = file_members; m->name && !rc; m++)
         if (strcmp(m->name, "about") && !json_find(t->doc, m->name))
@@ -315,7 +328,7 @@ static int read_task(task *t, const char *prompt)
     return rc;
 }
 
-/* ---- opening */
+/* --- opening */
 
 int task_parse(task **out, const char *text, size_t n, const char *where, const char *prompt)
 {

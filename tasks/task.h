@@ -74,36 +74,33 @@ bool        task_needs_tokenizer(const task *t); /* false: its items are ready-m
 /* Read a data file with the task's reader. */
 int task_read(const task *t, const char *path, dataset **out);
 
-/* One record turned into text. choices: what is scored by log-likelihood (n_choices 0: the
- * answer is generated). */
+/* One record turned into text. */
 typedef struct {
-    char *prompt;
-    /* what training learns and --metrics loss scores, with its leading delimiter */
-    char   *target;
-    char  **choices; /* continuations with their delimiter */
-    int64_t n_choices, gold;
-    /* bytes at the start of the target and of every choice that are the delimiter: lengths in
-     * acc_norm leave them out */
-    int64_t delimiter;
-    /* right answers as the metrics read them (GSM8K: whole solutions); none: the question has no
-     * answer */
+    char   *prompt;
+    char   *target;    /* what training learns and --metrics loss scores, after its delimiter */
+    char  **choices;   /* continuations, each after its delimiter; NULL: the answer is generated */
+    int64_t n_choices; /* 0: the answer is generated */
+    int64_t gold;      /* the right choice */
+    int64_t delimiter; /* its bytes, which acc_norm's lengths leave out */
+    /* Right answers as the metrics read them (whole solutions, for GSM8K). A question without any
+     * has no answer. */
     char  **references;
     int64_t n_references;
 } task_text;
-/* ERR_INPUT naming the field that is missing */
+/* ERR_INPUT names the field that is missing. */
 int  task_render(const task *t, const data_item *item, task_text *out);
 void task_text_free(task_text *x);
 
-/* A training example: targets[i] is the id to predict at position i, -1 where nothing is scored
- * (prompt tokens). */
+/* A training example: targets[i] is the id to predict at position i, -1 where nothing is scored, as
+ * within the prompt. */
 typedef struct {
     int32_t *ids, *targets;
     int64_t  n, n_scored;
 } train_example;
-/* BOS as the tokenizer adds it, prompt, target, EOS (unless the task file says no). tok may be
- * NULL for the task `tokens`. */
+/* Encodes BOS as the tokenizer adds it, prompt, target, and EOS unless the task file says no. tok
+ * may be NULL for the task `tokens`. */
 int task_encode(const task *t, const data_item *item, const tokenizer *tok, train_example *out);
-/* The same of a text that was rendered already, whatever was put before its prompt. */
+/* The same for a text that is rendered already, whatever was put before its prompt. */
 int  task_encode_text(const task *t, const task_text *text, const tokenizer *tok, train_example *out);
 void train_example_free(train_example *x);
 #endif

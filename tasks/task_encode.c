@@ -1,4 +1,4 @@
-/* One item to a training example. */
+/* Turns one item into a training example. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +19,7 @@ static void set_example(train_example *x, const int32_t *tokens, int64_t n, int6
     }
 }
 
-/* Labels name the token at their own place, so the one at i is predicted at i - 1. */
+/* A label names the token at its own place, so the one at i is predicted at i - 1. */
 static void set_labelled(train_example *x, const data_item *item)
 {
     set_example(x, item->token_ids, item->n_tokens, item->n_tokens);

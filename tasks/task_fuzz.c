@@ -1,5 +1,5 @@
-/* Any bytes as a task file: refused with a message, or every variant's prompt can be made of any
- * item, or says which field it lacks. */
+/* Any bytes as a task file are refused with a message, or they open and then render an item or say
+ * which field it lacks. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* One item to text: prompt, target, choices, references. */
+/* Turns one item into text: prompt, target, choices, references. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +31,7 @@ static int render_choice(const task_rules *r, const data_item *item, int64_t i, 
 {
     str         text = { 0 }, with_delimiter = { 0 };
     const char *raw = r->choices_each ? record_fields(item, r->choices_each, i)->text
-                                      : cJSON_GetArrayItem(r->choices_list, (int)i)->valuestring;
+                                      : json_at(r->choices_list, (int)i)->valuestring;
     str_puts(&text, raw);
     int rc = filtered(r->choices_filters, &text);
     str_puts(&with_delimiter, r->delimiter);
@@ -45,9 +45,9 @@ static int render_gold(const task_rules *r, const data_item *item, int64_t n, in
 {
     const char *text = record_field(item, r->gold);
     if (!text)
-        return input_error(
-            "the field \"%s\" is missing: the right choice is not known, so the item can be read but not learnt or scored",
-            r->gold);
+        return input_error("the field \"%s\" is missing: "
+                           "the right choice is not known, so the item can be read but not learnt or scored",
+                           r->gold);
     char *end;
     *gold = strtol(text, &end, 10);
     if (*text < '0' || *text > '9' || *end || *gold >= n)
@@ -57,7 +57,7 @@ static int render_gold(const task_rules *r, const data_item *item, int64_t n, in
 
 static int render_choices(const task_rules *r, const data_item *item, task_text *out)
 {
-    int64_t n = r->choices_each ? count_fields(item, r->choices_each) : cJSON_GetArraySize(r->choices_list);
+    int64_t n = r->choices_each ? count_fields(item, r->choices_each) : json_size(r->choices_list);
     if (!n) return template_missing(item, r->choices_each, 0);
     int rc         = OK;
     out->choices   = mem_alloc((size_t)n, sizeof *out->choices);

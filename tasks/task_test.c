@@ -176,7 +176,7 @@ static void training_scores_the_answer_and_eos(void **state)
     while (x.targets[first] < 0) first++;
     for (int64_t i = first; i + 1 < x.n; i++) assert_int_equal(x.targets[i], x.ids[i + 1]);
     assert_ok(tokenizer_decode(tok, x.ids + first + 1, (size_t)(x.n - first - 2), true, &text));
-    assert_string_equal(text.s, "a time"); /* the decoder takes the first blank away */
+    assert_string_equal(text.s, "a time"); /* the decoder drops the first blank */
     str_free(&text);
     train_example_free(&x);
     dataset_free(d);
@@ -220,7 +220,7 @@ static void a_users_own_file_works(void **state)
     test_rmdir(dir);
 }
 
-/* One edit each of the file above; the message names the place. */
+/* Each row edits the file above in one place, and the message names that place. */
 static void bad_task_files_are_refused_by_name(void **state)
 {
     (void)state;
@@ -248,6 +248,10 @@ static void bad_task_files_are_refused_by_name(void **state)
         { "\"default\":\"a\"", "\"default\":\"c\"", "\"default\": c: the task has no such variant" },
         { "\"max_new_tokens\":8,", "", "\"max_new_tokens\" is missing" },
         { "[\"\\n\"]", "[\"\"]", "f: prompts.b: \"stop\": an empty string" },
+        { "\"stop\":[\"\\n\"]", "\"answer\":\"guess\"",
+          "f: prompts.b: \"answer\": \"guess\": must be generate, choices or likelihood" },
+        { "\"stop\":[\"\\n\"]", "\"metric_options\":{\"multi\":\"all\"}",
+          "f: prompts.b: metric_options: \"multi\": \"all\": must be max, first or mean" },
         { "[\"\\n\"]", "[7]", "f: prompts.b: \"stop\": [7]: must be a list of strings" },
         { "[\"\\n\"]", "[],\"stop\":[]", "\"stop\": is there twice" },
         { "\"stop\"", "\"reader\"", "f: prompts.b: \"reader\": there is no such member here" },
@@ -297,8 +301,15 @@ static void an_item_that_lacks_a_field_is_named(void **state)
     dataset_free(d);
 }
 
-/* Every built-in file opens in each of its variants, its metrics are those the command line
- * promises, and its lists end. */
+static void assert_has_metric(const task *t, const char *name)
+{
+    int k = 0;
+    while (k < t->metrics.n && strcmp(t->metrics.rows[k].name, name) != 0) k++;
+    assert_true(k < t->metrics.n);
+}
+
+/* Every built-in file opens in each of its variants, and these have the metrics that their data
+ * sets are known by. */
 static void built_in_tasks_are_whole(void **state)
 {
     (void)state;
@@ -310,26 +321,22 @@ static void built_in_tasks_are_whole(void **state)
         { "gsm8k", { "exact_match" } }, { "text", { "word_perplexity", "byte_perplexity", "bits_per_byte" } },
         { "tokens", { "loss" } },
     };
-    int n = 0;
-    while (task_builtin_name(n)) n++;
-    assert_int_equal(n, (int)(sizeof want / sizeof *want));
-    for (int i = 0; i < n; i++) {
-        static const char *const prompts[] = { NULL, "lm-eval", "tied-lora" };
-        for (int p = 0; p < 3; p++) {
-            task *t;
-            if (task_open(&t, want[i].name, prompts[p])) { /* not every task has every variant */
-                assert_non_null(prompts[p]);
-                continue;
-            }
-            for (int m = 0; m < 3 && want[i].metrics[m]; m++) {
-                const metric_list *list = &t->metrics;
-                int                k    = 0;
-                while (k < list->n && strcmp(list->rows[k].name, want[i].metrics[m]) != 0) k++;
-                assert_true(k < list->n);
-            }
-            task_close(t);
+    size_t found = 0, n = sizeof want / sizeof *want;
+    for (int i = 0; task_builtin_name(i); i++) {
+        task  *t, *one;
+        size_t w = 0;
+        assert_ok(task_open(&t, task_builtin_name(i), NULL));
+        assert_string_equal(t->name, task_builtin_name(i));
+        while (w < n && strcmp(want[w].name, t->name) != 0) w++;
+        found += w < n;
+        for (const json *v = t->prompts->child; v; v = v->next) {
+            assert_ok(task_open(&one, t->name, v->string));
+            for (int m = 0; w < n && m < 3 && want[w].metrics[m]; m++) assert_has_metric(one, want[w].metrics[m]);
+            task_close(one);
         }
+        task_close(t);
     }
+    assert_int_equal(found, n);
 }
 
 /* Python 3.11: [s.capitalize() for s in (...)]. */

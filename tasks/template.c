@@ -7,7 +7,7 @@
 #include "core/nearest.h"
 #include "metrics/capitalize.h"
 
-/* ---- filters */
+/* --- filters */
 
 static void filter_strip(slice text, str *out)
 {
@@ -28,7 +28,7 @@ static void replace(slice text, const char *from, const char *to, str *out)
     }
 }
 
-/* Delete every shortest [...] on one line: the expression \[.*?\]. */
+/* Deletes every match of the expression \[.*?\]. */
 static void delete_brackets(slice text, str *out)
 {
     for (size_t i = 0; i < text.n;) {
@@ -43,8 +43,9 @@ static void delete_brackets(slice text, str *out)
 
 static slice whole(const str *s) { return (slice) { str_c(s), s->n }; }
 
-/* lm-evaluation-harness's preprocess() of its task hellaswag, v1: strip, titles to full stops,
- * brackets out, double blanks to one, once, and no second strip. */
+/* What preprocess() of lm-evaluation-harness's task hellaswag, version 1, does: strips, turns
+ * titles into full stops, takes out brackets, and halves double blanks once. It does not strip the
+ * result. */
 static void filter_hellaswag(slice text, str *out)
 {
     str titles = { 0 }, plain = { 0 };
@@ -83,7 +84,7 @@ int template_filter(const char *name, str *text)
     return rc;
 }
 
-/* ---- {field:k|filter|filter} */
+/* --- {field:k|filter|filter} */
 
 int template_missing(const data_item *item, const char *name, int64_t k)
 {
@@ -103,7 +104,7 @@ int template_missing(const data_item *item, const char *name, int64_t k)
     return rc;
 }
 
-/* item NULL: only check. */
+/* Appends the field that `inside` names; with item NULL it only checks. */
 static int fill_one(const char *inside, size_t n, const data_item *item, str *out)
 {
     char *copy = mem_strndup(inside, n), *rest = copy, *name = strsep(&rest, "|"), *colon = strchr(name, ':'),

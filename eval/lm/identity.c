@@ -6,8 +6,8 @@
 #include "core/error.h"
 #include "core/memory.h"
 
-/* Few and short, so that the check costs less than one item of most tasks; a prompt's end is
- * where answers begin. */
+/* Few prompts and short ones, so that the check costs less than one item of most tasks. It looks at
+ * a prompt's end, where the answer begins. */
 enum { ITEMS = 4, ROWS = 8, TOKENS = 256 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -36,7 +36,8 @@ static void an_adapter_at_its_start_changes_no_logit(void **state)
     close_test_model(&t);
 }
 
-/* Against the decoder asked row by row; a prompt longer than the model is looked at from its end. */
+/* The probe agrees with the decoder asked row by row, and looks at the end of a prompt that is
+ * longer than the model takes. */
 static void a_trained_adapter_is_measured(void **state)
 {
     (void)state;

@@ -30,7 +30,7 @@ static void report(work *w, int64_t count)
     if (w->told.progress) w->told.progress(w->told.ctx, count);
 }
 
-/* The decoder refuses such logits already; this is what sums of them could still become. */
+/* The decoder refuses logits that are not finite, but a sum of finite ones can still overflow. */
 static int not_finite(const work *w, double x)
 {
     return input_error(
@@ -122,7 +122,7 @@ static int answer_choices(work *w)
     return rc;
 }
 
-/* --- targets: windows of all requests, packed */
+/* --- targets: the windows of all requests, packed into forwards */
 
 typedef struct {
     int64_t request;
@@ -145,7 +145,7 @@ static piece *all_pieces(const lm_batch *b, int64_t *n_pieces)
     return pieces;
 }
 
-/* One forward over `count` pieces: their rows' log-likelihoods are added to the answers. */
+/* One forward over `count` pieces, which adds their rows' log-likelihoods to the answers. */
 static int score_pieces(const work *w, const piece *pieces, int64_t count)
 {
     int64_t tokens = 0, at = 0, rows = 0;
@@ -214,7 +214,7 @@ static int answer_targets(work *w)
 
 /* --- the interface */
 
-/* Answers are told when all stand: a batch that fails at its end leaves none behind. */
+/* No answer is told before all are whole, so a batch that fails late leaves none behind. */
 static int local_answer(lm *m, const lm_batch *b, answer *answers, lm_listener l)
 {
     static int (*const by_kind[])(work *) = { [REQUEST_GENERATE] = answer_texts,
@@ -238,14 +238,12 @@ static int local_probe(lm *m, const request *requests, int64_t n, int64_t positi
     return identity_probe(l->dec, l->pairs, requests, n, positions, out);
 }
 
-static json *copy_or_null(const json *j) { return j ? cJSON_Duplicate(j, true) : cJSON_CreateNull(); }
-
 static int local_describe(const lm *m, json **asked)
 {
     const local_lm *l = (const local_lm *)m;
     json           *j = *asked = json_object();
-    json_set(j, "base", l->base ? copy_or_null(l->base) : record_named(l->asked.model, model_hash(l->model)));
-    json_set(j, "adapter", copy_or_null(l->card));
+    json_set(j, "base", l->base ? json_copy(l->base) : record_named(l->asked.model, model_hash(l->model)));
+    json_set(j, "adapter", json_copy(l->card));
     if (l->asked.max_length) json_set_int(j, "max_length", l->asked.max_length);
     /* Other devices and types add in another order, so their cells are others. */
     if (m->be->facts) json_set_str(j, "device", m->device);
@@ -282,7 +280,8 @@ local_lm local_over(decoder *dec, const pair_arrays *pairs, const tokenizer *tok
                         .pairs = pairs };
 }
 
-/* The adapter that was trained into the model, or stands beside it, and what to say of it. */
+/* Opens the adapter and reads its card. Without one, the model folder may hold a card itself: that
+ * of the training that changed its weights. */
 static int open_adapter(local_lm *l)
 {
     const char *dir = l->asked.adapter;

@@ -1,7 +1,8 @@
 /* A model that runs here, as the model under test: a decoder, with an adapter's pairs or without.
  *
- *     lm *m;
- *     int rc = local_open(&m, &(local_options) { .model = "base", .adapter = "runs/lora", .tokenizer = true }); */
+ *     lm           *m;
+ *     local_options o  = { .model = "base", .adapter = "runs/lora", .tokenizer = true };
+ *     int           rc = local_open(&m, &o); */
 #ifndef TIEBREAK_EVAL_LM_LOCAL_H
 #define TIEBREAK_EVAL_LM_LOCAL_H
 #include "adapters/adapter.h"
@@ -9,27 +10,27 @@
 #include "model/decoder.h"
 
 typedef struct {
-    const char *model, *adapter; /* folders; adapter NULL: the base alone. They outlive the model */
-    bool        tokenizer;       /* the model's, too: a task of texts needs it */
+    const char *model, *adapter; /* folders, which outlive the lm; adapter NULL: the base alone */
+    bool        tokenizer;       /* open the model's tokenizer too: a task of texts needs it */
     int64_t     max_length;      /* tokens of a sequence; 0: the model's positions */
     const char *device, *dtype;  /* as backend_for takes them */
     int64_t     threads;         /* 0: every core */
 } local_options;
 
 typedef struct {
-    lm                 lm; /* first: an lm of this kind is one of these */
+    lm                 lm; /* first, so that a pointer to it is one to this struct */
     decoder           *dec;
     const pair_arrays *pairs; /* NULL: the base alone */
-    /* What local_open opened, all of it closed with the model. */
+    /* What local_open opened; close frees it. */
     local_options asked;
     model        *model;
     adapter      *adapter;
     tokenizer    *tok;
-    json         *base, *card; /* adapters/card.h; base NULL: the model folder itself */
+    json         *base, *card; /* as adapters/card.h reads them; base NULL: the model folder is the base */
 } local_lm;
 
 int local_open(lm **out, const local_options *o);
-/* Over a decoder that is open already; everything stays the caller's, and there is nothing to
- * close. It does not describe itself. pairs and tok may be NULL; max_length 0: the positions. */
+/* For a decoder that is open already. Everything stays the caller's: this lm is neither closed nor
+ * described. pairs and tok may be NULL; max_length 0 means the model's positions. */
 local_lm local_over(decoder *dec, const pair_arrays *pairs, const tokenizer *tok, int64_t max_length);
 #endif

@@ -1,4 +1,4 @@
-/* Losses of a model that runs here, through the harness, against PyTorch's. */
+/* Compares the losses of a model that runs here, through the harness, with PyTorch's. */
 #include "eval/lm/local.h"
 
 #include "eval/test_model.h"

@@ -12,7 +12,7 @@
 
 typedef struct {
     char   *text;
-    int64_t lookback;
+    int64_t lookback; /* new tokens that are decoded to look for it */
 } stop_string;
 
 typedef struct {
@@ -21,13 +21,12 @@ typedef struct {
     stop_string        *items;
     int64_t             n;
     size_t              cap;
-    char               *eos; /* text of the EOS token; "" when there is none */
+    char               *eos; /* the EOS token's text; "" when there is none */
 } stop_list;
 
-/* tok NULL (a served model has it): the texts only, for stop_cut_text; nothing else may be asked
- * of such a list.
- * A task's list; or one made by hand: begin, add each string (an empty one is passed over), end
- * with EOS. */
+/* A task's list (stop_list_make), or one made by hand: begin, add each string (an empty one is
+ * passed over), and end with EOS. With tok NULL, where only the server has the tokenizer, the list
+ * holds texts alone and is good for stop_cut_text only. */
 int  stop_list_make(stop_list *out, const task *t, const tokenizer *tok, const model_config *cfg);
 int  stop_list_begin(stop_list *out, const tokenizer *tok, const model_config *cfg);
 int  stop_list_add(stop_list *s, const char *text);
@@ -36,9 +35,9 @@ void stop_list_free(stop_list *s);
 
 /* The stop string that ends the text whose new tokens so far are v[0 .. n), or NULL. */
 const char *stop_reached(const stop_list *s, const int32_t *v, int64_t n);
-/* The text of n new tokens, special tokens left out, cut. Ids the tokenizer does not know (a
- * padded vocabulary) have no text. */
+/* Appends the text of n new tokens, without special tokens, and cuts it. Ids that the tokenizer
+ * does not know (of a padded vocabulary) have no text. */
 int stop_cut(const stop_list *s, const int32_t *v, int64_t n, str *out);
-/* The cut alone, of a text as it is; returns the stop string that cut last, or NULL. */
+/* Cuts a text that is there already; returns the stop string that cut last, or NULL. */
 const char *stop_cut_text(const stop_list *s, str *text);
 #endif

@@ -28,8 +28,8 @@ static void cuts_from_the_left_or_rolls(void **state)
     }
 }
 
-/* README of the reference: the text is encoded with BOS and another BOS is put before it, so
- * there are as many inputs as ids. */
+/* The reference encodes a text with BOS and puts another BOS before it, so there are as many inputs
+ * as ids. */
 static void rolls_as_the_harness_does(void **state)
 {
     (void)state;

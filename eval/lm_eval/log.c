@@ -10,7 +10,7 @@
 #include "tasks/original.h"
 #include "eval/lm_eval/pyjson.h"
 
-/* --- filters: the harness scores a text once for each way of extracting the answer */
+/* --- filters: the harness scores a text once for each way of extracting its answer */
 
 typedef struct {
     const char *ours, *theirs, *filter;
@@ -55,12 +55,12 @@ static void set_hash(json *line, const char *key, const char *text, size_t n)
 static json *text_list(const char *a, const char *b)
 {
     json *list = json_array();
-    json_push(list, cJSON_CreateString(a));
-    if (b) json_push(list, cJSON_CreateString(b));
+    json_push(list, json_of_text(a));
+    if (b) json_push(list, json_of_text(b));
     return list;
 }
 
-/* (log-likelihood, is_greedy), as strings. */
+/* The pair (log-likelihood, is_greedy) as two strings. */
 static json *scored_response(double ll, bool greedy)
 {
     str number = { 0 };
@@ -77,7 +77,7 @@ static json *list_of(json *only)
     return list;
 }
 
-/* arguments.gen_args_I: what the model was asked. second may be NULL. */
+/* Adds arguments.gen_args_I, which say what the model was asked. second may be NULL. */
 static void add_arguments(json *arguments, int i, const char *first, json *second)
 {
     char  key[32];
@@ -91,14 +91,14 @@ static void add_arguments(json *arguments, int i, const char *first, json *secon
 json *lm_eval_generation_kwargs(const lm_eval_run *r)
 {
     json *args = json_object();
-    json_set(args, "until", r->task->rules.stop ? cJSON_Duplicate(r->task->rules.stop, true) : json_array());
+    json_set(args, "until", r->task->rules.stop ? json_copy(r->task->rules.stop) : json_array());
     json_set_bool(args, "do_sample", false);
     json_set(args, "temperature", py_float(0));
-    json_set(args, "max_gen_toks", cJSON_Duplicate(json_find(json_find(r->record, "asked"), "max_new_tokens"), true));
+    json_set(args, "max_gen_toks", json_copy(json_find(json_find(r->record, "asked"), "max_new_tokens")));
     return args;
 }
 
-/* Requests and answers of one sample: three members, in the harness's order. */
+/* Adds the three members that hold a sample's requests and answers, in the harness's order. */
 static void add_exchange(json *line, const lm_eval_run *r, const json *sample, const metric_name *filter)
 {
     json       *arguments = json_object(), *resps = json_array(), *filtered = json_array();
@@ -107,9 +107,9 @@ static void add_exchange(json *line, const lm_eval_run *r, const json *sample, c
     if (choices) {
         int k = 0;
         for (const json *c = choices->child; c; c = c->next, k++) {
-            double ll     = cJSON_GetArrayItem(json_find(sample, "loglikelihoods"), k)->valuedouble;
-            bool   greedy = cJSON_IsTrue(cJSON_GetArrayItem(json_find(sample, "greedy"), k));
-            add_arguments(arguments, k, prompt, cJSON_CreateString(c->valuestring));
+            double ll     = json_at(json_find(sample, "loglikelihoods"), k)->valuedouble;
+            bool   greedy = json_is_true(json_at(json_find(sample, "greedy"), k));
+            add_arguments(arguments, k, prompt, json_of_text(c->valuestring));
             json_push(resps, list_of(scored_response(ll, greedy)));
             json_push(filtered, scored_response(ll, greedy));
         }
@@ -118,29 +118,31 @@ static void add_exchange(json *line, const lm_eval_run *r, const json *sample, c
         char *own = mem_strndup(kept.s, kept.n);
         add_arguments(arguments, 0, prompt, lm_eval_generation_kwargs(r));
         json_push(resps, text_list(text->valuestring, NULL));
-        json_push(filtered, cJSON_CreateString(own));
+        json_push(filtered, json_of_text(own));
         free(own);
     } else {
-        const json *target = json_find(sample, "target");
-        double      ll     = json_find(sample, "loglikelihood")->valuedouble;
-        bool        greedy = cJSON_IsTrue(json_find(sample, "greedy"));
-        if (*prompt)
-            add_arguments(arguments, 0, prompt, target ? cJSON_CreateString(target->valuestring) : NULL);
-        else
-            add_arguments(arguments, 0, target ? target->valuestring : "", NULL);
-        json *alone = scored_response(ll, greedy);
-        /* a rolling request tells no is_greedy */
-        if (!*prompt) cJSON_DeleteItemFromArray(alone, 1);
-        json_push(resps, list_of(cJSON_Duplicate(alone, true)));
-        json_push(filtered, *prompt ? alone : cJSON_CreateString(alone->child->valuestring));
-        if (!*prompt) json_free(alone);
+        const char *target = json_text(json_find(sample, "target"));
+        double      ll     = json_number(json_find(sample, "loglikelihood"));
+        if (*prompt) {
+            bool greedy = json_is_true(json_find(sample, "greedy"));
+            add_arguments(arguments, 0, prompt, target ? json_of_text(target) : NULL);
+            json_push(resps, list_of(scored_response(ll, greedy)));
+            json_push(filtered, scored_response(ll, greedy));
+        } else { /* a rolling request has the text alone, and its answer no is_greedy */
+            str number = { 0 };
+            py_repr(ll, &number);
+            add_arguments(arguments, 0, target ? target : "", NULL);
+            json_push(resps, list_of(text_list(number.s, NULL)));
+            json_push(filtered, json_of_text(number.s));
+            str_free(&number);
+        }
     }
     json_set(line, "arguments", arguments);
     json_set(line, "resps", resps);
     json_set(line, "filtered_resps", filtered);
 }
 
-/* What a metric's value is for one document: a number, or what the metric over all of them is
+/* A metric's value for one document: a number, or the pieces that the metric over all documents is
  * made of. */
 static json *metric_json(const char *name, const json *sample, const task_text *text)
 {
@@ -153,37 +155,37 @@ static json *metric_json(const char *name, const json *sample, const task_text *
         in.bytes = text->target ? (int64_t)strlen(text->target) : 0;
         metric_item(m, &in, stats);
         json *pair = list_of(py_float(json_find(sample, "loglikelihood")->valuedouble));
-        json_push(pair, cJSON_CreateNumber(stats[1]));
+        json_push(pair, json_of_number(stats[1]));
         return pair;
     }
     if (m->n_stats == 1) return py_float(score->valuedouble);
     json *pair = json_array(), *references = json_array();
-    for (int64_t i = 0; i < text->n_references; i++) json_push(references, cJSON_CreateString(text->references[i]));
+    for (int64_t i = 0; i < text->n_references; i++) json_push(references, json_of_text(text->references[i]));
     if (text->n_references == 1) {
-        json_push(pair, cJSON_CreateString(text->references[0]));
+        json_push(pair, json_of_text(text->references[0]));
         json_free(references);
     } else {
         json_push(pair, references);
     }
-    json_push(pair, cJSON_CreateString(json_find(sample, "prediction")->valuestring));
+    json_push(pair, json_of_text(json_find(sample, "prediction")->valuestring));
     return pair;
 }
 
-/* The document: the file's record; of multiple choice with what HellaSwag's process_docs adds. */
+/* The document: the file's record, and for multiple choice what HellaSwag's process_docs adds. */
 static json *document(const log_file *f, const data_item *item, const task_text *text)
 {
     json *doc = original_or_fields(&f->records, item);
     if (!text->n_choices) return doc;
     json *choices = json_array();
-    for (int64_t i = 0; i < text->n_choices; i++)
-        json_push(choices, cJSON_CreateString(text->choices[i] + text->delimiter));
+    for (int64_t i = 0; i < text->n_choices; i++) json_push(choices, json_of_text(text->choices[i] + text->delimiter));
     json_set_str(doc, "query", text->prompt);
     json_set(doc, "choices", choices);
     json_set_int(doc, "gold", text->gold);
     return doc;
 }
 
-/* The harness's target: the right choice's index, or the answer without its delimiter. */
+/* The target as the harness logs it: the right choice's index, or the answer without its
+ * delimiter. */
 static char *target_text(const task_text *text)
 {
     str s = { 0 };
@@ -207,7 +209,7 @@ static void add_line(log_file *f, int64_t i, const json *sample, const task_text
         lm_eval_metric(s->string, &theirs, &of);
         if (strcmp(of, filter)) continue;
         how = name_of(s->string);
-        json_push(listed, cJSON_CreateString(theirs));
+        json_push(listed, json_of_text(theirs));
         json_set(values, theirs, metric_json(s->string, sample, text));
     }
     json_set_int(line, "doc_id", r->chosen[i]);
@@ -225,7 +227,7 @@ static void add_line(log_file *f, int64_t i, const json *sample, const task_text
         str_puts(&f->hashes, json_find(line, *h)->valuestring);
     for (json *v = values->child, *next; v; v = next) {
         next = v->next;
-        json_set(line, v->string, cJSON_Duplicate(v, true));
+        json_set(line, v->string, json_copy(v));
     }
     py_dumps(line, 0, &f->out);
     str_putc(&f->out, '\n');
@@ -253,7 +255,7 @@ static int parse_samples(const lm_eval_run *r, json ***out)
     return rc;
 }
 
-/* Lines of the samples whose filter this is. */
+/* Adds a line for each sample under one filter. */
 static int add_filter(log_file *f, json *const *samples, const char *filter)
 {
     const lm_eval_run *r  = f->run;
@@ -267,7 +269,7 @@ static int add_filter(log_file *f, json *const *samples, const char *filter)
     return rc;
 }
 
-/* Filters in the metrics' order: all documents of one, then of the next. */
+/* Goes through the filters in the metrics' order: all documents of one, then all of the next. */
 static int add_lines(log_file *f, json *const *samples)
 {
     const char *done[METRICS_MAX], *theirs, *filter;
@@ -283,8 +285,9 @@ static int add_lines(log_file *f, json *const *samples)
     return rc;
 }
 
-/* "2026-01-31T12:00:00Z" -> "2026-01-31T12-00-00.123456", the form of the harness's file names.
- * The last six digits are of the cell's id, so that runs of one second do not meet. */
+/* Makes "2026-01-31T12-00-00.123456", the form of the harness's file names, of the record's
+ * "2026-01-31T12:00:00Z". The last six digits come from the cell's id, so that two runs of one
+ * second have different names. */
 static void date_of(const lm_eval_run *r, char out[40])
 {
     unsigned long long id = strtoull(json_find(r->record, "id")->valuestring, NULL, 16);

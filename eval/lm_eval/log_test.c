@@ -1,4 +1,4 @@
-/* Our files beside those that lm-evaluation-harness 0.4.13 wrote for the same runs: a 3-shot
+/* Compares our files with those that lm-evaluation-harness 0.4.13 wrote for the same runs: a 3-shot
  * hellaswag and a 1-shot gsm8k. */
 #include "eval/lm_eval/log.h"
 
@@ -11,7 +11,7 @@
 static char base[1024], data[1024], pool[1024];
 static void keep(char out[1024], const char *path) { snprintf(out, 1024, "%s", path); }
 
-/* The one file of a folder whose name begins so; the caller's. */
+/* The path of the one file in a folder whose name begins so; the caller frees it. */
 static char *find_file(const char *dir, const char *start)
 {
     char *path = NULL;
@@ -36,8 +36,9 @@ static void assert_same(const json *got, const json *want)
     fail_msg("%s: got %.300s, wanted %.300s", want->string ? want->string : "?", a.s, b.s);
 }
 
-/* [[["-70.75", "False"]], ...]: the log-likelihoods agree within what two float32 programs may
- * differ by, the rest as text. */
+/* In [[["-70.75", "False"]], ...] the log-likelihoods may differ as two float32 programs do, and
+ * the rest is the same text. */
+
 static void assert_same_responses(const json *got, const json *want)
 {
     if (cJSON_IsArray(want)) {
@@ -60,8 +61,8 @@ static bool is_in(const json *number, const int64_t *list)
     return false;
 }
 
-/* Lines with the same members in the same order; doubtful: documents with a step that float32
- * code may take otherwise. */
+/* The lines have the same members in the same order. doubtful: how many documents have a step that
+ * float32 code may decide otherwise. */
 static void check_lines(const char *got_file, const char *want_file, const int64_t *doubtful)
 {
     json       *got_lines = read_lines(got_file), *want_lines = read_lines(want_file);
@@ -100,7 +101,7 @@ static void check_run(const eval_request *asked, const char *reference, const ch
     q.quiet        = true;
     assert_ok(eval_run(&q, &record));
     json_free(record);
-    q.lm_eval_logs = logs; /* of a cell that was finished before */
+    q.lm_eval_logs = logs; /* asked for when the cell is finished already */
     assert_ok(eval_run(&q, &record));
     snprintf(start, sizeof start, "samples_%s_", q.task);
     snprintf(theirs, sizeof theirs, "%s", test_data(reference));
@@ -160,8 +161,8 @@ static void gsm8k_logs_agree(void **state)
               "lm-eval-reference/logs/results_2026-11-23T19-07-49.959289.json", (int64_t[]) { 5, 30, 31, 44, -1 });
 }
 
-/* Tasks that the harness does not have as we do still come out in its shape, and other programs'
- * readers, ours among them, make the same scores of it. */
+/* Logs of tasks that the harness does not have still have its shape, and a reader of its logs, ours
+ * for one, makes the same scores of them. */
 static void other_tasks_have_the_same_shape(void **state)
 {
     (void)state;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The fewest digits that read back as x, laid out as float.__repr__ does: exponents below -4 and
- * from 16 on. */
+/* Prints the fewest digits that read back as x, as float.__repr__ does: with an exponent when it is
+ * below -4 or at least 16. */
 void py_repr(double x, str *out)
 {
     char digits[32], *e;
@@ -67,15 +67,15 @@ static void new_line(int indent, int depth, str *out)
 
 static void dump(const json *j, int indent, int depth, str *out)
 {
-    bool object = cJSON_IsObject(j);
-    if (cJSON_IsString(j)) {
+    bool object = json_is_object(j);
+    if (json_text(j)) {
         quote(j->valuestring, out);
     } else if (cJSON_IsRaw(j)) {
         str_puts(out, j->valuestring);
-    } else if (cJSON_IsNumber(j)) {
+    } else if (json_is_number(j)) {
         number(j->valuedouble, out);
-    } else if (cJSON_IsBool(j) || cJSON_IsNull(j)) {
-        str_puts(out, cJSON_IsNull(j) ? "null" : cJSON_IsTrue(j) ? "true" : "false");
+    } else if (json_is_bool(j) || json_is_null(j)) {
+        str_puts(out, json_is_null(j) ? "null" : json_is_true(j) ? "true" : "false");
     } else if (!j->child) {
         str_puts(out, object ? "{}" : "[]");
     } else {

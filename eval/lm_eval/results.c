@@ -8,9 +8,7 @@
 #include "eval/lm_eval/log.h"
 #include "eval/lm_eval/pyjson.h"
 
-static json *copy(const json *j) { return j ? cJSON_Duplicate(j, true) : cJSON_CreateNull(); }
-
-/* {name: value}: most members are per task. */
+/* {TASK: value}, the form of most members. */
 static json *by_task(const lm_eval_run *r, json *value)
 {
     json *j = json_object();
@@ -28,7 +26,7 @@ static int64_t     shots_of(const lm_eval_run *r)
     return asked(r, "fewshot") ? (int64_t)json_find(asked(r, "fewshot"), "k")->valuedouble : 0;
 }
 
-/* "acc,none": 0.26, "acc_stderr,none": 0.044 */
+/* Values and standard errors, as "acc,none": 0.26 and "acc_stderr,none": 0.044. */
 static json *values(const lm_eval_run *r)
 {
     json *j = json_object();
@@ -41,10 +39,10 @@ static json *values(const lm_eval_run *r)
         str         key = { 0 };
         lm_eval_metric(m->string, &theirs, &filter);
         str_printf(&key, "%s,%s", theirs, filter);
-        json_set(j, key.s, cJSON_IsNumber(value) ? py_float(value->valuedouble) : cJSON_CreateNull());
+        json_set(j, key.s, json_is_number(value) ? py_float(value->valuedouble) : json_null());
         str_clear(&key);
         str_printf(&key, "%s_stderr,%s", theirs, filter);
-        json_set(j, key.s, cJSON_IsNumber(error) ? py_float(error->valuedouble) : cJSON_CreateString("N/A"));
+        json_set(j, key.s, json_is_number(error) ? py_float(error->valuedouble) : json_of_text("N/A"));
         str_free(&key);
     }
     return j;
@@ -112,12 +110,11 @@ static json *run_config(const lm_eval_run *r)
     if (r->cfg) json_set_int(j, "model_num_parameters", config_parameters(r->cfg));
     json_set_str(j, "model_dtype", "float32");
     json_set_str(j, "model_sha", asked(r, "base") ? json_find(asked(r, "base"), "sha256")->valuestring : NULL);
-    json_set(j, "device", copy(json_find(json_find(r->record, "where"), "device")));
-    json_set(j, "limit", copy(asked(r, "limit")));
+    json_set(j, "device", json_copy(json_find(json_find(r->record, "where"), "device")));
+    json_set(j, "limit", json_copy(asked(r, "limit")));
     json_set_int(j, "bootstrap_iters", 100000);
     json_set(j, "gen_kwargs", json_object());
-    json_set(j, "fewshot_seed",
-             asked(r, "fewshot") ? copy(json_find(asked(r, "fewshot"), "seed")) : cJSON_CreateNull());
+    json_set(j, "fewshot_seed", asked(r, "fewshot") ? json_copy(json_find(asked(r, "fewshot"), "seed")) : json_null());
     return j;
 }
 
@@ -129,16 +126,16 @@ static json *sample_counts(const lm_eval_run *r)
     return j;
 }
 
-/* ["<s>", "1"] */
+/* Sets a token as its text and its id: ["<s>", "1"]. */
 static void set_token(json *j, const char *key, const tokenizer *tok, int32_t id)
 {
     str   text = { 0 };
     json *pair = json_array();
     if (id >= 0 && !tokenizer_decode(tok, &id, 1, false, &text)) {
-        json_push(pair, cJSON_CreateString(str_c(&text)));
+        json_push(pair, json_of_text(str_c(&text)));
         str_clear(&text);
         str_printf(&text, "%d", (int)id);
-        json_push(pair, cJSON_CreateString(text.s));
+        json_push(pair, json_of_text(text.s));
     }
     json_set(j, key, pair);
     str_free(&text);
@@ -162,29 +159,29 @@ json *lm_eval_results(const lm_eval_run *r, const char *hash)
     json_set(j, "group_subtasks", json_object());
     json_set(j, "configs", by_task(r, task_config(r)));
     json_set(j, "versions", by_task(r, py_float((double)r->task->version)));
-    json_set(j, "n-shot", by_task(r, cJSON_CreateNumber((double)shots_of(r))));
+    json_set(j, "n-shot", by_task(r, json_of_number((double)shots_of(r))));
     json_set(j, "higher_is_better", by_task(r, higher_is_better(r)));
     json_set(j, "n-samples", by_task(r, sample_counts(r)));
     json_set(j, "config", run_config(r));
-    json_set(j, "git_hash", copy(json_find(where, "commit")));
+    json_set(j, "git_hash", json_copy(json_find(where, "commit")));
     json_set(j, "date", py_float(unix_time(json_find(r->record, "created")->valuestring)));
-    json_set(j, "tiebreak_version", copy(json_find(where, "version")));
+    json_set(j, "tiebreak_version", json_copy(json_find(where, "version")));
     if (r->tok) {
         set_token(j, "tokenizer_eos_token", r->tok, tokenizer_eos(r->tok));
         set_token(j, "tokenizer_bos_token", r->tok, tokenizer_bos(r->tok));
         json_set_int(j, "eot_token_id", tokenizer_eos(r->tok));
     }
     json_set(j, "max_length",
-             asked(r, "max_length") ? copy(asked(r, "max_length"))
-             : r->cfg               ? cJSON_CreateNumber((double)r->cfg->positions)
-                                    : cJSON_CreateNull());
-    json_set(j, "task_hashes", by_task(r, cJSON_CreateString(hash)));
+             asked(r, "max_length") ? json_copy(asked(r, "max_length"))
+             : r->cfg               ? json_of_number((double)r->cfg->positions)
+                                    : json_null());
+    json_set(j, "task_hashes", by_task(r, json_of_text(hash)));
     json_set_str(j, "model_source", "tiebreak");
     json_set_str(j, "model_name", path_base(r->model));
     json_set_str(j, "model_name_sanitized", path_base(r->model));
-    for (size_t i = 0; i < sizeof unused / sizeof *unused; i++) json_set(j, unused[i], cJSON_CreateNull());
+    for (size_t i = 0; i < sizeof unused / sizeof *unused; i++) json_set(j, unused[i], json_null());
     const json *wall = json_find(result, "wall_s");
-    py_repr(cJSON_IsNumber(wall) ? wall->valuedouble : NAN, &text);
+    py_repr(json_is_number(wall) ? wall->valuedouble : NAN, &text);
     json_set_str(j, "total_evaluation_time_seconds", text.s);
     str_free(&text);
     return j;

@@ -9,9 +9,10 @@
 #include "core/json.h"
 #include "core/memory.h"
 
-/* lm-evaluation-harness's default; greedy decoding does not use it, some servers insist on one. */
+/* The seed is lm-evaluation-harness's default: greedy decoding does not use it, but some servers
+ * insist on one. Messages show so many bytes of an answer. */
 enum { SEED = 1234, SHOWN = 60 };
-/* The text of a token that a server puts before a prompt and shows, as "<s>". */
+/* The longest text, as "<s>", of a token that a server puts before a prompt and shows. */
 enum { LEAD_MAX = 32 };
 
 /* --- what is asked */
@@ -50,9 +51,9 @@ void completion_ask_echo(str *out, const char *model, completion_prompt p)
     str_puts(out, ",\"max_tokens\":1,\"logprobs\":1,\"echo\":true}");
 }
 
-/* --- what came back: the parts both have */
+/* --- what came back: the members that both kinds of answer have */
 
-/* The JSON of an answer; what is not JSON is shown. */
+/* Parses an answer; where it is not JSON, the message says what it looks like. */
 static int parse(json **doc, const char *body, size_t n, const char *where)
 {
     int rc = json_parse(doc, body, n, where);
@@ -63,9 +64,9 @@ static int parse(json **doc, const char *body, size_t n, const char *where)
         return input_error("%s: answers with a page, not with JSON: is this the API's address (it often ends in /v1)?",
                            where);
     if (memmem(body, n, "NaN", 3) || memmem(body, n, "Infinity", 8))
-        return input_error(
-            "%s: the answer holds NaN or Infinity where JSON has numbers: the model's log-probabilities are not finite there",
-            where);
+        return input_error("%s: the answer holds NaN or Infinity where JSON has numbers: "
+                           "the model's log-probabilities are not finite there",
+                           where);
     return rc;
 }
 
@@ -81,30 +82,30 @@ static const char *shown(const json *j, str *out)
     return j ? str_c(out) : "nothing";
 }
 
-/* choices[0], after an error object or a second choice was refused. */
+/* Finds choices[0]; refuses an error object and a second choice. */
 static int only_choice(const json *doc, const char *where, const json **choice)
 {
     const json *choices;
     str         text = { 0 };
     int         rc   = OK;
-    if (cJSON_IsObject(doc) && json_has(doc, "error")) {
+    if (json_is_object(doc) && json_has(doc, "error")) {
         rc = input_error("%s: the server says %s", where, shown(json_find(doc, "error"), &text));
-    } else if (!cJSON_IsObject(doc)) {
+    } else if (!json_is_object(doc)) {
         rc = input_error("%s: the answer is %s, not a JSON object", where, shown(doc, &text));
     } else if (!(rc = json_get_array(doc, where, "choices", &choices))) {
         *choice = choices->child;
-        if (!*choice || (*choice)->next || !cJSON_IsObject(*choice))
+        if (!*choice || (*choice)->next || !json_is_object(*choice))
             rc = input_error("%s: \"choices\": %s: one choice was asked for", where, shown(choices, &text));
     }
     str_free(&text);
     return rc;
 }
 
-/* A count of `usage`, or -1. */
+/* A count in `usage`, or -1 where it is not there. */
 static int64_t used(const json *doc, const char *key)
 {
-    const json *usage = json_find(doc, "usage"), *count = cJSON_IsObject(usage) ? json_find(usage, key) : NULL;
-    bool        whole = cJSON_IsNumber(count) && count->valuedouble >= 0 && count->valuedouble <= 1e9 &&
+    const json *usage = json_find(doc, "usage"), *count = json_is_object(usage) ? json_find(usage, key) : NULL;
+    bool        whole = json_is_number(count) && count->valuedouble >= 0 && count->valuedouble <= 1e9 &&
                  floor(count->valuedouble) == count->valuedouble;
     return whole ? (int64_t)count->valuedouble : -1;
 }
@@ -114,8 +115,8 @@ static int64_t used(const json *doc, const char *key)
 static int check_finish(const json *choice, const char *where, bool *stopped)
 {
     const json *reason = json_find(choice, "finish_reason");
-    *stopped           = cJSON_IsString(reason) && !strcmp(reason->valuestring, "stop");
-    if (!cJSON_IsString(reason) || *stopped || !strcmp(reason->valuestring, "length")) return OK;
+    *stopped           = json_text(reason) && !strcmp(reason->valuestring, "stop");
+    if (!json_text(reason) || *stopped || !strcmp(reason->valuestring, "length")) return OK;
     return input_error("%s: \"finish_reason\" is \"%.60s\": the text is not the model's whole answer", where,
                        reason->valuestring);
 }
@@ -150,7 +151,7 @@ void completion_text_free(completion_text *t)
 
 /* --- an echoed prompt */
 
-/* The member `key` of logprobs as an array; all have one length, which the first read sets. */
+/* Finds the array `key` of logprobs. All its arrays have one length; the first one read sets it. */
 static int rows_of(const json *logprobs, const char *where, const char *key, bool first, completion_echo *out,
                    const json **rows)
 {
@@ -158,13 +159,13 @@ static int rows_of(const json *logprobs, const char *where, const char *key, boo
     str         text = { 0 };
     int         rc   = OK;
     *rows            = NULL;
-    if (!cJSON_IsArray(j)) {
+    if (!json_is_array(j)) {
         rc = input_error(
-            "%s: \"logprobs\" has no list \"%s\" (it is %s): log-likelihoods need a server whose /completions gives token_logprobs and "
-            "top_logprobs of an echoed prompt",
+            "%s: \"logprobs\" has no list \"%s\" (it is %s): "
+            "log-likelihoods need a server whose /completions gives token_logprobs and top_logprobs of an echoed prompt",
             where, key, shown(logprobs, &text));
     } else {
-        int64_t n = cJSON_GetArraySize(j);
+        int64_t n = json_size(j);
         if (first) out->n = n;
         if (n != out->n)
             rc = input_error("%s: \"logprobs\": %lld entries in \"%s\", %lld in \"token_logprobs\"", where,
@@ -179,10 +180,10 @@ static int read_logprobs(const json *row, const char *where, completion_echo *ou
 {
     out->logprob = mem_alloc((size_t)out->n, sizeof *out->logprob);
     for (int64_t i = 0; i < out->n; i++, row = row->next) {
-        if (cJSON_IsNull(row)) {
+        if (json_is_null(row)) {
             out->logprob[i] = NAN;
-        } else if (cJSON_IsNumber(row) && row->valuedouble <= 1e-3 && isfinite(row->valuedouble)) {
-            /* float32 may round above 0 */
+        } else if (json_is_number(row) && row->valuedouble <= 1e-3 && isfinite(row->valuedouble)) {
+            /* A sum in float32 may round to just above 0. */
             out->logprob[i] = row->valuedouble;
         } else {
             str text = { 0 };
@@ -196,16 +197,16 @@ static int read_logprobs(const json *row, const char *where, completion_echo *ou
     return OK;
 }
 
-/* A token is greedy when no log-probability listed at its place is above its own, as
- * lm-evaluation-harness decides it. */
+/* As in lm-evaluation-harness, a token is greedy when no log-probability listed at its place is
+ * above its own. */
 static int read_top(const json *row, const char *where, completion_echo *out)
 {
     out->greedy = mem_alloc((size_t)out->n, sizeof *out->greedy);
     for (int64_t i = 0; i < out->n; i++, row = row->next) {
-        bool good      = cJSON_IsObject(row) ? row->child != NULL : cJSON_IsNull(row) && isnan(out->logprob[i]);
+        bool good      = json_is_object(row) ? row->child != NULL : json_is_null(row) && isnan(out->logprob[i]);
         out->greedy[i] = good && !isnan(out->logprob[i]);
-        for (const json *t = cJSON_IsObject(row) ? row->child : NULL; t && good; t = t->next) {
-            good = cJSON_IsNumber(t) && isfinite(t->valuedouble);
+        for (const json *t = json_is_object(row) ? row->child : NULL; t && good; t = t->next) {
+            good = json_is_number(t) && isfinite(t->valuedouble);
             if (good && t->valuedouble > out->logprob[i]) out->greedy[i] = false;
         }
         if (!good) {
@@ -219,14 +220,15 @@ static int read_top(const json *row, const char *where, completion_echo *out)
     return OK;
 }
 
-/* The texts of the tokens and where the server places them: used when they are there and whole. */
+/* Reads the texts of the tokens and where the server places them. Each list is optional, and is
+ * dropped when it is not whole. */
 static void read_spelling(const json *logprobs, completion_echo *out)
 {
     const json *tokens = json_find(logprobs, "tokens"), *offsets = json_find(logprobs, "text_offset");
-    if (cJSON_IsArray(tokens) && cJSON_GetArraySize(tokens) == out->n) {
+    if (json_is_array(tokens) && json_size(tokens) == out->n) {
         int64_t i  = 0;
         out->begin = mem_alloc((size_t)out->n + 1, sizeof *out->begin);
-        for (const json *t = tokens->child; t && cJSON_IsString(t); t = t->next) {
+        for (const json *t = tokens->child; t && json_text(t); t = t->next) {
             str_puts(&out->spelt, t->valuestring);
             out->begin[++i] = (int64_t)out->spelt.n;
         }
@@ -235,11 +237,11 @@ static void read_spelling(const json *logprobs, completion_echo *out)
             out->begin = NULL;
         }
     }
-    if (cJSON_IsArray(offsets) && cJSON_GetArraySize(offsets) == out->n) {
+    if (json_is_array(offsets) && json_size(offsets) == out->n) {
         int64_t i = 0, last = 0;
         out->offset = mem_alloc((size_t)out->n, sizeof *out->offset);
         for (const json *o                                                                        = offsets->child;
-             o && cJSON_IsNumber(o) && o->valuedouble >= (double)last && o->valuedouble < 1e12; o = o->next)
+             o && json_is_number(o) && o->valuedouble >= (double)last && o->valuedouble < 1e12; o = o->next)
             last = out->offset[i++] = (int64_t)o->valuedouble;
         if (i < out->n) {
             free(out->offset);
@@ -253,8 +255,8 @@ static int no_logprobs(const char *where, const char *text)
     str begins = { 0 };
     json_quote(&begins, text, utf8_valid_prefix(text, strnlen(text, SHOWN)));
     int rc = input_error(
-        "%s: asked to echo a prompt with log-probabilities, the server gave none, and the text %s: it honours neither \"logprobs\" nor, "
-        "perhaps, \"echo\". Texts can be scored there, log-likelihoods cannot",
+        "%s: asked to echo a prompt with log-probabilities, the server gave none, and the text %s: "
+        "it honours neither \"logprobs\" nor, perhaps, \"echo\". Texts can be scored there, log-likelihoods cannot",
         where, str_c(&begins));
     str_free(&begins);
     return rc;
@@ -304,8 +306,8 @@ static int no_echo(const completion_echo *e, const char *where, const char *aske
     str text = { 0 };
     json_quote(&text, str_c(&e->text), e->text.n < SHOWN ? e->text.n : utf8_valid_prefix(e->text.s, SHOWN));
     int rc = input_error(
-        "%s: asked to echo %s, the server gave log-probabilities of %lld tokens and the text %s: it does not honour \"echo\", and scores "
-        "from it would be chance. Serve the model with one that does, as vLLM",
+        "%s: asked to echo %s, the server gave log-probabilities of %lld tokens and the text %s: "
+        "it does not honour \"echo\", and scores from it would be chance. Serve the model with one that does, as vLLM",
         where, asked, (long long)e->n, str_c(&text));
     str_free(&text);
     return rc;
@@ -332,15 +334,14 @@ int completion_sum_ids(const completion_echo *e, const char *where, int64_t n_pr
     *out = (completion_sum) { .greedy = true };
     if (e->n < n_prompt) return no_echo(e, where, asked);
     if (e->n > n_prompt + 1 || (e->prompt_tokens >= 0 && e->prompt_tokens != n_prompt))
-        return input_error(
-            "%s: %s was sent, the server counts %lld and answers for %lld: it puts tokens of its own before a prompt of ids, so the scores "
-            "would be another text's",
-            where, asked, (long long)e->prompt_tokens, (long long)e->n);
+        return input_error("%s: %s was sent, the server counts %lld and answers for %lld: "
+                           "it puts tokens of its own before a prompt of ids, so the scores would be another text's",
+                           where, asked, (long long)e->prompt_tokens, (long long)e->n);
     for (int64_t i = 0; i < n_at && !rc; i++) rc = add(e, where, at[i], out);
     return rc;
 }
 
-/* The prompt without the blanks a tokenizer may drop or add in front. */
+/* The prompt without leading blanks, which a tokenizer may drop or add. */
 static slice without_lead(slice s)
 {
     while (s.n && *s.s == ' ') s = (slice) { s.s + 1, s.n - 1 };
@@ -357,9 +358,9 @@ static slice spelling(const completion_echo *e, int64_t i, int64_t end)
 
 static int64_t code_points(slice s) { return (int64_t)utf8_length(s.s, s.n); }
 
-/* How many tokens are the prompt's: all, or all but the new one. `generated` is the text that
- * follows the prompt. A new token may be listed without having a text (EOS), and may be left out
- * of the list (llama-cpp-python: BOS) whatever `usage` says, so the texts decide. */
+/* How many tokens are the prompt's: all of them, or all but the new one. `generated` is the text
+ * that follows the prompt. `usage` cannot tell: a new token may be listed without a text (EOS) and
+ * may be missing from the list (llama-cpp-python's BOS), so the texts decide. */
 static int64_t prompt_tokens(const completion_echo *e, slice prompt, slice generated)
 {
     slice last   = spelling(e, e->n - 1, e->n);
@@ -367,15 +368,15 @@ static int64_t prompt_tokens(const completion_echo *e, slice prompt, slice gener
     return e->n - is_new;
 }
 
-/* By the texts of the tokens: where the last n_prompt of them end with the tail, it begins at
- * this offset in spelt; else -1 (characters in pieces). */
+/* Finds the border by the tokens' texts: the offset in spelt at which the tail begins, where the
+ * prompt's tokens end with it. Else -1, as where a character is split over tokens. */
 static int64_t cut_by_spelling(const completion_echo *e, int64_t n_prompt, slice tail)
 {
     return ends_with(spelling(e, 0, n_prompt), tail) ? e->begin[n_prompt] - (int64_t)tail.n : -1;
 }
 
-/* By text_offset, in code points; -1 where the offsets do not give the prompt the length it has:
- * with a blank more in front, or a token's text. */
+/* Finds the border by text_offset, in code points. The offsets must give the prompt its length, or
+ * that plus a leading blank or the text of a first token that the server added; else -1. */
 static int64_t cut_by_offset(const completion_echo *e, int64_t n_prompt, slice prompt, slice tail)
 {
     if (!e->offset || n_prompt == e->n) return -1;
@@ -394,7 +395,7 @@ int completion_sum_text(const completion_echo *e, const char *where, slice promp
     int         rc    = OK;
     *out              = (completion_sum) { .greedy = true };
     if (!found || found - str_c(&e->text) > LEAD_MAX || e->n < 1) return no_echo(e, where, "the prompt");
-    /* place[i]: where token i ends */
+    /* place[i] is where token i ends. */
     int64_t n = -1, cut = -1, *place = e->begin ? e->begin + 1 : NULL;
     if (e->begin) {
         n   = prompt_tokens(e, prompt,
@@ -403,10 +404,10 @@ int completion_sum_text(const completion_echo *e, const char *where, slice promp
         if (cut < 0 && (cut = cut_by_offset(e, n, prompt, tail)) >= 0) place = e->offset + 1;
     }
     if (cut < 0)
-        return input_error(
-            "%s: the tokens of the answer cannot be laid on the prompt (their texts do not spell it, their offsets do not fit): "
-            "--tokenizer DIR, a folder with the model's tokenizer.json, sends ids instead",
-            where);
+        return input_error("%s: the tokens of the answer cannot be laid on the prompt "
+                           "(their texts do not spell it, their offsets do not fit): "
+                           "--tokenizer DIR, a folder with the model's tokenizer.json, sends ids instead",
+                           where);
     for (int64_t i = 0; i < n && !rc; i++)
         if (place[i] > cut) rc = add(e, where, i, out);
     if (!rc && !out->tokens) rc = input_error("%s: no token of the answer belongs to the continuation", where);
@@ -424,7 +425,7 @@ int completion_read_models(char **name, int64_t *positions, const char *wanted, 
     *name          = NULL;
     *positions     = 0;
     int rc         = parse(&doc, body, n, where);
-    if (!rc && !cJSON_IsObject(doc)) rc = input_error("%s: the answer is not a JSON object", where);
+    if (!rc && !json_is_object(doc)) rc = input_error("%s: the answer is not a JSON object", where);
     if (!rc) rc = json_get_array(doc, where, "data", &list);
     for (const json *m = rc ? NULL : list->child; m && !rc && !found; m = m->next) {
         rc = json_get_str(m, where, "id", &id);
@@ -435,7 +436,7 @@ int completion_read_models(char **name, int64_t *positions, const char *wanted, 
     if (!rc && found) {
         const json *length = json_find(found, "max_model_len");
         *name              = mem_strdup(id);
-        if (cJSON_IsNumber(length) && length->valuedouble >= 1 && length->valuedouble <= 1e9)
+        if (json_is_number(length) && length->valuedouble >= 1 && length->valuedouble <= 1e9)
             *positions = (int64_t)length->valuedouble;
     }
     json_free(doc);

@@ -1,4 +1,4 @@
-/* Any bytes as a server's answer: refused with a message, or sums of numbers that are finite. */
+/* Any bytes as a server's answer are refused with a message, or their sums are finite. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -104,8 +104,8 @@ static void check_text(const char *body, const char *prompt, size_t border, doub
     completion_echo_free(&e);
 }
 
-/* What servers do with the first token and the last: each answer is for "a cat sat" with " sat"
- * to be scored, where not said otherwise. */
+/* What servers do with the first token and with the last one. Unless it is said, the prompt is
+ * "a cat sat" and " sat" is scored. */
 static void the_continuation_is_found_in_text(void **state)
 {
     (void)state;
@@ -113,7 +113,7 @@ static void the_continuation_is_found_in_text(void **state)
     /* A token that spans the border counts. */
     check_text(well, "a cat sat", 3, -1.75, 2);
     check_text(well, "a cat sat", 7, -1.25, 1);
-    /* BOS shown as a token and a blank before the first word (SentencePiece). */
+    /* BOS is shown as a token, and a blank stands before the first word (SentencePiece). */
     check_text(
         "{\"choices\":[{\"text\":\"<s> a cat sat.\",\"logprobs\":{\"token_logprobs\":[null,-9,-0.5,-1.25,-2],"
         "\"tokens\":[\"<s>\",\" a\",\" cat\",\" sat\",\".\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9},{\"x\":-9},{\"x\":-9}]}}]}",
@@ -123,13 +123,13 @@ static void the_continuation_is_found_in_text(void **state)
         "{\"choices\":[{\"text\":\"<s> a cat sat.\",\"logprobs\":{\"token_logprobs\":[null,-9,-0.5,-1.25,-2],"
         "\"tokens\":[\"<s>\",\" a\",\" cat\",\" sat\",\".\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9},{\"x\":-9},{\"x\":-9}]}}]}",
         "a cat sat", 0, -10.75, 3);
-    /* The new token is BOS: counted, not listed (llama-cpp-python 0.3.36). */
+    /* The new token is BOS, which is counted but not listed (llama-cpp-python 0.3.36). */
     check_text(
         "{\"choices\":[{\"text\":\"a cat sat\",\"logprobs\":{\"text_offset\":[0,2,6],\"token_logprobs\":[null,-0.5,-1.25],"
         "\"tokens\":[\" a\",\" cat\",\" "
         "sat\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9}]}}],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":1}}",
         "a cat sat", 5, -1.25, 1);
-    /* The new token is EOS: listed, in no text. */
+    /* The new token is EOS, which is listed but has no text. */
     check_text(
         "{\"choices\":[{\"text\":\"a cat sat\",\"logprobs\":{\"token_logprobs\":[null,-0.5,-1.25,-7],"
         "\"tokens\":[\"a\",\" cat\",\" sat\",\"</s>\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9},{\"x\":-9}]}}]}",
@@ -141,8 +141,8 @@ static void the_continuation_is_found_in_text(void **state)
     check_text("{\"choices\":[{\"text\":\"no no no\",\"logprobs\":{\"token_logprobs\":[null,-3,-4],"
                "\"tokens\":[\"no\",\" no\",\" no\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9}]}}]}",
                "no no", 2, -3, 1);
-    /* Characters in pieces in the context alone do not matter; in the continuation the offsets
-     * say where it begins. */
+    /* A character split over tokens does not matter in the context; in the continuation the offsets
+     * say where that begins. */
     check_text(
         "{\"choices\":[{\"text\":\"\xC3\xA9 sat.\",\"logprobs\":{\"token_logprobs\":[null,-1,-1.25,-2],"
         "\"tokens\":[\"\xEF\xBF\xBD\",\"\xEF\xBF\xBD\",\" sat\",\".\"],\"top_logprobs\":[null,{\"x\":-9},{\"x\":-9},{\"x\":-9}]}}]}",

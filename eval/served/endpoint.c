@@ -62,7 +62,7 @@ static int read_gen_kwargs(endpoint *e, const char *text)
     json                    *more  = NULL;
     str                      out   = { 0 };
     int                      rc    = text ? json_parse(&more, text, strlen(text), "--gen-kwargs") : OK;
-    if (!rc && more && !cJSON_IsObject(more)) rc = input_error("--gen-kwargs %s: must be a JSON object", text);
+    if (!rc && more && !json_is_object(more)) rc = input_error("--gen-kwargs %s: must be a JSON object", text);
     for (size_t i = 0; !rc && more && i < sizeof own / sizeof *own; i++)
         if (json_find(more, own[i])) rc = input_error("--gen-kwargs: \"%s\" is set by the program itself", own[i]);
     if (!rc && more && more->child) {
@@ -88,7 +88,7 @@ static int describe(const lm *m, json **asked)
     json_set_str(base, "sha256", NULL);
     json_set_str(base, "url", e->url);
     json_set(*asked, "base", base);
-    json_set(*asked, "adapter", cJSON_CreateNull());
+    json_set(*asked, "adapter", json_null());
     json_set_int(*asked, "max_length", m->max_length);
     if (*e->gen_kwargs) json_set_str(*asked, "gen_kwargs", e->asked.gen_kwargs);
     if (e->tok) json_set(*asked, "tokenizer", record_named(e->asked.tokenizer, tokenizer_hash(e->tok)));

@@ -1,8 +1,9 @@
 /* A model served elsewhere, behind an OpenAI-compatible completions API, as the model under test:
  * it answers the same requests as one that runs here.
  *
- *     lm *m;
- *     int rc = endpoint_open(&m, &(endpoint_options) { .url = "http://localhost:8000/v1", .retries = 5 });
+  *     lm              *m;
+ *     endpoint_options o  = { .url = "http://localhost:8000/v1", .retries = 5 };
+ *     int              rc = endpoint_open(&m, &o);
  *     if (!rc) rc = harness_run(&(harness) { .lm = m, .task = k, .data = set }, &plan, &result);
  *     m->close(m);
  *
@@ -29,27 +30,27 @@ typedef struct {
 } endpoint_options;
 
 typedef struct {
-    lm               lm; /* first: an lm of this kind is one of these */
+    lm               lm; /* first, so that a pointer to it is one to this struct */
     endpoint_options asked;
     http            *http;
     tokenizer       *tok;
     char            *url;         /* without /completions */
-    char            *completions; /* the URL that is asked; messages name it */
+    char            *completions; /* the URL that is asked and that messages name */
     char            *model;       /* the name it is asked by */
-    char            *gen_kwargs;  /* as further members of an object: ,"a":1; "" for none */
+    char            *gen_kwargs;  /* as further members of a request: ,"a":1 or "" */
     int64_t          concurrency;
-    int64_t          not_greedy; /* tokens of the first text that were not the likeliest; -1: not looked yet */
+    int64_t          not_greedy; /* tokens of the first text that were not the likeliest; -1: not looked at yet */
 } endpoint;
 
-/* The options' strings must outlive the model. */
+/* The options' strings must outlive the lm. */
 int  endpoint_open(lm **out, const endpoint_options *o);
 bool is_endpoint_url(const char *model);
 
-/* Inside: `answer` of an endpoint. The server's answers come in any order; the numbers do not
- * depend on it.
+/* Private: how an endpoint answers. The numbers do not depend on the order in which the server's
+ * answers come.
  *
- * Before the first text one more request asks for log-probabilities with it: where the server
- * gives them and a token was not the likeliest, its sampler is not greedy though temperature is
- * 0 (a repeat penalty, llama-cpp-python's default), and a warning says so. */
+ * One more request asks for log-probabilities of the first text. Where the server gives them and a
+ * token was not the likeliest, its sampler is not greedy although the temperature is 0 (a repeat
+ * penalty is llama-cpp-python's default), and a warning says so. */
 int endpoint_answer(lm *m, const lm_batch *b, answer *answers, lm_listener l);
 #endif

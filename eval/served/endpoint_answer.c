@@ -11,8 +11,8 @@
 /* One HTTP request: a prompt to go on from, a choice, or a window of a sequence. */
 typedef struct {
     int64_t        request;
-    int64_t        n_ids; /* of the prompt; 0: it is text */
-    int64_t       *at;    /* [n_at] the scored ids */
+    int64_t        n_ids; /* ids of the prompt; 0: it is text */
+    int64_t       *at;    /* [n_at] places of the scored ids */
     int64_t        n_at;
     str            text;   /* the prompt as text */
     size_t         border; /* where its scored part begins */
@@ -29,7 +29,7 @@ typedef struct {
     str            *bodies;
     int64_t         n_parts;
     size_t          cap;
-    /* by request: its first part, and how many are still to come */
+    /* By request: its first part, and how many parts are still to come. */
     int64_t *first, *missing;
 } asking;
 
@@ -57,8 +57,8 @@ static void ask_echo(asking *k, int64_t item, completion_prompt prompt, part **p
     completion_ask_echo(body, k->e->model, prompt);
 }
 
-/* A context and what follows it, as text. Trailing blanks of the context belong to what follows,
- * as where ids are made. */
+/* Asks for a context and what follows it, as text. Trailing blanks of the context belong to what
+ * follows, just as they do where ids are made. */
 static void ask_echo_text(asking *k, int64_t item, const char *context, const char *rest)
 {
     str   text = { 0 };
@@ -111,8 +111,8 @@ static int add_choices(asking *k, int64_t item)
     return OK;
 }
 
-/* The inputs of a window and the target after its last one. What is scored must be the next
- * input: an echo has no other numbers. */
+/* Asks for the inputs of a window and the target after its last one. Each target must be the next
+ * input, because an echo has log-probabilities of nothing else. */
 static int add_window(asking *k, int64_t item, window w)
 {
     const request *r    = k->b->requests[item];
@@ -169,7 +169,7 @@ static int finish_text(asking *k, const part *p, const char *body, size_t n)
     return OK;
 }
 
-/* Sums of a request's parts, in their own order whatever order they came in. */
+/* Sums a request's parts in their own order, whatever order they came in. */
 static void finish_sums(asking *k, int64_t item)
 {
     bool    choices = k->b->rules.kind == REQUEST_CHOICES;
@@ -219,7 +219,7 @@ static int part_arrived(void *ctx, int64_t index, const char *body, size_t n)
     return rc || --k->missing[p->request] ? rc : tell_whole(k, p->request);
 }
 
-/* --- is it greedy? */
+/* --- whether the server decodes greedily */
 
 static int look_at_greed(void *ctx, int64_t index, const char *body, size_t n)
 {
@@ -231,11 +231,10 @@ static int look_at_greed(void *ctx, int64_t index, const char *body, size_t n)
     if (completion_read_echo(&echo, body, n, "")) return OK;
     for (int64_t i = 0; i < echo.n; i++) other += !isnan(echo.logprob[i]) && !echo.greedy[i];
     if (other)
-        warn(
-            "%s: %lld of %lld tokens of the first text are not the likeliest by the server's own log-probabilities: a penalty or a sampler of its "
-            "own "
-            "is at work (llama-cpp-python: --gen-kwargs '{\"repeat_penalty\":1}')",
-            e->completions, (long long)other, (long long)echo.n);
+        warn("%s: %lld of %lld tokens of the first text are not the likeliest by the server's own log-probabilities: "
+             "a penalty or a sampler of its own is at work "
+             "(llama-cpp-python: --gen-kwargs '{\"repeat_penalty\":1}')",
+             e->completions, (long long)other, (long long)echo.n);
     e->not_greedy = other;
     completion_echo_free(&echo);
     return OK;

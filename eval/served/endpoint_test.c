@@ -175,7 +175,7 @@ static void assert_same(const json *a, const json *b, const char *key)
     }
 }
 
-/* Sent as text, the text of EOS is not known, so neither is what "stopped" says. */
+/* Where prompts go out as text nobody knows the text of EOS, so "stopped" is not compared. */
 static void assert_same_samples(const json *local, const json *served, bool with_ids)
 {
     static const char *const same[] = { "id", "prompt", "target", "prediction", "greedy", "tokens", "cut", "gold" };
@@ -189,9 +189,9 @@ static void assert_same_samples(const json *local, const json *served, bool with
     }
 }
 
-/* The server takes max_length tokens, one of them the new one: a local model of that many
- * positions less one (texts) or two (likelihoods, whose last token a local model need not be
- * fed) cuts at the same places. */
+/* The server takes max_length tokens, the new one among them. A local model with one position less
+ * cuts texts at the same places; for log-likelihoods it is two less, because a local model need not
+ * be fed the last token. */
 static void compare(const char *dir, const asked_case *cases, size_t n, int64_t max_length, bool with_ids)
 {
     test_model   local = open_test_model(dir);
@@ -232,8 +232,8 @@ static void text_prompts_give_the_same_scores(void **state)
     compare(base, all_kinds + 3, 1, 512, false);
 }
 
-/* Numbers that this program did not make: lm-evaluation-harness's, in float64, through the
- * server by ids and by text. */
+/* Compares with numbers that this program did not make: lm-evaluation-harness's in float64, through
+ * the server by ids and by text. */
 static void served_scores_are_the_reference_s(void **state)
 {
     (void)state;
@@ -279,7 +279,7 @@ static void what_an_api_cannot_score_is_refused(void **state)
         const char *message;
     } cases[] = {
         { { "tokens", NULL, "labels.jsonl", NULL, 0 }, "a label differs from the token that follows" },
-        /* the end of a text is the tokenizer's to know */
+        /* Only the tokenizer knows how a text ends. */
         { { "gsm8k", NULL, "gsm8k.jsonl", "loss", 0 }, "--metrics loss needs --tokenizer" },
         { { "text", "lm-eval", "texts.txt", NULL, 0 }, "needs --tokenizer" },
     };
@@ -301,10 +301,10 @@ static void what_an_api_cannot_score_is_refused(void **state)
 
 typedef struct {
     serving     how;
-    int         rc;      /* of log-likelihoods */
-    const char *message; /* part of it */
+    int         rc;      /* status of log-likelihoods */
+    const char *message; /* part of the message */
     int64_t     retries;
-    int         rc_text; /* of generated texts */
+    int         rc_text; /* status of generated texts */
 } failing;
 
 static void every_failure_has_its_message(void **state)
@@ -417,7 +417,7 @@ static void model_name_key_and_address(void **state)
                        "TIEBREAK_NO_SUCH");
     snprintf(url, sizeof url, "%.*s/v2", (int)(strlen(s->url) - 3), s->url);
     assert_input_error(endpoint_open(&e, &(endpoint_options) { .url = url }), "HTTP status 404: no such page");
-    /* /models is not there, and not needed */
+    /* There is no /models, but with a name it is not needed. */
     assert_ok(endpoint_open(&e, &(endpoint_options) { .url = url, .model = "another" }));
     assert_true(e->max_length == 2048);
     e->close(e);
@@ -457,8 +457,8 @@ static str read_whole(const char *dir, const char *name)
     return text;
 }
 
-/* A run that the server let down keeps what was answered; the same command goes on and ends with
- * the same bytes as one that was never disturbed. */
+/* A run whose server fails keeps what was answered. The same command goes on and ends with the same
+ * bytes as a run that was never disturbed. */
 static void a_failed_run_goes_on_where_it_was(void **state)
 {
     (void)state;
@@ -481,7 +481,7 @@ static void a_failed_run_goes_on_where_it_was(void **state)
     assert_string_equal(at(record, "asked/base/url")->valuestring, s->url);
     assert_string_equal(at(record, "where/device")->valuestring, "http");
     assert_int_equal((int)number_at(record, "asked/max_length"), 128);
-    /* one for the models, one more for the first text */
+    /* Five items, one request for the models, and one more for the first text. */
     assert_int_equal((int)number_at(record, "result/http/requests"), 7);
     assert_int_equal((int)number_at(record, "result/http/other_than_greedy"), 0);
     json_free(record);

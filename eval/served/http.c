@@ -12,7 +12,7 @@
 enum { ANSWER_MAX = 256 << 20, SHOWN_BYTES = 200, CONNECT_S = 10 };
 static const double backoff_max_s = 10, retry_after_max_s = 60;
 
-/* A place for one request on its way, or waiting for its next try. */
+/* One of `concurrency` places for a request that is on its way or waits for its next try. */
 typedef struct {
     CURL   *easy;
     int64_t index; /* -1: free */
@@ -32,7 +32,7 @@ struct http {
     http_counts        counts;
 };
 
-/* One run: what is posted where, and who gets the answers. */
+/* One run: what is posted, where to, and who gets the answers. */
 typedef struct {
     const char  *url;
     const str   *bodies; /* NULL: one GET */
@@ -44,7 +44,7 @@ typedef struct {
 static size_t receive(char *bytes, size_t size, size_t count, void *ctx)
 {
     slot *s = ctx;
-    (void)size; /* libcurl: always 1 */
+    (void)size; /* libcurl always passes 1 */
     if (s->answer.n + count > ANSWER_MAX) {
         s->too_long = true;
         return 0;
@@ -57,7 +57,7 @@ static int set_headers(http *h)
 {
     str bearer = { 0 };
     h->headers = curl_slist_append(NULL, "Content-Type: application/json");
-    h->headers = curl_slist_append(h->headers, "Expect:"); /* no round trip before a long body */
+    h->headers = curl_slist_append(h->headers, "Expect:"); /* saves a round trip before a long body */
     if (!h->o.key || !*h->o.key) return OK;
     for (const char *c = h->o.key; *c; c++)
         if ((unsigned char)*c <= ' ' || *c == 0x7F)
@@ -147,7 +147,8 @@ static void send_slot(http *h, const batch *b, slot *s)
     curl_multi_add_handle(h->multi, c);
 }
 
-static bool passes_by_itself(CURLcode code, long status)
+/* A failure that may be gone at the next try. */
+static bool is_transient(CURLcode code, long status)
 {
     static const CURLcode codes[] = { CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY,
                                       CURLE_COULDNT_CONNECT,      CURLE_PARTIAL_FILE,
@@ -172,7 +173,7 @@ static void shown(const str *answer, str *out)
     if (answer->n > SHOWN_BYTES) str_puts(out, "...");
 }
 
-static int give_up(const http *h, const batch *b, slot *s, CURLcode code, long status)
+static int give_up(const batch *b, const slot *s, CURLcode code, long status)
 {
     str what = { 0 }, begins = { 0 };
     shown(&s->answer, &begins);
@@ -182,14 +183,13 @@ static int give_up(const http *h, const batch *b, slot *s, CURLcode code, long s
         str_puts(&what, *s->reason ? s->reason : curl_easy_strerror(code));
     else
         str_printf(&what, "HTTP status %ld: %s", status, begins.n ? str_c(&begins) : "(no text)");
-    bool transient = passes_by_itself(code, status);
-    int  rc =
-        transient
-             ? run_error(
-                   "%s: %s; tried %lld times. What is finished is kept: the same command goes on (--retries, --timeout-s)",
-                   b->url, str_c(&what), (long long)s->tries)
-             : input_error("%s: %s", b->url, str_c(&what));
-    (void)h;
+    int rc;
+    if (is_transient(code, status))
+        rc = run_error("%s: %s; tried %lld times. "
+                       "What is finished is kept: the same command goes on (--retries, --timeout-s)",
+                       b->url, str_c(&what), (long long)s->tries);
+    else
+        rc = input_error("%s: %s", b->url, str_c(&what));
     str_free(&what);
     str_free(&begins);
     return rc;
@@ -216,10 +216,10 @@ static int take_answer(http *h, batch *b, slot *s, CURLcode code)
         b->done++;
         rc       = b->arrived(b->ctx, s->index, str_c(&s->answer), s->answer.n);
         s->index = -1;
-    } else if (passes_by_itself(code, status) && s->tries <= b->retries) {
+    } else if (is_transient(code, status) && s->tries <= b->retries) {
         wait_for_next_try(h, s);
     } else {
-        rc = give_up(h, b, s, code, status);
+        rc = give_up(b, s, code, status);
     }
     return rc;
 }
@@ -240,8 +240,8 @@ static void start_what_can_start(http *h, batch *b)
     }
 }
 
-/* Milliseconds until something can start: a request now, when a place is free; a waiting try
- * when it is due; at most a second. */
+/* Milliseconds until something can start, at most a second. A request can start now where a place
+ * is free, a further try when it is due. */
 static int time_to_next_start(const http *h, const batch *b)
 {
     double now = clock_s(), wait = 1;
@@ -262,7 +262,7 @@ static int step(http *h, batch *b)
     while (!rc && code == CURLM_OK && (m = curl_multi_info_read(h->multi, &left))) {
         void *s = NULL;
         if (m->msg != CURLMSG_DONE) continue;
-        CURLcode result = m->data.result; /* dies with the handle's removal */
+        CURLcode result = m->data.result; /* must be read before the handle is removed */
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &s);
         rc = take_answer(h, b, s, result);
     }

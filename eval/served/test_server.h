@@ -1,5 +1,5 @@
-/* For tests: a completions API on the loopback that serves a local model, well or badly. One
- * thread, one connection at a time. */
+/* For tests: a completions API on the loopback that serves a local model, well or badly. It has one
+ * thread and takes one connection at a time. */
 #ifndef TIEBREAK_EVAL_SERVED_TEST_SERVER_H
 #define TIEBREAK_EVAL_SERVED_TEST_SERVER_H
 #include <arpa/inet.h>
@@ -12,7 +12,7 @@
 #include "eval/test_model.h"
 #include "model/generate.h"
 
-/* What a completion is answered with, from request number `good` on (0: from the first). */
+/* How completions are answered from request number `good` on; earlier ones are answered well. */
 typedef enum {
     SERVE_WELL,
     SERVE_NO_ECHO,    /* the new token alone, as servers that do not know "echo" do */
@@ -51,7 +51,7 @@ typedef struct {
 
 static inline void serve_prompt(test_server *s, const json *prompt, ids *out)
 {
-    /* a list of one prompt */
+    /* A list of one prompt is as good as the prompt. */
     if (cJSON_IsArray(prompt) && !cJSON_IsNumber(prompt->child)) prompt = prompt->child;
     if (cJSON_IsString(prompt)) {
         if (encode_text(s->model.tok, slice_of(prompt->valuestring), out)) abort();
@@ -85,7 +85,7 @@ static inline json *serve_top(const char *token, double own, double best)
     return j;
 }
 
-/* Log-probabilities of ids from .. n - 1 given those before, as the API spells them. */
+/* Log-probabilities of the ids from number `from` on, given those before, in the API's form. */
 static inline json *serve_logprobs(test_server *s, const ids *all, int64_t from, serving how)
 {
     bool     nulls = how == SERVE_NULLS;
@@ -209,7 +209,7 @@ static inline void serve_send(int to, int status, const char *headers, const str
     str_free(&head);
 }
 
-/* A whole request into text; the offset of its body, or 0. */
+/* Receives a whole request into text; returns the offset of its body, or 0. */
 static inline size_t serve_receive(int from, str *text)
 {
     size_t body = 0, length = 0;
