@@ -38,7 +38,6 @@ static void assert_same(const json *got, const json *want)
 
 /* In [[["-70.75", "False"]], ...] the log-likelihoods may differ as two float32 programs do, and
  * the rest is the same text. */
-
 static void assert_same_responses(const json *got, const json *want)
 {
     if (cJSON_IsArray(want)) {
