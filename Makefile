@@ -14,7 +14,7 @@ NVCC   ?= $(shell command -v nvcc)
 ROOMS   := core kernels tokenizer datasets metrics model adapters tasks train eval eval/lm eval/served eval/lm_eval score bench sweep \
            reports cli
 CUDA    := kernels/cuda kernels/cuda/ops kernels/cuda/variants kernels/cuda/emulator
-FLAGS   := -g $(OPT) -fopenmp -fno-math-errno -ffp-contract=off $(SAN) $(WERROR) -I. -I$(B)
+FLAGS   := -g -Wno-unused-parameter $(OPT) -fopenmp -fno-math-errno -ffp-contract=off $(SAN) $(WERROR) -I. -I$(B)
 CFLAGS  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-missing-field-initializers -Wno-pass-failed $(FLAGS)
 CXXFLAGS := -std=c++17 -Wall -Wextra $(FLAGS)
 LDLIBS  := -lcurl -lcjson -lpcre2-8 -lutf8proc -lcrypto -lbenchmark -lstdc++ -lpthread -lm

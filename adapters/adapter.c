@@ -110,7 +110,7 @@ const adapter_tensor *adapter_find(const adapter *a, factor_id f, int64_t layer,
                                                           : 0)];
 }
 
-static param *at(const adapter *a, const param *p, int64_t i) { return real_at(a->be->params, p, i); }
+static param *at(const adapter *a, const param *p, int64_t i) { return param_at(a->be, p, i); }
 param        *adapter_values(const adapter *a, const adapter_tensor *t)
 {
     return at(a, t->trained ? a->theta : a->frozen, t->offset);
@@ -124,7 +124,7 @@ param *adapter_gradient(const adapter *a, const adapter_tensor *t)
  * that what is shared stays shared. */
 static real *working_A(const adapter *a, const adapter_tensor *t)
 {
-    return a->priv->A ? real_at(a->be, a->priv->A, t->offset - a->priv->A_first) : adapter_values(a, t);
+    return a->priv->A ? real_at(a->be, a->priv->A, t->offset - a->priv->A_first) : reals_of(adapter_values(a, t));
 }
 
 /* Where that is made, of the first job that reads it. */
@@ -193,7 +193,7 @@ static void lay_out_working_A(adapter *a)
     p->A_first = a->tensors[p->first[FACTOR_A]].offset;
     for (int64_t i = 0; i < a->n_tensors; i++)
         if (a->tensors[i].factor == FACTOR_A) p->A_count += a->tensors[i].rows * a->tensors[i].cols;
-    p->A = a->be->alloc(p->A_count);
+    p->A = a->be->alloc(a->be, p->A_count);
 }
 
 static void wire(adapter *a)
@@ -208,10 +208,10 @@ static void wire(adapter *a)
         dAp += p->rank[m] * (has_site(a, site) ? site_in(&a->cfg, (site_id)site) : 0);
     }
     const factor_spec *A = &a->spec.method.factor[FACTOR_A];
-    p->Bp                = a->be->alloc(Bp);
-    p->dBp               = a->be->params->alloc(Bp);
+    p->Bp                = a->be->alloc(a->be, Bp);
+    p->dBp               = a->be->params->alloc(a->be->params, Bp);
     p->dAp_count         = A->trained && A->scope != SCOPE_LAYER ? dAp : 0;
-    p->dAp               = a->be->params->alloc(p->dAp_count);
+    p->dAp               = a->be->params->alloc(a->be->params, p->dAp_count);
     a->jobs              = mem_alloc((size_t)p->modules, sizeof *a->jobs);
     for (int site = 0; site < SITE_COUNT; site++)
         for (int64_t l = 0; has_site(a, site) && l < a->cfg.layers; l++) wire_job(a, l, site);
@@ -254,9 +254,9 @@ int adapter_new_within(adapter **out, const backend *be, const model_config *c, 
         adapter_free(a);
         return rc;
     }
-    a->theta  = be->params->alloc(a->theta_count);
-    a->grad   = be->params->alloc(a->theta_count);
-    a->frozen = be->params->alloc(a->frozen_count);
+    a->theta  = be->params->alloc(be->params, a->theta_count);
+    a->grad   = be->params->alloc(be->params, a->theta_count);
+    a->frozen = be->params->alloc(be->params, a->frozen_count);
     lay_out_working_A(a);
     wire(a);
     adapter_init_values(a);
@@ -270,7 +270,7 @@ void adapter_free(adapter *a)
     if (!a) return;
     struct adapter_private *p        = a->priv;
     void                   *arrays[] = { a->theta, a->grad, a->frozen, p->A, p->Bp, p->dBp, p->dAp };
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) a->be->release(arrays[i]);
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) a->be->release(a->be, arrays[i]);
     free(p->rank);
     free(p->scale);
     free(p->pairs);
@@ -281,16 +281,16 @@ void adapter_free(adapter *a)
     free(a);
 }
 
-void adapter_expand(adapter *a) { a->be->expand_fwd(a->jobs, a->n_jobs); }
+void adapter_expand(adapter *a) { a->be->expand_fwd(a->be, a->jobs, a->n_jobs); }
 
 const pair_arrays *adapter_pairs(const adapter *a) { return a->priv->pairs; }
 
 void adapter_zero_grad(adapter *a)
 {
     const backend *be = a->be->params;
-    be->zero(a->grad, a->theta_count);
-    be->zero(a->priv->dBp, a->priv->Bp_count);
-    be->zero(a->priv->dAp, a->priv->dAp_count);
+    be->zero(be, a->grad, a->theta_count);
+    be->zero(be, a->priv->dBp, a->priv->Bp_count);
+    be->zero(be, a->priv->dAp, a->priv->dAp_count);
 }
 
-void adapter_backward(adapter *a) { a->be->expand_bwd(a->jobs, a->n_jobs); }
+void adapter_backward(adapter *a) { a->be->expand_bwd(a->be, a->jobs, a->n_jobs); }

@@ -45,8 +45,8 @@ static void step_0_changes_nothing(void **state)
             const expand_job *e = &a->jobs[j];
             double           *B = mem_alloc((size_t)(e->out * e->r), sizeof *B),
                    *A = mem_alloc((size_t)(e->lda * e->r), sizeof *A), b = 0, s = 0;
-            a->be->download(B, e->Bp, e->out * e->r);
-            a->be->download(A, e->A, e->lda * e->r);
+            a->be->download(a->be, B, e->Bp, e->out * e->r);
+            a->be->download(a->be, A, e->A, e->lda * e->r);
             for (int64_t k = 0; k < e->out * e->r; k++) b += fabs(B[k]);
             for (int64_t k = 0; k < e->lda * e->r; k++) s += fabs(A[k]);
             assert_true(b == 0 || s == 0);
@@ -66,7 +66,7 @@ static double value(adapter *a, const double *G)
     adapter_expand(a);
     for (int64_t j = 0; j < a->n_jobs; j++) {
         const expand_job *e = &a->jobs[j];
-        const double     *A = e->A, *B = e->Bp; /* ref: host f64 */
+        const double     *A = host_values(a->be, e->A), *B = host_values(a->be, e->Bp);
         for (int64_t k = 0; k < e->r; k++)
             for (int64_t i = 0; i < e->in; i++) sum += A[k * e->lda + i] * *G++;
         for (int64_t k = 0; k < e->out * e->r; k++) sum += B[k] * *G++;
@@ -78,7 +78,7 @@ static void check_gradient(const char *name, site_set sites)
 {
     adapter *a     = fresh(name, sites, 3, 5);
     rng      r     = rng_seed(3);
-    double  *theta = a->theta, *grad = a->grad, *G;
+    double  *theta = (double *)a->theta, *grad = (double *)a->grad, *G;
     int64_t  length = 0;
     for (int64_t j = 0; j < a->n_jobs; j++) length += a->jobs[j].r * (a->jobs[j].in + a->jobs[j].out);
     G = mem_alloc((size_t)length, sizeof *G);
@@ -178,7 +178,7 @@ static void sites_of_one_input_are_stacked(void **state)
             assert_int_equal(from->lda, to->lda);
             assert_ptr_equal(to->A, one ? from->A : real_at(a->be, from->A, from->r * from->lda));
             assert_int_equal(!from->dA, !to->dA);
-            if (to->dA) assert_ptr_equal(to->dA, real_at(a->be->params, from->dA, from->r * 10));
+            if (to->dA) assert_ptr_equal(to->dA, param_at(a->be, from->dA, from->r * 10));
         }
         adapter_free(a);
     }

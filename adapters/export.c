@@ -76,7 +76,7 @@ static double *factor_values(const adapter *a, factor_id f, int64_t layer, int s
     *t = adapter_find(a, f, layer, site);
     if (!*t) return NULL;
     double *x = mem_alloc((size_t)((*t)->rows * (*t)->cols) + 1, sizeof *x);
-    a->be->params->download(x, adapter_values(a, *t), (*t)->rows * (*t)->cols);
+    a->be->params->download(a->be->params, x, adapter_values(a, *t), (*t)->rows * (*t)->cols);
     return x;
 }
 
@@ -109,8 +109,10 @@ static void export_module(adapter *e, const adapter *a, int64_t layer, int site)
         int64_t rows = site_out(&a->cfg, parts[i].site);
         double *B    = mem_alloc((size_t)(rows * r), sizeof *B);
         fold(B, x, parts[i].first, rows, r);
-        e->be->params->upload(adapter_values(e, adapter_find(e, FACTOR_A, layer, parts[i].site)), x[FACTOR_A], r * in);
-        e->be->params->upload(adapter_values(e, adapter_find(e, FACTOR_B, layer, parts[i].site)), B, rows * r);
+        e->be->params->upload(e->be->params, adapter_values(e, adapter_find(e, FACTOR_A, layer, parts[i].site)),
+                              x[FACTOR_A], r * in);
+        e->be->params->upload(e->be->params, adapter_values(e, adapter_find(e, FACTOR_B, layer, parts[i].site)), B,
+                              rows * r);
         free(B);
     }
     for (int f = 0; f < FACTOR_COUNT; f++) free(x[f]);
@@ -122,7 +124,7 @@ static bool same_as_folder(const adapter *e, const char *dir)
     adapter *old = NULL;
     if (adapter_open(&old, e->be, &e->cfg, dir)) return false;
     bool same = old->theta_count == e->theta_count && old->n_jobs == e->n_jobs && old->spec.sites == e->spec.sites;
-    const double *x = old->theta, *y = e->theta;
+    const double *x = host_values(old->be, old->theta), *y = host_values(e->be, e->theta);
     for (int64_t i = 0; same && i < e->theta_count; i++) same = x[i] == (double)(float)y[i];
     for (int64_t m = 0; same && m < e->priv->modules; m++) {
         double d = old->priv->scale[m] - e->priv->scale[m];

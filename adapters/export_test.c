@@ -8,7 +8,7 @@ static adapter *after_training(const peft_case *c)
     adapter *a = peft_case_adapter(c, backend_find("ref"), "perturbed");
     for (int64_t i = 0; i < a->n_tensors; i++) {
         double *x = a->tensors[i].trained ? peft_stored(c, "perturbed", "step10", &a->tensors[i]) : NULL;
-        if (x) a->be->upload(adapter_values(a, &a->tensors[i]), x, a->tensors[i].rows * a->tensors[i].cols);
+        if (x) a->be->upload(a->be, adapter_values(a, &a->tensors[i]), x, a->tensors[i].rows * a->tensors[i].cols);
         free(x);
     }
     adapter_expand(a);
@@ -117,7 +117,8 @@ static void assert_pairs_equal(const adapter *a, const adapter *e, int64_t layer
     const pair_arrays *p = &adapter_pairs(a)[layer * SITE_COUNT + from],
                       *q = &adapter_pairs(e)[layer * SITE_COUNT + to];
     assert_int_equal(p->r, q->r);
-    const double *A = p->A, *B = p->B, *Ae = q->A, *Be = q->B;
+    const double *A = host_values(a->be, p->A), *B = host_values(a->be, p->B), *Ae = host_values(e->be, q->A),
+                 *Be = host_values(e->be, q->B);
     for (int64_t k = 0; k < p->r; k++)
         for (int64_t i = 0; i < site_in(&shape, (site_id)to); i++)
             assert_true(Ae[k * q->lda + i] == (double)(float)A[k * p->lda + i]);

@@ -6,7 +6,7 @@ enum { PATH_MAX_TEST = 640 };
 static double *values_of(const adapter *a, const adapter_tensor *t)
 {
     double *x = mem_alloc((size_t)(t->rows * t->cols) + 1, sizeof *x);
-    a->be->download(x, adapter_values(a, t), t->rows * t->cols);
+    a->be->download(a->be, x, adapter_values(a, t), t->rows * t->cols);
     return x;
 }
 

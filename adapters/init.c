@@ -49,7 +49,7 @@ void adapter_init_values(adapter *a)
             draw_vera(x, t, &vera);
         else
             draw(x, t, f, &r);
-        a->be->params->upload(adapter_values(a, t), x, t->rows * t->cols);
+        a->be->params->upload(a->be->params, adapter_values(a, t), x, t->rows * t->cols);
         free(x);
     }
 }

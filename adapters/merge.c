@@ -25,14 +25,14 @@ static void merge_module(const adapter *a, model *m, int64_t layer, int site)
     double *A = mem_alloc((size_t)(r * p->lda), sizeof *A), *B = mem_alloc((size_t)(out * p->ldb), sizeof *B);
     double *row = mem_alloc((size_t)in, sizeof *row);
     real   *W   = weight_of(m, layer, site);
-    a->be->download(A, p->A, r * p->lda);
-    a->be->download(B, p->B, out * p->ldb);
+    a->be->download(a->be, A, p->A, r * p->lda);
+    a->be->download(a->be, B, p->B, out * p->ldb);
     for (int64_t n = 0; n < out; n++) {
         real *w = real_at(m->be, W, n * in);
-        m->be->download(row, w, in);
+        m->be->download(m->be, row, w, in);
         for (int64_t k = 0; k < r; k++)
             for (int64_t i = 0; i < in; i++) row[i] += B[n * p->ldb + k] * A[k * p->lda + i];
-        m->be->upload(w, row, in);
+        m->be->upload(m->be, w, row, in);
     }
     free(A);
     free(B);

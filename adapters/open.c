@@ -222,7 +222,7 @@ static int read_tensor(const reading *r, adapter *a, const adapter_tensor *t, in
     if (rc) return rc;
     double *values = mem_alloc((size_t)n + 1, sizeof *values);
     rc             = tensor_read_f64(values, view, 0, n);
-    if (!rc) a->be->params->upload(adapter_values(a, t), values, n);
+    if (!rc) a->be->params->upload(a->be->params, adapter_values(a, t), values, n);
     free(values);
     ++*used;
     return rc;

@@ -125,7 +125,8 @@ static void pruned_ranks_are_left_out(void **state)
             for (int k = 0; k < 3; k++) n += kept[j * 3 + k];
             assert_int_equal(b->jobs[j].r, n);
             if (n) assert_true(b->jobs[j].s == a->jobs[j].s); /* the initial rank's scale */
-            const float *B = a->jobs[j].B, *Bk = b->jobs[j].B, *u = a->jobs[j].u, *uk = b->jobs[j].u;
+            const float *B = host_values(a->be, a->jobs[j].B), *Bk = host_values(b->be, b->jobs[j].B),
+                        *u = host_values(a->be, a->jobs[j].u), *uk = host_values(b->be, b->jobs[j].u);
             for (int64_t o = 0; o < a->jobs[j].out; o++)
                 for (int64_t k = 0, at = 0; k < 3; k++) {
                     if (!kept[j * 3 + k]) continue;

@@ -72,7 +72,7 @@ static void check_gradients(bench *b, const peft_case *c, adapter *a, const char
         if (!t->trained) continue;
         double *truth = peft_stored(c, start, what, t), *got = mem_alloc((size_t)k, sizeof *got), largest = 0;
         assert_non_null(truth);
-        a->be->download(got, adapter_gradient(a, t), k);
+        a->be->download(a->be, got, adapter_gradient(a, t), k);
         for (int64_t e = 0; e < k; e++) largest = fmax(largest, fabs(truth[e]));
         /* exactly 0 where the truth is */
         double err = rel_err(got, truth, k), tol = largest > 0 ? allowed->grad : 0;
@@ -198,7 +198,7 @@ static void merged_weights_give_their_logits(void **state)
                 adapter_tensor *t = &a->tensors[k];
                 double *x = t->trained ? peft_stored(&c, "perturbed", a->spec.method.allocates ? "step30" : "step10", t)
                                        : NULL;
-                if (x) be->upload(adapter_values(a, t), x, t->rows * t->cols);
+                if (x) be->upload(be, adapter_values(a, t), x, t->rows * t->cols);
                 free(x);
             }
             adapter_expand(a);

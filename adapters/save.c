@@ -44,7 +44,7 @@ static float *saved_values(const adapter *a, const adapter_tensor *t, int64_t *r
     int64_t n   = t->rows * t->cols;
     double *all = mem_alloc((size_t)n + 1, sizeof *all);
     float  *out = mem_alloc((size_t)n + 1, sizeof *out);
-    a->be->params->download(all, adapter_values(a, t), n);
+    a->be->params->download(a->be->params, all, adapter_values(a, t), n);
     *rows = t->rows;
     *cols = t->cols;
     if (!a->kept || a->spec.method.factor[t->factor].scope != SCOPE_LAYER) {

@@ -170,7 +170,7 @@ static inline adapter *peft_case_adapter(const peft_case *c, const backend *be, 
     for (int64_t i = 0; start && i < a->n_tensors; i++) {
         double *x = peft_stored(c, start, "factor", &a->tensors[i]);
         assert_non_null(x);
-        be->upload(adapter_values(a, &a->tensors[i]), x, a->tensors[i].rows * a->tensors[i].cols);
+        be->upload(be, adapter_values(a, &a->tensors[i]), x, a->tensors[i].rows * a->tensors[i].cols);
         free(x);
     }
     adapter_expand(a);

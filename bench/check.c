@@ -18,10 +18,10 @@ typedef struct {
     int64_t in, out, r;
 } host_state;
 
-static double *fetch(const backend *be, const real *a, int64_t n)
+static double *fetch(const backend *be, const void *a, int64_t n)
 {
     double *h = mem_alloc((size_t)n, sizeof *h);
-    be->download(h, a, n);
+    be->download(be, h, a, n);
     return h;
 }
 
@@ -43,13 +43,13 @@ static double *fetch_column(const bench_state *b, const real *W, int64_t j)
 {
     int32_t *rows = mem_alloc((size_t)b->dims.out, sizeof *rows);
     for (int64_t o = 0; o < b->dims.out; o++) rows[o] = (int32_t)(o * b->dims.in + j);
-    int32_t *there  = b->be->alloc_bytes(b->dims.out * (int64_t)sizeof *rows);
-    real    *column = b->be->alloc(b->dims.out);
-    b->be->put(there, rows, b->dims.out * (int64_t)sizeof *rows);
-    b->be->gather_rows(column, W, there, b->dims.out, 1);
+    int32_t *there  = b->be->alloc_bytes(b->be, b->dims.out * (int64_t)sizeof *rows);
+    real    *column = b->be->alloc(b->be, b->dims.out);
+    b->be->put(b->be, there, rows, b->dims.out * (int64_t)sizeof *rows);
+    b->be->gather_rows(b->be, column, W, there, b->dims.out, 1);
     double *host = fetch(b->be, column, b->dims.out);
-    b->be->release(there);
-    b->be->release(column);
+    b->be->release(b->be, there);
+    b->be->release(b->be, column);
     free(rows);
     return host;
 }
@@ -154,7 +154,7 @@ static double produced_at(const bench_state *b, const bench_set *set, int64_t i,
     const int64_t in = b->dims.in, width = set->g ? in : 2 * in;
     double       *from = fetch(b->be, real_at(b->be, set->from, i * width), width), gain = 1, squares = 0, x;
     if (set->g) {
-        b->be->download(&gain, real_at(b->be, set->g, j), 1);
+        b->be->download(b->be, &gain, real_at(b->be, set->g, j), 1);
         for (int64_t k = 0; k < in; k++) squares += from[k] * from[k];
         x = from[j] / sqrt(squares / (double)in + set->call.eps) * gain;
     } else {
@@ -168,7 +168,7 @@ static int check_produced(const bench_state *b, const bench_set *set, int64_t i,
 {
     if (!set->from || !b->spec->op->forward) return OK;
     double got, want = produced_at(b, set, i, j);
-    b->be->download(&got, real_at(b->be, set->x, i * b->ldx + j), 1);
+    b->be->download(b->be, &got, real_at(b->be, set->x, i * b->ldx + j), 1);
     return compare(b, "x", i, j, got, want, fabs(want));
 }
 
@@ -178,7 +178,7 @@ static int check_set(bench_state *b, int64_t at, rng *g)
     adapter_zero_grad(set->adapter);
     if (!b->spec->op->forward) bench_run_forward(b, at);
     bench_run_case(b, at);
-    int rc = b->be->sync();
+    int rc = b->be->sync(b->be);
     /* reads all of x and dy: of one set */
     if (!rc && b->spec->op->backward && at == 0) rc = bench_check_gradients(b, at, g);
     if (rc) return rc;
@@ -198,13 +198,13 @@ static int check_set(bench_state *b, int64_t at, rng *g)
         rc = check_produced(b, set, i, j);
         if (b->spec->op->forward && !rc) {
             double want = forward_at(&h, o, &size);
-            b->be->download(&got, real_at(b->be, set->y, i * h.out + o), 1);
+            b->be->download(b->be, &got, real_at(b->be, set->y, i * h.out + o), 1);
             rc = compare(b, "y", i, o, got, want, size);
         }
         if (b->spec->op->backward && !rc) {
             size        = 0;
             double want = backward_at(&h, j, &size);
-            b->be->download(&got, real_at(b->be, set->dx, i * h.in + j), 1);
+            b->be->download(b->be, &got, real_at(b->be, set->dx, i * h.in + j), 1);
             rc = compare(b, "dx", i, j, got, want, size);
         }
         host_rows_free(&h);

@@ -10,12 +10,12 @@ int bench_timed(const backend *be, void (*what)(void *ctx), void *ctx, bench_tim
 {
     *t = (bench_time) { .clock_hz = NAN, .launches = -1 };
     if (be->time_begin) {
-        be->time_begin();
+        be->time_begin(be);
         what(ctx);
-        t->seconds = be->time_end();
-        if (be->time_clock_hz) t->clock_hz = be->time_clock_hz();
-        if (be->time_launches) t->launches = be->time_launches();
-        return be->sync();
+        t->seconds = be->time_end(be);
+        if (be->time_clock_hz) t->clock_hz = be->time_clock_hz(be);
+        if (be->time_launches) t->launches = be->time_launches(be);
+        return be->sync(be);
     }
     return bench_waited(be, what, ctx, t);
 }
@@ -25,7 +25,7 @@ int bench_waited(const backend *be, void (*what)(void *ctx), void *ctx, bench_ti
     *t           = (bench_time) { .clock_hz = NAN, .launches = -1 };
     double start = clock_s();
     what(ctx);
-    int rc     = be->sync();
+    int rc     = be->sync(be);
     t->seconds = clock_s() - start;
     return rc;
 }

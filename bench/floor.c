@@ -17,13 +17,14 @@ typedef struct {
 static void copy_once(void *ctx)
 {
     probe *p = ctx;
-    p->be->copy(p->to, p->from, p->size);
+    p->be->copy(p->be, p->to, p->from, p->size);
 }
 
 static void product_once(void *ctx)
 {
     probe *p = ctx;
-    p->be->linear_fwd(p->to, p->from, p->W, NULL, (linear_dims) { .n = p->size, .in = p->size, .out = p->size }, false);
+    p->be->linear_fwd(p->be, p->to, p->from, p->W, NULL, (linear_dims) { .n = p->size, .in = p->size, .out = p->size },
+                      false);
 }
 
 enum { TRIES = 64, KEPT = 10 };
@@ -63,13 +64,13 @@ static int measure(const backend *be, void (*what)(void *), int64_t from, int64_
         int64_t n = product ? *size * *size : *size;
         probe   p = { .be   = be,
                       .size = *size,
-                      .to   = be->alloc(n),
+                      .to   = be->alloc(be, n),
                       .from = bench_random(be, n, 1, &g),
                       .W    = product ? bench_random(be, n, 1, &g) : NULL };
         rc        = best_of(&p, what, false, seconds);
         bool last = rc || *size >= to || (*seconds >= long_enough && *size >= least);
         if (last && !rc) rc = best_of(&p, what, true, seconds);
-        be->release(p.to), be->release(p.from), be->release(p.W);
+        be->release(be, p.to), be->release(be, p.from), be->release(be, p.W);
         if (last) return rc;
     }
 }
@@ -87,7 +88,7 @@ int bench_rates_of(const backend *be, bench_rates *out)
             return OK;
         }
     double  seconds;
-    int64_t size, cache = be->cache_bytes ? be->cache_bytes() : 0;
+    int64_t size, cache = be->cache_bytes ? be->cache_bytes(be) : 0;
     int     rc = measure(be, product_once, 64, 8192, 0, true, &seconds, &size);
     if (rc) return rc;
     out->gemm_flops_per_s = 2 * (double)size * (double)size * (double)size / seconds;

@@ -111,7 +111,7 @@ static bool gradient_at(const sampled *c, factor_id f, double *got)
     if (f == FACTOR_A && c->b->spec->variant && c->b->spec->variant->takes != TAKES_PAIR)
         all = c->set->call.dA, cols = c->in;
     const backend *params = c->b->be->params;
-    params->download(got, (const real *)real_at(params, (const real *)all, row[f] * cols + col[f]), 1);
+    params->download(params, got, (const real *)real_at(params, (const real *)all, row[f] * cols + col[f]), 1);
     return true;
 }
 
@@ -133,10 +133,10 @@ static int compare_all(const sampled *c)
     return OK;
 }
 
-static double *fetch(const backend *be, const real *a, int64_t n)
+static double *fetch(const backend *be, const void *a, int64_t n)
 {
     double *h = mem_alloc((size_t)n, sizeof *h);
-    be->download(h, a, n);
+    be->download(be, h, a, n);
     return h;
 }
 

@@ -9,11 +9,10 @@
 
 /* The pair left out. */
 static const backend *whole;
-static void base_alone(real *y, real *h, const real *x, const real *W, const real *bias, const adapted_pair *pairs,
-                       int64_t count, linear_dims d, bool accumulate)
+static void           base_alone(const backend *be, real *y, real *h, const real *x, const real *W, const real *bias,
+                                 const adapted_pair *pairs, int64_t count, linear_dims d, bool accumulate)
 {
-    (void)count;
-    whole->adapted_fwd(y, h, x, W, bias, pairs, 0, d, accumulate);
+    whole->adapted_fwd(be, y, h, x, W, bias, pairs, 0, d, accumulate);
 }
 
 static int measure(const backend *be, const char *name, json **asked, json **result)
@@ -69,10 +68,10 @@ static void in_bf16(void **state)
 
 /* --- gradients: what a transposed map leaves out, or has 1 % too large, is found */
 
-static int    dropped;    /* 0: none; else a factor's number + 1 */
-static double scaled = 1; /* what s is multiplied with */
-static void (*transpose)(const expand_job *jobs, int64_t count);
-static void wrong_expand_bwd(const expand_job *jobs, int64_t count)
+static int            dropped;    /* 0: none; else a factor's number + 1 */
+static double         scaled = 1; /* what s is multiplied with */
+static expand_bwd_op *transpose;
+static void           wrong_expand_bwd(const backend *be, const expand_job *jobs, int64_t count)
 {
     assert_int_equal(count, 1);
     expand_job job = jobs[0];
@@ -81,7 +80,7 @@ static void wrong_expand_bwd(const expand_job *jobs, int64_t count)
     };
     if (dropped) *d[dropped - 1] = NULL;
     job.s *= scaled;
-    transpose(&job, 1);
+    transpose(be, &job, 1);
 }
 
 static void wrong_gradients_are_found(void **state)
@@ -146,7 +145,7 @@ static void sets_of_a_mode(void **state)
         double passed = (double)s.lag * (double)be->elem * (double)(s.dims.in * s.dims.out);
         assert_int_equal(s.n_sets, 2 * s.lag);
         assert_true(passed + 2 * (double)s.lag * (double)be->elem * (double)(s.dims.n * (s.dims.in + s.dims.out)) >=
-                    2.0 * (double)be->cache_bytes());
+                    2.0 * (double)be->cache_bytes(be));
     }
     for (int k = 0; k < MODE_COUNT; k++) assert_true(seen[k] > 0);
     free(specs);
@@ -254,7 +253,7 @@ static void a_refused_case_is_not_measured(void **state)
 /* --- clocks: a device whose clock is 1.6 GHz but for four samples in the middle */
 
 static int64_t      samples_taken;
-static double       clock_of_1600(void) { return samples_taken++ / 4 == 10 ? 1.1e9 : 1.6e9; }
+static double       clock_of_1600(const backend *be) { return samples_taken++ / 4 == 10 ? 1.1e9 : 1.6e9; }
 static const double slow = 1.1e9 / 1e6, usual = 1600;
 
 static void slow_samples_are_rejected(void **state)

@@ -27,7 +27,7 @@ static uint64_t hash_of(const backend *be, const void *p, int64_t bytes, uint64_
     for (int64_t at = 0, n; at < bytes; at += n) {
         if (at >= looked_at && at < bytes - looked_at) at = bytes - looked_at;
         n = bytes - at < CHUNK ? bytes - at : CHUNK;
-        be->get(chunk, (const unsigned char *)p + at, n);
+        be->get(be, chunk, (const unsigned char *)p + at, n);
         h = mix(h, chunk, n);
     }
     free(chunk);
@@ -52,5 +52,5 @@ int bench_repeats(bench_state *s, bool *same)
 {
     uint64_t first = run_once(s);
     *same          = first == run_once(s);
-    return s->be->sync();
+    return s->be->sync(s->be);
 }

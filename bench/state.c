@@ -31,7 +31,7 @@ int bench_plan(bench_state *s, const bench_spec *spec, const backend *be)
     s->ldy  = spec->variant ? site_ld(spec->variant, s->dims.out, spec->rank) : s->dims.out;
     if (spec->mode == MODE_LAYERS) s->n_sets = rotated_layers(&c, s->dims.in * s->dims.out * (int64_t)be->elem);
     if (spec->mode != MODE_COLD) return OK;
-    int64_t cache = be->cache_bytes ? be->cache_bytes() : 0, passes = spec->op->forward + spec->op->backward;
+    int64_t cache = be->cache_bytes ? be->cache_bytes(be) : 0, passes = spec->op->forward + spec->op->backward;
     if (cache <= 0)
         return run_error(
             "bench: %s: the device does not say how large its cache is, so nothing can be called cold; use mode=hot",
@@ -50,11 +50,11 @@ real *bench_random(const backend *be, int64_t n, double sd, rng *r)
     float  *host  = mem_alloc((size_t)first, sizeof *host);
     /* uniform with this sd */
     for (int64_t i = 0; i < first; i++) host[i] = (float)(sd * 3.4641016151377544 * (rng_uniform(r) - 0.5));
-    real *a = be->alloc(n);
-    be->upload_f32(a, host, first);
+    real *a = be->alloc(be, n);
+    be->upload_f32(be, a, host, first);
     for (int64_t at = first, some; at < n; at += some) {
         some = n - at < at ? n - at : at;
-        be->copy(real_at(be, a, at), a, some);
+        be->copy(be, real_at(be, a, at), a, some);
     }
     free(host);
     return a;
@@ -69,8 +69,8 @@ static int fresh_adapter(adapter **out, const bench_state *s, model_config c, in
                      out, s->be, &c, (adapter_spec) { .method = *b->method, .sites = 1u << b->site, .rank = b->rank, .seed = seed });
     if (rc) return rc;
     real *theta = bench_random(s->be->params, (*out)->theta_count, 0.5, g);
-    s->be->params->copy((*out)->theta, theta, (*out)->theta_count);
-    s->be->params->release(theta);
+    s->be->params->copy(s->be->params, (*out)->theta, theta, (*out)->theta_count);
+    s->be->params->release(s->be->params, theta);
     adapter_expand(*out);
     return OK;
 }
@@ -82,7 +82,7 @@ static void fill_producer(const bench_state *s, bench_set *t, rng *g)
     t->from          = bench_random(s->be, s->dims.n * s->dims.in * (gated ? 2 : 1), 1, g);
     if (gated) return;
     t->g    = bench_random(s->be, s->dims.in, 1, g);
-    t->rstd = s->be->params->alloc(s->dims.n);
+    t->rstd = s->be->params->alloc(s->be->params, s->dims.n);
 }
 
 static void fill_set(const bench_state *s, bench_set *t, rng *g)
@@ -91,20 +91,20 @@ static void fill_set(const bench_state *s, bench_set *t, rng *g)
     const backend *be = s->be;
     int64_t        n = s->dims.n, in = s->dims.in, out = s->dims.out, room = n * adapted_rank_room(s->spec->rank);
     t->x  = bench_random(be, n * s->ldx, 1, g);
-    t->y  = be->alloc(n * out);
-    t->h  = be->alloc(room);
-    t->dh = be->alloc(room);
+    t->y  = be->alloc(be, n * out);
+    t->h  = be->alloc(be, room);
+    t->dh = be->alloc(be, room);
     if (!s->spec->op->backward) return;
     t->dy = bench_random(be, n * s->ldy, 1, g);
-    t->dx = be->alloc(n * in);
+    t->dx = be->alloc(be, n * in);
 }
 
 /* A factor as the variant takes it. */
 static const void *factor_of(bench_state *s, bench_set *t, factor_id f, const param *values, int64_t count)
 {
     if (!values || s->spec->variant->takes != TAKES_NARROW) return values;
-    t->narrow[f] = s->be->alloc(count);
-    s->be->narrow(t->narrow[f], values, count);
+    t->narrow[f] = s->be->alloc(s->be, count);
+    s->be->narrow(s->be, t->narrow[f], values, count);
     return t->narrow[f];
 }
 
@@ -133,7 +133,7 @@ static void fill_call(bench_state *s, bench_set *t)
         c.dA = p.dA, c.dB = job->dB, c.du = job->du, c.dv = job->dv;
     }
     c.from = t->from, c.g = t->g, c.rstd = t->rstd, c.eps = producer_eps;
-    c.work  = s->be->alloc_bytes(v->work_bytes(v, &c));
+    c.work  = s->be->alloc_bytes(s->be, v->work_bytes(v, &c));
     t->call = c;
     v->run(v, SITE_PREPARE, &t->call);
 }
@@ -177,15 +177,15 @@ void bench_state_free(bench_state *s)
 {
     for (int64_t i = 0; s->sets && i < s->n_sets; i++) {
         bench_set *t = &s->sets[i];
-        s->be->release(t->W);
+        s->be->release(s->be, t->W);
         if (i > 0 && s->spec->mode != MODE_COLD) continue;
         if (t->call.work) s->spec->variant->run(s->spec->variant, SITE_RELEASE, &t->call);
-        if (t->call.work) s->be->release(t->call.work);
-        s->be->release(t->which);
-        for (int f = 0; f < FACTOR_COUNT; f++) s->be->release(t->narrow[f]);
+        if (t->call.work) s->be->release(s->be, t->call.work);
+        s->be->release(s->be, t->which);
+        for (int f = 0; f < FACTOR_COUNT; f++) s->be->release(s->be, t->narrow[f]);
         real *arrays[] = { t->x, t->dy, t->y, t->dx, t->h, t->dh, t->from, t->g };
-        for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) s->be->release(arrays[k]);
-        s->be->params->release(t->rstd);
+        for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) s->be->release(s->be, arrays[k]);
+        s->be->params->release(s->be->params, t->rstd);
         adapter_free(t->adapter);
     }
     free(s->sets);
@@ -201,12 +201,12 @@ static bool begins_before(const bench_state *s)
 static void produce(const bench_state *s, const bench_set *t, linear_dims *d)
 {
     if (t->g) {
-        s->be->rmsnorm_fwd(t->x, t->rstd, t->from, t->g, (norm_dims) { .n = d->n, .d = d->in, .ldy = d->ldx },
+        s->be->rmsnorm_fwd(s->be, t->x, t->rstd, t->from, t->g, (norm_dims) { .n = d->n, .d = d->in, .ldy = d->ldx },
                            producer_eps);
         return;
     }
     d->ldx = d->in;
-    s->be->swiglu_fwd(t->x, t->from, d->n, d->in);
+    s->be->swiglu_fwd(s->be, t->x, t->from, d->n, d->in);
 }
 
 void bench_run_base(bench_state *s, int64_t set)
@@ -217,16 +217,16 @@ void bench_run_base(bench_state *s, int64_t set)
     fwd.ldx = s->ldx;
     bwd.ldy = s->ldy;
     if (begins_before(s)) produce(s, t, &fwd);
-    if (s->spec->op->forward) be->linear_fwd(t->y, t->x, t->W, NULL, fwd, false);
-    if (s->spec->op->backward) be->linear_bwd_x(t->dx, t->dy, t->W, bwd, false);
+    if (s->spec->op->forward) be->linear_fwd(be, t->y, t->x, t->W, NULL, fwd, false);
+    if (s->spec->op->backward) be->linear_bwd_x(be, t->dx, t->dy, t->W, bwd, false);
 }
 
 /* The map of one layer. A tied A' is charged to every layer, though a model makes it once. */
 static void expand_one(const backend *be, const expand_job *job, const pair_arrays *p)
 {
     expand_job one = *job;
-    if (p->A != job->A) one.Ap = (real *)(uintptr_t)p->A;
-    be->expand_fwd(&one, 1);
+    if (p->A != reals_of(job->A)) one.Ap = (real *)(uintptr_t)p->A;
+    be->expand_fwd(be, &one, 1);
 }
 
 static void run_variant(bench_state *s, bench_set *t)
@@ -240,7 +240,7 @@ static void run_variant(bench_state *s, bench_set *t)
     if (op->expands) v->run(v, SITE_ADAPT, &t->call);
     if (op->forward) v->run(v, SITE_FORWARD, &t->call);
     if (op->backward) v->run(v, SITE_BACKWARD, &t->call);
-    if (op->backward && v->takes == TAKES_PAIR) be->expand_bwd(job, 1);
+    if (op->backward && v->takes == TAKES_PAIR) be->expand_bwd(be, job, 1);
 }
 
 void bench_run_case(bench_state *s, int64_t set)
@@ -256,11 +256,11 @@ void bench_run_case(bench_state *s, int64_t set)
     adapted_pair     p   = pair_of(s, t);
     if (op->forward) {
         if (op->expands) expand_one(be, job, &p.p);
-        be->adapted_fwd(t->y, t->h, t->x, t->W, NULL, &p, 1, s->dims, false);
+        be->adapted_fwd(be, t->y, t->h, t->x, t->W, NULL, &p, 1, s->dims, false);
     }
     if (op->backward) {
-        be->adapted_bwd(t->dx, t->dh, t->dy, t->x, t->h, t->W, &p, 1, s->dims);
-        be->expand_bwd(job, 1);
+        be->adapted_bwd(be, t->dx, t->dh, t->dy, t->x, t->h, t->W, &p, 1, s->dims);
+        be->expand_bwd(be, job, 1);
     }
 }
 
@@ -280,7 +280,7 @@ void bench_run_forward(bench_state *s, int64_t set)
     if (s->spec->variant)
         s->spec->variant->run(s->spec->variant, SITE_FORWARD, &t->call);
     else
-        s->be->adapted_fwd(t->y, t->h, t->x, t->W, NULL, &p, 1, s->dims, false);
+        s->be->adapted_fwd(s->be, t->y, t->h, t->x, t->W, NULL, &p, 1, s->dims, false);
 }
 
 json *bench_asked_of(const bench_state *s)
@@ -309,7 +309,7 @@ json *bench_asked_of(const bench_state *s)
     }
     json_set_str(a, "device", s->be->params->name);
     json_set_str(a, "dtype", s->be->dtype);
-    json_set_int(a, "threads", s->be->threads);
+    json_set_int(a, "threads", s->be->threads(s->be));
     return a;
 }
 

@@ -65,13 +65,13 @@ static const void *pack(const bench_state *s, bench_set *t, factor_id f, array_o
     const bool     pair = s->spec->variant->takes == TAKES_PAIR, shared = !pair && of(t, 0, site) == of(t, 1, site);
     const int64_t  many = shared ? 1 : s->spec->adapters;
     if (!of(t, 0, site)) return NULL;
-    t->narrow[f] = be->alloc(many * count);
+    t->narrow[f] = be->alloc(be, many * count);
     for (int64_t i = 0; i < many; i++) {
         real *to = real_at(be, t->narrow[f], i * count);
         if (pair) /* an engine that knows pairs alone has each adapter's own, tied or not */
-            be->copy(to, of(t, i, site), count);
+            be->copy(be, to, of(t, i, site), count);
         else
-            be->narrow(to, of(t, i, site), count);
+            be->narrow(be, to, of(t, i, site), count);
     }
     *stride = shared ? 0 : count;
     return t->narrow[f];
@@ -81,8 +81,8 @@ void bench_tenants_fill(const bench_state *s, bench_set *t, site_call *c)
 {
     const bool pair  = s->spec->variant->takes == TAKES_PAIR;
     int32_t   *which = bench_rows_of(s->spec);
-    t->which         = s->be->alloc_bytes(c->n * (int64_t)sizeof *which);
-    s->be->put(t->which, which, c->n * (int64_t)sizeof *which);
+    t->which         = s->be->alloc_bytes(s->be, c->n * (int64_t)sizeof *which);
+    s->be->put(s->be, t->which, which, c->n * (int64_t)sizeof *which);
     free(which);
     c->which    = t->which;
     c->adapters = s->spec->adapters;

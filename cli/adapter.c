@@ -30,7 +30,7 @@ static int open_folder(adapter **a, json **config, const char *dir)
 
 static bool all_finite(const adapter *a)
 {
-    const double *arrays[] = { a->theta, a->frozen }; /* ref: host f64 */
+    const double *arrays[] = { host_values(a->be, a->theta), host_values(a->be, a->frozen) }; /* f64, as a is on ref */
     int64_t       counts[] = { a->theta_count, a->frozen_count };
     for (int k = 0; k < 2; k++)
         for (int64_t i = 0; i < counts[k]; i++)

@@ -96,7 +96,7 @@ static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json
                    100 * high);
         if (!o.json) fflush(stdout);
         char *path   = o.out ? record_path(asked) : NULL;
-        json *record = record_new("bench", asked, result, be->params->name, be->threads);
+        json *record = record_new("bench", asked, result, be->params->name, be->threads(be));
         backend_sign(be, record);
         rc = path ? record_write(record, path) : OK;
         free(path);
@@ -156,7 +156,7 @@ static int run(int argc, char **argv)
     }
     if (!rc && !o.filter_given)
         fprintf(stderr, "bench: %lld cases of the shape `mini`; --list --filter . shows the others\n", (long long)n);
-    if (!rc && o.threads) be->set_threads((int)o.threads);
+    if (!rc && o.threads) be->set_threads(be, (int)o.threads);
     if (!rc && o.out) rc = file_make_dirs(o.out);
     json *all = json_array();
     if (!rc) rc = run_cases(specs, n, be, all);

@@ -43,7 +43,7 @@ static int open_all(session *s)
 {
     const backend *be = backend_for(o.device, o.dtype);
     if (!be) return ERR_INPUT;
-    if (o.threads) be->set_threads((int)o.threads);
+    if (o.threads) be->set_threads(be, (int)o.threads);
     int rc = tokenizer_open(&s->t, o.model);
     if (!rc) rc = model_open(&s->m, o.model, be, false);
     if (!rc && o.adapter) rc = adapter_open(&s->a, be, &s->m->cfg, o.adapter);
@@ -102,7 +102,7 @@ static void set_time(json *j, const session *s)
     json_set_int(j, "new_tokens", o.copies * s->n_out);
     json_set_num(j, "wall_s", s->wall_s);
     json_set_num(j, "tokens_per_s", (double)(o.copies * s->n_out) / s->wall_s);
-    if (be->peak_bytes) json_set_int(j, "device_peak_bytes", be->peak_bytes());
+    if (be->peak_bytes) json_set_int(j, "device_peak_bytes", be->peak_bytes(be));
 }
 
 static int print(const session *s)

@@ -102,6 +102,6 @@ json *cell_result(const cell *c, const harness_plan *plan, const harness_result 
     json_set_num(j, "wall_s", clock_s() - c->started);
     json_set_num(j, "tokens_per_s", harness_s > 0 ? (double)r->tokens_now / harness_s : 0);
     json_set_int(j, "peak_bytes", mem_peak_bytes());
-    if (m->be && m->be->peak_bytes) json_set_int(j, "device_peak_bytes", m->be->peak_bytes());
+    if (m->be && m->be->peak_bytes) json_set_int(j, "device_peak_bytes", m->be->peak_bytes(m->be));
     return j;
 }

@@ -36,7 +36,7 @@ static adapter *random_adapter(const test_model *t)
     assert_ok(adapter_new(&a, t->model->be, &t->model->cfg, spec));
     double *theta = mem_alloc((size_t)a->theta_count, sizeof *theta);
     for (int64_t i = 0; i < a->theta_count; i++) theta[i] = 0.05 * rng_normal(&r);
-    a->be->upload(a->theta, theta, a->theta_count);
+    a->be->upload(a->be, a->theta, theta, a->theta_count);
     adapter_expand(a);
     free(theta);
     return a;
@@ -48,7 +48,7 @@ static reference_run run_reference(const char *dir, reference_case c)
     reference_run r          = { .model = open_test_model(dir) };
     if (c.pool) snprintf(pool, sizeof pool, "%s", test_data(c.pool));
     snprintf(data, sizeof data, "%s", test_data(c.data));
-    if (c.threads) r.model.model->be->set_threads(c.threads);
+    if (c.threads) r.model.model->be->set_threads(r.model.model->be, c.threads);
     assert_ok(task_open(&r.task, c.task, c.prompt));
     assert_ok(task_read(r.task, data, &r.data));
     adapter *a = c.adapted ? random_adapter(&r.model) : NULL;

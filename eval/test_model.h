@@ -16,7 +16,7 @@ static inline test_model open_test_model(const char *dir)
     test_model     t  = { 0 };
     const backend *be = backend_find("cpu");
     assert_non_null(be);
-    be->set_threads(1);
+    be->set_threads(be, 1);
     assert_ok(model_open(&t.model, dir, be, false));
     /* The random bases of the adapter reference have no tokenizer. */
     char *file = path_join(dir, "tokenizer.json");

@@ -31,6 +31,11 @@ typedef struct {
     int64_t     at, out; /* the columns of y and dy it acts on */
 } adapted_pair;
 
+typedef void adapted_fwd_op(const backend *be, real *y, real *h, const real *x, const real *W, const real *bias,
+                            const adapted_pair *pairs, int64_t count, linear_dims d, bool accumulate);
+typedef void adapted_bwd_op(const backend *be, real *dx, real *dh, const real *dy, const real *x, const real *h,
+                            const real *W, const adapted_pair *pairs, int64_t count, linear_dims d);
+
 /* Each rank is rounded up, so that h and dh of any pair can start at a multiple of 16 bytes in
  * each row. */
 enum { ADAPTED_RANK_STEP = 8 };

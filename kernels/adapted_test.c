@@ -162,7 +162,7 @@ static offsets offsets_of(const adapted_case *c)
     return o;
 }
 
-static void pairs_of(adapted_pair *to, const adapted_case *c, const backend *be, real **a)
+static void pairs_of(adapted_pair *to, const adapted_case *c, const backend *be, void **a)
 {
     offsets o = offsets_of(c);
     for (int64_t i = 0; i < c->count; i++) {
@@ -173,32 +173,32 @@ static void pairs_of(adapted_pair *to, const adapted_case *c, const backend *be,
                                             .r   = p->r,
                                             .lda = o.lda,
                                             .ldb = p->r + c->ldb_room };
-        if (p->dA) to[i].p.dA = real_at(be->params, a[DA], o.dA[i]);
-        if (p->dB) to[i].p.dB = real_at(be->params, a[DB], o.dB[i]);
+        if (p->dA) to[i].p.dA = param_at(be, as(a[DA]), o.dA[i]);
+        if (p->dB) to[i].p.dB = param_at(be, as(a[DB]), o.dB[i]);
     }
 }
 
 static real *room_of_nan(const backend *be, int64_t count)
 {
     char *host = mem_alloc((size_t)count + 1, be->elem);
-    real *room = be->alloc(count + 1);
+    real *room = be->alloc(be, count + 1);
     memset(host, 0xff, (size_t)count * be->elem);
-    be->put(room, host, count * (int64_t)be->elem);
+    be->put(be, room, host, count * (int64_t)be->elem);
     free(host);
     return room;
 }
 
-static void call(const backend *be, real **a, const void *c_)
+static void call(const backend *be, void **a, const void *c_)
 {
     const adapted_case *c = c_;
     adapted_pair        pairs[PAIRS];
-    pairs_of(pairs, c, be, a);
+    pairs_of(pairs, c, be, as(a));
     int64_t room = adapted_room(c->d.n, pairs, c->count);
     real   *h = room_of_nan(be, room), *dh = room_of_nan(be, room);
-    be->adapted_fwd(a[Y], h, a[X], a[W], a[BIAS], pairs, c->count, c->d, c->accumulate);
-    be->adapted_bwd(a[DX], dh, a[DY], a[X], h, a[W], pairs, c->count, c->d);
-    assert_ok(be->sync());
-    be->release(h), be->release(dh);
+    be->adapted_fwd(be, a[Y], h, a[X], a[W], a[BIAS], pairs, c->count, c->d, c->accumulate);
+    be->adapted_bwd(be, a[DX], dh, a[DY], a[X], h, a[W], pairs, c->count, c->d);
+    assert_ok(be->sync(be));
+    be->release(be, h), be->release(be, dh);
 }
 
 static void check_cases(void)
@@ -250,18 +250,18 @@ static int64_t launches(const backend *be, int64_t n, place of_A, bool trained, 
     const int64_t size[ARRAYS] = { [Y] = 9600,  [DX] = 4000, [DA] = o.dA[3], [DB] = o.dB[3], [X] = 4000,
                                    [DY] = 9600, [W] = 3840,  [A] = o.A[3],   [B] = o.B[3] };
     adapted_pair  pairs[PAIRS];
-    real         *a[ARRAYS];
+    void         *a[ARRAYS];
     for (int i = 0; i < ARRAYS; i++)
-        a[i] = i == DA || i == DB ? be->params->alloc(size[i] + 1) : be->alloc(size[i] + 1);
+        a[i] = i == DA || i == DB ? be->params->alloc(be->params, size[i] + 1) : be->alloc(be, size[i] + 1);
     pairs_of(pairs, &c, be, a);
-    real *h = be->alloc(adapted_room(c.d.n, pairs, 3)), *dh = be->alloc(adapted_room(c.d.n, pairs, 3));
-    be->time_begin();
-    if (forward) be->adapted_fwd(a[Y], h, a[X], a[W], NULL, pairs, 3, c.d, false);
-    if (!forward) be->adapted_bwd(a[DX], dh, a[DY], a[X], h, a[W], pairs, 3, c.d);
-    be->time_end();
-    int64_t count = be->time_launches();
-    for (int i = 0; i < ARRAYS; i++) be->release(a[i]);
-    be->release(h), be->release(dh);
+    real *h = be->alloc(be, adapted_room(c.d.n, pairs, 3)), *dh = be->alloc(be, adapted_room(c.d.n, pairs, 3));
+    be->time_begin(be);
+    if (forward) be->adapted_fwd(be, a[Y], h, a[X], a[W], NULL, pairs, 3, c.d, false);
+    if (!forward) be->adapted_bwd(be, a[DX], dh, a[DY], a[X], h, a[W], pairs, 3, c.d);
+    be->time_end(be);
+    int64_t count = be->time_launches(be);
+    for (int i = 0; i < ARRAYS; i++) be->release(be, a[i]);
+    be->release(be, h), be->release(be, dh);
     return count;
 }
 
@@ -289,33 +289,35 @@ static void an_input_is_read_once(void **state)
 /* y [3, 6] of two pairs whose columns overlap, and the weights that make it one number. */
 typedef struct {
     const adapted_case *c;
-    real               *a[ARRAYS];
+    void               *a[ARRAYS];
     double             *h;
 } adapted_loss;
 
 static double loss(void *ctx)
 {
-    adapted_loss       *l = ctx;
-    const adapted_case *c = l->c;
+    const backend      *ref = backend_find("ref");
+    adapted_loss       *l   = ctx;
+    const adapted_case *c   = l->c;
     adapted_pair        pairs[PAIRS];
-    pairs_of(pairs, c, backend_find("ref"), l->a);
-    backend_find("ref")->adapted_fwd(l->a[Y], l->h, l->a[X], l->a[W], l->a[BIAS], pairs, c->count, c->d, false);
+    pairs_of(pairs, c, ref, l->a);
+    ref->adapted_fwd(ref, l->a[Y], as(l->h), l->a[X], l->a[W], l->a[BIAS], pairs, c->count, c->d, false);
     return check_dot(l->a[Y], l->a[DY], c->d.n * c->d.out);
 }
 
 static void gradients_match_differences(void **state)
 {
     (void)state;
-    static const adapted_case c = {
-        "gradients",
-        { 3, 5, 6, 0, 0 },
-        true,
-        false,
-        true,
-        0,
-        0,
-        3,
-        { { 2, 0, 4, APART, true, true }, { 3, 2, 4, FOLLOWS, true, true }, { 0, 0, 6, FOLLOWS, true, true } }
+    const backend            *ref = backend_find("ref");
+    static const adapted_case c   = {
+          "gradients",
+          { 3, 5, 6, 0, 0 },
+          true,
+          false,
+          true,
+          0,
+          0,
+          3,
+          { { 2, 0, 4, APART, true, true }, { 3, 2, 4, FOLLOWS, true, true }, { 0, 0, 6, FOLLOWS, true, true } }
     };
     offsets       o            = offsets_of(&c);
     const int64_t size[ARRAYS] = { [Y] = 18,  [DX] = 15, [DA] = o.dA[3], [DB] = o.dB[3], [X] = 15,
@@ -326,12 +328,12 @@ static void gradients_match_differences(void **state)
     memset(l.a[DA], 0, (size_t)size[DA] * 8);
     memset(l.a[DB], 0, (size_t)size[DB] * 8);
     adapted_pair pairs[PAIRS];
-    pairs_of(pairs, &c, backend_find("ref"), l.a);
+    pairs_of(pairs, &c, ref, l.a);
     int64_t room = adapted_room(c.d.n, pairs, c.count);
     l.h          = mem_alloc((size_t)room, 8);
     double *dh   = mem_alloc((size_t)room, 8);
     loss(&l);
-    backend_find("ref")->adapted_bwd(l.a[DX], dh, l.a[DY], l.a[X], l.h, l.a[W], pairs, c.count, c.d);
+    ref->adapted_bwd(ref, l.a[DX], as(dh), l.a[DY], l.a[X], as(l.h), l.a[W], pairs, c.count, c.d);
     assert_within(check_gradient(loss, &l, l.a[X], l.a[DX], size[X]), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.a[A], l.a[DA], size[A]), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.a[B], l.a[DB], size[B]), CHECK_GRADIENT_TOL);

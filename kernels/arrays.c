@@ -1,57 +1,63 @@
 /* Rows by index, and whole arrays: the definitions. Contracts: kernels/backend.h. */
 #include <math.h>
+#include <string.h>
 
 #include "kernels/ref.h"
 
-void gather_rows_ref(real *dst_, const real *src_, const int32_t *rows, int64_t n, int64_t d)
+void gather_rows_ref(const backend *be, real *dst_, const real *src_, const int32_t *rows, int64_t n, int64_t d)
 {
-    double       *dst = dst_;
-    const double *src = src_;
+    double       *dst = (double *)dst_;
+    const double *src = (const double *)src_;
     for (int64_t t = 0; t < n; t++)
         for (int64_t i = 0; i < d; i++) dst[t * d + i] = src[rows[t] * d + i];
 }
 
-void scatter_rows_ref(real *dst_, const real *src_, const int32_t *rows, int64_t n, int64_t d)
+void scatter_rows_ref(const backend *be, real *dst_, const real *src_, const int32_t *rows, int64_t n, int64_t d)
 {
-    double       *dst = dst_;
-    const double *src = src_;
+    double       *dst = (double *)dst_;
+    const double *src = (const double *)src_;
     for (int64_t t = 0; t < n; t++)
         for (int64_t i = 0; i < d; i++) dst[rows[t] * d + i] = src[t * d + i];
 }
 
-void scatter_add_rows_ref(real *dst_, const real *src_, const int32_t *rows, int64_t n, int64_t d)
+void scatter_add_rows_ref(const backend *be, real *dst_, const real *src_, const int32_t *rows, int64_t n, int64_t d)
 {
-    double       *dst = dst_;
-    const double *src = src_;
+    double       *dst = (double *)dst_;
+    const double *src = (const double *)src_;
     for (int64_t t = 0; t < n; t++)
         for (int64_t i = 0; i < d; i++) dst[rows[t] * d + i] += src[t * d + i];
 }
 
-void add_ref(real *dst_, const real *src_, int64_t count)
+void narrow_ref(const backend *be, real *dst, const param *src, int64_t count)
 {
-    double       *dst = dst_;
-    const double *src = src_;
+    memcpy(dst, src, (size_t)count * sizeof(double));
+}
+
+void add_ref(const backend *be, param *dst_, const param *src_, int64_t count)
+{
+    double       *dst = (double *)dst_;
+    const double *src = (const double *)src_;
     for (int64_t i = 0; i < count; i++) dst[i] += src[i];
 }
 
-void scale_ref(real *x_, double a, int64_t count)
+void scale_ref(const backend *be, param *x_, double a, int64_t count)
 {
-    double *x = x_;
+    double *x = (double *)x_;
     for (int64_t i = 0; i < count; i++) x[i] *= a;
 }
 
-double sum_squares_ref(const real *x_, int64_t count)
+double sum_squares_ref(const backend *be, const param *x_, int64_t count)
 {
-    const double *x   = x_;
+    const double *x   = (const double *)x_;
     double        sum = 0;
     for (int64_t i = 0; i < count; i++) sum += x[i] * x[i];
     return sum;
 }
 
-void adamw_ref(real *p_, real *m_, real *v_, const real *g_, int64_t count, adamw_params h)
+void adamw_ref(const backend *be, param *p_, param *m_, param *v_, const param *g_, int64_t count, adamw_params h)
 {
-    double       *p = p_, *m = m_, *v = v_;
-    const double *g  = g_;
+    double       *p = (double *)p_, *m = (double *)m_, *v = (double *)v_;
+    const double *g  = (const double *)g_;
     double        c1 = 1 - pow(h.beta1, (double)h.step), c2 = 1 - pow(h.beta2, (double)h.step);
     for (int64_t i = 0; i < count; i++) {
         double gi = g[i] * h.clip;

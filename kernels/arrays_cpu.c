@@ -7,25 +7,25 @@ SIMD static void add_row(float *dst, const float *src, int64_t n)
     for (int64_t i = 0; i < n; i++) dst[i] += src[i];
 }
 
-void gather_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
+void gather_rows_cpu(const backend *be, real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {
-#pragma omp parallel for schedule(static) if (n * d > CPU_ALONE)
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (n * d > CPU_ALONE)
     for (int64_t t = 0; t < n; t++)
         memcpy((float *)dst + t * d, (const float *)src + rows[t] * d, (size_t)d * sizeof(float));
 }
 
-void scatter_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
+void scatter_rows_cpu(const backend *be, real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {
-#pragma omp parallel for schedule(static) if (n * d > CPU_ALONE)
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (n * d > CPU_ALONE)
     for (int64_t t = 0; t < n; t++)
         memcpy((float *)dst + rows[t] * d, (const float *)src + t * d, (size_t)d * sizeof(float));
 }
 
 /* A thread owns columns, so rows that repeat are added in order. */
-void scatter_add_rows_cpu(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
+void scatter_add_rows_cpu(const backend *be, real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {
     enum { COLUMNS = 64 };
-#pragma omp parallel for schedule(static) if (n * d > CPU_ALONE)
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (n * d > CPU_ALONE)
     for (int64_t c = 0; c < d; c += COLUMNS)
         for (int64_t t = 0; t < n; t++)
             add_row((float *)dst + rows[t] * d + c, (const float *)src + t * d + c, least(COLUMNS, d - c));
@@ -33,16 +33,21 @@ void scatter_add_rows_cpu(real *dst, const real *src, const int32_t *rows, int64
 
 enum { BLOCK = 8192 };
 
-void add_cpu(real *dst, const real *src, int64_t count)
+void narrow_cpu(const backend *be, real *dst, const param *src, int64_t count)
 {
-#pragma omp parallel for schedule(static) if (count > CPU_ALONE)
+    memcpy(dst, src, (size_t)count * sizeof(float));
+}
+
+void add_cpu(const backend *be, param *dst, const param *src, int64_t count)
+{
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (count > CPU_ALONE)
     for (int64_t i = 0; i < count; i += BLOCK)
         add_row((float *)dst + i, (const float *)src + i, least(BLOCK, count - i));
 }
 
-void scale_cpu(real *x_, double a_, int64_t count)
+void scale_cpu(const backend *be, param *x_, double a_, int64_t count)
 {
-    float *x = x_, a = (float)a_;
+    float *x = (float *)x_, a = (float)a_;
     for (int64_t i = 0; i < count; i++) x[i] *= a;
 }
 
@@ -55,12 +60,12 @@ SIMD static double block_squares(const float *x, int64_t n)
 }
 
 /* At most PARTS partial sums, their bounds a matter of count alone, added in order. */
-double sum_squares_cpu(const real *x, int64_t count)
+double sum_squares_cpu(const backend *be, const param *x, int64_t count)
 {
     enum { PARTS = 256 };
     int64_t part = count / PARTS + 1 > BLOCK ? count / PARTS + 1 : BLOCK, parts = (count + part - 1) / part;
     double  sums[PARTS], total                                                  = 0;
-#pragma omp parallel for schedule(static) if (count > CPU_ALONE)
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (count > CPU_ALONE)
     for (int64_t i = 0; i < parts; i++)
         sums[i] = block_squares((const float *)x + i * part, least(part, count - i * part));
     for (int64_t i = 0; i < parts; i++) total += sums[i];
@@ -84,7 +89,7 @@ SIMD static void adamw_block(float *p, float *m, float *v, const float *g, int64
     }
 }
 
-void adamw_cpu(real *p, real *m, real *v, const real *g, int64_t count, adamw_params h)
+void adamw_cpu(const backend *be, param *p, param *m, param *v, const param *g, int64_t count, adamw_params h)
 {
     double     c1 = 1 - pow(h.beta1, (double)h.step), c2 = 1 - pow(h.beta2, (double)h.step);
     adamw_step s = { .rate  = (float)(h.lr / c1),
@@ -96,7 +101,7 @@ void adamw_cpu(real *p, real *m, real *v, const real *g, int64_t count, adamw_pa
                      .rest2 = (float)(1 - h.beta2),
                      .root  = (float)(1 / sqrt(c2)),
                      .eps   = (float)h.eps };
-#pragma omp parallel for schedule(static) if (count > CPU_ALONE)
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (count > CPU_ALONE)
     for (int64_t i = 0; i < count; i += BLOCK)
         adamw_block((float *)p + i, (float *)m + i, (float *)v + i, (const float *)g + i, least(BLOCK, count - i), s);
 }

@@ -24,10 +24,10 @@ static double dot(const double *a, const double *b, int64_t n)
 
 static int64_t or_width(int64_t stride, int64_t heads, int64_t head_dim) { return stride ? stride : heads * head_dim; }
 
-void attention_fwd_ref(real *o_, real *lse_, const real *q_, const real *k_, const real *v_,
+void attention_fwd_ref(const backend *be, real *o_, param *lse_, const real *q_, const real *k_, const real *v_,
                        const attention_span *spans, int64_t n_spans, attention_dims d, double scale)
 {
-    double *lse = lse_;
+    double *lse = (double *)lse_;
     int64_t D = d.head_dim, ldq = or_width(d.ldq, d.heads, D), ldo = or_width(d.ldo, d.heads, D);
     int64_t ldk = or_width(d.ldk, d.kv_heads, D), ldv = or_width(d.ldv, d.kv_heads, D);
     for (const attention_span *s = spans; s < spans + n_spans; s++)
@@ -49,11 +49,11 @@ void attention_fwd_ref(real *o_, real *lse_, const real *q_, const real *k_, con
             }
 }
 
-void attention_bwd_ref(real *dq_, real *dk_, real *dv_, const real *do_, const real *q_, const real *k_, const real *v_,
-                       const real *o_, const real *lse_, const attention_span *spans, int64_t n_spans, attention_dims d,
-                       double scale)
+void attention_bwd_ref(const backend *be, real *dq_, real *dk_, real *dv_, const real *do_, const real *q_,
+                       const real *k_, const real *v_, const real *o_, const param *lse_, const attention_span *spans,
+                       int64_t n_spans, attention_dims d, double scale)
 {
-    const double *lse = lse_;
+    const double *lse = (const double *)lse_;
     int64_t       D = d.head_dim, ldq = or_width(d.ldq, d.heads, D), ldo = or_width(d.ldo, d.heads, D);
     int64_t       ldk = or_width(d.ldk, d.kv_heads, D), ldv = or_width(d.ldv, d.kv_heads, D);
     for (const attention_span *s = spans; s < spans + n_spans; s++)
@@ -80,9 +80,9 @@ void attention_bwd_ref(real *dq_, real *dk_, real *dv_, const real *do_, const r
             }
 }
 
-void attention_decode_ref(real *o, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n,
-                          int64_t kv_most, attention_dims d, double scale)
+void attention_decode_ref(const backend *be, real *o, const real *q, const real *k, const real *v,
+                          const attention_span *spans, int64_t n, int64_t kv_most, attention_dims d, double scale)
 {
     (void)kv_most;
-    attention_fwd_ref(o, NULL, q, k, v, spans, n, d, scale);
+    attention_fwd_ref(be, o, NULL, q, k, v, spans, n, d, scale);
 }

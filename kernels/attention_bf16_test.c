@@ -132,17 +132,18 @@ static void compute_naive(const trial *t, double *const *a, double scale)
 /* Forward, and backward from what it left. */
 static void compute_on(const backend *be, const trial *t, double *const *a, double scale)
 {
-    real *on[ARRAYS];
+    void *on[ARRAYS];
     for (int i = 0; i < ARRAYS; i++) {
-        on[i] = (i == LSE ? be->params : be)->alloc(size_of(t, i));
-        if (i <= D_O) be->upload(on[i], a[i], size_of(t, i));
+        on[i] = (i == LSE ? be->params : be)->alloc(i == LSE ? be->params : be, size_of(t, i));
+        if (i <= D_O) be->upload(be, on[i], a[i], size_of(t, i));
     }
-    be->attention_fwd(on[O], on[LSE], on[Q], on[K], on[V], t->spans, t->n_spans, t->d, scale);
-    be->attention_bwd(on[DQ], on[DK], on[DV], on[D_O], on[Q], on[K], on[V], on[O], on[LSE], t->spans, t->n_spans, t->d,
-                      scale);
-    for (int i = O; i < ARRAYS; i++) (i == LSE ? be->params : be)->download(a[i], on[i], size_of(t, i));
-    assert_ok(be->sync());
-    for (int i = 0; i < ARRAYS; i++) be->release(on[i]);
+    be->attention_fwd(be, on[O], on[LSE], on[Q], on[K], on[V], t->spans, t->n_spans, t->d, scale);
+    be->attention_bwd(be, on[DQ], on[DK], on[DV], on[D_O], on[Q], on[K], on[V], on[O], on[LSE], t->spans, t->n_spans,
+                      t->d, scale);
+    for (int i = O; i < ARRAYS; i++)
+        (i == LSE ? be->params : be)->download(i == LSE ? be->params : be, a[i], on[i], size_of(t, i));
+    assert_ok(be->sync(be));
+    for (int i = 0; i < ARRAYS; i++) be->release(be, on[i]);
 }
 
 static void check_trial(const backend *be, const trial *t)
@@ -197,30 +198,30 @@ static void a_query_of_decode_has_the_same_bits_in_any_batch(void **state)
     if (!be) skip_because("no CUDA backend loads; %s", error_text());
     rng    g = rng_seed(5);
     double values[ROWS * KV * DIM], together[N * WIDE], again[N * WIDE];
-    real  *on[4];
+    void  *on[4];
     for (int i = 0; i < 4; i++) { /* q, k, v, o */
         const int64_t n = i == 1 || i == 2 ? ROWS * KV * DIM : N * WIDE;
         for (int64_t j = 0; j < n; j++) values[j] = rng_normal(&g);
-        on[i] = be->alloc(n);
-        be->upload(on[i], values, n);
+        on[i] = be->alloc(be, n);
+        be->upload(be, on[i], values, n);
     }
-    attention_span *there = be->alloc_bytes(sizeof spans);
-    be->put(there, spans, sizeof spans);
-    be->attention_fwd(on[3], NULL, on[0], on[1], on[2], spans, N, d, 0.125);
-    be->download(together, on[3], N * WIDE);
-    for (int i = 0; i < N; i++) be->attention_fwd(on[3], NULL, on[0], on[1], on[2], &spans[i], 1, d, 0.125);
-    be->download(again, on[3], N * WIDE);
-    assert_ok(be->sync());
+    attention_span *there = be->alloc_bytes(be, sizeof spans);
+    be->put(be, there, spans, sizeof spans);
+    be->attention_fwd(be, on[3], NULL, on[0], on[1], on[2], spans, N, d, 0.125);
+    be->download(be, together, on[3], N * WIDE);
+    for (int i = 0; i < N; i++) be->attention_fwd(be, on[3], NULL, on[0], on[1], on[2], &spans[i], 1, d, 0.125);
+    be->download(be, again, on[3], N * WIDE);
+    assert_ok(be->sync(be));
     assert_memory_equal(together, again, sizeof together);
     for (int i = 0; i < 3; i++) {
-        be->zero(on[3], N * WIDE);
-        be->attention_decode(on[3], on[0], on[1], on[2], there, N, bounds[i], d, 0.125);
-        be->download(again, on[3], N * WIDE);
-        assert_ok(be->sync());
+        be->zero(be, on[3], N * WIDE);
+        be->attention_decode(be, on[3], on[0], on[1], on[2], there, N, bounds[i], d, 0.125);
+        be->download(be, again, on[3], N * WIDE);
+        assert_ok(be->sync(be));
         assert_memory_equal(together, again, sizeof together);
     }
-    for (int i = 0; i < 4; i++) be->release(on[i]);
-    be->release(there);
+    for (int i = 0; i < 4; i++) be->release(be, on[i]);
+    be->release(be, there);
 }
 
 int main(void)

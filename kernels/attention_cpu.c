@@ -152,11 +152,11 @@ static void fwd_rows(const query_rows *r, int m, float *S, const float *panels, 
 }
 
 /* The query heads of one kv head over one span. */
-static void fwd_task(float *o, float *lse, const float *q, const float *k, const float *v, const attention_span *s,
-                     int64_t kv_head, const attention_dims *d, float scale)
+static void fwd_task(const backend *be, float *o, float *lse, const float *q, const float *k, const float *v,
+                     const attention_span *s, int64_t kv_head, const attention_dims *d, float scale)
 {
     int64_t D = d->head_dim, group = d->heads / d->kv_heads, first = kv_head * group, rows = gemm_best()->rows;
-    float  *panels = cpu_scratch(padded(all_keys(s)) * (D + rows)), *S = panels + padded(all_keys(s)) * D;
+    float  *panels = cpu_scratch(be, padded(all_keys(s)) * (D + rows)), *S = panels + padded(all_keys(s)) * D;
     if (s->q_len * group <= gemm_best()->few_rows)
         panels = NULL;
     else
@@ -179,15 +179,17 @@ static void fwd_task(float *o, float *lse, const float *q, const float *k, const
         }
 }
 
-void attention_fwd_cpu(real *o, real *lse, const real *q, const real *k, const real *v, const attention_span *spans,
-                       int64_t n_spans, attention_dims d, double scale)
+void attention_fwd_cpu(const backend *be, real *o, param *lse, const real *q, const real *k, const real *v,
+                       const attention_span *spans, int64_t n_spans, attention_dims d, double scale)
 {
     bool alone = attention_fwd_flops(spans, n_spans, d) < 1e6;
     d          = widths(d);
-#pragma omp parallel for collapse(2) schedule(dynamic) if (!alone)
+#pragma omp parallel for num_threads(cpu_threads(be)) collapse(2) schedule(dynamic) if (!alone)
     for (int64_t i = 0; i < n_spans; i++)
         for (int64_t g = 0; g < d.kv_heads; g++)
-            if (spans[i].q_len > 0) fwd_task(o, lse, q, k, v, &spans[i], g, &d, (float)scale);
+            if (spans[i].q_len > 0)
+                fwd_task(be, (float *)o, (float *)lse, (const float *)q, (const float *)k, (const float *)v, &spans[i],
+                         g, &d, (float)scale);
 }
 
 /* Arrays of the backward, at the rows of one span's first query and the columns of one head (q,
@@ -204,10 +206,10 @@ typedef struct {
     int64_t ld;
 } bwd_scratch;
 
-static bwd_scratch bwd_scratch_of(const attention_span *s, int64_t head_dim)
+static bwd_scratch bwd_scratch_of(const backend *be, const attention_span *s, int64_t head_dim)
 {
     int64_t ld = padded(all_keys(s));
-    float  *p  = cpu_scratch(2 * ld * (head_dim + BWD_QUERIES));
+    float  *p  = cpu_scratch(be, 2 * ld * (head_dim + BWD_QUERIES));
     return (bwd_scratch) { p, p + ld * head_dim, p + 2 * ld * head_dim, p + ld * (2 * head_dim + BWD_QUERIES), ld };
 }
 
@@ -272,11 +274,11 @@ static void add_to_keys(float *to, int64_t ldt, const float *S, int64_t lds, con
 }
 
 /* One span, one kv head and the query heads that read it, one after the other. */
-static void bwd_task(const bwd_arrays *all, const attention_span *s, int64_t kv_head, const attention_dims *d,
-                     float scale)
+static void bwd_task(const backend *be, const bwd_arrays *all, const attention_span *s, int64_t kv_head,
+                     const attention_dims *d, float scale)
 {
     int64_t     D = d->head_dim, group = d->heads / d->kv_heads, at_k = kv_head * D;
-    bwd_scratch w = bwd_scratch_of(s, D);
+    bwd_scratch w = bwd_scratch_of(be, s, D);
     transpose_keys(w.kt, all->k + at_k, d->ldk, D, s);
     transpose_keys(w.vt, all->v + at_k, d->ldv, D, s);
     for (int64_t h = kv_head * group; h < (kv_head + 1) * group; h++) {
@@ -295,29 +297,30 @@ static void bwd_task(const bwd_arrays *all, const attention_span *s, int64_t kv_
 
 /* Spans without a prefix write rows of dk and dv of their own and run side by side. Spans with
  * one may share it: those run in order, side by side only over kv heads. */
-void attention_bwd_cpu(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v,
-                       const real *o, const real *lse, const attention_span *spans, int64_t n_spans, attention_dims d,
-                       double scale)
+void attention_bwd_cpu(const backend *be, real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k,
+                       const real *v, const real *o, const param *lse, const attention_span *spans, int64_t n_spans,
+                       attention_dims d, double scale)
 {
     bool       alone = attention_bwd_flops(spans, n_spans, d) < 1e6;
-    bwd_arrays all   = { dq, dk, dv, d_o, q, k, v, o, lse };
+    bwd_arrays all   = { (float *)dq,      (float *)dk,      (float *)dv,      (const float *)d_o, (const float *)q,
+                         (const float *)k, (const float *)v, (const float *)o, (const float *)lse };
     d                = widths(d);
-#pragma omp parallel if (!alone)
+#pragma omp parallel num_threads(cpu_threads(be)) if (!alone)
     {
 #pragma omp for collapse(2) schedule(dynamic)
         for (int64_t i = 0; i < n_spans; i++)
             for (int64_t g = 0; g < d.kv_heads; g++)
-                if (spans[i].pre_len == 0) bwd_task(&all, &spans[i], g, &d, (float)scale);
+                if (spans[i].pre_len == 0) bwd_task(be, &all, &spans[i], g, &d, (float)scale);
 #pragma omp for schedule(dynamic)
         for (int64_t g = 0; g < d.kv_heads; g++)
             for (int64_t i = 0; i < n_spans; i++)
-                if (spans[i].pre_len > 0) bwd_task(&all, &spans[i], g, &d, (float)scale);
+                if (spans[i].pre_len > 0) bwd_task(be, &all, &spans[i], g, &d, (float)scale);
     }
 }
 
-void attention_decode_cpu(real *o, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n,
-                          int64_t kv_most, attention_dims d, double scale)
+void attention_decode_cpu(const backend *be, real *o, const real *q, const real *k, const real *v,
+                          const attention_span *spans, int64_t n, int64_t kv_most, attention_dims d, double scale)
 {
     (void)kv_most;
-    attention_fwd_cpu(o, NULL, q, k, v, spans, n, d, scale);
+    attention_fwd_cpu(be, o, NULL, q, k, v, spans, n, d, scale);
 }

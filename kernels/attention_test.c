@@ -81,25 +81,26 @@ enum { CASES = sizeof cases / sizeof *cases };
 
 enum { DECODE_MOST = 150 };
 
-static void call_fwd(const backend *be, real **a, const void *c_)
+static void call_fwd(const backend *be, void **a, const void *c_)
 {
     const attention_case *c = c_;
-    be->attention_fwd(a[0], a[1], a[2], a[3], a[4], c->spans, c->n_spans, c->d, c->scale);
+    be->attention_fwd(be, a[0], a[1], a[2], a[3], a[4], c->spans, c->n_spans, c->d, c->scale);
 }
 
 /* The forward of the same backend first, for o and lse. */
-static void call_bwd(const backend *be, real **a, const void *c_)
+static void call_bwd(const backend *be, void **a, const void *c_)
 {
     const attention_case *c = c_;
-    be->attention_fwd(a[7], a[8], a[4], a[5], a[6], c->spans, c->n_spans, c->d, c->scale);
-    be->attention_bwd(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], c->spans, c->n_spans, c->d, c->scale);
+    be->attention_fwd(be, a[7], a[8], a[4], a[5], a[6], c->spans, c->n_spans, c->d, c->scale);
+    be->attention_bwd(be, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], c->spans, c->n_spans, c->d, c->scale);
 }
 
 /* One query a span, and the spans an array like the others. */
-static void call_decode(const backend *be, real **a, const void *c_)
+static void call_decode(const backend *be, void **a, const void *c_)
 {
     const attention_case *c = c_;
-    be->attention_decode(a[0], a[1], a[2], a[3], (const attention_span *)a[4], c->n_spans, DECODE_MOST, c->d, c->scale);
+    be->attention_decode(be, a[0], a[1], a[2], a[3], (const attention_span *)a[4], c->n_spans, DECODE_MOST, c->d,
+                         c->scale);
 }
 
 /* Spans of one key up to DECODE_MOST, with and without a prefix, in no order; rows of k and v
@@ -206,20 +207,20 @@ static void queries_have_the_same_bits_in_any_span(void **state)
     const attention_dims d  = { HEADS, KV, DIM, 0, 0, 0, 0 };
     const backend       *be = backend_find("cpu");
     rng                  r  = rng_seed(11);
-    float *q = be->alloc(LEN * HEADS * DIM), *k = be->alloc(LEN * KV * DIM), *v = be->alloc(LEN * KV * DIM);
-    float *o = be->alloc(LEN * HEADS * DIM), *again = be->alloc(LEN * HEADS * DIM);
+    float *q = be->alloc(be, LEN * HEADS * DIM), *k = be->alloc(be, LEN * KV * DIM), *v = be->alloc(be, LEN * KV * DIM);
+    float *o = be->alloc(be, LEN * HEADS * DIM), *again = be->alloc(be, LEN * HEADS * DIM);
     for (int i = 0; i < LEN * HEADS * DIM; i++) q[i] = (float)rng_normal(&r);
     for (int i = 0; i < LEN * KV * DIM; i++) k[i] = (float)rng_normal(&r), v[i] = (float)rng_normal(&r);
-    be->attention_fwd(o, NULL, q, k, v, &(attention_span) { 0, LEN, 0, LEN, 0, 0 }, 1, d, 0.2);
+    be->attention_fwd(be, as(o), NULL, as(q), as(k), as(v), &(attention_span) { 0, LEN, 0, LEN, 0, 0 }, 1, d, 0.2);
     attention_span one[LEN];
     for (int i = 0; i < LEN; i++) one[i] = (attention_span) { i, 1, 0, i + 1, 0, 0 };
-    be->attention_fwd(again, NULL, q, k, v, one, LEN, d, 0.2);
+    be->attention_fwd(be, as(again), NULL, as(q), as(k), as(v), one, LEN, d, 0.2);
     assert_memory_equal(o, again, LEN * HEADS * DIM * sizeof(float));
     const attention_span split[] = { { 0, PREFIX, 0, PREFIX, 0, 0 },
                                      { PREFIX, LEN - PREFIX, PREFIX, LEN - PREFIX, 0, PREFIX } };
-    be->attention_fwd(again, NULL, q, k, v, split, 2, d, 0.2);
+    be->attention_fwd(be, as(again), NULL, as(q), as(k), as(v), split, 2, d, 0.2);
     assert_memory_equal(o, again, LEN * HEADS * DIM * sizeof(float));
-    be->release(q), be->release(k), be->release(v), be->release(o), be->release(again);
+    be->release(be, q), be->release(be, k), be->release(be, v), be->release(be, o), be->release(be, again);
 }
 
 typedef struct {
@@ -230,9 +231,10 @@ typedef struct {
 
 static double loss(void *ctx)
 {
-    attention_loss *l = ctx;
-    backend_find("ref")->attention_fwd(l->o, l->lse, l->q, l->k, l->v, l->c->spans, l->c->n_spans, l->c->d,
-                                       l->c->scale);
+    const backend  *ref = backend_find("ref");
+    attention_loss *l   = ctx;
+    ref->attention_fwd(ref, as(l->o), as(l->lse), as(l->q), as(l->k), as(l->v), l->c->spans, l->c->n_spans, l->c->d,
+                       l->c->scale);
     return check_dot(l->o, l->weight, l->n);
 }
 
@@ -240,13 +242,14 @@ static double loss(void *ctx)
 static void gradients_match_differences(void **state)
 {
     (void)state;
-    static const attention_case c = { "gradient",
-                                      { 4, 2, 3, 0, 0, 0, 0 },
-                                      { { 0, 4, 0, 4, 0, 0 }, { 4, 2, 4, 5, 0, 4 }, { 6, 3, 9, 3, 0, 4 } },
-                                      3,
-                                      9,
-                                      12,
-                                      0.6 };
+    const backend              *ref = backend_find("ref");
+    static const attention_case c   = { "gradient",
+                                        { 4, 2, 3, 0, 0, 0, 0 },
+                                        { { 0, 4, 0, 4, 0, 0 }, { 4, 2, 4, 5, 0, 4 }, { 6, 3, 9, 3, 0, 4 } },
+                                        3,
+                                        9,
+                                        12,
+                                        0.6 };
     enum { NQ = 9 * 12, NK = 12 * 6 };
     rng            r = rng_seed(4);
     attention_loss l = { &c,
@@ -259,8 +262,8 @@ static void gradients_match_differences(void **state)
                          NQ };
     loss(&l);
     double dq[NQ], dk[NK] = { 0 }, dv[NK] = { 0 };
-    backend_find("ref")->attention_bwd(dq, dk, dv, l.weight, l.q, l.k, l.v, l.o, l.lse, c.spans, c.n_spans, c.d,
-                                       c.scale);
+    ref->attention_bwd(ref, as(dq), as(dk), as(dv), as(l.weight), as(l.q), as(l.k), as(l.v), as(l.o), as(l.lse),
+                       c.spans, c.n_spans, c.d, c.scale);
     assert_within(check_gradient(loss, &l, l.q, dq, NQ), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.k, dk, NK), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.v, dv, NK), CHECK_GRADIENT_TOL);
@@ -271,11 +274,12 @@ static void gradients_match_differences(void **state)
 static void hand_computed(void **state)
 {
     (void)state;
+    const backend *ref = backend_find("ref");
     /* log(3) / 2, scale 2 */
     const double         q[2] = { 1, 1 }, k[2] = { 0, 0.5493061443340549 }, v[2] = { 8, 4 };
     double               o[2], lse[2];
     const attention_span s = { 0, 2, 0, 2, 0, 0 };
-    backend_find("ref")->attention_fwd(o, lse, q, k, v, &s, 1, (attention_dims) { 1, 1, 1, 0, 0, 0, 0 }, 2);
+    ref->attention_fwd(ref, as(o), as(lse), as(q), as(k), as(v), &s, 1, (attention_dims) { 1, 1, 1, 0, 0, 0, 0 }, 2);
     assert_within(fabs(o[0] - 8), 1e-14);
     assert_within(fabs(o[1] - 5), 1e-14);
     assert_within(fabs(lse[0]), 1e-14);

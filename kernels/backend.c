@@ -1,4 +1,4 @@
-/* Finding a backend by name. */
+/* Opening a backend by name, and the handles that the program shares. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,18 +6,37 @@
 #include "kernels/backend_private.h"
 #include "kernels/library.h"
 
+static const char *const names[] = { "ref", "cpu", "cuda", "cuda-bf16", "cuda-emulated", "cuda-emulated-bf16" };
+enum { NAMES = sizeof names / sizeof *names };
+
+/* The index of a name; NAMES with a message where there is none. */
+static int index_of(const char *name)
+{
+    int i = 0;
+    while (i < NAMES && strcmp(name, names[i]) != 0) i++;
+    if (i == NAMES) input_error("backend \"%s\": must be ref, cpu, cuda or cuda-bf16", name);
+    return i;
+}
+
+static const backend *open_at(int i) { return i == 0 ? ref_open() : i == 1 ? cpu_open() : library_open(names[i]); }
+
+const backend *backend_open(const char *name)
+{
+    int i = index_of(name);
+    return i < NAMES ? open_at(i) : NULL;
+}
+
+void backend_close(const backend *be)
+{
+    if (be) be->close(be);
+}
+
 const backend *backend_find(const char *name)
 {
-    if (strcmp(name, "ref") == 0) return &ref_backend;
-    if (strcmp(name, "cpu") == 0) {
-        cpu_backend_start();
-        return &cpu_backend;
-    }
-    static const char *const in_libraries[] = { "cuda", "cuda-bf16", "cuda-emulated", "cuda-emulated-bf16" };
-    for (size_t i = 0; i < sizeof in_libraries / sizeof *in_libraries; i++)
-        if (strcmp(name, in_libraries[i]) == 0) return backend_from_library(name);
-    input_error("backend \"%s\": must be ref, cpu, cuda or cuda-bf16", name);
-    return NULL;
+    static const backend *shared[NAMES];
+    int                   i = index_of(name);
+    if (i < NAMES && !shared[i]) shared[i] = open_at(i);
+    return i < NAMES ? shared[i] : NULL;
 }
 
 /* "cuda" as "cuda-bf16"; devices that have but one type as they are, or NULL. */

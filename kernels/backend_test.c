@@ -5,35 +5,38 @@ typedef struct {
     adamw_params h;
 } arrays_case;
 
-static void call_gather(const backend *be, real **a, const void *c_)
+static void call_gather(const backend *be, void **a, const void *c_)
 {
     const arrays_case *c = c_;
-    be->gather_rows(a[0], a[1], (const int32_t *)a[2], c->n, c->d);
+    be->gather_rows(be, a[0], a[1], (const int32_t *)a[2], c->n, c->d);
 }
-static void call_scatter(const backend *be, real **a, const void *c_)
+static void call_scatter(const backend *be, void **a, const void *c_)
 {
     const arrays_case *c = c_;
-    be->scatter_add_rows(a[0], a[1], (const int32_t *)a[2], c->n, c->d);
+    be->scatter_add_rows(be, a[0], a[1], (const int32_t *)a[2], c->n, c->d);
 }
-static void call_place(const backend *be, real **a, const void *c_)
+static void call_place(const backend *be, void **a, const void *c_)
 {
     const arrays_case *c = c_;
-    be->scatter_rows(a[0], a[1], (const int32_t *)a[2], c->n, c->d);
+    be->scatter_rows(be, a[0], a[1], (const int32_t *)a[2], c->n, c->d);
 }
-static void call_add(const backend *be, real **a, const void *c) { be->add(a[0], a[1], ((const arrays_case *)c)->n); }
-static void call_scale(const backend *be, real **a, const void *c)
+static void call_add(const backend *be, void **a, const void *c)
 {
-    be->scale(a[0], -1.5, ((const arrays_case *)c)->n);
+    be->add(be, a[0], a[1], ((const arrays_case *)c)->n);
 }
-static void call_sum_squares(const backend *be, real **a, const void *c)
+static void call_scale(const backend *be, void **a, const void *c)
 {
-    double sum = be->sum_squares(a[1], ((const arrays_case *)c)->n);
-    be->put(a[0], &sum, sizeof sum);
+    be->scale(be, a[0], -1.5, ((const arrays_case *)c)->n);
 }
-static void call_adamw(const backend *be, real **a, const void *c_)
+static void call_sum_squares(const backend *be, void **a, const void *c)
+{
+    double sum = be->sum_squares(be, a[1], ((const arrays_case *)c)->n);
+    be->put(be, a[0], &sum, sizeof sum);
+}
+static void call_adamw(const backend *be, void **a, const void *c_)
 {
     const arrays_case *c = c_;
-    be->adamw(a[0], a[1], a[2], a[3], c->n, c->h);
+    be->adamw(be, a[0], a[1], a[2], a[3], c->n, c->h);
 }
 
 static const int64_t counts[] = { 0, 1, 17, 4096, 12345 };
@@ -120,10 +123,10 @@ static void adamw_by_hand(void **state)
     const backend *be = backend_find("ref");
     double         p = 1, m = 0, v = 0, g[2] = { 0.5, -1 };
     adamw_params   h = { 0.1, 0.9, 0.99, 0, 0.1, 1, 1 };
-    be->adamw(&p, &m, &v, &g[0], 1, h);
+    be->adamw(be, as(&p), as(&m), as(&v), as(&g[0]), 1, h);
     assert_within(fabs(p - 0.89), 1e-15); /* 1 - 0.01, then - 0.1 * sign */
     h.step = 2;
-    be->adamw(&p, &m, &v, &g[1], 1, h);
+    be->adamw(be, as(&p), as(&m), as(&v), as(&g[1]), 1, h);
     assert_within(fabs(m - -0.055), 1e-15);   /* 0.9 * 0.05 - 0.1 */
     assert_within(fabs(v - 0.012475), 1e-15); /* 0.99 * 0.0025 + 0.01 */
     assert_within(fabs(p - (0.8811 + 0.1 * (0.055 / 0.19) / sqrt(0.012475 / 0.0199))), 1e-15);
@@ -159,21 +162,21 @@ static void check_memory(const backend *be)
     const double host[3] = { 1, -2, 0.5 };
     const float  f32[3]  = { 4, 5, 6 };
     double       back[4];
-    real        *x = be->alloc(4), *y = be->alloc(3);
-    be->upload(real_at(be, x, 1), host, 3);
-    be->download(back, x, 4);
+    real        *x = be->alloc(be, 4), *y = be->alloc(be, 3);
+    be->upload(be, real_at(be, x, 1), host, 3);
+    be->download(be, back, x, 4);
     assert_true(back[0] == 0 && back[1] == 1 && back[2] == -2 && back[3] == 0.5);
-    be->upload_f32(y, f32, 3);
-    be->copy(x, y, 3);
-    be->zero(real_at(be, x, 3), 1);
-    be->download(back, x, 4);
+    be->upload_f32(be, y, f32, 3);
+    be->copy(be, x, y, 3);
+    be->zero(be, real_at(be, x, 3), 1);
+    be->download(be, back, x, 4);
     assert_true(back[0] == 4 && back[1] == 5 && back[2] == 6 && back[3] == 0);
-    int32_t ids[2] = { 7, 8 }, got[2], *dev = be->alloc_bytes(sizeof ids);
-    be->put(dev, ids, sizeof ids);
-    be->get(got, dev, sizeof got);
+    int32_t ids[2] = { 7, 8 }, got[2], *dev = be->alloc_bytes(be, sizeof ids);
+    be->put(be, dev, ids, sizeof ids);
+    be->get(be, got, dev, sizeof got);
     assert_memory_equal(ids, got, sizeof ids);
-    be->release(x), be->release(y), be->release(dev), be->release(NULL);
-    assert_ok(be->sync());
+    be->release(be, x), be->release(be, y), be->release(be, dev), be->release(be, NULL);
+    assert_ok(be->sync(be));
 }
 
 static void memory(void **state)
@@ -186,6 +189,48 @@ static void memory(void **state)
         if (be) assert_ptr_equal(be->params->params, be->params);
         if (!be) assert_int_equal(strncmp(names[b], "cuda", 4), 0);
     }
+}
+
+/* Two handles with their own threads and scratch live side by side: call by call in turn, they
+ * give the bits of a third that is alone, and neither changes the other's threads. */
+static void two_handles_side_by_side(void **state)
+{
+    (void)state;
+    enum { ROWS_OF_X = 300, IN = 500, OUT = 400, STEPS = 3 };
+    rng            r = rng_seed(8);
+    double        *W = check_random(&r, OUT * IN), *x = check_random(&r, ROWS_OF_X * IN), sum[3];
+    linear_dims    d = { .n = ROWS_OF_X, .in = IN, .out = OUT };
+    float         *dx[3];
+    const backend *be[3];
+    real          *on[3][3];
+    for (int i = 0; i < 3; i++) {
+        be[i] = backend_open("cpu");
+        be[i]->set_threads(be[i], i == 1 ? 4 : 1);
+        on[i][0] = be[i]->alloc(be[i], OUT * IN), on[i][1] = be[i]->alloc(be[i], ROWS_OF_X * IN);
+        on[i][2] = be[i]->alloc(be[i], ROWS_OF_X * OUT);
+        be[i]->upload(be[i], on[i][0], W, OUT * IN);
+        be[i]->upload(be[i], on[i][1], x, ROWS_OF_X * IN);
+    }
+    for (int turn = 0; turn < 2; turn++) /* the first two in turn, then the third alone */
+        for (int step = 0; step < STEPS; step++)
+            for (int i = 2 * turn; i < 2 + turn; i++) {
+                be[i]->linear_fwd(be[i], on[i][2], on[i][1], on[i][0], NULL, d, false);
+                be[i]->linear_bwd_x(be[i], on[i][1], on[i][2], on[i][0], d, false);
+                sum[i] = be[i]->sum_squares(be[i], params_of(on[i][1]), ROWS_OF_X * IN);
+                be[i]->scale(be[i], params_of(on[i][1]), 1 / sqrt(sum[i]), ROWS_OF_X * IN);
+            }
+    for (int i = 0; i < 3; i++) {
+        dx[i] = as(on[i][1]);
+        assert_true(sum[i] > 0 && sum[i] == sum[0]);
+        assert_memory_equal(dx[i], dx[0], ROWS_OF_X * IN * sizeof(float));
+        assert_int_equal(be[i]->threads(be[i]), i == 1 ? 4 : 1);
+    }
+    for (int i = 0; i < 3; i++) {
+        for (int k = 0; k < 3; k++) be[i]->release(be[i], on[i][k]);
+        backend_close(be[i]);
+    }
+    assert_ptr_equal(backend_find("cpu"), backend_find("cpu"));
+    free(W), free(x);
 }
 
 /* To the nearest, ties to even, on the host's way and on the device's; what is too large becomes
@@ -201,20 +246,20 @@ static void bf16_rounds_to_nearest(void **state)
     const backend *be = backend_find("cuda-bf16");
     if (!be) be = backend_find("cuda-emulated-bf16");
     if (!be) skip_because("%s", error_text());
-    real  *x = be->alloc(N), *y = be->alloc(N);
-    param *p = be->params->alloc(N);
+    real  *x = be->alloc(be, N), *y = be->alloc(be, N);
+    param *p = be->params->alloc(be->params, N);
     double got[2][N];
-    be->upload(x, from, N);
-    be->params->upload(p, from, N);
-    be->narrow(y, p, N);
-    be->download(got[0], x, N);
-    be->download(got[1], y, N);
+    be->upload(be, x, from, N);
+    be->params->upload(be->params, p, from, N);
+    be->narrow(be, y, p, N);
+    be->download(be, got[0], x, N);
+    be->download(be, got[1], y, N);
     for (int way = 0; way < 2; way++)
         for (int i = 0; i < N; i++)
             if (!(got[way][i] == want[i] && signbit(got[way][i]) == signbit(want[i])) &&
                 !(isnan(want[i]) && isnan(got[way][i])))
                 fail_msg("%s: %.9g became %.9g, not %.9g", way ? "narrow" : "upload", from[i], got[way][i], want[i]);
-    be->release(x), be->release(y), be->release(p);
+    be->release(be, x), be->release(be, y), be->release(be, p);
 }
 
 /* Longer than the pieces in which values are converted. */
@@ -226,11 +271,11 @@ static void long_arrays_move_whole(void **state)
     if (!be) skip_because("%s", error_text());
     double *host = mem_alloc(N, sizeof *host), *back = mem_alloc(N, sizeof *back);
     for (int i = 0; i < N; i++) host[i] = i;
-    real *x = be->alloc(N);
-    be->upload(x, host, N);
-    be->download(back, x, N);
+    real *x = be->alloc(be, N);
+    be->upload(be, x, host, N);
+    be->download(be, back, x, N);
     assert_memory_equal(host, back, N * sizeof *host);
-    be->release(x);
+    be->release(be, x);
     free(host), free(back);
 }
 
@@ -241,23 +286,23 @@ static void out_of_device_memory(void **state)
     (void)state;
     const backend *be = backend_find("cuda-emulated");
     if (!be) skip_because("%s", error_text());
-    real  *x = be->alloc(4), *y = be->alloc(INT64_C(1) << 40);
+    real  *x = be->alloc(be, 4), *y = be->alloc(be, INT64_C(1) << 40);
     double back[4];
     assert_non_null(y);
-    be->add(y, x, 4);
-    be->download(back, y, 4);
+    be->add(be, as(y), as(x), 4);
+    be->download(be, back, y, 4);
     assert_true(isnan(back[0]) && isnan(back[3]));
     error_clear();
-    assert_int_equal(be->sync(), ERR_FAILED);
+    assert_int_equal(be->sync(be), ERR_FAILED);
     assert_non_null(strstr(error_text(), "4194304.0 MiB were asked for"));
     assert_non_null(strstr(error_text(), "are free"));
     assert_non_null(strstr(error_text(), "smaller batch"));
-    be->release(y);
-    be->add(x, x, 0);
-    be->download(back, x, 4);
+    be->release(be, y);
+    be->add(be, as(x), as(x), 0);
+    be->download(be, back, x, 4);
     assert_true(back[0] == 0);
-    assert_ok(be->sync());
-    be->release(x);
+    assert_ok(be->sync(be));
+    be->release(be, x);
 }
 
 /* Ops between begin and end take some time and less than the host saw pass; an error in between
@@ -270,24 +315,24 @@ static void time_on_the_device(void **state)
     if (!be) skip_because("%s", error_text());
     assert_null(backend_find("cpu")->time_begin);
     assert_null(backend_find("cpu")->time_clock_hz);
-    assert_true(be->cache_bytes() > 0);
-    real *x = be->alloc(100000);
+    assert_true(be->cache_bytes(be) > 0);
+    real *x = be->alloc(be, 100000);
     for (int i = 0; i < 3; i++) {
-        be->time_begin();
-        be->scale(x, 2, 100000);
-        double seconds = be->time_end();
+        be->time_begin(be);
+        be->scale(be, as(x), 2, 100000);
+        double seconds = be->time_end(be);
         assert_true(seconds > 0 && seconds < 10);
-        assert_int_equal(be->time_launches(), 1);
+        assert_int_equal(be->time_launches(be), 1);
         /* a GPU may have used two multiprocessors, and says so; 0: a slow host */
-        double clock = be->time_clock_hz();
+        double clock = be->time_clock_hz(be);
         assert_true(isnan(clock) ? strcmp(be->name, "cuda") == 0 : clock == 0 || (clock > 1e8 && clock < 1e10));
-        assert_ok(be->sync());
+        assert_ok(be->sync(be));
     }
-    be->time_begin();
-    be->release(be->alloc(INT64_C(1) << 50));
-    assert_true(isnan(be->time_end()));
-    assert_int_equal(be->sync(), ERR_FAILED);
-    be->release(x);
+    be->time_begin(be);
+    be->release(be, be->alloc(be, INT64_C(1) << 50));
+    assert_true(isnan(be->time_end(be)));
+    assert_int_equal(be->sync(be), ERR_FAILED);
+    be->release(be, x);
 }
 
 /* A wrong call: the message has the file, the line, the call and CUDA's own words; the first one
@@ -298,14 +343,14 @@ static void errors_name_the_call(void **state)
     const backend *be = backend_find("cuda-emulated");
     if (!be) skip_because("%s", error_text());
     double host[2] = { 0 };
-    be->put(host, host, sizeof host); /* no device memory */
-    be->copy(host, host, 2);
+    be->put(be, host, host, sizeof host); /* no device memory */
+    be->copy(be, host, host, 2);
     error_clear();
-    assert_int_equal(be->sync(), ERR_FAILED);
+    assert_int_equal(be->sync(be), ERR_FAILED);
     assert_non_null(strstr(error_text(), "kernels/cuda/upload.cu:"));
     assert_non_null(strstr(error_text(), "cudaMemcpyHostToDevice"));
     assert_non_null(strstr(error_text(), "cudaErrorInvalidValue"));
-    assert_ok(be->sync());
+    assert_ok(be->sync(be));
 }
 
 /* Without a GPU, or without the library, the reason names what is missing and what to do. */
@@ -328,6 +373,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finding),
         cmocka_unit_test(memory),
+        cmocka_unit_test(two_handles_side_by_side),
         cmocka_unit_test(bf16_rounds_to_nearest),
         cmocka_unit_test(long_arrays_move_whole),
         cmocka_unit_test(out_of_device_memory),

@@ -1,6 +1,6 @@
 /* For tests of ops: the same call on `ref` and on a backend under test, and what must hold of it.
  *
- *     static void call(const backend *be, real **a, const void *dims) { be->add(a[0], a[1], *(const int64_t *)dims); }
+ *     static void call(const backend *be, void **a, const void *dims) { be->add(be, a[0], a[1], *(const int64_t *)dims); }
  *     check_array arrays[] = { { "dst", .n = 7, .out = true, .tol = 1e-7 }, { "src", .n = 7 } };
  *     check_op("add", arrays, 2, call, &(int64_t){ 7 });
  *
@@ -89,6 +89,9 @@ static inline size_t check_bytes(const check_array *a, const backend *be)
     return a->n < 0 ? 0 : ((size_t)a->n + 2 * CHECK_GUARD) * check_elem(a->kind, be);
 }
 
+/* An array of the test's own, as an op takes it: the types of reals and params are the ops' secret. */
+static inline void *as(const void *p) { return (void *)(uintptr_t)p; }
+
 /* Set by check_on_cuda alone. */
 static const backend *check_subject;
 static inline bool    check_in_bf16(const check_array *a)
@@ -123,21 +126,21 @@ static inline void *check_new(const check_array *a, const backend *be, uint64_t 
 
 /* One call on fresh arrays; they are left in out, on the host. */
 static inline void check_run(void **out, const check_array *arrays, int count, const backend *be,
-                             void (*call)(const backend *be, real **a, const void *dims), const void *dims)
+                             void (*call)(const backend *be, void **a, const void *dims), const void *dims)
 {
-    real *on[CHECK_ARRAYS] = { 0 }, *at[CHECK_ARRAYS] = { 0 };
+    void *on[CHECK_ARRAYS] = { 0 }, *at[CHECK_ARRAYS] = { 0 };
     for (int i = 0; i < count; i++) {
         out[i] = check_new(&arrays[i], be, 1);
         if (!out[i]) continue;
-        on[i] = be->alloc_bytes((int64_t)check_bytes(&arrays[i], be));
+        on[i] = be->alloc_bytes(be, (int64_t)check_bytes(&arrays[i], be));
         at[i] = (char *)on[i] + CHECK_GUARD * check_elem(arrays[i].kind, be);
-        be->put(on[i], out[i], (int64_t)check_bytes(&arrays[i], be));
+        be->put(be, on[i], out[i], (int64_t)check_bytes(&arrays[i], be));
     }
     call(be, at, dims);
-    assert_ok(be->sync());
+    assert_ok(be->sync(be));
     for (int i = 0; i < count; i++) {
-        if (out[i]) be->get(out[i], on[i], (int64_t)check_bytes(&arrays[i], be));
-        be->release(on[i]);
+        if (out[i]) be->get(be, out[i], on[i], (int64_t)check_bytes(&arrays[i], be));
+        be->release(be, on[i]);
     }
 }
 
@@ -179,13 +182,13 @@ static inline void check_agree(const char *what, const check_array *a, const voi
 }
 
 static inline void check_op(const char *what, const check_array *arrays, int count,
-                            void (*call)(const backend *be, real **a, const void *dims), const void *dims)
+                            void (*call)(const backend *be, void **a, const void *dims), const void *dims)
 {
     const backend *ref = backend_find("ref"), *be = check_subject ? check_subject : backend_find("cpu");
-    int            threads = be->threads;
+    int            threads = be->threads(be);
     void          *want[CHECK_ARRAYS], *got[CHECK_ARRAYS], *again[CHECK_ARRAYS];
     check_run(want, arrays, count, ref, call, dims);
-    be->set_threads(1);
+    be->set_threads(be, 1);
     check_run(got, arrays, count, be, call, dims);
     for (int i = 0; i < count; i++) {
         check_untouched(what, &arrays[i], want[i], ref);
@@ -193,16 +196,16 @@ static inline void check_op(const char *what, const check_array *arrays, int cou
         check_agree(what, &arrays[i], want[i], got[i], be);
     }
     for (int run = 0; run < (be->host ? 3 : 2); run++) {
-        be->set_threads(run == 0 ? 1 : run + 1);
+        be->set_threads(be, run == 0 ? 1 : run + 1);
         check_run(again, arrays, count, be, call, dims);
         for (int i = 0; i < count; i++) {
             if (again[i] && memcmp(again[i], got[i], check_bytes(&arrays[i], be)) != 0)
                 fail_msg("%s, %s: %s has other bits in run %d, with %d threads", what, be->name, arrays[i].name,
-                         run + 2, be->threads);
+                         run + 2, be->threads(be));
             free(again[i]);
         }
     }
-    be->set_threads(threads);
+    be->set_threads(be, threads);
     for (int i = 0; i < count; i++) {
         free(want[i]);
         free(got[i]);

@@ -33,6 +33,9 @@ typedef struct {
     param       *dA, *du, *dR, *dB, *dv;
 } expand_job;
 
+typedef void expand_fwd_op(const backend *be, const expand_job *jobs, int64_t count);
+typedef void expand_bwd_op(const backend *be, const expand_job *jobs, int64_t count);
+
 /* Floors of one job; bytes are every array read or written once (accumulated: twice). The
  * backward counts the gradients the job asks for. */
 static inline double expand_fwd_flops(const expand_job *e)

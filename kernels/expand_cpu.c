@@ -17,8 +17,15 @@ typedef struct {
 static row_block block_of(const expand_job *e, int64_t n0)
 {
     int64_t      n = e->out - n0 < ROWS ? e->out - n0 : ROWS;
-    const float *B = e->B, *v = e->v, *G = e->dBp;
-    return (row_block) { n, e->r, (float)e->s, e->u, e->R, B + n0 * e->r, v ? v + n0 : NULL, G ? G + n0 * e->r : NULL };
+    const float *B = (const float *)e->B, *v = (const float *)e->v, *G = (const float *)e->dBp;
+    return (row_block) { .n = n,
+                         .r = e->r,
+                         .s = (float)e->s,
+                         .u = (const float *)e->u,
+                         .R = (const float *)e->R,
+                         .B = B + n0 * e->r,
+                         .v = v ? v + n0 : NULL,
+                         .G = G ? G + n0 * e->r : NULL };
 }
 
 /* to [n, r] = B R */
@@ -55,15 +62,15 @@ SIMD static void scale_rows(float *to, const float *from, const row_block *b)
     }
 }
 
-void expand_fwd_cpu(const expand_job *jobs, int64_t count)
+void expand_fwd_cpu(const backend *be, const expand_job *jobs, int64_t count)
 {
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(dynamic)
     for (int64_t i = 0; i < count; i++) {
         if (jobs[i].Ap) memcpy(jobs[i].Ap, jobs[i].A, (size_t)(jobs[i].r * jobs[i].lda) * sizeof(float));
         for (int64_t n0 = 0; n0 < jobs[i].out && jobs[i].r > 0; n0 += ROWS) {
             row_block b  = block_of(&jobs[i], n0);
             float    *to = (float *)jobs[i].Bp + n0 * b.r;
-            product_BR(to, &b, cpu_scratch(gemm_scratch()));
+            product_BR(to, &b, cpu_scratch(be, gemm_scratch()));
             scale_rows(to, to, &b);
         }
     }
@@ -137,27 +144,27 @@ SIMD static void grad_u_and_v(float *du, float *dv, float *BR, const row_block *
     }
 }
 
-static void bwd_rows(const expand_job *e, int64_t n0)
+static void bwd_rows(const backend *be, const expand_job *e, int64_t n0)
 {
     row_block b = block_of(e, n0);
-    float    *g = cpu_scratch(gemm_scratch() + ROWS * b.r), *scratch = g + ROWS * b.r;
+    float    *g = cpu_scratch(be, gemm_scratch() + ROWS * b.r), *scratch = g + ROWS * b.r;
     float    *dB = e->dB ? (float *)e->dB + n0 * b.r : NULL, *dv = e->dv ? (float *)e->dv + n0 : NULL;
     if (dB || e->dR) {
         scale_rows(g, b.G, &b);
-        grad_B_and_R(dB, e->dR, g, &b, scratch);
+        grad_B_and_R(dB, (float *)e->dR, g, &b, scratch);
     }
     if (e->du || dv) {
         product_BR(g, &b, scratch);
-        grad_u_and_v(e->du, dv, g, &b);
+        grad_u_and_v((float *)e->du, dv, g, &b);
     }
 }
 
 /* Jobs may share factors: one after the other. Where only A is trained there is no G. */
-void expand_bwd_cpu(const expand_job *jobs, int64_t count)
+void expand_bwd_cpu(const backend *be, const expand_job *jobs, int64_t count)
 {
     for (const expand_job *e = jobs; e < jobs + count; e++) {
         bool any = e->r > 0 && (e->dB || e->dR || e->du || e->dv);
-        for (int64_t n0 = 0; any && n0 < e->out; n0 += ROWS) bwd_rows(e, n0);
+        for (int64_t n0 = 0; any && n0 < e->out; n0 += ROWS) bwd_rows(be, e, n0);
         for (int64_t j = 0; j < e->r && e->dA; j++)
             add_all((float *)e->dA + j * e->lda, (const float *)e->dAp + j * e->in, e->in);
     }

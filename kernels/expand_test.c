@@ -12,31 +12,38 @@ enum { SLOT_DA, SLOT_DU, SLOT_DR, SLOT_DB, SLOT_DV, SLOT_G, SLOT_G2, SLOT_DAP, B
 
 static void jobs_of(expand_job jobs[2], const expand_case *c, real *A, real *u, real *R, real *B, real *v)
 {
-    jobs[0] = (expand_job) {
-        .in = IN, .out = OUT, .r = c->r, .lda = LDA, .s = 0.75, .A = A, .u = u, .R = R, .B = B, .v = v
-    };
+    jobs[0]     = (expand_job) { .in  = IN,
+                                 .out = OUT,
+                                 .r   = c->r,
+                                 .lda = LDA,
+                                 .s   = 0.75,
+                                 .A   = as(A),
+                                 .u   = as(u),
+                                 .R   = as(R),
+                                 .B   = as(B),
+                                 .v   = as(v) };
     jobs[1]     = jobs[0];
     jobs[1].out = OUT2, jobs[1].s = -1.25;
 }
 
-static void call_fwd(const backend *be, real **a, const void *c)
+static void call_fwd(const backend *be, void **a, const void *c)
 {
     expand_job jobs[2];
     jobs_of(jobs, c, a[SLOT_A], a[SLOT_U], a[SLOT_R], a[SLOT_B], a[SLOT_V]);
     jobs[0].Bp = a[SLOT_BP], jobs[1].Bp = a[SLOT_BP2], jobs[1].Ap = a[SLOT_AP];
-    be->expand_fwd(jobs, 2);
+    be->expand_fwd(be, jobs, 2);
 }
 
-static void call_bwd(const backend *be, real **a, const void *c)
+static void call_bwd(const backend *be, void **a, const void *c)
 {
     expand_job jobs[2];
-    real     **f = a + BWD_FIRST;
+    void     **f = a + BWD_FIRST;
     jobs_of(jobs, c, NULL, f[0], f[1], f[2], f[3]);
     for (int i = 0; i < 2; i++)
         jobs[i].dA = a[SLOT_DA], jobs[i].du = a[SLOT_DU], jobs[i].dR = a[SLOT_DR], jobs[i].dB = a[SLOT_DB],
         jobs[i].dv = a[SLOT_DV];
     jobs[0].dBp = a[SLOT_G], jobs[1].dBp = a[SLOT_G2], jobs[0].dAp = jobs[1].dAp = a[SLOT_DAP];
-    be->expand_bwd(jobs, 2);
+    be->expand_bwd(be, jobs, 2);
 }
 
 static void check_case(const expand_case *c)
@@ -108,37 +115,37 @@ static void list_of(expand_job jobs[JOBS], const backend *be, real **a)
         };
         if (layer == LAYERS) jobs[i].r = 0;
         if (layer == LAYERS) continue;
-        jobs[i].A = a[LIST_DAP], jobs[i].B = a[site ? LIST_B1 : LIST_B0], jobs[i].u = real_at(be->params, a[LIST_U], u),
-        jobs[i].v  = real_at(be->params, a[LIST_V], v);
-        jobs[i].dA = a[LIST_DA], jobs[i].dAp = a[LIST_DAP], jobs[i].dB = a[site ? LIST_DB1 : LIST_DB0],
-        jobs[i].dBp = real_at(be->params, a[LIST_G], G);
-        jobs[i].du = real_at(be->params, a[LIST_DU], u), jobs[i].dv = real_at(be->params, a[LIST_DV], v);
+        jobs[i].A = as(a[LIST_DAP]), jobs[i].B = as(a[site ? LIST_B1 : LIST_B0]),
+        jobs[i].u = param_at(be, as(a[LIST_U]), u), jobs[i].v = param_at(be, as(a[LIST_V]), v);
+        jobs[i].dA = as(a[LIST_DA]), jobs[i].dAp = as(a[LIST_DAP]), jobs[i].dB = as(a[site ? LIST_DB1 : LIST_DB0]),
+        jobs[i].dBp = param_at(be, as(a[LIST_G]), G);
+        jobs[i].du = param_at(be, as(a[LIST_DU]), u), jobs[i].dv = param_at(be, as(a[LIST_DV]), v);
         jobs[i].Bp = real_at(be, a[LIST_G], G);
-        if (!site) jobs[i].R = a[LIST_R], jobs[i].dR = a[LIST_DR];
+        if (!site) jobs[i].R = as(a[LIST_R]), jobs[i].dR = as(a[LIST_DR]);
     }
 }
-static void call_list_bwd(const backend *be, real **a, const void *none)
+static void call_list_bwd(const backend *be, void **a, const void *none)
 {
     (void)none;
     expand_job jobs[JOBS];
-    list_of(jobs, be, a);
-    be->expand_bwd(jobs, JOBS);
-    be->expand_bwd(jobs, 0);
+    list_of(jobs, be, as(a));
+    be->expand_bwd(be, jobs, JOBS);
+    be->expand_bwd(be, jobs, 0);
 }
-static void call_list_fwd(const backend *be, real **a, const void *none)
+static void call_list_fwd(const backend *be, void **a, const void *none)
 {
     (void)none;
     expand_job jobs[JOBS];
-    list_of(jobs, be, a);
-    be->expand_fwd(jobs, JOBS);
-    be->expand_fwd(jobs, 0);
+    list_of(jobs, be, as(a));
+    be->expand_fwd(be, jobs, JOBS);
+    be->expand_fwd(be, jobs, 0);
 }
 
 /* More jobs than a warp has lanes add to one du and one dR. */
 enum { MANY = 37, MANY_OUT = 5, MANY_R = 3, MANY_IN = 4 };
 enum { MANY_DU, MANY_DR, MANY_G, MANY_B, MANY_U, MANY_RS, MANY_SLOTS };
 
-static void call_many(const backend *be, real **a, const void *none)
+static void call_many(const backend *be, void **a, const void *none)
 {
     (void)none;
     expand_job jobs[MANY];
@@ -154,8 +161,8 @@ static void call_many(const backend *be, real **a, const void *none)
                                  .R   = a[MANY_RS],
                                  .du  = a[MANY_DU],
                                  .dR  = a[MANY_DR],
-                                 .dBp = real_at(be->params, a[MANY_G], i * MANY_OUT * MANY_R) };
-    be->expand_bwd(jobs, MANY);
+                                 .dBp = param_at(be, a[MANY_G], i * MANY_OUT * MANY_R) };
+    be->expand_bwd(be, jobs, MANY);
 }
 
 static void check_many(void)
@@ -222,26 +229,30 @@ typedef struct {
 
 static double loss(void *ctx)
 {
-    expand_loss *l = ctx;
-    expand_job   jobs[2];
-    jobs_of(jobs, &l->c, l->B, l->c.u ? l->u : NULL, l->c.R ? l->R : NULL, l->B, l->c.v ? l->v : NULL);
-    jobs[0].Bp = l->Bp, jobs[1].Bp = l->Bp2;
-    backend_find("ref")->expand_fwd(jobs, 2);
+    const backend *ref = backend_find("ref");
+    expand_loss   *l   = ctx;
+    expand_job     jobs[2];
+    jobs_of(jobs, &l->c, as(l->B), as(l->c.u ? l->u : NULL), as(l->c.R ? l->R : NULL), as(l->B),
+            as(l->c.v ? l->v : NULL));
+    jobs[0].Bp = as(l->Bp), jobs[1].Bp = as(l->Bp2);
+    ref->expand_fwd(ref, jobs, 2);
     return check_dot(l->Bp, l->weight, OUT * l->c.r) + check_dot(l->Bp2, l->weight2, OUT2 * l->c.r);
 }
 
 static void check_gradients_of(expand_loss *l)
 {
+    const backend *ref = backend_find("ref");
     enum { RANK = 4 };
     double du[RANK] = { 0 }, dR[RANK * RANK] = { 0 }, dB[OUT * RANK] = { 0 }, dv[OUT] = { 0 }, dA[RANK * LDA] = { 0 };
     expand_job jobs[2];
-    jobs_of(jobs, &l->c, l->B, l->c.u ? l->u : NULL, l->c.R ? l->R : NULL, l->B, l->c.v ? l->v : NULL);
+    jobs_of(jobs, &l->c, as(l->B), as(l->c.u ? l->u : NULL), as(l->c.R ? l->R : NULL), as(l->B),
+            as(l->c.v ? l->v : NULL));
     for (int i = 0; i < 2; i++) {
-        jobs[i].dBp = i ? l->weight2 : l->weight, jobs[i].dB = dB, jobs[i].dA = dA, jobs[i].dAp = l->R;
-        jobs[i].du = l->c.u ? du : NULL, jobs[i].dR = l->c.R ? dR : NULL, jobs[i].dv = l->c.v ? dv : NULL;
+        jobs[i].dBp = as(i ? l->weight2 : l->weight), jobs[i].dB = as(dB), jobs[i].dA = as(dA), jobs[i].dAp = as(l->R);
+        jobs[i].du = as(l->c.u ? du : NULL), jobs[i].dR = as(l->c.R ? dR : NULL), jobs[i].dv = as(l->c.v ? dv : NULL);
         jobs[i].in = RANK; /* R [4, 4] stands in for dA' [4, 4] */
     }
-    backend_find("ref")->expand_bwd(jobs, 2);
+    ref->expand_bwd(ref, jobs, 2);
     assert_within(check_gradient(loss, l, l->B, dB, OUT * RANK), CHECK_GRADIENT_TOL);
     if (l->c.u) assert_within(check_gradient(loss, l, l->u, du, RANK), CHECK_GRADIENT_TOL);
     if (l->c.R) assert_within(check_gradient(loss, l, l->R, dR, RANK * RANK), CHECK_GRADIENT_TOL);

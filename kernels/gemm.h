@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernels/real.h"
+
 typedef struct {
     int64_t      m, n, k;
     float       *C;
@@ -24,7 +26,7 @@ typedef struct {
 } gemm_args;
 
 /* On all threads of the backend. */
-void gemm(const gemm_args *g);
+void gemm(const backend *be, const gemm_args *g);
 /* On the calling thread alone, from inside a parallel region; scratch of gemm_scratch() floats. */
 void    gemm_serial(const gemm_args *g, float *scratch);
 int64_t gemm_scratch(void);

@@ -1,8 +1,6 @@
 /* gemm around the register tile: blocks that stay in cache, and threads. Blocking after Goto &
  * van de Geijn (2008): a block of B in L2, panels of it against one thin panel of A in L1. Since
  * C keeps each chain of sums between blocks, no choice made here changes a bit of the result. */
-#include <omp.h>
-
 #include "kernels/cpu.h"
 #include "kernels/gemm.h"
 
@@ -122,23 +120,23 @@ static gemm_args part_of(const gemm_args *g, int64_t index, int64_t parts)
 /* Parts are taken by whoever is free: on a busy machine a thread that is held up then costs one
  * part, not half the product. A part must be long enough that copying the other operand for it
  * costs little. */
-void gemm(const gemm_args *g)
+void gemm(const backend *be, const gemm_args *g)
 {
     enum { PART = 192, PARTS_PER_THREAD = 4 };
     if (g->m <= 0 || g->n <= 0) return;
-    int64_t threads = omp_get_max_threads(), longer = g->m >= g->n ? g->m : g->n;
+    int64_t threads = cpu_threads(be), longer = g->m >= g->n ? g->m : g->n;
     int64_t parts = least(threads * PARTS_PER_THREAD, longer / PART);
     if (parts < threads) parts = threads;
     /* Below this many multiply-adds (some 20 microseconds) waking threads costs more than they
      * give; a few rows are bound by reading B. */
     bool alone = threads == 1 || ((double)g->m + 4) * (double)g->n * (double)g->k < 1e6;
     if (alone) {
-        gemm_serial(g, cpu_scratch(gemm_scratch()));
+        gemm_serial(g, cpu_scratch(be, gemm_scratch()));
         return;
     }
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(dynamic)
     for (int64_t i = 0; i < parts; i++) {
         gemm_args p = part_of(g, i, parts);
-        if (p.m > 0 && p.n > 0) gemm_serial(&p, cpu_scratch(gemm_scratch()));
+        if (p.m > 0 && p.n > 0) gemm_serial(&p, cpu_scratch(be, gemm_scratch()));
     }
 }

@@ -14,60 +14,59 @@ typedef struct {
 static void ops(const backend *be, const arrays *a)
 {
     const pair_arrays p = { .A = a->A, .B = a->B, .r = R, .lda = IN, .ldb = R };
-    be->gather_rows(a->x, a->embed, a->ids, N, IN);
-    be->linear_fwd(a->y, a->x, a->W, NULL, (linear_dims) { .n = N, .in = IN, .out = OUT }, false);
-    be->pair_fwd(a->y, a->h, a->x, &p, (pair_dims) { .n = N, .in = IN, .out = OUT });
+    be->gather_rows(be, a->x, a->embed, a->ids, N, IN);
+    be->linear_fwd(be, a->y, a->x, a->W, NULL, (linear_dims) { .n = N, .in = IN, .out = OUT }, false);
+    be->pair_fwd(be, a->y, a->h, a->x, &p, (pair_dims) { .n = N, .in = IN, .out = OUT });
 }
 
 static real *random_array(const backend *be, int64_t count, uint64_t seed)
 {
     rng     r    = rng_seed(seed);
     double *host = check_random(&r, count);
-    real   *p    = be->alloc(count);
-    be->upload(p, host, count);
+    real   *p    = be->alloc(be, count);
+    be->upload(be, p, host, count);
     free(host);
     return p;
 }
 
 static arrays arrays_new(const backend *be)
 {
-    return (arrays) {
-        be->alloc_bytes(N * 4),      random_array(be, VOCAB * IN, 1), be->alloc(N * IN), random_array(be, OUT * IN, 2),
-        random_array(be, R * IN, 3), random_array(be, OUT * R, 4),    be->alloc(N * R),  be->alloc(N * OUT)
-    };
+    return (arrays) { be->alloc_bytes(be, N * 4),    random_array(be, VOCAB * IN, 1), be->alloc(be, N * IN),
+                      random_array(be, OUT * IN, 2), random_array(be, R * IN, 3),     random_array(be, OUT * R, 4),
+                      be->alloc(be, N * R),          be->alloc(be, N * OUT) };
 }
 
 static void arrays_free(const backend *be, arrays *a)
 {
     void *all[] = { a->ids, a->embed, a->x, a->W, a->A, a->B, a->h, a->y };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) be->release(all[i]);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) be->release(be, all[i]);
 }
 
 static void put_ids(const backend *be, const arrays *a, int first)
 {
     int32_t ids[N];
     for (int i = 0; i < N; i++) ids[i] = (first + i * 3) % VOCAB;
-    be->put(a->ids, ids, sizeof ids);
+    be->put(be, a->ids, ids, sizeof ids);
 }
 
 /* y on the host must be what the ops give at once. */
 static void assert_as_ops(const backend *be, const arrays *a)
 {
     char got[N * OUT * 4], want[N * OUT * 4];
-    be->get(got, a->y, N * OUT * (int64_t)be->elem);
-    be->zero(a->y, N * OUT);
+    be->get(be, got, a->y, N * OUT * (int64_t)be->elem);
+    be->zero(be, a->y, N * OUT);
     ops(be, a);
-    be->get(want, a->y, N * OUT * (int64_t)be->elem);
-    assert_ok(be->sync());
+    be->get(be, want, a->y, N * OUT * (int64_t)be->elem);
+    assert_ok(be->sync(be));
     assert_memory_equal(got, want, N * OUT * be->elem);
 }
 
 static backend_graph *captured(const backend *be, const arrays *a)
 {
-    be->graph_begin();
+    be->graph_begin(be);
     ops(be, a);
-    backend_graph *g = be->graph_end();
-    assert_ok(be->sync());
+    backend_graph *g = be->graph_end(be);
+    assert_ok(be->sync(be));
     assert_non_null(g);
     return g;
 }
@@ -78,32 +77,32 @@ static void check_replay(void)
     arrays         a  = arrays_new(be);
     put_ids(be, &a, 0);
     ops(be, &a);
-    be->zero(a.y, N * OUT);
+    be->zero(be, a.y, N * OUT);
     backend_graph *g = captured(be, &a);
     double         y[N * OUT];
-    be->download(y, a.y, N * OUT); /* captured, not done */
+    be->download(be, y, a.y, N * OUT); /* captured, not done */
     for (int i = 0; i < N * OUT; i++) assert_true(y[i] == 0);
     for (int round = 0; round < 3; round++) {
         put_ids(be, &a, round + 1); /* other rows, then another adapter in the same arrays */
-        if (round == 2) be->zero(a.B, OUT * R);
-        assert_true(be->graph_run(g));
+        if (round == 2) be->zero(be, a.B, OUT * R);
+        assert_true(be->graph_run(be, g));
         assert_as_ops(be, &a);
     }
     put_ids(be, &a, 7);
-    assert_true(be->graph_run(g));
+    assert_true(be->graph_run(be, g));
     put_ids(be, &a, 3); /* while that run may still wait */
-    assert_true(be->graph_run(g));
+    assert_true(be->graph_run(be, g));
     assert_as_ops(be, &a);
-    be->time_begin();
-    assert_true(be->graph_run(g));
-    assert_true(be->time_end() > 0);
-    const int64_t launches = be->time_launches();
-    be->time_begin();
+    be->time_begin(be);
+    assert_true(be->graph_run(be, g));
+    assert_true(be->time_end(be) > 0);
+    const int64_t launches = be->time_launches(be);
+    be->time_begin(be);
     ops(be, &a);
-    be->time_end();
-    assert_int_equal(launches, be->time_launches()); /* what runs on the device is the same */
-    be->graph_free(g);
-    be->graph_free(NULL);
+    be->time_end(be);
+    assert_int_equal(launches, be->time_launches(be)); /* what runs on the device is the same */
+    be->graph_free(be, g);
+    be->graph_free(be, NULL);
     arrays_free(be, &a);
 }
 
@@ -113,33 +112,33 @@ static void check_memory_that_moved(void)
     arrays         a  = arrays_new(be);
     put_ids(be, &a, 0);
     ops(be, &a);
-    be->params->sum_squares(a.y, 1); /* so that there is scratch memory */
+    be->params->sum_squares(be->params, params_of(a.y), 1); /* so that there is scratch memory */
     backend_graph *g = captured(be, &a);
-    be->release(be->alloc(3));
-    assert_false(be->graph_run(g));
-    be->graph_free(g);
+    be->release(be, be->alloc(be, 3));
+    assert_false(be->graph_run(be, g));
+    be->graph_free(be, g);
     g = captured(be, &a);
-    assert_true(be->graph_run(g));
+    assert_true(be->graph_run(be, g));
     assert_as_ops(be, &a);
     if (be->params == be) { /* scratch grows */
         enum { WIDE = 100000 };
-        real *x = be->alloc(WIDE), *dx = be->alloc(WIDE), *dg = be->alloc(WIDE);
-        assert_true(be->graph_run(g));
-        be->rmsnorm_bwd(dx, dg, x, x, x, x, (norm_dims) { .n = 1, .d = WIDE });
-        assert_false(be->graph_run(g));
-        be->release(x), be->release(dx), be->release(dg);
+        real *x = be->alloc(be, WIDE), *dx = be->alloc(be, WIDE), *dg = be->alloc(be, WIDE);
+        assert_true(be->graph_run(be, g));
+        be->rmsnorm_bwd(be, dx, as(dg), x, x, as(x), x, (norm_dims) { .n = 1, .d = WIDE });
+        assert_false(be->graph_run(be, g));
+        be->release(be, x), be->release(be, dx), be->release(be, dg);
     }
-    be->graph_free(g);
+    be->graph_free(be, g);
     arrays_free(be, &a);
 }
 
 static void assert_refused(const backend *be, const char *why)
 {
     error_clear();
-    assert_null(be->graph_end());
-    assert_int_equal(be->sync(), ERR_FAILED);
+    assert_null(be->graph_end(be));
+    assert_int_equal(be->sync(be), ERR_FAILED);
     if (!strstr(error_text(), why)) fail_msg("\"%s\" is not in \"%s\"", why, error_text());
-    assert_ok(be->sync());
+    assert_ok(be->sync(be));
 }
 
 /* What a capture cannot hold is refused with its name, and the stream works on afterwards. */
@@ -148,37 +147,37 @@ static void check_refusals(void)
     const backend       *be    = check_subject;
     arrays               a     = arrays_new(be);
     const attention_span span  = { 0, 1, 0, 1, 0, 0 };
-    real                *extra = be->alloc(1);
+    real                *extra = be->alloc(be, 1);
     char                 byte  = 0;
     put_ids(be, &a, 0);
-    be->graph_begin();
-    be->put(a.ids, &byte, 1);
+    be->graph_begin(be);
+    be->put(be, a.ids, &byte, 1);
     assert_refused(be, "a copy from the host is not possible between graph_begin and graph_end");
-    be->graph_begin();
-    be->get(&byte, a.ids, 1);
+    be->graph_begin(be);
+    be->get(be, &byte, a.ids, 1);
     assert_refused(be, "a copy to the host is not possible");
-    be->graph_begin();
-    assert_true(isnan(be->params->sum_squares(a.y, 1)));
+    be->graph_begin(be);
+    assert_true(isnan(be->params->sum_squares(be->params, params_of(a.y), 1)));
     assert_refused(be, "a sum that the host wants is not possible");
-    be->graph_begin();
-    be->release(be->alloc(1));
+    be->graph_begin(be);
+    be->release(be, be->alloc(be, 1));
     assert_refused(be, "an allocation is not possible");
-    be->graph_begin();
-    be->attention_fwd(a.y, NULL, a.x, a.x, a.x, &span, 1, (attention_dims) { .heads = 1, .kv_heads = 1, .head_dim = 4 },
-                      1);
+    be->graph_begin(be);
+    be->attention_fwd(be, a.y, NULL, a.x, a.x, a.x, &span, 1,
+                      (attention_dims) { .heads = 1, .kv_heads = 1, .head_dim = 4 }, 1);
     assert_refused(be, "a list of spans or jobs");
-    be->graph_begin();
-    be->release(extra);
+    be->graph_begin(be);
+    be->release(be, extra);
     assert_refused(be, "giving memory back");
-    be->graph_begin();
-    be->graph_begin();
+    be->graph_begin(be);
+    be->graph_begin(be);
     assert_refused(be, "another graph");
-    be->graph_begin();
-    be->sync();
+    be->graph_begin(be);
+    be->sync(be);
     error_clear();
-    assert_null(be->graph_end());
-    assert_int_equal(be->sync(), ERR_FAILED);
-    assert_null(be->graph_end()); /* of nothing */
+    assert_null(be->graph_end(be));
+    assert_int_equal(be->sync(be), ERR_FAILED);
+    assert_null(be->graph_end(be)); /* of nothing */
     ops(be, &a);
     assert_as_ops(be, &a);
     arrays_free(be, &a);
@@ -189,15 +188,16 @@ static void check_puts(void)
 {
     enum { PUTS = 600, LARGE = 40000 };
     const backend *be = check_subject;
-    int32_t *to = be->alloc_bytes((PUTS + LARGE) * 4), *back = mem_alloc(PUTS + LARGE, 4), *large = mem_alloc(LARGE, 4);
-    for (int32_t i = 0; i < PUTS; i++) be->put(to + i, &(int32_t) { i * 7 }, 4);
+    int32_t       *to = be->alloc_bytes(be, (PUTS + LARGE) * 4), *back = mem_alloc(PUTS + LARGE, 4),
+            *large = mem_alloc(LARGE, 4);
+    for (int32_t i = 0; i < PUTS; i++) be->put(be, to + i, &(int32_t) { i * 7 }, 4);
     for (int32_t i = 0; i < LARGE; i++) large[i] = i;
-    be->put(to + PUTS, large, LARGE * 4);
+    be->put(be, to + PUTS, large, LARGE * 4);
     memset(large, 0, LARGE * 4);
-    be->get(back, to, (PUTS + LARGE) * 4);
+    be->get(be, back, to, (PUTS + LARGE) * 4);
     for (int32_t i = 0; i < PUTS; i++) assert_int_equal(back[i], i * 7);
     for (int32_t i = 0; i < LARGE; i++) assert_int_equal(back[PUTS + i], i);
-    be->release(to);
+    be->release(be, to);
     free(back), free(large);
 }
 

@@ -48,52 +48,33 @@ static char *library_path(const char *name)
     return found;
 }
 
-static const backend *open_library(const char *name, const char *dtype)
+static const backend *open_library(const char *path, const char *dtype)
 {
-    char *path = library_path(name);
-    if (!path) return NULL;
-    const backend *be      = NULL;
-    void          *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* the same one again where it is loaded */
     if (!library) {
         run_error(
             "%s does not load: %s. It needs cuBLAS of the CUDA version it was built with; `make cuda` builds it for this machine",
             path, dlerror());
-    } else {
-        backend_opener opener;
-        void          *symbol = dlsym(library, BACKEND_OPENER);
-        /* ISO C has no cast from an object to a function */
-        memcpy(&opener, &symbol, sizeof opener);
-        if (!symbol)
-            run_error("%s has no %s: it is no backend of this program; `make cuda` builds one", path, BACKEND_OPENER);
-        else
-            be = opener(BACKEND_LIBRARY_VERSION, sizeof(backend), run_error, dtype);
+        return NULL;
     }
-    free(path);
-    return be;
+    backend_opener opener;
+    void          *symbol = dlsym(library, BACKEND_OPENER);
+    /* ISO C has no cast from an object to a function */
+    memcpy(&opener, &symbol, sizeof opener);
+    if (symbol) return opener(BACKEND_LIBRARY_VERSION, sizeof(backend), run_error, dtype);
+    run_error("%s has no %s: it is no backend of this program; `make cuda` builds one", path, BACKEND_OPENER);
+    return NULL;
 }
 
-const backend *backend_from_library(const char *name)
+const backend *library_open(const char *name)
 {
-    static struct {
-        const char    *name;
-        const backend *be;
-    } opened[4];
     static const char bf16[] = "-bf16";
     size_t            n = strlen(name), tail = sizeof bf16 - 1;
-    for (int i = 0; i < 4; i++) {
-        if (opened[i].name && strcmp(opened[i].name, name) == 0) return opened[i].be;
-        if (opened[i].name) continue;
-        bool  is_bf16 = n > tail && strcmp(name + n - tail, bf16) == 0;
-        char *library = mem_strdup(name);
-        if (is_bf16) library[n - tail] = 0;
-        const backend *be = open_library(library, is_bf16 ? "bf16" : "f32");
-        free(library);
-        if (be) {
-            opened[i].name = be->name;
-            opened[i].be   = be;
-        }
-        return be;
-    }
-    run_error("device %s: other backends are open already", name);
-    return NULL;
+    bool              is_bf16 = n > tail && strcmp(name + n - tail, bf16) == 0;
+    char             *device  = mem_strdup(name);
+    if (is_bf16) device[n - tail] = 0;
+    char          *path = library_path(device);
+    const backend *be   = path ? open_library(path, is_bf16 ? "bf16" : "f32") : NULL;
+    free(device), free(path);
+    return be;
 }

@@ -3,10 +3,10 @@
  *
  *     const backend *tiebreak_backend_open(int version, size_t table_bytes, backend_report report, const char *dtype);
  *
- * It returns the table whose working type is dtype ("f32" or "bf16"), valid as long as the
- * process, or NULL with the reason given to `report`. A library built from other headers than
- * the program is refused by version and size. Errors travel by `report`, since the library has
- * none of the program's own code in it. */
+ * It returns a new handle whose working type is dtype ("f32" or "bf16"), which its `close` ends,
+ * or NULL with the reason given to `report`. A library built from other headers than the program
+ * is refused by version and size. Errors travel by `report`, since the library has none of the
+ * program's own code in it. */
 #ifndef TIEBREAK_KERNELS_LIBRARY_H
 #define TIEBREAK_KERNELS_LIBRARY_H
 #include "kernels/backend.h"
@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-enum { BACKEND_LIBRARY_VERSION = 8 };
+enum { BACKEND_LIBRARY_VERSION = 9 };
 
 /* core/error.h's run_error: keeps a message that says what happened and what to do; returns
  * ERR_FAILED. */
@@ -23,10 +23,10 @@ typedef int (*backend_report)(const char *format, ...);
 typedef const backend *(*backend_opener)(int version, size_t table_bytes, backend_report report, const char *dtype);
 #define BACKEND_OPENER "tiebreak_backend_open"
 
-/* In the program: the backend `name` (NAME, in f32, or NAME-bf16) from libtiebreak-NAME.so,
- * which $TIEBREAK_CUDA names or which lies beside the program (or one folder up, where tests
- * find it). Opened once; NULL with the reason recorded. */
-const backend *backend_from_library(const char *name);
+/* In the program: a new handle on the backend `name` (NAME, in f32, or NAME-bf16) from
+ * libtiebreak-NAME.so, which $TIEBREAK_CUDA names or which lies beside the program (or one folder
+ * up, where tests find it). NULL with the reason recorded. */
+const backend *library_open(const char *name);
 
 #ifdef __cplusplus
 }

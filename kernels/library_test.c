@@ -86,13 +86,13 @@ static void peak_memory(void **state)
     (void)state;
     const backend *be = backend_find("cuda-emulated");
     if (!be) skip_because("%s", error_text());
-    int64_t before = be->peak_bytes();
-    void   *one    = be->alloc_bytes(before + 1000);
-    int64_t grown  = be->peak_bytes();
+    int64_t before = be->peak_bytes(be);
+    void   *one    = be->alloc_bytes(be, before + 1000);
+    int64_t grown  = be->peak_bytes(be);
     assert_true(grown >= before + 1000);
-    be->release(one);
-    be->release(be->alloc_bytes(1000)); /* below the peak: the first is not held any more */
-    assert_int_equal(be->peak_bytes(), grown);
+    be->release(be, one);
+    be->release(be, be->alloc_bytes(be, 1000)); /* below the peak: the first is not held any more */
+    assert_int_equal(be->peak_bytes(be), grown);
 }
 
 int main(void)

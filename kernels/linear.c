@@ -1,10 +1,11 @@
 /* linear, the definition: y = x W^T (+ bias), its two transposes. Contracts: kernels/backend.h. */
 #include "kernels/ref.h"
 
-void linear_fwd_ref(real *y_, const real *x_, const real *W_, const real *bias_, linear_dims d, bool accumulate)
+void linear_fwd_ref(const backend *be, real *y_, const real *x_, const real *W_, const real *bias_, linear_dims d,
+                    bool accumulate)
 {
-    double       *y = y_;
-    const double *x = x_, *W = W_, *bias = bias_;
+    double       *y = (double *)y_;
+    const double *x = (const double *)x_, *W = (const double *)W_, *bias = (const double *)bias_;
     int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
     for (int64_t t = 0; t < d.n; t++)
         for (int64_t o = 0; o < d.out; o++) {
@@ -14,10 +15,15 @@ void linear_fwd_ref(real *y_, const real *x_, const real *W_, const real *bias_,
         }
 }
 
-void linear_bwd_x_ref(real *dx_, const real *dy_, const real *W_, linear_dims d, bool accumulate)
+void linear_fwd_wide_ref(const backend *be, param *y, const real *x, const real *W, linear_dims d)
 {
-    double       *dx = dx_;
-    const double *dy = dy_, *W = W_;
+    linear_fwd_ref(be, (real *)y, x, W, NULL, d, false);
+}
+
+void linear_bwd_x_ref(const backend *be, real *dx_, const real *dy_, const real *W_, linear_dims d, bool accumulate)
+{
+    double       *dx = (double *)dx_;
+    const double *dy = (const double *)dy_, *W = (const double *)W_;
     int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
     for (int64_t t = 0; t < d.n; t++)
         for (int64_t i = 0; i < d.in; i++) {
@@ -27,10 +33,10 @@ void linear_bwd_x_ref(real *dx_, const real *dy_, const real *W_, linear_dims d,
         }
 }
 
-void linear_bwd_w_ref(real *dW_, real *dbias_, const real *dy_, const real *x_, linear_dims d)
+void linear_bwd_w_ref(const backend *be, param *dW_, param *dbias_, const real *dy_, const real *x_, linear_dims d)
 {
-    double       *dW = dW_, *dbias = dbias_;
-    const double *dy = dy_, *x = x_;
+    double       *dW = (double *)dW_, *dbias = (double *)dbias_;
+    const double *dy = (const double *)dy_, *x = (const double *)x_;
     int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
     for (int64_t o = 0; o < d.out; o++) {
         for (int64_t i = 0; i < d.in && dW; i++) {

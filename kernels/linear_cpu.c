@@ -3,44 +3,50 @@
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
 
-void linear_fwd_cpu(real *y_, const real *x, const real *W, const real *bias_, linear_dims d, bool accumulate)
+void linear_fwd_cpu(const backend *be, real *y_, const real *x, const real *W, const real *bias_, linear_dims d,
+                    bool accumulate)
 {
-    float       *y    = y_;
-    const float *bias = bias_;
+    float       *y    = (float *)y_;
+    const float *bias = (const float *)bias_;
     int64_t      ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
     for (int64_t t = 0; t < d.n && bias && accumulate; t++)
         for (int64_t o = 0; o < d.out; o++) y[t * ldy + o] += bias[o];
-    gemm(&(gemm_args) { .m        = d.n,
-                        .n        = d.out,
-                        .k        = d.in,
-                        .C        = y,
-                        .ldc      = ldy,
-                        .start    = accumulate ? y : bias,
-                        .ld_start = accumulate ? ldy : 0,
-                        .A        = x,
-                        .a_row    = ldx,
-                        .a_col    = 1,
-                        .B        = W,
-                        .b_row    = 1,
-                        .b_col    = d.in });
+    gemm(be, &(gemm_args) { .m        = d.n,
+                            .n        = d.out,
+                            .k        = d.in,
+                            .C        = y,
+                            .ldc      = ldy,
+                            .start    = accumulate ? y : bias,
+                            .ld_start = accumulate ? ldy : 0,
+                            .A        = (const float *)x,
+                            .a_row    = ldx,
+                            .a_col    = 1,
+                            .B        = (const float *)W,
+                            .b_row    = 1,
+                            .b_col    = d.in });
 }
 
-void linear_bwd_x_cpu(real *dx, const real *dy, const real *W, linear_dims d, bool accumulate)
+void linear_fwd_wide_cpu(const backend *be, param *y, const real *x, const real *W, linear_dims d)
+{
+    linear_fwd_cpu(be, (real *)y, x, W, NULL, d, false);
+}
+
+void linear_bwd_x_cpu(const backend *be, real *dx, const real *dy, const real *W, linear_dims d, bool accumulate)
 {
     int64_t ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
-    gemm(&(gemm_args) { .m        = d.n,
-                        .n        = d.in,
-                        .k        = d.out,
-                        .C        = dx,
-                        .ldc      = ldx,
-                        .start    = accumulate ? dx : NULL,
-                        .ld_start = ldx,
-                        .A        = dy,
-                        .a_row    = ldy,
-                        .a_col    = 1,
-                        .B        = W,
-                        .b_row    = d.in,
-                        .b_col    = 1 });
+    gemm(be, &(gemm_args) { .m        = d.n,
+                            .n        = d.in,
+                            .k        = d.out,
+                            .C        = (float *)dx,
+                            .ldc      = ldx,
+                            .start    = accumulate ? (const float *)dx : NULL,
+                            .ld_start = ldx,
+                            .A        = (const float *)dy,
+                            .a_row    = ldy,
+                            .a_col    = 1,
+                            .B        = (const float *)W,
+                            .b_row    = d.in,
+                            .b_col    = 1 });
 }
 
 SIMD static void add_row(float *dst, const float *src, int64_t n)
@@ -48,28 +54,28 @@ SIMD static void add_row(float *dst, const float *src, int64_t n)
     for (int64_t i = 0; i < n; i++) dst[i] += src[i];
 }
 
-void linear_bwd_w_cpu(real *dW, real *dbias_, const real *dy_, const real *x, linear_dims d)
+void linear_bwd_w_cpu(const backend *be, param *dW, param *dbias_, const real *dy_, const real *x, linear_dims d)
 {
     enum { COLUMNS = 64 };
-    float       *dbias = dbias_;
-    const float *dy    = dy_;
+    float       *dbias = (float *)dbias_;
+    const float *dy    = (const float *)dy_;
     int64_t      ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
     if (dW)
-        gemm(&(gemm_args) { .m        = d.out,
-                            .n        = d.in,
-                            .k        = d.n,
-                            .C        = dW,
-                            .ldc      = d.in,
-                            .start    = dW,
-                            .ld_start = d.in,
-                            .A        = dy,
-                            .a_row    = 1,
-                            .a_col    = ldy,
-                            .B        = x,
-                            .b_row    = ldx,
-                            .b_col    = 1 });
+        gemm(be, &(gemm_args) { .m        = d.out,
+                                .n        = d.in,
+                                .k        = d.n,
+                                .C        = (float *)dW,
+                                .ldc      = d.in,
+                                .start    = (const float *)dW,
+                                .ld_start = d.in,
+                                .A        = (const float *)dy,
+                                .a_row    = 1,
+                                .a_col    = ldy,
+                                .B        = (const float *)x,
+                                .b_row    = ldx,
+                                .b_col    = 1 });
     if (!dbias) return;
-#pragma omp parallel for schedule(static) if (d.n * d.out > CPU_ALONE)
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (d.n * d.out > CPU_ALONE)
     /* a thread owns columns: rows are added in order */
     for (int64_t c = 0; c < d.out; c += COLUMNS)
         for (int64_t t = 0; t < d.n; t++)

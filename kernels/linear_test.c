@@ -23,19 +23,19 @@ static const linear_case cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-static void call_fwd(const backend *be, real **a, const void *c_)
+static void call_fwd(const backend *be, void **a, const void *c_)
 {
     const linear_case *c = c_;
-    be->linear_fwd(a[0], a[1], a[2], a[3], c->d, c->accumulate);
+    be->linear_fwd(be, a[0], a[1], a[2], a[3], c->d, c->accumulate);
 }
-static void call_bwd_x(const backend *be, real **a, const void *c_)
+static void call_bwd_x(const backend *be, void **a, const void *c_)
 {
     const linear_case *c = c_;
-    be->linear_bwd_x(a[0], a[1], a[2], c->d, c->accumulate);
+    be->linear_bwd_x(be, a[0], a[1], a[2], c->d, c->accumulate);
 }
-static void call_bwd_w(const backend *be, real **a, const void *c_)
+static void call_bwd_w(const backend *be, void **a, const void *c_)
 {
-    be->linear_bwd_w(a[0], a[1], a[2], a[3], ((const linear_case *)c_)->d);
+    be->linear_bwd_w(be, a[0], a[1], a[2], a[3], ((const linear_case *)c_)->d);
 }
 
 static void check_cases(void)
@@ -88,8 +88,8 @@ static void rows_have_the_same_bits_in_any_batch(void **state)
     enum { IN = 803, OUT = 77, N = 300 };
     const backend *be = backend_find("cpu");
     rng            r  = rng_seed(9);
-    float         *x = be->alloc(N * IN), *W = be->alloc(OUT * IN), *bias = be->alloc(OUT), *y = be->alloc(N * OUT),
-          *want = be->alloc(N * OUT);
+    float         *x = be->alloc(be, N * IN), *W = be->alloc(be, OUT * IN), *bias = be->alloc(be, OUT),
+          *y = be->alloc(be, N * OUT), *want = be->alloc(be, N * OUT);
     for (int i = 0; i < N * IN; i++) x[i] = (float)rng_normal(&r);
     for (int i = 0; i < OUT * IN; i++) W[i] = (float)rng_normal(&r);
     for (int i = 0; i < OUT; i++) bias[i] = (float)rng_normal(&r);
@@ -105,15 +105,15 @@ static void rows_have_the_same_bits_in_any_batch(void **state)
         static const int64_t batches[] = { 1, 2, 7, 8, 9, 12, 13, 64, N };
         for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
             for (int threads = 1; threads <= 2; threads++) {
-                be->set_threads(threads);
+                be->set_threads(be, threads);
                 for (int64_t t = 0; t < N; t += batches[b])
-                    be->linear_fwd(y + t * OUT, x + t * IN, W, bias,
+                    be->linear_fwd(be, as(y + t * OUT), as(x + t * IN), as(W), as(bias),
                                    (linear_dims) { .n = N - t < batches[b] ? N - t : batches[b], .in = IN, .out = OUT },
                                    false);
                 assert_memory_equal(y, want, N * OUT * sizeof(float));
             }
     }
-    be->release(x), be->release(W), be->release(bias), be->release(y), be->release(want);
+    be->release(be, x), be->release(be, W), be->release(be, bias), be->release(be, y), be->release(be, want);
 }
 
 /* loss = <weight, y>: the op is linear in each argument, so one weighting suffices. */
@@ -124,8 +124,9 @@ typedef struct {
 
 static double loss(void *ctx)
 {
-    linear_loss *l = ctx;
-    backend_find("ref")->linear_fwd(l->y, l->x, l->W, l->bias, l->d, false);
+    const backend *ref = backend_find("ref");
+    linear_loss   *l   = ctx;
+    ref->linear_fwd(ref, as(l->y), as(l->x), as(l->W), as(l->bias), l->d, false);
     return check_dot(l->y, l->weight, l->d.n * l->d.out);
 }
 
@@ -138,8 +139,8 @@ static void gradients_match_differences(void **state)
     l.x = check_random(&r, 35), l.W = check_random(&r, 42), l.bias = check_random(&r, 6),
     l.weight = check_random(&r, 30), l.y = check_random(&r, 30);
     double dx[35], dW[42] = { 0 }, dbias[6] = { 0 };
-    be->linear_bwd_x(dx, l.weight, l.W, l.d, false);
-    be->linear_bwd_w(dW, dbias, l.weight, l.x, l.d);
+    be->linear_bwd_x(be, as(dx), as(l.weight), as(l.W), l.d, false);
+    be->linear_bwd_w(be, as(dW), as(dbias), as(l.weight), as(l.x), l.d);
     assert_within(check_gradient(loss, &l, l.x, dx, 35), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.W, dW, 42), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.bias, dbias, 6), CHECK_GRADIENT_TOL);

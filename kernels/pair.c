@@ -1,10 +1,10 @@
 /* pair, the definition: y += (x A^T) B^T and its backward. Contract: kernels/pair.h. */
 #include "kernels/ref.h"
 
-void pair_fwd_ref(real *y_, real *h_, const real *x_, const pair_arrays *p, pair_dims d)
+void pair_fwd_ref(const backend *be, real *y_, real *h_, const real *x_, const pair_arrays *p, pair_dims d)
 {
-    double       *y = y_, *h = h_;
-    const double *x = x_, *A = p->A, *B = p->B;
+    double       *y = (double *)y_, *h = (double *)h_;
+    const double *x = (const double *)x_, *A = (const double *)p->A, *B = (const double *)p->B;
     int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out, r = p->r;
     for (int64_t t = 0; t < d.n; t++) {
         for (int64_t j = 0; j < r; j++) {
@@ -42,11 +42,13 @@ static void grad_A(double *dA, const double *dh, const double *x, int64_t n, int
         }
 }
 
-void pair_bwd_ref(real *dx_, real *dA, real *dB, real *dh_, const real *dy_, const real *x, const real *h,
+void pair_bwd_ref(const backend *be, real *dx_, real *dh_, const real *dy_, const real *x_, const real *h_,
                   const pair_arrays *p, pair_dims d)
 {
-    double       *dx = dx_, *dh = dh_;
-    const double *dy = dy_, *A = p->A, *B = p->B;
+    double       *dx = (double *)dx_, *dh = (double *)dh_;
+    double       *dA = (double *)p->dA, *dB = (double *)p->dB;
+    const double *x = (const double *)x_, *h = (const double *)h_;
+    const double *dy = (const double *)dy_, *A = (const double *)p->A, *B = (const double *)p->B;
     int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out, r = p->r;
     if (r == 0) return;
     if (dB) grad_B(dB, dy, h, d.n, d.out, ldy, r);

@@ -1,5 +1,5 @@
 /* pair: what every adapter is at run time, a low-rank pair beside a linear (DESIGN: the map
- * folds u, R, v and s into B).
+ * folds u, R, v and s into B). The gradients dA and dB are where the pair says.
  *
  *   forward   h = x A^T            [n, r]    overwritten; the backward reads it
  *             y += h B^T           [n, out]  accumulated: the frozen x W^T is already there
@@ -8,10 +8,9 @@
  *             dA += dh^T x         [r, in]   contiguous, or NULL
  *             dx += dh A           [n, in]   or NULL
  *
- * A [r, in] has row stride lda >= in (a slice of a wider shared A), B [out, r] row stride ldb >=
- * r; x, y, dx, dy have row strides ldx, ldy
- * (0 = contiguous); h, dh, dA, dB are contiguous. r = 0 is legal and does nothing. No two arrays
- * overlap. dA and dB are gradients of parameters and of their type; all else is of the working
+ * A [r, in] has row stride lda >= in, as it may be a slice of a wider shared A. B [out, r] has row
+ * stride ldb >= r. h, dh, dA and dB are contiguous. r = 0 is legal and does nothing. No two arrays
+ * overlap. dA and dB are gradients of parameters and of their type. All else is of the working
  * type, h and dh too: they are factors of further products, which tensor cores take as they are.
  * flops: forward 2 n r (in + out); backward up to 2 n r (2 in + 2 out). */
 #ifndef TIEBREAK_KERNELS_PAIR_H
@@ -22,7 +21,7 @@
 
 typedef struct {
     int64_t n, in, out;
-    int64_t ldx, ldy;
+    int64_t ldx, ldy; /* row strides of x and dx, of y and dy */
 } pair_dims;
 
 /* The pair of one site in one layer, as the decoder gets it. dA and dB are NULL when nothing
@@ -32,6 +31,10 @@ typedef struct {
     int64_t     r, lda, ldb;
     param      *dA, *dB; /* gradients of A', B': accumulated */
 } pair_arrays;
+
+typedef void pair_fwd_op(const backend *be, real *y, real *h, const real *x, const pair_arrays *p, pair_dims d);
+typedef void pair_bwd_op(const backend *be, real *dx, real *dh, const real *dy, const real *x, const real *h,
+                         const pair_arrays *p, pair_dims d);
 
 /* What a call must do at least: multiply-adds count 2; bytes are every array read or written
  * once, with elem bytes a real. */

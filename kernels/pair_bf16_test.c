@@ -57,10 +57,10 @@ static void compute(const pair_trial *t, results *to, bool naive)
     }
 }
 
-static real *put(const backend *be, const double *host, int64_t n)
+static void *put(const backend *be, const double *host, int64_t n)
 {
-    real *p = be->alloc(n);
-    if (host) be->upload(p, host, n);
+    void *p = be->alloc(be, n);
+    if (host) be->upload(be, p, host, n);
     return p;
 }
 
@@ -73,18 +73,19 @@ static void compute_here(const backend *be, const pair_trial *t, results *to)
         real   *A = put(be, t->A[a], r * IN), *B = put(be, t->B[a], OUT * r), *h = put(be, NULL, N * r),
              *dh             = put(be, NULL, N * r);
         param            *dA = put(be->params, NULL, r * IN), *dB = put(be->params, NULL, OUT * r);
-        const pair_arrays p = { .A = A, .B = B, .r = r, .lda = IN, .ldb = r };
+        const pair_arrays p = { .A = A, .B = B, .r = r, .lda = IN, .ldb = r, .dA = dA, .dB = dB };
         const pair_dims   d = { .n = N, .in = IN, .out = OUT };
-        be->pair_fwd(y, h, x, &p, d);
-        be->pair_bwd(dx, dA, dB, dh, dy, x, h, &p, d);
-        be->params->download(to->dA[a], dA, r * IN);
-        be->params->download(to->dB[a], dB, OUT * r);
-        be->release(A), be->release(B), be->release(h), be->release(dh), be->release(dA), be->release(dB);
+        be->pair_fwd(be, y, h, x, &p, d);
+        be->pair_bwd(be, dx, dh, dy, x, h, &p, d);
+        be->params->download(be->params, to->dA[a], dA, r * IN);
+        be->params->download(be->params, to->dB[a], dB, OUT * r);
+        be->release(be, A), be->release(be, B), be->release(be, h), be->release(be, dh), be->release(be, dA),
+            be->release(be, dB);
     }
-    be->download(to->y, y, N * OUT);
-    be->download(to->dx, dx, N * IN);
-    assert_ok(be->sync());
-    be->release(x), be->release(dy), be->release(y), be->release(dx);
+    be->download(be, to->y, y, N * OUT);
+    be->download(be, to->dx, dx, N * IN);
+    assert_ok(be->sync(be));
+    be->release(be, x), be->release(be, dy), be->release(be, y), be->release(be, dx);
 }
 
 /* The same in one call, A' and dA' stacked, beside a base of zeros. */
@@ -102,23 +103,23 @@ static void compute_in_one(const backend *be, const pair_trial *t, results *to)
         pairs[a].p = (pair_arrays) {
             .A = real_at(be, A, at * IN), .B = real_at(be, B, at * OUT), .r = t->r[a], .lda = IN, .ldb = t->r[a]
         };
-        pairs[a].p.dA = real_at(be->params, dA, at * IN), pairs[a].p.dB = real_at(be->params, dB, at * OUT);
-        be->upload(real_at(be, A, at * IN), t->A[a], t->r[a] * IN);
-        be->upload(real_at(be, B, at * OUT), t->B[a], t->r[a] * OUT);
+        pairs[a].p.dA = param_at(be, dA, at * IN), pairs[a].p.dB = param_at(be, dB, at * OUT);
+        be->upload(be, real_at(be, A, at * IN), t->A[a], t->r[a] * IN);
+        be->upload(be, real_at(be, B, at * OUT), t->B[a], t->r[a] * OUT);
     }
     real *h = put(be, NULL, adapted_room(N, pairs, ADAPTERS)), *dh = put(be, NULL, adapted_room(N, pairs, ADAPTERS));
-    be->adapted_fwd(y, h, x, W, NULL, pairs, ADAPTERS, d, false);
-    be->adapted_bwd(dx, dh, dy, x, h, W, pairs, ADAPTERS, d);
+    be->adapted_fwd(be, y, h, x, W, NULL, pairs, ADAPTERS, d, false);
+    be->adapted_bwd(be, dx, dh, dy, x, h, W, pairs, ADAPTERS, d);
     for (int a = 0; a < ADAPTERS; a++) {
-        be->params->download(to->dA[a], pairs[a].p.dA, t->r[a] * IN);
-        be->params->download(to->dB[a], pairs[a].p.dB, t->r[a] * OUT);
+        be->params->download(be->params, to->dA[a], pairs[a].p.dA, t->r[a] * IN);
+        be->params->download(be->params, to->dB[a], pairs[a].p.dB, t->r[a] * OUT);
     }
-    be->download(to->y, y, N * OUT);
-    be->download(to->dx, dx, N * IN);
-    assert_ok(be->sync());
+    be->download(be, to->y, y, N * OUT);
+    be->download(be, to->dx, dx, N * IN);
+    assert_ok(be->sync(be));
     real *arrays[] = { x, dy, y, dx, W, A, B, h, dh };
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) be->release(arrays[i]);
-    be->params->release(dA), be->params->release(dB);
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) be->release(be, arrays[i]);
+    be->params->release(be->params, dA), be->params->release(be->params, dB);
 }
 
 static void compare(const char *what, int64_t r, const double *ours, const double *naive, const double *exact,

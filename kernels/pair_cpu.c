@@ -13,23 +13,25 @@ static int64_t part_length(int64_t part, int64_t length)
     return length - part * PART < PART ? length - part * PART : PART;
 }
 
-/* Scratch of one part: gemm's own, then dB^T of the part's columns. */
-static float *part_scratch(int64_t r) { return cpu_scratch(gemm_scratch() + PART * r); }
-
 /* Strides made explicit; floats at last. */
 typedef struct {
-    const float *A, *B;
-    int64_t      in, out, r, lda, ldb, ldx, ldy;
+    const backend *be;
+    const float   *A, *B;
+    int64_t        in, out, r, lda, ldb, ldx, ldy;
 } pair_view;
 
-static pair_view view_of(const pair_arrays *p, pair_dims d)
+/* Scratch of one part: gemm's own, then dB^T of the part's columns. */
+static float *part_scratch(const pair_view *v) { return cpu_scratch(v->be, gemm_scratch() + PART * v->r); }
+
+static pair_view view_of(const backend *be, const pair_arrays *p, pair_dims d)
 {
-    return (pair_view) { p->A, p->B, d.in, d.out, p->r, p->lda, p->ldb, d.ldx ? d.ldx : d.in, d.ldy ? d.ldy : d.out };
+    return (pair_view) { be,     (const float *)p->A,  (const float *)p->B,  d.in, d.out, p->r, p->lda,
+                         p->ldb, d.ldx ? d.ldx : d.in, d.ldy ? d.ldy : d.out };
 }
 
 static void fwd_tokens(float *y, float *h, const float *x, const pair_view *v, int64_t n)
 {
-    float    *scratch = part_scratch(v->r);
+    float    *scratch = part_scratch(v);
     gemm_args down    = { .m     = n,
                           .n     = v->r,
                           .k     = v->in,
@@ -58,13 +60,13 @@ static void fwd_tokens(float *y, float *h, const float *x, const pair_view *v, i
     gemm_serial(&up, scratch);
 }
 
-void pair_fwd_cpu(real *y_, real *h_, const real *x_, const pair_arrays *p, pair_dims d)
+void pair_fwd_cpu(const backend *be, real *y_, real *h_, const real *x_, const pair_arrays *p, pair_dims d)
 {
-    float       *y = y_, *h = h_;
-    const float *x = x_;
-    pair_view    v = view_of(p, d);
+    float       *y = (float *)y_, *h = (float *)h_;
+    const float *x = (const float *)x_;
+    pair_view    v = view_of(be, p, d);
     if (v.r == 0) return;
-#pragma omp parallel for schedule(dynamic) if (pair_fwd_flops(d, v.r) > 1e6)
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(dynamic) if (pair_fwd_flops(d, v.r) > 1e6)
     for (int64_t i = 0; i < parts_of(d.n); i++)
         fwd_tokens(y + i * PART * v.ldy, h + i * PART * v.r, x + i * PART * v.ldx, &v, part_length(i, d.n));
 }
@@ -72,7 +74,7 @@ void pair_fwd_cpu(real *y_, real *h_, const real *x_, const pair_arrays *p, pair
 /* dh = dy B, then dx += dh A (NULL: not wanted) for some tokens. */
 static void bwd_tokens(float *dx, float *dh, const float *dy, const pair_view *v, int64_t n)
 {
-    float    *scratch = part_scratch(v->r);
+    float    *scratch = part_scratch(v);
     gemm_args down    = { .m     = n,
                           .n     = v->r,
                           .k     = v->out,
@@ -105,7 +107,7 @@ static void bwd_tokens(float *dx, float *dh, const float *dy, const pair_view *v
  * vectors at a time. */
 static void grad_B(float *dB, const float *dy, const float *h, const pair_view *v, int64_t n, int64_t outs)
 {
-    float    *scratch = part_scratch(v->r), *dBt = scratch + gemm_scratch();
+    float    *scratch = part_scratch(v), *dBt = scratch + gemm_scratch();
     gemm_args g = { .m     = v->r,
                     .n     = outs,
                     .k     = n,
@@ -138,17 +140,17 @@ static void grad_A(float *dA, const float *dh, const float *x, const pair_view *
                     .B        = x,
                     .b_row    = v->ldx,
                     .b_col    = 1 };
-    gemm_serial(&g, part_scratch(v->r));
+    gemm_serial(&g, part_scratch(v));
 }
 
-void pair_bwd_cpu(real *dx_, real *dA_, real *dB_, real *dh_, const real *dy_, const real *x_, const real *h,
+void pair_bwd_cpu(const backend *be, real *dx_, real *dh_, const real *dy_, const real *x_, const real *h_,
                   const pair_arrays *p, pair_dims d)
 {
-    float       *dx = dx_, *dA = dA_, *dB = dB_, *dh = dh_;
-    const float *dy = dy_, *x = x_;
-    pair_view    v = view_of(p, d);
+    float       *dx = (float *)dx_, *dA = (float *)p->dA, *dB = (float *)p->dB, *dh = (float *)dh_;
+    const float *dy = (const float *)dy_, *x = (const float *)x_, *h = (const float *)h_;
+    pair_view    v = view_of(be, p, d);
     if (v.r == 0 || d.n == 0) return;
-#pragma omp parallel if (pair_bwd_flops(d, v.r, 1, 1, 1) > 1e6)
+#pragma omp parallel num_threads(cpu_threads(be)) if (pair_bwd_flops(d, v.r, 1, 1, 1) > 1e6)
     {
 #pragma omp for schedule(dynamic) nowait
         for (int64_t i = 0; i < (dB ? parts_of(v.out) : 0); i++)

@@ -27,21 +27,23 @@ static const pair_case cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-static pair_arrays pair_of(const pair_case *c, real *A, real *B)
+static pair_arrays pair_of(const pair_case *c, void *A, void *B, void *dA, void *dB)
 {
-    return (pair_arrays) { .A = A, .B = B, .r = c->r, .lda = c->lda ? c->lda : c->d.in, .ldb = c->ldb ? c->ldb : c->r };
+    return (pair_arrays) {
+        .A = A, .B = B, .r = c->r, .lda = c->lda ? c->lda : c->d.in, .ldb = c->ldb ? c->ldb : c->r, .dA = dA, .dB = dB
+    };
 }
-static void call_fwd(const backend *be, real **a, const void *c_)
+static void call_fwd(const backend *be, void **a, const void *c_)
 {
     const pair_case *c = c_;
-    pair_arrays      p = pair_of(c, a[3], a[4]);
-    be->pair_fwd(a[0], a[1], a[2], &p, c->d);
+    pair_arrays      p = pair_of(c, a[3], a[4], NULL, NULL);
+    be->pair_fwd(be, a[0], a[1], a[2], &p, c->d);
 }
-static void call_bwd(const backend *be, real **a, const void *c_)
+static void call_bwd(const backend *be, void **a, const void *c_)
 {
     const pair_case *c = c_;
-    pair_arrays      p = pair_of(c, a[7], a[8]);
-    be->pair_bwd(a[0], a[1], a[2], a[3], a[4], a[5], a[6], &p, c->d);
+    pair_arrays      p = pair_of(c, a[7], a[8], a[1], a[2]);
+    be->pair_bwd(be, a[0], a[3], a[4], a[5], a[6], &p, c->d);
 }
 
 static void check_cases(void)
@@ -137,22 +139,24 @@ static void rows_have_the_same_bits_in_any_batch(void **state)
     enum { IN = 419, OUT = 77, R = 24, N = 140 };
     const backend *be = backend_find("cpu");
     rng            r  = rng_seed(10);
-    float         *x = be->alloc(N * IN), *A = be->alloc(R * IN), *B = be->alloc(OUT * R);
-    float         *y = be->alloc(N * OUT), *h = be->alloc(N * R), *y1 = be->alloc(N * OUT), *h1 = be->alloc(N * R);
+    float         *x = be->alloc(be, N * IN), *A = be->alloc(be, R * IN), *B = be->alloc(be, OUT * R);
+    float         *y = be->alloc(be, N * OUT), *h = be->alloc(be, N * R), *y1 = be->alloc(be, N * OUT),
+          *h1 = be->alloc(be, N * R);
     for (int i = 0; i < N * IN; i++) x[i] = (float)rng_normal(&r);
     for (int i = 0; i < R * IN; i++) A[i] = (float)rng_normal(&r);
     for (int i = 0; i < OUT * R; i++) B[i] = (float)rng_normal(&r);
-    const pair_arrays p = { .A = A, .B = B, .r = R, .lda = IN, .ldb = R };
-    be->pair_fwd(y, h, x, &p, (pair_dims) { .n = N, .in = IN, .out = OUT });
+    const pair_arrays p = { .A = as(A), .B = as(B), .r = R, .lda = IN, .ldb = R };
+    be->pair_fwd(be, as(y), as(h), as(x), &p, (pair_dims) { .n = N, .in = IN, .out = OUT });
     for (int64_t batch = 1; batch <= 64; batch = batch == 1 ? 7 : batch == 7 ? 64 : 65) {
-        be->zero(y1, N * OUT);
+        be->zero(be, y1, N * OUT);
         for (int64_t t = 0; t < N; t += batch)
-            be->pair_fwd(y1 + t * OUT, h1 + t * R, x + t * IN, &p,
+            be->pair_fwd(be, as(y1 + t * OUT), as(h1 + t * R), as(x + t * IN), &p,
                          (pair_dims) { .n = N - t < batch ? N - t : batch, .in = IN, .out = OUT });
         assert_memory_equal(y, y1, N * OUT * sizeof(float));
         assert_memory_equal(h, h1, N * R * sizeof(float));
     }
-    be->release(x), be->release(A), be->release(B), be->release(y), be->release(h), be->release(y1), be->release(h1);
+    be->release(be, x), be->release(be, A), be->release(be, B), be->release(be, y), be->release(be, h),
+        be->release(be, y1), be->release(be, h1);
 }
 
 typedef struct {
@@ -162,24 +166,26 @@ typedef struct {
 
 static double loss(void *ctx)
 {
-    pair_loss  *l = ctx;
-    pair_arrays p = pair_of(&l->c, l->A, l->B);
+    const backend *ref = backend_find("ref");
+    pair_loss     *l   = ctx;
+    pair_arrays    p   = pair_of(&l->c, l->A, l->B, NULL, NULL);
     memset(l->y, 0, 24 * 8);
-    backend_find("ref")->pair_fwd(l->y, l->h, l->x, &p, l->c.d);
+    ref->pair_fwd(ref, as(l->y), as(l->h), as(l->x), &p, l->c.d);
     return check_dot(l->y, l->weight, 24);
 }
 
 static void gradients_match_differences(void **state)
 {
     (void)state;
-    rng       r = rng_seed(2);
-    pair_loss l = { .c = { { .n = 4, .in = 5, .out = 6 }, 3, 0, 0, true, true, true } };
+    const backend *ref = backend_find("ref");
+    rng            r   = rng_seed(2);
+    pair_loss      l   = { .c = { { .n = 4, .in = 5, .out = 6 }, 3, 0, 0, true, true, true } };
     l.x = check_random(&r, 20), l.A = check_random(&r, 15), l.B = check_random(&r, 18), l.weight = check_random(&r, 24);
     l.y = check_random(&r, 24), l.h = check_random(&r, 12);
     loss(&l);
     double      dx[20] = { 0 }, dA[15] = { 0 }, dB[18] = { 0 }, dh[12];
-    pair_arrays p = pair_of(&l.c, l.A, l.B);
-    backend_find("ref")->pair_bwd(dx, dA, dB, dh, l.weight, l.x, l.h, &p, l.c.d);
+    pair_arrays p = pair_of(&l.c, l.A, l.B, dA, dB);
+    ref->pair_bwd(ref, as(dx), as(dh), as(l.weight), as(l.x), as(l.h), &p, l.c.d);
     assert_within(check_gradient(loss, &l, l.x, dx, 20), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.A, dA, 15), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.B, dB, 18), CHECK_GRADIENT_TOL);

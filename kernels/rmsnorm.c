@@ -6,10 +6,10 @@
 
 #include "kernels/ref.h"
 
-void rmsnorm_fwd_ref(real *y_, real *rstd_, const real *x_, const real *g_, norm_dims d, double eps)
+void rmsnorm_fwd_ref(const backend *be, real *y_, param *rstd_, const real *x_, const real *g_, norm_dims d, double eps)
 {
-    double       *rstd = rstd_;
-    const double *g    = g_;
+    double       *rstd = (double *)rstd_;
+    const double *g    = (const double *)g_;
     int64_t       ldx = d.ldx ? d.ldx : d.d, ldy = d.ldy ? d.ldy : d.d;
     for (int64_t t = 0; t < d.n; t++) {
         const double *x   = (const double *)x_ + t * ldx;
@@ -22,11 +22,11 @@ void rmsnorm_fwd_ref(real *y_, real *rstd_, const real *x_, const real *g_, norm
     }
 }
 
-void rmsnorm_bwd_ref(real *dx_, real *dg_, const real *dy_, const real *x_, const real *rstd_, const real *g_,
-                     norm_dims d)
+void rmsnorm_bwd_ref(const backend *be, real *dx_, param *dg_, const real *dy_, const real *x_, const param *rstd_,
+                     const real *g_, norm_dims d)
 {
-    double       *dg   = dg_;
-    const double *rstd = rstd_, *g = g_;
+    double       *dg   = (double *)dg_;
+    const double *rstd = (const double *)rstd_, *g = (const double *)g_;
     int64_t       ldx = d.ldx ? d.ldx : d.d, ldy = d.ldy ? d.ldy : d.d;
     for (int64_t t = 0; t < d.n; t++) {
         const double *x = (const double *)x_ + t * ldx, *dy = (const double *)dy_ + t * ldy;

@@ -1,12 +1,12 @@
 #include "kernels/check.h"
 
-static void call_fwd(const backend *be, real **a, const void *d)
+static void call_fwd(const backend *be, void **a, const void *d)
 {
-    be->rmsnorm_fwd(a[0], a[1], a[2], a[3], *(const norm_dims *)d, 1e-5);
+    be->rmsnorm_fwd(be, a[0], a[1], a[2], a[3], *(const norm_dims *)d, 1e-5);
 }
-static void call_bwd(const backend *be, real **a, const void *d)
+static void call_bwd(const backend *be, void **a, const void *d)
 {
-    be->rmsnorm_bwd(a[0], a[1], a[2], a[3], a[4], a[5], *(const norm_dims *)d);
+    be->rmsnorm_bwd(be, a[0], a[1], a[2], a[3], a[4], a[5], *(const norm_dims *)d);
 }
 
 static void check_cases(void)
@@ -55,21 +55,23 @@ static const norm_dims shape = { 3, 5, 0, 0 };
 
 static double loss(void *ctx)
 {
-    norm_loss *l = ctx;
-    backend_find("ref")->rmsnorm_fwd(l->y, l->rstd, l->x, l->g, shape, 1e-3);
+    const backend *ref = backend_find("ref");
+    norm_loss     *l   = ctx;
+    ref->rmsnorm_fwd(ref, as(l->y), as(l->rstd), as(l->x), as(l->g), shape, 1e-3);
     return check_dot(l->y, l->weight, 15);
 }
 
 static void gradients_match_differences(void **state)
 {
     (void)state;
-    rng       r = rng_seed(5);
-    norm_loss l = {
-        .x = check_random(&r, 15), .g = check_random(&r, 5), .weight = check_random(&r, 15), .y = check_random(&r, 15)
+    const backend *ref = backend_find("ref");
+    rng            r   = rng_seed(5);
+    norm_loss      l   = {
+               .x = check_random(&r, 15), .g = check_random(&r, 5), .weight = check_random(&r, 15), .y = check_random(&r, 15)
     };
     loss(&l);
     double dx[15] = { 0 }, dg[5] = { 0 };
-    backend_find("ref")->rmsnorm_bwd(dx, dg, l.weight, l.x, l.rstd, l.g, shape);
+    ref->rmsnorm_bwd(ref, as(dx), as(dg), as(l.weight), as(l.x), as(l.rstd), as(l.g), shape);
     assert_within(check_gradient(loss, &l, l.x, dx, 15), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.g, dg, 5), CHECK_GRADIENT_TOL);
     free(l.x), free(l.g), free(l.weight), free(l.y);
@@ -79,9 +81,10 @@ static void gradients_match_differences(void **state)
 static void hand_computed(void **state)
 {
     (void)state;
-    const double x[2] = { 3, 4 }, g[2] = { 1, 2 };
-    double       y[2], rstd;
-    backend_find("ref")->rmsnorm_fwd(y, &rstd, x, g, (norm_dims) { 1, 2, 0, 0 }, 0);
+    const backend *ref  = backend_find("ref");
+    const double   x[2] = { 3, 4 }, g[2] = { 1, 2 };
+    double         y[2], rstd;
+    ref->rmsnorm_fwd(ref, as(y), as(&rstd), as(x), as(g), (norm_dims) { 1, 2, 0, 0 }, 0);
     assert_within(fabs(rstd - 0.28284271247461900976), 1e-15);
     assert_within(fabs(y[0] - 0.84852813742385702928), 1e-15);
     assert_within(fabs(y[1] - 2.26274169979695207808), 1e-15);

@@ -2,7 +2,7 @@
  * Contract: kernels/backend.h. */
 #include "kernels/ref.h"
 
-void rope_ref(real *x_, const int32_t *pos, const real *table_, rope_dims d, bool inverse)
+void rope_ref(const backend *be, real *x_, const int32_t *pos, const param *table_, rope_dims d, bool inverse)
 {
     int64_t ldx = d.ldx ? d.ldx : d.heads * d.head_dim, half = d.head_dim / 2;
     for (int64_t t = 0; t < d.n; t++) {

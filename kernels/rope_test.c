@@ -5,10 +5,10 @@ typedef struct {
     bool      inverse;
 } rope_case;
 
-static void call(const backend *be, real **a, const void *c_)
+static void call(const backend *be, void **a, const void *c_)
 {
     const rope_case *c = c_;
-    be->rope(a[0], (const int32_t *)a[1], a[2], c->d, c->inverse);
+    be->rope(be, a[0], (const int32_t *)a[1], a[2], c->d, c->inverse);
 }
 
 static void check_cases(void)
@@ -52,9 +52,9 @@ static void hand_computed(void **state)
     const double   table[4] = { 1, 0, 0, 1 }; /* head_dim 2: a row is one cosine, one sine */
     const int32_t  pos[2]   = { 0, 1 };
     double         x[4]     = { 1, 2, 1, 2 };
-    be->rope(x, pos, table, (rope_dims) { 2, 1, 2, 0 }, false);
+    be->rope(be, as(x), pos, as(table), (rope_dims) { 2, 1, 2, 0 }, false);
     assert_true(x[0] == 1 && x[1] == 2 && x[2] == -2 && x[3] == 1);
-    be->rope(x, pos, table, (rope_dims) { 2, 1, 2, 0 }, true);
+    be->rope(be, as(x), pos, as(table), (rope_dims) { 2, 1, 2, 0 }, true);
     assert_true(x[0] == 1 && x[1] == 2 && x[2] == 1 && x[3] == 2);
 }
 
@@ -70,8 +70,8 @@ static void inverse_is_the_transpose(void **state)
     const int32_t pos[N] = { 4, 0, 2, 2, 1 };
     memcpy(x0, x, sizeof x0);
     memcpy(y0, y, sizeof y0);
-    be->rope(x, pos, table, (rope_dims) { N, HEADS, DIM, 0 }, false);
-    be->rope(y, pos, table, (rope_dims) { N, HEADS, DIM, 0 }, true);
+    be->rope(be, as(x), pos, as(table), (rope_dims) { N, HEADS, DIM, 0 }, false);
+    be->rope(be, as(y), pos, as(table), (rope_dims) { N, HEADS, DIM, 0 }, true);
     assert_within(fabs(check_dot(y0, x, ALL) - check_dot(y, x0, ALL)), 1e-13);
     free(x), free(y), free(table);
 }

@@ -4,7 +4,7 @@
 
 #include "kernels/ref.h"
 
-void swiglu_fwd_ref(real *y_, const real *gu_, int64_t n, int64_t d)
+void swiglu_fwd_ref(const backend *be, real *y_, const real *gu_, int64_t n, int64_t d)
 {
     for (int64_t t = 0; t < n; t++) {
         const double *gate = (const double *)gu_ + t * 2 * d, *up = gate + d;
@@ -14,7 +14,7 @@ void swiglu_fwd_ref(real *y_, const real *gu_, int64_t n, int64_t d)
 }
 
 /* With q = 1 / (1 + exp(-z)): silu'(z) = q (1 + z (1 - q)). */
-void swiglu_bwd_ref(real *dgu_, const real *dy_, const real *gu_, int64_t n, int64_t d)
+void swiglu_bwd_ref(const backend *be, real *dgu_, const real *dy_, const real *gu_, int64_t n, int64_t d)
 {
     for (int64_t t = 0; t < n; t++) {
         const double *gate = (const double *)gu_ + t * 2 * d, *up = gate + d, *dy = (const double *)dy_ + t * d;

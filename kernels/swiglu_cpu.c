@@ -9,9 +9,9 @@ SIMD static void fwd_row(float *y, const float *gate, const float *up, int64_t d
     for (int64_t i = 0; i < d; i++) y[i] = gate[i] / (1 + exp_f32(-gate[i])) * up[i];
 }
 
-void swiglu_fwd_cpu(real *y, const real *gu, int64_t n, int64_t d)
+void swiglu_fwd_cpu(const backend *be, real *y, const real *gu, int64_t n, int64_t d)
 {
-#pragma omp parallel for schedule(static) if (n * d > CPU_ALONE)
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (n * d > CPU_ALONE)
     for (int64_t t = 0; t < n; t++) {
         const float *gate = (const float *)gu + t * 2 * d;
         fwd_row((float *)y + t * d, gate, gate + d, d);
@@ -29,9 +29,9 @@ SIMD static void bwd_row(float *dgate, float *dup, const float *dy, const float 
     }
 }
 
-void swiglu_bwd_cpu(real *dgu, const real *dy, const real *gu, int64_t n, int64_t d)
+void swiglu_bwd_cpu(const backend *be, real *dgu, const real *dy, const real *gu, int64_t n, int64_t d)
 {
-#pragma omp parallel for schedule(static) if (n * d > CPU_ALONE)
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (n * d > CPU_ALONE)
     for (int64_t t = 0; t < n; t++) {
         const float *gate  = (const float *)gu + t * 2 * d;
         float       *dgate = (float *)dgu + t * 2 * d;

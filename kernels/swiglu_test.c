@@ -4,20 +4,20 @@ typedef struct {
     int64_t n, d;
 } swiglu_case;
 
-static void call_fwd(const backend *be, real **a, const void *c_)
+static void call_fwd(const backend *be, void **a, const void *c_)
 {
     const swiglu_case *c = c_;
-    be->swiglu_fwd(a[0], a[1], c->n, c->d);
+    be->swiglu_fwd(be, a[0], a[1], c->n, c->d);
 }
-static void call_bwd(const backend *be, real **a, const void *c_)
+static void call_bwd(const backend *be, void **a, const void *c_)
 {
     const swiglu_case *c = c_;
-    be->swiglu_bwd(a[0], a[1], a[2], c->n, c->d);
+    be->swiglu_bwd(be, a[0], a[1], a[2], c->n, c->d);
 }
-static void call_bwd_in_place(const backend *be, real **a, const void *c_)
+static void call_bwd_in_place(const backend *be, void **a, const void *c_)
 {
     const swiglu_case *c = c_;
-    be->swiglu_bwd(a[0], a[1], a[0], c->n, c->d);
+    be->swiglu_bwd(be, a[0], a[1], a[0], c->n, c->d);
 }
 
 static void check_cases(void)
@@ -63,17 +63,17 @@ static void far_ends(void **state)
         for (size_t i = 0; i < sizeof gates / sizeof *gates; i++) {
             const double host[2] = { gates[i], 1 };
             double       got, want = gates[i] > 0 ? gates[i] : 0;
-            real        *gu = bes[b]->alloc(2), *y = bes[b]->alloc(1);
-            bes[b]->upload(gu, host, 2);
-            bes[b]->swiglu_fwd(y, gu, 1, 1);
-            bes[b]->download(&got, y, 1);
+            real        *gu = bes[b]->alloc(bes[b], 2), *y = bes[b]->alloc(bes[b], 1);
+            bes[b]->upload(bes[b], gu, host, 2);
+            bes[b]->swiglu_fwd(bes[b], y, gu, 1, 1);
+            bes[b]->download(bes[b], &got, y, 1);
             assert_within(fabs(got - want) / fmax(1, fabs(want)), 1e-6);
             const double bad[2] = { NAN, 1 };
-            bes[b]->upload(gu, bad, 2);
-            bes[b]->swiglu_fwd(y, gu, 1, 1);
-            bes[b]->download(&got, y, 1);
+            bes[b]->upload(bes[b], gu, bad, 2);
+            bes[b]->swiglu_fwd(bes[b], y, gu, 1, 1);
+            bes[b]->download(bes[b], &got, y, 1);
             assert_true(isnan(got));
-            bes[b]->release(gu), bes[b]->release(y);
+            bes[b]->release(bes[b], gu), bes[b]->release(bes[b], y);
         }
 }
 
@@ -83,18 +83,20 @@ typedef struct {
 
 static double loss(void *ctx)
 {
-    swiglu_loss *l = ctx;
-    backend_find("ref")->swiglu_fwd(l->y, l->gu, 3, 4);
+    const backend *ref = backend_find("ref");
+    swiglu_loss   *l   = ctx;
+    ref->swiglu_fwd(ref, as(l->y), as(l->gu), 3, 4);
     return check_dot(l->y, l->weight, 12);
 }
 
 static void gradients_match_differences(void **state)
 {
     (void)state;
-    rng         r = rng_seed(7);
-    swiglu_loss l = { check_random(&r, 24), check_random(&r, 12), check_random(&r, 12) };
-    double      dgu[24];
-    backend_find("ref")->swiglu_bwd(dgu, l.weight, l.gu, 3, 4);
+    const backend *ref = backend_find("ref");
+    rng            r   = rng_seed(7);
+    swiglu_loss    l   = { check_random(&r, 24), check_random(&r, 12), check_random(&r, 12) };
+    double         dgu[24];
+    ref->swiglu_bwd(ref, as(dgu), as(l.weight), as(l.gu), 3, 4);
     assert_within(check_gradient(loss, &l, l.gu, dgu, 24), CHECK_GRADIENT_TOL);
     free(l.gu), free(l.weight), free(l.y);
 }

@@ -36,7 +36,7 @@ static const double S = 0.7;
 static const char  *variant; /* under test */
 
 /* Strides between adapters: tied ones have none. */
-static site_call call_of(const tenants *k, real **a)
+static site_call call_of(const tenants *k, void **a)
 {
     site_call c = { .n   = k->n,
                     .in  = k->in,
@@ -81,10 +81,10 @@ static void row_by_hand(const site_call *c, int64_t i)
     }
 }
 
-static void call(const backend *be, real **a, const void *k)
+static void call(const backend *be, void **a, const void *k)
 {
     const site_variant *v = site_variant_find(be, variant);
-    site_call           c = call_of(k, a);
+    site_call           c = call_of(k, as(a));
     if (v && v->takes == TAKES_PAIR) c.s = 1;
     if (!v) c.s = strcmp(variant, "gather") ? S : 1;
     for (int64_t i = 0; !v && i < c.n; i++) row_by_hand(&c, i);
@@ -96,14 +96,14 @@ static void call(const backend *be, real **a, const void *k)
     assert_string_equal(site_refusal(v, &more), "does at most 64 rows");
     char *nan = mem_alloc((size_t)bytes, 1);
     memset(nan, 0xff, (size_t)bytes);
-    c.work = be->alloc_bytes(bytes);
-    be->put(c.work, nan, bytes);
-    be->time_begin();
+    c.work = be->alloc_bytes(be, bytes);
+    be->put(be, c.work, nan, bytes);
+    be->time_begin(be);
     v->run(v, SITE_FORWARD, &c);
-    be->time_end();
-    assert_int_equal(be->time_launches(), c.n == 0 ? 0 : (int64_t)v->cost(v, SITE_FORWARD, &c).launches);
-    assert_ok(be->sync());
-    be->release(c.work);
+    be->time_end(be);
+    assert_int_equal(be->time_launches(be), c.n == 0 ? 0 : (int64_t)v->cost(v, SITE_FORWARD, &c).launches);
+    assert_ok(be->sync(be));
+    be->release(be, c.work);
     free(nan);
 }
 

@@ -65,12 +65,12 @@ static top_two of_f64(const double *x, int64_t n)
     return t;
 }
 
-void best_two_ref(top_two *top, const param *logits, int64_t n, int64_t vocab)
+void top_two_ref(const backend *be, top_two *top, const param *logits, int64_t n, int64_t vocab)
 {
     for (int64_t i = 0; i < n; i++) top[i] = of_f64((const double *)logits + i * vocab, vocab);
 }
 
-void best_two_cpu(top_two *top, const param *logits, int64_t n, int64_t vocab)
+void top_two_cpu(const backend *be, top_two *top, const param *logits, int64_t n, int64_t vocab)
 {
     for (int64_t i = 0; i < n; i++) top[i] = of_f32((const float *)logits + i * vocab, vocab);
 }

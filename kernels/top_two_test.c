@@ -18,15 +18,15 @@ static void check_size(const backend *be, int64_t n, bool bad)
 {
     rng     r    = rng_seed((uint64_t)n);
     double *host = mem_alloc((size_t)(ROWS * n), sizeof *host);
-    param  *x    = be->params->alloc(ROWS * n);
-    top_two got[ROWS], *top = be->alloc_bytes(sizeof got);
+    param  *x    = be->params->alloc(be->params, ROWS * n);
+    top_two got[ROWS], *top = be->alloc_bytes(be, sizeof got);
     for (int64_t i = 0; i < ROWS * n; i++) host[i] = (double)rng_below(&r, 6) - 3;
     for (int64_t i = 0; i < ROWS && bad; i += 2)
         host[i * n + (int64_t)rng_below(&r, (uint64_t)n)] = i % 3 == 0 ? NAN : i % 3 == 1 ? INFINITY : -INFINITY;
-    be->params->upload(x, host, ROWS * n);
-    be->best_two(top, x, ROWS, n);
-    be->get(got, top, sizeof got);
-    assert_ok(be->sync());
+    be->params->upload(be->params, x, host, ROWS * n);
+    be->top_two(be, top, x, ROWS, n);
+    be->get(be, got, top, sizeof got);
+    assert_ok(be->sync(be));
     for (int64_t i = 0; i < ROWS; i++) {
         const double *row  = host + i * n;
         int32_t       best = 0;
@@ -38,14 +38,14 @@ static void check_size(const backend *be, int64_t n, bool bad)
         assert_true(got[i].margin == margin_of(row, n, best));
     }
     free(host);
-    be->release(x), be->release(top);
+    be->release(be, x), be->release(be, top);
 }
 
 static void check_backend(const backend *be)
 {
     static const int64_t sizes[] = { 1, 2, 3, 31, 32, 33, 100, 1023, 1024, 1025, 2100 };
     for (size_t i = 0; i < 2 * sizeof sizes / sizeof *sizes; i++) check_size(be, sizes[i / 2], i % 2);
-    be->best_two(NULL, NULL, 0, 5);
+    be->top_two(be, NULL, NULL, 0, 5);
 }
 
 static void the_first_of_equals_wins(void **state)

@@ -5,7 +5,7 @@
  *
  *     const site_variant *v = site_variant_find(be, "augmented-k");
  *     site_call c = { .n = n, .in = in, .out = out, .W = W, .r = r, .lda = in, .A = A, .B = B, .x = x, .y = y };
- *     c.work = be->alloc_bytes(v->work_bytes(v, &c));
+ *     c.work = be->alloc_bytes(be, v->work_bytes(v, &c));
  *     v->run(v, SITE_PREPARE, &c);       once; SITE_ADAPT after the adapter changed
  *     v->run(v, SITE_FORWARD, &c);
  *     v->run(v, SITE_RELEASE, &c);

@@ -31,12 +31,12 @@ static const double        S = 0.7;
 static real *with_stride(const backend *be, const real *from, int64_t n, int64_t width, int64_t ld)
 {
     char *host = mem_alloc((size_t)(n * width) + 1, be->elem), *wide = mem_alloc((size_t)(n * ld) + 1, be->elem);
-    be->get(host, from, n * width * (int64_t)be->elem);
+    be->get(be, host, from, n * width * (int64_t)be->elem);
     memset(wide, 0xff, (size_t)(n * ld) * be->elem);
     for (int64_t i = 0; i < n; i++)
         memcpy(wide + (size_t)(i * ld) * be->elem, host + (size_t)(i * width) * be->elem, (size_t)width * be->elem);
-    real *to = be->alloc(n * ld + 1);
-    be->put(to, wide, n * ld * (int64_t)be->elem);
+    real *to = be->alloc(be, n * ld + 1);
+    be->put(be, to, wide, n * ld * (int64_t)be->elem);
     free(host), free(wide);
     return to;
 }
@@ -44,8 +44,8 @@ static real *with_stride(const backend *be, const real *from, int64_t n, int64_t
 static void assert_same_rows(const backend *be, const real *a, int64_t lda, const real *b, int64_t n, int64_t width)
 {
     char *p = mem_alloc((size_t)(n * lda) + 1, be->elem), *q = mem_alloc((size_t)(n * width) + 1, be->elem);
-    be->get(p, a, n * lda * (int64_t)be->elem);
-    be->get(q, b, n * width * (int64_t)be->elem);
+    be->get(be, p, a, n * lda * (int64_t)be->elem);
+    be->get(be, q, b, n * width * (int64_t)be->elem);
     for (int64_t i = 0; i < n; i++)
         assert_memory_equal(p + (size_t)(i * lda) * be->elem, q + (size_t)(i * width) * be->elem,
                             (size_t)width * be->elem);
@@ -55,43 +55,43 @@ static void assert_same_rows(const backend *be, const real *a, int64_t lda, cons
 static real *narrowed(const backend *be, const param *from, int64_t count)
 {
     if (!from) return NULL;
-    real *to = be->alloc(count);
-    be->narrow(to, from, count);
+    real *to = be->alloc(be, count);
+    be->narrow(be, to, from, count);
     return to;
 }
 
 /* The op before: x as it comes from it. */
 static real *produced(const backend *be, const site_call *c)
 {
-    real *x = be->alloc(c->n * c->in + 1);
+    real *x = be->alloc(be, c->n * c->in + 1);
     if (c->g)
-        be->rmsnorm_fwd(x, c->rstd, c->from, c->g, (norm_dims) { .n = c->n, .d = c->in }, c->eps);
+        be->rmsnorm_fwd(be, x, c->rstd, c->from, c->g, (norm_dims) { .n = c->n, .d = c->in }, c->eps);
     else
-        be->swiglu_fwd(x, c->from, c->n, c->in);
+        be->swiglu_fwd(be, x, c->from, c->n, c->in);
     return x;
 }
 
 /* The definition: linear and pair, one after the other. */
 static void two_ops(const backend *be, const site_call *c)
 {
-    const pair_arrays p  = { .A = c->A, .B = c->B, .r = c->r, .lda = c->lda, .ldb = c->r };
+    const pair_arrays p  = { .A = c->A, .B = c->B, .r = c->r, .lda = c->lda, .ldb = c->r, .dA = c->dA, .dB = c->dB };
     const linear_dims ld = { .n = c->n, .in = c->in, .out = c->out };
     const pair_dims   pd = { .n = c->n, .in = c->in, .out = c->out };
-    real             *h = be->alloc(c->n * c->r + 1), *dh = be->alloc(c->n * c->r + 1);
-    be->linear_fwd(c->y, c->x, c->W, NULL, ld, false);
-    be->pair_fwd(c->y, h, c->x, &p, pd);
-    if (c->dx) be->linear_bwd_x(c->dx, c->dy, c->W, ld, false);
-    if (c->dx) be->pair_bwd(c->dx, c->dA, c->dB, dh, c->dy, c->x, h, &p, pd);
-    assert_ok(be->sync());
-    be->release(h), be->release(dh);
+    real             *h = be->alloc(be, c->n * c->r + 1), *dh = be->alloc(be, c->n * c->r + 1);
+    be->linear_fwd(be, c->y, c->x, c->W, NULL, ld, false);
+    be->pair_fwd(be, c->y, h, c->x, &p, pd);
+    if (c->dx) be->linear_bwd_x(be, c->dx, c->dy, c->W, ld, false);
+    if (c->dx) be->pair_bwd(be, c->dx, dh, c->dy, c->x, h, &p, pd);
+    assert_ok(be->sync(be));
+    be->release(be, h), be->release(be, dh);
 }
 
 static void *work_of_nan(const backend *be, int64_t bytes)
 {
     char *host = mem_alloc((size_t)bytes, 1);
-    void *work = be->alloc_bytes(bytes);
+    void *work = be->alloc_bytes(be, bytes);
     memset(host, 0xff, (size_t)bytes);
-    be->put(work, host, bytes);
+    be->put(be, work, host, bytes);
     free(host);
     return work;
 }
@@ -111,11 +111,12 @@ static void run_variant(const backend *be, site_call *c)
     v->run(v, SITE_ADAPT, c);
     v->run(v, SITE_FORWARD, c);
     if (!v->forward_only) v->run(v, SITE_BACKWARD, c);
-    assert_ok(be->sync());
+    assert_ok(be->sync(be));
     assert_same_rows(be, c->x, ldx, x, c->n, c->in);
     assert_same_rows(be, c->dy, ldy, dy, c->n, c->out);
     v->run(v, SITE_RELEASE, c);
-    be->release(c->x), be->release(c->dy), be->release(c->work), be->release((void *)before.A), be->release(made);
+    be->release(be, c->x), be->release(be, c->dy), be->release(be, c->work), be->release(be, (void *)before.A),
+        be->release(be, made);
 }
 
 /* Through expand, where the pair is wanted. */
@@ -126,28 +127,28 @@ static void call_on_pair(const backend *be, const site_case *k, site_call c,
     expand_job     job    = {
                .in = k->in, .out = k->out, .r = k->r, .lda = k->lda, .s = S, .A = c.A, .B = c.B, .u = c.u, .v = c.v
     };
-    real  *Bp = be->alloc(k->out * k->r), *Ap = narrowed(be, c.A, (k->r - 1) * k->lda + k->in);
-    param *dBp = params->alloc(k->out * k->r);
+    real  *Bp = be->alloc(be, k->out * k->r), *Ap = narrowed(be, c.A, (k->r - 1) * k->lda + k->in);
+    param *dBp = params->alloc(params, k->out * k->r);
     job.Bp = Bp, job.dBp = dBp, job.dB = c.dB, job.du = c.du, job.dv = c.dv;
-    be->expand_fwd(&job, 1);
+    be->expand_fwd(be, &job, 1);
     c.A = Ap, c.B = Bp, c.u = c.v = NULL, c.dB = c.dB ? dBp : NULL;
     run(be, &c);
-    if (c.dB) be->expand_bwd(&job, 1);
-    assert_ok(be->sync());
-    be->release(Bp), be->release(Ap), params->release(dBp);
+    if (c.dB) be->expand_bwd(be, &job, 1);
+    assert_ok(be->sync(be));
+    be->release(be, Bp), be->release(be, Ap), params->release(params, dBp);
 }
 
 /* x made in f64, and rounded as naive code rounds it. */
 static void on_ref(const backend *be, site_call *c)
 {
-    double *made = c->from ? produced(be, c) : NULL; /* ref's arrays are the host's */
+    double *made = c->from ? as(produced(be, c)) : NULL; /* ref's arrays are the host's */
     for (int64_t i = 0; made && i < c->n * c->in && check_subject->elem == 2; i++) made[i] = check_bf16(made[i]);
-    if (made) c->x = made;
+    if (made) c->x = as(made);
     two_ops(be, c);
-    be->release(made);
+    be->release(be, made);
 }
 
-static void call(const backend *be, real **a, const void *k_)
+static void call(const backend *be, void **a, const void *k_)
 {
     const site_case *k = k_;
     site_call        c = { .n   = k->n,
@@ -174,7 +175,7 @@ static void call(const backend *be, real **a, const void *k_)
                        narrowed(be, c.u, k->r), narrowed(be, c.v, k->out) };
         c.A = n[0], c.B = n[1], c.u = n[2], c.v = n[3];
         run_variant(be, &c);
-        for (int i = 0; i < 4; i++) be->release(n[i]);
+        for (int i = 0; i < 4; i++) be->release(be, n[i]);
     }
 }
 
@@ -250,8 +251,8 @@ static void check_beta1(void)
     real          *a[5], *y[2], *dx[2];
     for (int i = 0; i < 5; i++) {
         double *host = check_random(&g, size[i]);
-        a[i]         = be->alloc(size[i]);
-        be->upload(a[i], host, size[i]);
+        a[i]         = be->alloc(be, size[i]);
+        be->upload(be, a[i], host, size[i]);
         free(host);
     }
     variant = site_variant_find(be, "beta1");
@@ -259,13 +260,13 @@ static void check_beta1(void)
         site_call c = {
             .n = N, .in = IN, .out = OUT, .r = R, .lda = IN, .x = a[0], .dy = a[1], .W = a[2], .A = a[3], .B = a[4]
         };
-        c.y = y[k] = be->alloc(N * OUT), c.dx = dx[k] = be->alloc(N * IN);
+        c.y = y[k] = be->alloc(be, N * OUT), c.dx = dx[k] = be->alloc(be, N * IN);
         k ? run_variant(be, &c) : two_ops(be, &c);
     }
     assert_same_rows(be, y[0], OUT, y[1], N, OUT);
     assert_same_rows(be, dx[0], IN, dx[1], N, IN);
-    for (int i = 0; i < 5; i++) be->release(a[i]);
-    for (int k = 0; k < 2; k++) be->release(y[k]), be->release(dx[k]);
+    for (int i = 0; i < 5; i++) be->release(be, a[i]);
+    for (int k = 0; k < 2; k++) be->release(be, y[k]), be->release(be, dx[k]);
 }
 
 static void beta1_is_linear_and_pair(void **state)
@@ -285,11 +286,11 @@ static void check_graph(void)
     static const int64_t size[G_ALL] = { N * IN, N * OUT, OUT * IN, R * IN, OUT * R, R * IN, OUT * R, N * OUT, N * IN };
     const backend       *be          = check_subject;
     const site_variant  *v[2]        = { site_variant_find(be, "beta1"), site_variant_find(be, "graph") };
-    real                *a[2][G_ALL];
+    void                *a[2][G_ALL];
     site_call            c[2];
     rng                  g = rng_seed(5);
     for (int k = 0; k < 2; k++) {
-        for (int i = 0; i < G_ALL; i++) a[k][i] = (i == G_DA || i == G_DB ? be->params : be)->alloc(size[i]);
+        for (int i = 0; i < G_ALL; i++) a[k][i] = be->alloc_bytes(be, 4 * size[i]);
         c[k] = (site_call) {
             .n = N, .in = IN, .out = OUT, .r = R, .lda = IN, .W = a[k][G_W], .A = a[k][G_A], .B = a[k][G_B]
         };
@@ -300,22 +301,22 @@ static void check_graph(void)
     for (int round = 0; round < 4; round++) {
         for (int i = 0; i < (round == 1 ? G_W : G_DA); i++) {
             double *host = check_random(&g, size[i]);
-            for (int k = 0; k < 2; k++) be->upload(a[k][i], host, size[i]);
+            for (int k = 0; k < 2; k++) be->upload(be, a[k][i], host, size[i]);
             free(host);
         }
-        if (round == 3) be->release(be->alloc(1));
+        if (round == 3) be->release(be, be->alloc(be, 1));
         for (int k = 0; k < 2; k++) {
             v[k]->run(v[k], round == 0 ? SITE_PREPARE : SITE_ADAPT, &c[k]);
             v[k]->run(v[k], SITE_FORWARD, &c[k]);
             v[k]->run(v[k], SITE_BACKWARD, &c[k]);
         }
-        assert_ok(be->sync());
+        assert_ok(be->sync(be));
         for (int i = G_DA; i < G_ALL; i++) assert_same_rows(i < G_Y ? be->params : be, a[0][i], 1, a[1][i], size[i], 1);
     }
     for (int k = 0; k < 2; k++) {
         v[k]->run(v[k], SITE_RELEASE, &c[k]);
-        for (int i = 0; i < G_ALL; i++) be->release(a[k][i]);
-        be->release(c[k].work);
+        for (int i = 0; i < G_ALL; i++) be->release(be, a[k][i]);
+        be->release(be, c[k].work);
     }
 }
 
@@ -355,7 +356,9 @@ static const struct {
 static void check_costs(void)
 {
     char      dummy[8];
-    site_call c = { .n = 512, .in = 256, .out = 1024, .r = 16, .lda = 256, .dA = dummy, .dB = dummy, .g = dummy };
+    site_call c = {
+        .n = 512, .in = 256, .out = 1024, .r = 16, .lda = 256, .dA = as(dummy), .dB = as(dummy), .g = as(dummy)
+    };
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         const site_variant *v = site_variant_find(check_subject, expected[i].name);
         if (expected[i].elem && expected[i].elem != check_subject->elem) continue;
@@ -375,9 +378,16 @@ static void check_mixed_costs(void)
     char                dummy[8];
     const int           bf16 = check_subject->elem == 2;
     const site_variant *v    = site_variant_find(check_subject, "eager");
-    site_call           c    = {
-                     .n = 64, .in = 32, .out = 48, .r = 4, .lda = 32, .s = 1, .u = dummy, .v = dummy, .du = dummy, .dv = dummy
-    };
+    site_call           c    = { .n   = 64,
+                                 .in  = 32,
+                                 .out = 48,
+                                 .r   = 4,
+                                 .lda = 32,
+                                 .s   = 1,
+                                 .u   = dummy,
+                                 .v   = dummy,
+                                 .du  = as(dummy),
+                                 .dv  = as(dummy) };
     /* base, h, u h, delta, v delta, sum; x and y cast */
     assert_within(fabs(v->cost(v, SITE_FORWARD, &c).launches - (6 + 2 * bf16)), 0);
     /* dv 3, v dy, dhu, du 3, u dhu, dx twice, sum; casts */

@@ -15,7 +15,8 @@ static double log_sum_exp(const double *row, int64_t vocab, int32_t *best)
     return row[top] + log(sum);
 }
 
-void xent_fwd_ref(double *nll, int32_t *best, const real *logits_, const int32_t *targets, int64_t n, int64_t vocab)
+void xent_fwd_ref(const backend *be, double *nll, int32_t *best, const param *logits_, const int32_t *targets,
+                  int64_t n, int64_t vocab)
 {
     for (int64_t t = 0; t < n; t++) {
         const double *row = (const double *)logits_ + t * vocab;
@@ -26,7 +27,8 @@ void xent_fwd_ref(double *nll, int32_t *best, const real *logits_, const int32_t
     }
 }
 
-void xent_bwd_ref(real *logits_, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale)
+void xent_bwd_ref(const backend *be, param *logits_, double *nll, const int32_t *targets, int64_t n, int64_t vocab,
+                  double scale)
 {
     for (int64_t t = 0; t < n; t++) {
         double *row = (double *)logits_ + t * vocab;

@@ -35,9 +35,10 @@ static double row_sum_exp(float *to, const float *row, int64_t vocab, float max)
     return sum;
 }
 
-void xent_fwd_cpu(double *nll, int32_t *best, const real *logits, const int32_t *targets, int64_t n, int64_t vocab)
+void xent_fwd_cpu(const backend *be, double *nll, int32_t *best, const param *logits, const int32_t *targets, int64_t n,
+                  int64_t vocab)
 {
-#pragma omp parallel for schedule(static) if (n * vocab > CPU_ALONE)
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (n * vocab > CPU_ALONE)
     for (int64_t t = 0; t < n; t++) {
         const float *row = (const float *)logits + t * vocab;
         float        max = row_max(row, vocab);
@@ -49,9 +50,10 @@ void xent_fwd_cpu(double *nll, int32_t *best, const real *logits, const int32_t 
     }
 }
 
-void xent_bwd_cpu(real *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale)
+void xent_bwd_cpu(const backend *be, param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab,
+                  double scale)
 {
-#pragma omp parallel for schedule(static) if (n * vocab > CPU_ALONE)
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (n * vocab > CPU_ALONE)
     for (int64_t t = 0; t < n; t++) {
         float *row = (float *)logits + t * vocab;
         if (targets[t] < 0) {

@@ -5,22 +5,22 @@ typedef struct {
     double  spread;
 } xent_case;
 
-static void call_fwd(const backend *be, real **a, const void *c_)
+static void call_fwd(const backend *be, void **a, const void *c_)
 {
     const xent_case *c = c_;
-    be->xent_fwd((double *)a[0], (int32_t *)a[1], a[2], (const int32_t *)a[3], c->n, c->vocab);
+    be->xent_fwd(be, (double *)a[0], (int32_t *)a[1], a[2], (const int32_t *)a[3], c->n, c->vocab);
 }
 /* On a copy, whose rows are brought together: the gradient may be of another type than the
  * logits, in whose place it comes. */
-static void call_bwd(const backend *be, real **a, const void *c_)
+static void call_bwd(const backend *be, void **a, const void *c_)
 {
     const xent_case *c    = c_;
-    param           *work = be->params->alloc(c->n * c->vocab);
-    be->params->copy(work, a[3], c->n * c->vocab);
-    be->xent_bwd(work, (double *)a[1], (const int32_t *)a[2], c->n, c->vocab, 0.125);
+    param           *work = be->params->alloc(be->params, c->n * c->vocab);
+    be->params->copy(be->params, work, a[3], c->n * c->vocab);
+    be->xent_bwd(be, work, (double *)a[1], (const int32_t *)a[2], c->n, c->vocab, 0.125);
     for (int64_t t = 0; t < c->n; t++)
-        be->copy(real_at(be, a[0], t * c->vocab), real_at(be, work, t * wide_ld(be, c->vocab)), c->vocab);
-    be->params->release(work);
+        be->copy(be, real_at(be, a[0], t * c->vocab), real_at(be, as(work), t * wide_ld(be, c->vocab)), c->vocab);
+    be->params->release(be->params, work);
 }
 
 static void check_cases(void)
@@ -65,8 +65,8 @@ static void cuda_agrees_with_ref(void **state)
 /* On the device; the caller releases. */
 static void *on_device(const backend *be, const void *host, int64_t bytes)
 {
-    void *p = be->alloc_bytes(bytes);
-    be->put(p, host, bytes);
+    void *p = be->alloc_bytes(be, bytes);
+    be->put(be, p, host, bytes);
     return p;
 }
 
@@ -80,13 +80,13 @@ static void check_corner_rows(const backend *be)
     const int32_t host_targets[ROWS] = { 2, 0, 0, 1, 4 };
     double        nll[ROWS];
     int32_t       best[ROWS], *target = on_device(be, host_targets, sizeof host_targets),
-                        *at_best = be->alloc_bytes(sizeof best);
-    param  *logits               = be->params->alloc(ROWS * VOCAB);
-    double *at_nll               = be->alloc_bytes(sizeof nll);
-    be->params->upload(logits, host, ROWS * VOCAB);
-    be->xent_fwd(at_nll, at_best, logits, target, ROWS, VOCAB);
-    be->get(nll, at_nll, sizeof nll);
-    be->get(best, at_best, sizeof best);
+                        *at_best = be->alloc_bytes(be, sizeof best);
+    param  *logits               = be->params->alloc(be->params, ROWS * VOCAB);
+    double *at_nll               = be->alloc_bytes(be, sizeof nll);
+    be->params->upload(be->params, logits, host, ROWS * VOCAB);
+    be->xent_fwd(be, at_nll, at_best, logits, target, ROWS, VOCAB);
+    be->get(be, nll, at_nll, sizeof nll);
+    be->get(be, best, at_best, sizeof best);
     assert_int_equal(best[0], 1);
     assert_within(fabs(nll[0] - log(3 + exp(-2) + exp(-4))), 1e-6);
     assert_true(isnan(nll[1]));
@@ -96,7 +96,7 @@ static void check_corner_rows(const backend *be)
     assert_int_equal(best[3], 1);
     assert_within(fabs(nll[4] - log(2)), 1e-6);
     assert_int_equal(best[4], 3);
-    be->params->release(logits), be->release(target), be->release(at_best), be->release(at_nll);
+    be->params->release(be->params, logits), be->release(be, target), be->release(be, at_best), be->release(be, at_nll);
 }
 
 /* xent_bwd's nll is xent_fwd's, to the bit. */
@@ -107,15 +107,15 @@ static void check_same_loss(const backend *be)
     rng           r               = rng_seed(12);
     double       *host            = check_random(&r, N * VOCAB), fwd[N], bwd[N];
     int32_t      *target          = on_device(be, host_targets, sizeof host_targets);
-    param        *logits          = be->params->alloc(N * VOCAB);
-    double       *nll             = be->alloc_bytes(sizeof fwd);
-    be->params->upload(logits, host, N * VOCAB);
-    be->xent_fwd(nll, NULL, logits, target, N, VOCAB);
-    be->get(fwd, nll, sizeof fwd);
-    be->xent_bwd(logits, nll, target, N, VOCAB, 0.5);
-    be->get(bwd, nll, sizeof bwd);
+    param        *logits          = be->params->alloc(be->params, N * VOCAB);
+    double       *nll             = be->alloc_bytes(be, sizeof fwd);
+    be->params->upload(be->params, logits, host, N * VOCAB);
+    be->xent_fwd(be, nll, NULL, logits, target, N, VOCAB);
+    be->get(be, fwd, nll, sizeof fwd);
+    be->xent_bwd(be, logits, nll, target, N, VOCAB, 0.5);
+    be->get(be, bwd, nll, sizeof bwd);
     assert_memory_equal(fwd, bwd, sizeof fwd);
-    be->params->release(logits), be->release(target), be->release(nll);
+    be->params->release(be->params, logits), be->release(be, target), be->release(be, nll);
     free(host);
 }
 
@@ -152,22 +152,24 @@ typedef struct {
 
 static double loss(void *ctx)
 {
-    xent_loss *l = ctx;
-    double     nll[3];
-    backend_find("ref")->xent_fwd(nll, NULL, l->logits, l->targets, 3, 6);
+    const backend *ref = backend_find("ref");
+    xent_loss     *l   = ctx;
+    double         nll[3];
+    ref->xent_fwd(ref, nll, NULL, as(l->logits), l->targets, 3, 6);
     return 0.5 * (nll[0] + nll[1] + nll[2]);
 }
 
 static void gradients_match_differences(void **state)
 {
     (void)state;
-    rng       r = rng_seed(8);
-    xent_loss l = { check_random(&r, 18), { 4, -1, 0 } };
-    double    d[18];
+    const backend *ref = backend_find("ref");
+    rng            r   = rng_seed(8);
+    xent_loss      l   = { check_random(&r, 18), { 4, -1, 0 } };
+    double         d[18];
     memcpy(d, l.logits, sizeof d);
     double nll[3], nll_fwd[3];
-    backend_find("ref")->xent_fwd(nll_fwd, NULL, l.logits, l.targets, 3, 6);
-    backend_find("ref")->xent_bwd(d, nll, l.targets, 3, 6, 0.5);
+    ref->xent_fwd(ref, nll_fwd, NULL, as(l.logits), l.targets, 3, 6);
+    ref->xent_bwd(ref, as(d), nll, l.targets, 3, 6, 0.5);
     assert_memory_equal(nll, nll_fwd, sizeof nll);
     assert_within(check_gradient(loss, &l, l.logits, d, 18), CHECK_GRADIENT_TOL);
     free(l.logits);

@@ -79,8 +79,8 @@ static int64_t pass(const char *name, double nll[ROWS], double *grads)
                 out = p[i].r * site_out(&m->cfg, (site_id)(i % SITE_COUNT));
         if (!p[i].r) continue;
         assert_true(n + in + out < GRADS_MAX);
-        m->be->params->download(grads + n, p[i].dA, in);
-        m->be->params->download(grads + n + in, p[i].dB, out);
+        m->be->params->download(m->be->params, grads + n, p[i].dA, in);
+        m->be->params->download(m->be->params, grads + n + in, p[i].dB, out);
         n += in + out;
     }
     free_pairs(m, p);
@@ -139,7 +139,7 @@ static void weights_load_to_the_bit(void **state)
         model *m = open_bf16(names[b]);
         w[b]     = mem_alloc((size_t)n, 8);
         for (int64_t l = 0; l < odd.layers; l++)
-            m->be->download(w[b] + l * odd.inter * odd.hidden, m->layers[l].down, odd.inter * odd.hidden);
+            m->be->download(m->be, w[b] + l * odd.inter * odd.hidden, m->layers[l].down, odd.inter * odd.hidden);
         model_close(m);
     }
     assert_memory_equal(w[0], w[1], (size_t)n * 8);

@@ -33,11 +33,11 @@ typedef struct {
     int64_t n;
 } outcome;
 
-static void append(outcome *o, const backend *be, const real *g, int64_t n)
+static void append(outcome *o, const backend *be, const param *g, int64_t n)
 {
     if (n == 0) return; /* no pair on this site */
     o->grads = mem_resize(o->grads, (size_t)(o->n + n + 1), sizeof *o->grads);
-    be->download(o->grads + o->n, g, n);
+    be->download(be, o->grads + o->n, g, n);
     o->n += n;
 }
 
@@ -87,16 +87,16 @@ enum { ITEMS = 5, NEW = 28 };
  * first, as after memory has moved. */
 static const backend *counted;
 static int            graphs, runs, refuse;
-static bool           counted_run(backend_graph *g)
+static bool           counted_run(const backend *be, backend_graph *g)
 {
     if (refuse > 0 && refuse-- % 2) return false;
     runs++;
-    return counted->graph_run(g);
+    return counted->graph_run(be, g);
 }
-static backend_graph *counted_end(void)
+static backend_graph *counted_end(const backend *be)
 {
     graphs++;
-    return counted->graph_end();
+    return counted->graph_end(be);
 }
 
 typedef struct {

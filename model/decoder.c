@@ -21,15 +21,21 @@ real *buffer_need(const backend *be, buffer *b, int64_t count)
     int64_t step = 64;
     /* at most an eighth more than asked: batches of nearly the same size do not allocate each time */
     while (step * 16 < count) step *= 2;
-    be->release(b->p);
+    be->release(be, b->p);
     b->count = (count + step - 1) / step * step;
-    b->p     = be->alloc(b->count);
+    b->p     = be->alloc(be, b->count);
     return b->p;
+}
+
+param *params_need(const backend *be, buffer *b, int64_t count)
+{
+    buffer_need(be->params, b, count);
+    return b->params;
 }
 
 void buffer_free(const backend *be, buffer *b)
 {
-    be->release(b->p);
+    be->release(be, b->p);
     *b = (buffer) { 0 };
 }
 
@@ -62,7 +68,7 @@ void decoder_free(decoder *d)
                        &d->dx,         &d->dx_rows,   &d->dxn, &d->dxn_rows, &d->dact,   &d->dqkv, &d->d_o,     &d->dh };
     void   *ints[] = { d->integers, d->targets, d->best, d->nll };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) buffer_free(be, all[i]);
-    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) be->release(ints[i]);
+    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) be->release(be, ints[i]);
     for (int64_t l = 0; l < d->m->cfg.layers; l++) activations_free(be, &d->kept[l]);
     activations_free(be, &d->scratch);
     free(d->kept);
@@ -97,8 +103,8 @@ static int check_plan(const decoder *d, const run_plan *p)
 
 static int32_t *ints_need(const backend *be, int32_t *p, int64_t count)
 {
-    be->release(p);
-    return be->alloc_bytes(count * (int64_t)sizeof(int32_t));
+    be->release(be, p);
+    return be->alloc_bytes(be, count * (int64_t)sizeof(int32_t));
 }
 
 static void need_rows(decoder *d, int64_t n_rows)
@@ -108,8 +114,8 @@ static void need_rows(decoder *d, int64_t n_rows)
     d->cap_rows = n_rows + n_rows / 8;
     d->targets  = ints_need(be, d->targets, d->cap_rows);
     d->best     = ints_need(be, d->best, d->cap_rows);
-    be->release(d->nll);
-    d->nll      = be->alloc_bytes(d->cap_rows * (int64_t)sizeof(double));
+    be->release(be, d->nll);
+    d->nll      = be->alloc_bytes(be, d->cap_rows * (int64_t)sizeof(double));
     d->host_nll = mem_resize(d->host_nll, (size_t)d->cap_rows, sizeof *d->host_nll);
 }
 
@@ -148,7 +154,7 @@ static void put_integers(decoder *d, const run_plan *p)
     for (const attention_span *s = p->spans; p->cache && s < p->spans + p->n_spans; s++)
         for (int32_t i = 0; i < s->q_len; i++) *to++ = s->kv0 + s->kv_len - s->q_len + i;
     if (p->decode) memcpy(to, p->spans, (size_t)p->n_spans * sizeof *p->spans);
-    d->be->put(d->integers, d->host_integers, count * (int64_t)sizeof(int32_t));
+    d->be->put(d->be, d->integers, d->host_integers, count * (int64_t)sizeof(int32_t));
 }
 
 /* The table covers the positions that occur, in powers of two: a long-context model used on
@@ -163,7 +169,8 @@ static void need_rope_table(decoder *d, const run_plan *p)
     if (need <= d->rope_positions) return;
     double *table = mem_alloc((size_t)(need * c->head_dim), sizeof *table);
     rotary_table(c, need, table);
-    d->be->params->upload(buffer_need(d->be->params, &d->rope_table, need * c->head_dim), table, need * c->head_dim);
+    d->be->params->upload(d->be->params, params_need(d->be, &d->rope_table, need * c->head_dim), table,
+                          need * c->head_dim);
     d->rope_positions = need;
     free(table);
 }
@@ -207,9 +214,9 @@ void decoder_compute(decoder *d)
     const model_config *c  = &d->m->cfg;
     const int64_t       n = d->run.n, n_rows = d->run.n_rows;
     d->last = buffer_need(be, &layer_activations(d, 0)->x, n * c->hidden);
-    be->gather_rows(d->last, d->m->embed, d->ids, n, c->hidden);
+    be->gather_rows(be, d->last, d->m->embed, d->ids, n, c->hidden);
     for (int64_t l = 0; l < c->layers; l++) layer_fwd(d, l);
-    be->rmsnorm_fwd(buffer_need(be, &d->y, n_rows * c->hidden), buffer_need(be->params, &d->rstd_y, n_rows), d->last,
+    be->rmsnorm_fwd(be, buffer_need(be, &d->y, n_rows * c->hidden), params_need(be, &d->rstd_y, n_rows), d->last,
                     d->m->norm, (norm_dims) { .n = n_rows, .d = c->hidden }, c->norm_eps);
 }
 
@@ -285,8 +292,8 @@ int decoder_forward(decoder *d, const batch *b, const pair_arrays *pairs, bool k
     plan.spans = d->spans, plan.row_spans = d->row_spans;
     if ((rc = decoder_run(d, &plan, pairs, keep))) return rc;
     d->has_targets = b->targets != NULL;
-    if (d->has_targets) d->be->put(d->targets, b->targets, b->n_rows * (int64_t)sizeof(int32_t));
-    return d->be->sync();
+    if (d->has_targets) d->be->put(d->be, d->targets, b->targets, b->n_rows * (int64_t)sizeof(int32_t));
+    return d->be->sync(d->be);
 }
 
 /* --- logits, loss */
@@ -294,8 +301,8 @@ int decoder_forward(decoder *d, const batch *b, const pair_arrays *pairs, bool k
 param *decoder_logits_chunk(decoder *d, int64_t first, int64_t count)
 {
     const model_config *c = &d->m->cfg;
-    param              *p = buffer_need(d->be->params, &d->logits, count * c->vocab);
-    d->be->linear_fwd_wide(p, real_at(d->be, d->y.p, first * c->hidden), d->m->lm_head,
+    param              *p = params_need(d->be, &d->logits, count * c->vocab);
+    d->be->linear_fwd_wide(d->be, p, real_at(d->be, d->y.p, first * c->hidden), d->m->lm_head,
                            (linear_dims) { .n = count, .in = c->hidden, .out = c->vocab });
     return p;
 }
@@ -327,8 +334,8 @@ static int check_finite(const decoder *d, const double *nll)
 static int fetch_nll(decoder *d, double *nll)
 {
     double *got = nll ? nll : d->host_nll;
-    d->be->get(got, d->nll, d->run.n_rows * (int64_t)sizeof *got);
-    int rc = d->be->sync();
+    d->be->get(d->be, got, d->nll, d->run.n_rows * (int64_t)sizeof *got);
+    int rc = d->be->sync(d->be);
     return rc ? rc : check_finite(d, got);
 }
 
@@ -337,10 +344,10 @@ int decoder_nll(decoder *d, double *nll, int32_t *best)
     if (!d->has_targets) return run_error("decoder: the batch had no targets");
     for (int64_t at = 0; at < d->run.n_rows; at += d->chunk_rows) {
         int64_t k = chunk_at(d, at);
-        d->be->xent_fwd(d->nll + at, best ? d->best + at : NULL, decoder_logits_chunk(d, at, k), d->targets + at, k,
-                        d->m->cfg.vocab);
+        d->be->xent_fwd(d->be, d->nll + at, best ? d->best + at : NULL, decoder_logits_chunk(d, at, k), d->targets + at,
+                        k, d->m->cfg.vocab);
     }
-    if (best) d->be->get(best, d->best, d->run.n_rows * (int64_t)sizeof *best);
+    if (best) d->be->get(d->be, best, d->best, d->run.n_rows * (int64_t)sizeof *best);
     return fetch_nll(d, nll);
 }
 
@@ -352,9 +359,9 @@ int decoder_logits(decoder *d, int64_t first, int64_t count, double *logits)
                          (long long)d->run.n_rows);
     for (int64_t at = 0; at < count; at += d->chunk_rows) {
         int64_t k = count - at < d->chunk_rows ? count - at : d->chunk_rows;
-        d->be->params->download(logits + at * vocab, decoder_logits_chunk(d, first + at, k), k * vocab);
+        d->be->params->download(d->be->params, logits + at * vocab, decoder_logits_chunk(d, first + at, k), k * vocab);
     }
-    int rc = d->be->sync();
+    int rc = d->be->sync(d->be);
     for (int64_t i = 0; i < count * vocab && !rc; i++)
         if (!isfinite(logits[i])) rc = decoder_not_finite(d, first + i / vocab);
     return rc;
@@ -371,12 +378,13 @@ static void loss_bwd(decoder *d, real *dy, double scale)
         param      *logits = decoder_logits_chunk(d, at, k);
         linear_dims ld     = { .n = k, .in = c->hidden, .out = c->vocab, .ldy = wide_ld(be, c->vocab) };
         if (!dy) {
-            be->xent_fwd(d->nll + at, NULL, logits, d->targets + at, k, c->vocab);
+            be->xent_fwd(be, d->nll + at, NULL, logits, d->targets + at, k, c->vocab);
             continue;
         }
-        be->xent_bwd(logits, d->nll + at, d->targets + at, k, c->vocab, scale);
-        if (d->m->flat) be->linear_bwd_w(d->m->lm_head_grad, NULL, logits, real_at(be, d->y.p, at * c->hidden), ld);
-        be->linear_bwd_x(real_at(be, dy, at * c->hidden), logits, d->m->lm_head, ld, false);
+        be->xent_bwd(be, logits, d->nll + at, d->targets + at, k, c->vocab, scale);
+        if (d->m->flat)
+            be->linear_bwd_w(be, d->m->lm_head_grad, NULL, reals_of(logits), real_at(be, d->y.p, at * c->hidden), ld);
+        be->linear_bwd_x(be, real_at(be, dy, at * c->hidden), reals_of(logits), d->m->lm_head, ld, false);
     }
 }
 
@@ -391,11 +399,11 @@ int decoder_backward(decoder *d, double scale, double *nll)
     loss_bwd(d, dy, scale);
     if (any) {
         real *dx = buffer_need(be, d->trim ? &d->dx_rows : &d->dx, count);
-        be->zero(dx, count);
-        be->rmsnorm_bwd(dx, d->m->norm_grad, dy, d->last, d->rstd_y.p, d->m->norm,
+        be->zero(be, dx, count);
+        be->rmsnorm_bwd(be, dx, d->m->norm_grad, dy, d->last, d->rstd_y.params, d->m->norm,
                         (norm_dims) { .n = rows, .d = c->hidden });
         for (int64_t l = c->layers - 1; l >= 0 && l >= d->low_layer && dx; l--) dx = layer_bwd(d, l, dx);
-        if (d->m->flat) be->scatter_add_rows(d->m->embed_grad, dx, d->ids, n, c->hidden);
+        if (d->m->flat) be->scatter_add_rows(be, reals_of(d->m->embed_grad), dx, d->ids, n, c->hidden);
     }
     int rc  = fetch_nll(d, nll);
     d->keep = false; /* gate and up have become their gradients */

@@ -16,9 +16,14 @@
 /* Weights of one layer; biases NULL when absent. q, k, v are one array [q_out + 2 kv_out,
  * hidden] in the order q, k, v; gate and up one array
  * [2 inter, hidden]: fused sites and shared inputs then need no copies. */
+#define LAYER_ARRAYS(T) T *norm1, *qkv, *qkv_bias, *o, *o_bias, *norm2, *gate_up, *gate_up_bias, *down, *down_bias
 typedef struct {
-    real *norm1, *qkv, *qkv_bias, *o, *o_bias, *norm2, *gate_up, *gate_up_bias, *down, *down_bias;
+    LAYER_ARRAYS(real);
 } layer_weights;
+typedef struct {
+    LAYER_ARRAYS(param);
+} layer_gradients; /* of the same layout */
+#undef LAYER_ARRAYS
 
 typedef struct {
     model_config   cfg;
@@ -30,10 +35,11 @@ typedef struct {
     /* for `full` (model_open trainable): every weight in one array, its gradient in another of
      * the same layout. Between the weights of one layer there may be a few unused elements,
      * always 0: config_parameters counts the weights, flat_count the array. */
-    real                *flat, *flat_grad;
+    real                *flat;
+    param               *flat_grad;
     int64_t              flat_count;
-    layer_weights       *grads; /* addresses inside flat_grad */
-    real                *embed_grad, *norm_grad, *lm_head_grad;
+    layer_gradients     *grads; /* [layers] addresses inside flat_grad, or NULLs */
+    param               *embed_grad, *norm_grad, *lm_head_grad;
     struct model_memory *memory; /* mapped files and owned arrays (model_io.c) */
 } model;
 

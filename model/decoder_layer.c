@@ -19,25 +19,29 @@ typedef struct {
     int         order; /* as site_order */
 } stage;
 
-/* The part of the fused qkv weights (or their gradients) from row `first`. */
+/* The part of the fused qkv weights, of their gradients, from row `first`. */
 static real *qkv_rows(const decoder *d, real *W, int64_t first, int64_t width)
 {
     return W ? real_at(d->be, W, first * width) : NULL;
 }
+static param *qkv_grads(const decoder *d, param *dW, int64_t first, int64_t width)
+{
+    return dW ? param_at(d->be, dW, first * width) : NULL;
+}
 
 static stage stage_of(const decoder *d, int64_t layer, stage_id s)
 {
-    const layer_weights *w = &d->m->layers[layer], none = { 0 };
-    const layer_weights *g = d->m->flat ? &d->m->grads[layer] : &none;
-    int64_t              h = d->m->cfg.hidden, q = d->q_out, kv = d->kv_out, inter = d->m->cfg.inter;
+    const layer_weights   *w = &d->m->layers[layer];
+    const layer_gradients *g = &d->m->grads[layer]; /* NULLs where the model does not train */
+    int64_t                h = d->m->cfg.hidden, q = d->q_out, kv = d->kv_out, inter = d->m->cfg.inter;
     switch (s) {
     case STAGE_QKV: return (stage) { w->qkv, w->qkv_bias, g->qkv, g->qkv_bias, h, q + 2 * kv, 0 };
     case STAGE_Q: return (stage) { w->qkv, w->qkv_bias, g->qkv, g->qkv_bias, h, q, 0 };
     case STAGE_KV:
         return (stage) { qkv_rows(d, w->qkv, q, h),
                          qkv_rows(d, w->qkv_bias, q, 1),
-                         qkv_rows(d, g->qkv, q, h),
-                         qkv_rows(d, g->qkv_bias, q, 1),
+                         qkv_grads(d, g->qkv, q, h),
+                         qkv_grads(d, g->qkv_bias, q, 1),
                          h,
                          2 * kv,
                          0 };
@@ -83,7 +87,7 @@ static int stage_pairs(const decoder *d, int64_t layer, stage_id s, int64_t stag
         int64_t first = places[i].first_q * d->q_out, rest = site_out(&d->m->cfg, places[i].site) - first;
         int64_t at = places[i].at_q * d->q_out + places[i].at_kv * d->kv_out + places[i].at_inter * d->m->cfg.inter;
         p.B        = real_at(d->be, p.B, first * p.ldb);
-        if (p.dB) p.dB = real_at(d->be->params, p.dB, first * p.r);
+        if (p.dB) p.dB = param_at(d->be, p.dB, first * p.r);
         pairs[n++] = (adapted_pair) { p, at, rest < stage_out - at ? rest : stage_out - at };
     }
     return n;
@@ -95,8 +99,8 @@ static void stage_fwd(decoder *d, int64_t layer, stage_id s, real *y, const real
     adapted_pair pairs[PAIRS_MAX];
     int          count = stage_pairs(d, layer, s, st.out, pairs);
     real        *h     = buffer_need(d->be, &layer_activations(d, layer)->h[s], adapted_room(n, pairs, count));
-    d->be->adapted_fwd(y, h, x, st.W, st.bias, pairs, count, (linear_dims) { .n = n, .in = st.in, .out = st.out },
-                       accumulate);
+    d->be->adapted_fwd(d->be, y, h, x, st.W, st.bias, pairs, count,
+                       (linear_dims) { .n = n, .in = st.in, .out = st.out }, accumulate);
 }
 
 /* Does anything that trains lie before this stage, so that the gradient of its input is wanted? */
@@ -122,8 +126,8 @@ static void stage_bwd(decoder *d, int64_t layer, stage_id s, real *dx, const rea
     adapted_pair pairs[PAIRS_MAX];
     int          count = stage_pairs(d, layer, s, st.out, pairs);
     real        *dh    = buffer_need(d->be, &d->dh, adapted_room(n, pairs, count));
-    d->be->adapted_bwd(dx, dh, dy, x, d->kept[layer].h[s].p, st.W, pairs, count, ld);
-    if (st.dW) d->be->linear_bwd_w(st.dW, st.dbias, dy, x, ld);
+    d->be->adapted_bwd(d->be, dx, dh, dy, x, d->kept[layer].h[s].p, st.W, pairs, count, ld);
+    if (st.dW) d->be->linear_bwd_w(d->be, st.dW, st.dbias, dy, x, ld);
 }
 
 /* --- the layer */
@@ -169,7 +173,7 @@ static layout layout_of(decoder *d, int64_t layer)
 static void into_cache(decoder *d, int64_t layer, layout *v)
 {
     real *cache = d->run.cache->layers[layer];
-    d->be->scatter_rows(cache, v->k, d->cache_rows, d->run.n, 2 * d->kv_out);
+    d->be->scatter_rows(d->be, cache, v->k, d->cache_rows, d->run.n, 2 * d->kv_out);
     v->k = cache;
     v->v = real_at(d->be, cache, d->kv_out);
 }
@@ -178,9 +182,9 @@ static void attend(decoder *d, const layout *v, real *o, param *lse)
 {
     const run_plan *run = &d->run;
     if (run->decode)
-        d->be->attention_decode(o, v->q, v->k, v->v, d->dev_spans, run->n, run->kv_most, v->dims, v->scale);
+        d->be->attention_decode(d->be, o, v->q, v->k, v->v, d->dev_spans, run->n, run->kv_most, v->dims, v->scale);
     else
-        d->be->attention_fwd(o, lse, v->q, v->k, v->v, v->trimmed ? run->row_spans : run->spans,
+        d->be->attention_fwd(d->be, o, lse, v->q, v->k, v->v, v->trimmed ? run->row_spans : run->spans,
                              v->trimmed ? run->n_row_spans : run->n_spans, v->dims, v->scale);
 }
 
@@ -195,7 +199,7 @@ static void project_qkv(decoder *d, int64_t layer, const layout *v, const real *
     const real *xq = xn;
     if (v->trimmed) {
         real *gathered = buffer_need(be, &d->xn_rows, v->nq * hidden);
-        be->gather_rows(gathered, xn, d->rows, v->nq, hidden);
+        be->gather_rows(be, gathered, xn, d->rows, v->nq, hidden);
         xq = gathered;
     }
     stage_fwd(d, layer, STAGE_Q, v->q, xq, v->nq, false);
@@ -205,9 +209,9 @@ static void project_qkv(decoder *d, int64_t layer, const layout *v, const real *
 static void rotate(decoder *d, const layout *v, real *q, real *k, bool inverse)
 {
     const model_config *c = &d->m->cfg;
-    d->be->rope(q, v->trimmed ? d->row_pos : d->pos, d->rope_table.p,
+    d->be->rope(d->be, q, v->trimmed ? d->row_pos : d->pos, d->rope_table.params,
                 (rope_dims) { .n = v->nq, .heads = c->heads, .head_dim = c->head_dim, .ldx = v->dims.ldq }, inverse);
-    d->be->rope(k, d->pos, d->rope_table.p,
+    d->be->rope(d->be, k, d->pos, d->rope_table.params,
                 (rope_dims) { .n = d->run.n, .heads = c->kv_heads, .head_dim = c->head_dim, .ldx = v->dims.ldk },
                 inverse);
 }
@@ -217,11 +221,11 @@ static real *residual(decoder *d, activations *a, const layout *v)
 {
     int64_t count = v->nq * d->m->cfg.hidden;
     if (v->trimmed) {
-        d->be->gather_rows(buffer_need(d->be, &a->mid, count), a->x.p, d->rows, v->nq, d->m->cfg.hidden);
+        d->be->gather_rows(d->be, buffer_need(d->be, &a->mid, count), a->x.p, d->rows, v->nq, d->m->cfg.hidden);
         return a->mid.p;
     }
     if (a == &d->scratch) return a->x.p;
-    d->be->copy(buffer_need(d->be, &a->mid, count), a->x.p, count);
+    d->be->copy(d->be, buffer_need(d->be, &a->mid, count), a->x.p, count);
     return a->mid.p;
 }
 
@@ -233,7 +237,7 @@ static real *output(decoder *d, int64_t layer, activations *a, real *mid, int64_
         out = buffer_need(d->be, &layer_activations(d, layer + 1)->x, count);
     else if (a != &d->scratch)
         out = buffer_need(d->be, &d->last_kept, count);
-    if (out != mid) d->be->copy(out, mid, count);
+    if (out != mid) d->be->copy(d->be, out, mid, count);
     return out;
 }
 
@@ -247,23 +251,23 @@ void layer_fwd(decoder *d, int64_t layer)
     int64_t              n = d->run.n, nq = v.nq, hidden = c->hidden;
 
     real *xn = buffer_need(be, &d->xn, n * hidden);
-    be->rmsnorm_fwd(xn, buffer_need(be->params, &a->rstd1, n), a->x.p, w->norm1, (norm_dims) { .n = n, .d = hidden },
+    be->rmsnorm_fwd(be, xn, params_need(be, &a->rstd1, n), a->x.p, w->norm1, (norm_dims) { .n = n, .d = hidden },
                     c->norm_eps);
     project_qkv(d, layer, &v, xn);
     rotate(d, &v, v.q, v.k, false);
     if (d->run.cache) into_cache(d, layer, &v);
     real  *o   = buffer_need(be, &a->o, nq * d->q_out);
-    param *lse = d->keep ? buffer_need(be->params, &a->lse, nq * c->heads) : NULL;
+    param *lse = d->keep ? params_need(be, &a->lse, nq * c->heads) : NULL;
     attend(d, &v, o, lse);
     real *mid = residual(d, a, &v);
     stage_fwd(d, layer, STAGE_O, mid, o, nq, true);
 
     real *mn = buffer_need(be, &d->xn, nq * hidden);
-    be->rmsnorm_fwd(mn, buffer_need(be->params, &a->rstd2, nq), mid, w->norm2, (norm_dims) { .n = nq, .d = hidden },
+    be->rmsnorm_fwd(be, mn, params_need(be, &a->rstd2, nq), mid, w->norm2, (norm_dims) { .n = nq, .d = hidden },
                     c->norm_eps);
     real *gate_up = buffer_need(be, &a->gate_up, nq * 2 * c->inter), *act = buffer_need(be, &d->act, nq * c->inter);
     stage_fwd(d, layer, STAGE_GATE_UP, gate_up, mn, nq, false);
-    be->swiglu_fwd(act, gate_up, nq, c->inter);
+    be->swiglu_fwd(be, act, gate_up, nq, c->inter);
     real *out = output(d, layer, a, mid, nq * hidden);
     stage_fwd(d, layer, STAGE_DOWN, out, act, nq, true);
     d->last = out;
@@ -279,18 +283,18 @@ static bool mlp_bwd(decoder *d, int64_t layer, real *dx, int64_t nq)
     norm_dims            nd = { .n = nq, .d = hidden };
 
     real *act = buffer_need(be, &d->act, nq * inter);
-    if (reads_input(d, layer, STAGE_DOWN)) be->swiglu_fwd(act, a->gate_up.p, nq, inter);
+    if (reads_input(d, layer, STAGE_DOWN)) be->swiglu_fwd(be, act, a->gate_up.p, nq, inter);
     real *dact = wanted_below(d, layer, STAGE_DOWN) ? buffer_need(be, &d->dact, nq * inter) : NULL;
     stage_bwd(d, layer, STAGE_DOWN, dact, dx, act, nq);
     if (!dact) return false;
 
-    be->swiglu_bwd(a->gate_up.p, dact, a->gate_up.p, nq, inter);
+    be->swiglu_bwd(be, a->gate_up.p, dact, a->gate_up.p, nq, inter);
     real *mn = buffer_need(be, &d->xn, nq * hidden);
-    if (reads_input(d, layer, STAGE_GATE_UP)) be->rmsnorm_fwd(mn, NULL, a->mid.p, w->norm2, nd, d->m->cfg.norm_eps);
+    if (reads_input(d, layer, STAGE_GATE_UP)) be->rmsnorm_fwd(be, mn, NULL, a->mid.p, w->norm2, nd, d->m->cfg.norm_eps);
     real *dmn = wanted_below(d, layer, STAGE_GATE_UP) ? buffer_need(be, &d->dxn, nq * hidden) : NULL;
     stage_bwd(d, layer, STAGE_GATE_UP, dmn, a->gate_up.p, mn, nq);
     if (!dmn) return false;
-    be->rmsnorm_bwd(dx, d->m->flat ? d->m->grads[layer].norm2 : NULL, dmn, a->mid.p, a->rstd2.p, w->norm2, nd);
+    be->rmsnorm_bwd(be, dx, d->m->grads[layer].norm2, dmn, a->mid.p, a->rstd2.params, w->norm2, nd);
     return true;
 }
 
@@ -302,18 +306,18 @@ static real *qkv_bwd(decoder *d, int64_t layer, const layout *v, const real *dq,
     bool           want = wanted_below(d, layer, STAGE_QKV);
     real          *xn = buffer_need(be, &d->xn, n * hidden), *dxn = want ? buffer_need(be, &d->dxn, n * hidden) : NULL;
     if (reads_input(d, layer, STAGE_QKV))
-        be->rmsnorm_fwd(xn, NULL, d->kept[layer].x.p, d->m->layers[layer].norm1, (norm_dims) { .n = n, .d = hidden },
-                        d->m->cfg.norm_eps);
+        be->rmsnorm_fwd(be, xn, NULL, d->kept[layer].x.p, d->m->layers[layer].norm1,
+                        (norm_dims) { .n = n, .d = hidden }, d->m->cfg.norm_eps);
     if (!v->split) {
         stage_bwd(d, layer, STAGE_QKV, dxn, dq, xn, n);
         return dxn;
     }
     real *xq  = buffer_need(be, &d->xn_rows, v->nq * hidden),
          *dxq = want ? buffer_need(be, &d->dxn_rows, v->nq * hidden) : NULL;
-    be->gather_rows(xq, xn, d->rows, v->nq, hidden);
+    be->gather_rows(be, xq, xn, d->rows, v->nq, hidden);
     stage_bwd(d, layer, STAGE_KV, dxn, dkv, xn, n);
     stage_bwd(d, layer, STAGE_Q, dxq, dq, xq, v->nq);
-    if (want) be->scatter_add_rows(dxn, dxq, d->rows, v->nq, hidden);
+    if (want) be->scatter_add_rows(be, dxn, dxq, d->rows, v->nq, hidden);
     return dxn;
 }
 
@@ -330,8 +334,8 @@ real *layer_bwd(decoder *d, int64_t layer, real *dx)
     if (!d_o) return NULL;
 
     real *dq = buffer_need(be, &d->dqkv, nq * q + n * 2 * kv), *dkv = real_at(be, dq, v.split ? nq * q : q);
-    be->zero(dq, nq * q + n * 2 * kv);
-    be->attention_bwd(dq, dkv, real_at(be, dkv, kv), d_o, v.q, v.k, v.v, a->o.p, a->lse.p,
+    be->zero(be, dq, nq * q + n * 2 * kv);
+    be->attention_bwd(be, dq, dkv, real_at(be, dkv, kv), d_o, v.q, v.k, v.v, a->o.p, a->lse.params,
                       v.trimmed ? d->run.row_spans : d->run.spans, v.trimmed ? d->run.n_row_spans : d->run.n_spans,
                       v.dims, v.scale);
     rotate(d, &v, dq, dkv, true);
@@ -340,11 +344,11 @@ real *layer_bwd(decoder *d, int64_t layer, real *dx)
 
     if (v.trimmed) { /* the rows' gradients among those of all tokens */
         real *all = buffer_need(be, &d->dx, n * hidden);
-        be->zero(all, n * hidden);
-        be->scatter_add_rows(all, dx, d->rows, nq, hidden);
+        be->zero(be, all, n * hidden);
+        be->scatter_add_rows(be, all, dx, d->rows, nq, hidden);
         dx = all;
     }
-    be->rmsnorm_bwd(dx, d->m->flat ? d->m->grads[layer].norm1 : NULL, dxn, a->x.p, a->rstd1.p,
-                    d->m->layers[layer].norm1, (norm_dims) { .n = n, .d = hidden });
+    be->rmsnorm_bwd(be, dx, d->m->grads[layer].norm1, dxn, a->x.p, a->rstd1.params, d->m->layers[layer].norm1,
+                    (norm_dims) { .n = n, .d = hidden });
     return dx;
 }

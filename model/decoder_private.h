@@ -7,7 +7,10 @@
 /* An array that grows and is reused, of the type of the table that buffer_need is given; what it
  * held is lost when it grows. */
 typedef struct {
-    real   *p;
+    union {
+        real  *p;
+        param *params;
+    };
     int64_t count;
 } buffer;
 
@@ -88,9 +91,11 @@ struct decoder {
     size_t          cap_spans, cap_row_spans;
 };
 
-/* At least count elements of be's working type (be->params: of parameters); returns b->p. */
+/* At least count reals; returns b->p. */
 real *buffer_need(const backend *be, buffer *b, int64_t count);
-void  buffer_free(const backend *be, buffer *b);
+/* At least count params; returns b->params. */
+param *params_need(const backend *be, buffer *b, int64_t count);
+void   buffer_free(const backend *be, buffer *b);
 
 /* Checks ids, positions and rows, and computes d->y [n_rows, hidden], the normalised states of
  * the wanted rows. The plan's arrays must live until the backward is done if keep. */

@@ -115,9 +115,10 @@ static peft_case case_load(const char *dir, const backend *be, int64_t layers)
         c.scale[i] = json_find(s, "s")->valuedouble;
         for (int64_t k = 0; k < nB; k++) B[k] *= c.scale[i];
         int64_t r  = nA / in;
-        real   *dA = be->alloc(nA), *dB = be->alloc(nB), *a = be->alloc(nA), *bb = be->alloc(nB);
-        be->upload(a, A, nA);
-        be->upload(bb, B, nB);
+        param  *dA = be->params->alloc(be->params, nA), *dB = be->params->alloc(be->params, nB);
+        real   *a = be->alloc(be, nA), *bb = be->alloc(be, nB);
+        be->upload(be, a, A, nA);
+        be->upload(be, bb, B, nB);
         c.pairs[i] = (pair_arrays) { .A = a, .B = bb, .r = r, .lda = in, .ldb = r, .dA = dA, .dB = dB };
         free(A);
         free(B);
@@ -128,10 +129,10 @@ static peft_case case_load(const char *dir, const backend *be, int64_t layers)
 static void case_free(peft_case *c)
 {
     for (int64_t i = 0; i < c->layers * SITE_COUNT; i++) {
-        c->be->release((real *)(uintptr_t)c->pairs[i].A);
-        c->be->release((real *)(uintptr_t)c->pairs[i].B);
-        c->be->release(c->pairs[i].dA);
-        c->be->release(c->pairs[i].dB);
+        c->be->release(c->be, (real *)(uintptr_t)c->pairs[i].A);
+        c->be->release(c->be, (real *)(uintptr_t)c->pairs[i].B);
+        c->be->release(c->be, c->pairs[i].dA);
+        c->be->release(c->be, c->pairs[i].dB);
     }
     free(c->pairs);
     free(c->scale);
@@ -151,7 +152,7 @@ static void check_gradient(const peft_case *c, const char *factor, const char *l
     for (const json *s = c->sites->child; s; s = s->next) {
         int64_t i = pair_index(s);
         if (i < 0 || strcmp(json_find(s, letter)->valuestring, factor) != 0) continue;
-        c->be->download(part, *letter == 'A' ? c->pairs[i].dA : c->pairs[i].dB, n);
+        c->be->download(c->be, part, *letter == 'A' ? c->pairs[i].dA : c->pairs[i].dB, n);
         for (int64_t k = 0; k < n; k++) got[k] += part[k] * (*letter == 'B' ? c->scale[i] : 1);
     }
     double err = rel_err(got, want, n);
@@ -234,10 +235,10 @@ static double loss_of(decoder *d, const batch *b, const pair_arrays *pairs)
 }
 
 /* Central differences over an array of the f64 reference. */
-static void check_differences(decoder *d, const batch *b, const pair_arrays *pairs, double *x, const double *g,
-                              int64_t n, double scale, const char *what)
+static void check_differences(decoder *d, const batch *b, const pair_arrays *pairs, void *x_, const void *g, int64_t n,
+                              double scale, const char *what)
 {
-    double *want = mem_alloc((size_t)n, sizeof *want);
+    double *x = x_, *want = mem_alloc((size_t)n, sizeof *want);
     for (int64_t i = 0; i < n; i++) {
         double keep = x[i], h = 1e-4;
         x[i]        = keep + h;
@@ -272,10 +273,10 @@ static void gradients_of_pairs_are_differences(void **state)
                 site_id s = (site_id)(i % SITE_COUNT);
                 char    what[64];
                 snprintf(what, sizeof what, "layer %d %s A", (int)(i / SITE_COUNT), site_table[s].name);
-                check_differences(d, &every.b, p, (double *)(uintptr_t)p[i].A, p[i].dA, p[i].r * site_in(&m->cfg, s),
-                                  0.5, what);
+                check_differences(d, &every.b, p, (real *)(uintptr_t)p[i].A, p[i].dA, p[i].r * site_in(&m->cfg, s), 0.5,
+                                  what);
                 what[strlen(what) - 1] = 'B';
-                check_differences(d, &every.b, p, (double *)(uintptr_t)p[i].B, p[i].dB, p[i].r * site_out(&m->cfg, s),
+                check_differences(d, &every.b, p, (real *)(uintptr_t)p[i].B, p[i].dB, p[i].r * site_out(&m->cfg, s),
                                   0.5, what);
             }
             packed_free(&every);
@@ -319,19 +320,19 @@ static void partial_backward_gives_the_same_numbers(void **state)
     for (size_t k = 0; k < sizeof only / sizeof *only; k++) {
         int64_t at = only[k].layer * SITE_COUNT + only[k].site, nA = all[at].r * site_in(&m->cfg, only[k].site),
                 nB = all[at].r * site_out(&m->cfg, only[k].site);
-        real *dA = m->be->alloc(nA), *dB = m->be->alloc(nB);
+        param *dA = m->be->alloc(m->be, nA), *dB = m->be->alloc(m->be, nB);
         for (int64_t i = 0; i < m->cfg.layers * SITE_COUNT; i++) some[i] = all[i], some[i].dA = some[i].dB = NULL;
         some[at].dA = dA, some[at].dB = dB;
         for (int half = 0; half < 2; half++) {
             if (half) some[at].dA = NULL; /* A frozen */
-            m->be->zero(dB, nB);
+            m->be->zero(m->be, dB, nB);
             assert_ok(decoder_forward(d, &odd_batch, some, true));
             assert_ok(decoder_backward(d, 1, NULL));
-            assert_within(rel_err(dA, all[at].dA, nA), 1e-13);
-            assert_within(rel_err(dB, all[at].dB, nB), 1e-13);
+            assert_within(rel_err(host_values(m->be, dA), host_values(m->be, all[at].dA), nA), 1e-13);
+            assert_within(rel_err(host_values(m->be, dB), host_values(m->be, all[at].dB), nB), 1e-13);
         }
-        m->be->release(dA);
-        m->be->release(dB);
+        m->be->release(m->be, dA);
+        m->be->release(m->be, dB);
     }
     for (int64_t i = 0; i < m->cfg.layers * SITE_COUNT; i++) some[i].dA = some[i].dB = NULL;
     assert_ok(decoder_forward(d, &odd_batch, some, true));
@@ -378,8 +379,8 @@ static void sharing_a_prefix_changes_nothing(void **state)
             int64_t n = p[i].r * site_out(&m->cfg, (site_id)(i % SITE_COUNT));
             if (!n) continue;
             double *a = mem_alloc((size_t)n, sizeof *a), *b = mem_alloc((size_t)n, sizeof *b);
-            m->be->download(a, p[i].dB, n);
-            m->be->download(b, q[i].dB, n);
+            m->be->download(m->be, a, p[i].dB, n);
+            m->be->download(m->be, b, q[i].dB, n);
             assert_within(rel_err(a, b, n), tolerance * 10);
             free(a);
             free(b);
@@ -437,17 +438,17 @@ static void backward_in_chunks_and_twice(void **state)
     assert_ok(decoder_backward(d, 1, NULL));
     /* a second one needs another forward */
     assert_int_equal(decoder_backward(d, 1, NULL), ERR_FAILED);
-    m->be->download(once, m->flat_grad, m->flat_count);
+    m->be->download(m->be, once, m->flat_grad, m->flat_count);
     d->chunk_rows = 4;
     assert_ok(decoder_forward(d, &odd_batch, NULL, true));
     assert_ok(decoder_backward(d, 1, NULL));
     for (int64_t i = 0; i < m->flat_count; i++) once[i] *= 2;
-    assert_within(rel_err(m->flat_grad, once, m->flat_count), 1e-13);
+    assert_within(rel_err(host_values(m->be, m->flat_grad), once, m->flat_count), 1e-13);
     batch none  = odd_batch;
     none.n_rows = 0;
     assert_ok(decoder_forward(d, &none, NULL, true));
     assert_ok(decoder_backward(d, 1, NULL));
-    assert_within(rel_err(m->flat_grad, once, m->flat_count), 1e-13);
+    assert_within(rel_err(host_values(m->be, m->flat_grad), once, m->flat_count), 1e-13);
     free(once);
     decoder_free(d);
     model_close(m);
@@ -486,7 +487,7 @@ static void numbers_that_are_not_finite_name_the_model(void **state)
     model   *m   = open_odd("cpu", true, false);
     decoder *d   = decoder_new(m);
     double   nan = NAN, logits[13];
-    m->be->upload(real_at(m->be, m->layers[1].down, 7), &nan, 1);
+    m->be->upload(m->be, real_at(m->be, m->layers[1].down, 7), &nan, 1);
     assert_ok(decoder_forward(d, &odd_batch, NULL, false));
     assert_input_error(decoder_nll(d, NULL, NULL), "are not finite");
     assert_non_null(strstr(error_text(), m->dir));
@@ -500,15 +501,15 @@ static void numbers_that_are_not_finite_name_the_model(void **state)
 /* --- memory */
 
 static int64_t allocations;
-static real   *counting_alloc(int64_t n)
+static void   *counting_alloc(const backend *be, int64_t n)
 {
     allocations++;
-    return backend_find("cpu")->alloc(n);
+    return backend_find("cpu")->alloc(be, n);
 }
-static void *counting_alloc_bytes(int64_t n)
+static void *counting_alloc_bytes(const backend *be, int64_t n)
 {
     allocations++;
-    return backend_find("cpu")->alloc_bytes(n);
+    return backend_find("cpu")->alloc_bytes(be, n);
 }
 
 static void nothing_is_allocated_twice(void **state)

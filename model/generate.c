@@ -105,7 +105,7 @@ enum { KV_LEAST = 32 };
 
 static void drop_graph(generation *g)
 {
-    if (g->graph) g->d->be->graph_free(g->graph);
+    if (g->graph) g->d->be->graph_free(g->d->be, g->graph);
     g->graph = NULL;
     g->warm  = false;
 }
@@ -147,7 +147,8 @@ static void find_best(generation *g, int64_t n_rows)
     const int64_t chunk = g->d->chunk_rows;
     for (int64_t first = 0; first < n_rows; first += chunk) {
         int64_t count = n_rows - first < chunk ? n_rows - first : chunk;
-        g->d->be->best_two(g->best + first, decoder_logits_chunk(g->d, first, count), count, g->d->m->cfg.vocab);
+        g->d->be->top_two(g->d->be, g->best + first, decoder_logits_chunk(g->d, first, count), count,
+                          g->d->m->cfg.vocab);
     }
 }
 
@@ -162,17 +163,17 @@ static void compute_now(generation *g, int64_t n_rows)
 static void compute_by_graph(generation *g, int64_t n_rows)
 {
     const backend *be = g->d->be;
-    if (g->graph && be->graph_run(g->graph)) return;
+    if (g->graph && be->graph_run(be, g->graph)) return;
     if (g->graph) drop_graph(g);
     if (!g->warm) {
         compute_now(g, n_rows);
         g->warm = true;
         return;
     }
-    be->graph_begin();
+    be->graph_begin(be);
     compute_now(g, n_rows);
-    g->graph = be->graph_end();
-    if (g->graph) be->graph_run(g->graph); /* nothing was released since it was begun */
+    g->graph = be->graph_end(be);
+    if (g->graph) be->graph_run(be, g->graph); /* nothing was released since it was begun */
 }
 
 /* One step; *n_rows rows have a next token, none when all is done. */
@@ -212,8 +213,8 @@ static int take_token(generation *g, int64_t row, top_two top)
 static int take_tokens(generation *g, int64_t n_rows)
 {
     const backend *be = g->d->be;
-    be->get(g->host_best, g->best, n_rows * (int64_t)sizeof *g->best);
-    int rc = be->sync();
+    be->get(be, g->host_best, g->best, n_rows * (int64_t)sizeof *g->best);
+    int rc = be->sync(be);
     for (int64_t i = 0; i < n_rows && !rc; i++)
         if (g->slots[g->active[i]].item >= 0) rc = take_token(g, i, g->host_best[i]);
     return rc;
@@ -244,21 +245,23 @@ static void start(generation *g)
     g->row_spans    = mem_alloc((size_t)g->n_slots, sizeof *g->row_spans);
     g->active       = mem_alloc((size_t)g->n_slots, sizeof *g->active);
     g->host_best    = mem_alloc((size_t)g->n_slots, sizeof *g->host_best);
-    g->best         = m->be->alloc_bytes(g->n_slots * (int64_t)sizeof *g->best);
+    g->best         = m->be->alloc_bytes(m->be, g->n_slots * (int64_t)sizeof *g->best);
     g->cache.rows   = g->n_slots * g->per_slot;
     g->cache.layers = mem_alloc((size_t)m->cfg.layers, sizeof *g->cache.layers);
-    for (int64_t l = 0; l < m->cfg.layers; l++) g->cache.layers[l] = m->be->alloc(g->cache.rows * 2 * g->d->kv_out);
+    for (int64_t l = 0; l < m->cfg.layers; l++)
+        g->cache.layers[l] = m->be->alloc(m->be, g->cache.rows * 2 * g->d->kv_out);
     for (int64_t s = 0; s < g->n_slots; s++) g->slots[s].item = -1;
 }
 
 static void finish(generation *g)
 {
     drop_graph(g);
-    for (int64_t l = 0; g->cache.layers && l < g->d->m->cfg.layers; l++) g->d->be->release(g->cache.layers[l]);
+    for (int64_t l = 0; g->cache.layers && l < g->d->m->cfg.layers; l++)
+        g->d->be->release(g->d->be, g->cache.layers[l]);
     void *all[] = {
         g->slots, g->rows, g->spans, g->row_spans, g->active, g->cache.layers, g->ids, g->pos, g->host_best
     };
-    g->d->be->release(g->best);
+    g->d->be->release(g->d->be, g->best);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 

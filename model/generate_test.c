@@ -50,8 +50,9 @@ static void naive(decoder *d, const pair_arrays *pairs, generate_item *it)
         double row[13];
         assert_ok(decoder_forward(d, &b, pairs, false));
         assert_ok(decoder_logits(d, 0, 1, row));
-        top_two t;
-        backend_find("ref")->best_two(&t, row, 1, 13);
+        top_two        t;
+        const backend *ref = backend_find("ref");
+        ref->top_two(ref, &t, (param *)row, 1, 13);
         it->min_margin = fmin(it->min_margin, t.margin);
         ids[n] = it->ids[it->n_new++] = t.best;
     }
@@ -127,7 +128,7 @@ static void impossible_items_are_named(void **state)
     assert_ok(generate_items(d, NULL, &it, 1, (generate_options) { .batch = 1 }));
     assert_int_equal(it.n_new, 10);
     double nan = NAN;
-    m->be->upload(m->norm, &nan, 1);
+    m->be->upload(m->be, m->norm, &nan, 1);
     assert_input_error(generate_items(d, NULL, &it, 1, (generate_options) { .batch = 1 }), "are not finite");
     assert_ok(generate_items(d, NULL, NULL, 0, (generate_options) { .batch = 4 }));
     decoder_free(d);

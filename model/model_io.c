@@ -24,13 +24,13 @@ static real *own(model *m, int64_t count)
 {
     struct model_memory *k = m->memory;
     if (k->n_owned == k->cap_owned) k->owned = mem_grow(k->owned, &k->cap_owned, sizeof *k->owned);
-    return k->owned[k->n_owned++] = m->be->alloc(count);
+    return k->owned[k->n_owned++] = m->be->alloc(m->be, count);
 }
 
 void model_close(model *m)
 {
     if (!m) return;
-    for (size_t i = 0; i < m->memory->n_owned; i++) m->be->release(m->memory->owned[i]);
+    for (size_t i = 0; i < m->memory->n_owned; i++) m->be->release(m->be, m->memory->owned[i]);
     for (int64_t i = 0; i < m->memory->n_files; i++) safetensors_close(m->memory->files[i]);
     free(m->memory->files);
     free(m->memory->owned);
@@ -179,7 +179,7 @@ static bool same_type(const backend *be, dtype t)
 static int upload_part(const model *m, real *dst, const tensor_view *t)
 {
     if (same_type(m->be, t->dtype)) {
-        m->be->put(dst, t->bytes, t->count * (int64_t)m->be->elem);
+        m->be->put(m->be, dst, t->bytes, t->count * (int64_t)m->be->elem);
         return OK;
     }
     static const size_t room = CHUNK * sizeof(double);
@@ -189,10 +189,10 @@ static int upload_part(const model *m, real *dst, const tensor_view *t)
         int64_t k = t->count - at < CHUNK ? t->count - at : CHUNK;
         if (t->dtype == DT_F64) {
             rc = tensor_read_f64(buf, t, at, k);
-            m->be->upload(real_at(m->be, dst, at), buf, k);
+            m->be->upload(m->be, real_at(m->be, dst, at), buf, k);
         } else {
             rc = tensor_read_f32(buf, t, at, k);
-            m->be->upload_f32(real_at(m->be, dst, at), buf, k);
+            m->be->upload_f32(m->be, real_at(m->be, dst, at), buf, k);
         }
     }
     free(buf);
@@ -258,14 +258,14 @@ static void lay_out_flat(model *m)
         for (int64_t i = 0; weight_group_at(m, i, &g); i++) {
             if (pass) {
                 *g.slot      = real_at(m->be, m->flat, at);
-                *g.grad_slot = real_at(m->be, m->flat_grad, at);
+                *g.grad_slot = param_at(m->be, m->flat_grad, at);
             }
             at += (g.count + LINE - 1) / LINE * LINE;
         }
         if (pass) break;
         m->flat_count = at;
         m->flat       = own(m, at);
-        m->flat_grad  = own(m, at);
+        m->flat_grad  = params_of(own(m, at));
     }
 }
 
@@ -290,7 +290,7 @@ static int load(model *m, bool trainable)
     if (!rc && trainable) lay_out_flat(m);
     for (int64_t i = 0; !rc && weight_group_at(m, i, &g); i++) rc = load_group(m, &g);
     if (m->cfg.tied_embeddings) m->lm_head = m->embed, m->lm_head_grad = m->embed_grad;
-    return rc ? rc : m->be->sync();
+    return rc ? rc : m->be->sync(m->be);
 }
 
 int model_open(model **out, const char *dir, const backend *be, bool trainable)
@@ -374,10 +374,10 @@ static const char *const companions[] = { "generation_config.json",
 static const float *host_f32(const model *m, const real *p, int64_t count, float **owned)
 {
     *owned = NULL;
-    if (m->be->host && m->be->elem == sizeof(float)) return p;
+    if (m->be->elem == sizeof(float) && host_values(m->be, p)) return host_values(m->be, p);
     double *wide = mem_alloc((size_t)count, sizeof *wide);
     *owned       = mem_alloc((size_t)count, sizeof **owned);
-    m->be->download(wide, p, count);
+    m->be->download(m->be, wide, p, count);
     for (int64_t i = 0; i < count; i++) (*owned)[i] = (float)wide[i];
     free(wide);
     return *owned;

@@ -30,7 +30,7 @@ static double *all_weights(model *m, int64_t *count)
     for (int64_t i = 0; weight_group_at(m, i, &g); i++) *count += g.count;
     double *v = mem_alloc((size_t)*count, sizeof *v), *at = v;
     for (int64_t i = 0; weight_group_at(m, i, &g); i++) {
-        m->be->download(at, *g.slot, g.count);
+        m->be->download(m->be, at, *g.slot, g.count);
         at += g.count;
     }
     return v;
@@ -59,14 +59,14 @@ static void q_k_v_and_gate_up_are_fused_in_order(void **state)
         assert_ok(model_open(&m, dir, backend_find(backends[k & 1]), k >= 2));
         double values[20 * 12];
         /* row 0 of v is row q_out + kv_out of qkv; row 3 of up is row inter + 3 of gate_up */
-        m->be->download(values, real_at(m->be, m->layers[1].qkv, (12 + 4) * 12), 12);
+        m->be->download(m->be, values, real_at(m->be, m->layers[1].qkv, (12 + 4) * 12), 12);
         const float *v =
             (const float *)(const void *)tensor_named(t, n, "model.layers.1.self_attn.v_proj.weight")->bytes;
         for (int i = 0; i < 12; i++) assert_true(values[i] == v[i]);
-        m->be->download(values, real_at(m->be, m->layers[0].gate_up, (20 + 3) * 12), 12);
+        m->be->download(m->be, values, real_at(m->be, m->layers[0].gate_up, (20 + 3) * 12), 12);
         const float *up = (const float *)(const void *)tensor_named(t, n, "model.layers.0.mlp.up_proj.weight")->bytes;
         for (int i = 0; i < 12; i++) assert_true(values[i] == up[3 * 12 + i]);
-        m->be->download(values, m->layers[1].down_bias, 12);
+        m->be->download(m->be, values, m->layers[1].down_bias, 12);
         const float *bias = (const float *)(const void *)tensor_named(t, n, "model.layers.1.mlp.down_proj.bias")->bytes;
         for (int i = 0; i < 12; i++) assert_true(values[i] == bias[i]);
         assert_true((m->flat != NULL) == (k >= 2));

@@ -78,7 +78,7 @@ static void group_of_layer(model *m, int64_t layer, const layer_row *row, weight
         add_part(g, size_of(&m->cfg, row->part[k].rows));
     }
     if (m->layers) g->slot = (real **)(void *)((char *)&m->layers[layer] + row->slot);
-    if (m->grads) g->grad_slot = (real **)(void *)((char *)&m->grads[layer] + row->slot);
+    if (m->grads) g->grad_slot = (param **)(void *)((char *)&m->grads[layer] + row->slot);
 }
 
 bool weight_group_at(model *m, int64_t i, weight_group *g)

@@ -12,7 +12,8 @@ typedef struct {
     char    name[WEIGHT_PARTS][64];
     int64_t rows[WEIGHT_PARTS], cols, count; /* count: elements in all parts */
     int     n;
-    real  **slot, **grad_slot; /* inside the model; its layers and grads arrays must be there */
+    real  **slot;
+    param **grad_slot; /* both inside the model; its layers and grads arrays must be there */
 } weight_group;
 
 /* The i-th array of the model its config describes; false past the end. */

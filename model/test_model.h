@@ -122,16 +122,16 @@ static inline pair_arrays *random_pairs(const model *m, unsigned sites, uint64_t
         int64_t rank = 2 + i % 2, in = site_in(c, s), out = site_out(c, s);
         double *v = mem_alloc((size_t)((in + out) * rank), sizeof *v);
         for (int64_t k = 0; k < (in + out) * rank; k++) v[k] = 0.3 * rng_normal(&r);
-        real *A = m->be->alloc(rank * in), *B = m->be->alloc(out * rank);
-        m->be->upload(A, v, rank * in);
-        m->be->upload(B, v + rank * in, out * rank);
+        real *A = m->be->alloc(m->be, rank * in), *B = m->be->alloc(m->be, out * rank);
+        m->be->upload(m->be, A, v, rank * in);
+        m->be->upload(m->be, B, v + rank * in, out * rank);
         p[i] = (pair_arrays) { .A   = A,
                                .B   = B,
                                .r   = rank,
                                .lda = in,
                                .ldb = rank,
-                               .dA  = m->be->params->alloc(rank * in),
-                               .dB  = m->be->params->alloc(out * rank) };
+                               .dA  = m->be->params->alloc(m->be->params, rank * in),
+                               .dB  = m->be->params->alloc(m->be->params, out * rank) };
         free(v);
     }
     return p;
@@ -140,10 +140,10 @@ static inline pair_arrays *random_pairs(const model *m, unsigned sites, uint64_t
 static inline void free_pairs(const model *m, pair_arrays *p)
 {
     for (int64_t i = 0; i < m->cfg.layers * SITE_COUNT; i++) {
-        m->be->release((real *)(uintptr_t)p[i].A);
-        m->be->release((real *)(uintptr_t)p[i].B);
-        m->be->release(p[i].dA);
-        m->be->release(p[i].dB);
+        m->be->release(m->be, (real *)(uintptr_t)p[i].A);
+        m->be->release(m->be, (real *)(uintptr_t)p[i].B);
+        m->be->release(m->be, p[i].dA);
+        m->be->release(m->be, p[i].dB);
     }
     free(p);
 }

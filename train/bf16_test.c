@@ -20,7 +20,7 @@ typedef struct {
 static double *values(const adapter *a)
 {
     double *x = mem_alloc((size_t)a->theta_count, sizeof *x);
-    a->be->params->download(x, a->theta, a->theta_count);
+    a->be->params->download(a->be->params, x, a->theta, a->theta_count);
     return x;
 }
 

@@ -55,7 +55,7 @@ int checkpoint_write(const trainer *t, const json *state, const char *path)
         const void *bytes = parts[i].bytes;
         if (parts[i].on_device) {
             bytes = staging[i] = mem_alloc((size_t)part_bytes(&parts[i]), 1);
-            t->model->be->get(staging[i], parts[i].bytes, part_bytes(&parts[i]));
+            t->model->be->get(t->model->be, staging[i], parts[i].bytes, part_bytes(&parts[i]));
         }
         views[i] = view_of(parts[i].name, parts[i].type, bytes, parts[i].count);
     }
@@ -81,7 +81,7 @@ static int read_part(const trainer *t, const safetensors *f, const part *p, cons
             "%s: tensor %s: is %s and has to be %s: it was written on another device; use that --device or remove the folder",
             path, p->name, dtype_name(v->dtype), dtype_name(p->type));
     if (p->on_device)
-        t->model->be->put(p->bytes, v->bytes, part_bytes(p));
+        t->model->be->put(t->model->be, p->bytes, v->bytes, part_bytes(p));
     else
         memcpy(p->bytes, v->bytes, (size_t)part_bytes(p));
     return OK;

@@ -7,17 +7,18 @@ static const backend *be;
 
 /* Asks for more than any device has: an error that sync will tell, and nothing is computed until
  * then. */
-static void fail_here(void) { be->release(be->alloc(INT64_C(1) << 40)); }
+static void fail_here(void) { be->release(be, be->alloc(be, INT64_C(1) << 40)); }
 
-static void failing_xent_bwd(real *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale)
+static void failing_xent_bwd(const backend *f, param *logits, double *nll, const int32_t *targets, int64_t n,
+                             int64_t vocab, double scale)
 {
     fail_here();
-    be->xent_bwd(logits, nll, targets, n, vocab, scale);
+    be->xent_bwd(be, logits, nll, targets, n, vocab, scale);
 }
-static double failing_sum_squares(const real *x, int64_t count)
+static double failing_sum_squares(const backend *f, const param *x, int64_t count)
 {
     fail_here();
-    return be->sum_squares(x, count);
+    return be->sum_squares(be, x, count);
 }
 
 static const int32_t       tokens[] = { 1, 5, 7, 2 }, targets[] = { 5, 7, 2, 3 };

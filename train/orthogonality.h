@@ -17,10 +17,10 @@
 /* A factor [rows, cols] and its gradient, contiguous. rows_orthonormal: A's form (the rows),
  * else B's (the columns). Rank 0 counts as nothing. */
 typedef struct {
-    const real *p;
-    real       *g;
-    int64_t     rows, cols;
-    bool        rows_orthonormal;
+    const param *p;
+    param       *g;
+    int64_t      rows, cols;
+    bool         rows_orthonormal;
 } orthogonality_item;
 
 typedef struct {
@@ -28,9 +28,9 @@ typedef struct {
     orthogonality_item *items;
     int64_t             n;
     int64_t             rank_max;
-    real               *gram; /* [r, r], room for the largest r */
+    param              *gram; /* [r, r], room for the largest r */
     /* [rank_max + 1]: -I [r, r] for every rank r that occurs, else NULL */
-    real **minus_eye;
+    param **minus_eye;
 } orthogonality;
 
 orthogonality *orthogonality_new(const backend *be, const orthogonality_item *items, int64_t n);

@@ -7,35 +7,35 @@ enum { ROWS = 3, COLS = 7, TALL = 11, RANK = 4, N_A = ROWS * COLS, N_B = TALL * 
 
 typedef struct {
     const backend *be;
-    real          *p, *g; /* A [3, 7] | B [11, 4] */
+    param         *p, *g; /* A [3, 7] | B [11, 4] */
     orthogonality *o;
 } fixture;
 
 static fixture make(const char *name, const double *values)
 {
     fixture f = { .be = backend_find(name) };
-    f.p       = f.be->alloc(N_A + N_B);
-    f.g       = f.be->alloc(N_A + N_B);
-    f.be->upload(f.p, values, N_A + N_B);
+    f.p       = f.be->alloc(f.be, N_A + N_B);
+    f.g       = f.be->alloc(f.be, N_A + N_B);
+    f.be->upload(f.be, f.p, values, N_A + N_B);
     orthogonality_item items[] = { { f.p, f.g, ROWS, COLS, true },
-                                   { real_at(f.be, f.p, N_A), real_at(f.be, f.g, N_A), TALL, RANK, false } };
+                                   { param_at(f.be, f.p, N_A), param_at(f.be, f.g, N_A), TALL, RANK, false } };
     f.o                        = orthogonality_new(f.be, items, 2);
     return f;
 }
 
 static double run(fixture *f, double weight, double *grad)
 {
-    f->be->zero(f->g, N_A + N_B);
+    f->be->zero(f->be, f->g, N_A + N_B);
     double r = orthogonality_add(f->o, weight);
-    if (grad) f->be->download(grad, f->g, N_A + N_B);
+    if (grad) f->be->download(f->be, grad, f->g, N_A + N_B);
     return r;
 }
 
 static void release(fixture *f)
 {
     orthogonality_free(f->o);
-    f->be->release(f->p);
-    f->be->release(f->g);
+    f->be->release(f->be, f->p);
+    f->be->release(f->be, f->g);
 }
 
 static void draw(double *x)
@@ -54,10 +54,10 @@ static void central_differences(void **state)
     for (int i = 0; i < N_A + N_B; i++) {
         double h = 1e-5, keep = x[i], up, down;
         x[i] = keep + h;
-        f.be->upload(f.p, x, N_A + N_B);
+        f.be->upload(f.be, f.p, x, N_A + N_B);
         up   = run(&f, 0.5, NULL);
         x[i] = keep - h;
-        f.be->upload(f.p, x, N_A + N_B);
+        f.be->upload(f.be, f.p, x, N_A + N_B);
         down = run(&f, 0.5, NULL);
         x[i] = keep;
         /* h^2 times a third derivative of order 1, and rounding 1e-16 / h: 1e-9 has a decade to

@@ -136,7 +136,7 @@ static bool check_factors(const session *s, const char *what, bool gradient, dou
         }
         char name[96];
         peft_factor_name(t, name, sizeof name);
-        a->be->download(got, gradient ? adapter_gradient(a, t) : adapter_values(a, t), n);
+        a->be->download(a->be, got, gradient ? adapter_gradient(a, t) : adapter_values(a, t), n);
         double zero = 0;
         for (int64_t k = 0; k < n; k++) zero = fmax(zero, fabs(want[k]));
         if (gradient)
@@ -252,8 +252,8 @@ static void check_masks(const session *s, const json *trace)
             mine[i * rank + k] = alloc->scores[m * rank + k];
         }
         assert_int_equal(adalora_kept(alloc, m), (int)num_at(trace, "kept", i));
-        s->t->model->be->download(my_u + i * rank, real_at(s->t->model->be, s->t->params.value, alloc->modules[m].u),
-                                  rank);
+        s->t->model->be->download(s->t->model->be, my_u + i * rank,
+                                  param_at(s->t->model->be, s->t->params.value, alloc->modules[m].u), rank);
     }
     if (adalora_phase_at(alloc, step) != ADALORA_RE_MASK)
         check(rel_err(mine, scores, n * rank), s->allowed->trace, "scores");

@@ -321,7 +321,7 @@ static json *result_json(const run *r)
     json_set_num(j, "wall_s", p->wall_s + clock_s() - r->started);
     json_set_num(j, "tokens_per_s", p->train_s > 0 ? (double)p->tokens / p->train_s : 0);
     json_set_int(j, "peak_bytes", mem_peak_bytes());
-    if (s->be->peak_bytes) json_set_int(j, "device_peak_bytes", s->be->peak_bytes());
+    if (s->be->peak_bytes) json_set_int(j, "device_peak_bytes", s->be->peak_bytes(s->be));
     json_set(j, "valid", valid_json(r));
     json_set_int(j, "items", s->data.n);
     json_set_int(j, "too_long", s->data.too_long);

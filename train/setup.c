@@ -107,7 +107,7 @@ int setup_open(setup *s, const train_request *q)
         return input_error("one of --steps N and --epochs N is needed (with both, whatever ends first)");
     if (!file_is_dir(q->model))
         return input_error("--model %s: must be a Hugging Face folder with the weights", q->model);
-    s->be->set_threads(s->threads);
+    s->be->set_threads(s->be, s->threads);
     /* what is quick to refuse comes first: options and shapes, then the data, then the weights */
     int rc = s->full ? refuse_for_full(s) : OK;
     if (!rc) rc = config_load(&c, q->model);

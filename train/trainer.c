@@ -66,15 +66,15 @@ int trainer_new(trainer **out, model *m, adapter *a, trainer_options o)
     t->model          = m;
     t->adapter        = a;
     t->params         = a ? (trained_array) { .value = a->theta, .grad = a->grad, .count = a->theta_count }
-                          : (trained_array) { .value = m->flat, .grad = m->flat_grad, .count = m->flat_count };
+                          : (trained_array) { .value = params_of(m->flat), .grad = m->flat_grad, .count = m->flat_count };
     int rc            = OK;
     if (a && a->spec.method.allocates) rc = add_allocator(t);
     if (rc) {
         trainer_free(t);
         return rc;
     }
-    t->params.m = be->params->alloc(t->params.count);
-    t->params.v = be->params->alloc(t->params.count);
+    t->params.m = be->params->alloc(be->params, t->params.count);
+    t->params.v = be->params->alloc(be->params, t->params.count);
     t->dec      = decoder_new(m);
     trainer_refresh(t);
     *out = t;
@@ -84,8 +84,8 @@ int trainer_new(trainer **out, model *m, adapter *a, trainer_options o)
 void trainer_free(trainer *t)
 {
     if (!t) return;
-    t->model->be->release(t->params.m);
-    t->model->be->release(t->params.v);
+    t->model->be->release(t->model->be, t->params.m);
+    t->model->be->release(t->model->be, t->params.v);
     decoder_free(t->dec);
     adalora_free(t->allocator);
     orthogonality_free(t->regulariser);
@@ -140,7 +140,7 @@ static void zero_grad(trainer *t)
     if (t->adapter)
         adapter_zero_grad(t->adapter);
     else
-        t->model->be->params->zero(t->params.grad, t->params.count);
+        t->model->be->params->zero(t->model->be->params, t->params.grad, t->params.count);
 }
 
 /* The allocator's part of the step, after the update (train/adalora.h). */
@@ -150,8 +150,8 @@ static bool allocate(trainer *t, double clip)
     adalora       *alloc  = t->allocator;
     trained_array *params = &t->params;
     if (adalora_observes(alloc, t->step)) {
-        be->download(t->theta, params->value, params->count);
-        be->download(t->grad, params->grad, params->count);
+        be->download(be, t->theta, params->value, params->count);
+        be->download(be, t->grad, params->grad, params->count);
         adalora_observe(alloc, t->theta, t->grad, clip);
     }
     if (!adalora_allocate(alloc, t->step)) return false;
@@ -161,7 +161,7 @@ static bool allocate(trainer *t, double clip)
             /* run by run: a call to a device costs more than what it does */
             for (end = i; end < m->rank && kept[end] == kept[i]; end++) {
             }
-            if (!kept[i]) be->zero(real_at(be, params->value, m->u + i), end - i);
+            if (!kept[i]) be->zero(be, param_at(be, params->value, m->u + i), end - i);
         }
     return adalora_phase_at(alloc, t->step) != ADALORA_RE_MASK;
 }
@@ -188,12 +188,12 @@ int trainer_step(trainer *t, const train_example *const *items, int64_t n, int64
     if (t->adapter) adapter_backward(t->adapter);
     out->loss = loss_sum / (double)out->scored;
     if (t->regulariser) out->orth = orthogonality_add(t->regulariser, o->adalora.orth);
-    out->grad_norm = sqrt(be->sum_squares(t->params.grad, t->params.count));
+    out->grad_norm = sqrt(be->sum_squares(be, t->params.grad, t->params.count));
     if (!isfinite(out->grad_norm))
-        return (rc = be->sync()) ? rc : not_finite(t, "the gradient's norm", out->grad_norm, lr);
+        return (rc = be->sync(be)) ? rc : not_finite(t, "the gradient's norm", out->grad_norm, lr);
     double clip = global_clip(o->clip, out->grad_norm);
     t->step++;
-    be->adamw(t->params.value, t->params.m, t->params.v, t->params.grad, t->params.count,
+    be->adamw(be, t->params.value, t->params.m, t->params.v, t->params.grad, t->params.count,
               (adamw_params) { .lr           = lr,
                                .beta1        = o->beta1,
                                .beta2        = o->beta2,
@@ -203,7 +203,7 @@ int trainer_step(trainer *t, const train_example *const *items, int64_t n, int64
                                .step         = t->step });
     if (t->allocator) out->masked_anew = allocate(t, clip);
     trainer_refresh(t);
-    return be->sync();
+    return be->sync(be);
 }
 
 int trainer_loss(trainer *t, const train_example *items, int64_t n, int64_t tokens_max, double *loss, int64_t *scored)

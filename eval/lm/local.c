@@ -302,7 +302,7 @@ int local_open(lm **out, const local_options *o)
     int            threads = o->threads ? (int)o->threads : machine_cores();
     *out                   = NULL;
     if (!be) return ERR_INPUT;
-    be->set_threads(threads);
+    be->set_threads(be, threads);
     int rc = o->tokenizer ? tokenizer_open(&l.tok, o->model) : OK;
     if (!rc) rc = model_open(&l.model, o->model, be, false);
     if (!rc && o->max_length > l.model->cfg.positions)

@@ -185,52 +185,19 @@ backend_graph *graph_end_cuda(void);
 bool           graph_run_cuda(backend_graph *g);
 void           graph_free_cuda(backend_graph *g);
 
-/* Ops, one file each; contracts in kernels/backend.h, pair.h and expand.h. Those that touch the
- * working type exist twice, named by type. */
+/* Ops, one file each, written without the handle that the table's entry takes (backend.cu). Those
+ * that touch the working type exist twice, named by type. */
 #define OF_F32(name) name
 #define OF_BF16(name) name##_bf16
-/* clang-format takes the pointers for products. */
-/* clang-format off */
-#define DECLARE_OPS(OF)                                                                                                                              \
-    void OF(linear_fwd_cuda)(real *y, const real *x, const real *W, const real *bias, linear_dims d, bool accumulate);                               \
-    void OF(linear_fwd_wide_cuda)(param *y, const real *x, const real *W, linear_dims d);                                                            \
-    void OF(linear_bwd_x_cuda)(real *dx, const real *dy, const real *W, linear_dims d, bool accumulate);                                             \
-    void OF(linear_bwd_w_cuda)(param *dW, param *dbias, const real *dy, const real *x, linear_dims d);                                               \
-    void OF(pair_fwd_cuda)(real *y, real *h, const real *x, const pair_arrays *p, pair_dims d);                                                      \
-    void OF(pair_bwd_cuda)(real *dx, param *dA, param *dB, real *dh, const real *dy, const real *x, const real *h, const pair_arrays *p,             \
-                           pair_dims d);                                                                                                             \
-    void OF(adapted_fwd_cuda)(real *y, real *h, const real *x, const real *W, const real *bias, const adapted_pair *pairs, int64_t count,            \
-                              linear_dims d, bool accumulate);                                                                                       \
-    void OF(adapted_bwd_cuda)(real *dx, real *dh, const real *dy, const real *x, const real *h, const real *W, const adapted_pair *pairs,            \
-                              int64_t count, linear_dims d);                                                                                         \
-    void OF(expand_fwd_cuda)(const expand_job *jobs, int64_t count);                                                                                 \
-    void OF(rmsnorm_fwd_cuda)(real *y, param *rstd, const real *x, const real *g, norm_dims d, double eps);                                          \
-    void OF(rmsnorm_bwd_cuda)(real *dx, param *dg, const real *dy, const real *x, const param *rstd, const real *g, norm_dims d);                    \
-    void OF(rope_cuda)(real *x, const int32_t *pos, const param *table, rope_dims d, bool inverse);                                                  \
-    void OF(attention_fwd_cuda)(real *o, param *lse, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n_spans,      \
-                                attention_dims d, double scale);                                                                                     \
-    void OF(attention_decode_cuda)(real *o, const real *q, const real *k, const real *v, const attention_span *spans, int64_t n, int64_t kv_most,    \
-                                   attention_dims d, double scale);                                                                                  \
-    void OF(attention_bwd_cuda)(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k, const real *v, const real *o,           \
-                                const param *lse, const attention_span *spans, int64_t n_spans, attention_dims d, double scale);                     \
-    void OF(swiglu_fwd_cuda)(real *y, const real *gu, int64_t n, int64_t d);                                                                         \
-    void OF(swiglu_bwd_cuda)(real *dgu, const real *dy, const real *gu, int64_t n, int64_t d);                                                       \
-    void OF(gather_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);                                                \
-    void OF(scatter_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);                                               \
-    void OF(scatter_add_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d);
-/* clang-format on */
-DECLARE_OPS(OF_F32)
-DECLARE_OPS(OF_BF16)
+template <class OP> struct without_handle;
+template <class R, class... P> struct without_handle<R(const backend *, P...)> {
+    typedef R type(P...);
+};
+#define DECLARE_ONE(op) without_handle<op##_op>::type op##_cuda;
+#define DECLARE_BOTH(op) without_handle<op##_op>::type op##_cuda, op##_cuda_bf16;
+BACKEND_OPS(DECLARE_BOTH, DECLARE_ONE)
+#undef DECLARE_ONE
+#undef DECLARE_BOTH
 /* kernels/variant.h */
 extern const struct site_variant site_variants_cuda[], site_variants_cuda_bf16[];
-void                             narrow_cuda_bf16(real *dst, const param *src, int64_t count);
-void                             expand_bwd_cuda(const expand_job *jobs, int64_t count);
-void   xent_fwd_cuda(double *nll, int32_t *best, const param *logits, const int32_t *targets, int64_t n, int64_t vocab);
-void   xent_bwd_cuda(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
-void   xent_bwd_cuda_bf16(param *logits, double *nll, const int32_t *targets, int64_t n, int64_t vocab, double scale);
-void   best_two_cuda(top_two *top, const param *logits, int64_t n, int64_t vocab);
-void   add_cuda(param *dst, const param *src, int64_t count);
-void   scale_cuda(param *x, double a, int64_t count);
-double sum_squares_cuda(const param *x, int64_t count);
-void   adamw_cuda(param *p, param *m, param *v, const param *g, int64_t count, adamw_params h);
 #endif

@@ -1,4 +1,4 @@
-/* f32 to bf16. Contract: kernels/backend.h. */
+/* narrow: f32 to bf16, or a copy. Contract: kernels/arrays.h. */
 #include "kernels/cuda/vector.h"
 
 static constexpr int LOT = 4; /* elements of a thread */
@@ -16,4 +16,10 @@ void narrow_cuda_bf16(real *dst, const param *src, int64_t count)
 {
     if (count > 0)
         LAUNCH(narrow_kernel, blocks_of(count, THREADS * LOT), THREADS, (bf16 *)dst, (const float *)src, count);
+}
+
+void narrow_cuda(real *dst, const param *src, int64_t count)
+{
+    if (count > 0 && !cuda_failed())
+        CUDA_OK(cudaMemcpyAsync(dst, src, (size_t)count * sizeof(float), cudaMemcpyDeviceToDevice, cuda_stream));
 }

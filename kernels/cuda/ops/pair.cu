@@ -25,19 +25,19 @@ void pair_fwd_cuda(real *y, real *h_, const real *x, const pair_arrays *p, pair_
     cuda_product(&up);
 }
 
-void pair_bwd_cuda(real *dx, param *dA, param *dB, real *dh_, const real *dy_, const real *x_, const real *h,
-                   const pair_arrays *p, pair_dims d)
+void pair_bwd_cuda(real *dx, real *dh_, const real *dy_, const real *x_, const real *h, const pair_arrays *p,
+                   pair_dims d)
 {
     pair_view    v  = view_of(p, d);
     const float *dy = (const float *)dy_, *x = (const float *)x_;
     float       *dh = (float *)dh_;
     if (v.r == 0 || d.n == 0) return;
-    product grad_B = { d.out, v.r, d.n, dy, 1, v.ldy, (const float *)h, v.r, 1, (float *)dB, v.r, true };
+    product grad_B = { d.out, v.r, d.n, dy, 1, v.ldy, (const float *)h, v.r, 1, (float *)p->dB, v.r, true };
     product grad_h = { d.n, v.r, d.out, dy, v.ldy, 1, v.B, v.ldb, 1, dh, v.r, false };
-    product grad_A = { v.r, d.in, d.n, dh, 1, v.r, x, v.ldx, 1, (float *)dA, d.in, true };
+    product grad_A = { v.r, d.in, d.n, dh, 1, v.r, x, v.ldx, 1, (float *)p->dA, d.in, true };
     product grad_x = { d.n, d.in, v.r, dh, v.r, 1, v.A, v.lda, 1, (float *)dx, v.ldx, true };
-    if (dB) cuda_product(&grad_B);
+    if (p->dB) cuda_product(&grad_B);
     cuda_product(&grad_h);
-    if (dA) cuda_product(&grad_A);
+    if (p->dA) cuda_product(&grad_A);
     if (dx) cuda_product(&grad_x);
 }

@@ -86,10 +86,11 @@ static void run(const setup *s, int64_t first, int64_t n)
     for (int i = 0; i < s->count; i++)
         list[i] = { s->A[i], s->lda[i], s->c.ranks[i], s->h[i] + first * s->ldh[i], s->ldh[i] };
     if (s->norm)
-        rmsnorm_shrink_cuda_bf16(s->x + first * s->c.ldx, s->rstd + first, s->from + first * in, s->g, d, 1e-5, list,
-                                 s->count);
+        rmsnorm_shrink_cuda_bf16((real *)(s->x + first * s->c.ldx), (param *)(s->rstd + first),
+                                 (const real *)(s->from + first * in), (const real *)s->g, d, 1e-5, list, s->count);
     else
-        swiglu_shrink_cuda_bf16(s->x + first * s->c.ldx, s->from + first * 2 * in, d, list, s->count);
+        swiglu_shrink_cuda_bf16((real *)(s->x + first * s->c.ldx), (const real *)(s->from + first * 2 * in), d, list,
+                                s->count);
 }
 
 static void check_x(const setup *s)
@@ -97,8 +98,11 @@ static void check_x(const setup *s)
     const int64_t n = s->c.n, in = s->c.in, ldx = s->c.ldx;
     bf16         *want_x    = filled(n * ldx, GAP);
     float        *want_rstd = (float *)cuda_allocate(n * 4);
-    if (s->norm) rmsnorm_fwd_cuda_bf16(want_x, want_rstd, s->from, s->g, { n, in, 0, ldx }, 1e-5);
-    if (!s->norm) swiglu_fwd_cuda_bf16(want_x, s->from, n, in);
+    if (s->norm)
+        rmsnorm_fwd_cuda_bf16((real *)want_x, (param *)want_rstd, (const real *)s->from, (const real *)s->g,
+                              { n, in, 0, ldx }, 1e-5);
+    else
+        swiglu_fwd_cuda_bf16((real *)want_x, (const real *)s->from, n, in);
     bf16 *x = got(s->x, n * ldx), *want = got(want_x, n * ldx);
     for (int64_t i = 0; i < n; i++) {
         assert_memory_equal(x + i * ldx, want + i * (s->norm ? ldx : in), (size_t)in * sizeof *x);

@@ -29,7 +29,7 @@ static __device__ inline best_so_far warp_join(best_so_far a)
     return a;
 }
 
-KERNEL __launch_bounds__(WIDE) best_two_kernel(top_two *top, const float *logits, int64_t vocab)
+KERNEL __launch_bounds__(WIDE) top_two_kernel(top_two *top, const float *logits, int64_t vocab)
 {
     __shared__ best_so_far shared[WIDE / WARP];
     const float           *row = logits + blockIdx.x * vocab;
@@ -48,10 +48,10 @@ KERNEL __launch_bounds__(WIDE) best_two_kernel(top_two *top, const float *logits
     if (me == 0) top[blockIdx.x] = { (double)b.first - (double)b.second, b.at, !b.bad };
 }
 
-void best_two_cuda(top_two *top, const param *logits, int64_t n, int64_t vocab)
+void top_two_cuda(top_two *top, const param *logits, int64_t n, int64_t vocab)
 {
     const int64_t warps = blocks_of(vocab, WARP);
     if (n > 0)
-        LAUNCH(best_two_kernel, (unsigned)n, (unsigned)(warps * WARP < WIDE ? warps * WARP : WIDE), top,
+        LAUNCH(top_two_kernel, (unsigned)n, (unsigned)(warps * WARP < WIDE ? warps * WARP : WIDE), top,
                (const float *)logits, vocab);
 }

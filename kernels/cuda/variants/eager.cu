@@ -89,10 +89,13 @@ PASS(sum, , SUM, float, float, float)
 PASS(sum, _bf16, SUM, bf16, bf16, bf16)
 PASS(sum, _mixed, SUM, float, bf16, float)
 
-static void run_total(const site_step *s) { linear_bwd_w_cuda(NULL, s->to, s->a, NULL, { s->rows, 1, s->cols, 0, 0 }); }
+static void run_total(const site_step *s)
+{
+    linear_bwd_w_cuda(NULL, (param *)s->to, (const real *)s->a, NULL, { s->rows, 1, s->cols, 0, 0 });
+}
 static void run_total_bf16(const site_step *s)
 {
-    linear_bwd_w_cuda_bf16(NULL, s->to, s->a, NULL, { s->rows, 1, s->cols, 0, 0 });
+    linear_bwd_w_cuda_bf16(NULL, (param *)s->to, (const real *)s->a, NULL, { s->rows, 1, s->cols, 0, 0 });
 }
 
 /* The types of adapter and base, and their passes. base_sum: of two arrays of the base's type;

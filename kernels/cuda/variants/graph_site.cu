@@ -72,11 +72,12 @@ static void copy(void *to, const void *from, int64_t bytes)
  * gradients, which they add to, are put back. */
 static backend_graph *capture(const site_variant *v, site_stage stage, const site_call *c)
 {
+    void *dA = c->dA, *dB = c->dB;
     char *at_A = (char *)c->work + (site_work_bytes(v, c) + 255) / 256 * 256, *at_B = at_A + bytes_of_A(c);
     for (int back = 0; back < 2; back++) {
         if (c->dA && stage == SITE_BACKWARD)
-            copy(back ? c->dA : at_A, back ? at_A : c->dA, c->r * c->in * (int64_t)sizeof(float));
-        if (c->dB && stage == SITE_BACKWARD) copy(back ? c->dB : at_B, back ? at_B : c->dB, bytes_of_B(c));
+            copy(back ? dA : at_A, back ? at_A : dA, c->r * c->in * (int64_t)sizeof(float));
+        if (c->dB && stage == SITE_BACKWARD) copy(back ? dB : at_B, back ? at_B : dB, bytes_of_B(c));
         if (!back) site_run(v, stage, c);
     }
     graph_begin_cuda();

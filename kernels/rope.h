@@ -1,0 +1,20 @@
+/* rope: rotary position embedding (Su et al. 2021) in Llama's rotate-half layout, in place.
+ *
+ *   (x_i, x_{i+h}) -> (x_i c_i - x_{i+h} s_i, x_{i+h} c_i + x_i s_i)   for i < h = head_dim / 2
+ *
+ * table [positions, head_dim] has the cosines in the first half of a row and the sines in the
+ * second; pos [n] says which row is whose. inverse: the transpose, which the backward needs. */
+#ifndef TIEBREAK_KERNELS_ROPE_H
+#define TIEBREAK_KERNELS_ROPE_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/real.h"
+
+typedef struct {
+    int64_t n, heads, head_dim; /* x [n, heads * head_dim] */
+    int64_t ldx;                /* row stride of x */
+} rope_dims;
+
+typedef void rope_op(const backend *be, real *x, const int32_t *pos, const param *table, rope_dims d, bool inverse);
+#endif
