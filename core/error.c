@@ -8,7 +8,7 @@ static _Thread_local char text[2048];
 
 static int record(int rc, const char *format, va_list args)
 {
-    char fresh[sizeof text]; /* an argument may be error_text() itself */
+    char fresh[sizeof text]; /* an argument may point into `text` */
     vsnprintf(fresh, sizeof fresh, format, args);
     memcpy(text, fresh, sizeof text);
     return rc;

@@ -165,8 +165,8 @@ bool next_line(const char *text, size_t n, size_t *pos, const char **line, size_
     return true;
 }
 
-/* libcrypto's, because it uses the processor's SHA instructions where there are any: hashing a
- * 7B base takes seconds, not a minute. */
+/* libcrypto uses the processor's SHA instructions where there are any: hashing a 7B base then takes
+ * seconds instead of a minute. */
 void sha256_hex(const void *bytes, size_t n, char out[65])
 {
     static const char digits[] = "0123456789abcdef";

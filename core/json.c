@@ -18,7 +18,7 @@ static int at_error(const char *text, size_t at, const char *where, int64_t line
     return input_error("%s: line %lld, column %zu: %s", where, (long long)line, at - start + 1, what);
 }
 
-/* Nesting is checked before the recursive parser sees the text. Returns the offset of the
+/* cJSON's parser recurses, so nesting is checked before it sees the text. Returns the offset of the
  * bracket that is too deep, or n. */
 static size_t too_deep(const char *text, size_t n)
 {
@@ -42,7 +42,8 @@ static size_t too_deep(const char *text, size_t n)
     return n;
 }
 
-/* The offset of an escape \u0000 (a backslash that is itself escaped begins none), or n. */
+/* Returns the offset of the first escape \u0000, or n. A backslash that is itself escaped begins
+ * none. */
 static size_t find_escaped_nul(const char *text, size_t n)
 {
     for (size_t at = 0; at < n;) {
@@ -69,7 +70,7 @@ int json_parse_from(json **out, const char *text, size_t n, const char *where, i
     if (!n) return input_error("%s: is empty; expected JSON", where);
     size_t deep = too_deep(text, n);
     if (deep < n) return at_error(text, deep, where, first_line, "nested deeper than 512 levels");
-    /* cJSON's strings end at a NUL: what follows would be lost without a word */
+    /* cJSON's strings end at a NUL, so whatever follows an escaped one would be lost silently */
     size_t nul = find_escaped_nul(text, n);
     if (nul < n)
         return at_error(text, nul, where, first_line,

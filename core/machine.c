@@ -7,7 +7,7 @@
 
 #include "build_info.h"
 
-/* The value after the first "key<blanks>: " (or key=) in a small text file; "" when absent. */
+/* Finds the first "key<blanks>: value" (or key=value) in a small text file; "" when absent. */
 static void lookup(const char *path, const char *key, char sep, char *out, size_t size)
 {
     out[0]  = '\0';

@@ -1,4 +1,4 @@
-/* This machine and this build, for records and `tiebreak info`. Strings live as long as the
+/* This machine and this build, for records and `tiebreak info`. The strings live as long as the
  * process. */
 #ifndef TIEBREAK_CORE_MACHINE_H
 #define TIEBREAK_CORE_MACHINE_H

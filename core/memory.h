@@ -1,6 +1,6 @@
-/* Memory: zeroed allocations that never return NULL, and an arena whose contents die together.
- * Sizes that come from a file are checked against the file before they get here; running out is
- * reported and ends the process. */
+/* Memory: zeroed allocations that never return NULL, and an arena whose contents are freed
+ * together. When memory runs out, that is reported and the process ends; sizes that come from a
+ * file are checked against the file before they get here. */
 #ifndef TIEBREAK_CORE_MEMORY_H
 #define TIEBREAK_CORE_MEMORY_H
 #include <stddef.h>
@@ -8,30 +8,30 @@
 
 /* count * size zeroed bytes, 64-byte aligned; free with free(). Zero bytes give a valid pointer. */
 void *mem_alloc(size_t count, size_t size);
-/* realloc that never fails; contents kept, new bytes are NOT zeroed. */
+/* A realloc that never fails. It keeps the contents; new bytes are NOT zeroed. */
 void *mem_resize(void *p, size_t count, size_t size);
-/* Copies owned by the caller. */
+/* The caller frees the copies. */
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);
 
-/* Growing array idiom: `if (n == cap) items = mem_grow(items, &cap, sizeof *items);` doubles cap
- * (from 16). */
+/* Makes room in a growing array: `if (n == cap) items = mem_grow(items, &cap, sizeof *items);`
+ * doubles cap, starting from 16. */
 void *mem_grow(void *p, size_t *cap, size_t size);
 
-/* Scratch kept between uses: room for n items, what was there may be lost; new room is zeroed. p
- * and *cap start as NULL and 0; free with free(). */
+/* Scratch that is kept between uses: makes room for n items. What was there may be lost; new room
+ * is zeroed. p and *cap start as NULL and 0; free with free(). */
 void *mem_scratch(void *p, size_t *cap, size_t n, size_t size);
 
-/* Many small things with one lifetime. A zeroed struct is a valid empty arena. */
+/* An arena holds many small things with one lifetime. A zeroed struct is a valid empty arena. */
 typedef struct arena {
     struct arena_block *blocks;
-    size_t              used, cap; /* of the newest block */
+    size_t              used, cap; /* bytes of the newest block */
 } arena;
 
 void *arena_alloc(arena *a, size_t count, size_t size); /* zeroed, 64-byte aligned */
 char *arena_strndup(arena *a, const char *s, size_t n);
-void  arena_free(arena *a); /* everything; the arena is empty and usable again */
+void  arena_free(arena *a); /* frees everything; the arena can be used again */
 
-/* Peak resident memory of this process, bytes. */
+/* The peak resident memory of this process in bytes. */
 int64_t mem_peak_bytes(void);
 #endif

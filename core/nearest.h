@@ -1,9 +1,9 @@
-/* The word a user probably meant: for "did you mean" in messages about options, methods, tasks. */
+/* Suggests the word a user probably meant, in messages about options, methods and tasks. */
 #ifndef TIEBREAK_CORE_NEAREST_H
 #define TIEBREAK_CORE_NEAREST_H
 
-/* The word of a NULL-terminated list nearest to `word` (edit distance at most a third of its
- * length, plus one), or NULL. */
+/* Returns the word of a NULL-terminated list nearest to `word`, or NULL when none is within an edit
+ * distance of a third of its length plus one. */
 const char *nearest_word(const char *word, const char *const *words);
 
 /* "; did you mean NEAREST?" or, where no word is near, "". Returned by value, so that a call can

@@ -19,7 +19,7 @@ double py_random(mt19937 *m)
     return (a * 67108864.0 + b) / 9007199254740992.0;
 }
 
-/* Whole words low first; the last one gives its top bits. */
+/* The first 32-bit word is the lowest; the last one gives its top bits. */
 uint64_t py_getrandbits(mt19937 *m, int bits)
 {
     if (bits <= 32) return mt19937_u32(m) >> (32 - bits);
@@ -60,8 +60,8 @@ static void sample_by_rejection(mt19937 *m, int64_t n, int64_t k, int64_t *out)
     free(taken);
 }
 
-/* Python takes from a pool when a set of k numbers would need more memory than a list of n; the
- * two ways draw differently. */
+/* Python draws from a pool when a set of k numbers would need more memory than a list of n. The two
+ * ways draw differently. */
 void py_sample(mt19937 *m, int64_t n, int64_t k, int64_t *out)
 {
     double set_size = 21;
@@ -88,7 +88,7 @@ void py_shuffle(mt19937 *m, int64_t *items, int64_t n)
 
 /* --- numpy.random.default_rng */
 
-/* SeedSequence's hash: a multiplier of its own for each call. */
+/* SeedSequence's hash. Each call changes the multiplier. */
 static uint32_t hash_mix(uint32_t x, uint32_t *constant, uint32_t multiplier)
 {
     x ^= *constant;
@@ -125,7 +125,7 @@ static uint128 add(uint128 a, uint128 b)
     return (uint128) { a.high + b.high + (low < a.low), low };
 }
 
-/* a * b mod 2^128, by schoolbook on 32-bit digits for the low halves. */
+/* a * b mod 2^128, by schoolbook multiplication of 32-bit digits for the low halves. */
 static uint128 multiply(uint128 a, uint128 b)
 {
     uint64_t a0 = (uint32_t)a.low, a1 = a.low >> 32, b0 = (uint32_t)b.low, b1 = b.low >> 32;
@@ -174,7 +174,7 @@ uint32_t numpy_u32(numpy_rng *g)
 
 double numpy_random(numpy_rng *g) { return (double)(numpy_u64(g) >> 11) * 0x1p-53; }
 
-/* Lemire 2019: the high word of a product, with rejection where it would be biased. */
+/* Lemire 2019: the high word of a product, rejecting the draws that would bias it. */
 static int64_t below(numpy_rng *g, uint64_t n)
 {
     uint64_t product = numpy_u32(g) * n;
@@ -199,7 +199,7 @@ void numpy_bools(numpy_rng *g, int64_t k, bool *out)
     }
 }
 
-/* 0..most: the low bits of a word, drawn again while they are too large. */
+/* Draws 0..most: takes the low bits of a word and draws again while they are too large. */
 static int64_t masked_below(mt19937 *m, uint32_t most)
 {
     uint32_t mask = most, x;

@@ -1,5 +1,5 @@
-/* What Python's random.Random and NumPy's default_rng draw, to the bit: seeded procedures of
- * other tools can be followed draw for draw.
+/* The draws of Python's random.Random and NumPy's default_rng, bit for bit, so that seeded
+ * procedures of other tools can be followed draw for draw.
  *
  *     mt19937 m;
  *     py_seed(&m, 1234);                     // random.Random(1234)
@@ -8,8 +8,8 @@
  *     numpy_rng g = numpy_seed(12345);       // numpy.random.default_rng(12345)
  *     numpy_integers(&g, n, n, rows);        // .choice(n, n): a bootstrap resample
  *
- * Sources: CPython 3.11 Lib/random.py and Modules/_randommodule.c; NumPy 2.4 SeedSequence,
- * PCG64, Generator. */
+ * Sources: CPython 3.11 Lib/random.py and Modules/_randommodule.c; NumPy 2.4 SeedSequence, PCG64
+ * and Generator. */
 #ifndef TIEBREAK_CORE_PYRANDOM_H
 #define TIEBREAK_CORE_PYRANDOM_H
 #include <stdbool.h>
@@ -23,11 +23,11 @@
 void     py_seed(mt19937 *m, uint64_t seed);
 double   py_random(mt19937 *m);                /* random(): [0, 1), 53 bits from two words */
 uint64_t py_getrandbits(mt19937 *m, int bits); /* 1..64 bits */
-/* randrange(n), and the draw under sample and shuffle; n >= 1 */
+/* randrange(n), also the draw behind sample and shuffle; n >= 1 */
 int64_t py_randbelow(mt19937 *m, int64_t n);
 /* sample(range(n), k): k distinct numbers; 0 <= k <= n */
 void py_sample(mt19937 *m, int64_t n, int64_t k, int64_t *out);
-/* choices(range(n), k=k): with repeats; n >= 1 */
+/* choices(range(n), k=k): draws with repeats; n >= 1 */
 void py_choices(mt19937 *m, int64_t n, int64_t k, int64_t *out);
 void py_shuffle(mt19937 *m, int64_t *items, int64_t n); /* shuffle(items) */
 
@@ -39,24 +39,25 @@ typedef struct {
 
 typedef struct {
     uint128 state, increment;
-    /* the high half of the last 64 bits, while a 32-bit draw has used the low one only */
+    /* 32-bit draws take a 64-bit word in two halves; this is the high one when it is still to
+     * come */
     uint32_t half;
     bool     has_half;
 } numpy_rng;
 
 numpy_rng numpy_seed(uint64_t seed);
 uint64_t  numpy_u64(numpy_rng *g);
-uint32_t  numpy_u32(numpy_rng *g); /* low half first */
+uint32_t  numpy_u32(numpy_rng *g); /* takes the low half of a word first */
 double    numpy_random(numpy_rng *g);
-/* integers(n, size=k), and choice(n, k) with replacement: 1 <= n <= 2^32. n = 1 draws nothing. */
+/* integers(n, size=k), and choice(n, k) with replacement; 1 <= n <= 2^32. n = 1 draws nothing. */
 void numpy_integers(numpy_rng *g, int64_t n, int64_t k, int64_t *out);
-/* integers(2, size=k, dtype=bool): the bits of 32-bit draws, low bit first. Bits left over at
- * the end are dropped, as NumPy does. */
+/* integers(2, size=k, dtype=bool): the bits of 32-bit draws, low bit first. Bits left over at the
+ * end are dropped, as in NumPy. */
 void numpy_bools(numpy_rng *g, int64_t k, bool *out);
 
-/* --- numpy.random.seed(s), the generator before default_rng: mt19937_seed(m, s), then */
+/* --- numpy.random.seed(s), the generator before default_rng: call mt19937_seed(m, s) first */
 
-/* shuffle(items) of one dimension. PEFT's method_comparison picks its 50 validation items so:
- * seed 0, arange(7473), the first 50. */
+/* shuffle(items) of a one-dimensional array. PEFT's method_comparison picks its 50 validation items
+ * with it: seed 0, arange(7473), the first 50. */
 void numpy_legacy_shuffle(mt19937 *m, int64_t *items, int64_t n); /* n <= 2^32 */
 #endif

@@ -5,7 +5,7 @@
 #include "core/memory.h"
 #include "core/test.h"
 
-/* The numbers without a file are what CPython 3.11.7 and NumPy 2.4.6 printed. */
+/* CPython 3.11.7 and NumPy 2.4.6 printed the numbers that come from no file. */
 
 #define assert_numbers(got, ...)                                                                                       \
     do {                                                                                                               \
@@ -25,7 +25,7 @@ static void random_draws_words_bits_and_ranges(void **state)
     py_seed(&m, 0);
     assert_true(py_random(&m) == 0x1.b0580f98a7dbep-1);
     assert_true(py_random(&m) == 0x1.84129978f9c1ap-1);
-    py_seed(&m, (UINT64_C(1) << 40) + 5); /* a seed of two words */
+    py_seed(&m, (UINT64_C(1) << 40) + 5); /* a seed of two 32-bit words */
     for (int i = 0; i < 5; i++) got[i] = (int64_t)py_getrandbits(&m, bits[i]);
     assert_numbers(got, 1, 1110080414, 1153647273, 7145959170, 579938387080);
     assert_true(py_getrandbits(&m, bits[5]) == 15088778494213698714u);
@@ -43,8 +43,8 @@ static void random_draws_words_bits_and_ranges(void **state)
 
 static void samples_take_the_way_python_takes(void **state)
 {
-    /* On both sides of the sizes where a pool gives way to rejection; the second sample of the
-     * generator as a sum of i * v_i. */
+    /* The sizes lie on both sides of where a pool gives way to rejection. The generator's second
+     * sample is compared as the sum of i * v_i. */
     static const struct {
         int64_t n, k, first[5], second;
     } cases[] = {
@@ -121,7 +121,7 @@ static void numpy_draws_words_integers_and_bools(void **state)
         numpy_rng g = numpy_seed(seeds[i].seed);
         for (int k = 0; k < 3; k++) assert_true(numpy_u64(&g) == seeds[i].want[k]);
     }
-    /* One generator through every kind of draw, so that halves kept and bits dropped show. */
+    /* One generator goes through every kind of draw, so that a kept half or a dropped bit shows. */
     static const char bits[] = "1000011000100011001100010001100001100", more[] = "001";
     numpy_rng         g = numpy_seed(12345);
     int64_t           got[20];
@@ -144,8 +144,8 @@ static void numpy_draws_words_integers_and_bools(void **state)
     assert_numbers(got, 3, 3, 1);
 }
 
-/* sacreBLEU's draws for 888 segments and 1000 resamples, and for 50 segments and 10000 swaps, as
- * one polynomial hash each. */
+/* sacreBLEU's draws for 888 segments and 1000 resamples, and for 50 segments and 10000 swaps; each
+ * is compared as one polynomial hash. */
 static void whole_matrices_of_draws_equal_numpy(void **state)
 {
     enum { N = 888, SEGMENTS = 50 };
@@ -165,7 +165,7 @@ static void whole_matrices_of_draws_equal_numpy(void **state)
     numpy_bools(&g, 10000 * SEGMENTS, all);
     for (int i = 0; i < 10000 * SEGMENTS; i++) h = hashed(h, all[i]);
     assert_true(h == 12460322105798940807u);
-    /* In parts that are multiples of 32 the draws are the same. */
+    /* Drawing in parts that are multiples of 32 gives the same bits. */
     g = numpy_seed(12345);
     numpy_bools(&g, 480, swap);
     assert_memory_equal(swap, all, 480);

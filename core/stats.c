@@ -63,8 +63,7 @@ double stats_t975(int64_t df)
 
 double stats_normal_cdf(double z) { return 0.5 * erfc(-z / sqrt(2.0)); }
 
-/* Continued fraction of the incomplete beta function, Lentz's method (Numerical methods: DLMF
- * 8.17.22). */
+/* The continued fraction of the incomplete beta function by Lentz's method (DLMF 8.17.22). */
 static double beta_fraction(double a, double b, double x)
 {
     double tiny = 1e-300, c = 1, d = 1 - (a + b) * x / (a + 1), f;

@@ -1,4 +1,4 @@
-/* Statistics: pure functions over arrays; NaN in, NaN out. */
+/* Statistics as pure functions over arrays. A NaN among the inputs makes the result NaN. */
 #ifndef TIEBREAK_CORE_STATS_H
 #define TIEBREAK_CORE_STATS_H
 #include <stdint.h>
@@ -8,15 +8,15 @@ double stats_mean(const double *x, int64_t n);
 double stats_sd(const double *x, int64_t n);
 /* Standard error of the mean: sd / sqrt(n); NaN for n < 2. */
 double stats_stderr(const double *x, int64_t n);
-/* q-quantile, linear interpolation between order statistics (R's type 7). Copies and sorts. */
+/* The q-quantile by linear interpolation between order statistics (R's type 7). Sorts a copy. */
 double stats_quantile(const double *x, int64_t n, double q);
 double stats_median(const double *x, int64_t n);
-/* Two-sided quantile of Student's t at 97.5 % (df >= 1): for 95 % intervals of few seeds. */
+/* The two-sided 95 % quantile of Student's t for df >= 1: for intervals over few seeds. */
 double stats_t975(int64_t df);
 double stats_normal_cdf(double z);
-/* Two-sided p-value of |t| under Student's t with df >= 1 degrees of freedom (regularised
- * incomplete beta; absolute error below 1e-10). */
+/* The two-sided p-value of |t| under Student's t with df >= 1 degrees of freedom, by the
+ * regularised incomplete beta function; absolute error below 1e-10. */
 double stats_t_pvalue(double t, double df);
-/* Holm's step-down adjustment of n p-values, in place of the input order. */
+/* Holm's step-down adjustment of n p-values; adjusted[i] belongs to p[i]. */
 void stats_holm(const double *p, int64_t n, double *adjusted);
 #endif

@@ -1,4 +1,4 @@
-/* A growing byte string, always NUL-terminated; a zeroed struct is the empty string. Free with
+/* A growing byte string, always NUL-terminated. A zeroed struct is the empty string. Free with
  * str_free. */
 #ifndef TIEBREAK_CORE_STR_H
 #define TIEBREAK_CORE_STR_H
@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 typedef struct {
-    char  *s; /* NULL only while nothing was ever added: use str_c() */
+    char  *s; /* NULL until something is added: read it with str_c() */
     size_t n, cap;
 } str;
 
@@ -15,25 +15,25 @@ void str_add(str *b, const char *bytes, size_t n);
 void str_puts(str *b, const char *s);
 void str_putc(str *b, char c);
 void str_printf(str *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Adds an item to a list: after `between`, unless b is still empty. */
+/* Adds an item to a list, with `between` before it unless b is empty. */
 void str_item(str *b, const char *between, const char *item);
-/* Room for n more bytes and the final NUL; where they go. The caller writes them, then adds
- * their number to b->n and puts the NUL. */
+/* Makes room for n more bytes and the final NUL and returns where they go. The caller writes them,
+ * adds their number to b->n and writes the NUL. */
 char       *str_reserve(str *b, size_t n);
-void        str_clear(str *b); /* empty, memory kept */
+void        str_clear(str *b); /* empties it and keeps the memory */
 void        str_free(str *b);
 const char *str_c(const str *b); /* never NULL */
 
-/* Text rules. All on bytes that are valid UTF-8 unless said otherwise. */
+/* Rules of text. All take valid UTF-8 unless they say otherwise. */
 
-/* Decode one code point at s (n bytes left, n >= 1): its length 1..4 with *cp set, or 0 when s
- * does not start a valid UTF-8 sequence
- * (overlong forms, surrogates and values past U+10FFFF are invalid). */
+/* Decodes the code point at s, of which n >= 1 bytes are left: returns its length 1..4 and sets
+ * *cp, or returns 0 where no valid UTF-8 sequence begins. Overlong forms, surrogates and values
+ * past U+10FFFF are invalid. */
 int utf8_decode(const char *s, size_t n, unsigned *cp);
-int utf8_encode(unsigned cp, char out[4]); /* length */
-/* Offset of the first byte that is not valid UTF-8, or n. */
+int utf8_encode(unsigned cp, char out[4]); /* returns the length */
+/* The offset of the first byte that is not valid UTF-8, or n. */
 size_t utf8_valid_prefix(const char *s, size_t n);
-size_t utf8_length(const char *s, size_t n); /* code points */
-/* Python 3's str.isspace set (29 code points). */
+size_t utf8_length(const char *s, size_t n); /* in code points */
+/* Whether Python 3's str.isspace is true for it (29 code points). */
 bool is_space_py(unsigned cp);
 #endif

@@ -47,14 +47,15 @@ extern "C" {
         skip();                                                                                                        \
     } while (0)
 
-/* Under a sanitizer code runs five to ten times slower: what is tested on many things of one
- * kind in a plain run is tested on a part of them there. */
+/* Code runs five to ten times slower under a sanitizer. A test that goes through many things of one
+ * kind takes a part of them there. */
 #if defined(__SANITIZE_ADDRESS__)
 enum { TEST_PART = 5 };
 #else
 enum { TEST_PART = 1 };
 #endif
-/* $TIEBREAK_TEST_PART says so of a sanitizer that the compiler does not know of: NVIDIA's. */
+/* $TIEBREAK_TEST_PART asks for the same under a sanitizer that the compiler does not know:
+ * NVIDIA's. */
 static inline int64_t test_part(int64_t n)
 {
     int part = getenv("TIEBREAK_TEST_PART") ? 5 : TEST_PART;
@@ -73,8 +74,8 @@ static inline double rel_err(const double *got, const double *want, int64_t n)
     return w > 0 ? sqrt(d / w) : sqrt(d);
 }
 
-/* A fresh folder for this test's files, e.g. "/tmp/tiebreak-test-abc123"; the caller removes it
- * (test_rmdir). */
+/* Makes a folder for this test's files, e.g. "/tmp/tiebreak-test-abc123". The caller removes it
+ * with test_rmdir. */
 static inline char *test_tmpdir(void)
 {
     char *p = strdup("/tmp/tiebreak-test-XXXXXX");

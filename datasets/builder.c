@@ -10,7 +10,7 @@
 static const size_t line_max = (size_t)64 << 20, document_max = (size_t)1 << 30;
 
 struct builder_part {
-    const char *name, *kept; /* kept NULL: the text is in builder.text, from `at` */
+    const char *name, *kept; /* kept NULL: the text starts at builder.text.s + at */
     size_t      at, n;
 };
 
@@ -46,7 +46,7 @@ void builder_add_kept(builder *b, const char *name, const char *kept, size_t n)
     *next_part(b) = (builder_part) { .name = name, .kept = kept, .n = n };
 }
 
-/* One allocation an item: its fields, then its id and texts, so that 200,000 short pairs stay
+/* Each item is one allocation: its fields, then its id and its texts. 200,000 short pairs stay
  * small. */
 data_item *builder_end(builder *b)
 {

@@ -11,20 +11,21 @@ csv csv_open(const char *bytes, size_t n, const char *where)
 
 void csv_close(csv *c)
 {
-    for (int i = 0; i < CSV_COLUMNS; i++) str_free(&c->cell[i]);
+    for (int i = 0; i < CSV_COLUMNS; i++) str_free(&c->value[i]);
 }
 
 int csv_column(const csv *c, const char *name)
 {
-    for (int i = 0; i < c->n_cells; i++)
-        if (!strcmp(str_c(&c->cell[i]), name)) return i;
+    for (int i = 0; i < c->n_values; i++)
+        if (!strcmp(str_c(&c->value[i]), name)) return i;
     return -1;
 }
 
 static bool at_end(const csv *c) { return c->at >= c->n || c->bytes[c->at] == '\n'; }
 
-/* c->at stands on the opening quote, and after the closing one when all is well. */
-static int quoted(csv *c, str *cell)
+/* c->at stands on the opening quote; on return it stands after the closing one unless there is an
+ * error. */
+static int quoted(csv *c, str *value)
 {
     int64_t opened = c->next_line;
     for (c->at++; c->at < c->n; c->at++) {
@@ -34,7 +35,7 @@ static int quoted(csv *c, str *cell)
             if (c->at + 1 >= c->n || c->bytes[c->at + 1] != '"') break;
             c->at++;
         }
-        str_putc(cell, ch);
+        str_putc(value, ch);
     }
     if (c->at >= c->n)
         return input_error(
@@ -48,28 +49,28 @@ static int quoted(csv *c, str *cell)
         c->where, (long long)c->next_line, c->bytes[c->at]);
 }
 
-static void plain(csv *c, str *cell)
+static void plain(csv *c, str *value)
 {
     size_t from = c->at;
     while (!at_end(c) && c->bytes[c->at] != ',') c->at++;
-    str_add(cell, c->bytes + from, c->at - from);
-    if (at_end(c) && cell->n && cell->s[cell->n - 1] == '\r') cell->s[--cell->n] = '\0';
+    str_add(value, c->bytes + from, c->at - from);
+    if (at_end(c) && value->n && value->s[value->n - 1] == '\r') value->s[--value->n] = '\0';
 }
 
-static int record(csv *c)
+static int read_row(csv *c)
 {
-    c->line    = c->next_line;
-    c->n_cells = 0;
+    c->line     = c->next_line;
+    c->n_values = 0;
     for (;;) {
-        if (c->n_cells == CSV_COLUMNS)
+        if (c->n_values == CSV_COLUMNS)
             return input_error("%s: line %lld: more than %d cells", c->where, (long long)c->line, CSV_COLUMNS);
-        str *cell = &c->cell[c->n_cells++];
-        str_clear(cell);
+        str *value = &c->value[c->n_values++];
+        str_clear(value);
         if (c->at < c->n && c->bytes[c->at] == '"') {
-            int rc = quoted(c, cell);
+            int rc = quoted(c, value);
             if (rc) return rc;
         } else {
-            plain(c, cell);
+            plain(c, value);
         }
         if (at_end(c)) break;
         c->at++; /* the comma */
@@ -83,9 +84,9 @@ int csv_next(csv *c, bool *more)
 {
     while (c->at < c->n) {
         size_t from = c->at;
-        int    rc   = record(c);
+        int    rc   = read_row(c);
         *more       = true;
-        if (rc || c->n_cells > 1 || c->cell[0].n || c->bytes[from] == '"') return rc;
+        if (rc || c->n_values > 1 || c->value[0].n || c->bytes[from] == '"') return rc;
     }
     *more = false;
     return OK;

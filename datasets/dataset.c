@@ -10,8 +10,8 @@
 #include "core/str.h"
 #include "datasets/builder.h"
 
-/* A reader is one row here and one file. `pairs`: a plain file of one side has its other side
- * beside it. */
+/* A reader is one row here and one file. `pairs` marks readers whose plain file of one side has its
+ * other side beside it. */
 static const struct {
     const char *name;
     int (*read)(builder *b, const source *s);
@@ -98,8 +98,8 @@ int dataset_parse(dataset **out, const char *reader, const char *bytes, size_t n
     return rc;
 }
 
-/* "a.de-en.de.xml" -> "a.de-en.en.xml": the last ".de" that is a whole part of the name, or else
- * the last at all, becomes ".en"; NULL: none. */
+/* "a.de-en.de.xml" -> "a.de-en.en.xml": the last ".de" that is a whole part of the name becomes
+ * ".en"; without such a part, the last ".de" at all. NULL when there is none. */
 static char *sibling_of(const char *path)
 {
     const char *part = NULL, *any = NULL;
@@ -113,7 +113,7 @@ static char *sibling_of(const char *path)
     return other;
 }
 
-/* The English file of a German one. */
+/* Maps the English file that belongs to a German one. */
 static int map_sibling(const char *path, char **other, file_map_t *m)
 {
     *other = sibling_of(path);
@@ -171,15 +171,15 @@ void dataset_free(dataset *d)
     free(d);
 }
 
-const field *record_fields(const data_item *item, const char *name, int64_t k)
+const field *item_fields(const data_item *item, const char *name, int64_t k)
 {
     for (int64_t i = 0; i < item->n_fields; i++)
         if (!strcmp(item->fields[i].name, name) && k-- == 0) return &item->fields[i];
     return NULL;
 }
 
-const char *record_field(const data_item *item, const char *name)
+const char *item_field(const data_item *item, const char *name)
 {
-    const field *f = record_fields(item, name, 0);
+    const field *f = item_fields(item, name, 0);
     return f ? f->text : NULL;
 }

@@ -1,6 +1,6 @@
-/* Any bytes through every reader: the first byte, a digit, chooses it ("2" is the third row).
- * They are refused with a message, or every item is whole. Of a parallel text the two halves are
- * the two sides; where a \x01 byte stands, they part there. */
+/* Feeds any bytes to every reader. The first byte, a digit, chooses the reader ("2" is the third
+ * row). Either the bytes are refused with a message or every item is whole. For a parallel text the
+ * two sides part at a \x01 byte, or else in the middle. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,8 +15,7 @@ static void check_item(const data_item *item)
     if (!item->id || item->n_fields < 0 || (!item->n_fields && !item->token_ids)) abort();
     for (int64_t i = 0; i < item->n_fields; i++) {
         const field *f = &item->fields[i];
-        if (strlen(f->text) != f->n || utf8_valid_prefix(f->text, f->n) != f->n || !record_field(item, f->name))
-            abort();
+        if (strlen(f->text) != f->n || utf8_valid_prefix(f->text, f->n) != f->n || !item_field(item, f->name)) abort();
     }
     for (int64_t i = 0; i < item->n_tokens; i++)
         if (item->token_ids[i] < 0 || (item->token_labels[i] < 0 && item->token_labels[i] != -100)) abort();

@@ -68,8 +68,8 @@ static void the_training_form_skips_its_headers(void **state)
     need_data(path, "iwslt/original_format_sample/train.tags.de-en.de");
     dataset *d;
     assert_ok(dataset_read(&d, "iwslt", path));
-    assert_string_equal(record_field(&d->items[0], "de"), "Vielen Dank, Chris.");
-    assert_string_equal(record_field(&d->items[0], "en"), "Thank you so much, Chris.");
+    assert_string_equal(item_field(&d->items[0], "de"), "Vielen Dank, Chris.");
+    assert_string_equal(item_field(&d->items[0], "en"), "Thank you so much, Chris.");
     dataset_free(d);
 }
 
@@ -83,8 +83,8 @@ static void xml_and_lines_agree(void **state)
     assert_ok(dataset_read(&a, "iwslt", lines));
     assert_ok(dataset_read(&b, "iwslt", xml));
     for (int64_t i = 0; i < a->n; i++) {
-        assert_string_equal(record_field(&a->items[i], "de"), record_field(&b->items[i], "de"));
-        assert_string_equal(record_field(&a->items[i], "en"), record_field(&b->items[i], "en"));
+        assert_string_equal(item_field(&a->items[i], "de"), item_field(&b->items[i], "de"));
+        assert_string_equal(item_field(&a->items[i], "en"), item_field(&b->items[i], "en"));
     }
     dataset_free(a);
     dataset_free(b);
@@ -100,8 +100,8 @@ static void csv_and_json_lines_agree(void **state)
     assert_ok(dataset_read(&b, "dialogsum", csv));
     for (int64_t i = 0; i < b->n; i++) {
         assert_string_equal(a->items[i].id, b->items[i].id);
-        assert_string_equal(record_field(&a->items[i], "dialogue"), record_field(&b->items[i], "dialogue"));
-        assert_string_equal(record_field(&a->items[i], "summary"), record_field(&b->items[i], "summary"));
+        assert_string_equal(item_field(&a->items[i], "dialogue"), item_field(&b->items[i], "dialogue"));
+        assert_string_equal(item_field(&a->items[i], "summary"), item_field(&b->items[i], "summary"));
     }
     dataset_free(a);
     dataset_free(b);
@@ -118,13 +118,13 @@ static void forms_made_by_hand(void **state)
     dataset *d;
     assert_ok(parse(&d, "dialogsum", "fname,dialogue,summary\r\nx,\"a,\n\"\"b\"\"\",s\r\ny,plain,\r\n", NULL));
     assert_int_equal(d->n, 2);
-    assert_string_equal(record_field(&d->items[0], "dialogue"), "a,\n\"b\"");
-    assert_string_equal(record_field(&d->items[1], "summary"), "");
+    assert_string_equal(item_field(&d->items[0], "dialogue"), "a,\n\"b\"");
+    assert_string_equal(item_field(&d->items[1], "summary"), "");
     assert_int_equal(d->items[1].line, 4);
     dataset_free(d);
     assert_ok(parse(&d, "iwslt", "<doc docid=\"1\"><seg id=\"1\"> a &amp;amp; &lt;b&gt; &#228; </seg></doc>",
                     "<doc docid=\"1\"><seg id=\"1\"> x </seg></doc>"));
-    assert_string_equal(record_field(&d->items[0], "de"), "a &amp; <b> \xC3\xA4");
+    assert_string_equal(item_field(&d->items[0], "de"), "a &amp; <b> \xC3\xA4");
     dataset_free(d);
     assert_ok(parse(
         &d, "gsm8k",
@@ -132,7 +132,7 @@ static void forms_made_by_hand(void **state)
         NULL));
     assert_int_equal(d->n, 2);
     assert_int_equal(d->items[1].line, 3);
-    assert_string_equal(record_field(&d->items[1], "question"), "\xE2\x80\x99");
+    assert_string_equal(item_field(&d->items[1], "question"), "\xE2\x80\x99");
     dataset_free(d);
     assert_ok(parse(&d, "tokens", "{\"input_ids\":[1,2,3],\"labels\":[-100,2,3]}", NULL));
     assert_int_equal(d->items[0].n_tokens, 3);
@@ -244,7 +244,7 @@ static void write_text(const char *dir, const char *name, const char *text)
     free(path);
 }
 
-/* The last ".de" becomes ".en", wherever in the name it stands. */
+/* The last ".de" becomes ".en" wherever in the name it stands. */
 static void the_english_side_lies_beside_the_german(void **state)
 {
     (void)state;
@@ -263,15 +263,15 @@ static void the_english_side_lies_beside_the_german(void **state)
         write_text(dir, names[i][1], "\xEF\xBB\xBFhouse\ntree");
         assert_ok(dataset_read(&d, "iwslt", de));
         assert_int_equal(d->n, 2);
-        assert_string_equal(record_field(&d->items[0], "de"), "Haus");
-        assert_string_equal(record_field(&d->items[0], "en"), "house");
-        assert_string_equal(record_field(&d->items[1], "en"), "tree");
+        assert_string_equal(item_field(&d->items[0], "de"), "Haus");
+        assert_string_equal(item_field(&d->items[0], "en"), "house");
+        assert_string_equal(item_field(&d->items[1], "en"), "tree");
         memcpy(pair, d->sha256, sizeof pair);
         dataset_free(d);
         assert_ok(dataset_read(&d, "text", de));
         memcpy(alone, d->sha256, sizeof alone);
         dataset_free(d);
-        assert_string_not_equal(alone, pair); /* the other side's bytes count too */
+        assert_string_not_equal(alone, pair); /* the other side is hashed too */
         free(de);
         free(missing);
     }
@@ -283,7 +283,7 @@ static void the_english_side_lies_beside_the_german(void **state)
     test_rmdir(dir);
 }
 
-/* The same item in every form of a format. */
+/* Every form of a format gives the same item. */
 static void forms_of_a_format_agree(void **state)
 {
     (void)state;
@@ -329,7 +329,7 @@ static void forms_of_a_format_agree(void **state)
         dataset *d;
         assert_ok(parse(&d, cases[i].reader, cases[i].text, cases[i].target));
         assert_int_equal(d->n, 1);
-        assert_string_equal(record_field(&d->items[0], cases[i].field), cases[i].want);
+        assert_string_equal(item_field(&d->items[0], cases[i].field), cases[i].want);
         if (strstr(cases[i].text, "\"7\"") || strstr(cases[i].text, ",7,")) assert_string_equal(d->items[0].id, "7");
         dataset_free(d);
     }
@@ -342,9 +342,9 @@ static void repeated_and_absent_fields(void **state)
     assert_ok(parse(
         &d, "dialogsum",
         "{\"dialogue\":\"d\",\"summary1\":\"s\",\"summary2\":\"t\",\"summary3\":\"u\"}\n{\"dialogue\":\"d\"}", NULL));
-    assert_string_equal(record_fields(&d->items[0], "summary", 2)->text, "u");
-    assert_null(record_fields(&d->items[0], "summary", 3));
-    assert_null(record_field(&d->items[1], "summary"));
+    assert_string_equal(item_fields(&d->items[0], "summary", 2)->text, "u");
+    assert_null(item_fields(&d->items[0], "summary", 3));
+    assert_null(item_field(&d->items[1], "summary"));
     assert_string_equal(d->items[1].id, "1");
     dataset_free(d);
     assert_ok(parse(
@@ -353,12 +353,12 @@ static void repeated_and_absent_fields(void **state)
         "\"plausible_answers\":[{\"text\":\"p\",\"answer_start\":0}]},{\"id\":\"2\",\"question\":\"r\",\"answers\":[{\"text\":\"\"},"
         "{\"text\":\"b\"}]}]}]}]}",
         NULL));
-    assert_null(record_field(&d->items[0], "answer"));
-    assert_null(record_field(&d->items[0], "title"));
-    assert_string_equal(record_field(&d->items[1], "answer"), "");
-    assert_string_equal(record_fields(&d->items[1], "answer", 1)->text, "b");
-    /* a paragraph is kept once */
-    assert_ptr_equal(record_field(&d->items[0], "context"), record_field(&d->items[1], "context"));
+    assert_null(item_field(&d->items[0], "answer"));
+    assert_null(item_field(&d->items[0], "title"));
+    assert_string_equal(item_field(&d->items[1], "answer"), "");
+    assert_string_equal(item_fields(&d->items[1], "answer", 1)->text, "b");
+    /* a paragraph that two questions share is kept once */
+    assert_ptr_equal(item_field(&d->items[0], "context"), item_field(&d->items[1], "context"));
     dataset_free(d);
     static const char *const hidden[] = { "", ",\"label\":\"\"", ",\"label\":null" };
     for (int i = 0; i < 3; i++) {
@@ -368,14 +368,14 @@ static void repeated_and_absent_fields(void **state)
             "{\"activity_label\":\"A\",\"ctx_a\":\"\",\"ctx_b\":\"\",\"ctx\":\"\",\"endings\":[\"w\",\"x\",\"y\",\"z\"]%s}",
             hidden[i]);
         assert_ok(parse(&d, "hellaswag", text.s, NULL));
-        assert_null(record_field(&d->items[0], "label"));
-        assert_string_equal(record_fields(&d->items[0], "ending", 3)->text, "z");
+        assert_null(item_field(&d->items[0], "label"));
+        assert_string_equal(item_fields(&d->items[0], "ending", 3)->text, "z");
         dataset_free(d);
         str_free(&text);
     }
 }
 
-/* Under ASan a reader that looks past its bytes dies here. */
+/* ASan ends this test when a reader looks past its bytes. */
 static void nothing_past_the_end_is_read(void **state)
 {
     (void)state;

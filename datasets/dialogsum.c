@@ -1,6 +1,6 @@
-/* DialogSum (Chen et al. 2021): JSON lines, or CSV with a header (RFC 4180). A test record has
- * several references: summary1, summary2, ...; one of the hidden test has none, and can be read
- * but not scored. */
+/* DialogSum (Chen et al. 2021): JSON lines, or CSV with a header (RFC 4180). An item of the test
+ * has several references, summary1, summary2, ...; an item of the hidden test has none and can be
+ * read but not scored. */
 #include <string.h>
 
 #include "core/error.h"
@@ -15,7 +15,7 @@ static const struct {
     { "topic1", "topic" },      { "topic2", "topic" },     { "topic3", "topic" },
 };
 enum { COLUMNS = sizeof columns / sizeof columns[0] };
-static const char *const id_keys[] = { "fname", "id" }; /* the authors' files; the hub's */
+static const char *const id_keys[] = { "fname", "id" }; /* in the authors' files and in the hub's */
 
 static const char *id_of(const json *obj)
 {
@@ -41,7 +41,7 @@ static int read_csv(builder *b, csv *c)
     bool more;
     int  rc = csv_next(c, &more);
     if (rc || !more) return rc;
-    int n = c->n_cells, id = csv_column(c, id_keys[0]);
+    int n = c->n_values, id = csv_column(c, id_keys[0]);
     if (id < 0) id = csv_column(c, id_keys[1]);
     for (int k = 0; k < COLUMNS; k++) at[k] = csv_column(c, columns[k].key);
     if (at[0] < 0)
@@ -49,13 +49,13 @@ static int read_csv(builder *b, csv *c)
             "%s: line %lld: no column \"dialogue\"; the file must be JSON lines, or CSV whose header names dialogue and summary",
             c->where, (long long)c->line);
     while (!(rc = csv_next(c, &more)) && more) {
-        if (c->n_cells != n)
+        if (c->n_values != n)
             return input_error(
                 "%s: line %lld: the record that begins here has %d cells, the header %d; quote cells that hold commas or newlines",
-                c->where, (long long)c->line, c->n_cells, n);
-        builder_begin(b, id >= 0 ? str_c(&c->cell[id]) : NULL, c->line);
+                c->where, (long long)c->line, c->n_values, n);
+        builder_begin(b, id >= 0 ? str_c(&c->value[id]) : NULL, c->line);
         for (int k = 0; k < COLUMNS; k++)
-            if (at[k] >= 0) builder_add(b, columns[k].field, str_c(&c->cell[at[k]]), c->cell[at[k]].n);
+            if (at[k] >= 0) builder_add(b, columns[k].field, str_c(&c->value[at[k]]), c->value[at[k]].n);
         builder_end(b);
     }
     return rc;

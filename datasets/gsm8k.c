@@ -1,4 +1,4 @@
-/* GSM8K (openai/grade-school-math): JSON lines of question and answer; the answer is a worked
+/* GSM8K (openai/grade-school-math): JSON lines of question and answer. The answer is a worked
  * solution that ends in "#### NUMBER". */
 #include "datasets/builder.h"
 

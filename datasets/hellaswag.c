@@ -1,5 +1,5 @@
-/* HellaSwag (Zellers et al. 2019): the original JSON lines, or the text form of six lines a
- * task: "activity: context", the label, four endings. */
+/* HellaSwag (Zellers et al. 2019): the original JSON lines, or the text form, which has six lines a
+ * task: "activity: context", the label and four endings. */
 #include <string.h>
 
 #include "core/error.h"
@@ -7,7 +7,8 @@
 
 enum { ENDINGS = 4, TASK_LINES = 2 + ENDINGS };
 
-/* label: a digit as number or string; "", null and absence mean the hidden labels of the test file. */
+/* The label is a digit as a number or a string. "", null and absence mean that it is hidden, as in
+ * the test file. */
 static int add_label(builder *b, const json *obj, const char *where)
 {
     const json *label = json_find(obj, "label");
@@ -44,7 +45,7 @@ static int item(builder *b, const json *obj, const char *where, int64_t line)
     return rc;
 }
 
-/* The context is taken as it stands: where ctx_b begins is lost in this form. */
+/* The context is taken whole: this form does not say where ctx_b begins. */
 static int text_item(builder *b, const source *s, const text_line line[TASK_LINES])
 {
     const char *colon = memmem(line[0].text, line[0].n, ": ", 2);
@@ -70,7 +71,7 @@ static int read_lines(builder *b, const source *s)
     bool      more;
     int       rc, got = 0;
     while (!(rc = text_next(&l, s, &more)) && more) {
-        if (!got && !l.n) continue; /* between tasks, and at the end of the file */
+        if (!got && !l.n) continue; /* a blank line between tasks or at the end of the file */
         task[got++] = l;
         if (got < TASK_LINES) continue;
         if ((rc = text_item(b, s, task))) return rc;

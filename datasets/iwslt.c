@@ -1,4 +1,4 @@
-/* IWSLT German-English: the hub's JSON (array or lines of {"translation": {"de", "en"}}), or two
+/* IWSLT German-English: the hub's JSON (an array or lines of {"translation": {"de", "en"}}), or two
  * files side by side (datasets/segments.h). */
 #include <string.h>
 
@@ -16,7 +16,7 @@ static int item(builder *b, const json *obj, const char *where, int64_t line)
     return rc;
 }
 
-/* Segments stand beside one another when talk and id agree, as far as the form has them. */
+/* Two segments belong together when their talks and ids agree, where the form has these. */
 static int check_names(const segments *de, const segments *en)
 {
     if (!strcmp(de->doc, en->doc) && !strcmp(de->id, en->id)) return OK;

@@ -1,4 +1,5 @@
-/* Pre-training text: documents of a few sentences each, one kind drawn per document. */
+/* Pre-training text: documents of a few sentences. Each document is of one kind, drawn at
+ * random. */
 #include "core/file.h"
 #include "core/json.h"
 #include "datasets/mini.h"
@@ -7,8 +8,8 @@
 #include "datasets/mini_lum.h"
 #include "datasets/mini_tasks.h"
 
-/* Facts, then some of them said again in other words, or asked for and told: reading, looking
- * up, copying. */
+/* Facts, then some of them said again in other words, or asked for and told. This teaches reading,
+ * looking up and copying. */
 static void facts_document(str *out, rng *r)
 {
     fact_set f;
@@ -31,7 +32,7 @@ static void facts_document(str *out, rng *r)
     }
 }
 
-/* Talk, and what came of it. */
+/* A talk and what came of it. */
 static const char *const talks[] = {
     "$a says: Where is the $c $o? $b says: It is at the $p. $a says: I will take it to the $q $t. So $a takes the $c $o from the $p to the $q $t.",
     "$a says: Do you have the $c $o? $b says: Yes, it is at the $p. $a says: Please bring it to the $q. $b says: No, I have no time. So the $c $o "
@@ -54,7 +55,7 @@ static void talk_document(str *out, rng *r)
     say(out, &s, talks[pick(r, sizeof talks / sizeof *talks)]);
 }
 
-/* Sums, written tight. */
+/* Sums, written without blanks. */
 static void sum_line(str *out, rng *r)
 {
     int a = 1 + pick(r, 25), b = 1 + pick(r, 20);
@@ -89,8 +90,8 @@ static void count_document(str *out, rng *r)
     }
 }
 
-/* Sentences of the second language, some with what they mean. Only words that the text explains
- * are translated. */
+/* Sentences of the second language, some with their meaning. Only words that the text explains are
+ * translated. */
 static void lum_document(str *out, rng *r)
 {
     for (int i = 0, n = 2 + pick(r, 2); i < n; i++) {
@@ -118,8 +119,8 @@ static void glossary_document(str *out, rng *r)
     }
 }
 
-/* A list said twice: words and signs that are rare elsewhere get a place in the model's eyes,
- * and copying is learned. */
+/* A list said twice. Words and signs that are rare elsewhere get a place in the model's eyes, and
+ * it learns to copy. */
 static const char *const rare[] = { "Context:", "Question:", "Answer:", "Document:", "Summary:", "Text:", "#Person",
                                     "#:",       "<<",        ">>",      "####",      "de:",      "en:",   "Which",
                                     "What",     "Who",       "Whose",   "When",      "How",      "trade", "address",
@@ -157,7 +158,7 @@ void mini_document(str *out, rng *r)
     double u = rng_uniform(r);
     size_t k = 0, last = sizeof kinds / sizeof *kinds - 1;
     while (k < last && u >= kinds[k].share) u -= kinds[k++].share;
-    str_putc(out, ' '); /* the first word is the token it is elsewhere */
+    str_putc(out, ' '); /* a blank first: the first word then is the same token as elsewhere */
     kinds[k].write(out, r);
 }
 

@@ -10,7 +10,7 @@ const struct craft_material craft_materials[MATERIALS] = {
     { "linen", "shirts" }, { "wax", "candles" }, { "glass", "beads" }, { "leather", "boots" }
 };
 
-/* What the text explains: the first third of each table. The rest is named, never explained. */
+/* The text explains the first third of each table. It names the rest without explaining it. */
 enum { EXPLAINED = 4 };
 
 void craft_document(str *out, rng *r)

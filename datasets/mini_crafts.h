@@ -1,4 +1,5 @@
-/* The crafts of the invented world: a tool says what is done, a material says what becomes of it. */
+/* The crafts of the invented world: a tool says what is done, a material says what becomes of
+ * it. */
 #ifndef TIEBREAK_DATASETS_MINI_CRAFTS_H
 #define TIEBREAK_DATASETS_MINI_CRAFTS_H
 #include "datasets/mini_world.h"
@@ -11,6 +12,6 @@ extern const struct craft_material {
     const char *material, *product;
 } craft_materials[MATERIALS];
 
-/* One document that explains some tools and materials (not all of them: the task teaches the rest). */
+/* Appends one document that explains some tools and materials. The task teaches the rest. */
 void craft_document(str *out, rng *r);
 #endif

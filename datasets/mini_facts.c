@@ -38,7 +38,8 @@ const relation relations[RELATIONS] = {
         { "Who is a friend of $O?", "$a" } } },
 };
 
-/* The k-th of each cast as the first: fact k speaks of its own people and things. */
+/* The scene in which the k-th of each cast comes first: fact k is about its own people and
+ * things. */
 static scene scene_turn(const scene *s, int k)
 {
     static const char *const groups[] = { "abde", "pqwx", "omhk", "OMHK", "cfgi", "nlNL", "jyzv" };
@@ -64,7 +65,7 @@ void facts_draw(fact_set *f, rng *r, int n)
 
 void facts_draw_about_one(fact_set *f, rng *r, int n)
 {
-    /* trade; place; coloured thing; liking */
+    /* by relation: trade, place, coloured thing, liking */
     static const int kinds[FACTS_MAX][2] = { { 0, 0 }, { 1, 4 }, { 2, 3 }, { 5, 5 } };
     int64_t          order[FACTS_MAX]    = { 0, 1, 2, 3 };
     scene            s;

@@ -16,7 +16,7 @@ static const struct {
 } splits[] = { { "train", 1500 }, { "validation", 100 }, { "test", 200 } };
 enum { SPLITS = sizeof splits / sizeof *splits };
 
-/* --- inputs already used: no item of one split is in another */
+/* --- inputs already used, so that no item is in two splits */
 
 typedef struct {
     char **seen;
@@ -38,11 +38,11 @@ static void seen_free(seen_set *s)
     free(s->seen);
 }
 
-/* --- one writer a task: n items into files whose text is built whole */
+/* --- a writer for each task: adds n items to files whose text is built whole */
 
 typedef struct {
     const char *split;
-    int64_t     i; /* of the item in its split */
+    int64_t     i; /* the item's number in its split */
     str         text, second;
 } split_file;
 
@@ -59,8 +59,9 @@ static char *item_id(const split_file *f, char *out, size_t size)
     return out;
 }
 
-/* A paragraph an item, all in one article:
- * {"data":[{"title":..,"paragraphs":[{"context":..,"qas":[{"answers":[..],"question":..,"id":..}]}]}],"version":..} */
+/* Each item is a paragraph of one article:
+ * {"data":[{"title":..,"paragraphs":[
+ *     {"context":..,"qas":[{"answers":[..],"question":..,"id":..}]}]}],"version":..} */
 static void add_squad(split_file *f, const mini_item *x)
 {
     char  id[64];
@@ -82,7 +83,7 @@ static void add_squad(split_file *f, const mini_item *x)
 
 static void end_squad(split_file *f) { str_puts(&f->text, "\n]}], \"version\": \"1.1\"}\n"); }
 
-/* Training and validation have one summary, the test three, as in the original. */
+/* As in the original, training and validation have one summary and the test has three. */
 static void add_dialogsum(split_file *f, const mini_item *x)
 {
     char  id[64];

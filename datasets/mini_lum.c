@@ -7,7 +7,7 @@ static const char *const prepositions[][2] = { { "at", "na" }, { "from", "vo" },
 
 typedef struct {
     str *en, *lum;
-    bool explained; /* every word so far is an explained one */
+    bool explained; /* every word so far is one that the text explains */
 } writing;
 
 static void say_lum(writing *w, const scene *s, list_id list, char letter)

@@ -17,7 +17,7 @@ void mini_item_free(mini_item *x)
     for (int i = 0; i < 6; i++) str_free(&x->text[i]);
 }
 
-/* context | question | answer; number: where the answer starts in the context */
+/* context | question | answer; number: the byte of the context where the answer starts */
 static void draw_squad(mini_item *x, rng *r)
 {
     fact_set f;
@@ -97,8 +97,8 @@ static void draw_iwslt(mini_item *x, rng *r)
     lum_sentence_free(&l);
 }
 
-/* ctx_a | ctx_b | endings, one per line | activity; number: the right ending. One ending has
- * another tool's act, one another material's product, one both. */
+/* ctx_a | ctx_b | endings, one per line | activity; number: the right ending. Of the wrong endings,
+ * one has another tool's act, one another material's product, and one has both. */
 static void draw_hellaswag(mini_item *x, rng *r)
 {
     scene s;

@@ -1,10 +1,10 @@
-/* Items of the five miniature tasks, as text; mini_write_tasks puts them into files. */
+/* Items of the five miniature tasks as text. mini_write_tasks puts them into files. */
 #ifndef TIEBREAK_DATASETS_MINI_TASKS_H
 #define TIEBREAK_DATASETS_MINI_TASKS_H
 #include "core/rng.h"
 #include "core/str.h"
 
-/* text[0] is the input (items are told apart by it), the others as each task says. */
+/* text[0] is the input, by which items are told apart; each task says what the others are. */
 typedef struct {
     str     text[6];
     int64_t number;
@@ -12,7 +12,7 @@ typedef struct {
 void mini_item_clear(mini_item *x);
 void mini_item_free(mini_item *x);
 
-/* frame: how a model meets the item, $0.. standing for the texts; the vocabulary is counted on it. */
+/* frame: the item as a model meets it, with $0.. for the texts; the vocabulary is counted on it. */
 typedef struct {
     const char *name;
     void (*draw)(mini_item *x, rng *r);

@@ -19,7 +19,7 @@ static void test_answer_stands_in_context(void **state)
     mini_item_free(&x);
 }
 
-/* Every annotation <<a+b=c>> holds, and the last one is the answer. */
+/* Every annotation <<a+b=c>> is right, and the last one is the answer. */
 static void test_solutions_add_up(void **state)
 {
     (void)state;
@@ -76,7 +76,7 @@ static void test_lum_words_differ(void **state)
                 for (int k = 0; k < world[m].n; k++)
                     if (l != m || i != k) assert_string_not_equal(lum_word((list_id)l, i), lum_word((list_id)m, k));
         }
-    /* some words are left for the translation task to teach */
+    /* the translation task has some words left to teach */
     assert_in_range(hidden, words / 5, words * 3 / 5);
 }
 
@@ -103,7 +103,7 @@ static void test_same_seed_same_bytes(void **state)
     test_rmdir(dir[1]);
 }
 
-/* What is committed is what the generator writes. */
+/* The committed files are what the generator writes. */
 static void test_shipped_files_are_generated(void **state)
 {
     (void)state;

@@ -35,7 +35,7 @@ const word_list world[LISTS] = {
     [TIMES] = { "times", LIST(times), false },      [DEEDS] = { "deeds", LIST(deeds), false },
 };
 
-/* --- the second language: every word two syllables of a small stock, no two alike */
+/* --- the second language: every word has two syllables of a small stock, and no two are alike */
 
 enum { LUM_MAX = 16, LUM_LENGTH = 8 };
 static char              lum[LISTS][LUM_MAX][LUM_LENGTH];

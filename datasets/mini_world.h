@@ -1,12 +1,12 @@
-/* The invented world of the miniature suite: its words, its second language, and sentences as
- * templates.
+/* The invented world of the miniature suite: its words, its second language, and sentences made
+ * from templates.
  *
  *     scene s = { 0 };
  *     scene_cast(&s, r);                        // people, things, places: all different
  *     say(out, &s, "$a has a $c $o. ");         // "Mira has a red kite. "
  *
- * Everything is drawn from the caller's random stream; the second language's words come from a
- * stream of their own, so they are always the same. */
+ * Everything is drawn from the caller's random stream, except that the second language's words come
+ * from a stream of their own and are always the same. */
 #ifndef TIEBREAK_DATASETS_MINI_WORLD_H
 #define TIEBREAK_DATASETS_MINI_WORLD_H
 #include <stdbool.h>
@@ -15,7 +15,7 @@
 #include "core/str.h"
 
 typedef struct {
-    const char *en, *plural; /* plural: things only */
+    const char *en, *plural; /* only things have a plural */
 } word;
 typedef struct {
     const char *about;
@@ -28,27 +28,27 @@ typedef struct {
 typedef enum { NAMES, PLACES, THINGS, COLORS, ANIMALS, JOBS, TIMES, DEEDS, LISTS } list_id;
 extern const word_list world[LISTS];
 
-/* The second language ("Lum"): the word for world[list].words[i]; names are the same in both.
+/* The word of the second language ("Lum") for world[list].words[i]; names are the same in both.
  * Valid for the life of the process. */
 const char *lum_word(list_id list, int i);
-/* Words that the pre-training text explains ("Kalu means lamp."); the others are seen there in
- * sentences only, and the translation task teaches them. */
+/* Whether the pre-training text explains the word ("Kalu means lamp."). The other words occur there
+ * only in sentences, and the translation task teaches them. */
 bool lum_explained(list_id list, int i);
 
 /* What the letters of a template stand for: $a..$z, $A..$Z. */
 typedef struct {
     const char *word[128];
-    int         index[128]; /* in its list */
+    int         index[128]; /* the word's place in its list */
 } scene;
 
 int  pick(rng *r, int n);
 bool chance(rng *r, double p);
-/* Fill letters: people a b d e; places p q w x; things o m h k with plurals O M H K; colours c f
- * g i; animals n l N L; jobs j y z v; times t u; deeds r s. Letters of one list are all
- * different. */
+/* Fills the letters: people a b d e; places p q w x; things o m h k with plurals O M H K; colours c
+ * f g i; animals n l with plurals N L; jobs j y z v; times t u; deeds r s. Letters of one list are
+ * all different. */
 void scene_cast(scene *s, rng *r);
-/* Numbers are words too: set one. The text lives as long as the process (0..199). */
+/* Sets a letter to a number 0..199 as a text, which lives as long as the process. */
 void scene_number(scene *s, char letter, int value);
-/* Append the template with every $letter replaced. */
+/* Appends the template with every $letter replaced. */
 void say(str *out, const scene *s, const char *text);
 #endif

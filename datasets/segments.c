@@ -15,7 +15,7 @@ static void strip(const char **text, size_t *n)
     while (*n && is_blank((*text)[*n - 1])) --*n;
 }
 
-/* Whether a tag of that name (SGML: in any case) begins at text. */
+/* Whether a tag of that name, in any case as in SGML, begins at text. */
 static bool is_tag(const char *text, size_t n, const char *name)
 {
     size_t k = strlen(name);
@@ -33,7 +33,7 @@ static segments_form form_of(const source *s)
         if (is_tag(text, n, roots[i])) return SEGMENTS_XML;
     if (!is_tag(text, n, "doc"))
         return n && *text == '<' && n > 4 && !strncasecmp(text, "<url>", 5) ? SEGMENTS_TAGS : SEGMENTS_PLAIN;
-    /* a <doc> without its root, or training */
+    /* <doc> without the root element, or the training form */
     return memmem(text, n, "<seg ", 5) || memmem(text, n, "<SEG ", 5) ? SEGMENTS_XML : SEGMENTS_TAGS;
 }
 
@@ -55,8 +55,8 @@ void segments_name(const segments *g, str *out)
         str_printf(out, "segment %lld", (long long)g->count);
 }
 
-/* The value of an attribute of the tag [tag, tag + n), quoted either way or bare; false when it
- * is absent or does not fit. */
+/* The value of an attribute of the tag [tag, tag + n), in quotes of either kind or bare. False when
+ * it is absent or too long. */
 static bool attribute(const char *tag, size_t n, const char *name, char *out, size_t size)
 {
     size_t k = strlen(name), i = 1;
@@ -72,8 +72,8 @@ static bool attribute(const char *tag, size_t n, const char *name, char *out, si
     return true;
 }
 
-/* A numeric reference at text ("&#228;", "&#xE4;"): its length with *cp set; 0: it is none. *cp
- * is left above every character on overflow. */
+/* Reads a numeric reference ("&#228;", "&#xE4;") at text: sets *cp and returns its length, or 0
+ * where there is none. On overflow *cp is above every character. */
 static size_t numeric_reference(const char *text, size_t n, unsigned *cp)
 {
     if (n < 4 || text[1] != '#') return 0;
@@ -103,7 +103,7 @@ static size_t named_reference(const char *text, size_t n, char *c)
     return 0;
 }
 
-/* A lone & (older files are not well-formed) and names that are not XML's stay as they are. */
+/* A lone & and names that are not XML's stay as they are: older files are not well-formed. */
 static int decode(segments *g, const char *text, size_t n)
 {
     for (size_t i = 0; i < n;) {
@@ -126,7 +126,7 @@ static int decode(segments *g, const char *text, size_t n)
     return OK;
 }
 
-/* Move to position `to`, counting lines. */
+/* Moves to position `to` and counts the lines on the way. */
 static void advance(segments *g, size_t to)
 {
     for (; g->at.pos < to; g->at.pos++) g->at.number += g->s.bytes[g->at.pos] == '\n';
@@ -138,7 +138,7 @@ static int unclosed(const segments *g, const char *what)
                        what);
 }
 
-/* g->at stands on a <seg>; tag: the length up to its '>'. */
+/* g->at stands on a <seg>, and its tag is `tag` bytes long up to the '>'. */
 static int read_seg(segments *g, size_t tag)
 {
     const char *text = g->s.bytes + g->at.pos;

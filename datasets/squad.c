@@ -1,12 +1,13 @@
-/* SQuAD v1.1 and v2.0 (Rajpurkar et al. 2016, 2018): the official JSON of articles, paragraphs
- * and questions, or flat JSON lines of one question each, the hub's form. answer_start is not
- * read: the official scores do not use it. A question without answers has none in the text. */
+/* SQuAD v1.1 and v2.0 (Rajpurkar et al. 2016, 2018): the official JSON of articles, paragraphs and
+ * questions, or the hub's form, flat JSON lines of one question each. answer_start is not read,
+ * because the official scores do not use it. A question that the text does not answer has no
+ * answers. */
 #include <string.h>
 
 #include "core/error.h"
 #include "datasets/builder.h"
 
-/* A text that the questions below it share; text NULL: there is none. */
+/* A text shared by the questions below it; text is NULL when there is none. */
 typedef struct {
     const char *text;
     size_t      n;
@@ -31,7 +32,7 @@ static int add_answers(builder *b, const json *answers, const char *where)
     return OK;
 }
 
-/* Call each() with every object of an array member; `where` grows by ".key[i]". */
+/* Calls each() with every object of an array member; `where` grows by ".key[i]". */
 typedef int (*part_fn)(builder *b, const json *part, str *where, kept title, kept context);
 static int each_part(builder *b, const json *obj, const char *key, str *where, part_fn each, kept title, kept context)
 {
@@ -91,8 +92,8 @@ static int official(builder *b, const json *doc, const char *file)
     return rc;
 }
 
-/* {"id", "title", "context", "question", "answers": {"text": [...], "answer_start": [...]}};
- * answers as in the official form are read too. */
+/* {"id", "title", "context", "question", "answers": {"text": [...], "answer_start": [...]}}.
+ * Answers in the official form are read too. */
 static int flat(builder *b, const json *obj, const char *where, int64_t line)
 {
     const json *answers = json_find(obj, "answers"), *texts;
@@ -120,7 +121,8 @@ static bool is_blank(const char *text, size_t n)
     return !n;
 }
 
-/* The first line as JSON, when it is a whole value by itself; *last: nothing but blanks follows it. */
+/* The first line as JSON when it is a whole value by itself, else NULL. *last: only blanks follow
+ * it. */
 static json *first_line(const source *s, bool *last)
 {
     text_line l = { 0 };
@@ -134,7 +136,7 @@ static json *first_line(const source *s, bool *last)
     return j;
 }
 
-/* The official form is one object with "data", on one line or indented; flat lines begin with an
+/* The official form is one object with "data", on one line or indented. Flat lines begin with an
  * object that asks a question. */
 int read_squad(builder *b, const source *s)
 {

@@ -1,4 +1,4 @@
-/* Plain text, one text a line, or JSON lines with `text` (and perhaps `name`); and ready-made
+/* Plain text with one text a line, or JSON lines with `text` and perhaps `name`; and ready-made
  * token ids with labels. */
 #include <math.h>
 #include <stdlib.h>
@@ -16,7 +16,8 @@ static int text_item(builder *b, const json *obj, const char *where, int64_t lin
     return rc;
 }
 
-/* Empty lines are items too: which line an item is stays plain, and nothing of the file is dropped. */
+/* Empty lines are items too: an item's number tells its line, and nothing of the file is
+ * dropped. */
 static int read_lines(builder *b, const source *s)
 {
     text_line l = { 0 };
@@ -41,7 +42,7 @@ int read_text(builder *b, const source *s)
     return rc;
 }
 
-/* An array of whole numbers min..2^31-1, owned by the dataset. */
+/* Reads an array of whole numbers min..2^31-1, owned by the dataset. */
 static int ids_of(builder *b, const json *obj, const char *where, const char *key, int32_t min, int64_t *n,
                   const int32_t **out)
 {
@@ -62,7 +63,7 @@ static int ids_of(builder *b, const json *obj, const char *where, const char *ke
     return OK;
 }
 
-/* A mask of ones says nothing; a zero in it changes what the model sees. */
+/* A mask of ones says nothing; a zero in it would change what the model sees. */
 static int check_mask(const json *obj, const char *where)
 {
     int64_t i = 0;

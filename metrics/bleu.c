@@ -7,7 +7,7 @@
 #include "metrics/bleu_tokenize.h"
 #include "metrics/ngrams.h"
 
-/* By smoothing: sacreBLEU's word for it, and the value it takes when none is given (0: it takes
+/* For each smoothing: sacreBLEU's name for it, and the value it takes by default (0: it takes
  * none). */
 static const struct {
     const char *name;
@@ -25,7 +25,7 @@ static double smooth_value(const metric_options *o)
     return o->smooth_value > 0 ? o->smooth_value : smoothings[o->smooth].value;
 }
 
-/* The line as sacreBLEU prints it. */
+/* The signature as sacreBLEU prints it. */
 void bleu_sign(const metric *m, int64_t n_refs, str *out)
 {
     const metric_options *o = &m->options;
@@ -39,7 +39,7 @@ void bleu_sign(const metric *m, int64_t n_refs, str *out)
     str_puts(out, "|version:2.6.0");
 }
 
-/* What one segment needs, kept from one to the next. */
+/* Memory for one segment, kept for the next. */
 typedef struct {
     bleu_tokenizer_scratch text;
     vocabulary             words;
@@ -55,7 +55,7 @@ static void read_segment(workspace *w, slice segment, const metric_options *o, t
     bleu_tokenize(&w->text, segment, o->tokenize, o->lowercase, &w->words, out);
 }
 
-/* Returns the number of distinct tokens in the hypothesis: its ids are below it. */
+/* Returns the number of distinct tokens in the hypothesis; their ids are below it. */
 static int32_t read_segments(workspace *w, slice hypothesis, const slice *refs, int64_t n_refs, const metric_options *o)
 {
     if ((size_t)n_refs > w->n_lists) {

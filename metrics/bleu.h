@@ -10,21 +10,21 @@
 
 enum { BLEU_ORDER = 4, BLEU_STATS = 2 + 2 * BLEU_ORDER };
 
-/* stats: hypothesis length, reference length (the closest to it, the shorter on ties), correct
- * n-grams (clipped by the most in any one reference) of orders 1..4, all n-grams of orders 1..4.
- * n_refs >= 1. Reads lowercase and tokenize of the options. */
+/* stats: the hypothesis's length; the length of the reference closest to it (the shorter on ties);
+ * the correct n-grams of orders 1..4, clipped by the most in any one reference; all n-grams of
+ * orders 1..4. n_refs >= 1. Reads lowercase and tokenize of the options. */
 void bleu_stats(slice hypothesis, const slice *refs, int64_t n_refs, const metric_options *o, double stats[BLEU_STATS]);
 
 typedef struct {
     double score, precision[BLEU_ORDER], brevity;
     double hyp_len, ref_len;
 } bleu_score;
-/* effective: leave out orders the hypothesis is too short for. Reads smooth and smooth_value of
- * the options. */
+/* effective: leaves out the orders that the hypothesis is too short for. Reads smooth and
+ * smooth_value of the options. */
 bleu_score bleu_from_stats(const double stats[BLEU_STATS], const metric_options *o, bool effective);
 
-/* rows of the metric table. A sentence's score has effective order, as sacreBLEU's
- * sentence_bleu; the corpus score only when asked for. */
+/* For rows of the metric table. A sentence's score has effective order, as sacreBLEU's
+ * sentence_bleu does; the corpus score has it only when asked for. */
 void   bleu_sign(const metric *m, int64_t n_refs, str *out);
 void   bleu_item(const metric *m, const metric_input *in, double *stats);
 double bleu_corpus(const metric *m, const double *sums, int64_t n);

@@ -55,7 +55,8 @@ static void tokenizes_as_the_other_tokenizers_do(void **state)
         const char    *text, *tokens;
     } cases[] = {
         { BLEU_INTL, "Hello, world.", "Hello , world ." },
-        { BLEU_INTL, "1,000.5 and 3.", "1,000.5 and 3." }, /* a final point stays with its number */
+        /* a point at the end stays with its number */
+        { BLEU_INTL, "1,000.5 and 3.", "1,000.5 and 3." },
         { BLEU_INTL, "a-b -5", "a - b - 5" },
         { BLEU_INTL, "(x)", "( x )" },
         { BLEU_INTL, "“Zitat”, 5‚3", "“ Zitat ” , 5‚3" },
@@ -163,7 +164,7 @@ static void counts_against_several_references(void **state)
     /* Papineni et al. 2002: "the" seven times has a modified unigram precision of 2/7. */
     bleu_stats(slice_of("the the the the the the the"), refs, 2, &o, stats);
     assert_true(stats[0] == 7 && stats[1] == 7 && stats[2] == 2 && stats[6] == 7 && stats[3] == 0 && stats[9] == 4);
-    /* The closest length, the shorter on ties. */
+    /* The reference of the closest length counts, the shorter one on ties. */
     const slice lengths[] = { slice_of("a b c d e"), slice_of("a b c") };
     bleu_stats(slice_of("a b c d"), lengths, 2, &o, stats);
     assert_true(stats[1] == 3);
@@ -173,11 +174,12 @@ static void smooths_and_stops_as_sacrebleu_does(void **state)
 {
     const metric_options o = { 0 };
     (void)state;
-    /* hyp 2 tokens of ref 4, both match: BP e^-1, precisions 100, 100, none. */
+    /* A hypothesis of 2 tokens against 4, both of which match: brevity e^-1; precisions 100, 100,
+     * none, none. */
     const double short_one[BLEU_STATS] = { 2, 4, 2, 1, 0, 0, 2, 1, 0, 0 };
     assert_within(fabs(bleu_from_stats(short_one, &o, true).score - 100 * exp(-1)), 1e-12);
     assert_true(bleu_from_stats(short_one, &o, false).score == 0);
-    /* Zero counts are halved from order to order: 100/(2*2), 100/(4*1). */
+    /* A zero count is smoothed, by half as much in each further order: 100/(2*2), 100/(4*1). */
     const double zeros[BLEU_STATS] = { 4, 4, 3, 1, 0, 0, 4, 3, 2, 1 };
     bleu_score   s                 = bleu_from_stats(zeros, &o, false);
     assert_true(s.precision[0] == 75 && s.precision[2] == 25 && s.precision[3] == 25);

@@ -3,13 +3,14 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* What the rules ask of a character. OTHER: a control character that may be a blank; with the
- * high bit of a byte of a longer character, which is the same bit, it marks what only the slow
+/* The classes of characters that the rules ask for. OTHER marks a control character that may be a
+ * blank. The high bit of a byte of a longer character is the same bit: both mark what only the slow
  * way through Python's split() can tell. */
 enum { DIGIT = 1, POINT = 2, DASH = 4, SPACED = 8, NUMBER = 16, PUNCTUATION = 32, SYMBOL = 64, OTHER = 128 };
 
-/* ASCII for both tokenizers. 13a spaces { | } ~, [ \ ] ^ _ `, blank ! " # $ % &, ( ) * +, : ; <
- * = > ? @, / -- not ' , - . */
+/* ASCII for both tokenizers. 13a puts blanks around these:
+ *     { | } ~ [ \ ] ^ _ ` blank ! " # $ % & ( ) * + : ; < = > ? @ /
+ * and leaves these to the rules of their neighbours: ' , - . */
 /* clang-format off */
 enum { FIGURE = DIGIT | NUMBER, MARK = SPACED | PUNCTUATION, SIGN = SPACED | SYMBOL };
 static const unsigned char ascii[256] = {
@@ -45,8 +46,8 @@ static int class_of(unsigned cp)
     }
 }
 
-/* The character at s: its bytes and its class. 13a looks at ASCII only, so there bytes do as
- * well as characters (wide: false). */
+/* The bytes and the class of the character at s. 13a looks at ASCII only, so for it (wide: false)
+ * bytes do as well as characters. */
 static inline int character(const char *s, size_t n, bool wide, size_t *len)
 {
     unsigned cp;
@@ -68,7 +69,7 @@ static void end(str *out, const char *at)
     out->s[out->n] = '\0';
 }
 
-/* Every symbol gets a blank on both sides. */
+/* Puts a blank on both sides of every symbol. */
 static void pass_symbols(const str *in, str *out)
 {
     size_t len;
@@ -83,15 +84,14 @@ static void pass_symbols(const str *in, str *out)
     end(out, to);
 }
 
-/* A pair of neighbours that matches is written as before, first, between, second, after: blanks
- * or nothing. */
+/* A pair of neighbours that matches is written as [blank] first, blank, second [blank]. */
 typedef struct {
-    int  first, second;         /* classes: the one must be of the class, */
-    bool first_not, second_not; /* or must not */
-    bool before, after;         /* between there is always one */
+    int  first, second;         /* the class that each must have, */
+    bool first_not, second_not; /* or must not have */
+    bool before, after;         /* whether a blank goes there; one always goes between */
 } pair_rule;
 
-/* Pairs are looked for from left to right and do not overlap, as in a regular expression's
+/* Looks for pairs from left to right; they do not overlap, as in a regular expression's
  * substitution. */
 static inline void pass_pairs(const str *in, str *out, pair_rule r, bool wide)
 {
@@ -123,7 +123,8 @@ static void copy(str *to, slice text)
     str_add(to, text.s, text.n);
 }
 
-/* A text that is one token, or none, or, where there may be blanks in it, several. */
+/* Adds a text that is one token or empty, or, where `seen` says that it may hold blanks,
+ * several. */
 static inline void tokens_of(vocabulary *words, slice text, int seen, token_list *out)
 {
     if (seen & OTHER)
@@ -132,7 +133,7 @@ static inline void tokens_of(vocabulary *words, slice text, int seen, token_list
         tokens_add(out, vocabulary_add(words, text.s, text.n));
 }
 
-/* In place: `by` is never longer than `what`. */
+/* Works in place: `by` is never longer than `what`. */
 static void replace_all(str *text, const char *what, const char *by)
 {
     if (!text->n) return;
@@ -149,10 +150,10 @@ static void replace_all(str *text, const char *what, const char *by)
     if (to) end(text, to);
 }
 
-/* mteval-v13a's language-independent part. */
+/* The language-independent part of mteval-v13a. */
 static slice unescape_13a(bleu_tokenizer_scratch *s, slice text)
 {
-    /* In this order and once each: "&amp;quot;" becomes "&quot;". */
+    /* They are replaced in this order and once each: "&amp;quot;" becomes "&quot;". */
     static const char *const entity[4][2] = { { "&quot;", "\"" }, { "&amp;", "&" }, { "&lt;", "<" }, { "&gt;", ">" } };
     bool tags = text.n && memchr(text.s, '<', text.n), newlines = text.n && memchr(text.s, '\n', text.n),
          entities = text.n && memchr(text.s, '&', text.n);
@@ -165,15 +166,15 @@ static slice unescape_13a(bleu_tokenizer_scratch *s, slice text)
     return (slice) { s->text.s, s->text.n };
 }
 
-/* A stretch between spaced characters. The rules for points and dashes look at neighbours, and
- * the neighbours at its ends are blanks: so they apply to each stretch alone. seen: the classes
- * of its characters, before: of all but the last. */
+/* Adds the tokens of a stretch between spaced characters. The rules for points and dashes look at
+ * neighbours, and the neighbours of a stretch's ends are blanks, so they apply to each stretch
+ * alone. seen: the classes of its characters; before: the classes of all but the last. */
 static void add_stretch(bleu_tokenizer_scratch *s, slice stretch, int seen, int before, vocabulary *words,
                         token_list *out)
 {
     bool points = seen & POINT, dashes = seen & DASH && seen & DIGIT;
     if (points && !(before & POINT) && !dashes) {
-        /* One point, the last character: it is split off whatever stands before it. */
+        /* The only point is the last character: it is split off whatever stands before it. */
         tokens_of(words, (slice) { stretch.s, stretch.n - 1 }, before, out);
         tokens_add(out, vocabulary_add(words, stretch.s + stretch.n - 1, 1));
         return;
@@ -209,7 +210,7 @@ static void tokenize_13a(bleu_tokenizer_scratch *s, slice text, vocabulary *word
     }
 }
 
-/* The classes of a stretch's characters, all looked up. */
+/* The classes of all characters of a stretch. */
 static int classes_of(slice stretch)
 {
     int    seen = 0;
@@ -218,8 +219,8 @@ static int classes_of(slice stretch)
     return seen;
 }
 
-/* As for 13a, what stands between blanks can be looked at alone, except that a line's ends are
- * no blanks here: there a rule finds no neighbour. */
+/* As for 13a, what stands between blanks can be looked at alone. Only a line's ends are no blanks
+ * here: a rule finds no neighbour there. */
 static void tokenize_intl(bleu_tokenizer_scratch *s, slice text, vocabulary *words, token_list *out)
 {
     for (size_t i = 0; i < text.n; i++) {

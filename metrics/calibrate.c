@@ -15,10 +15,10 @@
 enum { DRAWS = 399 };
 static const double level = 0.05, band_low = 0.03, band_high = 0.07;
 
-/* --- data: two systems that share part of every item's fate, so that pairing matters */
+/* --- data: two systems have part of every item's difficulty in common, so that pairing matters */
 
-/* Right or wrong: with probability 0.6 the same for both, else each for itself with 0.6; the
- * second better by `plant` there. */
+/* Right or wrong: with probability 0.6 both systems share one outcome, else each has its own, right
+ * with 0.6. There the second system is better by `plant`. */
 static void draw_shares(rng *r, double plant, int64_t n, double *a, double *b)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -28,7 +28,7 @@ static void draw_shares(rng *r, double plant, int64_t n, double *a, double *b)
     }
 }
 
-/* As F1 of short answers: exactly right, exactly wrong, or anything between. */
+/* Like the F1 of short answers: exactly right, exactly wrong, or in between. */
 static double draw_f1(rng *r, double plant)
 {
     double kind = rng_uniform(r), part = rng_uniform(r);
@@ -44,8 +44,8 @@ static void draw_parts(rng *r, double plant, int64_t n, double *a, double *b)
     }
 }
 
-/* A translation's counts: tokens that are right or wrong, n-grams of right ones; lengths that
- * differ a little from the reference's. */
+/* A translation's counts: tokens are right or wrong, and an n-gram is right where all its tokens
+ * are; lengths differ a little from the reference's. */
 static void draw_counts(rng *r, double right, double *stats)
 {
     enum { SHORTEST = 6, LONGEST = 26 };
@@ -108,7 +108,7 @@ static double by_unpaired(const trial *t)
 
 static const struct {
     const char *name, *note;
-    int         use, recommended; /* kinds of data */
+    int         use, recommended; /* bit sets of kinds of data */
     double (*p)(const trial *t);
 } tests[CALIBRATION_TESTS] = {
     { "McNemar mid-p", "", SHARE, SHARE, by_mid_p },
@@ -132,7 +132,7 @@ static double unpaired_error(const metric *m, const double *a, const double *b, 
     return m->n_stats == 1 ? hypot(metric_stderr(m, a, n), metric_stderr(m, b, n)) : NAN;
 }
 
-/* Which tests alarm, a bit each; *gap: the difference found. */
+/* Returns the set of tests that alarm; *gap receives the difference found. */
 static unsigned run_trial(int k, uint64_t seed, bool planted, int64_t number, double *gap)
 {
     const metric *m = metric_find(cases[k].metric);

@@ -1,4 +1,4 @@
-/* How often the paired tests are wrong: pairs of equal systems are simulated, and pairs with a
+/* How often the paired tests are wrong, found by simulating pairs of equal systems and pairs with a
  * planted difference.
  *
  *     calibration c;
@@ -29,16 +29,16 @@ typedef struct {
     calibration_rate rates[CALIBRATION_CASES][CALIBRATION_TESTS];
 } calibration;
 
-/* The kinds of data and the tests, by number. */
+/* The names of the kinds of data and of the tests. */
 const char *calibration_case_name(int k);
 const char *calibration_test_name(int t);
-/* The test that a comparison goes by on such data. */
+/* Whether a comparison goes by this test on such data. */
 bool calibration_recommended(int k, int t);
 
-/* The same numbers for the same trials and seed, on any number of threads. */
+/* Gives the same numbers for the same trials and seed on any number of threads. */
 void calibration_run(calibration *c, int64_t trials, uint64_t seed);
-/* Whether chance allows that every recommended test alarms in 3..7 % of equal pairs: none of
- * their intervals lies outside. */
+/* Whether every recommended test may alarm in 3..7 % of equal pairs: false when one of their
+ * intervals lies outside. */
 bool calibration_holds(const calibration *c);
 
 void  calibration_print(const calibration *c, str *out);

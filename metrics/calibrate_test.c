@@ -12,8 +12,8 @@ static const calibration_rate *rate_of(const calibration *c, int k, const char *
     return NULL;
 }
 
-/* At 600 trials a rate of 5 % has a standard error of 0.9 %; the seed is one of the many at
- * which all lie inside. */
+/* At 600 trials a rate of 5 % has a standard error of 0.9 %. The seed is one of the many at which
+ * all rates lie inside. */
 static void tests_to_go_by_keep_their_level_and_find_a_difference(void **state)
 {
     calibration c;
@@ -34,7 +34,7 @@ static void tests_to_go_by_keep_their_level_and_find_a_difference(void **state)
     assert_int_equal(recommended, CALIBRATION_CASES);
     assert_true(calibration_holds(&c));
 
-    /* What the output says of the others. */
+    /* The output says this of the tests it does not recommend. */
     assert_true(rate_of(&c, 0, "McNemar exact")->alarms < rate_of(&c, 0, "McNemar mid-p")->alarms);
     assert_true(rate_of(&c, 0, "unpaired z")->found < rate_of(&c, 0, "McNemar mid-p")->found / 2);
     assert_true(rate_of(&c, 2, "sacreBLEU's bootstrap")->alarms_range.low > 0.07);

@@ -2,8 +2,8 @@
 
 #include <utf8proc.h>
 
-/* The title-case mappings that are longer than one character (SpecialCasing.txt of Unicode 14,
- * as Python 3.11 has it). */
+/* The title-case mappings of more than one character (SpecialCasing.txt of Unicode 14, the version
+ * of Python 3.11). */
 static const struct {
     unsigned    cp;
     const char *title;
@@ -76,8 +76,8 @@ void py_capitalize(slice text, str *out)
     if (!text.n) return;
     size_t first = (size_t)py_next(text.s, text.n, &cp);
     title_of(cp, out);
-    /* A final sigma depends on the letters before it, so the whole text is lowered, not the rest
-     * alone. */
+    /* A final sigma depends on the letters before it, so the whole text is lowered, not only the
+     * rest. */
     py_lower(text, &lower);
     py_lower((slice) { text.s, first }, &head);
     str_add(out, lower.s + head.n, lower.n - head.n);

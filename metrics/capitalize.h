@@ -3,7 +3,7 @@
 #define TIEBREAK_METRICS_CAPITALIZE_H
 #include "metrics/pytext.h"
 
-/* The first character in title case, the rest in lower case ("iPhone X" -> "Iphone x");
- * appended. Valid UTF-8. */
+/* Appends the text with its first character in title case and the rest in lower case ("iPhone X" ->
+ * "Iphone x"). Takes valid UTF-8. */
 void py_capitalize(slice text, str *out);
 #endif

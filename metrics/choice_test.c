@@ -14,7 +14,7 @@ static void the_first_maximum_wins_and_nothing_divides_by_zero(void **state)
     assert_int_equal(choice_argmax((const double[]) { -INFINITY, -INFINITY }, NULL, 2), 0);
 }
 
-/* The labels of the text form: 6 lines a task, the second is the digit. */
+/* The labels of the text form: each task has 6 lines, and the second is the label's digit. */
 static int64_t *read_labels(const char *path, int64_t *n)
 {
     str         text = { 0 };

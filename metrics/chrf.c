@@ -12,7 +12,7 @@ static int beta(const metric *m) { return m->options.beta ? m->options.beta : BE
 
 void chrf_prepare(metric *m) { m->n_stats = 3 * (char_order(m) + word_order(m)); }
 
-/* The line as sacreBLEU prints it: chrF2, chrF2++. */
+/* The signature as sacreBLEU prints it: chrF2, chrF2++. */
 void chrf_sign(const metric *m, int64_t n_refs, str *out)
 {
     const metric_options *o = &m->options;
@@ -33,9 +33,9 @@ typedef struct {
 
 typedef struct {
     str lower;
-    /* the number of each character + 1, 0: not seen yet; how many were */
+    /* each ASCII character's number + 1, or 0 where it has none yet; and how many have one */
     int32_t ascii[128], distinct;
-    /* the same of those beyond ASCII, by their place in `characters` */
+    /* the same for characters beyond ASCII, by their place in `characters` */
     token_list    wide;
     vocabulary    characters, words;
     sequences     hyp, ref;
@@ -43,7 +43,7 @@ typedef struct {
 } workspace;
 static _Thread_local workspace own;
 
-/* Characters are numbered as they come, ASCII without hashing. */
+/* Numbers a character in the order of first use; ASCII needs no hashing. */
 static int32_t number_of(workspace *w, const char *s, size_t len)
 {
     int32_t *slot = &w->ascii[*s & 0x7F];
@@ -62,8 +62,8 @@ static bool is_punctuation(char c)
     return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
 }
 
-/* A final punctuation character is a word of its own, else one at the start; one alone stays as
- * it is. */
+/* A final punctuation character is a word of its own, or else one at the start. A punctuation
+ * character alone stays as it is. */
 static void add_word(vocabulary *v, const char *s, size_t n, token_list *out)
 {
     size_t cut = is_punctuation(s[n - 1]) ? n - 1 : is_punctuation(s[0]);
@@ -82,7 +82,7 @@ static void read_text(workspace *w, const metric *m, slice text, sequences *out)
     tokens_clear(&out->words);
     tokens_reserve(&out->characters, text.n);
     int32_t *to    = out->characters.ids;
-    size_t   start = 0; /* of the word */
+    size_t   start = 0; /* where the word starts */
     for (size_t i = 0, len; i < text.n; i += len) {
         const char *s     = text.s + i;
         bool        blank = py_starts_blank(s, text.n - i, &len);
@@ -122,8 +122,8 @@ static double f_score(const metric *m, const double *stats)
     return 100 * score;
 }
 
-/* The counts of orders 1..orders. Without an n-gram in the reference the hypothesis's do not
- * count either. */
+/* Writes the counts of orders 1..orders. Where the reference has no n-gram of an order, the
+ * hypothesis's do not count either. */
 static double *count(workspace *w, const token_list *hyp, int32_t width, const token_list *ref, int orders,
                      double *stats)
 {

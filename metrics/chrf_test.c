@@ -10,8 +10,8 @@ static metric prepared(const char *name, metric_options o)
     return list.rows[0];
 }
 
-/* Expected: sacrebleu 2.6.0, CHRF(word_order=0, ...).sentence_score(text, [reference]).score,
- * and the same with word_order=2 (chrF++). */
+/* Expected: sacrebleu 2.6.0, CHRF(word_order=0, ...).sentence_score(text, [reference]).score, and
+ * the same with word_order=2, which is chrF++. */
 static void scores_sentences_as_sacrebleu_does(void **state)
 {
     static const struct {

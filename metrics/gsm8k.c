@@ -8,7 +8,7 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 static bool is_number(char c) { return is_digit(c) || c == '.' || c == ','; }
 static bool is_money(char c) { return is_number(c) || c == '$'; }
 
-/* Bytes from `at` that are `of` the class. */
+/* The number of bytes from `at` on that are of the class. */
 static size_t run(slice text, size_t at, bool of(char))
 {
     size_t n = 0;
@@ -16,8 +16,8 @@ static size_t run(slice text, size_t at, bool of(char))
     return n;
 }
 
-/* The first number right after the mark. then_any: a character other than a newline must follow,
- * and a regex gives up the number's last for it. */
+/* The first number right after the mark. then_any: a character other than a newline must follow;
+ * where none does, the number gives its last character for it, as a regex would. */
 static slice number_after(slice text, const char *mark, bool then_any)
 {
     const size_t k = strlen(mark);
@@ -55,7 +55,8 @@ bool gsm8k_is_invalid(slice extracted)
     return extracted.n == sizeof invalid - 1 && !memcmp(extracted.s, invalid, extracted.n);
 }
 
-/* The regexes the task ignores, in their order, then lower case. kept: scratch. */
+/* Applies the regexes of what the task ignores, in their order, then lower case. kept is
+ * scratch. */
 static void normalize(slice text, str *kept, str *out)
 {
     static const char mark[] = "#### ";
@@ -70,7 +71,7 @@ static void normalize(slice text, str *kept, str *out)
         rest = (slice) { rest.s + i, rest.n - i };
         break;
     }
-    /* `\.$`: the dot before the end, or before a newline that ends the text (which stays). */
+    /* `\.$` is the dot before the end, or before a newline that ends the text and stays. */
     size_t newline = rest.n && rest.s[rest.n - 1] == '\n';
     bool   dot     = rest.n > newline && rest.s[rest.n - 1 - newline] == '.';
     str_clear(out);
@@ -80,7 +81,7 @@ static void normalize(slice text, str *kept, str *out)
 
 bool gsm8k_match(slice extracted, slice reference)
 {
-    static _Thread_local str kept, a, b; /* kept from item to item */
+    static _Thread_local str kept, a, b; /* memory kept from item to item */
     normalize(extracted, &kept, &a);
     normalize(reference, &kept, &b);
     return a.n == b.n && !memcmp(str_c(&a), str_c(&b), a.n);

@@ -17,7 +17,7 @@ static slice strip_right(slice t, const char *of)
     return t;
 }
 
-/* What follows the last occurrence; s NULL when there is none. */
+/* The text after the last occurrence of the mark; s is NULL when there is none. */
 static slice after_last(slice text, const char *mark)
 {
     size_t k    = strlen(mark);
@@ -27,7 +27,7 @@ static slice after_last(slice text, const char *mark)
     return last;
 }
 
-/* The answer proper: the first line without blanks and signs around it. */
+/* The answer itself: the first line without blanks and signs at its ends. */
 static slice trim(slice rest)
 {
     rest                = py_strip(rest);
@@ -51,12 +51,12 @@ slice gsm8k_peft_answer(slice text)
 /* A number as decimal.Decimal reads it. */
 typedef struct {
     double value;
-    bool   plain; /* digits and at most one point: value is units / 10^places */
+    bool   plain; /* only digits and at most one point: the value is units / 10^places */
     double units;
     int    places;
 } number;
 
-/* To ASCII: digits of all scripts become 0..9, underscores go. */
+/* Converts to ASCII: digits of all scripts become 0..9, and underscores go. */
 static void to_ascii(slice text, str *out)
 {
     str_clear(out);
@@ -89,7 +89,7 @@ static bool read_number(slice text, number *out)
     text = py_strip(text);
     to_ascii(text, &ascii);
     const char *s = str_c(&ascii), *start = s;
-    if (strlen(s) != ascii.n) return false; /* a NUL inside */
+    if (strlen(s) != ascii.n) return false; /* there is a NUL inside */
     *out = (number) { 0 };
     if (*s == '+' || *s == '-') s++;
     if (is_name(s)) {
@@ -110,19 +110,20 @@ static bool read_number(slice text, number *out)
         out->places = (int)places;
     }
     out->value = strtod(start, NULL);
-    /* Exact: fewer than 16 digits are an integer below 2^53, which the rounding finds again. */
+    /* This is exact: fewer than 16 digits are an integer below 2^53, and rounding finds it
+     * again. */
     if (out->plain) out->units = rint(out->value * pow(10, out->places));
     return true;
 }
 
-/* a / b, as a number. */
+/* Reads a / b as a number. */
 static bool read_fraction(slice a, slice b, double *value)
 {
     number x, y;
     if (!read_number(a, &x) || !read_number(b, &y) || y.value == 0 || (isinf(x.value) && isinf(y.value))) return false;
     *value = x.value / y.value;
     if (x.plain && y.plain) {
-        /* Of whole numbers, so that the only rounding is the division's: 0.1/0.3 is 1/3. */
+        /* Dividing whole numbers makes the division's rounding the only one: 0.1/0.3 is 1/3. */
         double up   = x.units * pow(10, fmax(0, y.places - x.places)),
                down = y.units * pow(10, fmax(0, x.places - y.places));
         if (fabs(up) < 9e15 && fabs(down) < 9e15) *value = up / down;

@@ -2,7 +2,7 @@
 
 #include "metrics/test_lines.h"
 
-/* Expected: the rules of the header written down in Python 3.11. */
+/* Expected: what the header's rules give when written in Python 3.11. */
 static void finds_the_answer(void **state)
 {
     static const struct {

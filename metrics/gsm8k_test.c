@@ -28,8 +28,8 @@ static void extracts_by_hand(void **state)
     }
 }
 
-/* The pattern's last dot takes any character, the number's own last digit if need be, but no
- * newline. */
+/* The pattern's last dot takes any character but a newline, if need be the number's own last
+ * digit. */
 static void extracts_chains_of_thought_by_hand(void **state)
 {
     static const char *const cases[][2] = {
@@ -85,7 +85,8 @@ static void agrees_with_the_harness_filters(void **state)
     json_free(lines);
 }
 
-/* `text` with its last "A: " replaced by "#### ": the same solution in the data set's own form. */
+/* Writes `text` with its last "A: " replaced by "#### ": the solution in the data set's own
+ * form. */
 static void in_own_form(const char *text, str *out)
 {
     const char *mark = NULL;

@@ -17,7 +17,7 @@ interval wilson_interval(double right, int64_t n)
     double       k = (double)n, p = right / k, middle = p + z * z / (2 * k),
            half = z * sqrt(p * (1 - p) / k + z * z / (4 * k * k));
     if (n < 1) return (interval) { NAN, NAN, "wilson" };
-    /* At 0 and at n the formula's end is the share itself but for rounding. */
+    /* At 0 and at n the formula gives the share itself, apart from rounding. */
     return (interval) { right > 0 ? (middle - half) / (1 + z * z / k) : 0,
                         right < k ? (middle + half) / (1 + z * z / k) : 1, "wilson" };
 }

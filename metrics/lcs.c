@@ -12,9 +12,9 @@ static int64_t zeros(uint64_t x)
     return n;
 }
 
-/* Rows ref[0 .. rows) of the table, rows <= 64, over all columns. columns (may be NULL) receives
- * each column's bit vector. Returns the length gained in these rows: the number of zero bits of
- * the last one. */
+/* Computes the rows ref[0 .. rows) of the table, rows <= 64, over all columns. columns, which may
+ * be NULL, receives each column's bit vector. Returns by how much the length grows in these rows:
+ * the number of zero bits in the last column. */
 static int64_t block(lcs_scratch *s, const int32_t *ref, int64_t rows, const int32_t *hyp, int64_t n_hyp,
                      uint64_t *columns)
 {
@@ -60,9 +60,11 @@ void lcs_mark(lcs_scratch *s, bool *hit, const int32_t *ref, int64_t n_ref, cons
             hit[i - 1] = true;
             i--, j--;
         } else if (s->columns[(i - 1) / 64 * n_hyp + j - 1] >> ((i - 1) % 64) & 1) {
-            i--; /* row i adds nothing in this column: up is as good as here */
+            i--; /* row i adds nothing in this column, so up is as good as here */
         } else {
-            j--; /* it does, and not by a match: left is as good as here, and better than up */
+            /* row i adds something, and not by a match: left is as good as here, and better than
+             * up */
+            j--;
         }
     }
 }

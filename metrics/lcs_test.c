@@ -5,7 +5,7 @@
 
 enum { N = 200 };
 
-/* The table of lengths cell by cell, and rouge_score's way back through it. */
+/* Fills the table of lengths entry by entry and goes back through it as rouge_score does. */
 static int64_t by_definition(const int32_t *ref, int64_t n_ref, const int32_t *hyp, int64_t n_hyp, bool *hit)
 {
     static int32_t t[N + 1][N + 1];

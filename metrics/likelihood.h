@@ -1,10 +1,10 @@
-/* What a log-likelihood says by itself: loss per token, perplexity per word and byte, bits per
- * byte. All are functions of two sums. */
+/* What a log-likelihood says by itself: loss per token, perplexity per word and per byte, bits per
+ * byte. Each is a function of two sums. */
 #ifndef TIEBREAK_METRICS_LIKELIHOOD_H
 #define TIEBREAK_METRICS_LIKELIHOOD_H
 #include "metrics/metric.h"
 
-/* rows of the metric table; stats: log-likelihood, and the unit counted */
+/* For rows of the metric table; stats: the log-likelihood, and the number of units. */
 void   per_token_item(const metric *m, const metric_input *in, double *stats);
 void   per_word_item(const metric *m, const metric_input *in, double *stats);
 void   per_byte_item(const metric *m, const metric_input *in, double *stats);

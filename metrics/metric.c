@@ -21,11 +21,11 @@
 
 #define ROUGE_RULES "|case:lower|version:rouge_score-0.1.2"
 
-/* lm-evaluation-harness caps the resamples of BLEU and chrF at 100; with the same number the
- * standard errors are the same. */
+/* lm-evaluation-harness takes at most 100 resamples for BLEU and chrF; the same number gives the
+ * same standard errors. */
 enum { BOOTSTRAP_ITERATIONS = 100 };
 
-/* Three statistics an order of chrF: METRIC_STATS_MAX is enough for all of them. */
+/* chrF has three statistics for each order; METRIC_STATS_MAX has room for all of them. */
 enum { CHAR_ORDER_MAX = 12, WORD_ORDER_MAX = 4, BETA_MAX = 1000, SMOOTH_VALUE_MAX = 1000000 };
 
 #define MEAN(of) .scale = (of), .higher = true, .error = STDERR_MEAN, .n_stats = 1
@@ -114,7 +114,8 @@ const metric *metric_find(const char *name)
 
 /* --- lists */
 
-/* A reference tool's name for some rows, and what the tool itself calls them. */
+/* The name of a reference tool's task, the rows it stands for, and the tool's own names for
+ * them. */
 static const struct {
     const char *name;
     const char *row[2], *shown[2];
@@ -153,7 +154,8 @@ static bool has_name(const metric_list *list, const char *name)
     return false;
 }
 
-/* Shown under another name (of static storage; NULL: the row's) where that is still free. */
+/* Adds a row and shows it as `shown`, where that name is still free. `shown` must be of static
+ * storage; NULL means the row's own name. */
 static int add_row(metric_list *list, const char *name, const char *shown, const metric_options *options,
                    const char *where)
 {

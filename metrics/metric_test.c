@@ -38,8 +38,8 @@ static void totals_add_up_and_have_no_error(void **state)
     assert_true(isnan(metric_stderr(metric_find("tokens"), x, 2)));
 }
 
-/* Metrics keep what they read of an item for the next one. Whatever was asked before, in
- * whatever order, an item's statistics are its own. */
+/* Metrics keep what they read of an item for the next one. An item's statistics must not depend on
+ * what was asked before, or in what order. */
 static void items_do_not_depend_on_those_before(void **state)
 {
     static const char *const texts[] = { "",
@@ -65,7 +65,8 @@ static void items_do_not_depend_on_those_before(void **state)
     (void)state;
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < STATS; i++) {
-            /* The second time in another order: 1009 is a prime that does not divide their number. */
+            /* The second round takes another order: 1009 is a prime that does not divide the number
+             * of them. */
             int64_t      k = round ? ((int64_t)i * 1009 + 7) % STATS : i, rest = k;
             metric_list  list                  = { 0 };
             double       got[METRIC_STATS_MAX] = { 0 };

@@ -1,12 +1,12 @@
-/* Orders are counted one after the other. An n-gram is named by the pair (number of its first n
- * - 1 tokens as a gram of the order before, last token): a place in a table of all such pairs,
- * or where that table would be large, a place found by hashing the pair. There are no collisions
- * to fear.
+/* Orders are counted one after the other. An n-gram is named by a pair: the number of its first n -
+ * 1 tokens as a gram of the order before, and its last token. The pair is a place in a table of all
+ * such pairs; where that table would be large, the place is found by hashing the pair. Both are
+ * exact: a collision never merges two n-grams.
  *
- * An n-gram whose shorter grams have no match has none either: such positions are left out of
- * all further orders, which for texts that differ is most of the work. The inner loops have no
- * branch on what the texts hold: positions are kept by advancing or not, and what the hypothesis
- * lacks is counted in gram 0, of which it has none. */
+ * Where no shorter gram matches, no longer one does: such positions are left out of all further
+ * orders, which for texts that differ saves most of the work. The inner loops have no branch on
+ * what the texts hold: a position is kept by advancing the write index or not, and what the
+ * hypothesis lacks is counted in gram 0, of which the hypothesis has none. */
 #include "metrics/ngrams.h"
 
 #include <stdlib.h>
@@ -16,20 +16,21 @@
 struct gram {
     uint64_t pair;
     size_t   slot;
-    /* counts: in the hypothesis, in the reference being read, the most in any */
+    /* counts: in the hypothesis, in the reference being read, and the most in any reference */
     int32_t in_hyp, in_ref, most;
-    int32_t ref; /* the reference being read */
+    int32_t ref; /* the reference that in_ref counts */
 };
 
-/* Slots of a table of all pairs, 64 KiB: more would cost more in cache misses than hashing. */
+/* The most slots of a table of all pairs, 64 KiB: a larger table costs more in cache misses than
+ * hashing does. */
 enum { ABSENT = 0, DIRECT_MAX = 1 << 14 };
 
 /* The grams of one order, from 1 on. */
 typedef struct {
     struct gram *grams;
-    int32_t     *slots; /* the gram, or ABSENT */
+    int32_t     *slots; /* a gram's number, or ABSENT */
     int32_t      width, n;
-    int          shift; /* of the hash; 0: a table of all pairs */
+    int          shift; /* of the hash; 0 means a table of all pairs */
     size_t       mask;
 } gram_table;
 
@@ -42,16 +43,16 @@ static inline size_t slot_of(const gram_table *t, int32_t prefix, int32_t token,
     return at;
 }
 
-/* A sequence while it is counted: the positions where a gram of this order may match, in order,
- * and the gram of the order before at each of them. */
+/* A sequence while it is counted: in order, the positions where a gram of this order may match, and
+ * at each the gram of the order before. */
 typedef struct ngram_places {
     const int32_t *ids;
     int32_t       *at, *gram;
     int64_t        n;
 } places;
 
-/* Number the hypothesis's grams of this order. Loops work on copies: through the pointers every
- * store could be to the table itself. */
+/* Numbers the hypothesis's grams of this order. The loop works on a copy of the table: through the
+ * pointer, every store could change the table itself. */
 static void count_hypothesis(gram_table *table, const places *p, int order)
 {
     gram_table     t    = *table;
@@ -60,7 +61,7 @@ static void count_hypothesis(gram_table *table, const places *p, int order)
         uint64_t pair;
         size_t   slot = slot_of(&t, p->gram[k], last[p->at[k]], &pair);
         int32_t  gram = t.slots[slot];
-        /* overwritten by the next unless it is new */
+        /* the next gram overwrites it unless it is new */
         t.grams[t.n + 1] = (struct gram) { .pair = pair, .slot = slot, .ref = -1 };
         t.n += gram == ABSENT;
         gram          = gram == ABSENT ? t.n : gram;
@@ -71,7 +72,8 @@ static void count_hypothesis(gram_table *table, const places *p, int order)
     *table = t;
 }
 
-/* Read one reference's grams. Returns the matches it adds to those of the references before it. */
+/* Reads the grams of one reference. Returns the matches that it adds to those of the references
+ * before it. */
 static int64_t count_reference(const gram_table *table, const places *p, int order, int32_t number)
 {
     const gram_table t       = *table;
@@ -91,7 +93,7 @@ static int64_t count_reference(const gram_table *table, const places *p, int ord
     return matches;
 }
 
-/* The same where there is only one: its count is the most. */
+/* The same for a single reference: its count is the most. */
 static int64_t count_only_reference(const gram_table *table, const places *p, int order)
 {
     const gram_table t       = *table;
@@ -107,8 +109,8 @@ static int64_t count_only_reference(const gram_table *table, const places *p, in
     return matches;
 }
 
-/* Keep the positions that matched and whose right neighbour did too: only there can a longer
- * gram match. */
+/* Keeps the positions that matched and whose right neighbour did too: only there can a longer gram
+ * match. */
 static void narrow(const gram_table *t, places *p)
 {
     const struct gram *grams = t->grams;
@@ -125,7 +127,7 @@ static void narrow(const gram_table *t, places *p)
     p->n = kept;
 }
 
-/* The table for grams that begin with one of `prefixes`. All slots are empty. */
+/* Opens the table for grams that begin with one of `prefixes`. All its slots are empty. */
 static gram_table open_table(ngram_counter *c, int64_t prefixes, int32_t width, int64_t positions)
 {
     gram_table t    = { .grams = c->grams, .width = width };
@@ -143,7 +145,7 @@ static gram_table open_table(ngram_counter *c, int64_t prefixes, int32_t width, 
     return t;
 }
 
-/* Every position; of a reference those whose token the hypothesis has. */
+/* Every position; in a reference, those whose token the hypothesis has. */
 static places all_places(const token_list *t, int32_t width, int32_t *room)
 {
     int32_t *at = room, *gram = room + t->n;
@@ -180,7 +182,7 @@ void ngrams_match(ngram_counter *c, const token_list *hyp, int32_t width, const 
                 matches[order - 1] += count_reference(&t, &c->places[r], order, (int32_t)r);
         for (int32_t g = 1; g <= t.n; g++) t.slots[t.grams[g].slot] = ABSENT;
         if (order == orders) break;
-        t.grams[ABSENT].most = 0; /* of what the hypothesis lacks, nothing matched */
+        t.grams[ABSENT].most = 0; /* nothing that the hypothesis lacks has matched */
         narrow(&t, &h);
         for (int64_t r = 0; r < n_refs; r++) narrow(&t, &c->places[r]);
         prefixes = t.n + 1;

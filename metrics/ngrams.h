@@ -2,9 +2,8 @@
  *
  *     ngram_counter c = { 0 };
  *     int64_t       matches[4];
- *     ngrams_match(&c, &hyp, width, refs, n_refs, 4, matches);     // matches[n - 1]: of order n
- *     ngrams_free(&c);
- */
+ *     ngrams_match(&c, &hyp, width, refs, n_refs, 4, matches);     // matches[n - 1]: order n
+ *     ngrams_free(&c); */
 #ifndef TIEBREAK_METRICS_NGRAMS_H
 #define TIEBREAK_METRICS_NGRAMS_H
 #include "metrics/tokens.h"
@@ -17,13 +16,13 @@ typedef struct {
     size_t               grams_cap, places_cap, slots_cap, numbers_cap;
 } ngram_counter;
 
-/* matches[n - 1] of n = 1..orders: the sum, over the distinct n-grams of hyp, of min(its count
- * there, its largest count in any one reference). width: all ids of hyp are in 0 .. width - 1;
- * ids from width on are tokens that hyp has not. */
+/* matches[n - 1], for n = 1..orders, is a sum over the distinct n-grams of hyp: the smaller of its
+ * count there and its largest count in any one reference. All ids of hyp are in 0 .. width - 1;
+ * larger ids in references are tokens that hyp does not have. */
 void ngrams_match(ngram_counter *c, const token_list *hyp, int32_t width, const token_list *refs, int64_t n_refs,
                   int orders, int64_t *matches);
 void ngrams_free(ngram_counter *c);
 
-/* All n-grams of a sequence of n tokens. */
+/* The number of n-grams in a sequence of n tokens. */
 static inline int64_t ngrams_total(int64_t n, int order) { return n >= order ? n - order + 1 : 0; }
 #endif

@@ -52,8 +52,8 @@ static void equals_the_definition_on_random_sequences(void **state)
         uint64_t alphabet = 1 + rng_below(&r, 6);
         fill(&hyp, &r, 40, alphabet);
         for (int k = 0; k < REFS; k++) fill(&refs[k], &r, 40, alphabet + 1);
-        /* The references have tokens that the hypothesis lacks; one case in two is large enough
-         * to hash. */
+        /* The references have tokens that the hypothesis lacks. In every other trial the width is
+         * large enough to make it hash. */
         ngrams_match(&c, &hyp, (int32_t)(trial % 2 ? alphabet : 1 << 20), refs, n_refs, ORDERS, matches);
         for (int order = 1; order <= ORDERS; order++)
             if (matches[order - 1] != matches_by_definition(&hyp, refs, n_refs, order))
@@ -84,7 +84,7 @@ static void numbers_tokens_by_their_bytes(void **state)
             assert_int_equal(vocabulary_add(&v, word, (size_t)snprintf(word, sizeof word, "w%d", i)), i + 3);
         slice last = vocabulary_token(&v, 5002);
         assert_true(last.n == 5 && !memcmp(last.s, "w4999", 5));
-        /* Bytes of value 0 are bytes like others. */
+        /* A byte 0 is a byte like others. */
         assert_true(vocabulary_add(&v, "a\0b", 3) != vocabulary_add(&v, "a\0c", 3));
     }
     vocabulary_free(&v);

@@ -28,8 +28,8 @@ paired_counts paired_count(const double *a, const double *b, int64_t n)
     return c;
 }
 
-/* P(X = k) and P(X <= k) for X of Binomial(n, 1/2), k <= n / 2: down from k each term is the
- * last times j / (n - j + 1) <= 1. */
+/* P(X = k) and P(X <= k) for X of Binomial(n, 1/2), k <= n / 2. From k downwards, each term is the
+ * one before times j / (n - j + 1) <= 1. */
 static void half_binomial(int64_t k, int64_t n, double *at, double *up_to)
 {
     double term = exp(lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1) -
@@ -71,7 +71,7 @@ static void add_item(double *sums, const double *item, int width)
     for (int w = 0; w < width; w++) sums[w] += item[w];
 }
 
-/* Two systems on the same resamples. */
+/* Values of both systems on the same resamples. */
 static void resample_both(const paired_input *in, int64_t resamples, uint64_t seed, double *of_a, double *of_b)
 {
     numpy_rng g    = numpy_seed(seed);
@@ -89,7 +89,8 @@ static void resample_both(const paired_input *in, int64_t resamples, uint64_t se
 
 /* --- tests */
 
-/* Reached but for the rounding of two sums of the same numbers in another order. */
+/* Whether x reaches `wanted`, with room for the rounding of two sums of the same numbers in another
+ * order. */
 static bool reaches(double x, double wanted) { return x >= wanted * (1 - 1e-9); }
 
 static void bootstrap_test(const paired_input *in, int64_t resamples, uint64_t seed, paired_result *r)
@@ -120,7 +121,7 @@ static void bootstrap_test(const paired_input *in, int64_t resamples, uint64_t s
     free(d);
 }
 
-/* Rows of the matrix of swaps that are drawn at once: a multiple of 32 bits, so no drawn bit is
+/* So many rows of the matrix of swaps are drawn at once: a multiple of 32 bits, so no drawn bit is
  * lost between them. */
 enum { ROWS = 32 };
 
@@ -130,7 +131,7 @@ static void randomisation_test(const paired_input *in, int64_t trials, uint64_t 
     int64_t   n = in->n, width = in->width, ours = 1, theirs = 1;
     bool     *stay = mem_alloc((size_t)n, ROWS);
     int64_t  *rows = mem_alloc((size_t)n, sizeof *rows);
-    /* Both answers to an item side by side, so that a drawn bit is an index: a branch on it
+    /* Both answers to an item lie side by side, so that a drawn bit is an index: a branch on it
      * would be mispredicted every other time. */
     double *both = mem_alloc((size_t)(2 * n * width), sizeof *both), total[WIDTH_MAX] = { 0 },
            observed = fabs(r->difference);

@@ -50,7 +50,7 @@ static void shares_have_counts_and_a_standard_error(void **state)
     assert_true(isnan(paired_share_stderr(paired_count(a, b, 1))));
 }
 
-/* --- means: the same formulas over numpy 2.4.6's own draws */
+/* --- means: the same formulas over numpy 2.4.6's draws */
 
 static double mean(const void *ctx, const double *sums, int64_t n)
 {
@@ -88,7 +88,7 @@ static void systems_without_a_difference_are_not_told_apart(void **state)
     assert_within(fabs(r.p_randomisation - 1), 0);
     assert_within(fabs(r.sacrebleu_p_bootstrap - 0.01), 1e-15);
     assert_within(fabs(r.sacrebleu_p_randomisation - 0.01), 1e-15);
-    /* One item says nothing: whichever way it is swapped, the difference is as large. */
+    /* One item says nothing: the difference is as large whichever way it is swapped. */
     in.b = y;
     paired_test(&in, &(paired_options) { .resamples = 99, .randomisations = 99, .seed = 1 }, &r);
     assert_within(fabs(r.p_randomisation - 1), 0);
@@ -98,7 +98,8 @@ static void systems_without_a_difference_are_not_told_apart(void **state)
     assert_within(fabs(r.p_bootstrap - 1), 0);
 }
 
-/* --- corpora: made-up texts, the same in Python, through sacreBLEU 2.6.0's PairedTest */
+/* --- corpora: made-up texts, which a Python script makes too, through sacreBLEU 2.6.0's
+ * PairedTest */
 
 static uint32_t lcg;
 static uint32_t next(uint32_t k)
@@ -115,8 +116,8 @@ static void word(str *out)
     str_puts(out, syllables[next(8)]);
 }
 
-/* References of random words; two systems that drop every 20th word and get `percent` of the
- * others wrong. stats [n, n_stats] out. */
+/* Makes references of random words and two systems that drop every 20th word and get `percent` of
+ * the others wrong. stats [n, n_stats] out. */
 static void make_corpus(const metric *m, uint32_t seed, int64_t n, const uint32_t percent[2], double *stats[2])
 {
     lcg = seed;
@@ -282,18 +283,18 @@ static void corpus_tests_equal_sacrebleu(void **state)
         /* sacreBLEU prints k / 1001 and k / 10001. */
         assert_within(fabs(r.sacrebleu_p_bootstrap * 1001 - corpora[i].p_bootstrap), 1e-9);
         assert_within(fabs(r.sacrebleu_p_randomisation * 10001 - corpora[i].p_randomisation), 1e-9);
-        /* Its resampled scores are partly float32. */
+        /* Some of its resampled scores are float32. */
         assert_within(fabs(r.a_mean - corpora[i].a_mean), 1e-4);
         assert_within(fabs((r.a_interval.high - r.a_interval.low) / 2 - corpora[i].a_half), 1e-4);
         assert_within(fabs(r.b_mean - corpora[i].b_mean), 1e-4);
         assert_within(fabs((r.b_interval.high - r.b_interval.low) / 2 - corpora[i].b_half), 1e-4);
-        /* A system alone is resampled by the same draws. */
+        /* A system alone is resampled with the same draws. */
         double   mean_alone;
         interval alone = bootstrap_interval(m, stats[0], n, 1000, 12345, &mean_alone);
         assert_within(
             fabs(alone.low - r.a_interval.low) + fabs(alone.high - r.a_interval.high) + fabs(mean_alone - r.a_mean), 0);
-        /* Real swaps rarely tie, so the two counts of randomisations agree but for the two
-         * orders that change everything or nothing. */
+        /* Swaps rarely tie, so the two counts of randomisations agree except for the two orders
+         * that change everything or nothing. */
         assert_within(fabs(r.p_randomisation - r.sacrebleu_p_randomisation), 2e-4);
         free(stats[0]);
         free(stats[1]);

@@ -3,21 +3,21 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* A word being stemmed, in place: at most one step makes it longer (-at -> -ate), never past
- * what it was. */
+/* A word being stemmed in place. At most one step makes it longer (-at -> -ate), never longer than
+ * the word was at first. */
 typedef struct {
     char  *s;
     size_t n;
 } stem;
 
-/* Porter's consonants: not a, e, i, o, u, and not y after a consonant. after: whether a
- * consonant stands before c (false at the start). */
+/* Porter's consonants: not a, e, i, o, u, and not y after a consonant. after: whether a consonant
+ * stands before c; false at the start. */
 static bool is_consonant(char c, bool after)
 {
     return c == 'y' ? !after : !(c == 'a' || c == 'e' || c == 'i' || c == 'o' || c == 'u');
 }
 
-/* Whether letter `at` is one: a run of y's alternates. */
+/* Whether letter `at` is a consonant: in a run of y's they alternate. */
 static bool consonant_at(const stem *w, size_t at)
 {
     size_t start = at;
@@ -27,7 +27,7 @@ static bool consonant_at(const stem *w, size_t at)
     return c;
 }
 
-/* m of the first n letters: the number of vowel-consonant changes. */
+/* Porter's m of the first n letters: the number of changes from vowel to consonant. */
 static int measure(const stem *w, size_t n)
 {
     int  m      = 0;
@@ -53,7 +53,8 @@ static bool ends_double_consonant(const stem *w)
     return w->n >= 2 && w->s[w->n - 1] == w->s[w->n - 2] && consonant_at(w, w->n - 1);
 }
 
-/* *o: consonant, vowel, consonant other than w, x, y; or a whole stem of vowel, consonant. */
+/* Porter's *o: the stem ends in consonant, vowel, and a consonant other than w, x, y; or it is a
+ * vowel and a consonant only. */
 static bool ends_cvc(const stem *w, size_t n)
 {
     if (n == 2) return !consonant_at(w, 0) && consonant_at(w, 1);
@@ -61,7 +62,7 @@ static bool ends_cvc(const stem *w, size_t n)
            !strchr("wxy", w->s[n - 1]);
 }
 
-/* From the last letter on, where most words already differ. */
+/* Compares from the last letter on, where most words already differ. */
 static inline bool ends_with_n(const stem *w, const char *suffix, size_t k)
 {
     if (w->n < k) return false;
@@ -86,8 +87,8 @@ typedef struct {
         suffix, by, sizeof(suffix) - 1, sizeof(by) - 1                                                                 \
     }
 
-/* The first suffix that matches decides: replaced when the stem's measure is above `above`, else
- * the word stays and no other rule is tried. */
+/* The first suffix that matches decides: it is replaced when the stem's measure is above `above`;
+ * else the word stays, and no other rule is tried. */
 static void apply(stem *w, const rule *rules, int above)
 {
     for (const rule *r = rules; r->suffix; r++) {
@@ -101,7 +102,7 @@ static void step1a(stem *w)
 {
     static const rule plural[] = { RULE("sses", "ss"), RULE("ies", "i"), RULE("ss", "ss"), RULE("s", ""), { 0 } };
     if (w->n == 4 && ends_with(w, "ies"))
-        w->n--; /* -ie */
+        w->n--; /* leaves -ie */
     else
         apply(w, plural, -1);
 }
@@ -110,7 +111,7 @@ static void step1b(stem *w)
 {
     static const rule add_e[] = { RULE("at", "ate"), RULE("bl", "ble"), RULE("iz", "ize"), { 0 } };
     if (ends_with(w, "ied")) {
-        w->n -= w->n == 4 ? 1 : 2; /* -ie, -i */
+        w->n -= w->n == 4 ? 1 : 2; /* leaves -ie or -i */
         return;
     }
     if (ends_with(w, "eed")) {

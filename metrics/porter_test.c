@@ -2,8 +2,8 @@
 
 #include "core/test.h"
 
-/* Made with nltk 3.10.4: PorterStemmer().stem(word). Among them every irregular form, and a word
- * for each rule. */
+/* Made with nltk 3.10.4: PorterStemmer().stem(word). There is a word for each rule, and every
+ * irregular form. */
 static const struct {
     const char *word, *stem;
 } cases[] = {

@@ -15,7 +15,7 @@ int py_next(const char *s, size_t n, unsigned *cp)
     return 1;
 }
 
-/* The code point that ends at byte `end` (> 0); *start receives where it begins. */
+/* The code point that ends at byte `end` > 0; *start receives where it begins. */
 static unsigned previous(const char *s, size_t end, size_t *start)
 {
     size_t   at = end - 1;
@@ -41,8 +41,8 @@ static bool in_ranges(unsigned cp, const unsigned (*ranges)[2], size_t n)
     return false;
 }
 
-/* Unicode's Cased: letters with case, and Other_Lowercase and Other_Uppercase as far as these
- * are not case-ignorable (which is asked first). */
+/* Unicode's Cased: letters with case, and those of Other_Lowercase and Other_Uppercase that are not
+ * case-ignorable, which is asked first. */
 static bool is_cased(unsigned cp)
 {
     static const unsigned other[][2] = { { 0xAA, 0xAA },      { 0xBA, 0xBA },       { 0x2160, 0x217F },
@@ -56,7 +56,7 @@ static bool is_cased(unsigned cp)
     }
 }
 
-/* Unicode's Case_Ignorable: marks, format characters, modifiers, and word-internal punctuation
+/* Unicode's Case_Ignorable: marks, format characters, modifiers, and the punctuation inside words
  * (Word_Break MidLetter, MidNumLet, Single_Quote). */
 static bool is_case_ignorable(unsigned cp)
 {
@@ -75,8 +75,8 @@ static bool is_case_ignorable(unsigned cp)
     return false;
 }
 
-/* Final_Sigma of Unicode's SpecialCasing: a cased letter before, none after, case-ignorable
- * characters skipped. at: where the sigma starts. */
+/* Unicode's Final_Sigma (SpecialCasing): a cased letter stands before it and none after it, where
+ * case-ignorable characters are skipped. at: where the sigma starts. */
 static bool is_final_sigma(slice text, size_t at)
 {
     unsigned cp    = 0;
@@ -96,12 +96,12 @@ static bool is_final_sigma(slice text, size_t at)
     return true;
 }
 
-/* The lower case of cp, which starts at byte `at` of text; its bytes. */
+/* Writes the lower case of cp, which starts at byte `at` of text; returns its bytes. */
 static int lower_wide(slice text, size_t at, unsigned cp, int len, char *to)
 {
     enum { CAPITAL_SIGMA = 0x3A3, SMALL_SIGMA = 0x3C3, FINAL_SIGMA = 0x3C2, CAPITAL_I_WITH_DOT = 0x130 };
     if (cp == CAPITAL_I_WITH_DOT) {
-        /* i + U+0307, the one full mapping that is longer than one character */
+        /* i + U+0307 is the one full mapping that is longer than one character */
         memcpy(to, "i\xCC\x87", 3);
         return 3;
     }
@@ -151,8 +151,8 @@ int py_digit(unsigned cp)
 {
     if (cp < 0x80) return cp >= '0' && cp <= '9' ? (int)cp - '0' : -1;
     if (category(cp) != UTF8PROC_CATEGORY_ND) return -1;
-    /* Unicode's decimal digits come in tens, in order; where runs touch (mathematical digits)
-     * they are tens too. */
+    /* Unicode's decimal digits come in tens, in order. Where runs touch, as mathematical digits do,
+     * they still are tens. */
     unsigned first = cp;
     while (category(first - 1) == UTF8PROC_CATEGORY_ND) first--;
     return (int)((cp - first) % 10);
@@ -162,7 +162,7 @@ slice py_rstrip(slice text)
 {
     while (text.n) {
         size_t start;
-        /* the common case */
+        /* the common case: the last character is ASCII and no blank */
         if ((unsigned char)text.s[text.n - 1] > ' ' && !(text.s[text.n - 1] & 0x80)) break;
         if (!is_space_py(previous(text.s, text.n, &start))) break;
         text.n = start;

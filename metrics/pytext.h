@@ -1,10 +1,9 @@
-/* Text as Python 3 sees it: the metrics' reference tools are Python, so their rules for case,
+/* Text as Python 3 sees it: the metrics' reference tools are in Python, so its rules for case,
  * words and blanks decide the last digit.
  *
- * Classes come from utf8proc's Unicode tables; two rules are not in any per-character table and
- * live here: the final sigma and U+0130.
- * All functions take valid UTF-8 (a byte that is not is treated as a character of its own that
- * belongs to no class). */
+ * Character classes come from utf8proc's Unicode tables. Two rules are in no table of characters
+ * and are written here: the final sigma and U+0130. All functions take valid UTF-8; an invalid byte
+ * is treated as a character that belongs to no class. */
 #ifndef TIEBREAK_METRICS_PYTEXT_H
 #define TIEBREAK_METRICS_PYTEXT_H
 #include <stdbool.h>
@@ -22,12 +21,12 @@ typedef struct {
 slice slice_of(const char *text); /* a NUL-terminated string */
 bool  slice_equal(slice a, slice b);
 
-/* The code point at s (n >= 1 bytes left) and its length; an invalid byte has length 1 and *cp =
- * 0xFFFFFFFF. */
+/* Reads the code point at s, of which n >= 1 bytes are left, and returns its length. An invalid
+ * byte has length 1 and *cp = 0xFFFFFFFF. */
 int py_next(const char *s, size_t n, unsigned *cp);
 
-/* Whether the text (n >= 1 bytes) begins with one of Python's blanks; *len: bytes of its first
- * character. */
+/* Whether the text of n >= 1 bytes begins with one of Python's blanks. *len receives the bytes of
+ * its first character. */
 static inline bool py_starts_blank(const char *s, size_t n, size_t *len)
 {
     unsigned cp = (unsigned char)*s;
@@ -39,12 +38,12 @@ static inline bool py_starts_blank(const char *s, size_t n, size_t *len)
 
 void  py_lower(slice text, str *out); /* str.lower(), appended */
 bool  py_is_word(unsigned cp);        /* \w of re: str.isalnum() or underscore */
-int   py_digit(unsigned cp);          /* 0..9 of a decimal digit of any script; -1 of all else */
+int   py_digit(unsigned cp);          /* 0..9 for a decimal digit of any script, else -1 */
 slice py_strip(slice text);           /* str.strip() */
 slice py_rstrip(slice text);
-/* str.split(): the next word of *rest, which shrinks; false when only blanks are left. */
+/* str.split(): takes the next word off *rest; false when only blanks are left. */
 bool    py_next_word(slice *rest, slice *word);
-int64_t py_length(slice text); /* code points: len() */
-/* len(re.split(r"\s+", text)): a blank at either end counts one more */
+int64_t py_length(slice text); /* len(): code points */
+/* len(re.split(r"\s+", text)): a blank at either end counts as one more word */
 int64_t py_resplit_words(slice text);
 #endif

@@ -7,7 +7,7 @@
 #include "metrics/ngrams.h"
 #include "metrics/porter.h"
 
-/* A text, its tokens, and where its non-empty lines end (only "\n" ends a line). Of a reference
+/* A text, its tokens, and where its non-empty lines end (only "\n" ends a line). For a reference
  * also its n-gram matches with the prediction, as far as they have been counted. */
 typedef struct {
     str        text;
@@ -16,7 +16,7 @@ typedef struct {
     int64_t    matches[ROUGE_ORDER_MAX];
 } lines;
 
-/* What one item needs. It is kept for the next metric, which mostly asks about the same texts. */
+/* Memory for one item. It is kept, because the next metric mostly asks about the same texts. */
 typedef struct {
     bool          stem;
     int64_t       n; /* references read */
@@ -27,14 +27,15 @@ typedef struct {
     int32_t       width; /* distinct tokens of the prediction */
     ngram_counter ngrams;
     lcs_scratch   lcs;
-    int32_t      *left[2]; /* unused occurrences in reference and prediction, per token */
-    bool         *hit;
-    size_t        left_cap[2], hit_cap;
+    /* for each token, its unused occurrences in the reference and in the prediction */
+    int32_t *left[2];
+    bool    *hit;
+    size_t   left_cap[2], hit_cap;
 } workspace;
 static _Thread_local workspace own;
 
-/* The lower case of the token character at the start of text, 0 where there is none; *len: its
- * bytes. Beyond ASCII two lower to ASCII: U+0130 to i (and a mark), U+212A to k. */
+/* The lower case of the token character at the start of text, 0 where there is none; *len receives
+ * its bytes. Beyond ASCII two characters lower to ASCII: U+0130 to i (and a mark), U+212A to k. */
 static inline char token_character(slice text, size_t *len)
 {
     char c = text.s[0];
@@ -62,7 +63,7 @@ static void read_lines(workspace *w, slice text, bool stem, lines *out)
     str_clear(&w->token);
     char  *token = str_reserve(&w->token, text.n);
     size_t n     = 0, len;
-    bool   empty = true; /* the line so far */
+    bool   empty = true; /* whether the line is empty so far */
     for (; text.n; text.s += len, text.n -= len) {
         char c = token_character(text, &len);
         if (c) {
@@ -93,8 +94,8 @@ static rouge_score from_ratios(double precision, double recall)
     return (rouge_score) { precision, recall, sum > 0 ? 2 * precision * recall / sum : 0 };
 }
 
-/* The first order that is asked for is counted with those below it; whoever asks for another
- * will ask for more. */
+/* The first order asked for is counted together with those below it: who asks for another will ask
+ * for more. */
 static rouge_score rouge_n(workspace *w, lines *ref, int order)
 {
     const token_list *hyp = &w->prediction.tokens;
@@ -107,7 +108,7 @@ static rouge_score rouge_n(workspace *w, lines *ref, int order)
     return from_ratios(common / (double)(in_hyp > 1 ? in_hyp : 1), common / (double)(in_ref > 1 ? in_ref : 1));
 }
 
-/* Hits of the union LCS, each token of it counted while the whole summaries have unused
+/* The hits of the union LCS. Each of its tokens counts while the whole summaries have unused
  * occurrences on both sides. */
 static int64_t summary_hits(workspace *w, const lines *ref, const lines *hyp)
 {

@@ -11,7 +11,7 @@ typedef struct {
 
 static void scores_by_hand(void **state)
 {
-    /* Worked out by hand from the definitions, and equal to rouge_score 0.1.2. */
+    /* Worked out by hand from the definitions; rouge_score 0.1.2 gives the same. */
     static const rouge_case cases[] = {
         { "half of it", "the cat sat", "the cat ran away", 1, false, 2. / 4, 2. / 3 },
         { "counts are clipped", "the cat", "the the the", 1, false, 1. / 3, 1. / 2 },
@@ -43,13 +43,13 @@ static void the_best_reference_counts_the_first_on_ties(void **state)
     (void)state;
     rouge_score s = rouge_multi(refs, 3, slice_of("cat"), 1, false);
     assert_true(s.precision == 1 && s.recall == 1);
-    /* F is 2/3 against both: precision 1, recall 1/2, then the other way about. */
+    /* F is 2/3 against both references: precision 1 and recall 1/2, then the reverse. */
     const slice tied[] = { slice_of("a b"), slice_of("a") };
     s                  = rouge_multi(tied, 2, slice_of("a"), 1, false);
     assert_true(s.f == 1);
 }
 
-/* Ten words against the same moved by one: 10 - n of the 11 - n n-grams are shared. */
+/* Ten words against the same words moved by one: 10 - n of the 11 - n n-grams are shared. */
 static void counts_up_to_9_grams(void **state)
 {
     const slice reference = slice_of("one two three four five six seven eight nine ten");

@@ -12,7 +12,7 @@ typedef struct {
     token_list tokens;
 } answer;
 
-/* What one item needs. It is kept for the next metric, which mostly asks about the same answers. */
+/* Memory for one item. It is kept, because the next metric mostly asks about the same answers. */
 typedef struct {
     int64_t       n; /* references read */
     answer        prediction, *references;
@@ -29,18 +29,18 @@ static bool is_article(const char *w, size_t n)
     return (n == 1 && *w == 'a') || (n == 2 && !memcmp(w, "an", 2)) || (n == 3 && !memcmp(w, "the", 3));
 }
 
-/* The first character of text: whether it is a word character (\w), and its bytes. */
+/* Whether the first character of text is a word character (\w); *len receives its bytes. */
 static inline bool is_word(slice text, size_t *len)
 {
     unsigned cp;
     *len = 1;
-    /* the underscore is punctuation, and gone */
+    /* the underscore is punctuation and already deleted */
     if (!(text.s[0] & 0x80)) return isalnum((unsigned char)text.s[0]);
     *len = (size_t)py_next(text.s, text.n, &cp);
     return py_is_word(cp);
 }
 
-/* In place: delete the 32 ASCII punctuation characters. */
+/* Deletes the 32 ASCII punctuation characters, in place. */
 static void drop_punctuation(str *text)
 {
     char *to = text->s;
@@ -51,8 +51,8 @@ static void drop_punctuation(str *text)
     text->n = (size_t)(to - text->s);
 }
 
-/* In place: \b(a|an|the)\b becomes one blank: a run of word characters that is nothing but an
- * article. */
+/* Replaces \b(a|an|the)\b by one blank, in place: a run of word characters that is an article and
+ * nothing else. */
 static void drop_articles(str *text)
 {
     char  *to   = text->s;
@@ -65,7 +65,7 @@ static void drop_articles(str *text)
             *to++ = ' ';
             start = rest.s;
         }
-        /* with the run goes the character that ended it */
+        /* the character that ended the run goes with it */
         if (rest.n) rest.s += len, rest.n -= len;
         size_t n = (size_t)(rest.s - start);
         if (to != start) memmove(to, start, n);
@@ -74,7 +74,7 @@ static void drop_articles(str *text)
     text->n = (size_t)(to - text->s);
 }
 
-/* The normal form but for its blanks; it lies in the workspace until the next one. */
+/* The normal form before blanks are folded. It lies in the workspace until the next call. */
 static slice unfolded(workspace *w, slice text)
 {
     str_clear(&w->lower);
@@ -94,9 +94,9 @@ void squad_normalize(slice text, str *out)
     }
 }
 
-/* The tokens of the normal form of ASCII text without odd control characters: there words are
- * what stands between blanks once punctuation is gone. False where the text is not of that kind;
- * some tokens may have been added then. */
+/* Reads the tokens of the normal form of ASCII text without odd control characters: there, words
+ * are what stands between blanks once punctuation is gone. Returns false for other text; it may
+ * have added some tokens by then. */
 static bool read_ascii(workspace *w, slice text, token_list *out)
 {
     str_clear(&w->lower);
@@ -122,7 +122,7 @@ static void read_answer(workspace *w, slice text, answer *out)
 {
     str_clear(&out->text);
     str_add(&out->text, text.s, text.n);
-    tokens_reserve(&out->tokens, 1); /* never NULL */
+    tokens_reserve(&out->tokens, 1); /* ids is never NULL */
     tokens_clear(&out->tokens);
     if (read_ascii(w, text, &out->tokens)) return;
     tokens_clear(&out->tokens);
@@ -131,7 +131,8 @@ static void read_answer(workspace *w, slice text, answer *out)
 
 static bool is_text(const answer *a, slice text) { return slice_equal((slice) { a->text.s, a->text.n }, text); }
 
-/* Annotators mostly agree to the letter, and systems with them. */
+/* Annotators mostly agree to the letter, and systems with them: a text equal to `alike` is read
+ * once. */
 static void read_reference(workspace *w, slice text, const answer *alike, answer *out)
 {
     if (!is_text(alike, text)) {
@@ -175,7 +176,7 @@ static workspace *read_item(slice prediction, const slice *references, int64_t n
 
 typedef double score_tokens(workspace *w, const token_list *p, const token_list *r, squad_rules rules);
 
-/* Normal forms have one blank between tokens, so they are equal where the tokens are. */
+/* A normal form has one blank between tokens, so two are equal where their tokens are. */
 static double exact(workspace *w, const token_list *p, const token_list *r, squad_rules rules)
 {
     (void)w;

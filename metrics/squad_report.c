@@ -38,7 +38,7 @@ static int by_probability(const void *a, const void *b)
     return (x->na_rank > y->na_rank) - (x->na_rank < y->na_rank);
 }
 
-/* Start by answering nothing, then answer one question after the other, the surest first. */
+/* Starts by answering nothing, then answers one question after the other, the surest first. */
 static double best_threshold(const squad_question *const *sorted, int64_t n, int64_t no_answers, score_of *score,
                              double *threshold)
 {
@@ -71,7 +71,7 @@ static double average_precision(const squad_question *const *sorted, int64_t n, 
 
 squad_report squad_report_of(const squad_question *q, int64_t n, bool with_na_probs, double threshold)
 {
-    /* Without probabilities all are 0: none is above a threshold that is not negative. */
+    /* Without probabilities all are 0, and 0 is not above a threshold that is not negative. */
     double       limit = with_na_probs ? threshold : INFINITY;
     squad_report r     = { .all           = average(q, n, any_question, limit),
                            .has_answer    = average(q, n, answerable, limit),

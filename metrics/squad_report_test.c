@@ -5,7 +5,7 @@
 
 static bool near(double got, double want) { return fabs(got - want) <= 1e-12; }
 
-/* Worked out by hand. Probabilities .1 .2 .2 .9, and a question without a prediction. */
+/* Worked out by hand, for probabilities .1 .2 .2 .9 and a question without a prediction. */
 static void reports_by_hand(void **state)
 {
     squad_question q[] = {
@@ -24,13 +24,13 @@ static void reports_by_hand(void **state)
     assert_true(near(r.best_exact, 75) && r.best_exact_thresh == 0.1);
     assert_true(near(r.best_f1, 75) && r.best_f1_thresh == 0.1);
     assert_true(near(r.pr_exact_ap, 100 / 3.) && near(r.pr_f1_ap, 500 / 12.) && near(r.pr_oracle_ap, 500 / 9.));
-    /* Equal probabilities are walked in their file's order: now the half-right answer comes
-     * before the wrong one. */
+    /* Equal probabilities are walked in their file's order: now the half-right answer comes before
+     * the wrong one. */
     q[1].na_rank = 2;
     q[2].na_rank = 1;
     r            = squad_report_of(q, 5, true, 0.15);
     assert_true(near(r.best_f1, 87.5) && r.best_f1_thresh == 0.2 && near(r.pr_f1_ap, 500 / 12.));
-    /* Above .15: the unanswerable two are right, the half-right one is lost. */
+    /* Above .15 the two unanswerable questions are right and the half-right answer is lost. */
     assert_true(near(r.all.exact, 75) && near(r.all.f1, 75));
     /* The threshold is strict. */
     r = squad_report_of(q, 5, true, 0.2);

@@ -33,7 +33,7 @@ static void scores_the_edges_of_both_rules(void **state)
     const slice empty[] = { { "", 0 } }, dot_or_word[] = { slice_of("."), slice_of("word") },
                 cat[] = { slice_of("a black cat") };
     (void)state;
-    /* Two empty answers: v1.1 gives EM 1 and F1 0, v2.0 both 1. */
+    /* For two empty answers v1.1 gives EM 1 and F1 0; v2.0 gives 1 for both. */
     assert_true(squad_em(slice_of("the"), empty, 1, SQUAD_V1) == 1 &&
                 squad_f1(slice_of("the"), empty, 1, SQUAD_V1) == 0);
     assert_true(squad_em(slice_of("the"), empty, 1, SQUAD_V2) == 1 &&
@@ -41,9 +41,9 @@ static void scores_the_edges_of_both_rules(void **state)
     /* A reference that normalises to nothing counts in v1.1 and is dropped in v2.0. */
     assert_true(squad_em(slice_of("!"), dot_or_word, 2, SQUAD_V1) == 1);
     assert_true(squad_em(slice_of("!"), dot_or_word, 2, SQUAD_V2) == 0);
-    /* No answer at all. */
+    /* There is no answer at all. */
     assert_true(squad_f1(slice_of(""), NULL, 0, SQUAD_V1) == 1 && squad_f1(slice_of("x"), NULL, 0, SQUAD_V2) == 0);
-    /* Multiset overlap: prediction "cat cat" has P 1/2, R 1/2. */
+    /* The overlap is of multisets: prediction "cat cat" has precision 1/2 and recall 1/2. */
     assert_within(fabs(squad_f1(slice_of("cat cat"), cat, 1, SQUAD_V1) - 0.5), 1e-15);
 }
 
@@ -61,12 +61,12 @@ static void score_question(const json *qa, const json *predictions, squad_rules 
     const json *written = prediction_of(predictions, at(qa, "id")->valuestring);
     for (const json *a = at(qa, "answers")->child; a; a = a->next) answers[n++] = text_at(a, "text");
     t->n++;
-    if (!written) return; /* v1.1: a missing prediction scores 0 */
+    if (!written) return; /* in v1.1 a missing prediction scores 0 */
     t->em += squad_em(slice_of(written->valuestring), answers, n, rules);
     t->f1 += squad_f1(slice_of(written->valuestring), answers, n, rules);
 }
 
-/* answered: only questions with answers (+1), without (-1), all (0). */
+/* answered: only questions with answers (+1), only those without (-1), or all (0). */
 static totals score_file(const json *data, const json *predictions, squad_rules rules, int answered)
 {
     totals t = { 0 };

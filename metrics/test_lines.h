@@ -1,4 +1,4 @@
-/* For tests: reference files as JSON. */
+/* For tests: reads reference files as JSON. */
 #ifndef TIEBREAK_METRICS_TEST_LINES_H
 #define TIEBREAK_METRICS_TEST_LINES_H
 #include "core/file.h"
@@ -6,7 +6,7 @@
 #include "core/test.h"
 #include "metrics/pytext.h"
 
-/* The lines of a JSONL file as one array; the caller frees it. */
+/* Reads the lines of a JSONL file into one array, which the caller frees. */
 static inline json *read_lines(const char *path)
 {
     str         text  = { 0 };

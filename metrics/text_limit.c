@@ -5,7 +5,7 @@
 #include "core/error.h"
 #include "metrics/rouge.h"
 
-/* Of the table; with several threads each may have one. */
+/* The most bytes of one table. With several threads each may have one. */
 #define TABLE_BYTES_MAX (1u << 30)
 
 static size_t longest_line(slice text)
@@ -28,7 +28,8 @@ int text_limit_check(const metric_list *list, slice prediction, const slice *ref
     if (!table || prediction.n < 1024) return OK;
     double line = (double)longest_line(prediction);
     for (int64_t i = 0; i < n; i++) {
-        /* A token and what parts it from the next are two bytes at least; eight pairs a byte. */
+        /* A token and the blank after it are two bytes at least; a byte of the table holds eight
+         * pairs. */
         double other = (double)longest_line(references[i]);
         if (line / 2 * (other / 2) / 8 <= TABLE_BYTES_MAX) continue;
         return input_error(

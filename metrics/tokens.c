@@ -6,8 +6,8 @@
 #include "core/memory.h"
 
 struct vocabulary_entry {
-    uint64_t head;     /* of up to 8 bytes all there is; of more a hash */
-    size_t   start, n; /* of the token in bytes */
+    uint64_t head;     /* the whole token up to 8 bytes, a hash of a longer one */
+    size_t   start, n; /* of the token, in bytes */
     size_t   slot;
 };
 
@@ -39,8 +39,8 @@ static uint64_t load(const char *s, size_t n)
     return x;
 }
 
-/* Tokens of one length up to 8 have equal heads only if they are equal: loads overlap, but leave
- * no byte out. */
+/* For tokens of one length up to 8, heads are equal only where tokens are: loads may overlap but
+ * leave out no byte. */
 static inline uint64_t head_of(const char *s, size_t n)
 {
     uint64_t h = 0;

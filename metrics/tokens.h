@@ -1,5 +1,5 @@
-/* Texts as sequences of numbers: equal tokens, equal numbers. What BLEU, chrF, ROUGE and SQuAD's
- * F1 count and compare.
+/* Texts as sequences of numbers, equal for equal tokens. BLEU, chrF, ROUGE and SQuAD's F1 count and
+ * compare these.
  *
  *     vocabulary v = { 0 };
  *     token_list a = { 0 };
@@ -17,12 +17,13 @@ typedef struct {
 } token_list;
 
 void tokens_add(token_list *t, int32_t id);
-/* Room for n ids from the start; what is there may be lost. */
+/* Makes room for n ids from the start; what is there may be lost. */
 void tokens_reserve(token_list *t, size_t n);
 void tokens_clear(token_list *t);
 void tokens_free(token_list *t);
 
-/* The distinct tokens of one item, numbered from 0 as they come. A zeroed struct is empty. */
+/* The distinct tokens of one item, numbered from 0 in order of first use. A zeroed struct is
+ * empty. */
 typedef struct {
     struct vocabulary_entry *entries;
     int32_t                 *slots; /* open addressing: entry + 1, or 0 */
@@ -33,8 +34,8 @@ typedef struct {
 
 int32_t vocabulary_add(vocabulary *v, const char *s, size_t n);
 slice   vocabulary_token(const vocabulary *v, int32_t id); /* valid until the next addition */
-/* Python's str.split(): the words of text, appended. */
+/* Python's str.split(): appends the words of text. */
 void vocabulary_split(vocabulary *v, slice text, token_list *out);
-void vocabulary_clear(vocabulary *v); /* in time of what it holds, not of what it ever held */
+void vocabulary_clear(vocabulary *v); /* takes time by what it holds, not by the most it ever held */
 void vocabulary_free(vocabulary *v);
 #endif

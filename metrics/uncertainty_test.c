@@ -25,8 +25,8 @@ static void the_jackknife_of_a_mean_is_its_standard_error(void **state)
     assert_true(isnan(jackknife_stderr(mean, NULL, x, 1, 1)));
 }
 
-/* A ratio of sums: near the delta method's answer, which for R = sum a / sum b is sqrt(n/(n-1)
- * sum (a - R b)^2) / sum b. */
+/* The jackknife of a ratio of sums R = sum a / sum b is near the delta method's answer,
+ * sqrt(n/(n-1) sum (a - R b)^2) / sum b. */
 static void the_jackknife_of_a_ratio_is_near_the_delta_method(void **state)
 {
     enum { N = 400 };
@@ -87,8 +87,8 @@ static double rouge_1_of(const json *j)
     return at(at(at(j, "rouge"), "nostem"), "rouge1")->child->child->next->next->valuedouble;
 }
 
-/* Item i is the i-th unit vector, so the sums say how often each was drawn; ctx is the items.
- * Python's median of lm-evaluation-harness: the upper middle. */
+/* Item i is the i-th unit vector, so the sums say how often each was drawn; ctx holds the items.
+ * lm-evaluation-harness takes the upper middle as the median. */
 static double upper_median(const void *ctx, const double *counts, int64_t n)
 {
     const column *c    = ctx;
@@ -106,7 +106,7 @@ static double upper_median(const void *ctx, const double *counts, int64_t n)
 
 enum { CHOICES = 4 };
 
-/* The sums are a confusion matrix: at gold * CHOICES + pred. */
+/* The sums are a confusion matrix: the count of (gold, pred) is at gold * CHOICES + pred. */
 static double f1_of_choice_0(const void *ctx, const double *m, int64_t n)
 {
     (void)ctx;
@@ -139,8 +139,8 @@ static double confusion_of(const json *j) { return number_at(j, "gold") * CHOICE
 #define DIALOGSUM "lm-eval-reference/dialogsum.jsonl"
 #define HELLASWAG "lm-eval-reference/hellaswag_0shot.jsonl"
 
-/* classes: an item is a unit vector of so many, at the value (0: the value itself; -1: a class
- * of its own for each item). */
+/* classes: an item is a unit vector of this many entries, with the 1 at its value (0: the item is
+ * the value itself; -1: each item has an entry of its own). */
 static const struct {
     const char *name, *file;
     double (*value)(const json *);
@@ -262,7 +262,8 @@ static void means_have_the_closed_form(void **state)
                at(at(want, "analytic"), "pooled_sample_stderr of hellaswag_0shot and hellaswag_3shot acc"), "stderr");
     assert_within(fabs(pooled_stderr(e, n, 2) / pooled - 1), 1e-12);
     assert_int_equal(json_size(at(want, "analytic")), CASES + 1);
-    /* Every bootstrap has its test here but TER's, which is none of our metrics. */
+    /* Every bootstrap of the file has its test here, except that of TER, which is none of our
+     * metrics. */
     assert_int_equal(json_size(at(want, "bootstrap")), BOOTSTRAPS + 4);
     assert_true(json_has(at(want, "bootstrap"), "ter"));
     free(zero.x);

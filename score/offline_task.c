@@ -362,12 +362,12 @@ static int read_probabilities(by_task *w)
 static void question_of(const by_task *w, int64_t i, squad_question *out)
 {
     const data_item *item = &w->data->items[i];
-    *out = (squad_question) { .predicted = w->of_item[i] >= 0, .has_answer = record_field(item, "answer") != NULL };
+    *out = (squad_question) { .predicted = w->of_item[i] >= 0, .has_answer = item_field(item, "answer") != NULL };
     if (!out->predicted) return;
     slice   text = w->predicted.items[w->of_item[i]].text;
     slice  *refs = mem_alloc((size_t)item->n_fields, sizeof *refs);
     int64_t n    = 0;
-    for (const field *f; (f = record_fields(item, "answer", n)); n++) refs[n] = (slice) { f->text, f->n };
+    for (const field *f; (f = item_fields(item, "answer", n)); n++) refs[n] = (slice) { f->text, f->n };
     out->answered = text.n > 0;
     out->em       = squad_em(text, refs, n, SQUAD_V2);
     out->f1       = squad_f1(text, refs, n, SQUAD_V2);
@@ -400,7 +400,7 @@ static int read_all(by_task *w)
     int                    rc = task_open(&w->task, q->task, q->prompt);
     if (!rc) rc = plan_metrics(w);
     if (!rc) rc = task_read(w->task, q->data, &w->data);
-    for (int64_t i = 0; !rc && i < w->data->n; i++) w->no_answers |= !record_field(&w->data->items[i], "answer");
+    for (int64_t i = 0; !rc && i < w->data->n; i++) w->no_answers |= !item_field(&w->data->items[i], "answer");
     if (!rc) rc = squad_rules_of(w);
     if (!rc) rc = add_invalid(w);
     if (!rc)

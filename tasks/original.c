@@ -51,7 +51,7 @@ void originals_find_lists(originals *o, const dataset *data)
     for (int64_t i = 0; i < data->n; i++)
         for (int64_t k = 0; k < data->items[i].n_fields; k++) {
             const char *name = data->items[i].fields[k].name;
-            if (o->n_lists < 16 && !is_list(o, name) && record_fields(&data->items[i], name, 1))
+            if (o->n_lists < 16 && !is_list(o, name) && item_fields(&data->items[i], name, 1))
                 o->lists[o->n_lists++] = name;
         }
 }
@@ -67,7 +67,7 @@ json *original_or_fields(const originals *o, const data_item *item)
     for (int i = 0; i < o->n_lists; i++) {
         json        *list = json_array();
         const field *f;
-        for (int64_t k = 0; (f = record_fields(item, o->lists[i], k)); k++) json_push(list, json_of_text(f->text));
+        for (int64_t k = 0; (f = item_fields(item, o->lists[i], k)); k++) json_push(list, json_of_text(f->text));
         json_set(record, o->lists[i], list);
     }
     return record;

@@ -30,7 +30,7 @@ static int64_t count_fields(const data_item *item, const char *name)
 static int render_choice(const task_rules *r, const data_item *item, int64_t i, char **out)
 {
     str         text = { 0 }, with_delimiter = { 0 };
-    const char *raw = r->choices_each ? record_fields(item, r->choices_each, i)->text
+    const char *raw = r->choices_each ? item_fields(item, r->choices_each, i)->text
                                       : json_at(r->choices_list, (int)i)->valuestring;
     str_puts(&text, raw);
     int rc = filtered(r->choices_filters, &text);
@@ -43,7 +43,7 @@ static int render_choice(const task_rules *r, const data_item *item, int64_t i, 
 
 static int render_gold(const task_rules *r, const data_item *item, int64_t n, int64_t *gold)
 {
-    const char *text = record_field(item, r->gold);
+    const char *text = item_field(item, r->gold);
     if (!text)
         return input_error("the field \"%s\" is missing: "
                            "the right choice is not known, so the item can be read but not learnt or scored",
@@ -91,7 +91,7 @@ static void render_references(const task_rules *r, const data_item *item, task_t
     out->n_references = count_fields(item, r->references_each);
     out->references   = mem_alloc((size_t)out->n_references + 1, sizeof *out->references);
     for (int64_t i = 0; i < out->n_references; i++)
-        out->references[i] = mem_strdup(record_fields(item, r->references_each, i)->text);
+        out->references[i] = mem_strdup(item_fields(item, r->references_each, i)->text);
 }
 
 int task_render(const task *t, const data_item *item, task_text *out)

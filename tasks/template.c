@@ -88,7 +88,7 @@ int template_filter(const char *name, str *text)
 
 int template_missing(const data_item *item, const char *name, int64_t k)
 {
-    if (k > 0 && record_field(item, name))
+    if (k > 0 && item_field(item, name))
         return input_error("the field \"%.60s\" is there too few times: number %lld (from 0) is asked for", name,
                            (long long)k);
     str         list      = { 0 };
@@ -119,7 +119,7 @@ static int fill_one(const char *inside, size_t n, const data_item *item, str *ou
             rc = input_error("template: {%s:%s}: after the colon, a number 0..999", name, colon + 1);
     }
     if (!rc && !*name) rc = input_error("template: {%.*s}: a field's name is missing", n < 60 ? (int)n : 60, inside);
-    const field *f = !rc && item ? record_fields(item, name, k) : NULL;
+    const field *f = !rc && item ? item_fields(item, name, k) : NULL;
     if (!rc && item && !f) rc = template_missing(item, name, k);
     if (f) str_add(&text, f->text, f->n);
     while (!rc && rest) rc = template_filter(strsep(&rest, "|"), item ? &text : NULL);
