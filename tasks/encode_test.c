@@ -82,9 +82,7 @@ static void check_generation(test_model *t, const json *j)
     stop_list stops;
     str       text = { 0 };
     ending    end  = { &stops, false };
-    assert_ok(stop_list_begin(&stops, t->tok, &t->model->cfg));
-    for (const json *s = at(j, "until")->child; s; s = s->next) assert_ok(stop_list_add(&stops, s->valuestring));
-    assert_ok(stop_list_end(&stops));
+    assert_ok(stop_list_make(&stops, at(j, "until"), t->tok, &t->model->cfg));
     assert_ok(encode_text(t->tok, text_at(j, "prompt"), &prompt));
     assert_ids(prompt.ids + cut, (int64_t)prompt.n - cut, at(j, "prompt_ids"));
     generate_item item = { .prompt = prompt.ids + cut, .n_prompt = (int64_t)prompt.n - cut, .max_new = max_new };

@@ -44,8 +44,8 @@ static void delete_brackets(slice text, str *out)
 static slice whole(const str *s) { return (slice) { str_c(s), s->n }; }
 
 /* What preprocess() of lm-evaluation-harness's task hellaswag, version 1, does: strips, turns
- * titles into full stops, takes out brackets, and halves double blanks once. It does not strip the
- * result. */
+ * titles into full stops, takes out brackets, and makes double blanks single, in one pass. It does
+ * not strip the result. */
 static void filter_hellaswag(slice text, str *out)
 {
     str titles = { 0 }, plain = { 0 };

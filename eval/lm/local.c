@@ -297,33 +297,30 @@ static int open_adapter(local_lm *l)
 
 int local_open(lm **out, const local_options *o)
 {
-    local_lm       l       = { .asked = *o };
-    const backend *be      = backend_for(o->device, o->dtype);
-    int            threads = o->threads ? (int)o->threads : machine_cores();
-    *out                   = NULL;
+    const backend *be = backend_for(o->device, o->dtype);
+    *out              = NULL;
     if (!be) return ERR_INPUT;
+    local_lm *l       = mem_alloc(1, sizeof *l);
+    int       threads = o->threads ? (int)o->threads : machine_cores();
+    l->asked          = *o;
     be->set_threads(be, threads);
-    int rc = o->tokenizer ? tokenizer_open(&l.tok, o->model) : OK;
-    if (!rc) rc = model_open(&l.model, o->model, be, false);
-    if (!rc && o->max_length > l.model->cfg.positions)
+    int rc = o->tokenizer ? tokenizer_open(&l->tok, o->model) : OK;
+    if (!rc) rc = model_open(&l->model, o->model, be, false);
+    if (!rc && o->max_length > l->model->cfg.positions)
         rc = input_error("--max-length %lld: the model has %lld positions: 2..%lld", (long long)o->max_length,
-                         (long long)l.model->cfg.positions, (long long)l.model->cfg.positions);
-    if (!rc) rc = open_adapter(&l);
-    local_lm *own = mem_alloc(1, sizeof *own);
-    if (!rc) {
-        l.dec              = decoder_new(l.model);
-        l.pairs            = l.adapter ? adapter_pairs(l.adapter) : NULL;
-        l.lm               = local_over(l.dec, l.pairs, l.tok, o->max_length).lm;
-        l.lm.adapter       = o->adapter;
-        l.lm.threads       = threads;
-        l.lm.trainable     = l.adapter ? l.adapter->theta_count : l.card ? config_parameters(&l.model->cfg) : 0;
-        const char *dir    = o->adapter ? o->adapter : l.card ? o->model : NULL;
-        l.lm.adapter_bytes = weights_bytes(dir);
+                         (long long)l->model->cfg.positions, (long long)l->model->cfg.positions);
+    if (!rc) rc = open_adapter(l);
+    if (rc) {
+        local_close(&l->lm);
+        return rc;
     }
-    *own = l;
-    if (rc)
-        local_close(&own->lm);
-    else
-        *out = &own->lm;
-    return rc;
+    l->dec              = decoder_new(l->model);
+    l->pairs            = l->adapter ? adapter_pairs(l->adapter) : NULL;
+    l->lm               = local_over(l->dec, l->pairs, l->tok, o->max_length).lm;
+    l->lm.adapter       = o->adapter;
+    l->lm.threads       = threads;
+    l->lm.trainable     = l->adapter ? l->adapter->theta_count : l->card ? config_parameters(&l->model->cfg) : 0;
+    l->lm.adapter_bytes = weights_bytes(l->adapter ? o->adapter : l->card ? o->model : NULL);
+    *out                = &l->lm;
+    return OK;
 }

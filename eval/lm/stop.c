@@ -4,19 +4,9 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/memory.h"
 
-int stop_list_begin(stop_list *out, const tokenizer *tok, const model_config *cfg)
-{
-    int32_t eos  = tok ? tokenizer_eos(tok) : -1;
-    str     text = { 0 };
-    *out         = (stop_list) { .tok = tok, .cfg = cfg };
-    int rc       = eos >= 0 ? tokenizer_decode(tok, &eos, 1, false, &text) : OK;
-    out->eos     = mem_strdup(str_c(&text));
-    str_free(&text);
-    return rc;
-}
-
-int stop_list_add(stop_list *s, const char *text)
+static int add_text(stop_list *s, const char *text)
 {
     ids v = { 0 };
     if (!*text) return OK;
@@ -27,19 +17,20 @@ int stop_list_add(stop_list *s, const char *text)
     return rc;
 }
 
-int stop_list_end(stop_list *s)
+int stop_list_make(stop_list *out, const json *texts, const tokenizer *tok, const model_config *cfg)
 {
-    for (int64_t i = 0; i < s->n; i++)
-        if (!strcmp(s->items[i].text, s->eos)) return OK;
-    return stop_list_add(s, s->eos);
-}
-
-int stop_list_make(stop_list *out, const task *t, const tokenizer *tok, const model_config *cfg)
-{
-    int rc = stop_list_begin(out, tok, cfg);
-    for (const json *s = t->rules.stop ? t->rules.stop->child : NULL; s && !rc; s = s->next)
-        rc = stop_list_add(out, s->valuestring);
-    return rc ? rc : stop_list_end(out);
+    int32_t eos  = tok ? tokenizer_eos(tok) : -1;
+    bool    has  = false;
+    str     text = { 0 };
+    *out         = (stop_list) { .tok = tok, .cfg = cfg };
+    int rc       = eos >= 0 ? tokenizer_decode(tok, &eos, 1, false, &text) : OK;
+    out->eos     = mem_strdup(str_c(&text));
+    str_free(&text);
+    for (const json *t = json_items(texts); t && !rc; t = t->next) {
+        has |= !strcmp(json_text(t), out->eos);
+        rc = add_text(out, json_text(t));
+    }
+    return rc || has ? rc : add_text(out, out->eos);
 }
 
 void stop_list_free(stop_list *s)

@@ -7,8 +7,9 @@
  * stripped. */
 #ifndef TIEBREAK_EVAL_LM_STOP_H
 #define TIEBREAK_EVAL_LM_STOP_H
-#include "tasks/task.h"
+#include "core/json.h"
 #include "model/config.h"
+#include "tokenizer/tokenizer.h"
 
 typedef struct {
     char   *text;
@@ -24,13 +25,10 @@ typedef struct {
     char               *eos; /* the EOS token's text; "" when there is none */
 } stop_list;
 
-/* A task's list (stop_list_make), or one made by hand: begin, add each string (an empty one is
- * passed over), and end with EOS. With tok NULL, where only the server has the tokenizer, the list
- * holds texts alone and is good for stop_cut_text only. */
-int  stop_list_make(stop_list *out, const task *t, const tokenizer *tok, const model_config *cfg);
-int  stop_list_begin(stop_list *out, const tokenizer *tok, const model_config *cfg);
-int  stop_list_add(stop_list *s, const char *text);
-int  stop_list_end(stop_list *s);
+/* texts: the stop strings, a list of JSON or NULL; empty ones are passed over. With tok NULL, where
+ * only the server has the tokenizer, the list holds texts alone and is good for stop_cut_text
+ * only. */
+int  stop_list_make(stop_list *out, const json *texts, const tokenizer *tok, const model_config *cfg);
 void stop_list_free(stop_list *s);
 
 /* The stop string that ends the text whose new tokens so far are v[0 .. n), or NULL. */

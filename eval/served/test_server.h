@@ -156,9 +156,7 @@ static inline json *serve_completion(test_server *s, const json *asked, serving 
     item.prompt   = all.ids;
     item.n_prompt = (int64_t)all.n;
     item.ids      = mem_alloc((size_t)item.max_new, sizeof *item.ids);
-    if (stop_list_begin(&stops, s->model.tok, &s->model.model->cfg)) abort();
-    for (const json *t = json_has(asked, "stop") ? json_find(asked, "stop")->child : NULL; t; t = t->next)
-        if (stop_list_add(&stops, t->valuestring)) abort();
+    if (stop_list_make(&stops, json_find(asked, "stop"), s->model.tok, &s->model.model->cfg)) abort();
     if (generate_items(s->model.dec, NULL, &item, 1,
                        (generate_options) { .batch = 1, .stop = serve_stop, .ctx = &stops }))
         abort();
