@@ -1,4 +1,5 @@
-/* Layout: which tensors a method stores, and the pair each adapted linear reads from them. */
+/* The layout: which tensors a method stores, and the pair that each adapted linear reads from
+ * them. */
 #include "adapters/adapter.h"
 
 #include <math.h>
@@ -26,7 +27,8 @@ void adapter_tensor_name(const adapter_tensor *t, const adapter *a, char out[TEN
     }
 }
 
-/* Ranks and scales of every module: the spec's own lists, or one r and one s for all. */
+/* Sets the rank and the scale of every module: from the spec's lists, or one r and one s for
+ * all. */
 static int set_modules(adapter *a)
 {
     struct adapter_private *p      = a->priv;
@@ -63,8 +65,8 @@ static void add_tensor(adapter *a, factor_id f, int64_t layer, int site, factor_
     *n += shape.rows * shape.cols;
 }
 
-/* The factor's tensors stand site by site in the list, but lie instance by instance in memory: A
- * of q, k and v of one layer is one array, which reads their input once (kernels/adapted.h). */
+/* A factor's tensors stand site by site in the list but lie instance by instance in memory: A of q,
+ * k and v of one layer then is one array, which reads their input once (kernels/adapted.h). */
 static void stack(adapter *a, factor_id f)
 {
     int64_t first = a->priv->first[f], instances = factor_instances(&a->spec.method.factor[f], a->cfg.layers),
@@ -90,7 +92,7 @@ static void add_factor(adapter *a, factor_id f)
         for (int64_t i = 0; i < factor_instances(spec, a->cfg.layers); i++) {
             int64_t      r     = spec->scope == SCOPE_LAYER ? a->priv->rank[module_of(i, site)] : a->spec.rank;
             factor_shape shape = factor_shape_of(f, in, out, r);
-            if (!r && f == FACTOR_V) shape.cols = 0; /* nothing is there, so nothing scales it */
+            if (!r && f == FACTOR_V) shape.cols = 0; /* nothing is there to scale */
             add_tensor(a, f, spec->scope == SCOPE_TIED ? -1 : i, site, shape);
         }
     }
@@ -120,14 +122,14 @@ param *adapter_gradient(const adapter *a, const adapter_tensor *t)
     return t->trained ? at(a, a->grad, t->offset) : NULL;
 }
 
-/* The values of A in the working type, where that is another: as they lie in theta or frozen, so
- * that what is shared stays shared. */
+/* The values of A in the working type, where it differs. They lie as in theta or frozen, so what is
+ * shared stays shared. */
 static real *working_A(const adapter *a, const adapter_tensor *t)
 {
     return a->priv->A ? real_at(a->be, a->priv->A, t->offset - a->priv->A_first) : reals_of(adapter_values(a, t));
 }
 
-/* Where that is made, of the first job that reads it. */
+/* Where the first job that reads A makes these values. */
 static real *made_A(const adapter *a, const adapter_tensor *t)
 {
     for (int64_t j = 0; j < a->n_jobs - 1; j++)
@@ -135,7 +137,7 @@ static real *made_A(const adapter *a, const adapter_tensor *t)
     return a->priv->A ? working_A(a, t) : NULL;
 }
 
-/* Addresses of one job; Bp_count counts the elements given out so far. */
+/* Sets the addresses of one job. Bp_count counts the elements given out so far. */
 static void wire_job(adapter *a, int64_t layer, int site)
 {
     struct adapter_private *p = a->priv;
@@ -151,7 +153,7 @@ static void wire_job(adapter *a, int64_t layer, int site)
         needs_dB |= f != FACTOR_A && grad[f];
     }
     int64_t in = site_in(&a->cfg, (site_id)site), out = site_out(&a->cfg, (site_id)site), r = p->rank[m];
-    /* A' is A of this module alone: its gradient goes straight there */
+    /* A' is A of this module alone, so its gradient goes straight to A's */
     bool   own_dA = a->spec.method.factor[FACTOR_A].scope == SCOPE_LAYER;
     real  *Bp     = real_at(a->be, p->Bp, p->Bp_count);
     param *dBp = needs_dB ? at(a, p->dBp, p->Bp_count) : NULL, *dAp = NULL;

@@ -1,5 +1,6 @@
-/* Any bytes as an adapter folder: two bytes of length, that much adapter_config.json, then
- * adapter_model.safetensors. Refused with a message, or an adapter whose ranks are sound. */
+/* Any bytes as an adapter folder: two bytes of length, so many bytes of adapter_config.json, then
+ * adapter_model.safetensors. Either they are refused with a message, or the adapter's ranks are
+ * valid. */
 #include <stdlib.h>
 
 #include "core/error.h"

@@ -3,7 +3,7 @@
 #include "core/test.h"
 #include "adapters/adapter.h"
 
-/* Nothing divides anything; q and v differ in width, so shared factors are sliced. */
+/* No dimension divides another; q and v differ in width, so shared factors are sliced. */
 static const model_config shape = { .name       = "test",
                                     .layers     = 3,
                                     .hidden     = 10,
@@ -58,8 +58,8 @@ static void step_0_changes_nothing(void **state)
     }
 }
 
-/* A linear function of all pairs: sum over jobs of <A', GA> + <B', GB>; its gradient with
- * respect to A', B' is GA, GB. */
+/* A linear function of all pairs: the sum over jobs of <A', GA> + <B', GB>. Its gradient with
+ * respect to A' and B' is GA and GB. */
 static double value(adapter *a, const double *G)
 {
     double sum = 0;
@@ -115,7 +115,7 @@ static void check_gradient(const char *name, site_set sites)
         theta[i]    = keep;
         want[i]     = (up - down) / (2 * h);
     }
-    for (int64_t i = 0; i < a->n_tensors; i++) { /* every stored factor by itself */
+    for (int64_t i = 0; i < a->n_tensors; i++) { /* checks every stored factor by itself */
         const adapter_tensor *t   = &a->tensors[i];
         double                err = t->trained ? rel_err(grad + t->offset, want + t->offset, t->rows * t->cols) : 0;
         if (!(err <= 1e-7)) fail_msg("%s: gradient of %c off by %g", name, factor_letter[t->factor], err);
@@ -162,7 +162,7 @@ static void a_draw_depends_on_seed_and_place_alone(void **state)
     adapter_free(c);
 }
 
-/* q, k and v of one layer, and gate and up: A' and dA' of each lie behind those of the one
+/* For q, k and v of one layer, and for gate and up: A' and dA' of each lie behind those of the one
  * before, or all have one A'. */
 static void sites_of_one_input_are_stacked(void **state)
 {
@@ -211,7 +211,8 @@ static void bad_specs_are_refused(void **state)
     adapter_free(a);
     memset(ranks, 0, sizeof ranks);
     assert_ok(method_find(&m, "lora"));
-    ranks[1 * SITE_COUNT + SITE_Q] = 2; /* the other layers have rank 0: legal, nothing is there */
+    /* the other layers have rank 0, which is legal: nothing is there */
+    ranks[1 * SITE_COUNT + SITE_Q] = 2;
     assert_ok(adapter_new(&a, be, &shape,
                           (adapter_spec) { .method = m, .sites = 1u << SITE_Q, .rank = 2, .module_rank = ranks }));
     assert_int_equal(a->theta_count, 2 * (10 + 10));

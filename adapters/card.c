@@ -10,7 +10,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 
-/* What the adapter says of itself, whoever made it. */
+/* What the adapter says of itself, whichever program made it. */
 static json *own_card(const adapter *a)
 {
     char  spec[METHOD_SPEC_MAX], sites[64];

@@ -1,4 +1,4 @@
-/* adapter_config.json of a folder we write: PEFT's fields with PEFT's defaults, and the block
+/* adapter_config.json of a folder that we write: PEFT's fields with PEFT's defaults, and the block
  * that describes the row. */
 #include <math.h>
 #include <stdio.h>
@@ -10,22 +10,22 @@
 #include "adapters/adapter_private.h"
 #include "adapters/peft.h"
 
-/* The member moves to the end, where folders written so far have it. */
+/* Puts the member at the end, which is where folders written so far have it. */
 static void replace(json *obj, const char *key, json *value)
 {
     json_free(json_take(obj, key));
     json_set(obj, key, value);
 }
 
-/* One adapted module as the folder will hold it: its rank after pruning, its scale, its default
- * scale. */
+/* An adapted module as the folder will hold it: its rank after pruning, and its scale. */
 typedef struct {
     int64_t layer, rank;
     int     site;
     double  s;
 } module_info;
 
-/* The next adapted module in job order; false at the end. Start with layer -1, site 0. */
+/* Steps to the next adapted module in job order; false at the end. Start with layer -1 and site
+ * 0. */
 static bool next_module(const adapter *a, module_info *m)
 {
     m->layer++;
@@ -38,8 +38,8 @@ static bool next_module(const adapter *a, module_info *m)
 }
 static const module_info first_module = { .layer = -1 };
 
-/* The linears' names in PEFT's form; whole paths when some layers have nothing there, so that
- * PEFT adapts no other. */
+/* The linears' names in PEFT's form. Where some layers have nothing at a site, these are whole
+ * paths, so that PEFT adapts no other layer. */
 static json *target_modules(const adapter *a, const peft_layout *p)
 {
     json *names = json_array(), *paths = json_array();
@@ -72,7 +72,7 @@ static json *mask_of(const adapter *a, const module_info *m)
     return mask;
 }
 
-/* AdaLoRA's rank_pattern: which of the initial ranks are kept, module by module; null when
+/* AdaLoRA's rank_pattern says for each module which of the initial ranks are kept. It is null when
  * nothing was pruned. */
 static void set_masks(json *config, const adapter *a)
 {
@@ -89,8 +89,8 @@ static void set_masks(json *config, const adapter *a)
     replace(config, "rank_pattern", pruned ? masks : json_null());
 }
 
-/* rank_pattern and alpha_pattern where a module differs from r and lora_alpha: whole module
- * paths, so that keys never overlap. */
+/* Sets rank_pattern and alpha_pattern for the modules that differ from r and lora_alpha. The keys
+ * are whole module paths, so that no two overlap. */
 static void set_patterns(json *config, const adapter *a, const peft_layout *p)
 {
     json      *ranks = json_object(), *alphas = json_object();
@@ -169,7 +169,7 @@ int adapter_config_json(json **out, const adapter *a, const peft_layout *p, cons
     if (json_find(c, "projection_prng_key")) replace(c, "projection_prng_key", json_of_number((double)a->spec.seed));
     if (json_find(c, "lora_alpha")) set_patterns(c, a, p);
     if (p && p->keeps_empty) set_masks(c, a);
-    /* AdaLoRA's own fields, under PEFT's names */
+    /* AdaLoRA's own fields, which have PEFT's names */
     const json *allocator = block ? json_find(block, "allocator") : NULL;
     for (const json *f = allocator ? allocator->child : NULL; f; f = f->next)
         if (json_find(c, f->string)) replace(c, f->string, json_copy(f));

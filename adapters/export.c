@@ -29,8 +29,8 @@ static int parts_of(const model_config *c, int site, part out[3])
     return 3;
 }
 
-/* The module whose rank and scale become the folder's r and lora_alpha: the first of the
- * adapter's own rank, else the first with any; -1: none. */
+/* The module whose rank and scale become the folder's r and lora_alpha: the first one of the
+ * adapter's own rank, else the first that has any; -1: none. */
 static int64_t usual_module(const adapter *a)
 {
     int64_t found = -1;
@@ -40,8 +40,8 @@ static int64_t usual_module(const adapter *a)
     return found;
 }
 
-/* The same pairs as a `lora` on separate sites, with each module's rank and scale; its factors
- * are still to be filled. */
+/* Makes a `lora` adapter on separate sites with each module's rank and scale. Its factors are still
+ * to be filled. */
 static int plain_twin(adapter **out, const adapter *a)
 {
     int64_t      usual = usual_module(a), modules = a->priv->modules;
@@ -70,7 +70,8 @@ static int plain_twin(adapter **out, const adapter *a)
     return rc;
 }
 
-/* The values of the tensor a module reads, as f64; NULL when the factor is one. Caller frees. */
+/* The values of the tensor that a module reads as f64, which the caller frees; NULL when the factor
+ * is one. */
 static double *factor_values(const adapter *a, factor_id f, int64_t layer, int site, const adapter_tensor **t)
 {
     *t = adapter_find(a, f, layer, site);
@@ -80,7 +81,7 @@ static double *factor_values(const adapter *a, factor_id f, int64_t layer, int s
     return x;
 }
 
-/* diag(v) B R diag(u), rows first .. first + rows - 1, into out [rows, r]. */
+/* Writes rows first .. first + rows - 1 of diag(v) B R diag(u) into out [rows, r]. */
 static void fold(double *out, double *const x[FACTOR_COUNT], int64_t first, int64_t rows, int64_t r)
 {
     const double *B = x[FACTOR_B], *R = x[FACTOR_R], *u = x[FACTOR_U], *v = x[FACTOR_V];
@@ -118,7 +119,7 @@ static void export_module(adapter *e, const adapter *a, int64_t layer, int site)
     for (int f = 0; f < FACTOR_COUNT; f++) free(x[f]);
 }
 
-/* Does the folder already hold exactly this? Both on `ref`. */
+/* Whether the folder already holds exactly this. Both adapters are on `ref`. */
 static bool same_as_folder(const adapter *e, const char *dir)
 {
     adapter *old = NULL;

@@ -1,8 +1,8 @@
-/* Exports as plain LoRA: against the folders that PEFT loaded, and against the map itself. */
+/* Exports as plain LoRA, compared with the folders that PEFT loaded and with the map itself. */
 #include "core/rng.h"
 #include "adapters/test_peft.h"
 
-/* The adapter as the case's folders hold it: the trained factors after the last step. */
+/* The adapter as the case's folders hold it: with the trained factors after the last step. */
 static adapter *after_training(const peft_case *c)
 {
     adapter *a = peft_case_adapter(c, backend_find("ref"), "perturbed");
@@ -55,7 +55,7 @@ static void exports_equal_the_stored_ones(void **state)
                 assert_non_null(t);
                 assert_memory_equal(t->shape, g->tensors[k].shape, 2 * sizeof(int64_t));
                 for (int64_t e = 0; e < t->count; e++) {
-                    /* to one rounding: neighbours in f32 at most */
+                    /* equal up to one rounding: at most the neighbouring f32 */
                     float x, y;
                     memcpy(&x, t->bytes + 4 * e, 4);
                     memcpy(&y, g->tensors[k].bytes + 4 * e, 4);
@@ -68,7 +68,7 @@ static void exports_equal_the_stored_ones(void **state)
             json *x, *y;
             assert_ok(adapter_read_config(&x, dir));
             assert_ok(adapter_read_config(&y, theirs));
-            /* plain: no block of our own */
+            /* a plain folder has no block of our own */
             assert_int_equal(json_size(x), json_size(y));
             for (const json *m = y->child; m; m = m->next) assert_same_json_but_order(x, y, m->string);
             json_free(x);
@@ -87,7 +87,7 @@ static void exports_equal_the_stored_ones(void **state)
     assert_true(compared >= 12);
 }
 
-/* Grouped-query attention, so q and k differ in width; no dimension divides another. */
+/* Grouped-query attention makes q and k differ in width; no dimension divides another. */
 static const model_config shape = { .name      = "t",
                                     .layers    = 3,
                                     .hidden    = 10,
@@ -111,7 +111,7 @@ static adapter *random_adapter(const char *name, site_set sites, const int64_t *
     return a;
 }
 
-/* The pair that the exported module makes equals rows `first`.. of the original's pair. */
+/* The pair that the exported module makes equals the original pair's rows from `first` on. */
 static void assert_pairs_equal(const adapter *a, const adapter *e, int64_t layer, int from, int64_t first, int to)
 {
     const pair_arrays *p = &adapter_pairs(a)[layer * SITE_COUNT + from],
@@ -123,7 +123,7 @@ static void assert_pairs_equal(const adapter *a, const adapter *e, int64_t layer
         for (int64_t i = 0; i < site_in(&shape, (site_id)to); i++)
             assert_true(Ae[k * q->lda + i] == (double)(float)A[k * p->lda + i]);
     int64_t n = site_out(&shape, (site_id)to) * p->r;
-    /* one f32 rounding: 2^-24 an element */
+    /* one f32 rounding is 2^-24 an element */
     if (n) assert_within(rel_err(Be, B + first * p->r, n), 1e-7);
 }
 
@@ -161,7 +161,7 @@ static void every_method_exports_its_pairs(void **state)
 static void ranks_that_differ_become_patterns(void **state)
 {
     (void)state;
-    int64_t ranks[3 * SITE_COUNT] = { 0 }; /* layer 0: q 3, v 1; layer 1: nothing; layer 2: q 2 */
+    int64_t ranks[3 * SITE_COUNT] = { 0 }; /* layer 0 has q 3 and v 1; layer 1 nothing; layer 2 q 2 */
     ranks[SITE_Q] = 3, ranks[SITE_V] = 1, ranks[2 * SITE_COUNT + SITE_Q] = 2;
     adapter *a   = random_adapter("adalora", 1u << SITE_Q | 1u << SITE_V, ranks), *e;
     char    *dir = test_tmpdir();
@@ -170,7 +170,7 @@ static void ranks_that_differ_become_patterns(void **state)
     assert_ok(adapter_read_config(&config, dir));
     assert_int_equal(json_size(json_find(config, "rank_pattern")), 2);
     assert_int_equal(json_size(json_find(config, "alpha_pattern")), 2);
-    /* whole paths, as layer 1 has nothing */
+    /* these are whole paths, because layer 1 has nothing */
     assert_int_equal(json_size(json_find(config, "target_modules")), 3);
     assert_string_equal(json_find(config, "target_modules")->child->valuestring, "model.layers.0.self_attn.q_proj");
     assert_ok(adapter_open(&e, backend_find("ref"), &shape, dir));
@@ -178,7 +178,7 @@ static void ranks_that_differ_become_patterns(void **state)
         assert_pairs_equal(a, e, l, SITE_Q, 0, SITE_Q);
         assert_pairs_equal(a, e, l, SITE_V, 0, SITE_V);
     }
-    assert_ok(adapter_export_lora(a, dir, "base")); /* the same again: left as it is */
+    assert_ok(adapter_export_lora(a, dir, "base")); /* exporting the same again changes nothing */
     ((double *)a->theta)[0] += 1;
     assert_input_error(adapter_export_lora(a, dir, "base"), "holds another adapter");
     json_free(config);

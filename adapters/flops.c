@@ -1,6 +1,7 @@
 #include "adapters/flops.h"
 
-/* Weights that a token is multiplied with: every linear, and the output projection where it is run. */
+/* The number of weights that a token is multiplied with: every linear's, and the output
+ * projection's where it is run. */
 static double product_weights(const model_config *c)
 {
     static const site_id linears[] = { SITE_QKV, SITE_O, SITE_GATE, SITE_UP, SITE_DOWN };
@@ -10,9 +11,9 @@ static double product_weights(const model_config *c)
     return (double)c->layers * layer + (c->counting_only ? 0 : (double)c->vocab * (double)c->hidden);
 }
 
-/* Forward: 2 r (in + out) at each site. Backward: dh and dx always, dA = dh^T x where A trains,
- * and dB = dy^T h where something trains through B. Expanding the factors and its transpose are
- * done once a step, not for each token, and are left out. */
+/* Forward: 2 r (in + out) at each site. Backward: dh and dx always, dA = dh^T x where A trains, and
+ * dB = dy^T h where something trains through B. Expanding the factors and its transpose run once a
+ * step, not for each token, and are not counted. */
 method_flops method_flops_of(const method *m, const model_config *c, site_set sites, int64_t rank)
 {
     double p = product_weights(c), in = 0, out = 0, r = (double)rank;

@@ -1,4 +1,4 @@
-/* Adapter folders against what PEFT itself wrote, and our own round trips. */
+/* Adapter folders against those that PEFT wrote, and round trips of our own. */
 #include "adapters/test_peft.h"
 
 enum { PATH_MAX_TEST = 640 };
@@ -38,7 +38,7 @@ static void vera_projections_are_drawn_bit_for_bit(void **state)
         snprintf(dir, sizeof dir, "%s/adapter", c.dir);
         json *config;
         assert_ok(adapter_read_config(&config, dir));
-        /* redrawn where the folder does not hold them */
+        /* factors that the folder does not hold are drawn again */
         assert_ok(adapter_open(&a, backend_find("ref"), &c.cfg, dir));
         adapter_spec spec = { .sites = a->spec.sites,
                               .rank  = a->spec.rank,
@@ -65,8 +65,8 @@ static void vera_projections_are_drawn_bit_for_bit(void **state)
     assert_true(drawn >= 6);
 }
 
-/* The rows of `all` [rows, cols] (columns when by_col) that the final mask keeps, against what
- * the folder holds. */
+/* Compares the rows of `all` [rows, cols] that the final mask keeps, or its columns when by_col,
+ * with what the folder holds. */
 static void assert_kept(const peft_case *c, const adapter *a, const adapter_tensor *t)
 {
     char    path[PATH_MAX_TEST];
@@ -99,8 +99,8 @@ static void assert_kept(const peft_case *c, const adapter *a, const adapter_tens
     free(got);
 }
 
-/* A folder's factors equal the stored ones after the last step; of a pruned module, the rows
- * that the final mask keeps. */
+/* A folder's factors equal the stored ones after the last step. A pruned module has the rows that
+ * the final mask keeps. */
 static void peft_folders_load_with_their_factors(void **state)
 {
     (void)state;
@@ -124,7 +124,7 @@ static void peft_folders_load_with_their_factors(void **state)
                 continue;
             }
             double *want = peft_stored(&c, "perturbed", "step10", t), *got = values_of(a, t);
-            /* frozen: as at the start */
+            /* a frozen factor is as it was at the start */
             if (!want) want = peft_stored(&c, "perturbed", "factor", t);
             assert_non_null(want);
             assert_memory_equal(got, want, (size_t)(t->rows * t->cols) * 8);
@@ -182,7 +182,7 @@ static void own_folders_read_back_bit_for_bit(void **state)
     }
 }
 
-/* Keys, shapes and dtypes of a folder we write equal those of the folder PEFT wrote. */
+/* Keys, shapes and dtypes of a folder that we write equal those of PEFT's folder. */
 static void our_folders_have_pefts_keys_and_shapes(void **state)
 {
     (void)state;
@@ -194,7 +194,7 @@ static void our_folders_have_pefts_keys_and_shapes(void **state)
         if (!peft_case_open(&c, root, i)) continue;
         snprintf(path, sizeof path, "%s/adapter", c.dir);
         if (!file_is_dir(path) || strstr(c.name, "nosave") || strstr(c.name, "vera-qkv-r7")) {
-            /* those two leave the projections out */
+            /* these two leave out the projections */
             peft_case_close(&c);
             continue;
         }

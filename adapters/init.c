@@ -1,4 +1,4 @@
-/* How factors start. Each tensor draws from its own stream, so a draw does not depend on what
+/* How factors start. Each tensor draws from a stream of its own, so a draw does not depend on what
  * else the adapter has. */
 #include <math.h>
 #include <stdlib.h>
@@ -18,14 +18,14 @@ static void draw(double *x, const adapter_tensor *t, const factor_spec *f, rng *
         case INIT_KAIMING: x[i] = (2 * rng_uniform(r) - 1) / sqrt(fan_in); break;
         case INIT_XAVIER: x[i] = sqrt(2 / (fan_in + fan_out)) * rng_normal(r); break;
         case INIT_EYE: x[i] = i / t->cols == i % t->cols; break;
-        default: x[i] = 0; break; /* ZERO; PEFT_VERA is drawn by draw_vera */
+        default: x[i] = 0; break; /* INIT_ZERO; draw_vera draws PEFT_VERA */
         }
-        x[i] = (double)(float)x[i]; /* the same start in every backend */
+        x[i] = (double)(float)x[i]; /* so that every backend starts from the same values */
     }
 }
 
-/* PEFT's projections (PEFT 0.21.2 on torch's CPU generator): 24 bits a draw, uniform in +-sqrt(6
- * / fan_in), one fused multiply-add an element. */
+/* PEFT's projections (PEFT 0.21.2 on torch's CPU generator): each draw has 24 bits and is uniform
+ * in +-sqrt(6 / fan_in), by one fused multiply-add an element. */
 static void draw_vera(double *x, const adapter_tensor *t, mt19937 *m)
 {
     float high = (float)(sqrt(6.0) / sqrt((double)t->cols)), width = high - -high;
@@ -38,7 +38,7 @@ void adapter_init_values(adapter *a)
     mt19937 vera;
     mt19937_seed(&vera, (uint32_t)a->spec.seed);
     for (int64_t i = 0; i < a->n_tensors; i++) {
-        /* tensors come factor by factor, A before B: the order of PEFT's one stream */
+        /* tensors come factor by factor, A before B, which is the order of PEFT's one stream */
         const adapter_tensor *t = &a->tensors[i];
         const factor_spec    *f = &a->spec.method.factor[t->factor];
         double               *x = mem_alloc((size_t)(t->rows * t->cols), sizeof *x);

@@ -1,5 +1,5 @@
-/* Folding an adapter into the base: W + s diag(v) B R diag(u) A, in f64, rounded once to the
- * backend's element. */
+/* Merges an adapter into the base: W + s diag(v) B R diag(u) A in f64, rounded once to the
+ * backend's element type. */
 #include <stdlib.h>
 
 #include "core/error.h"
@@ -7,8 +7,8 @@
 #include "adapters/adapter_private.h"
 #include "adapters/merge.h"
 
-/* The first row of a linear's weight in the base's arrays, where q, k, v are one array and gate,
- * up another. */
+/* The first row of a linear's weight in the base's arrays, where q, k and v are one array, and gate
+ * and up another. */
 static real *weight_of(const model *m, int64_t layer, int site)
 {
     const layer_weights *w = &m->layers[layer];

@@ -9,8 +9,8 @@
 #include "core/memory.h"
 #include "core/nearest.h"
 
-/* A row says what its factors are in the language of --method (method.h), so a built-in method
- * and a user's own are the same thing. */
+/* A row gives its factors in the language of --method (method.h), so a built-in method and a user's
+ * own are the same thing. */
 static const struct {
     const char *name, *spec, *about;
     bool        allocates;
@@ -60,7 +60,8 @@ const method *method_row(int i)
 
 const char *method_name(int i) { return i < ROWS ? rows[i].name : NULL; }
 
-/* The spec's text for the life of the process: records, configs and reports keep pointing at it. */
+/* Keeps the spec's text for the life of the process: records, configs and reports keep pointing at
+ * it. */
 static const char *interned(const char *text)
 {
     static struct node {

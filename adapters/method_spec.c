@@ -1,4 +1,4 @@
-/* The language of --method: reading a spec, the rule it must keep, writing it back. */
+/* The language of --method: reading a spec, checking the step-0 rule, and writing a spec. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 const char        factor_letter[FACTOR_COUNT + 1] = "AuRBv";
 const char *const scope_name[SCOPE_COUNT + 1]     = { "one", "layer", "group", "tied", "model", NULL };
 
-/* `text`: what "s=" takes; the number is SCALE_CONST. */
+/* text: what stands after "s="; a number there is SCALE_CONST. */
 static const struct {
     const char *text;
     scale_rule  rule;
@@ -22,7 +22,7 @@ static const struct {
                     { "alpha/(r+1e-5)", SCALE_ALPHA_R_EPS } };
 enum { SCALE_RULES = sizeof scale_rules / sizeof scale_rules[0] };
 
-/* Inits by name. `matrix`: has a fan-in and a diagonal, so only for A, R, B. */
+/* Inits by name. matrix: it has a fan-in and a diagonal, so it is for A, R and B only. */
 static const struct {
     const char *name;
     init_id     init;
@@ -35,7 +35,7 @@ static const struct {
 };
 enum { INITS = sizeof inits / sizeof inits[0] };
 
-/* A whole finite number and nothing after it. */
+/* Reads a text that is one finite number. */
 static bool number(const char *text, double *out)
 {
     char *end;
@@ -45,8 +45,8 @@ static bool number(const char *text, double *out)
     return end != text && !*end && isfinite(*out);
 }
 
-/* Split at the first `at`: returns the head (NUL put in its place) and moves *rest behind it;
- * NULL at the end. */
+/* Splits at the first `at`: returns the head, ended by a NUL, and moves *rest past it. NULL at the
+ * end. */
 static char *take(char **rest, char at)
 {
     char *head = *rest;
@@ -109,7 +109,7 @@ static int parse_init(factor_spec *f, factor_id id, const char *part, char **res
     return *rest ? input_error("method: %s: \"%s\" follows the init and is not understood", part, *rest) : OK;
 }
 
-/* "tied:train:zero" of "A=tied:train:zero". */
+/* Reads "tied:train:zero" of "A=tied:train:zero". */
 static int parse_factor(factor_spec *f, factor_id id, const char *part, char *value)
 {
     char *rest = value;
@@ -152,7 +152,7 @@ static int parse_part(method *m, bool *seen, const char *part, char *copy)
     return scale ? parse_scale(m, part, value + 1) : parse_factor(&m->factor[at], (factor_id)at, part, value + 1);
 }
 
-/* What "by default" means (method.h). */
+/* Fills in the default inits that method.h lists. */
 static void resolve_defaults(method *m)
 {
     bool zero = false;
@@ -223,7 +223,7 @@ int method_check(const method *m, const char *text)
     return OK;
 }
 
-/* The shortest decimal text that reads back to the same number. */
+/* Writes the shortest decimal text that reads back to the same number. */
 static void shortest(double x, char *out, size_t size)
 {
     for (int digits = 1; digits <= 17; digits++) {

@@ -21,8 +21,8 @@ static int64_t count(const char *preset, const char *name, const char *sites, in
     return n.trainable;
 }
 
-/* Every freeze pattern of the Tied-LoRA paper's table, on the fused QKV: LLaMA-2 7B (L = 32, d =
- * 4096, D = 12288), from the published formula. */
+/* Every freeze pattern of the Tied-LoRA paper's table on the fused QKV of LLaMA-2 7B (L = 32, d =
+ * 4096, D = 12288); the counts come from the published formula. */
 enum { PATTERNS = 9 };
 static const char *const patterns[PATTERNS] = {
     "lora",
@@ -117,7 +117,7 @@ static void other_published_counts_to_the_digit(void **state)
 
 static void scopes_count_their_instances(void **state)
 {
-    (void)state; /* 28 layers: q 3072 -> 3072, v 3072 -> 1024 */
+    (void)state; /* 28 layers; q is 3072 -> 3072, v is 3072 -> 1024 */
     int64_t A = 2 * 3072 * 4, B = (3072 + 1024) * 4;
     assert_int_equal(count("llama3.2-3b", "A=group:14:train,B=tied:train", "q,v", 4), 2 * A + B);
     assert_int_equal(count("llama3.2-3b", "A=group:5:train,B=layer:frozen,v=group:27:train:zero", "q,v", 4),

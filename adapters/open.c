@@ -41,13 +41,13 @@ typedef struct {
     const peft_layout *layout;
     const safetensors *file;
     adapter_spec       spec;
-    double             alpha; /* the config's, where its layout has one */
+    double             alpha; /* the config's alpha, where its layout has one */
     int64_t           *rank;
     double            *scale;
 } reading;
 
-/* A tensor that tells a module's rank: A, or VeRA's u; with the shape that this base's linear
- * wants. -1 with an error when it has another. */
+/* Reads a module's rank off a tensor that tells it: A, or VeRA's u. The tensor must have the shape
+ * that this base's linear wants; otherwise the result is -1 with an error. */
 static int module_rank(const reading *r, const model_config *c, const tensor_view *t, factor_id f, int site,
                        int64_t *rank)
 {
@@ -61,7 +61,7 @@ static int module_rank(const reading *r, const model_config *c, const tensor_vie
     return OK;
 }
 
-/* s of a module of a PEFT folder, as PEFT computes it from the config. */
+/* The s of a module of a PEFT folder, which PEFT computes from the config. */
 static int module_scale(const reading *r, int64_t layer, int site, int64_t rank, double *s)
 {
     method as    = { .rule = peft_scale_rule(r->layout, json_is_true(json_find(r->config, "use_rslora"))), .scale = 1 };
@@ -74,15 +74,15 @@ static int module_scale(const reading *r, int64_t layer, int site, int64_t rank,
     if (own && !json_is_number(own))
         return input_error("%s: \"alpha_pattern\": \"%s\": must be a number", r->where, own->string);
     if (own) alpha = own->valuedouble;
-    /* AdaLoRA's scale keeps the initial rank */
+    /* AdaLoRA's scale goes by the initial rank */
     *s              = rank ? method_scale(&as, alpha, as.rule == SCALE_ALPHA_R_EPS ? r->spec.rank : rank) : 0;
     const method *m = &r->spec.method;
-    /* the spec's number, not its way through alpha */
+    /* take the spec's own number, not what came back through alpha */
     if (m->rule == SCALE_CONST && fabs(*s - m->scale) <= 1e-15 * fabs(m->scale)) *s = m->scale;
     return OK;
 }
 
-/* Ranks, scales and sites of a PEFT folder, from its tensors' names and shapes. */
+/* Reads the ranks, scales and sites of a PEFT folder off its tensors' names and shapes. */
 static int scan_modules(reading *r, const model_config *c)
 {
     for (int64_t i = 0; i < r->file->n; i++) {
@@ -136,7 +136,7 @@ static int own_modules(reading *r, const model_config *c, const json *block)
                : OK;
 }
 
-/* The row that describes the factors: the block's own, else what PEFT's type means. */
+/* The method that describes the factors: the block's own, else the one that PEFT's type means. */
 static int read_method(reading *r, const json *block)
 {
     const char *text, *name;
@@ -156,7 +156,7 @@ static int read_method(reading *r, const json *block)
     name = json_find(block, "method")->valuestring;
     if (method_find(&named, name)) return OK;
     method_spec(&named, spec, sizeof spec);
-    if (!strcmp(spec, text)) r->spec.method = named; /* a row keeps its name */
+    if (!strcmp(spec, text)) r->spec.method = named; /* a built-in row keeps its name */
     return OK;
 }
 
@@ -200,7 +200,8 @@ static void tensor_key(const reading *r, const adapter *a, const adapter_tensor 
         adapter_tensor_name(t, a, name);
 }
 
-/* VeRA's projections may be left out of the folder: adapter_new has drawn them from the key. */
+/* Whether the folder may leave this tensor out: adapter_new has drawn VeRA's projections from the
+ * key. */
 static bool drawn_again(const reading *r, factor_id f, const char *name)
 {
     return r->layout && r->layout->model_key[f] && !safetensors_find(r->file, name) &&
@@ -215,7 +216,7 @@ static int read_tensor(const reading *r, adapter *a, const adapter_tensor *t, in
     bool vector = t->factor == FACTOR_U || t->factor == FACTOR_V, flat = vector && (!r->layout || r->layout->vector_1d);
     const tensor_view *view;
     if (drawn_again(r, t->factor, name)) return OK;
-    /* rank 0: PEFT's AdaLoRA saves an empty tensor, others none */
+    /* at rank 0 PEFT's AdaLoRA saves an empty tensor, and others save none */
     if (!n && !safetensors_find(r->file, name)) return OK;
     int64_t shape[2] = { vector ? t->cols : t->rows, vector ? 1 : t->cols };
     int     rc       = safetensors_get(r->file, name, flat ? 1 : 2, shape, &view);
@@ -244,7 +245,8 @@ static int read_all(const reading *r, adapter *a)
     return OK;
 }
 
-/* The most numbers the adapter may have: what the file holds, and projections that are drawn again. */
+/* The most numbers that the adapter may have: those in the file, and the projections that are drawn
+ * again. */
 static int64_t numbers_of(const reading *r, const model_config *c)
 {
     int64_t numbers = 0, in = 0, out = 0;

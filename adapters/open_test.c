@@ -1,4 +1,4 @@
-/* Adapter folders beyond the usual: ranks and scales that differ, gaps, what other writers leave
+/* Adapter folders out of the ordinary: ranks and scales that differ, gaps, what other writers leave
  * out, and folders that are broken or lie. */
 #include "core/rng.h"
 #include "adapters/peft.h"
@@ -39,7 +39,7 @@ static void assert_same(const adapter *a, const adapter *b)
     }
 }
 
-/* Save, open with and without the base, compare; returns the config. */
+/* Saves, opens with and without the base, and compares; returns the config. */
 static json *round_trip(const adapter *a, char *dir)
 {
     adapter     *b;
@@ -85,8 +85,8 @@ static void ranks_and_scales_that_differ_come_back(void **state)
     }
 }
 
-/* Layers without an adapter: left out of the file, and PEFT is told the others by their whole
- * paths. */
+/* Layers without an adapter are left out of the file, and whole paths tell PEFT which layers have
+ * one. */
 static void gaps_between_layers_come_back(void **state)
 {
     (void)state;
@@ -106,8 +106,8 @@ static void gaps_between_layers_come_back(void **state)
     }
 }
 
-/* What an allocator's mask drops from the factors is dropped from the folder, in PEFT's layout
- * and in ours. */
+/* What an allocator's mask drops from the factors is dropped from the folder, in PEFT's layout and
+ * in ours. */
 static void pruned_ranks_are_left_out(void **state)
 {
     (void)state;
@@ -124,7 +124,7 @@ static void pruned_ranks_are_left_out(void **state)
             int64_t n = 0;
             for (int k = 0; k < 3; k++) n += kept[j * 3 + k];
             assert_int_equal(b->jobs[j].r, n);
-            if (n) assert_true(b->jobs[j].s == a->jobs[j].s); /* the initial rank's scale */
+            if (n) assert_true(b->jobs[j].s == a->jobs[j].s); /* it goes by the initial rank */
             const float *B = host_values(a->be, a->jobs[j].B), *Bk = host_values(b->be, b->jobs[j].B),
                         *u = host_values(a->be, a->jobs[j].u), *uk = host_values(b->be, b->jobs[j].u);
             for (int64_t o = 0; o < a->jobs[j].out; o++)
@@ -140,7 +140,8 @@ static void pruned_ranks_are_left_out(void **state)
     }
 }
 
-/* A fixed s on LoRA's factors: PEFT has only alpha, so alpha is what gives that s. */
+/* A fixed s on LoRA's factors: PEFT has only alpha, so the folder's alpha is the one that gives
+ * that s. */
 static void a_fixed_scale_becomes_alpha(void **state)
 {
     (void)state;
@@ -161,7 +162,7 @@ static void a_fixed_scale_becomes_alpha(void **state)
 enum { TENSORS = 8 };
 typedef struct {
     const char *name;
-    int64_t     rows, cols; /* cols -1: a vector */
+    int64_t     rows, cols; /* cols -1 makes a vector */
 } hand_tensor;
 
 static void write_folder(const char *dir, const char *config, const hand_tensor *t)
@@ -195,7 +196,7 @@ static void write_folder(const char *dir, const char *config, const hand_tensor 
     { P layer "." module ".lora_A.weight", r, in }, { P layer "." module ".lora_B.weight", out, r }
 
 static const struct {
-    const char *config, *part; /* part NULL: opens */
+    const char *config, *part; /* part NULL: the folder opens */
     hand_tensor t[TENSORS];
 } folders[] = {
     /* what other writers do */
@@ -331,7 +332,7 @@ static void patterns_match_as_pefts_do(void **state)
     (void)state;
     static const struct {
         const char *pattern;
-        double      want; /* for model.layers.1.self_attn.v_proj; 0: none */
+        double      want; /* the entry for model.layers.1.self_attn.v_proj; 0: none */
     } cases[] = { { "{\"v_proj\":2}", 2 },
                   { "{\"self_attn.v_proj\":2}", 2 },
                   { "{\"q_proj\":1,\"model.layers.1.self_attn.v_proj\":2,\"v_proj\":3}", 2 },
@@ -386,7 +387,7 @@ static void a_half_written_folder_is_no_adapter(void **state)
          *weights = path_join(dir, "adapter_model.safetensors");
     adapter *a    = random_adapter("lora", (adapter_spec) { .sites = 1u << SITE_Q }), *b;
     assert_ok(adapter_save(a, dir, NULL, NULL));
-    assert_ok(adapter_save(a, dir, NULL, NULL)); /* over an older one */
+    assert_ok(adapter_save(a, dir, NULL, NULL)); /* writes over an older folder */
     assert_int_equal(remove(config), 0);
     assert_input_error(adapter_open(&b, a->be, &shape, dir), "holds no adapter_config.json");
     assert_ok(adapter_save(a, dir, NULL, NULL));

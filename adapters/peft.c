@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 
-/* The fields every LoRA-like config carries, with PEFT's defaults; AdaLoRA adds its own. */
+/* The fields that every LoRA-like config has, with PEFT's defaults. AdaLoRA adds its own. */
 #define LORA_FIELDS                                                                                                                       \
     "\"alora_invocation_tokens\":null,\"alpha_pattern\":{},\"arrow_config\":null,\"auto_mapping\":null,\"base_model_name_or_path\":null," \
     "\"bias\":\"none\",\"corda_config\":null,\"ensure_weight_tying\":false,\"eva_config\":null,\"exclude_modules\":null,"                 \
@@ -99,8 +99,8 @@ bool peft_ignored_key(const char *name)
     return strstr(name, ".lora_velora_embed") || strstr(name, ".lora_monteclora_sampler.");
 }
 
-/* Fields that change the forward when set. A field is unset when absent, null, false, "none", or
- * an empty list or object. */
+/* Fields that change the forward when set. A field is unset when it is absent, null, false, "none",
+ * or an empty list or object. */
 static const struct {
     const char *field, *why;
 } refused[] = {

@@ -1,24 +1,24 @@
-/* PEFT's side of adapter folders (PEFT 0.21.2): which keys hold which factor, what its configs
- * say, what must be refused. */
+/* PEFT's side of adapter folders (PEFT 0.21.2): which keys hold which factor, what its configs say,
+ * and what must be refused. */
 #ifndef TIEBREAK_ADAPTERS_PEFT_H
 #define TIEBREAK_ADAPTERS_PEFT_H
 #include "adapters/adapter.h"
 #include "model/safetensors.h"
 
-/* How one peft_type stores its factors: a suffix behind the module's path, or one key for the
- * whole model; NULL where the type has no such factor. */
+/* How a peft_type stores its factors: a suffix after the module's path, or one key for the whole
+ * model; NULL where the type has no such factor. */
 typedef struct {
     const char *type;
     const char *module_suffix[FACTOR_COUNT], *model_key[FACTOR_COUNT];
-    bool        vector_1d; /* u and v are saved as [n]; else u as [r, 1] */
-    /* a module of rank 0 is saved as empty tensors, and rank_pattern holds masks; else it is
-     * left out */
+    bool        vector_1d; /* u and v are saved as [n]; otherwise u is [r, 1] */
+    /* A module of rank 0 is saved as empty tensors, and rank_pattern holds masks. Otherwise such a
+     * module is left out. */
     bool       keeps_empty;
     scale_rule rule;
-    /* the rows that a config of this type means; with "use_rslora" */
+    /* The methods that a config of this type means, without and with "use_rslora". */
     const char *method, *method_rslora;
-    const char *rank_key; /* the config's rank */
-    const char *defaults; /* the config as PEFT writes it, JSON */
+    const char *rank_key; /* the config's key for the rank */
+    const char *defaults; /* the config as PEFT writes it by default, JSON */
 } peft_layout;
 
 const peft_layout *peft_layout_find(const char *type); /* NULL when unknown */
@@ -26,28 +26,30 @@ const peft_layout *peft_layout_find(const char *type); /* NULL when unknown */
 enum { PEFT_KEY_MAX = 160 };
 /* "model.layers.3.self_attn.q_proj" */
 void peft_module_path(int64_t layer, int site, char out[PEFT_KEY_MAX]);
-/* "base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight", or the model-wide key. */
+/* "base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight", or the key for the whole
+ * model. */
 void peft_tensor_key(const peft_layout *p, factor_id f, int64_t layer, int site, char out[PEFT_KEY_MAX]);
-/* Reverse: false when the name is not a key of this layout; layer and site -1 for model-wide keys. */
+/* The reverse: false when the name is not a key of this layout. Layer and site are -1 for a key of
+ * the whole model. */
 bool peft_parse_key(const peft_layout *p, const char *name, factor_id *f, int64_t *layer, int *site);
-/* Keys that PEFT saves and that do not change the forward. */
+/* Whether PEFT saves this key although it does not change the forward. */
 bool peft_ignored_key(const char *name);
 
-/* How a config of this layout makes s from its lora_alpha (or 1). */
+/* How a config of this layout makes s from its lora_alpha, or from 1. */
 scale_rule peft_scale_rule(const peft_layout *p, bool use_rslora);
-/* adapter_config.json for a folder of this layout (NULL: our own); takes `block`, may be NULL.
- * (adapter_config.c) */
+/* Makes adapter_config.json for a folder of this layout (NULL: our own). It takes `block`, which
+ * may be NULL. (config.c) */
 int adapter_config_json(json **out, const adapter *a, const peft_layout *p, const char *base_name, json *block);
 
-/* adapter_open over a folder's two parts that are read already; `where` is the config's path.
- * (adapter_open.c) */
+/* adapter_open for a folder whose two parts are read already; `where` is the config's path.
+ * (open.c) */
 int adapter_read(adapter **out, const backend *be, const model_config *c, const json *config, const safetensors *file,
                  const char *where);
 
-/* Refuse, by name, what changes the forward and is not supported. `where` is the config's path. */
+/* Refuses by name what changes the forward and is not supported. `where` is the config's path. */
 int peft_check_config(const json *config, const char *where);
-/* The entry of alpha_pattern that applies to a module path: equal, or a dotted tail of it, and
- * the first wins; *out NULL: none. PEFT reads the keys as regular expressions; one that uses
- * more than names and dots (and a leading ^) is refused. */
+/* Finds the first entry of alpha_pattern whose key equals a module path or is a dotted tail of it;
+ * *out is NULL when there is none. PEFT reads the keys as regular expressions: a key that uses more
+ * than names and dots, and a leading ^, is refused. */
 int peft_pattern(const json **out, const json *pattern, const char *module_path, const char *where);
 #endif

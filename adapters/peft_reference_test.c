@@ -1,6 +1,6 @@
-/* The decoder with adapters against PEFT and PyTorch: logits, losses and every factor's gradient
- * in f64 and f32, and what folders, exports and merged weights compute. Bounds: 1e-10 where we
- * and the truth are f64; else those that the reference derives from PyTorch's own f32 error. */
+/* The decoder with adapters against PEFT and PyTorch: logits, losses and every factor's gradient in
+ * f64 and f32, and what folders, exports and merged weights compute. The bound is 1e-10 where both
+ * sides are f64; otherwise the reference derives it from PyTorch's own f32 error. */
 #include "adapters/merge.h"
 #include "adapters/test_peft.h"
 #include "model/test_batch.h"
@@ -12,14 +12,15 @@ typedef struct {
     double      loss, grad;
 } bounds;
 static const bounds exact = { "ref", 1e-10, 1e-10 }, fast = { "cpu", 3e-6, 5e-5 };
-static const double logits_bound = 1e-5; /* of the largest: the stored logits are f32 for both */
+/* relative to the largest; the stored logits are f32 for both */
+static const double logits_bound = 1e-5;
 
-/* One base at a time: cases come base by base. */
+/* One base at a time is open: the cases come base by base. */
 typedef struct {
     const char *base, *backend;
     model      *m;
     decoder    *d;
-    packed      batch, all; /* batch 0; with every row's logits wanted */
+    packed      batch, all; /* batch 0, without and with the logits of every row */
 } bench;
 
 static void bench_close(bench *b)
@@ -51,7 +52,7 @@ static void check_logits(bench *b, const peft_case *c, const adapter *a, const c
     packed_check_logits(b->d, &b->all, a ? adapter_pairs(a) : NULL, path, what, logits_bound);
 }
 
-/* Loss and gradients of batch 0 from one start. */
+/* Checks loss and gradients of batch 0 from one start. */
 static void check_gradients(bench *b, const peft_case *c, adapter *a, const char *start, const bounds *allowed)
 {
     int64_t n   = b->batch.b.n_rows;
@@ -74,7 +75,7 @@ static void check_gradients(bench *b, const peft_case *c, adapter *a, const char
         assert_non_null(truth);
         a->be->download(a->be, got, adapter_gradient(a, t), k);
         for (int64_t e = 0; e < k; e++) largest = fmax(largest, fabs(truth[e]));
-        /* exactly 0 where the truth is */
+        /* must be exactly 0 where the truth is */
         double err = rel_err(got, truth, k), tol = largest > 0 ? allowed->grad : 0;
         char   name[96];
         peft_factor_name(t, name, sizeof name);
@@ -122,7 +123,7 @@ static void forward_and_gradients_in_f32(void **state)
     forward_and_gradients(root, &fast);
 }
 
-/* At step 0 an adapter is not there: the same bits as the base alone. */
+/* At step 0 an adapter changes nothing: the bits are those of the base alone. */
 static void a_new_adapter_changes_no_bit(void **state)
 {
     (void)state;
@@ -151,8 +152,8 @@ static void a_new_adapter_changes_no_bit(void **state)
     bench_close(&b);
 }
 
-/* PEFT's folder, or the plain LoRA export of a method PEFT does not have: both hold the state
- * after the last step. */
+/* Opens PEFT's folder, or the plain LoRA export of a method that PEFT does not have. Both hold the
+ * state after the last step. */
 static void folders_give_their_logits(void **state)
 {
     (void)state;

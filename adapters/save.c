@@ -1,4 +1,5 @@
-/* Writing adapter folders: PEFT's own format where it has one, else one tensor per stored factor. */
+/* Writes adapter folders: in PEFT's format where it has one, else one tensor for each stored
+ * factor. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +11,8 @@
 #include "adapters/adapter_private.h"
 #include "adapters/peft.h"
 
-/* PEFT's layout for these factors on these sites, or NULL: our own. PEFT's fused projections are
- * other modules, and VeRA has no scale there. */
+/* PEFT's layout for these factors on these sites, or NULL for our own. PEFT's fused projections are
+ * other modules, and its VeRA has no scale. */
 static const peft_layout *layout_of(const adapter *a)
 {
     const peft_layout *p = site_set_has(a->spec.sites, SITE_QKV) ? NULL : peft_layout_find(a->spec.method.peft);
@@ -37,8 +38,8 @@ int64_t adapter_kept_rows(const adapter *a, int64_t layer, int site, int64_t *ro
     return n;
 }
 
-/* The values of one tensor as F32, with the rows (A) or columns (B, u) that the allocator pruned
- * left out. */
+/* The values of one tensor as F32, without the rows (A) or columns (B, u) that the allocator
+ * pruned. */
 static float *saved_values(const adapter *a, const adapter_tensor *t, int64_t *rows, int64_t *cols)
 {
     int64_t n   = t->rows * t->cols;
@@ -64,7 +65,7 @@ static float *saved_values(const adapter *a, const adapter_tensor *t, int64_t *r
     return out;
 }
 
-/* [n] vectors where the layout has them so, else matrices; a rank of 0 keeps its empty dimension. */
+/* Vectors [n] where the layout has them, else matrices. A rank of 0 keeps its empty dimension. */
 static tensor_view view_of(const char *name, const adapter_tensor *t, const peft_layout *p, const float *values,
                            int64_t rows, int64_t cols)
 {
@@ -115,7 +116,7 @@ int adapter_write(const adapter *a, const char *dir, const char *base_name, json
     if (!rc) rc = file_make_dirs(dir);
     if (!rc && remove(path) && errno != ENOENT) rc = run_error("%s: cannot be replaced: %s", path, strerror(errno));
     if (!rc) rc = write_weights(a, p, weights);
-    if (!rc) { /* last: a folder with a config is whole */
+    if (!rc) { /* written last: a folder with a config is complete */
         str text = { 0 };
         json_print(config, &text, true);
         rc = file_write_atomic(path, text.s, text.n);

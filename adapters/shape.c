@@ -1,4 +1,4 @@
-/* What an adapter folder tells of its base's shape. */
+/* The base's shape as an adapter folder tells it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,11 +7,11 @@
 #include "adapters/adapter_private.h"
 #include "adapters/peft.h"
 
-/* No published model comes near; a folder that claims more is broken. */
+/* No published model comes near these; a folder that claims more is broken. */
 enum { SHAPE_LAYERS_MAX = 1024, SHAPE_WIDTH_MAX = 1 << 20 };
 
-/* Take what one tensor shows of the linear at `site`; 0 in c is "not seen yet", head_dim 1 so
- * that heads counts the width of q. */
+/* Takes what one tensor shows of the linear at `site`. In c, 0 means unknown. head_dim is 1 here,
+ * so `heads` holds q's width. */
 static void fit(model_config *c, const tensor_view *t, factor_id f, int site)
 {
     int64_t  in  = f == FACTOR_A && t->n_dims == 2 ? t->shape[1] : 0;
@@ -28,7 +28,7 @@ static void fit(model_config *c, const tensor_view *t, factor_id f, int site)
     if (out && to_out[site]) *to_out[site] = out;
 }
 
-/* VeRA keeps one A for all linears, of the widest's width: it is the one that no vector has shown. */
+/* VeRA keeps one A for all linears, as wide as the widest: the width that no vector has shown. */
 static void fit_shared(model_config *c, const safetensors *file, const peft_layout *p, site_set sites)
 {
     const tensor_view *A = p->model_key[FACTOR_A] ? safetensors_find(file, p->model_key[FACTOR_A]) : NULL;

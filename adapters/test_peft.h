@@ -1,4 +1,4 @@
-/* For tests: one case of the stored PEFT vectors (peft-reference) as an adapter. */
+/* For tests: a case of the stored PEFT vectors (peft-reference) as an adapter. */
 #ifndef TIEBREAK_ADAPTERS_TEST_PEFT_H
 #define TIEBREAK_ADAPTERS_TEST_PEFT_H
 #include "core/file.h"
@@ -16,7 +16,7 @@ typedef struct {
     model_config cfg;
 } peft_case;
 
-/* Every case but NF4's, whose base is quantised. The golden files hold most of those of the two
+/* Every case except NF4's, whose base is quantised. The golden files hold most of those on the two
  * tiny bases. */
 static const char *const peft_cases[][2] = {
     { "tiny-random", "lora-qkv-r8" },         { "tiny-random", "lora-qv-r4" },
@@ -39,7 +39,7 @@ static const char *const peft_cases[][2] = {
 };
 enum { PEFT_CASES = sizeof peft_cases / sizeof peft_cases[0] };
 
-/* False where the present place has no such case. */
+/* False where the place that is being read has no such case. */
 static inline bool peft_case_open(peft_case *c, const char *root, int i)
 {
     char path[640];
@@ -79,7 +79,7 @@ static inline void peft_factor_name(const adapter_tensor *t, char *out, size_t s
         snprintf(out, size, "layers.%lld.%s.%c", (long long)t->layer, module, letter);
 }
 
-/* The stored array START/WHAT/FACTOR as f64; the caller frees. */
+/* The stored array START/WHAT/FACTOR as f64, which the caller frees. */
 static inline double *peft_stored(const peft_case *c, const char *start, const char *what, const adapter_tensor *t)
 {
     char factor[96], name[192];
@@ -93,7 +93,7 @@ static inline double *peft_stored(const peft_case *c, const char *start, const c
     return x;
 }
 
-/* What the case's factors say, as the spec text of --method. */
+/* The method that the case's factors describe, by way of a spec of --method. */
 static inline method peft_case_method(const peft_case *c, site_set *sites, int64_t *rank)
 {
     const char *kind               = json_find(c->info, "method")->valuestring;
@@ -106,7 +106,7 @@ static inline method peft_case_method(const peft_case *c, site_set *sites, int64
     for (const json *f = json_find(c->info, "factors")->child; f; f = f->next)
         if (json_is_true(json_find(f, "trained")))
             trained[strchr(factor_letter, f->string[strlen(f->string) - 1]) - factor_letter] = true;
-    /* a legal start; the stored values replace it */
+    /* any legal start will do, because the stored values replace it */
     factor_id zero = trained[FACTOR_B] ? FACTOR_B : trained[FACTOR_V] ? FACTOR_V : FACTOR_A;
     for (const json *f = json_find(c->info, "factors")->child; f; f = f->next) {
         size_t      n     = strlen(f->string);
@@ -134,7 +134,7 @@ static inline method peft_case_method(const peft_case *c, site_set *sites, int64
         assert_ok(method_find(&m, "adalora"));
     else
         assert_ok(method_parse(&m, spec.s));
-    if (!m.name) { /* parsed, not looked up */
+    if (!m.name) { /* it was parsed, not found by name */
         m.name = kind;
         m.peft = method_peft_type(&m);
     }
@@ -142,8 +142,8 @@ static inline method peft_case_method(const peft_case *c, site_set *sites, int64
     return m;
 }
 
-/* A new adapter with the case's wiring; start NULL: its own draw (seeded with the case's seed),
- * else the stored factors of that start. */
+/* A new adapter with the case's wiring. start NULL: it draws its own factors with the case's seed;
+ * otherwise it gets the stored factors of that start. */
 static inline adapter *peft_case_adapter(const peft_case *c, const backend *be, const char *start)
 {
     adapter_spec spec = { .seed = (uint64_t)json_find(c->info, "seed")->valuedouble };

@@ -1,6 +1,6 @@
-/* The decoder in bf16 over the CUDA kernels, on a GPU or else on the emulator, beside the f64
- * definition. A step of bf16 is 2^-8 of a number, and three layers are some thirty roundings
- * deep: losses within 1 %, gradients within 5 %, and every run the same bits. */
+/* The decoder in bf16 over the CUDA kernels, on a GPU or else on the emulator, compared with the
+ * f64 definition. A step of bf16 is 2^-8 of a number, and three layers round about thirty times in
+ * a row: losses agree within 1 %, gradients within 5 %, and every run has the same bits. */
 #include "core/file.h"
 #include "core/rng.h"
 #include "model/generate.h"
@@ -14,7 +14,7 @@ static void        need_bf16(void)
     if (!backend_find(bf16_name())) skip_because("%s", error_text());
 }
 
-/* Two texts, one with two continuations of a shared prefix; some rows wanted. */
+/* Two texts, one of which has two continuations of a shared prefix; some rows are wanted. */
 static const int32_t ids[]     = { 1, 5, 7, 2, 9, 1, 4, 4, 11, 3, 6, 12, 8, 0 };
 static const int32_t pos[]     = { 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 4, 5, 6 };
 static const segment segs[]    = { { 0, 5, -1 }, { 5, 4, -1 }, { 9, 2, 1 }, { 11, 3, 1 } };
@@ -30,7 +30,7 @@ static const batch texts = { .n_tokens   = 14,
                              .rows       = rows,
                              .targets    = targets };
 
-/* The weights of a folder again as BF16, cut off instead of rounded, so that a rounding of f32
+/* Writes the weights of a folder as BF16, cut off instead of rounded, so that rounding from f32
  * would show. */
 static void as_bf16(const char *dir)
 {
@@ -65,7 +65,8 @@ static model *open_bf16(const char *name)
     return m;
 }
 
-/* Losses, and the gradients of all pairs one after the other; returns their count. */
+/* Computes the losses, and the gradients of all pairs one after the other; returns the number of
+ * gradients. */
 static int64_t pass(const char *name, double nll[ROWS], double *grads)
 {
     model       *m = open_bf16(name);
@@ -106,7 +107,7 @@ static void losses_and_gradients(void **state)
     free(want), free(got), free(again);
 }
 
-/* Greedy texts over a cache: the same every time, whatever the batch has beside them may be. */
+/* Greedy texts from a cache are the same every time, whatever else is in the batch. */
 static void generated_text(void **state)
 {
     (void)state;
@@ -146,7 +147,8 @@ static void weights_load_to_the_bit(void **state)
     free(w[0]), free(w[1]);
 }
 
-/* Every weight of bf16 would move in steps of 2^-8 of itself: refused, with what to do. */
+/* Training every weight in bf16 would move each in steps of 2^-8 of itself: it is refused with the
+ * way out. */
 static void all_weights_do_not_train(void **state)
 {
     (void)state;

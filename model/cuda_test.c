@@ -1,7 +1,6 @@
-/* The decoder over the CUDA kernels, on a GPU or else on the emulator, beside the f64
- * definition: losses, gradients of pairs and of weights, generated text. A model with every
- * oddity at once, so that a host pointer given to a device, or the reverse, has somewhere to
- * show. */
+/* The decoder over the CUDA kernels, on a GPU or else on the emulator, compared with the f64
+ * definition: losses, gradients of pairs and of weights, generated text. The model has every oddity
+ * at once, so that a host pointer given to a device, or the reverse, has somewhere to show. */
 #include "core/rng.h"
 #include "model/decoder_private.h"
 #include "model/generate.h"
@@ -10,7 +9,7 @@
 
 static const char *cuda_name(void) { return backend_find("cuda") ? "cuda" : "cuda-emulated"; }
 
-/* Two texts, one with two continuations of a shared prefix; some rows wanted. */
+/* Two texts, one of which has two continuations of a shared prefix; some rows are wanted. */
 static const int32_t ids[]     = { 1, 5, 7, 2, 9, 1, 4, 4, 11, 3, 6, 12, 8, 0 };
 static const int32_t pos[]     = { 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 4, 5, 6 };
 static const segment segs[]    = { { 0, 5, -1 }, { 5, 4, -1 }, { 9, 2, 1 }, { 11, 3, 1 } };
@@ -26,7 +25,7 @@ static const batch texts = { .n_tokens   = 14,
                              .rows       = rows,
                              .targets    = targets };
 
-/* Everything a backward leaves, one array after the other. */
+/* Everything that a backward computes, one array after the other. */
 typedef struct {
     double  nll[ROWS], *grads;
     int32_t best[ROWS];
@@ -63,8 +62,8 @@ static outcome pass(const char *name, bool weights)
     return o;
 }
 
-/* Three layers deep, a few hundred roundings a number: the bounds of the CPU backend's tests
- * (3e-6 for losses, 5e-5 for gradients). Twice: same bits. */
+/* Three layers round a number a few hundred times: the bounds are those of the CPU backend's tests
+ * (3e-6 for losses, 5e-5 for gradients). Two runs have the same bits. */
 static void losses_and_gradients(void **state)
 {
     (void)state;
@@ -83,8 +82,8 @@ static void losses_and_gradients(void **state)
 
 enum { ITEMS = 5, NEW = 28 };
 
-/* The same backend, which counts its graphs and their runs; `refuse` lets no run happen at
- * first, as after memory has moved. */
+/* The same backend, which also counts its graphs and their runs. With `refuse` the first run does
+ * not happen, as after memory has moved. */
 static const backend *counted;
 static int            graphs, runs, refuse;
 static bool           counted_run(const backend *be, backend_graph *g)
@@ -105,7 +104,8 @@ typedef struct {
     int64_t n[ITEMS];
 } written;
 
-/* The third text is short, so that another enters while two go on, and places stay free in the end. */
+/* The third text is short, so that another enters while two go on and places stay free at the
+ * end. */
 static written write_texts(const backend *be, int64_t batch_size)
 {
     static const int64_t most[ITEMS] = { NEW, 20, 3, 0, NEW };
@@ -126,8 +126,8 @@ static written write_texts(const backend *be, int64_t batch_size)
     return w;
 }
 
-/* Skinny products in f32 may be cut otherwise where free places decode beside the texts, hence
- * no bits. */
+/* Skinny products in f32 may be cut otherwise where free places decode beside the texts, so bits
+ * may differ. */
 static void assert_same_texts(const written *got, const written *want, double tol)
 {
     for (int i = 0; i < ITEMS; i++) {
@@ -141,7 +141,7 @@ static void generated_text(void **state)
     (void)state;
     if (!backend_find(cuda_name())) skip_because("%s", error_text());
     const written want = write_texts(backend_find("ref"), 3);
-    for (int i = 0; i < ITEMS; i++) /* no near tie, so the texts have to be the same */
+    for (int i = 0; i < ITEMS; i++) /* there is no near tie, so the texts must be the same */
         if (want.n[i]) assert_true(want.margin[i] > 1e-4);
     counted             = backend_find(cuda_name());
     backend with_graphs = *counted, without_graphs = *counted;
@@ -153,7 +153,7 @@ static void generated_text(void **state)
         graphs = runs = refuse = 0;
         const written graph    = write_texts(&with_graphs, sizes[i]);
         assert_same_texts(&graph, &want, 1e-4);
-        assert_true(graphs >= 2 && runs >= 10); /* a new graph where spans outgrow the first */
+        assert_true(graphs >= 2 && runs >= 10); /* there is a new graph where spans outgrow the first */
         if (i > 0) continue;
         const int     made  = graphs;
         const written plain = write_texts(&without_graphs, sizes[i]);

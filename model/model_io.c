@@ -1,5 +1,5 @@
-/* A model as a folder: weights from safetensors, one file or shards, into the decoder's arrays,
- * and back. */
+/* A model as a folder: reads weights from safetensors, in one file or in shards, into the decoder's
+ * arrays, and writes them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ enum { SHARDS_MAX = 1024, CHUNK = 1 << 16, INDEX_MAX = 64 << 20 };
 
 /* What a model keeps alive: the mapped files, and the arrays it allocated. */
 struct model_memory {
-    safetensors **files; /* in name order */
+    safetensors **files; /* sorted by name */
     int64_t       n_files;
     real        **owned;
     size_t        n_owned, cap_owned;
@@ -45,8 +45,8 @@ void model_close(model *m)
 
 static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
-/* The different file names in a weight_map, sorted. They must be plain names: an index cannot
- * reach outside its folder. */
+/* The different file names in a weight_map, sorted. They must be plain names, so that an index
+ * cannot reach outside its folder. */
 static int shard_names(const json *map, const char *where, const char **names, int *n)
 {
     *n = 0;
@@ -115,7 +115,7 @@ static int find_files(model *m)
     return rc;
 }
 
-/* The tensor in whichever file holds it; *file is for messages. */
+/* Finds the tensor in whichever file holds it; *file is for messages. */
 static const tensor_view *find_tensor(const model *m, const char *name, const safetensors **file)
 {
     for (int64_t i = 0; i < m->memory->n_files; i++) {
@@ -135,8 +135,8 @@ static bool ends_with(const char *s, const char *end)
     return n >= k && !strcmp(s + n - k, end);
 }
 
-/* Old checkpoints carry the rotary frequencies, which config.json determines; a tied lm_head may
- * be stored a second time. */
+/* Old checkpoints have the rotary frequencies, which config.json determines. A tied lm_head may be
+ * stored a second time. */
 static int check_extra(const model *m, const tensor_view *t, const char *path)
 {
     if (ends_with(t->name, ".self_attn.rotary_emb.inv_freq")) return OK;
@@ -170,7 +170,7 @@ static int check_extras(const model *m)
 
 /* --- values into the decoder's arrays */
 
-/* The file's own bytes are the backend's: nothing to convert. */
+/* Whether the file's bytes are already the backend's, with nothing to convert. */
 static bool same_type(const backend *be, dtype t)
 {
     return t == (be->elem == 8 ? DT_F64 : be->elem == 4 ? DT_F32 : DT_BF16);
@@ -199,8 +199,8 @@ static int upload_part(const model *m, real *dst, const tensor_view *t)
     return rc;
 }
 
-/* The parts lie in one mapped file as the decoder's array needs them: one after the other, f32,
- * aligned. */
+/* Whether the parts lie in one mapped file as the decoder's array needs them: one after the other,
+ * f32, aligned. */
 static bool usable_in_place(const model *m, const weight_group *g, const tensor_view *const *parts)
 {
     if (!m->be->host || m->be->elem != sizeof(float) || (uintptr_t)parts[0]->bytes % sizeof(float)) return false;
@@ -212,7 +212,7 @@ static bool usable_in_place(const model *m, const weight_group *g, const tensor_
     return true;
 }
 
-/* The tensors of one array, with the shapes it needs. */
+/* Finds the tensors of one array and checks their shapes. */
 static int find_parts(const model *m, const weight_group *g, const tensor_view **parts)
 {
     for (int i = 0; i < g->n; i++) {
@@ -235,7 +235,7 @@ static int load_group(model *m, const weight_group *g)
     const tensor_view *parts[WEIGHT_PARTS];
     int                rc = find_parts(m, g, parts);
     if (!rc && !m->flat && usable_in_place(m, g, parts)) {
-        /* read only: nothing but an optimiser writes weights */
+        /* this is read-only, but only an optimiser writes weights */
         *g->slot = (real *)(uintptr_t)parts[0]->bytes;
         return OK;
     }
@@ -248,7 +248,8 @@ static int load_group(model *m, const weight_group *g)
     return rc;
 }
 
-/* One array for all weights, one for their gradients: every weight starts on a cache line. */
+/* Lays out one array for all weights and one for their gradients; every weight starts on a cache
+ * line. */
 static void lay_out_flat(model *m)
 {
     enum { LINE = 16 };
@@ -285,7 +286,7 @@ static int load(model *m, bool trainable)
     m->grads  = mem_alloc((size_t)m->cfg.layers, sizeof *m->grads);
     weight_group       g;
     const tensor_view *parts[WEIGHT_PARTS];
-    /* all of them, before memory is taken */
+    /* look for all of them before taking memory */
     for (int64_t i = 0; !rc && weight_group_at(m, i, &g); i++) rc = find_parts(m, &g, parts);
     if (!rc && trainable) lay_out_flat(m);
     for (int64_t i = 0; !rc && weight_group_at(m, i, &g); i++) rc = load_group(m, &g);
@@ -325,8 +326,8 @@ const char *model_hash(model *m)
 
 /* --- writing */
 
-/* The files that go with the weights. config.json comes first and must be there; its dtype is
- * made to say what the weights now are. */
+/* Writes the files that go with the weights. config.json comes first and must be there; its dtype
+ * is changed to that of the weights now. */
 static int copy_config(const char *dir, const char *like)
 {
     char *from = path_join(like, "config.json"), *to = path_join(dir, "config.json");
@@ -370,7 +371,7 @@ static const char *const companions[] = { "generation_config.json",
                                           "vocab.json",
                                           "merges.txt" };
 
-/* An array of the backend as F32 on the host: itself where that is what it is. */
+/* An array of the backend as F32 on the host: the array itself where it is that already. */
 static const float *host_f32(const model *m, const real *p, int64_t count, float **owned)
 {
     *owned = NULL;
@@ -416,7 +417,7 @@ int model_save(const model *m, const char *dir, const char *like)
     if (!rc) rc = copy_config(dir, like);
     for (size_t i = 0; i < sizeof companions / sizeof *companions && !rc; i++) rc = copy_file(dir, like, companions[i]);
     char *path = path_join(dir, "model.safetensors");
-    if (!rc) rc = write_weights(m, path); /* last: a folder that holds weights is whole */
+    if (!rc) rc = write_weights(m, path); /* written last: a folder that holds weights is complete */
     free(path);
     return rc;
 }

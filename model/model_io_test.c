@@ -22,7 +22,7 @@ static tensor_view *tensor_named(tensor_view *t, int64_t n, const char *name)
     return NULL;
 }
 
-/* Every weight of the model, as f64 in the order of the groups. */
+/* Every weight of the model as f64, in the order of the groups. */
 static double *all_weights(model *m, int64_t *count)
 {
     weight_group g;
@@ -77,8 +77,8 @@ static void q_k_v_and_gate_up_are_fused_in_order(void **state)
     test_rmdir(dir);
 }
 
-/* Splits the tensors over two files and writes the index; `lie` makes it send one name to the
- * wrong file. */
+/* Splits the tensors over two files and writes the index; `lie` names a tensor for which the index
+ * gives the wrong file. */
 static void write_shards(const char *dir, tensor_view *t, int64_t n, const char *lie)
 {
     static const char *const files[] = { "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors" };
@@ -141,7 +141,7 @@ static void shards_give_the_same_model(void **state)
     test_rmdir(many);
 }
 
-/* Halves of f32 values that F16 and BF16 hold exactly. */
+/* Tensors whose values F16 and BF16 hold exactly are read from both. */
 static void half_precision_files_are_read(void **state)
 {
     (void)state;
@@ -154,7 +154,7 @@ static void half_precision_files_are_read(void **state)
         for (int64_t e = 0; e < t[i].count; e++) {
             uint32_t u;
             memcpy(&u, &v[e], 4);
-            u &= 0xFFFF0000u; /* now exact in BF16 */
+            u &= 0xFFFF0000u; /* now BF16 holds it exactly */
             memcpy(&v[e], &u, 4);
             bits[e] = (uint16_t)(u >> 16);
         }

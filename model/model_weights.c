@@ -13,7 +13,7 @@ typedef enum { ALWAYS, WITH_QKV_BIAS, WITH_O_BIAS, WITH_MLP_BIAS } condition;
 typedef struct {
     condition when;
     size_t    slot; /* offset in layer_weights */
-    extent    cols; /* NONE: a vector */
+    extent    cols; /* NONE makes a vector */
     struct {
         const char *name; /* after "model.layers.N." */
         extent      rows;
@@ -56,7 +56,7 @@ static bool is_there(const model_config *c, condition when)
            (when == WITH_MLP_BIAS && c->mlp_bias);
 }
 
-/* The row-th array among those a layer of this shape has; NULL past the end. */
+/* The row-th of the arrays that a layer of this shape has; NULL past the end. */
 static const layer_row *present_row(const model_config *c, int64_t row)
 {
     for (int i = 0; i < LAYER_ROWS; i++)
@@ -91,7 +91,7 @@ bool weight_group_at(model *m, int64_t i, weight_group *g)
         group_of_layer(m, (i - 1) / per, present_row(c, (i - 1) % per), g);
         return true;
     }
-    int64_t last = i - c->layers * per; /* 1: the final norm, 2: an lm_head of its own */
+    int64_t last = i - c->layers * per; /* 1 is the final norm, 2 an lm_head of its own */
     if (i == 0) {
         snprintf(g->name[0], sizeof g->name[0], "model.embed_tokens.weight");
         g->slot = &m->embed, g->grad_slot = &m->embed_grad;

@@ -63,7 +63,7 @@ static int write_config(const char *dir, const model_config *c, const char *torc
 
 static bool contains(const char *s, const char *part) { return strstr(s, part) != NULL; }
 
-/* Matrices are N(0, 0.02^2), but those that write to the residual stream. */
+/* Matrices are N(0, 0.02^2), except those that write to the residual stream. */
 static double sigma_of(const char *name, int64_t layers)
 {
     bool out = contains(name, "o_proj.weight") || contains(name, "down_proj.weight");
@@ -109,14 +109,14 @@ int random_base_write(const char *dir, const model_config *c, uint64_t seed)
     return rc;
 }
 
-/* --- in bf16, by shards: for measuring, so fast before all */
+/* --- in bf16, by shards: for measuring, so it has to be fast */
 
 typedef struct {
     char    name[64];
     int64_t rows, cols, count, shard;
 } tensor_plan;
 
-/* The tensors in order, each with its shard's number, from 0. Caller frees. */
+/* The tensors in order, each with its shard's number from 0. The caller frees them. */
 static tensor_plan *plan_shards(const model_config *c, int64_t shard_bytes, int64_t *n, int64_t *shards)
 {
     model        m    = { .cfg = *c };
@@ -144,7 +144,8 @@ static tensor_plan *plan_shards(const model_config *c, int64_t shard_bytes, int6
     return plan;
 }
 
-/* splitmix64's output function: any index has its value at once, so threads need no stream each. */
+/* splitmix64's output function: it gives the value at any index at once, so threads need no
+ * streams. */
 static uint64_t mixed(uint64_t z)
 {
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -152,7 +153,7 @@ static uint64_t mixed(uint64_t z)
     return z ^ (z >> 31);
 }
 
-/* To the nearest, ties to even. */
+/* Rounds to the nearest, ties to even. */
 static uint16_t bf16_of(float x)
 {
     uint32_t bits;
@@ -168,8 +169,8 @@ static void fill_bf16(uint16_t *values, const tensor_plan *t, int64_t layers, ui
         for (int64_t i = 0; i < t->count; i++) values[i] = bf16_of(contains(t->name, "norm") ? 1.0f : 0.0f);
         return;
     }
-    /* four 16-bit uniforms of one draw: their sum has this mean and variance, and is close
-     * enough to normal */
+    /* one draw gives four 16-bit uniforms, whose sum has this mean and variance and is close enough
+     * to normal */
     const float mean = 2 * 65535.0f, scale = (float)(sigma_of(t->name, layers) * sqrt(3.0) / 65536);
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < t->count; i++) {

@@ -1,5 +1,5 @@
-/* A random base in bf16: its moments, the same values however it is cut into files, and that it
- * loads. */
+/* A random base in bf16: its moments are right, its values do not depend on how it is cut into
+ * files, and it loads. */
 #include "model/random_base.h"
 
 #include "core/file.h"
@@ -21,7 +21,7 @@ static void moments(const char *dir, const char *file, const char *name, double 
     assert_ok(tensor_read_f64(x, t, 0, t->count));
     for (int64_t i = 0; i < t->count; i++) sum += x[i], squares += x[i] * x[i];
     double n = (double)t->count, m = sum / n, got = sqrt(squares / n - m * m);
-    assert_within(fabs(m - mean), 5 * sd / sqrt(n) + 1e-12);          /* standard errors */
+    assert_within(fabs(m - mean), 5 * sd / sqrt(n) + 1e-12);          /* within five standard errors */
     assert_within(fabs(got - sd), 5 * sd / sqrt(2 * n) + 0.002 * sd); /* and bf16's rounding */
     free(x);
     free(path);
@@ -42,7 +42,7 @@ static void moments_are_those_of_the_contract(void **state)
     test_rmdir(dir);
 }
 
-/* The hash is of names, shapes and values, not of files. */
+/* The hash covers names, shapes and values, and leaves the files out. */
 static void shards_hold_the_same_model(void **state)
 {
     (void)state;

@@ -7,10 +7,10 @@
 #include "core/error.h"
 #include "core/memory.h"
 
-/* A header describes tensors in about 100 bytes each; the largest published ones stay under 5 MB. */
+/* A header takes about 100 bytes a tensor; the largest published headers stay under 5 MB. */
 enum { HEADER_MAX = 16 << 20 };
-static const double EXACT = 9007199254740992.0; /* 2^53: where JSON numbers stop being exact */
-/* elements of one tensor: times 8 bytes stays exact */
+static const double EXACT = 9007199254740992.0; /* 2^53, from where JSON numbers are no longer exact */
+/* the most elements of one tensor: 8 bytes each still count exactly */
 static const int64_t COUNT_MAX = (int64_t)1 << 50;
 
 static const struct {
@@ -29,8 +29,8 @@ size_t      dtype_bytes(dtype d) { return dtypes[d].bytes; }
 
 /* --- reading the header */
 
-/* Names come from the file: control characters do not reach a terminal. Valid until the call
- * after the next. */
+/* A name for messages: names come from the file, so control characters must not reach a terminal.
+ * Valid until the call after the next. */
 static const char *shown(const char *name)
 {
     static _Thread_local char buffers[2][120];
@@ -83,7 +83,7 @@ static int read_shape(tensor_view *t, const json *entry, const char *path)
     return OK;
 }
 
-/* data_offsets [begin, end): against the shape and against the file. */
+/* Checks data_offsets [begin, end) against the shape and the file. */
 static int read_offsets(tensor_view *t, const json *entry, const char *path, const unsigned char *data, size_t n_data)
 {
     const json *j = json_find(entry, "data_offsets");
@@ -119,8 +119,8 @@ static int by_place(const void *a, const void *b)
     return (view_bytes(x) > view_bytes(y)) - (view_bytes(x) < view_bytes(y));
 }
 
-/* Every byte of the data belongs to exactly one tensor: what overlaps or hides between tensors
- * is no honest file. */
+/* Checks that every byte of the data belongs to exactly one tensor: a file in which bytes overlap
+ * or hide between tensors is not honest. */
 static int check_cover(tensor_view *t, int64_t n, const char *path, const unsigned char *data, size_t n_data)
 {
     qsort(t, (size_t)n, sizeof *t, by_place);
@@ -269,7 +269,7 @@ int safetensors_get(const safetensors *f, const char *name, int n_dims, const in
     return tensor_check_shape(*out, f->path, n_dims, shape);
 }
 
-/* --- values. Tensors in a file need not be aligned, hence memcpy. */
+/* --- values. Tensors in a file need not be aligned, so memcpy reads them */
 
 static float from_f16(uint16_t h)
 {
@@ -295,7 +295,7 @@ static float from_bf16(uint16_t h)
     return f;
 }
 
-/* Bytes of an integer of any width, as two's complement. */
+/* Reads an integer of any width from its two's complement bytes. */
 static int64_t integer(const unsigned char *p, size_t bytes, bool is_signed)
 {
     uint64_t x = 0;
@@ -343,7 +343,7 @@ int tensor_read_f32(float *dst, const tensor_view *t, int64_t first, int64_t cou
     if (!rc && t->dtype == DT_F32) {
         memcpy(dst, p, (size_t)count * width);
     } else if (!rc && t->dtype == DT_BF16) {
-        /* what most published weights are: a loop the compiler turns into vector code */
+        /* most published weights are of this type; the compiler turns this loop into vector code */
         for (int64_t i = 0; i < count; i++) {
             uint16_t half;
             memcpy(&half, p + 2 * i, sizeof half);

@@ -1,5 +1,5 @@
-/* Any bytes as a safetensors file: refused with a message, or every view lies inside them and
- * can be read. */
+/* Any bytes as a safetensors file: either they are refused with a message, or every view lies
+ * inside them and can be read. */
 #include <stdlib.h>
 
 #include "core/error.h"

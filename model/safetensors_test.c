@@ -4,8 +4,8 @@
 #include "core/str.h"
 #include "model/safetensors.h"
 
-/* A file in memory: header text (blanks added to make it 8-aligned unless `raw`), then n data
- * bytes. */
+/* Makes a file in memory: the header text, padded with blanks to a multiple of 8 unless `raw`, then
+ * n data bytes. */
 static str file_of(const char *header, size_t n_data)
 {
     str    f = { 0 };
@@ -134,7 +134,7 @@ static void every_dtype_is_converted(void **state)
         { DT_BOOL, { 1 }, 1 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        unsigned char off[9]; /* not aligned on purpose */
+        unsigned char off[9]; /* deliberately not aligned */
         memcpy(off + 1, cases[i].bytes, 8);
         tensor_view t = { .name = "t", .dtype = cases[i].d, .count = 1, .bytes = off + 1 };
         double      f64;
@@ -153,7 +153,7 @@ static void every_dtype_is_converted(void **state)
         "F8_E4M3");
 }
 
-/* The exact bytes the reference implementation writes (safetensors 0.8.0, save_file of {b: f32
+/* The exact bytes that the reference implementation writes (safetensors 0.8.0, save_file of {b: f32
  * [2], a: f32 [1, 2], n: int64 [1]}). */
 static void files_are_written_as_the_reference_does(void **state)
 {
@@ -232,8 +232,8 @@ static void rewriting_a_reference_file_gives_its_bytes(void **state)
     test_rmdir(dir);
 }
 
-/* A real file cut at every length near its header, and with single bytes changed: never a crash,
- * and never a view outside the file. */
+/* A real file, cut at every length near its header and with single bytes changed, causes neither a
+ * crash nor a view outside the file. */
 static void damaged_files_never_crash(void **state)
 {
     (void)state;

@@ -5,8 +5,8 @@
 #include "core/error.h"
 #include "core/memory.h"
 
-/* One forward's worth of items, packed. rows[k] predicts token `index[k]` of the continuation of
- * item `owner[k]`. */
+/* The items of one forward, packed. rows[k] predicts token `index[k]` of the continuation of item
+ * `owner[k]`. */
 typedef struct {
     int32_t *ids, *pos, *rows, *targets, *index;
     int64_t *owner;
@@ -47,7 +47,8 @@ static void reserve(pack *p, int64_t tokens, int64_t rows, int64_t segments)
     }
 }
 
-/* A segment of n ids at positions pos, pos + 1, ... joined to the one being built when join is set. */
+/* Adds a segment of n ids at positions pos, pos + 1, ...; with `join` it continues the segment
+ * being built. */
 static void add_tokens(pack *p, const int32_t *ids, int64_t n, int64_t pos, int32_t prefix, bool join)
 {
     if (!n) return;
@@ -62,7 +63,7 @@ static void add_tokens(pack *p, const int32_t *ids, int64_t n, int64_t pos, int3
     }
 }
 
-/* Token `row` predicts cont[index] of an item. */
+/* Notes that token `row` predicts cont[index] of an item. */
 static void add_row(pack *p, const score_item *items, int64_t item, int64_t row, int64_t index)
 {
     reserve(p, 0, 1, 0);
@@ -77,17 +78,17 @@ static bool same_context(const score_item *a, const score_item *b)
     return a->context == b->context && a->n_context == b->n_context;
 }
 
-/* Whether no neighbour has the item's context, whatever is packed with it: a continuation in one
- * piece with its context rounds otherwise than one that continues it, so the form must not
- * depend on max_tokens. */
+/* Whether no neighbour of the item has its context, whatever is packed with it. A continuation in
+ * one piece with its context rounds differently from one that continues a shared prefix, so the
+ * form must not depend on max_tokens. */
 static bool stands_alone(const score_item *items, int64_t i, int64_t n)
 {
     return (i == 0 || !same_context(&items[i - 1], &items[i])) &&
            (i + 1 == n || !same_context(&items[i], &items[i + 1]));
 }
 
-/* Items first .. first+count-1 share a context: it once, then each continuation but its last
- * token, which is never fed. */
+/* Adds items first .. first+count-1, which share a context: the context once, then each
+ * continuation without its last token, which is never fed. */
 static void add_group(pack *p, const score_item *items, int64_t first, int64_t count, bool join)
 {
     const score_item *lead = &items[first];
@@ -102,8 +103,8 @@ static void add_group(pack *p, const score_item *items, int64_t first, int64_t c
     }
 }
 
-/* How many items from `first` on make the next group, and their tokens: a whole group, or when
- * it alone is larger than max_tokens, what fits of it. */
+/* How many items from `first` on make the next group, and their tokens: all that share a context,
+ * or, when those alone exceed max_tokens, as many as fit. */
 static int64_t next_group(const score_item *items, int64_t first, int64_t n, int64_t max_tokens, int64_t *tokens)
 {
     int64_t count = 1;

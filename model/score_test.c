@@ -1,7 +1,7 @@
 #include "model/score.h"
 #include "model/test_model.h"
 
-/* A list of ids from a JSON array. */
+/* Reads a list of ids from a JSON array. */
 static int32_t *ids_of(const json *array, int64_t *n)
 {
     *n           = json_size(array);
@@ -55,8 +55,8 @@ static void    count_done(void *ctx, int64_t count)
     forwards++, finished = count;
 }
 
-/* Groups of 1, 4, 2 ... items over one context, continuations of 1 to 5 tokens: whatever is
- * packed or shared, the numbers of each item alone. */
+/* Groups of 1, 4, 2 ... items share a context and have continuations of 1 to 5 tokens. Packed and
+ * shared in any way, each item has the numbers that it has alone. */
 static void packing_and_sharing_change_nothing(void **state)
 {
     (void)state;
@@ -86,7 +86,7 @@ static void packing_and_sharing_change_nothing(void **state)
             if (sizes[s] == 1000) assert_int_equal(forwards, 1);
             if (sizes[s] == 1) assert_true(forwards > 15);
             if (!s) memcpy(first, packed, sizeof first);
-            /* to the bit, however they are packed */
+            /* the bits are equal however the items are packed */
             for (int i = 0; i < ITEMS; i++) assert_true(packed[i].ll == first[i].ll);
             for (int i = 0; i < ITEMS; i++) {
                 double sum = 0;
@@ -112,7 +112,7 @@ static void impossible_items_are_named(void **state)
     score_item   items[] = { { ids, ids, 1, 1 }, { ids, ids, 21, 21 } };
     assert_input_error(score_items(d, NULL, items, 2, 100, r, NULL, NULL, NULL),
                        "item 1: a context of 21 tokens and a continuation of 21");
-    items[1].n_cont = 20; /* 40 tokens are fed, to 40 positions */
+    items[1].n_cont = 20; /* 40 tokens are fed at 40 positions */
     assert_ok(score_items(d, NULL, items, 2, 100, r, NULL, NULL, NULL));
     items[0].n_context = 0;
     assert_input_error(score_items(d, NULL, items, 2, 100, r, NULL, NULL, NULL), "item 0");

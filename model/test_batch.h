@@ -45,7 +45,7 @@ static inline packed packed_copy(const batch *b)
     return p;
 }
 
-/* Every token's logits wanted, its target the next id of the text (or 0). */
+/* Asks for every token's logits; the target is the next id of the text, or 0. */
 static inline void packed_want_all(packed *p)
 {
     p->b.n_rows = p->b.n_tokens;
@@ -55,7 +55,8 @@ static inline void packed_want_all(packed *p)
     }
 }
 
-/* batch<i> of <data>/<base>.safetensors without its padding; rows where the next label is not -100. */
+/* Loads batch<i> of <data>/<base>.safetensors without its padding; a row is wanted where the next
+ * label is not -100. */
 static inline packed packed_load(const char *data, const char *base, int i)
 {
     char         name[96];
@@ -96,7 +97,8 @@ static inline packed packed_load(const char *data, const char *base, int i)
     return p;
 }
 
-/* The logits of every row against a stored array: largest difference over largest value. */
+/* Compares the logits of every row with a stored array: the largest difference over the largest
+ * value. */
 static inline void packed_check_logits(decoder *d, const packed *p, const pair_arrays *pairs, const char *path,
                                        const char *name, double tolerance)
 {

@@ -8,7 +8,7 @@
 #include "model/model_weights.h"
 #include "model/safetensors.h"
 
-/* config.json of a shape, in the form transformers 5 writes. */
+/* Writes config.json of a shape in the form of transformers 5. */
 static inline void test_config_write(const model_config *c, const char *dir)
 {
     char *path = path_join(dir, "config.json");
@@ -34,8 +34,8 @@ static inline void test_config_write(const model_config *c, const char *dir)
     free(path);
 }
 
-/* Random weights of a shape: about 1/sqrt(in) for matrices, near 1 for norms, small biases.
- * Names and values are owned by the arrays returned. */
+/* Random weights of a shape: about 1/sqrt(in) for matrices, near 1 for norms, small biases. The
+ * returned arrays own names and values. */
 static inline tensor_view *test_weights(const model_config *c, uint64_t seed, int64_t *n)
 {
     model        shape = { .cfg = *c };
@@ -66,7 +66,7 @@ static inline void test_weights_free(tensor_view *t, int64_t n)
     free(t);
 }
 
-/* Both files into dir. */
+/* Writes both files into dir. */
 static inline void test_model_write(const model_config *c, uint64_t seed, const char *dir)
 {
     int64_t      n;
@@ -78,8 +78,8 @@ static inline void test_model_write(const model_config *c, uint64_t seed, const 
     test_weights_free(t, n);
 }
 
-/* A small shape with every oddity at once: grouped heads, head_dim of its own, all biases,
- * llama3 scaling, nothing a multiple of 8. */
+/* A small shape with every oddity at once: grouped heads, a head_dim of its own, all biases, llama3
+ * scaling, no dimension a multiple of 8. */
 static const model_config odd = { .layers         = 3,
                                   .hidden         = 10,
                                   .inter          = 14,
@@ -110,7 +110,7 @@ static inline model *open_odd(const char *backend_name, bool trainable, bool tie
     return m;
 }
 
-/* Random pairs of rank 2, 3, ... on the sites of the mask in every layer, with gradients. */
+/* Random pairs of rank 2, 3, ... with gradients, on the given sites in every layer. */
 static inline pair_arrays *random_pairs(const model *m, unsigned sites, uint64_t seed)
 {
     const model_config *c = &m->cfg;

@@ -1,5 +1,5 @@
-/* Added tokens are found in a text before it is cut into words: leftmost first, the longest of
- * those that begin there. */
+/* Added tokens are found in a text before it is cut into words: the leftmost first, and of those
+ * that begin at one place the longest. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,7 +51,7 @@ static bool stands_alone(const char *s, size_t n, size_t start, size_t end)
 int added_cut(const encoding *e, const added_set *set, const char *s, size_t n, bool first,
               int (*piece)(const encoding *e, const char *s, size_t n, bool first))
 {
-    size_t done = 0; /* what lies before is handed on */
+    size_t done = 0; /* everything before it is handed on */
     for (size_t at = 0; at < n;) {
         const added_token *a = longest_at(set, s + at, n - at);
         if (!a) {
@@ -60,7 +60,7 @@ int added_cut(const encoding *e, const added_set *set, const char *s, size_t n, 
         }
         size_t   start = at, end = at + a->text.n;
         unsigned cp;
-        at = end; /* a match that does not count is passed over all the same */
+        at = end; /* a match that does not count is skipped all the same */
         if (e->plain && a->special) continue;
         if (a->single_word && !stands_alone(s, n, start, end)) continue;
         if (a->lstrip)

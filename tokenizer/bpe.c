@@ -1,15 +1,15 @@
 /* Byte-pair encoding of one word: the pair of lowest rank is merged first, the leftmost on ties
- * (Sennrich et al. 2016, as the tokenizers library runs it). */
+ * (Sennrich et al. 2016, as the tokenizers library does it). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "tokenizer/tokenizer_private.h"
 
 typedef struct {
-    int32_t id, prev, next; /* neighbours by index; -1: none. id -1: merged away */
+    int32_t id, prev, next; /* neighbours by index, -1: none; id -1: merged away */
 } symbol;
 typedef struct {
-    /* the pair as it was when pushed: stale entries are passed over */
+    /* the pair as it was when pushed; entries that are out of date are skipped */
     int32_t rank, at, left, right;
     int32_t id;
 } candidate;
@@ -66,9 +66,10 @@ static void push_symbol(struct bpe_work *w, int32_t id)
     w->n_symbols++;
 }
 
-/* One character that is no token: its bytes as <0xXX> tokens where all exist, else the unknown
- * token (a run of them is one where fuse_unk), else nothing. As in the tokenizers library an
- * unknown token waits for the next known character, so that byte tokens overtake it. */
+/* Handles a character that is no token. It becomes its bytes as <0xXX> tokens where all of them
+ * exist, else the unknown token (one for a run of them where fuse_unk is set), else nothing. As in
+ * the tokenizers library, an unknown token waits for the next known character, so byte tokens
+ * overtake it. */
 static void push_unknown(const tokenizer *t, struct bpe_work *w, const char *s, size_t n)
 {
     bool bytes = t->byte_fallback;

@@ -11,7 +11,7 @@
 
 enum { FIRST_BYTE = 2, FIRST_MERGE = FIRST_BYTE + 256, VOCAB_MAX = 4096 };
 
-/* A distinct piece of the text, as ids that shrink while pairs are merged. */
+/* A distinct piece of the text as ids. Merging pairs shortens it. */
 typedef struct {
     const char *text;
     int32_t    *ids;
@@ -21,15 +21,15 @@ typedef struct {
 typedef struct {
     piece  *pieces;
     size_t  n, cap;
-    int32_t byte_id[256];  /* id of a byte */
-    char    shown[256][3]; /* a byte as GPT-2 writes it */
+    int32_t byte_id[256];  /* the id of each byte */
+    char    shown[256][3]; /* each byte as GPT-2 writes it */
     str     token[VOCAB_MAX];
     int32_t left[VOCAB_MAX], right[VOCAB_MAX];
     int64_t vocab;
 } trainer;
 
-/* GPT-2's bytes: printable Latin-1 as themselves, the others as U+0100.. in order. Ids follow
- * the order of those characters. */
+/* Numbers the bytes as GPT-2 does: printable Latin-1 bytes stand for themselves, the others for
+ * U+0100.. in order. Ids follow the order of those characters. */
 static void number_bytes(trainer *t)
 {
     unsigned cp[256], next = 256;
@@ -102,7 +102,8 @@ static void collect_pieces(trainer *t, span *spans, size_t n)
     }
 }
 
-/* The most frequent pair; false when no pair occurs twice. count [vocab, vocab] is scratch. */
+/* Finds the most frequent pair; false when no pair occurs twice. count [vocab, vocab] is
+ * scratch. */
 static bool best_pair(const trainer *t, int64_t *count, int32_t *left, int32_t *right)
 {
     int64_t v = t->vocab, best = 1;
@@ -178,7 +179,7 @@ static json *template_piece(const char *kind, const char *id, int type)
     return j;
 }
 
-/* BOS in front of a text (and of each of a pair). */
+/* Puts BOS before a text, and before each text of a pair. */
 static json *post_processor(const char *bos)
 {
     json *j = json_object(), *single = json_array(), *pair = json_array(), *specials = json_object(),

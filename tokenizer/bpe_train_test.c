@@ -14,9 +14,10 @@ static json *train(const char *text, bpe_options o)
     return j;
 }
 
-/* By hand: pieces "low" x 2, " low" x 3, " lower" x 2. Pairs lo 7, ow 7; byte ids follow GPT-2's
- * characters, so "lo" (l < o) is first of the two. Then lo+w 7, then blank + low 5, then (
- * low)+e 2 before e+r 2 (the left id of "e" is smaller: e+r first). */
+/* Worked out by hand. The pieces are "low" x 2, " low" x 3 and " lower" x 2. Pairs lo and ow occur
+ * 7 times; byte ids follow GPT-2's characters, so "lo" is merged first (l < o). Then lo+w occurs 7
+ * times and blank+low 5 times. Of the pairs that occur twice, e+r goes before ( low)+e, because the
+ * id of "e" is smaller. */
 static void test_merges_by_hand(void **state)
 {
     (void)state;

@@ -12,7 +12,7 @@ unsigned byte_to_char(unsigned char byte)
 
 int char_to_byte(unsigned cp)
 {
-    static int16_t table[0x144]; /* 0: not filled yet, else byte + 1 or -1 */
+    static int16_t table[0x144]; /* 0: not filled yet; else byte + 1, or -1 */
     if (cp >= 0x144) return -1;
     if (!table[0x21]) {
         for (unsigned c = 0; c < 0x144; c++) table[c] = -1;

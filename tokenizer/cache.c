@@ -1,4 +1,5 @@
-/* Words met before, by text: most words of a text are. Emptied when full. */
+/* Remembers the ids of words by their text: most words of a text come again. A full cache is
+ * emptied. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,8 +8,8 @@
 enum { SLOTS = 1 << 16, WORD_MAX = 256 };
 
 typedef struct {
-    uint64_t hash;                     /* 0: empty */
-    uint32_t text, n_text, ids, n_ids; /* offsets into the two pools and lengths */
+    uint64_t hash;                     /* 0 means empty */
+    uint32_t text, n_text, ids, n_ids; /* offsets into the two pools, and lengths */
 } slot;
 
 struct word_cache {
@@ -60,9 +61,9 @@ static void cached(tokenizer *t, const char *s, size_t n, ids *out)
     for (size_t j = from; j < out->n; j++) ids_push(&c->ids, out->ids[j]);
 }
 
-/* Without a pre-tokenizer a word is a whole line. Where no merge crosses from another character
- * to U+2581, merging the parts that begin with such marks gives the same ids, and the parts are
- * words that come again. */
+/* Without a pre-tokenizer a word is a whole line. Where no merge crosses from another character to
+ * U+2581, the line is cut before such marks: merging the parts gives the same ids, and the parts
+ * are words that come again. */
 void tokenizer_word(tokenizer *t, const char *s, size_t n, ids *out)
 {
     static const char mark[] = "\xE2\x96\x81";

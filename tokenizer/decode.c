@@ -1,4 +1,4 @@
-/* Decoder steps over the list of token texts, then joined. */
+/* Decoding: the steps change the list of token texts, which is then joined. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,8 +6,8 @@
 
 static const char bad[] = "\xEF\xBF\xBD"; /* U+FFFD */
 
-/* Texts one after the other; ends[i]: where the i-th ends. Each step reads one list and writes
- * another, never longer than n parts. */
+/* Texts one after the other; the i-th ends at ends[i]. Each step reads one list and writes another,
+ * which never has more parts. */
 typedef struct {
     str     bytes;
     size_t *ends;
@@ -22,7 +22,8 @@ static span part(const parts *p, size_t i)
     return (span) { str_c(&p->bytes) + from, (uint32_t)(p->ends[i] - from) };
 }
 
-/* Bytes that follow a first byte, and the range of the second (Unicode standard, table 3-7). */
+/* The number of bytes that follow a first byte, and the range of the second (Unicode standard,
+ * table 3-7). */
 static int sequence_tail(unsigned char c, unsigned char *low, unsigned char *high)
 {
     *low  = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
@@ -30,8 +31,8 @@ static int sequence_tail(unsigned char c, unsigned char *low, unsigned char *hig
     return c >= 0xC2 && c <= 0xDF ? 1 : c >= 0xE0 && c <= 0xEF ? 2 : c >= 0xF0 && c <= 0xF4 ? 3 : 0;
 }
 
-/* One U+FFFD for each maximal ill-formed part (the Unicode standard's practice; Rust's
- * from_utf8_lossy). */
+/* Appends one U+FFFD for each maximal ill-formed part, which is the Unicode standard's practice and
+ * what Rust's from_utf8_lossy does. */
 static void add_lossy(str *out, const char *s, size_t n)
 {
     for (size_t i = 0, good; i < n;) {
@@ -56,7 +57,8 @@ static void byte_level(const parts *in, parts *out)
         for (size_t at = 0; at < p.n;) {
             unsigned cp = 0;
             int      k = utf8_decode(p.s + at, p.n - at, &cp), b = k ? char_to_byte(cp) : -1;
-            if (b < 0) { /* not in the alphabet (an added token): the token stands as it is */
+            /* an added token's character is not in the alphabet: the token stays as it is */
+            if (b < 0) {
                 bytes.n = mark;
                 str_add(&bytes, p.s, p.n);
                 break;
@@ -90,7 +92,7 @@ static int hex_digit(char c)
                                   : -1;
 }
 
-/* The byte of a token <0xXX>; -1: it is none. */
+/* The byte of a token <0xXX>, or -1 when it is none. */
 static int byte_token(span s)
 {
     if (s.n != 6 || memcmp(s.s, "<0x", 3) || s.s[5] != '>') return -1;
@@ -98,8 +100,8 @@ static int byte_token(span s)
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-/* A run of <0xXX> tokens: its bytes where they are valid UTF-8 as a whole, else one U+FFFD for
- * each. */
+/* Decodes each run of <0xXX> tokens: to its bytes where the whole run is valid UTF-8, else to one
+ * U+FFFD for each token. */
 static void byte_fallback(const parts *in, parts *out)
 {
     for (size_t i = 0, run; i < in->n; i += run) {

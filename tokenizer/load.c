@@ -1,5 +1,5 @@
-/* tokenizer.json's vocabulary, added tokens and merges into tables. Nothing in the file is
- * trusted; what is not supported is refused by name. */
+/* Reads tokenizer.json's vocabulary, added tokens and merges into tables. Nothing in the file is
+ * trusted, and what is not supported is refused by name. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,8 +41,9 @@ int read_id(const loading *l, const json *number, int32_t *id)
     return OK;
 }
 
-enum { SHOWN_MAX = 200 }; /* 32 bytes, each an escape of six at most, and quotes */
-/* A token's text for a message: quoted, control characters escaped, long ones cut. */
+/* room for 32 bytes that each become an escape of six at most, and for quotes */
+enum { SHOWN_MAX = 200 };
+/* A token's text for a message: in quotes, control characters escaped, a long one cut. */
 static const char *shown(const char *text, size_t n, char out[SHOWN_MAX])
 {
     str quoted = { 0 };
@@ -114,7 +115,7 @@ static int load_vocabulary(const loading *l, const json *vocab)
     return OK;
 }
 
-/* A normalised token is looked for in normalised text, and decodes to its normalised content. */
+/* A normalised token is looked for in normalised text and decodes to its normalised content. */
 static int place_added(const loading *l, added_token k, bool is_normalised)
 {
     tokenizer *t   = l->t;
@@ -290,7 +291,7 @@ static void find_byte_ids(tokenizer *t)
     }
 }
 
-/* Byte-level tokens by the bytes they stand for. */
+/* Enters byte-level tokens by the bytes they stand for. */
 static void find_whole_words(tokenizer *t, const json *vocab)
 {
     if (!t->byte_level || !t->ignore_merges) return;
@@ -327,7 +328,7 @@ int tokenizer_load(tokenizer *t, const json *doc, const char *path)
     if (!rc) rc = load_vocabulary(&l, vocab);
     if (!rc) rc = load_merges(&l, merges);
     if (!rc) rc = tokenizer_load_steps(&l, doc);
-    /* behind the normaliser, which normalised tokens go through */
+    /* after the normaliser is loaded, because normalised tokens go through it */
     if (!rc) rc = load_added(&l, added);
     if (!rc) rc = find_unknown(&l, model);
     if (!rc) rc = tokenizer_load_template(&l, doc);

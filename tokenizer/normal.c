@@ -1,4 +1,4 @@
-/* Normalisers: a piece of text before it is cut into words. */
+/* Normalisers change a piece of text before it is cut into words. */
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -42,7 +42,7 @@ static int map_unicode(const str *in, str *out, int options)
     return OK;
 }
 
-/* Character by character, as Rust's char::to_lowercase: U+0130 is the only one that becomes two. */
+/* Lowers character by character like Rust's char::to_lowercase, where only U+0130 becomes two. */
 static void lowercase(const str *in, str *out)
 {
     for (size_t at = 0; at < in->n;) {

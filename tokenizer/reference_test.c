@@ -1,12 +1,12 @@
-/* Ids and texts of whole tokenizers as other programs give them: the tokenizers library 0.23.3,
- * and llama.cpp. */
+/* Ids and texts of whole tokenizers against other programs: the tokenizers library 0.23.3 and
+ * llama.cpp. */
 #include "core/file.h"
 #include "core/json.h"
 #include "core/test.h"
 #include "tokenizer/tokenizer.h"
 
-/* cJSON ends a string at U+0000: such characters travel as U+F8FF, and come back as NUL bytes in
- * a text with a length. */
+/* cJSON ends a string at U+0000. The files have U+F8FF in its place, which becomes a NUL byte again
+ * in a text with a length. */
 static json *parse_line(const char *line, size_t n)
 {
     str   copy = { 0 };
@@ -53,8 +53,8 @@ static bool decodes_to(const tokenizer *t, const ids *v, bool skip, const json *
     return same;
 }
 
-/* One line: encoded as it is and with special tokens as plain text, decoded with and without
- * special tokens, and with the template's prefix. */
+/* Checks one line: encoded as it is and with special tokens as plain text, decoded with and without
+ * special tokens, and encoded with the template's prefix. */
 static const char *check_line(const tokenizer *t, const char *line, size_t n, int32_t prefix)
 {
     json       *j       = parse_line(line, n);
@@ -81,7 +81,7 @@ static const char *check_line(const tokenizer *t, const char *line, size_t n, in
     return wrong;
 }
 
-/* Every line of the stored ids and texts of one tokenizer. */
+/* Checks every line of the stored ids and texts of one tokenizer. */
 static void check_reference(const char *folder, const char *name, int32_t prefix)
 {
     char        reference[256];
@@ -143,7 +143,7 @@ static void slices_decode_like_the_reference(void **state)
     str_free(&text);
 }
 
-/* llama.cpp's vectors: texts between separators, a line of ids for each. */
+/* Checks llama.cpp's vectors: texts between separators, and a line of ids for each. */
 static void check_vectors(const char *folder, const char *texts, const char *vectors)
 {
     static const char separator[] = "\n__ggml_vocab_test__\n";

@@ -4,8 +4,8 @@
 #include "core/error.h"
 #include "tokenizer/tokenizer_private.h"
 
-/* PCRE2 runs compiled patterns on a stack of its own; what does not fit goes to its interpreter,
- * which uses the heap. */
+/* PCRE2 runs compiled patterns on a stack of their own. What does not fit there goes to its
+ * interpreter, which uses the heap. */
 enum { JIT_STACK_FIRST = 32 << 10, JIT_STACK_MAX = 4 << 20 };
 
 struct regex_work {
@@ -32,9 +32,9 @@ void regex_work_free(struct regex_work *w)
     free(w);
 }
 
-/* Escapes that mean other characters there: what stands for them inside [ ], and for the capital
- * (all other characters); NULL: cannot be said. \s: PCRE2 adds U+180E. \w: PCRE2 10.42 knows
- * letters and numbers only. \h: a hexadecimal digit. */
+/* Escapes that mean other characters in Oniguruma: what to write instead inside [ ], and what for
+ * the capital letter (all other characters); NULL where PCRE2 has no way to say it. \s: PCRE2's has
+ * U+180E too. \w: PCRE2 10.42 knows letters and numbers only. \h: a hexadecimal digit. */
 static const struct {
     char        escape;
     const char *list, *other;
@@ -52,8 +52,8 @@ static int refuse(const char *where, const char *pattern, const char *what)
     return input_error("%s: the pattern %.80s: %s is not supported; write it another way", where, pattern, what);
 }
 
-/* One escape at *c (a backslash and a character): appended in PCRE2's words; *c moves to its
- * last byte. */
+/* Appends the escape at *c (a backslash and a character) in PCRE2's words; *c moves to its last
+ * byte. */
 static int add_escape(str *out, const char **c, bool in_list, const char *pattern, const char *where)
 {
     char letter = (*c)[1];
@@ -76,7 +76,7 @@ static int add_escape(str *out, const char **c, bool in_list, const char *patter
     return OK;
 }
 
-/* [:name:] inside [ ]: Oniguruma's punct takes all symbols. Returns its last byte. */
+/* Appends a [:name:] inside [ ]; Oniguruma's punct takes all symbols. Returns its last byte. */
 static const char *add_posix_class(str *out, const char *c)
 {
     const char *end = strstr(c, ":]") + 1;
@@ -139,7 +139,7 @@ int regex_compile(pcre2_code **out, const char *pattern, bool literal, const cha
         }
     }
     str_free(&text);
-    /* where there is no JIT the interpreter runs */
+    /* where there is no JIT, the interpreter runs */
     if (*out) pcre2_jit_compile(*out, PCRE2_JIT_COMPLETE);
     return rc;
 }
@@ -154,7 +154,7 @@ static int match_at(const tokenizer *t, const regex_scan *scan)
     return m;
 }
 
-/* As Oniguruma's iterator goes: an empty match right behind the last match does not count, and
+/* Steps like Oniguruma's iterator: an empty match right after the last match does not count, and
  * the search goes on one character later. */
 bool regex_next(const tokenizer *t, regex_scan *scan)
 {

@@ -1,5 +1,5 @@
-/* tokenizer.json's normalizer, pre_tokenizer, decoder and post_processor: each a step or a
- * Sequence of steps, each kind of step a row. */
+/* tokenizer.json's normalizer, pre_tokenizer, decoder and post_processor. Each section is a step or
+ * a Sequence of steps, and each kind of step is a row. */
 #include <string.h>
 
 #include "core/error.h"
@@ -14,10 +14,11 @@ typedef struct {
     int         kind;
 } step_row;
 
-/* A section of the file: its steps' list inside a Sequence, and the kinds it may hold. */
+/* A section of the file: the name of its list inside a Sequence, and the kinds of steps it may
+ * hold. */
 typedef struct {
     const char     *name, *list;
-    const step_row *rows; /* type NULL ends them */
+    const step_row *rows; /* ends with type NULL */
 } section;
 
 static int load_section(const loading *l, const json *step, const section *s, int depth)
@@ -53,7 +54,7 @@ static int too_many(const loading *l) { return input_error("%s: more than %d ste
 
 static span copy(const loading *l, const char *s) { return span_of(l->t, s, strlen(s)); }
 
-/* {"String": text} or {"Regex": pattern}; not empty. */
+/* Reads {"String": text} or {"Regex": pattern}, which must not be empty. */
 static int read_pattern(const loading *l, const json *step, const char **text, bool *literal)
 {
     const json *pattern;
@@ -64,7 +65,7 @@ static int read_pattern(const loading *l, const json *step, const char **text, b
     return !rc && !**text ? input_error("%s: the pattern is empty", l->where) : rc;
 }
 
-/* One character, as a text. */
+/* Reads one character as a text. */
 static int read_char(const loading *l, const json *step, const char *key, const char *other, const char **out)
 {
     unsigned cp;
@@ -75,7 +76,7 @@ static int read_char(const loading *l, const json *step, const char *key, const 
     return rc;
 }
 
-/* Metaspace's prepend_scheme, or the older add_prefix_space. */
+/* Reads Metaspace's prepend_scheme, or add_prefix_space of older files. */
 static int read_scheme(const loading *l, const json *step, prefix_scheme *out)
 {
     static const char *const names[] = {
@@ -134,7 +135,7 @@ static const step_row normalizers[] = { { "NFC", add_norm, NORM_NFC },
 
 /* ---- pre_tokenizer */
 
-/* GPT-2's encoder.py, with Unicode's white space. */
+/* The pattern of GPT-2's encoder.py, with Unicode's white space. */
 static const char gpt2_pattern[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 static int add_split(const loading *l, split_step s, const char *pattern, bool literal)
@@ -210,7 +211,7 @@ static int pre_punctuation(const loading *l, const json *step, int kind)
     return rc ? rc : add_split(l, s, "[!-/:-@\\[-`{-~\\p{P}]", false);
 }
 
-/* Words and runs of other characters are kept, blanks are not. */
+/* Keeps words and runs of other characters and drops blanks. */
 static int pre_whitespace(const loading *l, const json *step, int kind)
 {
     static const char pattern[] =
@@ -337,7 +338,7 @@ static int template_token(const loading *l, const json *step, const json *specia
     return rc;
 }
 
-/* `single`: the special tokens before and after sequence A. */
+/* Reads `single`: the special tokens before and after sequence A. */
 static int post_template(const loading *l, const json *step, int kind)
 {
     tokenizer  *t = l->t;

@@ -1,13 +1,13 @@
-/* Every normaliser, pre-tokenizer, added-token flag and decoder against the tokenizers library
- * 0.23.3: `Tokenizer.from_str` of the same sections, then `encode(text,
- * add_special_tokens=False)` or `decode(ids, skip_special_tokens=False)`. */
+/* Every normaliser, pre-tokenizer, flag of added tokens and decoder against the tokenizers library
+ * 0.23.3: `Tokenizer.from_str` of the same sections, then `encode(text, add_special_tokens=False)`
+ * or `decode(ids, skip_special_tokens=False)`. */
 #include "core/json.h"
 #include "core/test.h"
 #include "tokenizer/tokenizer.h"
 
-/* Sections of tokenizer.json with ' for "; words: the text's pieces with | between, added tokens
- * with * before. Every piece is a token of the model and ignore_merges is on, so that the ids
- * show where the text was cut. */
+/* Sections of tokenizer.json with ' for ". words: the text's pieces with | between them and *
+ * before added tokens. Every piece is a token of the model and ignore_merges is on, so the ids show
+ * where the text was cut. */
 static const struct {
     const char *what, *sections, *text, *words;
 } word_cases[] = {
@@ -153,8 +153,8 @@ static const struct {
       " aa\342\226\201" },
 };
 
-/* The parts of a text between |, with * before them taken away: each once, as a vocabulary; and
- * their ids in order. */
+/* The parts of a text between |, without the * before them: each once as a vocabulary, and their
+ * ids in order. */
 typedef struct {
     char   *copy;
     char   *part[32];

@@ -21,7 +21,7 @@ void ids_free(ids *v)
     *v = (ids) { 0 };
 }
 
-/* bos_token and eos_token: a string or {"content": ...}. */
+/* Reads bos_token or eos_token, a string or {"content": ...}. */
 static int read_token(const tokenizer *t, const json *config, const char *where, const char *key, int32_t *id)
 {
     const json *j = json_find(config, key);
@@ -112,7 +112,7 @@ void tokenizer_close(tokenizer *t)
     free(t);
 }
 
-/* ---- encoding: each function hands its parts to the one above */
+/* ---- encoding: each function hands its parts to the one above it */
 
 static int encode_words(const encoding *e, const char *s, size_t n, bool first)
 {
@@ -138,7 +138,7 @@ static int encode_piece(const encoding *e, const char *s, size_t n, bool first)
 
 static int encode(const tokenizer *shared, const char *text, size_t n, bool special, bool plain, ids *out)
 {
-    /* its cache and scratch change, its answers do not */
+    /* its cache and scratch change, but its answers do not */
     tokenizer *t = (tokenizer *)(uintptr_t)shared;
     encoding   e = { .t = t, .plain = plain, .out = out };
     if (n > TOKENIZER_TEXT_MAX)

@@ -1,6 +1,6 @@
-/* A tokenizer.json up to the first NUL byte and a text behind it: refused with a message, or
- * encoding and decoding keep their promises. Bytes without a NUL are a text for two small
- * tokenizers that are whole, byte-level and SentencePiece-style, and must come back from them
+/* A tokenizer.json up to the first NUL byte, and a text after it: either it is refused with a
+ * message, or encoding and decoding keep their promises. Bytes without a NUL are a text for two
+ * small valid tokenizers, one byte-level and one SentencePiece-style, and must come back from them
  * unchanged. */
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         tokenizer_close(t);
         return 0;
     }
-    bool has_mark = n && memmem(text, n, "\xE2\x96\x81", 3); /* it decodes to a blank */
+    bool has_mark = n && memmem(text, n, "\xE2\x96\x81", 3); /* the mark decodes to a blank */
     if (!round_trip(bytes, text, n) || (!round_trip(marks, text, n) && !has_mark)) abort();
     return 0;
 }

@@ -167,7 +167,8 @@ static void folders_and_their_config(void **state)
     assert_ok(sha256_file(path, sha));
     assert_string_equal(tokenizer_hash(t), sha);
     tokenizer_close(t);
-    assert_ok(tokenizer_open(&t, path)); /* the file itself: no config beside it counts */
+    /* the file itself is opened, so the config beside it does not count */
+    assert_ok(tokenizer_open(&t, path));
     assert_int_equal(tokenizer_bos(t), 7);
     tokenizer_close(t);
     static const char unknown[] = "{\"bos_token\":\"nobody\"}";
@@ -179,7 +180,7 @@ static void folders_and_their_config(void **state)
     test_rmdir(dir);
 }
 
-/* Ids of the tokenizers library 0.23.3 for the same model section. */
+/* Expected: the ids of the tokenizers library 0.23.3 for the same model section. */
 static void merges_and_unknown_characters(void **state)
 {
     (void)state;
@@ -228,7 +229,7 @@ static void special_tokens_can_be_plain_text(void **state)
     assert_ok(tokenizer_encode(t, "abb", 3, false, &v));
     assert_memory_equal(v.ids, ((int32_t[]) { 3, 4 }), 2 * sizeof *v.ids);
     ids_clear(&v);
-    /* the b inside is passed over with "ab", as the library does */
+    /* the b inside is skipped with "ab", as the library does */
     assert_ok(tokenizer_encode_plain(t, "abb", 3, false, &v));
     assert_int_equal(v.n, 2);
     assert_memory_equal(v.ids, ((int32_t[]) { 0, 4 }), 2 * sizeof *v.ids);
@@ -236,8 +237,8 @@ static void special_tokens_can_be_plain_text(void **state)
     tokenizer_close(t);
 }
 
-/* A run of one letter is one word; merges along it must not take quadratic time. 3 million
- * bytes, then blanks that a pattern looks ahead over. */
+/* A run of one letter is one word, and merging along it must not take quadratic time. The text has
+ * 3 million bytes, then blanks that a pattern looks ahead over. */
 static void long_texts(void **state)
 {
     (void)state;

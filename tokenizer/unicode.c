@@ -1,5 +1,5 @@
-/* Character classes that the tokenizers library's engines know and PCRE2 10.42 does not: Unicode
- * 16 against Unicode 14. */
+/* Character classes that the tokenizers library's engines know and PCRE2 10.42 does not, because it
+ * has Unicode 14 and they have Unicode 16. */
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -8,7 +8,7 @@
 
 bool is_white(unsigned cp) { return is_space_py(cp) && !(cp >= 0x1C && cp <= 0x1F); }
 
-/* Other_Alphabetic outside category M (PropList.txt): circled, squared and negative letters. */
+/* Other_Alphabetic outside of category M (PropList.txt): circled, squared and negative letters. */
 static bool is_enclosed_letter(unsigned cp)
 {
     return (cp >= 0x24B6 && cp <= 0x24E9) || (cp >= 0x1F130 && cp <= 0x1F149) || (cp >= 0x1F150 && cp <= 0x1F169) ||
@@ -26,9 +26,9 @@ bool is_word_char(unsigned cp)
     return word[utf8proc_category((utf8proc_int32_t)cp) & 31] || is_enclosed_letter(cp) || cp == 0x200C || cp == 0x200D;
 }
 
-/* Characters whose category differs between Unicode 14 and 16 (DerivedGeneralCategory.txt of
- * both), each range with an older character of its new category and of the same length in UTF-8;
- * Han ideographs with a Han ideograph. */
+/* Characters whose category differs between Unicode 14 and 16 (DerivedGeneralCategory.txt of both).
+ * Each range has an older character of its new category that is as long in UTF-8; for Han
+ * ideographs that is a Han ideograph. */
 static const struct {
     unsigned first, last, older;
 } newer[] = {

@@ -1,4 +1,5 @@
-/* Pre-tokenizer: each step cuts every word of the one before; the last hands words to BPE. */
+/* The pre-tokenizer: each step cuts every word of the step before, and the last hands words to
+ * BPE. */
 #include <string.h>
 
 #include "core/error.h"
@@ -6,8 +7,8 @@
 
 static int cut(tokenizer *t, int step, const char *s, size_t n, bool first, ids *out);
 
-/* The parts of one word as they come: matches and what lies between. A part waits until it is
- * known whether the next joins it. */
+/* The parts of one word as they come: the matches and what lies between. A part waits until it is
+ * known whether the next one joins it. */
 typedef struct {
     tokenizer  *t;
     int         step;
@@ -40,7 +41,7 @@ static int add_part(cutter *c, size_t from, size_t to, bool is_match)
         rc      = hand_on(c);
         c->from = from;
         c->to   = to;
-        /* what is removed leaves nothing waiting */
+        /* a removed part leaves nothing waiting */
         c->waiting = !(p->behaviour == SPLIT_REMOVED && is_match);
     }
     c->was_match = is_match;
@@ -65,7 +66,8 @@ static int cut_pattern(tokenizer *t, int step, const char *s, size_t n, bool fir
 
 static bool begins_with(const char *s, size_t n, span with) { return n >= with.n && !memcmp(s, with.s, with.n); }
 
-/* The word as the step's pattern sees it: with marks for blanks and a prefix. False: as it is. */
+/* Writes the word as the step's pattern sees it, with marks for blanks and with a prefix. Returns
+ * false when the word stays as it is. */
 static bool rewrite(const split_step *p, const char *s, size_t n, bool first, str *out)
 {
     bool wanted = p->prefix.n && (p->scheme == PREFIX_ALWAYS || (p->scheme == PREFIX_FIRST && first));
