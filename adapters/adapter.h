@@ -9,7 +9,7 @@
  *     decoder_backward(d, scale, NULL);                    // accumulates into the pairs' dA, dB
  *     adapter_backward(a);                                 // dA', dB' -> a->grad
  *     ... optimiser over a->theta, a->grad ...
- *     adapter_save(a, "run/adapter"); */
+ *     adapter_save(a, "run/adapter", "base", NULL, NULL); */
 #ifndef TIEBREAK_ADAPTERS_ADAPTER_H
 #define TIEBREAK_ADAPTERS_ADAPTER_H
 #include "kernels/backend.h"
@@ -46,13 +46,10 @@ typedef struct {
     int64_t         n_tensors;
     adapter_tensor *tensors;
     /* The trained factors, their gradients in the same layout, and the frozen factors. */
-    param      *theta, *grad, *frozen;
-    int64_t     theta_count, frozen_count;
-    expand_job *jobs; /* one for each adapted (site, layer): site by site, then layer by layer */
-    int64_t     n_jobs;
-    /* The final mask of an allocator, [n_jobs * rank] in job order, not owned; NULL keeps every
-     * rank. Only saving reads it. */
-    const bool             *kept;
+    param                  *theta, *grad, *frozen;
+    int64_t                 theta_count, frozen_count;
+    expand_job             *jobs; /* one for each adapted (site, layer): site by site, then layer by layer */
+    int64_t                 n_jobs;
     struct adapter_private *priv;
 } adapter;
 
@@ -73,7 +70,8 @@ void adapter_backward(adapter *a);
 
 /* Folders. A method with `peft` set on separate sites is written in PEFT's format
  * (adapter_config.json, adapter_model.safetensors). Any other has the same layout with each shared
- * tensor stored once.
+ * tensor stored once. `kept` is the final mask of an allocator, [n_jobs * rank] in job order; NULL
+ * keeps every rank.
  *
  * adapter_config.json always has a "tiebreak" block that describes the row. `extra`, which may be
  * NULL, goes into that block and says what the training was; its member "allocator" holds AdaLoRA's
@@ -81,7 +79,7 @@ void adapter_backward(adapter *a);
  *
  * adapter_open refuses by name what changes the forward and is not supported. The shapes must fit
  * c. */
-int adapter_save(const adapter *a, const char *dir, const char *base_name, const json *extra);
+int adapter_save(const adapter *a, const char *dir, const char *base_name, const json *extra, const bool *kept);
 int adapter_open(adapter **out, const backend *be, const model_config *c, const char *dir);
 /* Writes any adapter as a plain PEFT LoRA: lora_A = A, lora_B = diag(v) B R diag(u), rounded once
  * from f64; lora_alpha = s r. Modules that differ have patterns, modules of rank 0 are left out,

@@ -31,15 +31,15 @@ void adapter_tensor_name(const adapter_tensor *t, const adapter *a, char out[TEN
 /* "layers.3.q" names a module in the "tiebreak" block's ranks and scales. */
 enum { ADAPTER_MODULE_MAX = 32 };
 void adapter_module_name(int64_t layer, int site, char out[ADAPTER_MODULE_MAX]);
-/* How many ranks of a module the folder keeps, and which ones (rows may be NULL). Without an
- * allocator's mask it keeps all. */
-int64_t adapter_kept_rows(const adapter *a, int64_t layer, int site, int64_t *rows);
+/* How many ranks of a job the folder keeps, and which ones (rows may be NULL). `kept` is
+ * adapter_save's. */
+int64_t adapter_kept_rows(const adapter *a, const bool *kept, int64_t job, int64_t *rows);
 /* The "tiebreak" block that describes the row, on top of `extra` (NULL: nothing). The caller frees
  * it. */
-json *adapter_block(const adapter *a, const json *extra);
+json *adapter_block(const adapter *a, const json *extra, const bool *kept);
 /* Writes the folder with this block, which it takes, or without one (NULL: a plain PEFT folder).
  * The config is written after the weights: a folder without a config is not an adapter yet. */
-int adapter_write(const adapter *a, const char *dir, const char *base_name, json *block);
+int adapter_write(const adapter *a, const char *dir, const char *base_name, json *block, const bool *kept);
 
 /* Like adapter_new for the shapes that a folder's files claim: refuses before anything large is
  * allocated when the factors hold more than `numbers` numbers. */

@@ -9,38 +9,44 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/record.h"
 
-/* What the adapter says of itself, whichever program made it. */
-static json *own_card(const adapter *a)
+static const char full_card[] = "tiebreak.json";
+
+json *adapter_card(const adapter *a)
 {
     char  spec[METHOD_SPEC_MAX], sites[64];
     json *card = json_object();
-    method_spec(&a->spec.method, spec, sizeof spec);
-    site_set_print(a->spec.sites, sites, sizeof sites);
-    json_set_str(card, "method", a->spec.method.name);
-    json_set_str(card, "spec", spec);
-    json_set_int(card, "rank", a->spec.rank);
-    json_set_num(card, "alpha", method_takes_alpha(&a->spec.method) ? a->spec.alpha : NAN);
-    json_set_str(card, "sites", sites);
+    if (a) method_spec(&a->spec.method, spec, sizeof spec);
+    if (a) site_set_print(a->spec.sites, sites, sizeof sites);
+    record_put_text(card, field_adapter_method, a ? a->spec.method.name : "full");
+    record_put_text(card, field_adapter_spec, a ? spec : NULL);
+    record_put(card, field_adapter_rank, a ? json_of_number((double)a->spec.rank) : NULL);
+    record_put_number(card, field_adapter_alpha, a && method_takes_alpha(&a->spec.method) ? a->spec.alpha : NAN);
+    record_put_text(card, field_adapter_sites, a ? sites : NULL);
     return card;
 }
 
 int adapter_card_read(json **out, const char *dir, const adapter *a)
 {
-    static const char *const training[] = { "seed", "steps", "lr", "batch", "train" };
-    json                    *config;
-    char                     sha256[65];
+    static const record_field training[] = { field_adapter_seed, field_adapter_steps, field_adapter_lr,
+                                             field_adapter_batch, field_adapter_train };
+    json                     *config;
+    char                      sha256[65];
     *out   = NULL;
     int rc = adapter_read_config(&config, dir);
     if (!rc) rc = adapter_hash(dir, sha256);
     if (!rc) {
-        const json *block = json_has(config, "tiebreak") ? json_find(config, "tiebreak") : NULL;
-        *out              = own_card(a);
-        for (size_t i = 0; i < sizeof training / sizeof *training; i++) {
-            const json *value = block ? json_find(block, training[i]) : NULL;
-            json_set(*out, training[i], json_copy(value));
-        }
-        json_set_str(*out, "sha256", sha256);
+        const json *block = json_find(config, "tiebreak");
+        *out              = adapter_card(a);
+        for (size_t i = 0; i < sizeof training / sizeof *training; i++)
+            record_put(*out, training[i], json_copy(record_get(block, training[i])));
+        record_put_text(*out, field_adapter_sha256, sha256);
+        rc = record_check(*out, object_adapter, RECORD_EVAL, dir);
+    }
+    if (rc) {
+        json_free(*out);
+        *out = NULL;
     }
     json_free(config);
     return rc;
@@ -48,22 +54,35 @@ int adapter_card_read(json **out, const char *dir, const adapter *a)
 
 int full_card_read(json **base, json **adapted, const char *dir)
 {
-    json       *card;
-    const json *b, *a;
-    char       *path = path_join(dir, "tiebreak.json");
+    json *card = NULL;
+    char *path = path_join(dir, full_card);
     *base = *adapted = NULL;
-    if (!file_exists(path)) {
-        free(path);
-        return OK;
-    }
-    int rc = json_read_file(&card, path, 16u << 20);
-    if (!rc) rc = json_get_object(card, path, "base", &b);
-    if (!rc) rc = json_get_object(card, path, "adapter", &a);
-    if (!rc) {
+    int         rc   = file_exists(path) ? json_read_file(&card, path, 16u << 20) : OK;
+    const json *b, *a;
+    if (!rc && card) rc = json_get_object(card, path, record_key(field_asked_base), &b);
+    if (!rc && card) rc = json_get_object(card, path, record_key(field_asked_adapter), &a);
+    if (!rc && card) rc = record_check(b, object_source, RECORD_EVAL, path);
+    if (!rc && card) rc = record_check(a, object_adapter, RECORD_EVAL, path);
+    if (!rc && card) {
         *base    = json_copy(b);
         *adapted = json_copy(a);
     }
     json_free(card);
+    free(path);
+    return rc;
+}
+
+int full_card_write(const json *asked, const char *dir)
+{
+    json *card = json_object();
+    str   text = { 0 };
+    char *path = path_join(dir, full_card);
+    record_put(card, field_asked_base, json_copy(record_get(asked, field_asked_base)));
+    record_put(card, field_asked_adapter, json_copy(record_get(asked, field_asked_adapter)));
+    json_print(card, &text, true);
+    int rc = file_write_atomic(path, text.s, text.n);
+    json_free(card);
+    str_free(&text);
     free(path);
     return rc;
 }

@@ -1,6 +1,7 @@
 #include "adapters/card.h"
 
 #include "core/file.h"
+#include "core/test_record.h"
 #include "metrics/test_lines.h"
 #include "model/decoder.h"
 
@@ -38,11 +39,17 @@ static void a_plain_base_has_no_card_and_a_broken_one_is_named(void **state)
     json *base, *adapted;
     assert_ok(full_card_read(&base, &adapted, dir));
     assert_true(!base && !adapted);
-    write_text(file, "{\"base\":{\"name\":\"b\",\"sha256\":\"x\"},\"adapter\":{\"method\":\"full\"}}");
+    json       *record = test_record("eval-full");
+    const json *asked  = record_get(record, field_record_asked);
+    assert_ok(full_card_write(asked, dir));
     assert_ok(full_card_read(&base, &adapted, dir));
-    assert_string_equal(at(adapted, "method")->valuestring, "full");
+    assert_true(json_equal(base, record_get(asked, field_asked_base)));
+    assert_true(json_equal(adapted, record_get(asked, field_asked_adapter)));
     json_free(base);
     json_free(adapted);
+    json_free(record);
+    write_text(file, "{\"base\":{\"name\":\"b\",\"sha256\":\"x\"},\"adapter\":{\"method\":\"full\"}}");
+    assert_input_error(full_card_read(&base, &adapted, dir), "tiebreak.json: \"spec\" is missing");
     write_text(file, "{\"base\":7}");
     assert_input_error(full_card_read(&base, &adapted, dir), "tiebreak.json");
     free(file);

@@ -19,32 +19,36 @@ static void replace(json *obj, const char *key, json *value)
 
 /* An adapted module as the folder will hold it: its rank after pruning, and its scale. */
 typedef struct {
-    int64_t layer, rank;
-    int     site;
-    double  s;
+    const adapter *a;
+    const bool    *kept; /* adapter_save's */
+    int64_t        job, layer, rank;
+    int            site;
+    double         s;
 } module_info;
 
-/* Steps to the next adapted module in job order; false at the end. Start with layer -1 and site
- * 0. */
-static bool next_module(const adapter *a, module_info *m)
+/* Steps to the next adapted module in job order; false at the end. Start with first_module. */
+static bool next_module(module_info *m)
 {
-    m->layer++;
-    while (m->site < SITE_COUNT && (m->layer >= a->cfg.layers || !site_set_has(a->spec.sites, m->site)))
-        m->site++, m->layer = 0;
-    if (m->site == SITE_COUNT) return false;
-    m->rank = adapter_kept_rows(a, m->layer, m->site, NULL);
-    m->s    = a->spec.module_scale[m->layer * SITE_COUNT + m->site];
+    if (++m->job == m->a->n_jobs) return false;
+    const expand_job *job = &m->a->jobs[m->job];
+    m->layer              = job->layer;
+    m->site               = (int)job->site;
+    m->s                  = job->s;
+    m->rank               = adapter_kept_rows(m->a, m->kept, m->job, NULL);
     return true;
 }
-static const module_info first_module = { .layer = -1 };
+static module_info first_module(const adapter *a, const bool *kept)
+{
+    return (module_info) { .a = a, .kept = kept, .job = -1 };
+}
 
 /* The linears' names in PEFT's form. Where some layers have nothing at a site, these are whole
  * paths, so that PEFT adapts no other layer. */
-static json *target_modules(const adapter *a, const peft_layout *p)
+static json *target_modules(const adapter *a, const bool *kept, const peft_layout *p)
 {
     json *names = json_array(), *paths = json_array();
     bool  gaps = false;
-    for (module_info m = first_module; next_module(a, &m);) {
+    for (module_info m = first_module(a, kept); next_module(&m);) {
         char path[PEFT_KEY_MAX];
         if (m.site == SITE_QKV) continue;
         peft_module_path(m.layer, m.site, path);
@@ -58,10 +62,11 @@ static json *target_modules(const adapter *a, const peft_layout *p)
     return gaps ? paths : names;
 }
 
-static json *mask_of(const adapter *a, const module_info *m)
+static json *mask_of(const module_info *m)
 {
-    int64_t *rows = mem_alloc((size_t)a->spec.rank + 1, sizeof *rows),
-            n = adapter_kept_rows(a, m->layer, m->site, rows), at = 0;
+    const adapter *a = m->a;
+    int64_t *rows = mem_alloc((size_t)a->spec.rank + 1, sizeof *rows), n = adapter_kept_rows(a, m->kept, m->job, rows),
+            at = 0;
     json *mask = json_array();
     for (int64_t i = 0; i < a->spec.rank; i++) {
         bool keep = at < n && rows[at] == i;
@@ -74,15 +79,15 @@ static json *mask_of(const adapter *a, const module_info *m)
 
 /* AdaLoRA's rank_pattern says for each module which of the initial ranks are kept. It is null when
  * nothing was pruned. */
-static void set_masks(json *config, const adapter *a)
+static void set_masks(json *config, const adapter *a, const bool *kept)
 {
     json *masks  = json_object();
-    bool  pruned = a->kept != NULL;
-    for (module_info m = first_module; next_module(a, &m);) {
+    bool  pruned = kept != NULL;
+    for (module_info m = first_module(a, kept); next_module(&m);) {
         char path[PEFT_KEY_MAX], key[PEFT_KEY_MAX + 8];
         peft_module_path(m.layer, m.site, path);
         snprintf(key, sizeof key, "%s.lora_E", path);
-        json_set(masks, key, mask_of(a, &m));
+        json_set(masks, key, mask_of(&m));
         pruned |= m.rank != a->spec.rank;
     }
     if (!pruned) json_free(masks);
@@ -91,7 +96,7 @@ static void set_masks(json *config, const adapter *a)
 
 /* Sets rank_pattern and alpha_pattern for the modules that differ from r and lora_alpha. The keys
  * are whole module paths, so that no two overlap. */
-static void set_patterns(json *config, const adapter *a, const peft_layout *p)
+static void set_patterns(json *config, const adapter *a, const bool *kept, const peft_layout *p)
 {
     json      *ranks = json_object(), *alphas = json_object();
     scale_rule rule  = peft_scale_rule(p, a->spec.method.rule == SCALE_ALPHA_SQRT_R);
@@ -99,7 +104,7 @@ static void set_patterns(json *config, const adapter *a, const peft_layout *p)
     double     alpha = method_takes_alpha(&a->spec.method) ? a->spec.alpha
                                                            : method_alpha(rule, a->spec.method.scale, a->spec.rank);
     replace(config, "lora_alpha", json_of_number(alpha));
-    for (module_info m = first_module; next_module(a, &m);) {
+    for (module_info m = first_module(a, kept); next_module(&m);) {
         char path[PEFT_KEY_MAX];
         peft_module_path(m.layer, m.site, path);
         if (!m.rank) continue;
@@ -125,7 +130,7 @@ static json *shape_block(const model_config *c)
     return s;
 }
 
-json *adapter_block(const adapter *a, const json *extra)
+json *adapter_block(const adapter *a, const json *extra, const bool *kept)
 {
     json *b = extra ? json_copy(extra) : json_object(), *ranks = json_object(), *scales = json_object();
     char  spec[METHOD_SPEC_MAX], sites[64];
@@ -140,7 +145,7 @@ json *adapter_block(const adapter *a, const json *extra)
     replace(b, "trainable", json_of_number((double)a->theta_count));
     replace(b, "shape", shape_block(&a->cfg));
     double s = method_scale(&a->spec.method, a->spec.alpha, a->spec.rank);
-    for (module_info m = first_module; next_module(a, &m);) {
+    for (module_info m = first_module(a, kept); next_module(&m);) {
         char key[ADAPTER_MODULE_MAX];
         adapter_module_name(m.layer, m.site, key);
         if (m.rank != a->spec.rank) json_set_int(ranks, key, m.rank);
@@ -151,7 +156,8 @@ json *adapter_block(const adapter *a, const json *extra)
     return b;
 }
 
-int adapter_config_json(json **out, const adapter *a, const peft_layout *p, const char *base_name, json *block)
+int adapter_config_json(json **out, const adapter *a, const peft_layout *p, const char *base_name, json *block,
+                        const bool *kept)
 {
     static const char own[] =
         "{\"peft_type\":\"TIEBREAK\",\"r\":8,\"rank_pattern\":{},\"alpha_pattern\":{},\"target_modules\":[],\"task_type\":\"CAUSAL_LM\"}";
@@ -164,11 +170,11 @@ int adapter_config_json(json **out, const adapter *a, const peft_layout *p, cons
     json *c = *out;
     replace(c, "base_model_name_or_path", json_of_text(base_name));
     replace(c, p ? p->rank_key : "r", json_of_number((double)a->spec.rank));
-    replace(c, "target_modules", target_modules(a, p));
+    replace(c, "target_modules", target_modules(a, kept, p));
     if (json_find(c, "use_rslora")) replace(c, "use_rslora", json_of_bool(a->spec.method.rule == SCALE_ALPHA_SQRT_R));
     if (json_find(c, "projection_prng_key")) replace(c, "projection_prng_key", json_of_number((double)a->spec.seed));
-    if (json_find(c, "lora_alpha")) set_patterns(c, a, p);
-    if (p && p->keeps_empty) set_masks(c, a);
+    if (json_find(c, "lora_alpha")) set_patterns(c, a, kept, p);
+    if (p && p->keeps_empty) set_masks(c, a, kept);
     /* AdaLoRA's own fields, which have PEFT's names */
     const json *allocator = block ? json_find(block, "allocator") : NULL;
     for (const json *f = allocator ? allocator->child : NULL; f; f = f->next)

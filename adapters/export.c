@@ -146,7 +146,7 @@ int adapter_export_lora(const adapter *a, const char *dir, const char *base_name
     bool  there  = file_exists(config);
     if (!rc && there && !same_as_folder(e, dir))
         rc = input_error("%s: holds another adapter; name a folder that does not", dir);
-    if (!rc && !there) rc = adapter_write(e, dir, base_name, NULL);
+    if (!rc && !there) rc = adapter_write(e, dir, base_name, NULL, NULL);
     free(config);
     adapter_free(e);
     return rc;

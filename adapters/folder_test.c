@@ -162,7 +162,7 @@ static void own_folders_read_back_bit_for_bit(void **state)
         char    *dir = test_tmpdir();
         json    *config, *extra = json_object();
         json_set_str(extra, "note", "kept");
-        assert_ok(adapter_save(a, dir, "base", extra));
+        assert_ok(adapter_save(a, dir, "base", extra, NULL));
         assert_ok(adapter_open(&b, backend_find("cpu"), &c.cfg, dir));
         assert_same(a, b);
         assert_ok(adapter_read_config(&config, dir));
@@ -201,7 +201,7 @@ static void our_folders_have_pefts_keys_and_shapes(void **state)
         assert_ok(adapter_open(&a, backend_find("cpu"), &c.cfg, path));
         char *dir = test_tmpdir(), *ours = path_join(dir, "adapter_model.safetensors"),
              *theirs = path_join(path, "adapter_model.safetensors");
-        assert_ok(adapter_save(a, dir, c.base, NULL));
+        assert_ok(adapter_save(a, dir, c.base, NULL, NULL));
         safetensors *f, *g;
         assert_ok(safetensors_open(&f, ours));
         assert_ok(safetensors_open(&g, theirs));

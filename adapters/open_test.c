@@ -45,7 +45,7 @@ static json *round_trip(const adapter *a, char *dir)
     adapter     *b;
     json        *config;
     model_config told;
-    assert_ok(adapter_save(a, dir, "base", NULL));
+    assert_ok(adapter_save(a, dir, "base", NULL, NULL));
     assert_ok(adapter_open(&b, a->be, &shape, dir));
     assert_same(a, b);
     assert_string_equal(a->spec.method.name, b->spec.method.name);
@@ -117,8 +117,7 @@ static void pruned_ranks_are_left_out(void **state)
         char    *dir         = test_tmpdir();
         site_set sites       = fused ? 1u << SITE_QKV : 1u << SITE_Q | 1u << SITE_V;
         adapter *a           = random_adapter("adalora", (adapter_spec) { .sites = sites, .alpha = 4 }), *b;
-        a->kept              = kept;
-        assert_ok(adapter_save(a, dir, NULL, NULL));
+        assert_ok(adapter_save(a, dir, NULL, NULL, kept));
         assert_ok(adapter_open(&b, a->be, &shape, dir));
         for (int64_t j = 0; j < a->n_jobs; j++) {
             int64_t n = 0;
@@ -386,11 +385,11 @@ static void a_half_written_folder_is_no_adapter(void **state)
     char *dir = test_tmpdir(), *config = path_join(dir, "adapter_config.json"),
          *weights = path_join(dir, "adapter_model.safetensors");
     adapter *a    = random_adapter("lora", (adapter_spec) { .sites = 1u << SITE_Q }), *b;
-    assert_ok(adapter_save(a, dir, NULL, NULL));
-    assert_ok(adapter_save(a, dir, NULL, NULL)); /* writes over an older folder */
+    assert_ok(adapter_save(a, dir, NULL, NULL, NULL));
+    assert_ok(adapter_save(a, dir, NULL, NULL, NULL)); /* writes over an older folder */
     assert_int_equal(remove(config), 0);
     assert_input_error(adapter_open(&b, a->be, &shape, dir), "holds no adapter_config.json");
-    assert_ok(adapter_save(a, dir, NULL, NULL));
+    assert_ok(adapter_save(a, dir, NULL, NULL, NULL));
     assert_int_equal(remove(weights), 0);
     assert_input_error(adapter_open(&b, a->be, &shape, dir), "adapter_model.safetensors");
     free(config);

@@ -38,8 +38,9 @@ bool peft_ignored_key(const char *name);
 /* How a config of this layout makes s from its lora_alpha, or from 1. */
 scale_rule peft_scale_rule(const peft_layout *p, bool use_rslora);
 /* Makes adapter_config.json for a folder of this layout (NULL: our own). It takes `block`, which
- * may be NULL. (config.c) */
-int adapter_config_json(json **out, const adapter *a, const peft_layout *p, const char *base_name, json *block);
+ * may be NULL; `kept` is adapter_save's. (config.c) */
+int adapter_config_json(json **out, const adapter *a, const peft_layout *p, const char *base_name, json *block,
+                        const bool *kept);
 
 /* adapter_open for a folder whose two parts are read already; `where` is the config's path.
  * (open.c) */

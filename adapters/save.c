@@ -26,12 +26,11 @@ void adapter_module_name(int64_t layer, int site, char out[ADAPTER_MODULE_MAX])
     snprintf(out, ADAPTER_MODULE_MAX, "layers.%lld.%s", (long long)layer, site_table[site].name);
 }
 
-int64_t adapter_kept_rows(const adapter *a, int64_t layer, int site, int64_t *rows)
+int64_t adapter_kept_rows(const adapter *a, const bool *kept, int64_t job, int64_t *rows)
 {
-    int64_t r = a->spec.module_rank[layer * SITE_COUNT + site], job = layer, n = 0;
-    for (int s = 0; s < site; s++) job += site_set_has(a->spec.sites, s) ? a->cfg.layers : 0;
-    for (int64_t i = 0; i < r; i++) {
-        if (a->kept && !a->kept[job * a->spec.rank + i]) continue;
+    int64_t n = 0;
+    for (int64_t i = 0; i < a->jobs[job].r; i++) {
+        if (kept && !kept[job * a->spec.rank + i]) continue;
         if (rows) rows[n] = i;
         n++;
     }
@@ -40,7 +39,7 @@ int64_t adapter_kept_rows(const adapter *a, int64_t layer, int site, int64_t *ro
 
 /* The values of one tensor as F32, without the rows (A) or columns (B, u) that the allocator
  * pruned. */
-static float *saved_values(const adapter *a, const adapter_tensor *t, int64_t *rows, int64_t *cols)
+static float *saved_values(const adapter *a, const bool *kept, const adapter_tensor *t, int64_t *rows, int64_t *cols)
 {
     int64_t n   = t->rows * t->cols;
     double *all = mem_alloc((size_t)n + 1, sizeof *all);
@@ -48,12 +47,13 @@ static float *saved_values(const adapter *a, const adapter_tensor *t, int64_t *r
     a->be->params->download(a->be->params, all, adapter_values(a, t), n);
     *rows = t->rows;
     *cols = t->cols;
-    if (!a->kept || a->spec.method.factor[t->factor].scope != SCOPE_LAYER) {
+    if (!kept || a->spec.method.factor[t->factor].scope != SCOPE_LAYER) {
         for (int64_t i = 0; i < n; i++) out[i] = (float)all[i];
     } else {
-        int64_t *keep = mem_alloc((size_t)a->spec.rank + 1, sizeof *keep),
-                k = adapter_kept_rows(a, t->layer, t->site, keep), at = 0;
-        bool by_row = t->factor == FACTOR_A, by_col = t->factor == FACTOR_B || t->factor == FACTOR_U;
+        int64_t *keep = mem_alloc((size_t)a->spec.rank + 1, sizeof *keep), job = 0, at = 0;
+        while (a->jobs[job].layer != t->layer || a->jobs[job].site != t->site) job++;
+        int64_t k      = adapter_kept_rows(a, kept, job, keep);
+        bool    by_row = t->factor == FACTOR_A, by_col = t->factor == FACTOR_B || t->factor == FACTOR_U;
         *rows = by_row ? k : t->rows;
         *cols = by_col ? k : t->cols;
         for (int64_t i = 0; i < *rows; i++)
@@ -80,7 +80,7 @@ static tensor_view view_of(const char *name, const adapter_tensor *t, const peft
     return v;
 }
 
-static int write_weights(const adapter *a, const peft_layout *p, const char *path)
+static int write_weights(const adapter *a, const bool *kept, const peft_layout *p, const char *path)
 {
     tensor_view *views         = mem_alloc((size_t)a->n_tensors + 1, sizeof *views);
     char(*names)[PEFT_KEY_MAX] = mem_alloc((size_t)a->n_tensors + 1, sizeof *names);
@@ -88,7 +88,7 @@ static int write_weights(const adapter *a, const peft_layout *p, const char *pat
     for (int64_t i = 0; i < a->n_tensors; i++) {
         const adapter_tensor *t = &a->tensors[i];
         int64_t               rows, cols;
-        float                *values = saved_values(a, t, &rows, &cols);
+        float                *values = saved_values(a, kept, t, &rows, &cols);
         if (p)
             peft_tensor_key(p, t->factor, t->layer, t->site, names[n]);
         else
@@ -107,15 +107,15 @@ static int write_weights(const adapter *a, const peft_layout *p, const char *pat
     return rc;
 }
 
-int adapter_write(const adapter *a, const char *dir, const char *base_name, json *block)
+int adapter_write(const adapter *a, const char *dir, const char *base_name, json *block, const bool *kept)
 {
     const peft_layout *p       = layout_of(a);
     json              *config  = NULL;
     char              *weights = path_join(dir, ADAPTER_WEIGHTS), *path = path_join(dir, ADAPTER_CONFIG);
-    int                rc = adapter_config_json(&config, a, p, base_name, block);
+    int                rc = adapter_config_json(&config, a, p, base_name, block, kept);
     if (!rc) rc = file_make_dirs(dir);
     if (!rc && remove(path) && errno != ENOENT) rc = run_error("%s: cannot be replaced: %s", path, strerror(errno));
-    if (!rc) rc = write_weights(a, p, weights);
+    if (!rc) rc = write_weights(a, kept, p, weights);
     if (!rc) { /* written last: a folder with a config is complete */
         str text = { 0 };
         json_print(config, &text, true);
@@ -128,7 +128,7 @@ int adapter_write(const adapter *a, const char *dir, const char *base_name, json
     return rc;
 }
 
-int adapter_save(const adapter *a, const char *dir, const char *base_name, const json *extra)
+int adapter_save(const adapter *a, const char *dir, const char *base_name, const json *extra, const bool *kept)
 {
-    return adapter_write(a, dir, base_name, adapter_block(a, extra));
+    return adapter_write(a, dir, base_name, adapter_block(a, extra, kept), kept);
 }

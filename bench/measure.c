@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/progress.h"
+#include "core/record.h"
 #include "core/stats.h"
 
 enum { PAIRS_MIN = 10, PAIRS_MAX = 4000, WARM_MIN = 3, WARM_MAX = 1000, TRIES = 12, WAITED_PAIRS = 30 };
@@ -130,7 +131,7 @@ static double median_of(const sampler *m, reading what)
 static json *samples(const pair_time *t, int64_t n, reading what)
 {
     json *a = json_array();
-    for (int64_t i = 0; i < n; i++) json_push(a, cJSON_CreateNumber(round(what(&t[i]))));
+    for (int64_t i = 0; i < n; i++) json_push(a, json_of_number(round(what(&t[i]))));
     return a;
 }
 
@@ -146,39 +147,39 @@ static void set_overhead(json *j, const sampler *m)
     int64_t n = m->n, k = (int64_t)floor(0.98 * sqrt((double)n));
     double *ratio = read_all(m, over_base);
     qsort(ratio, (size_t)n, sizeof *ratio, ascending);
-    json_set_num(j, "overhead", stats_median(ratio, n));
-    json_set_num(j, "overhead_low", ratio[n / 2 - k < 0 ? 0 : n / 2 - k]);
-    json_set_num(j, "overhead_high", ratio[n / 2 + k > n - 1 ? n - 1 : n / 2 + k]);
+    record_put_number(j, field_timing_overhead, stats_median(ratio, n));
+    record_put_number(j, field_timing_overhead_low, ratio[n / 2 - k < 0 ? 0 : n / 2 - k]);
+    record_put_number(j, field_timing_overhead_high, ratio[n / 2 + k > n - 1 ? n - 1 : n / 2 + k]);
     free(ratio);
 }
 
 static void set_floor(json *j, const sampler *m, const bench_rates *rates)
 {
     bench_floor f = bench_floor_of(m->s, rates);
-    json_set_num(j, "flops", f.flops);
-    json_set_num(j, "base_flops", f.base_flops);
-    json_set_num(j, "bytes", f.bytes);
-    json_set_num(j, "base_bytes", f.base_bytes);
-    json_set_num(j, "gemm_flops_per_s", rates->gemm_flops_per_s);
-    json_set_num(j, "copy_bytes_per_s", rates->copy_bytes_per_s);
-    json_set_num(j, "floor_ns", 1e9 * f.fused_s);
-    json_set_num(j, "base_floor_ns", 1e9 * f.base_s);
-    json_set_num(j, "ops_floor_ns", 1e9 * f.ops_s);
-    json_set_num(j, "share_of_floor", 1e9 * f.fused_s / median_of(m, case_ns));
-    json_set_num(j, "base_share_of_floor", 1e9 * f.base_s / median_of(m, base_ns));
+    record_put_number(j, field_timing_flops, f.flops);
+    record_put_number(j, field_timing_base_flops, f.base_flops);
+    record_put_number(j, field_timing_bytes, f.bytes);
+    record_put_number(j, field_timing_base_bytes, f.base_bytes);
+    record_put_number(j, field_timing_gemm_flops_per_s, rates->gemm_flops_per_s);
+    record_put_number(j, field_timing_copy_bytes_per_s, rates->copy_bytes_per_s);
+    record_put_number(j, field_timing_floor_ns, 1e9 * f.fused_s);
+    record_put_number(j, field_timing_base_floor_ns, 1e9 * f.base_s);
+    record_put_number(j, field_timing_ops_floor_ns, 1e9 * f.ops_s);
+    record_put_number(j, field_timing_share_of_floor, 1e9 * f.fused_s / median_of(m, case_ns));
+    record_put_number(j, field_timing_base_share_of_floor, 1e9 * f.base_s / median_of(m, base_ns));
 }
 
 /* What only a device with a clock of its own tells. */
 static void set_clocks(json *j, const sampler *m)
 {
-    json_set_num(j, "settled_mhz", m->settled_hz / 1e6);
-    json_set_int(j, "rejected", m->rejected);
+    record_put_number(j, field_timing_settled_mhz, m->settled_hz / 1e6);
+    record_put_count(j, field_timing_rejected, m->rejected);
     if (m->kept[0].with.launches >= 0) {
-        json_set_int(j, "launches", m->kept[0].with.launches);
-        json_set_int(j, "base_launches", m->kept[0].base.launches);
+        record_put_count(j, field_timing_launches, m->kept[0].with.launches);
+        record_put_count(j, field_timing_base_launches, m->kept[0].base.launches);
     }
-    json_set(j, "base_mhz", samples(m->kept, m->n, base_mhz));
-    json_set(j, "case_mhz", samples(m->kept, m->n, case_mhz));
+    record_put(j, field_timing_base_mhz, samples(m->kept, m->n, base_mhz));
+    record_put(j, field_timing_case_mhz, samples(m->kept, m->n, case_mhz));
 }
 
 /* What the variant moves beside the base, by its own list of steps, where adapters are what is
@@ -186,28 +187,28 @@ static void set_clocks(json *j, const sampler *m)
 static void set_moved(json *j, const bench_state *s)
 {
     const site_cost cost = s->spec->variant->cost(s->spec->variant, SITE_FORWARD, &s->sets[0].call);
-    json_set_num(j, "moved_over_base", cost.bytes / linear_bytes(s->dims, (double)s->be->elem) - 1);
+    record_put_number(j, field_timing_moved_over_base, cost.bytes / linear_bytes(s->dims, (double)s->be->elem) - 1);
 }
 
 static json *result_of(const sampler *m, const bench_rates *rates)
 {
     json *j = json_object();
     set_overhead(j, m);
-    json_set_num(j, "base_ns_median", median_of(m, base_ns));
-    json_set_int(j, "n", m->n);
-    json_set_str(j, "clock", m->s->be->time_begin ? "device" : "host");
-    json_set_num(j, "warm_s", m->warm_s);
-    json_set_int(j, "warm_pairs", m->warm_calls);
-    json_set_bool(j, "settled", m->settled);
+    record_put_number(j, field_timing_base_ns_median, median_of(m, base_ns));
+    record_put_count(j, field_timing_n, m->n);
+    record_put_text(j, field_timing_clock, m->s->be->time_begin ? "device" : "host");
+    record_put_number(j, field_timing_warm_s, m->warm_s);
+    record_put_count(j, field_timing_warm_pairs, m->warm_calls);
+    record_put_flag(j, field_timing_settled, m->settled);
     set_floor(j, m, rates);
     if (m->s->spec->adapters) set_moved(j, m->s);
     if (m->s->be->time_clock_hz) set_clocks(j, m);
-    json_set(j, "base_ns", samples(m->kept, m->n, base_ns));
-    json_set(j, "case_ns", samples(m->kept, m->n, case_ns));
-    json_set_bool(j, "same_bits", m->repeats);
+    record_put(j, field_timing_base_ns, samples(m->kept, m->n, base_ns));
+    record_put(j, field_timing_case_ns, samples(m->kept, m->n, case_ns));
+    record_put_flag(j, field_timing_same_bits, m->repeats);
     if (m->n_waited) {
-        json_set(j, "base_waited_ns", samples(m->waited, m->n_waited, base_ns));
-        json_set(j, "case_waited_ns", samples(m->waited, m->n_waited, case_ns));
+        record_put(j, field_timing_base_waited_ns, samples(m->waited, m->n_waited, base_ns));
+        record_put(j, field_timing_case_waited_ns, samples(m->waited, m->n_waited, case_ns));
     }
     return j;
 }

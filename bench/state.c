@@ -5,6 +5,7 @@
 
 #include "bench/check.h"
 #include "core/error.h"
+#include "core/record.h"
 #include "core/memory.h"
 
 enum { LAYERS_MAX = 8 };
@@ -289,27 +290,27 @@ json *bench_asked_of(const bench_state *s)
     bool              tied = false;
     for (int f = 0; f < FACTOR_COUNT; f++) tied |= b->method->factor[f].scope >= SCOPE_GROUP;
     json *a = json_object();
-    json_set_str(a, "case", b->name);
-    json_set_str(a, "op", b->op->name);
-    json_set_str(a, "method", b->method->name);
-    json_set_bool(a, "tied", tied);
-    json_set_int(a, "rank", b->rank);
-    json_set_str(a, "shape", b->shape);
-    json_set_str(a, "site", site_table[b->site].name);
-    json_set_int(a, "d_in", s->dims.in);
-    json_set_int(a, "d_out", s->dims.out);
-    json_set_int(a, "tokens", s->dims.n);
-    json_set_int(a, b->mode == MODE_LAYERS ? "layers" : "sets", s->n_sets);
-    if (b->mode != MODE_LAYERS) json_set_str(a, "mode", bench_mode_name[b->mode]);
-    if (b->variant) json_set_str(a, "variant", b->variant->name);
+    record_put_text(a, field_bench_case_case, b->name);
+    record_put_text(a, field_bench_case_op, b->op->name);
+    record_put_text(a, field_bench_case_method, b->method->name);
+    record_put_flag(a, field_bench_case_tied, tied);
+    record_put_count(a, field_bench_case_rank, b->rank);
+    record_put_text(a, field_bench_case_shape, b->shape);
+    record_put_text(a, field_bench_case_site, site_table[b->site].name);
+    record_put_count(a, field_bench_case_d_in, s->dims.in);
+    record_put_count(a, field_bench_case_d_out, s->dims.out);
+    record_put_count(a, field_bench_case_tokens, s->dims.n);
+    record_put_count(a, b->mode == MODE_LAYERS ? field_bench_case_layers : field_bench_case_sets, s->n_sets);
+    if (b->mode != MODE_LAYERS) record_put_text(a, field_bench_case_mode, bench_mode_name[b->mode]);
+    if (b->variant) record_put_text(a, field_bench_case_variant, b->variant->name);
     if (b->adapters) {
-        json_set_int(a, "adapters", b->adapters);
-        json_set_str(a, "popularity", bench_rows_name[b->rows]);
-        json_set_int(a, "distinct", bench_distinct(b));
+        record_put_count(a, field_bench_case_adapters, b->adapters);
+        record_put_text(a, field_bench_case_popularity, bench_rows_name[b->rows]);
+        record_put_count(a, field_bench_case_distinct, bench_distinct(b));
     }
-    json_set_str(a, "device", s->be->params->name);
-    json_set_str(a, "dtype", s->be->dtype);
-    json_set_int(a, "threads", s->be->threads(s->be));
+    record_put_text(a, field_bench_case_device, s->be->params->name);
+    record_put_text(a, field_bench_case_dtype, s->be->dtype);
+    record_put_count(a, field_bench_case_threads, s->be->threads(s->be));
     return a;
 }
 

@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/progress.h"
-#include "core/record.h"
+#include "core/cell.h"
 #include "kernels/facts.h"
 
 static struct {
@@ -41,23 +41,13 @@ static int select_cases(bench_spec *specs, int64_t *n)
                       o.filter);
 }
 
-static char *record_path(const json *asked)
+static void print_result(const char *name, const json *result)
 {
-    char id[17];
-    str  path = { 0 };
-    record_id(asked, id);
-    str_printf(&path, "%s/bench-%s.json", o.out, id);
-    return path.s;
-}
-
-static bool is_recorded(const json *asked)
-{
-    char *path   = record_path(asked);
-    json *record = NULL;
-    bool  there  = file_exists(path) && record_read(&record, path) == OK;
-    json_free(record);
-    free(path);
-    return there;
+    printf("%-96s %10.1f %+8.1f %%  %+.1f .. %+.1f %%\n", name,
+           record_number(result, field_timing_base_ns_median) / 1e3, 100 * record_number(result, field_timing_overhead),
+           100 * record_number(result, field_timing_overhead_low),
+           100 * record_number(result, field_timing_overhead_high));
+    fflush(stdout);
 }
 
 static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json *all)
@@ -68,6 +58,7 @@ static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json
     if (!o.json) printf("%-96s %10s %9s  95 %% interval\n", "case", "base us", "overhead");
     for (int64_t i = 0; i < n; i++) {
         json       *asked = NULL, *result = NULL;
+        cell        c   = { 0 };
         const char *why = bench_refusal(&specs[i], be);
         progress_update(&p, i, specs[i].name);
         if (why) {
@@ -76,31 +67,23 @@ static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json
             continue;
         }
         int rc = bench_asked(&specs[i], be, &asked);
-        if (!rc && o.resume && is_recorded(asked)) {
-            json_free(asked);
+        if (!rc) rc = cell_look(&c, RECORD_BENCH, o.out, asked);
+        if (!rc && o.resume && c.state == CELL_FINISHED) {
+            cell_close(&c);
             before++;
             continue;
         }
         if (!rc) rc = bench_measure(&specs[i], be, o.min_time_s, (uint64_t)o.seed, &result);
         if (rc) {
-            json_free(asked);
+            cell_close(&c);
             failed++;
             str_printf(&reasons, "%s%s", reasons.n ? "; " : "", error_text());
             continue;
         }
-        double base = json_find(result, "base_ns_median")->valuedouble / 1e3,
-               over = json_find(result, "overhead")->valuedouble, low = json_find(result, "overhead_low")->valuedouble,
-               high = json_find(result, "overhead_high")->valuedouble;
-        if (!o.json)
-            printf("%-96s %10.1f %+8.1f %%  %+.1f .. %+.1f %%\n", specs[i].name, base, 100 * over, 100 * low,
-                   100 * high);
-        if (!o.json) fflush(stdout);
-        char *path   = o.out ? record_path(asked) : NULL;
-        json *record = record_new("bench", asked, result, be->params->name, be->threads(be));
-        backend_sign(be, record);
-        rc = path ? record_write(record, path) : OK;
-        free(path);
-        json_push(all, record);
+        if (!o.json) print_result(specs[i].name, result);
+        rc = cell_finish(&c, result, be->params->name, be->threads(be), backend_facts(be));
+        json_push(all, cell_take_record(&c));
+        cell_close(&c);
         if (rc) {
             progress_end(&p);
             str_free(&reasons);

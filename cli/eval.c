@@ -5,6 +5,7 @@
 
 #include "cli/verbs.h"
 #include "core/error.h"
+#include "core/record.h"
 #include "eval/cell.h"
 #include "tasks/task.h"
 
@@ -14,47 +15,49 @@ static bool         as_json;
 /* The record's result, flat, with the task's name: what scripts read. */
 static json *summary(const json *record)
 {
-    static const char *const asked[] = { "task", "task_version", "prompt" };
-    const json              *a = json_find(record, "asked"), *result = json_find(record, "result");
-    json                    *j = json_object();
-    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
-        json_set(j, asked[i], cJSON_Duplicate(json_find(a, asked[i]), true));
-    for (const json *m = result->child; m; m = m->next) json_set(j, m->string, cJSON_Duplicate(m, true));
-    json_set(j, "id", cJSON_Duplicate(json_find(record, "id"), true));
+    static const record_field fields[] = { field_asked_task, field_asked_task_version, field_asked_prompt };
+    const json               *asked    = record_get(record, field_record_asked);
+    json                     *j        = json_object();
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        record_put(j, fields[i], json_copy(record_get(asked, fields[i])));
+    for (const json *m = json_members(record_get(record, field_record_result)); m; m = m->next)
+        json_set(j, m->string, json_copy(m));
+    record_put_text(j, field_record_id, record_text(record, field_record_id, NULL));
     json_set_str(j, "out", q.out);
     return j;
 }
 
-static double number(const json *j, const char *key)
+static void print_metric(const json *m)
 {
-    const json *x = json_find(j, key);
-    return cJSON_IsNumber(x) ? x->valuedouble : NAN;
+    double error = record_number(m, field_metric_stderr);
+    printf("  %-22s %10.4f", m->string, record_number(m, field_metric_value));
+    if (isnan(error))
+        printf("  %10s", "");
+    else
+        printf(" ± %8.4f ", error);
+    printf("  %s\n", record_text(m, field_metric_signature, ""));
 }
 
-static void print_table(const json *s)
+static void print_result(const json *record)
 {
-    printf("%s, prompt %s, %.0f items\n", json_find(s, "task")->valuestring, json_find(s, "prompt")->valuestring,
-           number(s, "n"));
-    for (const json *m = json_find(s, "metrics")->child; m; m = m->next) {
-        double error = number(m, "stderr");
-        printf("  %-22s %10.4f", m->string, number(m, "value"));
-        if (isnan(error))
-            printf("  %10s", "");
-        else
-            printf(" ± %8.4f ", error);
-        printf("  %s\n", json_find(m, "signature")->valuestring);
-    }
-    if (number(s, "cut_items") > 0)
-        printf("  %.0f prompts were cut from the left, %.0f tokens in all\n", number(s, "cut_items"),
-               number(s, "cut_tokens"));
-    const json *delta = json_find(s, "adapter_delta");
+    const json *asked = record_get(record, field_record_asked), *r = record_get(record, field_record_result),
+               *delta = record_get(r, field_result_adapter_delta);
+    printf("%s, prompt %s, %.0f items\n", record_text(asked, field_asked_task, ""),
+           record_text(asked, field_asked_prompt, ""), record_number(r, field_result_n));
+    for (const json *m = json_members(record_get(r, field_result_metrics)); m; m = m->next) print_metric(m);
+    if (record_number(r, field_result_cut_items) > 0)
+        printf("  %.0f prompts were cut from the left, %.0f tokens in all\n", record_number(r, field_result_cut_items),
+               record_number(r, field_result_cut_tokens));
     if (delta)
         printf(
             "  the adapter moves logits by %.3g on average, %.3g at most; %.0f of %.0f likeliest tokens change (first %.0f items)\n",
-            number(delta, "mean_abs_logit"), number(delta, "max_abs_logit"), number(delta, "argmax_changed"),
-            number(delta, "rows"), number(delta, "items"));
-    printf("  %.1f s, %.0f tokens/s, peak %.0f MB, samples in %s/%s\n", number(s, "wall_s"), number(s, "tokens_per_s"),
-           number(s, "peak_bytes") / 1e6, q.out, json_find(s, "samples")->valuestring);
+            record_number(delta, field_adapter_delta_mean_abs_logit),
+            record_number(delta, field_adapter_delta_max_abs_logit),
+            record_number(delta, field_adapter_delta_argmax_changed), record_number(delta, field_adapter_delta_rows),
+            record_number(delta, field_adapter_delta_items));
+    printf("  %.1f s, %.0f tokens/s, peak %.0f MB, samples in %s/%s\n", record_number(r, field_result_wall_s),
+           record_number(r, field_result_tokens_per_s), record_number(r, field_result_peak_bytes) / 1e6, q.out,
+           record_text(r, field_result_samples, ""));
 }
 
 const option eval_options[] = {
@@ -125,9 +128,10 @@ static int run(int argc, char **argv)
     int   rc = options_parse(&verb_eval, eval_options, argc, argv, NULL);
     if (rc) return rc;
     if ((rc = eval_run(&q, &record))) return error_context(rc, "eval");
-    json *s = summary(record);
-    if (!as_json) print_table(s);
-    as_json ? json_show(s) : json_free(s);
+    if (as_json)
+        json_show(summary(record));
+    else
+        print_result(record);
     json_free(record);
     return OK;
 }

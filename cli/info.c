@@ -5,9 +5,10 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/machine.h"
+#include "core/record_fields.h"
 #include "kernels/facts.h"
 
-static bool as_json;
+static bool as_json, records;
 
 /* text without this beginning, where it has it */
 static const char *after(const char *text, const char *beginning)
@@ -32,11 +33,25 @@ static void print_lines(const json *j, const char *under)
     }
 }
 
+static int print_records(void)
+{
+    str page = { 0 };
+    if (as_json) return input_error("info: --records prints a Markdown page; leave --json out");
+    record_fields_print(&page);
+    fputs(page.s, stdout);
+    str_free(&page);
+    return OK;
+}
+
 static int run(int argc, char **argv)
 {
-    static const option table[] = { { "json", OPT_FLAG, &as_json, .help = "one JSON object on stdout" }, { 0 } };
+    static const option table[] = { { "records", OPT_FLAG, &records,
+                                      .help = "print the members of records instead, as a Markdown page" },
+                                    { "json", OPT_FLAG, &as_json, .help = "one JSON object on stdout" },
+                                    { 0 } };
     int                 rc      = options_parse(&verb_info, table, argc, argv, NULL);
     if (rc) return rc;
+    if (records) return print_records();
     json *j = json_object();
     json_set_str(j, "version", TIEBREAK_VERSION);
     json_set_str(j, "commit", build_commit());
@@ -55,4 +70,5 @@ static int run(int argc, char **argv)
     return OK;
 }
 
-const verb verb_info = { "info", "what was found on this machine", "[--json]", "  tiebreak info\n", run };
+const verb verb_info = { "info", "what was found on this machine", "[--json] | --records",
+                         "  tiebreak info\n  tiebreak info --records >records.md\n", run };

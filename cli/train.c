@@ -1,11 +1,11 @@
 /* tiebreak train: fine-tune one adapter, or every weight. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/verbs.h"
 #include "core/error.h"
+#include "core/record.h"
 #include "tasks/task.h"
 #include "train/run.h"
 
@@ -29,36 +29,39 @@ static int parse_betas(const char *text, double *beta1, double *beta2)
 /* The record's result, flat, with where it lies: what scripts read. */
 static json *summary(const json *record)
 {
-    json *j = cJSON_Duplicate(json_find(record, "result"), true);
-    json_set(j, "id", cJSON_Duplicate(json_find(record, "id"), true));
+    json *j = json_copy(record_get(record, field_record_result));
+    record_put_text(j, field_record_id, record_text(record, field_record_id, NULL));
     json_set_str(j, "out", q.out);
     return j;
 }
 
-static double number(const json *j, const char *key)
+static void print_result(const json *r)
 {
-    const json *x = json_find(j, key);
-    return cJSON_IsNumber(x) ? x->valuedouble : NAN;
+    const json *valid    = record_get(r, field_result_valid);
+    double      too_long = record_number(r, field_result_too_long);
+    printf("%.0f steps, loss %.4f -> %.4f", record_number(r, field_result_steps),
+           record_number(r, field_result_loss_first), record_number(r, field_result_loss_last));
+    if (valid)
+        printf(", held out %.4f -> %.4f", record_number(valid, field_held_out_loss_first),
+               record_number(valid, field_held_out_loss_last));
+    printf("\n%.0f trained numbers, %.0f bytes in %s\n", record_number(r, field_result_trainable),
+           record_number(r, field_result_adapter_bytes), q.out);
+    if (too_long > 0)
+        printf("%.0f of %.0f items were too long and left out\n", too_long,
+               too_long + record_number(r, field_result_items));
+    printf("%.1f s, %.0f tokens/s, peak %.0f MB\n", record_number(r, field_result_wall_s),
+           record_number(r, field_result_tokens_per_s), record_number(r, field_result_peak_bytes) / 1e6);
 }
 
-static void print_summary(const json *s)
-{
-    const json *valid = json_find(s, "valid");
-    printf("%.0f steps, loss %.4f -> %.4f", number(s, "steps"), number(s, "loss_first"), number(s, "loss_last"));
-    if (cJSON_IsObject(valid))
-        printf(", held out %.4f -> %.4f", number(valid, "loss_first"), number(valid, "loss_last"));
-    printf("\n%.0f trained numbers, %.0f bytes in %s\n", number(s, "trainable"), number(s, "adapter_bytes"), q.out);
-    if (number(s, "too_long") > 0)
-        printf("%.0f of %.0f items were too long and left out\n", number(s, "too_long"),
-               number(s, "too_long") + number(s, "items"));
-    printf("%.1f s, %.0f tokens/s, peak %.0f MB\n", number(s, "wall_s"), number(s, "tokens_per_s"),
-           number(s, "peak_bytes") / 1e6);
-}
+#define ADALORA_OPTION(member, type, field, peft, option, lo, hi, standard, text)                                      \
+    { option,    OPT_##type,      &o->adalora.member,        .min = lo,                                                \
+      .max = hi, .def = standard, .arg = ADALORA_ARG_##type, .help = "AdaLoRA: " text },
+#define ADALORA_ARG_INT "N"
+#define ADALORA_ARG_NUM "X"
 
 static int run(int argc, char **argv)
 {
     trainer_options *o       = &q.options;
-    adalora_options *a       = &q.options.adalora;
     const option     table[] = {
             { "model", OPT_STR, &q.model, .required = true, .arg = "DIR", .help = "base model: a Hugging Face folder" },
             { "task", OPT_STR, &q.task, .required = true, .arg = "T", .help = "a task's JSON file, or one of",
@@ -103,21 +106,8 @@ static int run(int argc, char **argv)
             { "eps", OPT_NUM, &o->eps, .min = 0, .max = 1, .def = "1e-8", .arg = "X", .help = "AdamW's eps" },
             { "clip", OPT_NUM, &o->clip, .min = 0, .max = 1e9, .def = "0", .arg = "X",
               .help = "largest L2 norm of the whole gradient; 0: none" },
-            { "target-rank", OPT_INT, &a->target_rank, .min = 1, .max = RANK_MAX, .def = "8", .arg = "N",
-              .help = "AdaLoRA: mean rank at the end (target_r)" },
-            { "tinit", OPT_INT, &a->tinit, .min = 0, .max = 1e12, .def = "0", .arg = "N",
-              .help = "AdaLoRA: steps before pruning begins" },
-            { "tfinal", OPT_INT, &a->tfinal, .min = 0, .max = 1e12, .def = "0", .arg = "N",
-              .help = "AdaLoRA: steps after the final mask" },
-            { "delta-t", OPT_INT, &a->delta_t, .min = 1, .max = 1e12, .def = "1", .arg = "N",
-              .help = "AdaLoRA: steps between masks (deltaT)" },
-            { "orth-reg", OPT_NUM, &a->orth, .min = 0, .max = 1e6, .def = "0.5", .arg = "X",
-              .help = "AdaLoRA: weight of the orthogonality term; the logged loss leaves it out" },
-            { "beta1", OPT_NUM, &a->beta1, .min = 0, .max = 1, .def = "0.85", .arg = "X",
-              .help = "AdaLoRA: smoothing of the importance" },
-            { "beta2", OPT_NUM, &a->beta2, .min = 0, .max = 1, .def = "0.85", .arg = "X",
-              .help = "AdaLoRA: smoothing of its uncertainty" },
-            { "valid", OPT_STR, &q.valid, .arg = "FILE", .help = "held-out items: their loss before and after" },
+            ADALORA_OPTIONS(ADALORA_OPTION) { "valid", OPT_STR, &q.valid, .arg = "FILE",
+                                              .help = "held-out items: their loss before and after" },
             { "valid-every", OPT_INT, &q.valid_every, .min = 1, .max = 1e12, .arg = "N", .help = "and every N steps" },
             { "checkpoint-s", OPT_NUM, &q.checkpoint_s, .min = 0, .max = 1e9, .def = "60", .arg = "X",
               .help = "seconds between checkpoints" },
@@ -137,9 +127,10 @@ static int run(int argc, char **argv)
     if (!rc) rc = parse_betas(betas, &o->beta1, &o->beta2);
     if (rc) return rc;
     if ((rc = train_run(&q, &record))) return error_context(rc, "train");
-    json *s = summary(record);
-    if (!as_json) print_summary(s);
-    as_json ? json_show(s) : json_free(s);
+    if (as_json)
+        json_show(summary(record));
+    else
+        print_result(record_get(record, field_record_result));
     json_free(record);
     return OK;
 }

@@ -12,7 +12,10 @@
 #include "core/machine.h"
 #include "core/memory.h"
 
-static const char schema[] = "tiebreak-record/1";
+static const char        schema[]            = "tiebreak-record/1";
+static const char *const kinds[RECORD_OTHER] = {
+    [RECORD_TRAIN] = "train", [RECORD_EVAL] = "eval", [RECORD_BENCH] = "bench"
+};
 
 json *record_named(const char *path, const char *sha256)
 {
@@ -20,11 +23,13 @@ json *record_named(const char *path, const char *sha256)
     while (n > 1 && path[n - 1] == '/') n--;
     char *own = mem_strndup(path, n);
     json *j   = json_object();
-    json_set_str(j, "name", path_base(own));
-    json_set_str(j, "sha256", sha256);
+    record_put_text(j, field_source_name, path_base(own));
+    record_put_text(j, field_source_sha256, sha256);
     free(own);
     return j;
 }
+
+/* --- ids */
 
 static int by_key(const void *a, const void *b)
 {
@@ -34,12 +39,12 @@ static int by_key(const void *a, const void *b)
 /* One text for equal values: object keys sorted, no blanks. */
 static void canonical(const json *j, str *out)
 {
-    if (!cJSON_IsObject(j) && !cJSON_IsArray(j)) {
+    if (!json_is_object(j) && !json_is_array(j)) {
         json_print(j, out, false);
         return;
     }
-    bool         object = cJSON_IsObject(j);
-    int          n = cJSON_GetArraySize(j), i = 0;
+    bool         object = json_is_object(j);
+    int          n = json_size(j), i = 0;
     const json **items = mem_alloc((size_t)n + 1, sizeof *items);
     for (const json *c = j->child; c; c = c->next) items[i++] = c;
     if (object) qsort(items, (size_t)n, sizeof *items, by_key);
@@ -67,22 +72,18 @@ void record_id(const json *asked, char out[17])
     out[16] = '\0';
 }
 
-/* What tells runs of one cell apart: the training seed and what came of it. Base and data keep
- * their hashes: other bytes are another cell. */
+/* Base and data keep their hashes: other bytes are another cell. */
 void record_cell_id(const json *asked, char out[17])
 {
-    json *copy = cJSON_Duplicate(asked, true), *adapter = cJSON_GetObjectItemCaseSensitive(copy, "adapter");
-    json *train = cJSON_GetObjectItemCaseSensitive(adapter, "train");
-    if (cJSON_IsObject(adapter)) {
-        cJSON_DeleteItemFromObjectCaseSensitive(adapter, "seed");
-        cJSON_DeleteItemFromObjectCaseSensitive(adapter, "sha256");
-    }
-    if (cJSON_IsObject(train)) cJSON_DeleteItemFromObjectCaseSensitive(train, "seed");
+    json *copy = json_copy(asked), *adapter = json_take(copy, record_key(field_asked_adapter));
+    json_free(json_take(adapter, record_key(field_adapter_seed)));
+    json_free(json_take(adapter, record_key(field_adapter_sha256)));
+    if (adapter) record_put(copy, field_asked_adapter, adapter);
     record_id(copy, out);
     json_free(copy);
 }
 
-json *record_new(const char *kind, json *asked, json *result, const char *device, int threads)
+json *record_new(record_kind kind, json *asked, json *result, const char *device, int threads, json *gpu)
 {
     char      id[17], now[32];
     time_t    t = time(NULL);
@@ -90,25 +91,36 @@ json *record_new(const char *kind, json *asked, json *result, const char *device
     record_id(asked, id);
     strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &utc));
     json *where = json_object();
-    json_set_str(where, "device", device);
-    json_set_str(where, "cpu", machine_cpu());
-    json_set_int(where, "threads", threads);
-    json_set_str(where, "os", machine_os());
-    json_set_str(where, "compiler", build_compiler());
-    json_set_str(where, "flags", build_flags());
-    json_set_str(where, "commit", build_commit());
-    json_set_bool(where, "dirty", build_dirty());
-    json_set_str(where, "version", TIEBREAK_VERSION);
+    record_put_text(where, field_where_device, device);
+    record_put_text(where, field_where_cpu, machine_cpu());
+    record_put_count(where, field_where_threads, threads);
+    record_put_text(where, field_where_os, machine_os());
+    record_put_text(where, field_where_compiler, build_compiler());
+    record_put_text(where, field_where_flags, build_flags());
+    record_put_text(where, field_where_commit, build_commit());
+    record_put_flag(where, field_where_dirty, build_dirty());
+    record_put_text(where, field_where_version, TIEBREAK_VERSION);
+    if (gpu) record_put(where, field_where_gpu, gpu);
     json *r = json_object();
-    json_set_str(r, "schema", schema);
-    json_set_str(r, "kind", kind);
-    json_set_str(r, "id", id);
-    json_set(r, "asked", asked);
-    json_set(r, "result", result);
-    json_set(r, "where", where);
-    json_set_str(r, "created", now);
+    record_put_text(r, field_record_schema, schema);
+    record_put_text(r, field_record_kind, kinds[kind]);
+    record_put_text(r, field_record_id, id);
+    record_put(r, field_record_asked, asked);
+    record_put(r, field_record_result, result);
+    record_put(r, field_record_where, where);
+    record_put_text(r, field_record_created, now);
     return r;
 }
+
+record_kind record_kind_of(const json *record)
+{
+    const char *kind = record_text(record, field_record_kind, "");
+    int         k    = 0;
+    while (k < RECORD_OTHER && strcmp(kind, kinds[k])) k++;
+    return (record_kind)k;
+}
+
+/* --- files */
 
 int record_write(const json *record, const char *path)
 {
@@ -123,20 +135,23 @@ static int check(const json *r, const char *path)
 {
     const char *text, *id;
     const json *asked, *other;
-    if (!cJSON_IsObject(r)) return input_error("%s: a record must be a JSON object", path);
-    int rc = json_get_str(r, path, "schema", &text);
+    if (!json_is_object(r)) return input_error("%s: a record must be a JSON object", path);
+    int rc = json_get_str(r, path, record_key(field_record_schema), &text);
     if (rc) return rc;
     if (strcmp(text, schema)) return input_error("%s: \"schema\": %s: this program reads %s", path, text, schema);
-    if ((rc = json_get_str(r, path, "kind", &text)) || (rc = json_get_str(r, path, "id", &id)) ||
-        (rc = json_get_object(r, path, "asked", &asked)) || (rc = json_get_object(r, path, "result", &other)) ||
-        (rc = json_get_object(r, path, "where", &other)))
+    if ((rc = json_get_str(r, path, record_key(field_record_kind), &text)) ||
+        (rc = json_get_str(r, path, record_key(field_record_id), &id)) ||
+        (rc = json_get_object(r, path, record_key(field_record_asked), &asked)) ||
+        (rc = json_get_object(r, path, record_key(field_record_result), &other)) ||
+        (rc = json_get_object(r, path, record_key(field_record_where), &other)))
         return rc;
     char want[17];
     record_id(asked, want);
     if (strcmp(id, want))
         return input_error("%s: \"id\" %s is not the hash of \"asked\" (%s): the record was edited; measure it again",
                            path, id, want);
-    return OK;
+    record_kind kind = record_kind_of(r);
+    return kind == RECORD_OTHER ? OK : record_check(r, object_record, kind, path);
 }
 
 int record_read(json **out, const char *path)

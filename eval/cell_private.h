@@ -1,25 +1,28 @@
-/* Inside a cell: what it opens, and its record's two halves. */
+/* Inside an evaluation: what it opens, and its record's two halves. */
 #ifndef TIEBREAK_EVAL_CELL_PRIVATE_H
 #define TIEBREAK_EVAL_CELL_PRIVATE_H
+#include "core/cell.h"
 #include "eval/cell.h"
 #include "eval/harness.h"
 
-/* Everything a cell opens. */
+/* Everything an evaluation opens. */
 typedef struct {
     const eval_request *q;
     task               *task;
     dataset            *data;
     lm                 *lm;
+    cell                cell;
     double              started;
-} cell;
+} evaluation;
 
 /* Who opens a model by its name, a folder or a URL; and whether the request's options go with
  * that kind of model. with_tokenizer: the task is one of texts. */
 int check_model_options(const eval_request *q);
 int open_model(lm **out, const eval_request *q, bool with_tokenizer);
 
-/* What was asked. max_new: new tokens of a text, 0 where nothing is generated. */
-int cell_asked(const cell *c, int64_t max_new, json **asked);
+/* What is asked: the configuration, the caller's. max_new: new tokens of a text, 0 where nothing is
+ * generated. */
+int eval_asked(const evaluation *e, int64_t max_new, json **asked);
 /* What came out. harness_s: the time the harness ran. */
-json *cell_result(const cell *c, const harness_plan *plan, const harness_result *r, double harness_s);
+json *eval_result(const evaluation *e, const harness_plan *plan, const harness_result *r, double harness_s);
 #endif

@@ -183,7 +183,7 @@ static void save_untrained(const char *dir)
     assert_ok(method_find(&spec.method, "lora"));
     assert_ok(site_set_parse(&spec.sites, "q,v"));
     assert_ok(adapter_new(&a, t.model->be, &t.model->cfg, spec));
-    assert_ok(adapter_save(a, dir, "base", NULL));
+    assert_ok(adapter_save(a, dir, "base", NULL, NULL));
     adapter_free(a);
     close_test_model(&t);
 }

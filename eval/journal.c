@@ -27,21 +27,9 @@ static bool read_head(const char *line, size_t n, char id[17], str *plan)
               !json_get_str(head, "journal", "plan", &planned);
     if (ok) {
         memcpy(id, cell, 17);
-        if (plan) str_puts(plan, planned);
+        str_puts(plan, planned);
     }
     json_free(head);
-    return ok;
-}
-
-bool journal_cell(const char *path, char id[17])
-{
-    str         text = { 0 };
-    size_t      pos  = 0, n;
-    const char *line;
-    bool        ok = file_exists(path) && !file_read(path, (size_t)1 << 36, &text) &&
-              next_line(str_c(&text), text.n, &pos, &line, &n) && read_head(line, n, id, NULL);
-    str_free(&text);
-    error_clear();
     return ok;
 }
 

@@ -37,7 +37,4 @@ int journal_open(journal *j, const char *path, const char *cell, const char *pla
  * this returns. */
 int  journal_add(journal *j, int64_t item, finished_item f);
 void journal_close(journal *j); /* leaves the file */
-/* Copies the id of the cell that a journal belongs to; false when there is no journal at path or
- * its first line cannot be read. */
-bool journal_cell(const char *path, char id[17]);
 #endif

@@ -25,6 +25,7 @@
 #include "kernels/real.h"
 
 typedef struct {
+    int64_t      layer, site;     /* whose job it is, for those who made the list */
     int64_t      in, out, r, lda; /* lda: row stride of A and dA */
     double       s;
     const param *A, *u, *R, *B, *v;

@@ -7,9 +7,3 @@ json *backend_facts(const backend *be)
     for (const device_fact *f = be->facts; f->name; f++) json_set_str(j, f->name, f->value);
     return j;
 }
-
-void backend_sign(const backend *be, json *record)
-{
-    json *facts = backend_facts(be), *where = cJSON_GetObjectItemCaseSensitive(record, "where");
-    if (facts) json_set(where, "gpu", facts);
-}

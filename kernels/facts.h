@@ -9,6 +9,4 @@
  * "cuda_runtime", "cublas", "power_limit_w", ...}; what the device does not tell is left out.
  * NULL for the host (and be NULL). Caller frees. */
 json *backend_facts(const backend *be);
-/* Puts them into record's "where" as "gpu". */
-void backend_sign(const backend *be, json *record);
 #endif

@@ -5,81 +5,65 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/error.h"
 #include "core/memory.h"
+#include "core/record.h"
 #include "core/stats.h"
 
-static int median_us(const json *result, const char *where, const char *key, double *out)
+/* The median of a list of times in us; NaN where the record has none. */
+static double median_us(const json *result, record_field f)
 {
-    const json *a;
-    int         rc = json_get_array(result, where, key, &a);
-    if (rc) return rc;
-    int     n = cJSON_GetArraySize(a), i = 0;
-    double *x = mem_alloc((size_t)n + 1, sizeof *x);
-    for (const json *c = a->child; c; c = c->next) x[i++] = cJSON_IsNumber(c) ? c->valuedouble : NAN;
-    *out = stats_median(x, n) / 1e3;
+    const json *list = record_get(result, f);
+    int         n = json_size(list), i = 0;
+    double     *x = mem_alloc((size_t)n + 1, sizeof *x);
+    for (const json *c = json_items(list); c; c = c->next) x[i++] = json_number(c);
+    double median = n ? stats_median(x, n) / 1e3 : NAN;
     free(x);
-    return isfinite(*out) ? OK : input_error("%s: \"%s\": must be an array of numbers, one at least", where, key);
+    return median;
 }
 
-static const char *text_or_empty(const json *j) { return cJSON_IsString(j) ? j->valuestring : ""; }
-
-static double number_or_nan(const json *obj, const char *key)
+static overhead_point point_of(const json *record)
 {
-    const json *j = json_find(obj, key);
-    return cJSON_IsNumber(j) ? j->valuedouble : NAN;
-}
-
-static int add_record(overhead *o, const json *record)
-{
-    char where[64];
-    snprintf(where, sizeof where, "record %s", json_find(record, "id")->valuestring);
-    const json *asked = json_find(record, "asked"), *result = json_find(record, "result");
-    const json *w = json_find(record, "where"), *cpu = json_find(w, "cpu"),
-               *gpu  = json_find(json_find(w, "gpu"), "name");
+    const json *asked = record_get(record, field_record_asked), *result = record_get(record, field_record_result);
+    const json *where = record_get(record, field_record_where), *same = record_get(result, field_timing_same_bits);
+    const char *gpu   = json_text(json_find(record_get(where, field_where_gpu), "name"));
+    double      floor = record_number(result, field_timing_floor_ns), bytes = record_number(result, field_timing_bytes),
+           flops     = record_number(result, field_timing_flops);
     overhead_point p = {
-        .cpu = text_or_empty(cpu), .mode = "", .variant = "", .popularity = "", .gpu = text_or_empty(gpu), .adapters = 1
+        .op            = record_text(asked, field_bench_case_op, ""),
+        .method        = record_text(asked, field_bench_case_method, ""),
+        .shape         = record_text(asked, field_bench_case_shape, ""),
+        .site          = record_text(asked, field_bench_case_site, ""),
+        .device        = record_text(asked, field_bench_case_device, ""),
+        .dtype         = record_text(asked, field_bench_case_dtype, ""),
+        .cpu           = record_text(where, field_where_cpu, ""),
+        .mode          = record_text(asked, field_bench_case_mode, ""),
+        .variant       = record_text(asked, field_bench_case_variant, ""),
+        .gpu           = gpu ? gpu : "",
+        .popularity    = record_text(asked, field_bench_case_popularity, ""),
+        .tied          = record_flag(asked, field_bench_case_tied),
+        .same_bits     = same ? record_flag(result, field_timing_same_bits) : -1,
+        .rank          = record_count(asked, field_bench_case_rank, 0),
+        .d_in          = record_count(asked, field_bench_case_d_in, 0),
+        .d_out         = record_count(asked, field_bench_case_d_out, 0),
+        .tokens        = record_count(asked, field_bench_case_tokens, 0),
+        .adapters      = record_count(asked, field_bench_case_adapters, 1),
+        .overhead      = record_number(result, field_timing_overhead),
+        .low           = record_number(result, field_timing_overhead_low),
+        .high          = record_number(result, field_timing_overhead_high),
+        .base_us       = median_us(result, field_timing_base_ns),
+        .flop_share    = flops / record_number(result, field_timing_base_flops) - 1,
+        .case_us       = median_us(result, field_timing_case_ns),
+        .byte_share    = bytes / record_number(result, field_timing_base_bytes) - 1,
+        .moved         = record_number(result, field_timing_moved_over_base),
+        .floor         = floor / record_number(result, field_timing_base_floor_ns) - 1,
+        .share         = record_number(result, field_timing_share_of_floor),
+        .launches      = record_number(result, field_timing_launches),
+        .base_launches = record_number(result, field_timing_base_launches),
+        .waited_us     = median_us(result, field_timing_case_waited_ns),
+        .n             = record_count(result, field_timing_n, 0),
     };
-    double flops, base_flops;
-    int    rc = json_get_str(asked, where, "op", &p.op);
-    if (!rc && json_has(asked, "mode")) rc = json_get_str(asked, where, "mode", &p.mode);
-    if (!rc && json_has(asked, "variant")) rc = json_get_str(asked, where, "variant", &p.variant);
-    if (!rc && json_has(asked, "adapters")) rc = json_get_int(asked, where, "adapters", 1, 1 << 20, &p.adapters);
-    if (!rc && json_has(asked, "popularity")) rc = json_get_str(asked, where, "popularity", &p.popularity);
-    if (!rc) rc = json_get_str(asked, where, "method", &p.method);
-    if (!rc) rc = json_get_bool(asked, where, "tied", &p.tied);
-    if (!rc) rc = json_get_int(asked, where, "rank", 0, 1 << 20, &p.rank);
-    if (!rc) rc = json_get_str(asked, where, "shape", &p.shape);
-    if (!rc) rc = json_get_str(asked, where, "site", &p.site);
-    if (!rc) rc = json_get_int(asked, where, "d_in", 1, 1 << 24, &p.d_in);
-    if (!rc) rc = json_get_int(asked, where, "d_out", 1, 1 << 24, &p.d_out);
-    if (!rc) rc = json_get_int(asked, where, "tokens", 1, 1 << 30, &p.tokens);
-    if (!rc) rc = json_get_str(asked, where, "device", &p.device);
-    if (!rc) rc = json_get_str(asked, where, "dtype", &p.dtype);
-    if (!rc) rc = json_get_num(result, where, "overhead", -INFINITY, INFINITY, &p.overhead);
-    if (!rc) rc = json_get_num(result, where, "overhead_low", -INFINITY, INFINITY, &p.low);
-    if (!rc) rc = json_get_num(result, where, "overhead_high", -INFINITY, INFINITY, &p.high);
-    if (!rc) rc = json_get_num(result, where, "flops", 0, INFINITY, &flops);
-    if (!rc) rc = json_get_num(result, where, "base_flops", 1, INFINITY, &base_flops);
-    if (!rc) rc = json_get_int(result, where, "n", 1, 1 << 30, &p.n);
-    if (!rc) rc = median_us(result, where, "base_ns", &p.base_us);
-    p.case_us = p.waited_us = NAN;
-    if (!rc && json_has(result, "case_ns")) rc = median_us(result, where, "case_ns", &p.case_us);
-    if (!rc && json_has(result, "case_waited_ns")) rc = median_us(result, where, "case_waited_ns", &p.waited_us);
-    if (rc) return rc;
-    const json *same = json_find(result, "same_bits");
-    p.emulated       = strstr(p.device, "emulated") != NULL || strstr(p.gpu, "emulated") != NULL;
-    p.same_bits      = cJSON_IsBool(same) ? cJSON_IsTrue(same) : -1;
-    p.byte_share     = number_or_nan(result, "bytes") / number_or_nan(result, "base_bytes") - 1;
-    p.moved          = number_or_nan(result, "moved_over_base");
-    p.floor          = number_or_nan(result, "floor_ns") / number_or_nan(result, "base_floor_ns") - 1;
-    p.share          = number_or_nan(result, "share_of_floor");
-    p.launches       = number_or_nan(result, "launches");
-    p.base_launches  = number_or_nan(result, "base_launches");
-    p.flop_share     = flops / base_flops - 1;
-    if (o->n == o->cap) o->points = mem_grow(o->points, &o->cap, sizeof *o->points);
-    o->points[o->n++] = p;
-    return OK;
+    p.emulated = strstr(p.device, "emulated") != NULL || strstr(p.gpu, "emulated") != NULL;
+    return p;
 }
 
 static int by_place(const void *x, const void *y)
@@ -99,15 +83,15 @@ static int by_place(const void *x, const void *y)
     return c ? c : strcmp(a->popularity, b->popularity);
 }
 
-int overhead_from_records(overhead *o, json *const *records, int64_t n)
+void overhead_from_records(overhead *o, json *const *records, int64_t n)
 {
-    *o     = (overhead) { 0 };
-    int rc = OK;
-    for (int64_t i = 0; i < n && !rc; i++)
-        if (!strcmp(json_find(records[i], "kind")->valuestring, "bench")) rc = add_record(o, records[i]);
-    if (rc) overhead_free(o);
+    *o = (overhead) { 0 };
+    for (int64_t i = 0; i < n; i++) {
+        if (record_kind_of(records[i]) != RECORD_BENCH) continue;
+        if (o->n == o->cap) o->points = mem_grow(o->points, &o->cap, sizeof *o->points);
+        o->points[o->n++] = point_of(records[i]);
+    }
     if (o->n) qsort(o->points, o->n, sizeof *o->points, by_place);
-    return rc;
 }
 
 void overhead_free(overhead *o)

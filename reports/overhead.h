@@ -37,7 +37,8 @@ typedef struct {
 } overhead;
 
 bool overhead_on_gpu(const overhead_point *p); /* or on an emulated one; the CPU is no GPU */
-int  overhead_from_records(overhead *o, json *const *records, int64_t n);
+/* Of records as record_read gives them; other kinds are passed over. */
+void overhead_from_records(overhead *o, json *const *records, int64_t n);
 void overhead_free(overhead *o);
 void overhead_table(const overhead *o, table *t);
 #endif

@@ -3,25 +3,24 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/record.h"
+
 static const char *text_at(const json *obj, const char *key)
 {
-    const json *j = json_find(obj, key);
-    return cJSON_IsString(j) ? j->valuestring : "";
+    const char *text = json_text(json_find(obj, key));
+    return text ? text : "";
 }
 
-static double number_at(const json *obj, const char *key)
-{
-    const json *j = json_find(obj, key);
-    return cJSON_IsNumber(j) ? j->valuedouble : NAN;
-}
+static double number_at(const json *obj, const char *key) { return json_number(json_find(obj, key)); }
 
 static bool is_peer(const json *record)
 {
-    return !strcmp(text_at(record, "kind"), "peer") && json_has(json_find(record, "asked"), "comparison");
+    return !strcmp(record_text(record, field_record_kind, ""), "peer") &&
+           json_has(record_get(record, field_record_asked), "comparison");
 }
 static bool is_rehearsal(const json *record)
 {
-    return cJSON_IsTrue(json_find(json_find(record, "where"), "rehearsal"));
+    return json_is_true(json_find(record_get(record, field_record_where), "rehearsal"));
 }
 
 static void describe(const json *asked, str *s)
@@ -41,7 +40,7 @@ void peers_table(json *const *records, int64_t n, table *t)
         "comparison|peer|method|what|precision|compiled|device|ratio#|95 % low#|95 % high#|ours");
     for (int64_t i = 0; i < n; i++) {
         if (!is_peer(records[i])) continue;
-        const json *a = json_find(records[i], "asked"), *r = json_find(records[i], "result");
+        const json *a = record_get(records[i], field_record_asked), *r = record_get(records[i], field_record_result);
         double      ratio = number_at(r, "ratio"), low = number_at(r, "ratio_low"), high = number_at(r, "ratio_high");
         str         what = { 0 };
         describe(a, &what);
@@ -52,8 +51,8 @@ void peers_table(json *const *records, int64_t n, table *t)
         table_cell(t, "%s", text_at(a, "method"));
         table_cell(t, "%s", str_c(&what));
         table_cell(t, "%s", text_at(a, "precision"));
-        table_cell(t, cJSON_IsTrue(json_find(a, "compiled")) ? "compiled" : "eager");
-        table_cell(t, "%s", text_at(json_find(records[i], "where"), "device"));
+        table_cell(t, json_is_true(json_find(a, "compiled")) ? "compiled" : "eager");
+        table_cell(t, "%s", record_text(record_get(records[i], field_record_where), field_where_device, ""));
         double numbers[] = { ratio, isfinite(low) ? low : ratio, isfinite(high) ? high : ratio };
         for (int k = 0; k < 3; k++) {
             if (isfinite(numbers[k]))

@@ -10,18 +10,6 @@
 #include "core/record.h"
 #include "core/stats.h"
 
-static const char *text_or(const json *obj, const char *key, const char *other)
-{
-    const json *j = obj ? json_find(obj, key) : NULL;
-    return cJSON_IsString(j) ? j->valuestring : other;
-}
-
-static double number_or(const json *obj, const char *key, double other)
-{
-    const json *j = obj ? json_find(obj, key) : NULL;
-    return cJSON_IsNumber(j) ? j->valuedouble : other;
-}
-
 static quality_point *find_or_add(quality *q, const quality_point *like)
 {
     for (size_t i = 0; i < q->n; i++)
@@ -32,16 +20,15 @@ static quality_point *find_or_add(quality *q, const quality_point *like)
     return &q->points[q->n++];
 }
 
-/* Base and adapter as asked for, seed included, what came of it left out: equal in the record of
- * a training and in those of its scores. */
+/* Base and adapter as asked for, seed included, what came of it left out: equal in the record of a
+ * training and in those of its scores. */
 static void training_key(const json *record, char out[17])
 {
-    const json *asked = json_find(record, "asked");
-    json       *key = json_object(), *own = cJSON_Duplicate(json_find(asked, "adapter"), true),
-         *base = cJSON_Duplicate(json_find(asked, "base"), true);
-    if (cJSON_IsObject(own)) cJSON_DeleteItemFromObjectCaseSensitive(own, "sha256");
-    if (base) json_set(key, "base", base);
-    if (own) json_set(key, "adapter", own);
+    const json *asked = record_get(record, field_record_asked);
+    json       *key = json_object(), *adapter = json_copy(record_get(asked, field_asked_adapter));
+    json_free(json_take(adapter, record_key(field_adapter_sha256)));
+    json_set(key, "base", json_copy(record_get(asked, field_asked_base)));
+    json_set(key, "adapter", adapter);
     record_id(key, out);
     json_free(key);
 }
@@ -60,9 +47,9 @@ static trainings find_trainings(json *const *records, int64_t n)
 {
     trainings t = { mem_alloc((size_t)n + 1, sizeof *t.items), 0 };
     for (int64_t i = 0; i < n; i++) {
-        if (strcmp(json_find(records[i], "kind")->valuestring, "train")) continue;
+        if (record_kind_of(records[i]) != RECORD_TRAIN) continue;
         training_key(records[i], t.items[t.n].key);
-        t.items[t.n++].wall_s = number_or(json_find(records[i], "result"), "wall_s", NAN);
+        t.items[t.n++].wall_s = record_number(record_get(records[i], field_record_result), field_result_wall_s);
     }
     return t;
 }
@@ -78,38 +65,28 @@ static double training_s(const trainings *t, const json *record)
 
 static int add_record(quality *q, const json *record, const trainings *t)
 {
-    const char *id = json_find(record, "id")->valuestring;
-    char        where[64];
-    snprintf(where, sizeof where, "record %s", id);
-    const json *asked = json_find(record, "asked"), *result = json_find(record, "result"), *metrics;
-    const json *adapter = json_has(asked, "adapter") ? json_find(asked, "adapter") : NULL;
-    const char *task;
-    int64_t     n;
-    int         rc = json_get_str(asked, where, "task", &task);
-    if (!rc) rc = json_get_int(result, where, "n", 1, INT64_C(1) << 40, &n);
-    if (!rc) rc = json_get_object(result, where, "metrics", &metrics);
-    if (rc) return rc;
-    quality_point p = { .base          = text_or(json_find(asked, "base"), "name", "?"),
-                        .task          = task,
-                        .method        = adapter ? text_or(adapter, "method", "?") : "base",
-                        .sites         = text_or(adapter, "sites", ""),
-                        .rank          = (int64_t)number_or(adapter, "rank", -1),
-                        .lr            = number_or(adapter, "lr", NAN),
-                        .n             = n,
-                        .trainable     = (int64_t)number_or(result, "trainable", 0),
-                        .adapter_bytes = (int64_t)number_or(result, "adapter_bytes", 0) };
+    const json *asked = record_get(record, field_record_asked), *result = record_get(record, field_record_result),
+               *adapter = record_get(asked, field_asked_adapter), *metrics = record_get(result, field_result_metrics);
+    quality_point p = { .base          = record_text(record_get(asked, field_asked_base), field_source_name, "?"),
+                        .task          = record_text(asked, field_asked_task, "?"),
+                        .method        = adapter ? record_text(adapter, field_adapter_method, "?") : "base",
+                        .sites         = record_text(adapter, field_adapter_sites, ""),
+                        .rank          = record_count(adapter, field_adapter_rank, -1),
+                        .lr            = record_number(adapter, field_adapter_lr),
+                        .n             = record_count(result, field_result_n, 0),
+                        .trainable     = record_count(result, field_result_trainable, 0),
+                        .adapter_bytes = record_count(result, field_result_adapter_bytes, 0) };
     record_cell_id(asked, p.group);
-    for (const json *m = metrics->child; m; m = m->next) {
-        double value;
-        if ((rc = json_get_num(m, where, "value", -INFINITY, INFINITY, &value)))
-            return error_context(rc, "metric %s", m->string);
+    for (const json *m = json_members(metrics); m; m = m->next) {
         p.metric           = m->string;
-        p.primary          = m == metrics->child;
-        p.higher_is_better = strcmp(text_or(m, "better", "higher"), "lower") != 0;
+        p.primary          = m == json_members(metrics);
+        p.higher_is_better = strcmp(record_text(m, field_metric_better, ""), "lower") != 0;
         quality_point *at  = find_or_add(q, &p);
-        if (at->n_seeds == SEEDS_MAX) return input_error("%s: more than %d runs of one cell", where, SEEDS_MAX);
-        at->values[at->n_seeds]      = value;
-        at->item_stderr[at->n_seeds] = number_or(m, "stderr", NAN);
+        if (at->n_seeds == SEEDS_MAX)
+            return input_error("record %s: more than %d runs of one cell", record_text(record, field_record_id, "?"),
+                               SEEDS_MAX);
+        at->values[at->n_seeds]      = record_number(m, field_metric_value);
+        at->item_stderr[at->n_seeds] = record_number(m, field_metric_stderr);
         at->wall_s[at->n_seeds]      = training_s(t, record);
         at->n_seeds++;
     }
@@ -168,7 +145,7 @@ int quality_from_records(quality *q, json *const *records, int64_t n)
     int       rc = OK;
     trainings t  = find_trainings(records, n);
     for (int64_t i = 0; i < n && !rc; i++)
-        if (!strcmp(json_find(records[i], "kind")->valuestring, "eval")) rc = add_record(q, records[i], &t);
+        if (record_kind_of(records[i]) == RECORD_EVAL) rc = add_record(q, records[i], &t);
     free(t.items);
     if (rc) {
         quality_free(q);

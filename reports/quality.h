@@ -33,8 +33,8 @@ typedef struct {
     size_t         n, cap;
 } quality;
 
-/* Records of other kinds are passed over; members that are missing or of the wrong type are
- * ERR_INPUT naming record and member. */
+/* Of records as record_read gives them; other kinds are passed over. ERR_INPUT when there are more
+ * than SEEDS_MAX runs of one cell. */
 int  quality_from_records(quality *q, json *const *records, int64_t n);
 void quality_free(quality *q);
 /* a is better than b beyond what the intervals leave open: |difference| > sqrt(half_a^2 +

@@ -14,18 +14,12 @@
 #include "reports/quality.h"
 #include "reports/reproduce.h"
 
-static const char *text_of(const json *obj, const char *key)
-{
-    const json *j = obj ? json_find(obj, key) : NULL;
-    return cJSON_IsString(j) ? j->valuestring : "?";
-}
-
 /* What a GPU said of itself: "name NVIDIA H100, driver 580.65, ..." */
 static void gpu_cell(table *t, const json *gpu)
 {
     str s = { 0 };
-    for (const json *c = gpu ? gpu->child : NULL; c; c = c->next)
-        if (cJSON_IsString(c)) str_printf(&s, "%s%s %s", s.n ? ", " : "", c->string, c->valuestring);
+    for (const json *c = json_members(gpu); c; c = c->next)
+        if (json_text(c)) str_printf(&s, "%s%s %s", s.n ? ", " : "", c->string, json_text(c));
     table_cell(t, "%s", s.n ? s.s : "-");
     str_free(&s);
 }
@@ -42,7 +36,7 @@ static void machines_table(json *const *records, int64_t n, table *t)
     int     kinds = 0;
     for (int64_t i = 0; i < n; i++) {
         str key = { 0 };
-        json_print(json_find(records[i], "where"), &key, false);
+        json_print(record_get(records[i], field_record_where), &key, false);
         int k = 0;
         while (k < kinds && strcmp(seen[k].s, key.s)) k++;
         if (k == kinds && kinds < 64) {
@@ -54,18 +48,18 @@ static void machines_table(json *const *records, int64_t n, table *t)
         if (k < 64) count[k]++;
     }
     for (int k = 0; k < kinds; k++) {
-        const json *w = json_find(records[first[k]], "where"), *threads = json_find(w, "threads");
+        const json *w = record_get(records[first[k]], field_record_where);
         table_row(t);
-        table_cell(t, "%s", text_of(w, "device"));
-        table_cell(t, "%s", text_of(w, "cpu"));
-        table_cell(t, "%.0f", cJSON_IsNumber(threads) ? threads->valuedouble : 0);
-        table_cell(t, "%s", text_of(w, "os"));
-        table_cell(t, "%s", text_of(w, "compiler"));
-        table_cell(t, "%s", text_of(w, "flags"));
-        table_cell(t, "%.12s", text_of(w, "commit"));
-        table_cell(t, "%s", cJSON_IsTrue(json_find(w, "dirty")) ? "dirty" : "clean");
+        table_cell(t, "%s", record_text(w, field_where_device, "?"));
+        table_cell(t, "%s", record_text(w, field_where_cpu, "?"));
+        table_cell(t, "%lld", (long long)record_count(w, field_where_threads, 0));
+        table_cell(t, "%s", record_text(w, field_where_os, "?"));
+        table_cell(t, "%s", record_text(w, field_where_compiler, "?"));
+        table_cell(t, "%s", record_text(w, field_where_flags, "?"));
+        table_cell(t, "%.12s", record_text(w, field_where_commit, "?"));
+        table_cell(t, "%s", record_flag(w, field_where_dirty) ? "dirty" : "clean");
         table_cell(t, "%lld", (long long)count[k]);
-        gpu_cell(t, json_find(w, "gpu"));
+        gpu_cell(t, record_get(w, field_where_gpu));
         str_free(&seen[k]);
     }
 }
@@ -137,10 +131,10 @@ static void count_kinds(json *const *records, int64_t n, report_counts *c)
 {
     *c = (report_counts) { .records = n };
     for (int64_t i = 0; i < n; i++) {
-        const char *kind = text_of(records[i], "kind");
-        c->evals += !strcmp(kind, "eval");
-        c->trains += !strcmp(kind, "train");
-        c->benches += !strcmp(kind, "bench");
+        record_kind kind = record_kind_of(records[i]);
+        c->evals += kind == RECORD_EVAL;
+        c->trains += kind == RECORD_TRAIN;
+        c->benches += kind == RECORD_BENCH;
     }
 }
 
@@ -211,7 +205,7 @@ int report_write(const char *runs, const char *out, const char *against, report_
             "report: %s: holds no record; run `tiebreak eval`, `bench` or `sweep` with --out inside it first", runs);
     if (!rc) rc = quality_from_records(&q, records, n);
     if (!rc) rc = quality_from_records(&before, others, n_others);
-    if (!rc) rc = overhead_from_records(&o, records, n);
+    if (!rc) overhead_from_records(&o, records, n);
     if (!rc) rc = file_make_dirs(out);
     if (!rc) {
         reproduction r;

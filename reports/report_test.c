@@ -1,65 +1,53 @@
 #include "core/file.h"
-#include "core/record.h"
 #include "core/stats.h"
-#include "core/test.h"
+#include "core/test_record.h"
 #include "reports/limit.h"
 #include "reports/peers.h"
 #include "reports/quality.h"
 #include "reports/report.h"
 #include "reports/reproduce.h"
 
+static json *number(double x) { return json_of_number(x); }
+static json *text(const char *s) { return json_of_text(s); }
+
 static json *eval_record(const char *method, int64_t rank, int64_t seed, double value, double trainable,
                          const char *task)
 {
-    json *asked = json_object(), *base = json_object(), *result = json_object(), *metrics = json_object(),
-         *em = json_object();
-    json_set_str(base, "name", "mini");
-    json_set(asked, "base", base);
-    json_set_str(asked, "task", task);
+    json *r = test_record(method ? "eval-full" : "eval-base"), *asked = test_record_part(r, field_record_asked),
+         *result = test_record_part(r, field_record_result), *metrics = json_object(), *em = json_object();
+    json *adapter = test_record_part(asked, field_asked_adapter);
+    test_record_set(asked, field_asked_task, text(task));
     if (method) {
-        json *a = json_object();
-        json_set_str(a, "method", method);
-        json_set_int(a, "rank", rank);
-        json_set_str(a, "sites", "qkv");
-        json_set_int(a, "seed", seed);
-        json_set(asked, "adapter", a);
-    } else {
-        json_set_str(asked, "adapter", NULL);
+        test_record_set(adapter, field_adapter_method, text(method));
+        test_record_set(adapter, field_adapter_rank, rank < 0 ? json_null() : number((double)rank));
+        test_record_set(adapter, field_adapter_sites, text("qkv"));
+        test_record_set(adapter, field_adapter_seed, number((double)seed));
     }
-    json_set_num(em, "value", value);
-    json_set_num(em, "stderr", 1.5);
-    json_set_str(em, "better", "higher");
+    record_put_number(em, field_metric_value, value);
+    record_put_number(em, field_metric_stderr, 1.5);
+    record_put_text(em, field_metric_better, "higher");
+    record_put_text(em, field_metric_signature, "squad-em|rules:v1.1");
     json_set(metrics, "em", em);
-    json_set_int(result, "n", 200);
-    json_set(result, "metrics", metrics);
-    json_set_num(result, "trainable", trainable);
-    json_set_num(result, "adapter_bytes", 4 * trainable);
-    return record_new("eval", asked, result, "cpu", 2);
+    test_record_set(result, field_result_metrics, metrics);
+    test_record_set(result, field_result_trainable, number(trainable));
+    test_record_set(result, field_result_adapter_bytes, number(4 * trainable));
+    return test_record_sign(r);
 }
 
+/* A record of the oldest form, which has no floors. */
 static json *bench_record(const char *method, bool tied, int64_t rank, double over)
 {
-    json *asked = json_object(), *result = json_object(), *ns = json_array();
-    json_set_str(asked, "op", "fwd");
-    json_set_str(asked, "method", method);
-    json_set_bool(asked, "tied", tied);
-    json_set_int(asked, "rank", rank);
-    json_set_str(asked, "shape", "mini");
-    json_set_str(asked, "site", "qkv");
-    json_set_int(asked, "d_in", 128);
-    json_set_int(asked, "d_out", 384);
-    json_set_int(asked, "tokens", 512);
-    json_set_str(asked, "device", "cpu");
-    json_set_str(asked, "dtype", "f32");
-    for (int i = 0; i < 5; i++) json_push(ns, cJSON_CreateNumber(1000 + i));
-    json_set(result, "base_ns", ns);
-    json_set_num(result, "overhead", over);
-    json_set_num(result, "overhead_low", over - 0.01);
-    json_set_num(result, "overhead_high", over + 0.02);
-    json_set_num(result, "flops", 1.1e6);
-    json_set_num(result, "base_flops", 1e6);
-    json_set_int(result, "n", 5);
-    return record_new("bench", asked, result, "cpu", 2);
+    json *r = test_record("bench-first"), *asked = test_record_part(r, field_record_asked),
+         *result = test_record_part(r, field_record_result);
+    test_record_set(asked, field_bench_case_op, text("fwd"));
+    test_record_set(asked, field_bench_case_method, text(method));
+    test_record_set(asked, field_bench_case_tied, json_of_bool(tied));
+    test_record_set(asked, field_bench_case_rank, number((double)rank));
+    test_record_set(result, field_timing_base_ns, json_of_numbers((double[]) { 1000, 1001, 1002, 1003, 1004 }, 5));
+    test_record_set(result, field_timing_overhead, number(over));
+    test_record_set(result, field_timing_overhead_low, number(over - 0.01));
+    test_record_set(result, field_timing_overhead_high, number(over + 0.02));
+    return test_record_sign(r);
 }
 
 static void seeds_become_one_point_with_students_interval(void **state)
@@ -177,41 +165,33 @@ static void put(const char *dir, int *k, json *r)
     free(path);
 }
 
-static json *with_its_id(json *record)
-{
-    char id[17];
-    record_id(json_find(record, "asked"), id);
-    cJSON_ReplaceItemInObject(record, "id", cJSON_CreateString(id));
-    return record;
-}
-
 static json *gpu_record(const char *gpu, const char *method, const char *variant, double over, double half)
 {
-    json *r = bench_record(method, false, 16, over), *asked = cJSON_GetObjectItem(r, "asked"),
-         *result = cJSON_GetObjectItem(r, "result");
-    json *facts  = json_object();
-    cJSON_ReplaceItemInObject(asked, "device", cJSON_CreateString(strstr(gpu, "emulated") ? "cuda-emulated" : "cuda"));
-    cJSON_ReplaceItemInObject(asked, "dtype", cJSON_CreateString("bf16"));
-    cJSON_ReplaceItemInObject(asked, "tokens", cJSON_CreateNumber(4096));
-    cJSON_ReplaceItemInObject(asked, "d_in", cJSON_CreateNumber(4096));
-    cJSON_ReplaceItemInObject(asked, "d_out", cJSON_CreateNumber(12288));
-    cJSON_ReplaceItemInObject(result, "overhead_low", cJSON_CreateNumber(over - half));
-    cJSON_ReplaceItemInObject(result, "overhead_high", cJSON_CreateNumber(over + half));
-    json_set_str(asked, "mode", "cold");
-    json_set_str(asked, "variant", variant);
-    json_set_bool(result, "same_bits", true);
+    json *r = bench_record(method, false, 16, over), *asked = test_record_part(r, field_record_asked),
+         *result = test_record_part(r, field_record_result), *facts = json_object();
+    test_record_set(asked, field_bench_case_device, text(strstr(gpu, "emulated") ? "cuda-emulated" : "cuda"));
+    test_record_set(asked, field_bench_case_dtype, text("bf16"));
+    test_record_set(asked, field_bench_case_tokens, number(4096));
+    test_record_set(asked, field_bench_case_d_in, number(4096));
+    test_record_set(asked, field_bench_case_d_out, number(12288));
+    test_record_set(asked, field_bench_case_mode, text("cold"));
+    test_record_set(asked, field_bench_case_variant, text(variant));
+    test_record_set(result, field_timing_overhead_low, number(over - half));
+    test_record_set(result, field_timing_overhead_high, number(over + half));
+    test_record_set(result, field_timing_same_bits, json_of_bool(true));
     json_set_str(facts, "name", gpu);
-    json_set(cJSON_GetObjectItem(r, "where"), "gpu", facts);
-    return with_its_id(r);
+    test_record_set(test_record_part(r, field_record_where), field_where_gpu, facts);
+    return test_record_sign(r);
 }
 
 static json *tenants_record(void)
 {
-    json *r = gpu_record("the host, emulated", "lora", "gather", 0.2, 0.01), *asked = cJSON_GetObjectItem(r, "asked");
-    cJSON_ReplaceItemInObject(asked, "tokens", cJSON_CreateNumber(64));
-    json_set_int(asked, "adapters", 64);
-    json_set_str(asked, "popularity", "different");
-    return with_its_id(r);
+    json *r     = gpu_record("the host, emulated", "lora", "gather", 0.2, 0.01),
+         *asked = test_record_part(r, field_record_asked);
+    test_record_set(asked, field_bench_case_tokens, number(64));
+    test_record_set(asked, field_bench_case_adapters, number(64));
+    test_record_set(asked, field_bench_case_popularity, text("different"));
+    return test_record_sign(r);
 }
 
 /* A table as CSV; caller frees. */
@@ -220,7 +200,7 @@ static str csv_of(void (*make)(const overhead *o, bool emulated, table *t), bool
     overhead o;
     table    t;
     str      csv = { 0 };
-    assert_ok(overhead_from_records(&o, records, n));
+    overhead_from_records(&o, records, n);
     make(&o, emulated, &t);
     table_csv(&t, &csv);
     table_free(&t);
@@ -255,8 +235,9 @@ static json *peer_record(const char *method, const char *precision, double ratio
     json_set_num(result, "ratio", ratio);
     json_set_num(result, "ratio_low", ratio - 0.05);
     json_set_num(result, "ratio_high", ratio + 0.05);
-    json *r = record_new("peer", asked, result, "GPU X", 1);
-    if (rehearsal) json_set_bool(cJSON_GetObjectItem(r, "where"), "rehearsal", true);
+    json *r = record_new(RECORD_BENCH, asked, result, "GPU X", 1, NULL);
+    test_record_set(r, field_record_kind, text("peer"));
+    if (rehearsal) json_set_bool(test_record_part(r, field_record_where), "rehearsal", true);
     return r;
 }
 

@@ -93,7 +93,8 @@ static int read_asked(const char *run, json **asked)
     int   rc     = OK;
     *asked       = NULL;
     path         = path_join(folder, "record.json");
-    if (file_exists(path) && !(rc = record_read(&record, path))) *asked = json_copy(json_find(record, "asked"));
+    if (file_exists(path) && !(rc = record_read(&record, path)))
+        *asked = json_copy(record_get(record, field_record_asked));
     json_free(record);
     free(folder);
     free(path);

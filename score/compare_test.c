@@ -1,7 +1,7 @@
 #include "score/compare.h"
 
 #include "core/file.h"
-#include "core/record.h"
+#include "core/test_record.h"
 #include "core/stats.h"
 #include "core/test.h"
 
@@ -26,14 +26,14 @@ static char *write_run(const char *name, int from, int n, uint64_t right, double
 /* What the run's record says was asked; method NULL: the base alone. */
 static void write_record(const char *folder, const char *task, const char *method, int seed)
 {
-    json *asked = json_object(), *adapter = json_object(), *result = json_object(), *record;
+    json *record = test_record("eval-full"), *asked = test_record_part(record, field_record_asked);
     char *path = path_join(folder, "record.json");
-    json_set_str(asked, "task", task);
-    json_set_str(adapter, "method", method);
-    json_set_int(adapter, "seed", seed);
-    json_set(asked, "adapter", method ? adapter : json_null());
-    if (!method) json_free(adapter);
-    record = record_new("eval", asked, result, "cpu", 1);
+    test_record_set(asked, field_asked_task, json_of_text(task));
+    json *adapter = test_record_part(asked, field_asked_adapter);
+    if (!method) test_record_set(asked, field_asked_adapter, json_null());
+    if (method) test_record_set(adapter, field_adapter_method, json_of_text(method));
+    if (method) test_record_set(adapter, field_adapter_seed, json_of_number(seed));
+    test_record_sign(record);
     assert_ok(record_write(record, path));
     json_free(record);
     free(path);

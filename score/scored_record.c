@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/record.h"
 
 /* What stands after "|key:"; NULL: no such part. */
 static const char *part_of(const char *signature, const char *key)
@@ -77,9 +78,9 @@ int scored_read_record(scored *s, const char *log)
     json *record;
     int   rc = read_beside(log, "record.json", &path, &record);
     for (int m = 0; m < s->metrics.n && record; m++) {
-        const json *metrics = json_find(json_find(record, "result"), "metrics");
-        const json *sign    = json_find(json_find(metrics, s->metrics.rows[m].name), "signature");
-        if (json_text(sign)) apply(s, &s->metrics.rows[m], sign->valuestring, path);
+        const json *metrics = record_get(record_get(record, field_record_result), field_result_metrics);
+        const char *sign = record_text(json_find(metrics, s->metrics.rows[m].name), field_metric_signature, NULL);
+        if (sign) apply(s, &s->metrics.rows[m], sign, path);
     }
     json_free(record);
     free(path);

@@ -18,11 +18,10 @@ static bool cell_score(const grid_cell *c, const char *out, double *value, char 
     json *r  = NULL;
     bool  ok = file_exists(path.s) && !record_read(&r, path.s);
     if (ok) {
-        const json *m = json_find(json_find(r, "result"), "metrics"), *first = m ? m->child : NULL,
-                   *v = first ? json_find(first, "value") : NULL;
-        ok            = cJSON_IsNumber(v);
-        if (ok) *value = v->valuedouble;
-        if (ok) snprintf(metric, size, "%s", first->string);
+        const json *m = json_members(record_get(record_get(r, field_record_result), field_result_metrics));
+        ok            = m != NULL;
+        *value        = record_number(m, field_metric_value);
+        if (ok) snprintf(metric, size, "%s", m->string);
     }
     json_free(r);
     str_free(&path);

@@ -7,11 +7,11 @@
 #include "core/error.h"
 #include "core/memory.h"
 
-static int64_t last_mask(const adalora *a) { return a->options.total - a->options.tfinal; }
+static int64_t last_mask(const adalora *a) { return a->total - a->options->tfinal; }
 
-static int check(const adalora_options *o, int64_t n_modules, int64_t n_triplets)
+static int check(const adalora_options *o, int64_t total, int64_t n_modules, int64_t n_triplets)
 {
-    int64_t last = o->total - o->tfinal;
+    int64_t last = total - o->tfinal;
     if (o->delta_t < 1) return input_error("--delta-t %lld: must be 1 or more", (long long)o->delta_t);
     if (o->tinit < 0 || o->tfinal < 0)
         return input_error("--tinit %lld, --tfinal %lld: must be 0 or more", (long long)o->tinit, (long long)o->tfinal);
@@ -19,7 +19,7 @@ static int check(const adalora_options *o, int64_t n_modules, int64_t n_triplets
         return input_error(
             "--tinit %lld: must be below the step of the final mask, %lld = %lld steps - tfinal %lld; give fewer warm-up steps or more "
             "steps",
-            (long long)o->tinit, (long long)last, (long long)o->total, (long long)o->tfinal);
+            (long long)o->tinit, (long long)last, (long long)total, (long long)o->tfinal);
     if (o->target_rank < 0 || o->target_rank * n_modules > n_triplets)
         return input_error(
             "--target-rank %lld: must be 0..%lld, the rank at the start; give a smaller one or raise --rank",
@@ -27,23 +27,25 @@ static int check(const adalora_options *o, int64_t n_modules, int64_t n_triplets
     if (last < 2 && o->target_rank * n_modules < n_triplets)
         return input_error(
             "--steps %lld, --tfinal %lld: the final mask would fall on step 1, before any importance is known; give more steps",
-            (long long)o->total, (long long)o->tfinal);
+            (long long)total, (long long)o->tfinal);
     return OK;
 }
 
-int adalora_new(adalora **out, adalora_options o, const adalora_module *modules, int64_t n_modules, int64_t theta_count)
+int adalora_new(adalora **out, const adalora_options *o, int64_t total, const adalora_module *modules,
+                int64_t n_modules, int64_t theta_count)
 {
     int64_t n_triplets = 0;
     *out               = NULL;
     for (int64_t m = 0; m < n_modules; m++) n_triplets += modules[m].rank;
-    int rc = check(&o, n_modules, n_triplets);
+    int rc = check(o, total, n_modules, n_triplets);
     if (rc) return rc;
     adalora *a     = mem_alloc(1, sizeof *a);
     a->options     = o;
+    a->total       = total;
     a->n_modules   = n_modules;
     a->n_triplets  = n_triplets;
     a->theta_count = theta_count;
-    a->target      = o.target_rank * n_modules;
+    a->target      = o->target_rank * n_modules;
     a->modules     = mem_alloc((size_t)n_modules, sizeof *modules);
     a->sensitivity = mem_alloc((size_t)theta_count, sizeof(double));
     a->uncertainty = mem_alloc((size_t)theta_count, sizeof(double));
@@ -70,7 +72,7 @@ void adalora_free(adalora *a)
 
 adalora_phase adalora_phase_at(const adalora *a, int64_t step)
 {
-    if (step <= a->options.tinit) return ADALORA_WARM_UP;
+    if (step <= a->options->tinit) return ADALORA_WARM_UP;
     if (step == last_mask(a)) return ADALORA_FINAL_MASK;
     return step < last_mask(a) ? ADALORA_PRUNING : ADALORA_RE_MASK;
 }
@@ -84,7 +86,7 @@ const char *adalora_phase_name(adalora_phase p)
 /* The cubic of the code that both public implementations run; the paper prints another numerator. */
 int64_t adalora_budget(const adalora *a, int64_t step)
 {
-    int64_t tinit = a->options.tinit, last = last_mask(a);
+    int64_t tinit = a->options->tinit, last = last_mask(a);
     if (step <= tinit) return a->n_triplets;
     if (step >= last) return a->target;
     double m = 1 - (double)(step - tinit) / (double)(last - tinit);
@@ -95,7 +97,7 @@ bool adalora_observes(const adalora *a, int64_t step) { return step < last_mask(
 
 void adalora_observe(adalora *a, const double *theta, const double *grad, double clip)
 {
-    double b1 = a->options.beta1, b2 = a->options.beta2;
+    double b1 = a->options->beta1, b2 = a->options->beta2;
     for (int64_t i = 0; i < a->theta_count; i++) {
         double s          = fabs(theta[i] * (clip * grad[i]));
         double sensed     = b1 * a->sensitivity[i] + (1 - b1) * s;
@@ -147,7 +149,7 @@ bool adalora_allocate(adalora *a, int64_t step)
     switch (adalora_phase_at(a, step)) {
     case ADALORA_WARM_UP: return false;
     case ADALORA_PRUNING:
-        if (step % a->options.delta_t) return false;
+        if (step % a->options->delta_t) return false;
         break;
     case ADALORA_FINAL_MASK: break;
     case ADALORA_RE_MASK: return true;

@@ -2,33 +2,51 @@
  * Arrays and places in them, nothing else: it does not know a model, a file or a method's name.
  *
  *     adalora *a;
- *     int rc = adalora_new(&a, options, modules, n_modules, theta_count);
+ *     int rc = adalora_new(&a, &options, total, modules, n_modules, theta_count);
  *     ... after optimiser step t = 1, 2, ... over theta:
  *     if (adalora_observes(a, t)) adalora_observe(a, theta, grad, clip);
  *     if (adalora_allocate(a, t)) ... set u to 0 wherever !a->kept[triplet] ...
  *
- * A triplet is one rank of one module: u_i, row i of A, column i of B. With last = total - tfinal:
- *   t < last            importance moves: s = |w g|, I = b1 I + (1 - b1) s, U = b2 U + (1 - b2)
- *   |s - I|; w is the value after the step, g the
- * gradient of it (clipped, regulariser included) t <= tinit          warm-up: nothing more tinit
- * < t < last    pruning: where delta_t divides t, all triplets compete for budget(t) places;
- * between two masks the losers move and may return t = last            the final mask, on the
- * importance of step last - 1 t > last            the final mask is put back after every step
- * Score of a triplet: I U of u_i + mean over row i of A + mean over column i of B. The smallest
- * (initial - budget) go, and whatever ties with them. */
+ * A triplet is one rank of one module: u_i, row i of A and column i of B. With last = total - tfinal:
+ *
+ *   t < last           The importance moves: s = |w g|, I = b1 I + (1 - b1) s and
+ *                      U = b2 U + (1 - b2) |s - I|, where w is the value after the step and g its
+ *                      gradient, clipped and with the regulariser's part.
+ *   t <= tinit         Warm-up: nothing else happens.
+ *   tinit < t < last   Pruning: where delta_t divides t, all triplets compete for budget(t) places.
+ *                      Between two masks the losers move, and they may return.
+ *   t = last           The final mask, on the importance of step last - 1.
+ *   t > last           The final mask is put back after every step.
+ *
+ * A triplet's score is I U of u_i, plus the mean of I U over row i of A, plus the mean over column i
+ * of B. The (initial - budget) smallest go, and whatever ties with them. */
 #ifndef TIEBREAK_TRAIN_ADALORA_H
 #define TIEBREAK_TRAIN_ADALORA_H
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The settings that a user chooses, once: X(member, type, field, peft, option, min, max, def, help),
+ * with the record's field (core/record_fields.def), PEFT's name, and the option of `tiebreak train`.
+ * Whole numbers are INT, others NUM. The regulariser is train/orthogonality.h's. */
+#define ADALORA_OPTIONS(X)                                                                                             \
+    X(target_rank, INT, target_rank, "target_r", "target-rank", 1, RANK_MAX, "8", "mean rank at the end (target_r)")   \
+    X(tinit, INT, tinit, "tinit", "tinit", 0, 1e12, "0", "steps before pruning begins")                                \
+    X(tfinal, INT, tfinal, "tfinal", "tfinal", 0, 1e12, "0", "steps after the final mask")                             \
+    X(delta_t, INT, delta_t, "deltaT", "delta-t", 1, 1e12, "1", "steps between masks (deltaT)")                        \
+    X(beta1, NUM, allocator_beta1, "beta1", "beta1", 0, 1, "0.85", "smoothing of the importance")                      \
+    X(beta2, NUM, allocator_beta2, "beta2", "beta2", 0, 1, "0.85", "smoothing of its uncertainty")                     \
+    X(orth, NUM, orth_reg, "orth_reg_weight", "orth-reg", 0, 1e6, "0.5",                                               \
+      "weight of the orthogonality term; the logged loss leaves it out")
+
+#define ADALORA_INT int64_t
+#define ADALORA_NUM double
+#define ADALORA_MEMBER(member, type, field, peft, option, min, max, def, help) ADALORA_##type member;
 typedef struct {
-    int64_t target_rank;            /* mean rank of a module at the end */
-    int64_t tinit, tfinal, delta_t; /* steps: warm-up, after the final mask, between masks */
-    int64_t total;                  /* optimiser steps of the run */
-    double  beta1, beta2;
-    /* weight of the regulariser (train/orthogonality.h): kept here with its method's other options */
-    double orth;
+    ADALORA_OPTIONS(ADALORA_MEMBER)
 } adalora_options;
+#undef ADALORA_INT
+#undef ADALORA_NUM
+#undef ADALORA_MEMBER
 
 /* Where one module's factors lie in theta; -1: not trained, it adds nothing to the score. */
 typedef struct {
@@ -39,21 +57,21 @@ typedef struct {
 typedef enum { ADALORA_WARM_UP, ADALORA_PRUNING, ADALORA_FINAL_MASK, ADALORA_RE_MASK } adalora_phase;
 
 typedef struct {
-    adalora_options options;
-    int64_t         n_modules, n_triplets, theta_count;
-    adalora_module *modules;                   /* own copy */
-    int64_t         target;                    /* triplets at the end; at the start n_triplets */
-    double         *sensitivity, *uncertainty; /* I, U [theta_count] */
-    double         *scores, *sorted;           /* [n_triplets], module by module */
-    /* [n_triplets] by the latest mask: 1 before the first */
-    unsigned char *kept;
-    double         threshold; /* of the latest mask */
+    const adalora_options *options; /* the caller's */
+    int64_t                total;   /* optimiser steps of the run */
+    int64_t                n_modules, n_triplets, theta_count;
+    adalora_module        *modules;                   /* own copy */
+    int64_t                target;                    /* triplets at the end; at the start n_triplets */
+    double                *sensitivity, *uncertainty; /* I, U [theta_count] */
+    double                *scores, *sorted;           /* [n_triplets], module by module */
+    unsigned char         *kept;                      /* [n_triplets] by the latest mask; 1 before the first */
+    double                 threshold;                 /* of the latest mask */
 } adalora;
 
-/* ERR_INPUT naming the option when the schedule cannot be run: tinit past the final mask, target
- * above what there is. */
-int  adalora_new(adalora **out, adalora_options o, const adalora_module *modules, int64_t n_modules,
-                 int64_t theta_count);
+/* For a run of `total` optimiser steps; borrows the options. ERR_INPUT naming the option when the
+ * schedule cannot be run: tinit past the final mask, or a target above what there is. */
+int  adalora_new(adalora **out, const adalora_options *o, int64_t total, const adalora_module *modules,
+                 int64_t n_modules, int64_t theta_count);
 void adalora_free(adalora *a); /* NULL is fine */
 
 adalora_phase adalora_phase_at(const adalora *a, int64_t step);

@@ -3,8 +3,9 @@
 #include "core/test.h"
 #include "train/adalora.h"
 
+enum { STEPS = 6 };
 static const adalora_options base_options = {
-    .target_rank = 1, .tinit = 1, .tfinal = 1, .delta_t = 1, .total = 6, .beta1 = 0.5, .beta2 = 0.25
+    .target_rank = 1, .tinit = 1, .tfinal = 1, .delta_t = 1, .beta1 = 0.5, .beta2 = 0.25
 };
 
 /* The example of the AdaLoRA authors' schedule: 56 matrices, 64 to 32. m(2500) = 1 - 2300/4300;
@@ -15,10 +16,9 @@ static void budgets(void **state)
     adalora_module modules[56];
     for (int i = 0; i < 56; i++)
         modules[i] = (adalora_module) { .rank = 64, .in = 1, .out = 1, .u = 0, .A = -1, .B = -1 };
-    adalora *a;
-    assert_ok(adalora_new(
-        &a, (adalora_options) { .target_rank = 32, .tinit = 200, .tfinal = 500, .delta_t = 1, .total = 5000 }, modules,
-        56, 64));
+    adalora        *a;
+    adalora_options o = { .target_rank = 32, .tinit = 200, .tfinal = 500, .delta_t = 1 };
+    assert_ok(adalora_new(&a, &o, 5000, modules, 56, 64));
     assert_int_equal(adalora_budget(a, 200), 3584);
     assert_int_equal(adalora_budget(a, 2500), 1972);
     assert_int_equal(adalora_budget(a, 4500), 1792);
@@ -34,7 +34,7 @@ static void importance_and_scores(void **state)
 {
     (void)state;
     adalora *a;
-    assert_ok(adalora_new(&a, base_options, two, 2, 10));
+    assert_ok(adalora_new(&a, &base_options, STEPS, two, 2, 10));
     double theta[10] = { 2, -1, 1, 1, 1, 1, 1, 1, 3, 0.5 }, grad[10] = { 1, 2, 4, 8, 0, -2, 1, -1, 1, 4 };
     adalora_observe(a, theta, grad, 2);
     /* first element: s = |2 * 2| = 4, I = 0.5 * 4 = 2, U = 0.75 * |4 - 2| = 1.5 */
@@ -63,7 +63,7 @@ static void ties_go_and_losers_return(void **state)
 {
     (void)state;
     adalora *a;
-    assert_ok(adalora_new(&a, base_options, two, 2, 10));
+    assert_ok(adalora_new(&a, &base_options, STEPS, two, 2, 10));
     assert_false(adalora_allocate(a, 1)); /* warm-up */
     set_importance(a, (double[]) { 1, 2, 3, 4 });
     assert_true(adalora_allocate(a, 4)); /* budget 2 + int(2 (1/4)^3) = 2: two go */
@@ -89,7 +89,7 @@ static void nothing_to_prune(void **state)
     adalora        *a;
     adalora_options o = base_options;
     o.target_rank     = 2;
-    assert_ok(adalora_new(&a, o, two, 2, 10));
+    assert_ok(adalora_new(&a, &o, STEPS, two, 2, 10));
     for (int t = 1; t <= 6; t++) adalora_allocate(a, t);
     assert_memory_equal(a->kept, ((unsigned char[]) { 1, 1, 1, 1 }), 4);
     adalora_free(a);
@@ -101,17 +101,17 @@ static void refusals(void **state)
     adalora        *a;
     adalora_options o = base_options;
     o.tinit           = 5;
-    assert_input_error(adalora_new(&a, o, two, 2, 10),
+    assert_input_error(adalora_new(&a, &o, STEPS, two, 2, 10),
                        "--tinit 5: must be below the step of the final mask, 5 = 6 steps - tfinal 1");
     o             = base_options;
     o.target_rank = 3;
-    assert_input_error(adalora_new(&a, o, two, 2, 10), "--target-rank 3: must be 0..2");
+    assert_input_error(adalora_new(&a, &o, STEPS, two, 2, 10), "--target-rank 3: must be 0..2");
     o         = base_options;
     o.delta_t = 0;
-    assert_input_error(adalora_new(&a, o, two, 2, 10), "--delta-t 0");
+    assert_input_error(adalora_new(&a, &o, STEPS, two, 2, 10), "--delta-t 0");
     o       = base_options;
-    o.tinit = 0, o.total = 2;
-    assert_input_error(adalora_new(&a, o, two, 2, 10), "before any importance is known");
+    o.tinit = 0;
+    assert_input_error(adalora_new(&a, &o, 2, two, 2, 10), "before any importance is known");
 }
 
 int main(void)

@@ -34,15 +34,10 @@ static course train(const char *device, const char *method_name)
     assert_ok(method_find(&spec.method, method_name));
     assert_ok(adapter_new(&a, m->be, &m->cfg, spec));
     trainer_options o = { .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .clip = 1 };
-    o.adalora         = (adalora_options) { .target_rank = 3,
-                                            .tinit       = 1,
-                                            .tfinal      = 1,
-                                            .delta_t     = 1,
-                                            .total       = STEPS,
-                                            .orth        = 0.1,
-                                            .beta1       = 0.85,
-                                            .beta2       = 0.85 };
-    assert_ok(trainer_new(&t, m, a, o));
+    o.adalora         = (adalora_options) {
+                .target_rank = 3, .tinit = 1, .tfinal = 1, .delta_t = 1, .orth = 0.1, .beta1 = 0.85, .beta2 = 0.85
+    };
+    assert_ok(trainer_new(&t, m, a, &o, STEPS));
     const train_example *at[ITEMS] = { &items[0], &items[1] };
     c.n                            = a->theta_count;
     c.start                        = values(a);

@@ -1,10 +1,8 @@
-/* What a training cell asks, as records say it (core/record.h). */
+/* What is asked of a training: its configuration, as records hold it (core/record_fields.def). */
 #ifndef TIEBREAK_TRAIN_CELL_H
 #define TIEBREAK_TRAIN_CELL_H
 #include "train/setup.h"
 
-/* { "base", "task", "task_version", "prompt", "data", "adapter": { "method", "spec", "rank",
- * "alpha", "sites", "seed", "steps", "lr", "batch", "train" } }; the caller frees it. rank,
- * alpha, sites and spec are null where the method has none. */
-int cell_describe(json **asked, const setup *s);
+/* *asked is the caller's. ERR_INPUT when the adapter it goes on from cannot be read. */
+int train_asked(json **asked, const setup *s);
 #endif

@@ -59,7 +59,7 @@ int checkpoint_write(const trainer *t, const json *state, const char *path)
         }
         views[i] = view_of(parts[i].name, parts[i].type, bytes, parts[i].count);
     }
-    json *all = cJSON_Duplicate(state, true);
+    json *all = json_copy(state);
     json_set_int(all, "layout", LAYOUT);
     json_set_int(all, "trainer_step", t->step);
     json_print(all, &text, false);
@@ -100,8 +100,7 @@ int checkpoint_read(trainer *t, json **state, const char *path)
     if (!rc && (!text || text->dtype != DT_U8))
         rc = input_error("%s: tensor state is missing; remove the folder and start again", path);
     if (!rc) rc = json_parse(state, (const char *)text->bytes, (size_t)text->count, path);
-    const json *layout = rc ? NULL : cJSON_GetObjectItem(*state, "layout");
-    if (!rc && (!cJSON_IsNumber(layout) || layout->valueint != LAYOUT))
+    if (!rc && json_number(json_find(*state, "layout")) != LAYOUT)
         rc = input_error(
             "%s: was written by another version of this program, whose values lie in another order; remove the folder and start again, or "
             "finish it with that version",

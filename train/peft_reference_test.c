@@ -300,7 +300,6 @@ static trainer_options options_of(const peft_case *c)
                                                  .tinit       = (int64_t)num(c->info, "tinit"),
                                                  .tfinal      = (int64_t)num(c->info, "tfinal"),
                                                  .delta_t     = (int64_t)num(c->info, "deltaT"),
-                                                 .total       = (int64_t)num(c->info, "total_step"),
                                                  .beta1       = num(c->info, "beta1"),
                                                  .beta2       = num(c->info, "beta2"),
                                                  .orth        = num(c->info, "orth_reg_weight") } };
@@ -365,12 +364,13 @@ static void run_case(const char *root, int i, const bounds *allowed)
     if (!peft_case_open(&c, root, i)) return;
     batches_open(&data, root, c.base);
     assert_ok(model_open(&m, c.base_dir, be, false));
+    trainer_options options = options_of(&c);
     for (int k = 0; k < 2; k++) {
         if (!peft_case_start(&c, starts[k])) continue;
         session  s = { .c = &c, .start = starts[k], .allowed = allowed, .data = &data };
         adapter *a = peft_case_adapter(&c, be, starts[k]);
         assert_int_equal(a->theta_count, (int64_t)num(c.info, "trainable"));
-        assert_ok(trainer_new(&s.t, m, a, options_of(&c)));
+        assert_ok(trainer_new(&s.t, m, a, &options, (int64_t)num(c.info, "total_step")));
         train(&s);
         trainer_free(s.t);
         adapter_free(a);

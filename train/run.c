@@ -12,11 +12,11 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "core/progress.h"
-#include "core/record.h"
+#include "core/cell.h"
 #include "kernels/facts.h"
+#include "adapters/card.h"
 #include "train/cell.h"
 #include "train/checkpoint.h"
-#include "train/folder.h"
 #include "train/order.h"
 
 enum { VALID_TOKENS = 2048 }; /* tokens of one forward of the held-out set */
@@ -36,12 +36,10 @@ typedef struct {
     trainer              *trainer;
     example_order         order;
     const train_example **items; /* [per_step] */
-    json                 *asked;
-    char                  id[17];
+    cell                  cell;
     progress_state        state;
     FILE                 *log;
     char                 *log_path, *checkpoint_path;
-    int                   lock; /* -1: not held */
     /* clock at the start of this process's run, at the last checkpoint */
     double   started, saved;
     progress bar;
@@ -81,13 +79,13 @@ static json *state_json(const run *r)
 {
     const progress_state *p = &r->state;
     json                 *j = json_object();
-    json_set_str(j, "cell", r->id);
+    json_set_str(j, "cell", r->cell.id);
     json_set_num(j, "loss_first", p->loss_first);
     json_set_num(j, "loss_last", p->loss_last);
     json_set_int(j, "tokens", p->tokens);
     json_set_num(j, "train_s", p->train_s);
     json_set_num(j, "wall_s", p->wall_s + clock_s() - r->started);
-    json_set(j, "valid", p->valid ? cJSON_Duplicate(p->valid, true) : cJSON_CreateNull());
+    json_set(j, "valid", json_copy(p->valid));
     json_set_int(j, "valid_tokens", p->valid_tokens);
     json_set_int(j, "log_bytes", p->log_bytes);
     return j;
@@ -108,11 +106,11 @@ static int save_checkpoint(run *r)
 
 static int read_state(run *r, const json *j)
 {
-    const char     *path = r->checkpoint_path, *cell;
+    const char     *path = r->checkpoint_path, *id;
     progress_state *p    = &r->state;
-    int             rc   = json_get_str(j, path, "cell", &cell);
-    if (!rc && strcmp(cell, r->id))
-        rc = input_error("%s: belongs to cell %s, not %s: remove the folder and train again", path, cell, r->id);
+    int             rc   = json_get_str(j, path, "cell", &id);
+    if (!rc && strcmp(id, r->cell.id))
+        rc = input_error("%s: belongs to cell %s, not %s: remove the folder and train again", path, id, r->cell.id);
     if (!rc) rc = json_get_num(j, path, "loss_first", -INFINITY, INFINITY, &p->loss_first);
     if (!rc) rc = json_get_num(j, path, "loss_last", -INFINITY, INFINITY, &p->loss_last);
     if (!rc) rc = json_get_int(j, path, "tokens", 0, INT64_MAX / 2, &p->tokens);
@@ -120,7 +118,7 @@ static int read_state(run *r, const json *j)
     if (!rc) rc = json_get_num(j, path, "wall_s", 0, INFINITY, &p->wall_s);
     if (!rc) rc = json_get_int(j, path, "valid_tokens", 0, INT64_MAX / 2, &p->valid_tokens);
     if (!rc) rc = json_get_int(j, path, "log_bytes", 0, INT64_MAX / 2, &p->log_bytes);
-    if (!rc && json_has(j, "valid")) p->valid = cJSON_Duplicate(json_find(j, "valid"), true);
+    if (!rc && json_has(j, "valid")) p->valid = json_copy(json_find(j, "valid"));
     return rc;
 }
 
@@ -145,8 +143,8 @@ static int measure_valid(run *r, double *loss)
     int rc = trainer_loss(r->trainer, r->s.valid.items, r->s.valid.n, VALID_TOKENS, loss, &r->state.valid_tokens);
     if (rc) return error_context(rc, "%s: after step %lld", r->s.q->valid, (long long)r->trainer->step);
     json *point = json_array();
-    json_push(point, cJSON_CreateNumber((double)r->trainer->step));
-    json_push(point, cJSON_CreateNumber(*loss));
+    json_push(point, json_of_number((double)r->trainer->step));
+    json_push(point, json_of_number(*loss));
     json_push(r->state.valid, point);
     return OK;
 }
@@ -219,50 +217,32 @@ static int64_t file_bytes(const char *dir, const char *name)
     return bytes;
 }
 
-/* tiebreak.json beside a model's files: whose weights these are. */
-static int write_full_card(const run *r)
-{
-    json *card = json_object();
-    str   text = { 0 };
-    char *path = path_join(r->s.q->out, "tiebreak.json");
-    json_set(card, "base", cJSON_Duplicate(json_find(r->asked, "base"), true));
-    json_set(card, "adapter", cJSON_Duplicate(json_find(r->asked, "adapter"), true));
-    json_print(card, &text, true);
-    int rc = file_write_atomic(path, text.s, text.n);
-    json_free(card);
-    str_free(&text);
-    free(path);
-    return rc;
-}
-
 /* AdaLoRA's settings under PEFT's names, for adapter_config.json. */
-static json *allocator_json(const adalora_options *o)
+static json *allocator_json(const adalora *a)
 {
+#define SET_INT json_set_int
+#define SET_NUM json_set_num
+#define SET(member, type, field, peft, ...) SET_##type(j, peft, a->options->member);
     json *j = json_object();
-    json_set_int(j, "target_r", o->target_rank);
-    json_set_int(j, "tinit", o->tinit);
-    json_set_int(j, "tfinal", o->tfinal);
-    json_set_int(j, "deltaT", o->delta_t);
-    json_set_num(j, "beta1", o->beta1);
-    json_set_num(j, "beta2", o->beta2);
-    json_set_num(j, "orth_reg_weight", o->orth);
-    json_set_int(j, "total_step", o->total);
+    ADALORA_OPTIONS(SET)
+    json_set_int(j, "total_step", a->total);
     return j;
 }
 
 /* What adapter_config.json says of the training, under "tiebreak". */
 static json *training_card(const run *r)
 {
-    static const char *const keys[] = { "steps", "lr", "batch", "train" };
-    const json              *a      = json_find(r->asked, "adapter");
-    json                    *j      = json_object();
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        json_set(j, keys[i], cJSON_Duplicate(json_find(a, keys[i]), true));
-    if (r->trainer->allocator) json_set(j, "allocator", allocator_json(&r->trainer->allocator->options));
+    static const record_field fields[] = { field_adapter_steps, field_adapter_lr, field_adapter_batch,
+                                           field_adapter_train };
+    const json               *a        = record_get(r->cell.asked, field_asked_adapter);
+    json                     *j        = json_object();
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        record_put(j, fields[i], json_copy(record_get(a, fields[i])));
+    if (r->trainer->allocator) json_set(j, "allocator", allocator_json(r->trainer->allocator));
     return j;
 }
 
-/* The final mask as adapter.kept wants it, [n_jobs * rank]; NULL without an allocator. */
+/* The final mask as adapter_save wants it, [n_jobs * rank]; NULL without an allocator. */
 static bool *final_mask(const run *r)
 {
     const adalora *alloc = r->trainer->allocator;
@@ -280,13 +260,12 @@ static int save_weights(const run *r)
     const setup *s = &r->s;
     if (s->full) {
         int rc = model_save(s->model, s->q->out, s->q->model);
-        return rc ? rc : write_full_card(r);
+        return rc ? rc : full_card_write(r->cell.asked, s->q->out);
     }
-    json *card       = training_card(r);
-    bool *mask       = final_mask(r);
-    s->adapter->kept = mask;
-    int rc = adapter_save(s->adapter, s->q->out, json_find(json_find(r->asked, "base"), "name")->valuestring, card);
-    s->adapter->kept = NULL;
+    json       *card = training_card(r);
+    bool       *mask = final_mask(r);
+    const char *base = record_text(record_get(r->cell.asked, field_asked_base), field_source_name, NULL);
+    int         rc   = adapter_save(s->adapter, s->q->out, base, card, mask);
     free(mask);
     json_free(card);
     return rc;
@@ -295,58 +274,50 @@ static int save_weights(const run *r)
 static json *valid_json(const run *r)
 {
     const json *curve = r->state.valid;
-    if (!curve) return cJSON_CreateNull();
-    const json *first = cJSON_GetArrayItem(curve, 0), *last = cJSON_GetArrayItem(curve, cJSON_GetArraySize(curve) - 1);
-    json       *j = json_object();
-    json_set_int(j, "items", r->s.valid.n);
-    json_set_int(j, "tokens", r->state.valid_tokens);
-    json_set_num(j, "loss_first", cJSON_GetArrayItem(first, 1)->valuedouble);
-    json_set_num(j, "loss_last", cJSON_GetArrayItem(last, 1)->valuedouble);
-    json_set(j, "curve", cJSON_Duplicate(curve, true));
+    if (!curve) return NULL;
+    json *j = json_object();
+    record_put_count(j, field_held_out_items, r->s.valid.n);
+    record_put_count(j, field_held_out_tokens, r->state.valid_tokens);
+    record_put_number(j, field_held_out_loss_first, json_number(json_at(json_at(curve, 0), 1)));
+    record_put_number(j, field_held_out_loss_last, json_number(json_at(json_at(curve, json_size(curve) - 1), 1)));
+    record_put(j, field_held_out_curve, json_copy(curve));
     return j;
 }
 
 static json *result_json(const run *r)
 {
-    const setup          *s = &r->s;
-    const progress_state *p = &r->state;
-    const adalora        *a = r->trainer->allocator;
-    json                 *j = json_object();
-    json_set_int(j, "steps", s->steps);
-    json_set_num(j, "loss_first", p->loss_first);
-    json_set_num(j, "loss_last", p->loss_last);
-    json_set_int(j, "trainable", s->full ? config_parameters(&s->model->cfg) : s->adapter->theta_count);
-    json_set_int(j, "adapter_bytes",
-                 file_bytes(s->q->out, s->full ? "model.safetensors" : "adapter_model.safetensors"));
-    json_set_num(j, "wall_s", p->wall_s + clock_s() - r->started);
-    json_set_num(j, "tokens_per_s", p->train_s > 0 ? (double)p->tokens / p->train_s : 0);
-    json_set_int(j, "peak_bytes", mem_peak_bytes());
-    if (s->be->peak_bytes) json_set_int(j, "device_peak_bytes", s->be->peak_bytes(s->be));
-    json_set(j, "valid", valid_json(r));
-    json_set_int(j, "items", s->data.n);
-    json_set_int(j, "too_long", s->data.too_long);
-    json_set_int(j, "unscored", s->data.unscored);
-    json_set_int(j, "tokens", p->tokens);
+    const setup          *s       = &r->s;
+    const progress_state *p       = &r->state;
+    const adalora        *a       = r->trainer->allocator;
+    const char           *weights = s->full ? "model.safetensors" : "adapter_model.safetensors";
+    json                 *j       = json_object();
+    record_put_count(j, field_result_steps, s->steps);
+    record_put_number(j, field_result_loss_first, p->loss_first);
+    record_put_number(j, field_result_loss_last, p->loss_last);
+    record_put_count(j, field_result_trainable, s->full ? config_parameters(&s->model->cfg) : s->adapter->theta_count);
+    record_put_count(j, field_result_adapter_bytes, file_bytes(s->q->out, weights));
+    record_put_number(j, field_result_wall_s, p->wall_s + clock_s() - r->started);
+    record_put_number(j, field_result_tokens_per_s, p->train_s > 0 ? (double)p->tokens / p->train_s : 0);
+    record_put_count(j, field_result_peak_bytes, mem_peak_bytes());
+    if (s->be->peak_bytes) record_put_count(j, field_result_device_peak_bytes, s->be->peak_bytes(s->be));
+    record_put(j, field_result_valid, valid_json(r));
+    record_put_count(j, field_result_items, s->data.n);
+    record_put_count(j, field_result_too_long, s->data.too_long);
+    record_put_count(j, field_result_unscored, s->data.unscored);
+    record_put_count(j, field_result_tokens, p->tokens);
     if (a) {
         int64_t kept = 0;
         for (int64_t m = 0; m < a->n_modules; m++) kept += adalora_kept(a, m);
-        json_set_int(j, "ranks_kept", kept);
+        record_put_count(j, field_result_ranks_kept, kept);
     }
     return j;
 }
 
-static int finish(run *r, json **record)
+static int finish(run *r)
 {
-    int rc = save_weights(r);
-    if (rc) return rc;
-    *record = record_new("train", cJSON_Duplicate(r->asked, true), result_json(r), r->s.be->params->name, r->s.threads);
-    backend_sign(r->s.be, *record);
-    rc = folder_finish(r->s.q->out, *record);
-    if (rc) {
-        json_free(*record);
-        *record = NULL;
-    }
-    return rc;
+    const backend *be = r->s.be;
+    int            rc = save_weights(r);
+    return rc ? rc : cell_finish(&r->cell, result_json(r), be->params->name, r->s.threads, backend_facts(be));
 }
 
 /* --- a run from its first look at the folder to its record */
@@ -368,50 +339,47 @@ static void say_what_is_left_out(const setup *s)
     }
 }
 
-static int train(run *r, folder_state state, json **record)
+static int train(run *r)
 {
     setup *s = &r->s;
     say_what_is_left_out(s);
-    int rc = trainer_new(&r->trainer, s->model, s->adapter, s->options);
+    int rc = trainer_new(&r->trainer, s->model, s->adapter, &s->q->options, s->steps);
     if (rc) return rc;
     example_order_init(&r->order, s->data.n, (uint64_t)s->q->seed, !s->q->no_shuffle);
     r->items = mem_alloc((size_t)s->per_step, sizeof *r->items);
-    if (state == FOLDER_NEW) rc = folder_begin(s->q->out, r->asked);
-    if (!rc) rc = folder_lock(&r->lock, s->q->out);
+    rc       = cell_begin(&r->cell);
     if (!rc && file_exists(r->checkpoint_path)) rc = load_checkpoint(r);
     if (!rc) rc = open_log(r);
     r->saved = clock_s();
     if (!rc) rc = all_steps(r);
     if (r->log && fclose(r->log) && !rc) rc = run_error("%s: cannot be written: %s", r->log_path, strerror(errno));
-    return rc ? rc : finish(r, record);
+    return rc ? rc : finish(r);
 }
 
 int train_run(const train_request *q, json **record)
 {
-    run          r = { .started         = clock_s(),
-                       .lock            = -1,
-                       .log_path        = path_join(q->out, "train_log.jsonl"),
-                       .checkpoint_path = path_join(q->out, "checkpoint.safetensors") };
-    folder_state state;
-    *record = NULL;
-    int rc  = setup_open(&r.s, q);
-    if (!rc) rc = cell_describe(&r.asked, &r.s);
-    if (!rc) {
-        record_id(r.asked, r.id);
-        rc = folder_look(&state, record, q->out, r.asked);
-    }
-    if (!rc && state == FOLDER_FINISHED) {
+    run   r     = { .started         = clock_s(),
+                    .log_path        = path_join(q->out, "train_log.jsonl"),
+                    .checkpoint_path = path_join(q->out, "checkpoint.safetensors") };
+    json *asked = NULL;
+    int   rc    = setup_open(&r.s, q);
+    if (!rc) rc = train_asked(&asked, &r.s);
+    if (rc)
+        json_free(asked);
+    else
+        rc = cell_look(&r.cell, RECORD_TRAIN, q->out, asked);
+    if (!rc && r.cell.state == CELL_FINISHED) {
         if (!q->quiet) fprintf(stderr, "train: %s: this cell is finished; left as it is\n", q->out);
     } else if (!rc) {
-        rc = train(&r, state, record);
+        rc = train(&r);
     }
+    *record = rc ? NULL : cell_take_record(&r.cell);
+    cell_close(&r.cell);
     json_free(r.state.valid);
-    json_free(r.asked);
     example_order_free(&r.order);
     free(r.items);
     trainer_free(r.trainer);
     setup_close(&r.s);
-    if (r.lock >= 0) close(r.lock);
     free(r.log_path);
     free(r.checkpoint_path);
     return rc;

@@ -1,12 +1,19 @@
 /* One training cell: a base, a method, a task's data, in; an adapter folder (for `full`: a model
  * folder), its log and its record, out.
  *
- *     train_request q = { .model = "base", .task = "gsm8k", .data = "train.jsonl", .method = "lora", .rank = 8, .steps = 100, .lr = 1e-3, .out =
- * "runs/a" }; json *record; int rc = train_run(&q, &record);
+ *     train_request q = { .model = "base", .task = "gsm8k", .data = "train.jsonl", .method = "lora",
+ *                         .rank = 8, .steps = 100, .batch = 8, .accumulate = 1, .lr = 1e-3, .out = "runs/a" };
+ *     json *record;
+ *     int   rc = train_run(&q, &record);
  *
  * A cell that was killed goes on from its last checkpoint and ends with the bytes of an unbroken
- * run; a finished one is left as it is and its record read. Layout of the folder:
- * train/folder.h. */
+ * run; a finished one is left as it is, and its record is read. The folder holds, beside a cell's
+ * own files (core/cell.h):
+ *
+ *     train_log.jsonl           a line for each step, the same in every run of the cell
+ *     checkpoint.safetensors    until the cell is finished: where a killed run goes on
+ *     adapter_config.json, adapter_model.safetensors
+ *                               or, for `full`, a model folder's files and tiebreak.json */
 #ifndef TIEBREAK_TRAIN_RUN_H
 #define TIEBREAK_TRAIN_RUN_H
 #include "core/json.h"
@@ -18,20 +25,19 @@ typedef struct {
     const char *valid;                        /* NULL: none; held-out file of the same task */
     int64_t     valid_every;                  /* steps; 0: before and after only */
     /* a row's name, a spec, or "full"; NULL: init_adapter's */
-    const char *method;
-    const char *sites;             /* NULL: qkv, or init_adapter's */
-    const char *init_adapter;      /* NULL: the method's own start */
-    int64_t     rank;              /* 0: 8, or init_adapter's */
-    double      alpha;             /* 0: = rank, or init_adapter's */
-    int64_t     steps, epochs;     /* 0: not given; both: whatever ends first */
-    int64_t     batch, accumulate; /* items a forward, forwards a step */
-    int64_t     max_length;        /* tokens; 0: what the model allows */
-    double      lr;
-    const char *schedule; /* NULL: constant */
-    int64_t     warmup;
-    int64_t     seed;
-    bool        no_shuffle;
-    /* adalora.total is set by the run; adalora.target_rank 0: 8 */
+    const char     *method;
+    const char     *sites;             /* NULL: qkv, or init_adapter's */
+    const char     *init_adapter;      /* NULL: the method's own start */
+    int64_t         rank;              /* 0: 8, or init_adapter's */
+    double          alpha;             /* 0: = rank, or init_adapter's */
+    int64_t         steps, epochs;     /* 0: not given; both: whatever ends first */
+    int64_t         batch, accumulate; /* items a forward, forwards a step */
+    int64_t         max_length;        /* tokens; 0: what the model allows */
+    double          lr;
+    const char     *schedule; /* NULL: constant */
+    int64_t         warmup;
+    int64_t         seed;
+    bool            no_shuffle;
     trainer_options options;
     const char     *out;
     /* as backend_for takes them (kernels/backend.h); NULL: cpu, the device's own */

@@ -29,9 +29,6 @@ static void plan(setup *s)
         s->items_end = q->epochs * s->data.n;
         s->steps     = (s->items_end + s->per_step - 1) / s->per_step;
     }
-    s->options               = q->options;
-    s->options.adalora.total = s->steps;
-    if (!s->options.adalora.target_rank) s->options.adalora.target_rank = 8;
 }
 
 /* --- the adapter: the method's own start, or a folder's */

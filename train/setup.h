@@ -18,7 +18,6 @@ typedef struct {
     examples             data, valid;
     int64_t              max_length;
     const schedule      *schedule;
-    trainer_options      options;
     int64_t              steps, per_step; /* items a step: batch * accumulate */
     /* place in the order of items where the run ends: the last step may be a short one */
     int64_t items_end;

@@ -10,10 +10,12 @@
 
 static int64_t trained_at(const adapter_tensor *t) { return t && t->trained ? t->offset : -1; }
 
-static int find_module(const adapter *a, int64_t layer, int site, const expand_job *job, adalora_module *out)
+static int find_module(const adapter *a, const expand_job *job, adalora_module *out)
 {
-    const adapter_tensor *u = adapter_find(a, FACTOR_U, layer, site), *A = adapter_find(a, FACTOR_A, layer, site),
-                         *B = adapter_find(a, FACTOR_B, layer, site);
+    int                   site = (int)job->site;
+    const adapter_tensor *u    = adapter_find(a, FACTOR_U, job->layer, site),
+                         *A    = adapter_find(a, FACTOR_A, job->layer, site),
+                         *B    = adapter_find(a, FACTOR_B, job->layer, site);
     if (!u || !u->trained || A->cols != job->in || B->rows != job->out)
         return input_error(
             "method %s: a method that allocates ranks needs a trained u, and A and B of each linear's own shape",
@@ -24,23 +26,13 @@ static int find_module(const adapter *a, int64_t layer, int site, const expand_j
     return OK;
 }
 
-/* Modules in job order, the order of adapter.kept: site by site, then layer by layer. */
-static int find_modules(const adapter *a, adalora_module *modules)
-{
-    int     rc  = OK;
-    int64_t job = 0;
-    for (int site = 0; site < SITE_COUNT; site++)
-        for (int64_t layer = 0; site_set_has(a->spec.sites, site) && layer < a->cfg.layers && !rc; layer++, job++)
-            rc = find_module(a, layer, site, &a->jobs[job], &modules[job]);
-    return rc;
-}
-
-static int add_allocator(trainer *t)
+static int add_allocator(trainer *t, int64_t total)
 {
     adapter        *a       = t->adapter;
     adalora_module *modules = mem_alloc((size_t)a->n_jobs, sizeof *modules);
-    int             rc      = find_modules(a, modules);
-    if (!rc) rc = adalora_new(&t->allocator, t->options.adalora, modules, a->n_jobs, t->params.count);
+    int             rc      = OK;
+    for (int64_t j = 0; j < a->n_jobs && !rc; j++) rc = find_module(a, &a->jobs[j], &modules[j]);
+    if (!rc) rc = adalora_new(&t->allocator, &t->options->adalora, total, modules, a->n_jobs, t->params.count);
     free(modules);
     if (rc) return rc;
     t->theta = mem_alloc((size_t)t->params.count, sizeof(double));
@@ -57,7 +49,7 @@ static int add_allocator(trainer *t)
     return OK;
 }
 
-int trainer_new(trainer **out, model *m, adapter *a, trainer_options o)
+int trainer_new(trainer **out, model *m, adapter *a, const trainer_options *o, int64_t total)
 {
     const backend *be = m->be;
     trainer       *t  = mem_alloc(1, sizeof *t);
@@ -68,7 +60,7 @@ int trainer_new(trainer **out, model *m, adapter *a, trainer_options o)
     t->params         = a ? (trained_array) { .value = a->theta, .grad = a->grad, .count = a->theta_count }
                           : (trained_array) { .value = params_of(m->flat), .grad = m->flat_grad, .count = m->flat_count };
     int rc            = OK;
-    if (a && a->spec.method.allocates) rc = add_allocator(t);
+    if (a && a->spec.method.allocates) rc = add_allocator(t, total);
     if (rc) {
         trainer_free(t);
         return rc;
@@ -172,7 +164,7 @@ static double global_clip(double clip, double norm) { return clip > 0 ? fmin(1, 
 int trainer_step(trainer *t, const train_example *const *items, int64_t n, int64_t micro, double lr, step_result *out)
 {
     const backend         *be       = t->model->be;
-    const trainer_options *o        = &t->options;
+    const trainer_options *o        = t->options;
     double                 loss_sum = 0;
     int                    rc       = OK;
     *out                            = (step_result) { 0 };

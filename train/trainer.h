@@ -2,7 +2,7 @@
  * allocator, expand.
  *
  *     trainer *t;
- *     int rc = trainer_new(&t, model, adapter, options);                 // adapter NULL: every weight of the model is trained
+ *     int rc = trainer_new(&t, model, adapter, &options, steps);     // adapter NULL: trains every weight of the model
  *     for (step = 1; step <= steps && !rc; step++) rc = trainer_step(t, items, n, micro, lr, &result);
  *     trainer_free(t);
  *
@@ -20,7 +20,7 @@
 typedef struct {
     double          beta1, beta2, eps, weight_decay; /* AdamW in PyTorch's order */
     double          clip;                            /* L2 norm over all trained numbers; 0: none */
-    adalora_options adalora;                         /* read where the method's row `allocates` */
+    adalora_options adalora;                         /* for methods whose row `allocates` */
 } trainer_options;
 
 /* One array of trained numbers with its gradient and moments, all [count] of the backend's
@@ -43,21 +43,21 @@ typedef struct {
 } step_result;
 
 typedef struct {
-    trainer_options options;
-    model          *model;
-    adapter        *adapter; /* NULL: the model itself is trained */
-    decoder        *dec;
-    trained_array   params;
-    int64_t         step; /* steps done */
-    pack            packed;
-    adalora        *allocator; /* NULL for methods whose row does not allocate */
-    orthogonality  *regulariser;
-    double         *theta, *grad; /* host copies for the allocator */
+    const trainer_options *options;
+    model                 *model;
+    adapter               *adapter; /* NULL: the model itself is trained */
+    decoder               *dec;
+    trained_array          params;
+    int64_t                step; /* steps done */
+    pack                   packed;
+    adalora               *allocator; /* NULL for methods whose row does not allocate */
+    orthogonality         *regulariser;
+    double                *theta, *grad; /* host copies for the allocator */
 } trainer;
 
-/* Borrows model and adapter. ERR_INPUT when the allocator's options do not fit, or the model was
- * not opened trainable where it has to be. */
-int  trainer_new(trainer **out, model *m, adapter *a, trainer_options o);
+/* A trainer for a run of `total` steps; borrows model, adapter and options. ERR_INPUT when the
+ * allocator's options do not fit, or the model was not opened trainable where it has to be. */
+int  trainer_new(trainer **out, model *m, adapter *a, const trainer_options *o, int64_t total);
 void trainer_free(trainer *t); /* NULL is fine */
 
 /* items in order; micro of them go through the model at once, gradients add up over the

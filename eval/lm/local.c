@@ -242,12 +242,12 @@ static int local_describe(const lm *m, json **asked)
 {
     const local_lm *l = (const local_lm *)m;
     json           *j = *asked = json_object();
-    json_set(j, "base", l->base ? json_copy(l->base) : record_named(l->asked.model, model_hash(l->model)));
-    json_set(j, "adapter", json_copy(l->card));
-    if (l->asked.max_length) json_set_int(j, "max_length", l->asked.max_length);
+    record_put(j, field_asked_base, l->base ? json_copy(l->base) : record_named(l->asked.model, model_hash(l->model)));
+    record_put(j, field_asked_adapter, json_copy(l->card));
+    if (l->asked.max_length) record_put_count(j, field_asked_max_length, l->asked.max_length);
     /* Other devices and types add in another order, so their cells are others. */
-    if (m->be->facts) json_set_str(j, "device", m->device);
-    if (m->be->params != m->be) json_set_str(j, "dtype", m->be->dtype);
+    if (m->be->facts) record_put_text(j, field_asked_device, m->device);
+    if (m->be->params != m->be) record_put_text(j, field_asked_dtype, m->be->dtype);
     return OK;
 }
 

@@ -84,14 +84,14 @@ static int describe(const lm *m, json **asked)
     const endpoint *e    = (const endpoint *)m;
     json           *base = json_object();
     *asked               = json_object();
-    json_set_str(base, "name", e->model);
-    json_set_str(base, "sha256", NULL);
-    json_set_str(base, "url", e->url);
-    json_set(*asked, "base", base);
-    json_set(*asked, "adapter", json_null());
-    json_set_int(*asked, "max_length", m->max_length);
-    if (*e->gen_kwargs) json_set_str(*asked, "gen_kwargs", e->asked.gen_kwargs);
-    if (e->tok) json_set(*asked, "tokenizer", record_named(e->asked.tokenizer, tokenizer_hash(e->tok)));
+    record_put_text(base, field_source_name, e->model);
+    record_put_text(base, field_source_sha256, NULL);
+    record_put_text(base, field_source_url, e->url);
+    record_put(*asked, field_asked_base, base);
+    record_put(*asked, field_asked_adapter, NULL);
+    record_put_count(*asked, field_asked_max_length, m->max_length);
+    if (*e->gen_kwargs) record_put_text(*asked, field_asked_gen_kwargs, e->asked.gen_kwargs);
+    if (e->tok) record_put(*asked, field_asked_tokenizer, record_named(e->asked.tokenizer, tokenizer_hash(e->tok)));
     return OK;
 }
 
@@ -100,11 +100,11 @@ static void account(const lm *m, json *result)
     const endpoint *e = (const endpoint *)m;
     http_counts     n = http_counted(e->http);
     json           *j = json_object();
-    json_set_int(j, "concurrency", e->concurrency);
-    json_set_int(j, "requests", n.requests);
-    json_set_int(j, "retries", n.retries);
-    if (e->not_greedy >= 0) json_set_int(j, "other_than_greedy", e->not_greedy);
-    json_set(result, "http", j);
+    record_put_count(j, field_http_concurrency, e->concurrency);
+    record_put_count(j, field_http_requests, n.requests);
+    record_put_count(j, field_http_retries, n.retries);
+    if (e->not_greedy >= 0) record_put_count(j, field_http_other_than_greedy, e->not_greedy);
+    record_put(result, field_result_http, j);
 }
 
 static void close_endpoint(lm *m)
