@@ -27,8 +27,8 @@ static void training_key(const json *record, char out[17])
     const json *asked = record_get(record, field_record_asked);
     json       *key = json_object(), *adapter = json_copy(record_get(asked, field_asked_adapter));
     json_free(json_take(adapter, record_key(field_adapter_sha256)));
-    json_set(key, "base", json_copy(record_get(asked, field_asked_base)));
-    json_set(key, "adapter", adapter);
+    json_set(key, record_key(field_asked_base), json_copy(record_get(asked, field_asked_base)));
+    json_set(key, record_key(field_asked_adapter), adapter);
     record_id(key, out);
     json_free(key);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/record.h"
 #include "core/stats.h"
 #include "score/id_index.h"
 
@@ -20,15 +21,15 @@ static int count_runs(const comparison *c)
 /* Records, where both systems have them, must speak of the same task and data. */
 static int check_asked(const compare_system *a, const compare_system *b)
 {
-    static const char *const names[] = { "task", "data" };
-    for (size_t i = 0; a->asked && b->asked && i < sizeof names / sizeof *names; i++) {
-        const json *x = json_find(a->asked, names[i]), *y = json_find(b->asked, names[i]);
+    static const record_field fields[] = { field_asked_task, field_asked_data };
+    for (size_t i = 0; a->asked && b->asked && i < sizeof fields / sizeof *fields; i++) {
+        const json *x = record_get(a->asked, fields[i]), *y = record_get(b->asked, fields[i]);
         /* A file's name may differ, its bytes may not. */
-        if (json_is_object(x)) x = json_find(x, "sha256");
-        if (json_is_object(y)) y = json_find(y, "sha256");
+        if (json_is_object(x)) x = record_get(x, field_source_sha256);
+        if (json_is_object(y)) y = record_get(y, field_source_sha256);
         if (!json_text(x) || !json_text(y) || !strcmp(x->valuestring, y->valuestring)) continue;
         return input_error("%s and %s answered different questions: \"%s\" is %.70s there, %.70s here", a->name,
-                           b->name, names[i], x->valuestring, y->valuestring);
+                           b->name, record_key(fields[i]), x->valuestring, y->valuestring);
     }
     return OK;
 }

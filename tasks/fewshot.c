@@ -13,11 +13,11 @@ int shots_open(shot_set *s, const shot_options *asked, const task *t)
     if (t->answer == TASK_LIKELIHOOD)
         return input_error("--fewshot: the task %s asks nothing, so there is no example to show", t->name);
     int rc = task_read(t, asked->data, &s->pool);
-    if (!rc) rc = originals_open(&s->records, asked->data);
+    if (!rc) rc = originals_open(&s->originals, asked->data);
     if (!rc) s->texts = mem_alloc((size_t)s->pool->n, sizeof *s->texts);
     if (!rc && s->pool->n < asked->k)
         rc = input_error(
-            "%s: holds %lld records and --fewshot %lld needs as many: give a larger --fewshot-data, or 1..%lld",
+            "%s: holds %lld items and --fewshot %lld needs as many: give a larger --fewshot-data, or 1..%lld",
             asked->data, (long long)s->pool->n, (long long)asked->k, (long long)s->pool->n);
     if (rc) shots_close(s);
     return rc;
@@ -28,7 +28,7 @@ void shots_close(shot_set *s)
     for (int64_t i = 0; s->texts && i < s->pool->n; i++) free(s->texts[i]);
     free(s->texts);
     free(s->drawn);
-    originals_free(&s->records);
+    originals_free(&s->originals);
     dataset_free(s->pool);
     *s = (shot_set) { 0 };
 }
@@ -38,13 +38,13 @@ void shots_close(shot_set *s)
 /* The item that is drawn for, where it may itself be in the pool. */
 typedef struct {
     shot_set        *s;
-    const originals *records; /* of the items' file */
+    const originals *originals; /* of the items' file */
     const data_item *item;
 } asker;
 
 static bool is_itself(const asker *a, int64_t i)
 {
-    return original_equal(&a->s->records, &a->s->pool->items[i], a->records, a->item);
+    return original_equal(&a->s->originals, &a->s->pool->items[i], a->originals, a->item);
 }
 
 /* Indices of the pool without the item, in order; the caller frees them. */
@@ -64,7 +64,7 @@ static int draw_from_others(const asker *a, mt19937 *m, int64_t *out)
     int64_t *index = others(a, &count);
     int      rc    = OK;
     if (count < k)
-        rc = input_error("%s: --fewshot %lld: only %lld records differ from item %s", a->s->asked.data, (long long)k,
+        rc = input_error("%s: --fewshot %lld: only %lld items differ from item %s", a->s->asked.data, (long long)k,
                          (long long)count, a->item->id);
     else if (m)
         py_sample(m, count, k, out);
@@ -86,22 +86,22 @@ static int draw_without_self(const asker *a, mt19937 *m, int64_t *out)
 
 int shots_draw(shot_set *s, const dataset *items, const char *where, int64_t n)
 {
-    originals records;
+    originals known;
     mt19937   m;
     int64_t   k    = s->asked.k;
     bool      self = s->pool &&
                 (s->task->rules.shots_drop_self || (*s->pool->sha256 && !strcmp(s->pool->sha256, items->sha256)));
     if (!k) return OK;
     if (self && !s->asked.first && s->pool->n < k + 1)
-        return input_error("%s: holds %lld records; --fewshot %lld draws one more, "
+        return input_error("%s: holds %lld items; --fewshot %lld draws one more, "
                            "because the item itself may be among them: give at least %lld",
                            s->asked.data, (long long)s->pool->n, (long long)k, (long long)k + 1);
-    int rc   = originals_open(&records, self ? where : NULL);
+    int rc   = originals_open(&known, self ? where : NULL);
     s->drawn = mem_alloc((size_t)(n * k), sizeof *s->drawn);
     s->n     = n;
     py_seed(&m, (uint64_t)s->asked.seed);
     for (int64_t i = 0; i < n && !rc; i++) {
-        asker    a   = { s, &records, &items->items[i] };
+        asker    a   = { s, &known, &items->items[i] };
         int64_t *out = s->drawn + i * k;
         if (self)
             rc = s->asked.first ? draw_from_others(&a, NULL, out) : draw_without_self(&a, &m, out);
@@ -110,7 +110,7 @@ int shots_draw(shot_set *s, const dataset *items, const char *where, int64_t n)
         else
             for (int64_t j = 0; j < k; j++) out[j] = j;
     }
-    originals_free(&records);
+    originals_free(&known);
     return rc;
 }
 

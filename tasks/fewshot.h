@@ -1,4 +1,4 @@
-/* Few-shot examples: records of a pool, rendered with their answers, before each item's prompt.
+/* Few-shot examples: items of a pool, rendered with their answers, before each item's prompt.
  *
  *     shot_set     s;
  *     shot_options five = { .k = 5, .data = "train.jsonl", .seed = 1234 };
@@ -10,7 +10,7 @@
  * They are drawn as lm-evaluation-harness 0.4.13 does (api/samplers.py): by Python's
  * random.Random(seed).sample for each document in turn, with one generator for all documents. Where
  * the pool may hold the document itself (the task file's "drop_self"), one more is drawn, those
- * equal to it as whole records are dropped, and the first k stay. If fewer than k are left, k are
+ * equal to it as they stand in their files are dropped, and the first k stay. If fewer than k are left, k are
  * drawn anew from the pool without them. A pool that is the data file itself is always treated so:
  * no item sees itself. An item's examples depend on its place in the file, never on which items are
  * asked. */
@@ -30,7 +30,7 @@ typedef struct {
     shot_options asked;
     const task  *task;
     dataset     *pool;
-    originals    records;
+    originals    originals;
     char       **texts; /* [pool->n], rendered when first needed */
     int64_t     *drawn; /* [n, k] indices into the pool */
     int64_t      n;     /* items that examples were drawn for */

@@ -100,8 +100,8 @@ static void close_quiz(quiz *q)
 #define RECORD(question, number) "{\"question\":\"" question "\",\"answer\":\"" #number "\",\"n\":" #number "}\n"
 #define A_OF(n) "{\"question\":\"a\",\"answer\":\"1\",\"n\":" #n "}\n"
 
-/* The pool holds three copies of one record. After a draw with two of them, k are drawn anew from
- * the others. The record with another "n" is a different one, although the task does not read "n".
+/* The pool holds three copies of one item. After a draw with two of them, k are drawn anew from
+ * the others. The item with another "n" is a different one, although the task does not read "n".
  * Expected: lm_eval 0.4.13, ContextSampler(pool, rnd=1234).sample(2, eval_doc) for these documents
  * in turn. */
 static void copies_of_an_item_are_all_dropped(void **state)
@@ -156,12 +156,12 @@ static void pools_that_do_not_do_are_refused(void **state)
     shot_set s;
     task    *t;
     assert_input_error(shots_open(&s, &(shot_options) { .k = 4, .data = q.pool_path }, q.task),
-                       "holds 3 records and --fewshot 4");
+                       "holds 3 items and --fewshot 4");
     assert_ok(shots_open(&s, &(shot_options) { .k = 3, .data = q.pool_path }, q.task));
     assert_input_error(shots_draw(&s, q.items, q.items_path, 1), "give at least 4");
     shots_close(&s);
     assert_ok(shots_open(&s, &(shot_options) { .k = 3, .data = q.pool_path, .first = true }, q.task));
-    assert_input_error(shots_draw(&s, q.items, q.items_path, 1), "only 2 records differ from item 0");
+    assert_input_error(shots_draw(&s, q.items, q.items_path, 1), "only 2 items differ from item 0");
     shots_close(&s);
     assert_input_error(shots_open(&s, &(shot_options) { .k = 1, .data = "nowhere.jsonl" }, q.task), "nowhere.jsonl");
     assert_ok(task_open(&t, "text", NULL));

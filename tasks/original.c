@@ -27,16 +27,16 @@ void originals_free(originals *o)
     *o = (originals) { 0 };
 }
 
-json *original_record(const originals *o, const data_item *item)
+json *original_item(const originals *o, const data_item *item)
 {
-    json *record = NULL;
+    json *whole = NULL;
     if (item->line < 1 || item->line > o->n_lines) return NULL;
     const char *text = o->lines[item->line - 1].text;
     size_t      n    = o->lines[item->line - 1].n;
     if (item->line == 1 && n >= 3 && !memcmp(text, "\xEF\xBB\xBF", 3)) text += 3, n -= 3;
     if (!n || *text != '{') return NULL;
-    if (json_parse(&record, text, n, "record")) error_clear();
-    return record;
+    if (json_parse(&whole, text, n, "item")) error_clear();
+    return whole;
 }
 
 static bool is_list(const originals *o, const char *name)
@@ -58,19 +58,19 @@ void originals_find_lists(originals *o, const dataset *data)
 
 json *original_or_fields(const originals *o, const data_item *item)
 {
-    json *record = original_record(o, item);
-    if (record) return record;
-    record = json_object();
-    json_set_str(record, "id", item->id);
+    json *whole = original_item(o, item);
+    if (whole) return whole;
+    whole = json_object();
+    json_set_str(whole, "id", item->id);
     for (int64_t i = 0; i < item->n_fields; i++)
-        if (!is_list(o, item->fields[i].name)) json_set_str(record, item->fields[i].name, item->fields[i].text);
+        if (!is_list(o, item->fields[i].name)) json_set_str(whole, item->fields[i].name, item->fields[i].text);
     for (int i = 0; i < o->n_lists; i++) {
         json        *list = json_array();
         const field *f;
         for (int64_t k = 0; (f = item_fields(item, o->lists[i], k)); k++) json_push(list, json_of_text(f->text));
-        json_set(record, o->lists[i], list);
+        json_set(whole, o->lists[i], list);
     }
-    return record;
+    return whole;
 }
 
 static bool fields_equal(const data_item *a, const data_item *b)
@@ -83,11 +83,11 @@ static bool fields_equal(const data_item *a, const data_item *b)
     return true;
 }
 
-/* Equal records have equal fields, so most records need not be parsed. */
+/* Equal items have equal fields, so most need not be parsed. */
 bool original_equal(const originals *oa, const data_item *a, const originals *ob, const data_item *b)
 {
     if (!fields_equal(a, b)) return false;
-    json *x = original_record(oa, a), *y = original_record(ob, b);
+    json *x = original_item(oa, a), *y = original_item(ob, b);
     bool  equal = !x || !y || json_equal(x, y);
     json_free(x);
     json_free(y);

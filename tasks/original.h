@@ -1,5 +1,5 @@
-/* The records of a data file as they stand there. Readers keep only the fields that a task needs;
- * logs and comparisons of whole records want the rest too. */
+/* The items of a data file as they stand there. Readers keep only the fields that a task needs; logs
+ * and comparisons of whole items want the rest too. */
 #ifndef TIEBREAK_TASKS_ORIGINAL_H
 #define TIEBREAK_TASKS_ORIGINAL_H
 #include "core/json.h"
@@ -16,7 +16,7 @@ typedef struct {
     int         n_lists;
 } originals;
 
-/* With path NULL nothing is known of the records. Free with originals_free. */
+/* With path NULL nothing is known of the items. Free with originals_free. */
 int originals_open(originals *o, const char *path);
 /* Notes which names repeat in a file's items; original_or_fields then makes lists of these in every
  * item. */
@@ -24,10 +24,10 @@ void originals_find_lists(originals *o, const dataset *data);
 void originals_free(originals *o);
 
 /* The JSON object on an item's line, which the caller frees; NULL where lines are no objects. */
-json *original_record(const originals *o, const data_item *item);
+json *original_item(const originals *o, const data_item *item);
 /* The same or, where there is no such object, one made of the id, the fields and the lists. */
 json *original_or_fields(const originals *o, const data_item *item);
-/* Whether two items are equal as whole records, as Python compares two dictionaries, so far as
+/* Whether two items are equal as they stand there, as Python compares two dictionaries, so far as
  * their files show them. */
 bool original_equal(const originals *oa, const data_item *a, const originals *ob, const data_item *b);
 #endif

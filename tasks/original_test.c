@@ -32,10 +32,10 @@ static void lines_of_objects_are_given_whole(void **state)
     originals o, none;
     assert_ok(originals_open(&o, path));
     assert_ok(originals_open(&none, NULL));
-    assert_json(original_record(&o, &d->items[1]), "{\"question\":\"q\",\"answer\":\"a\",\"n\":2}");
-    assert_null(original_record(&none, &d->items[1]));
+    assert_json(original_item(&o, &d->items[1]), "{\"question\":\"q\",\"answer\":\"a\",\"n\":2}");
+    assert_null(original_item(&none, &d->items[1]));
     /* Records may differ in a member that the reader leaves out, or have their members in another
-     * order; where nothing is known of the records all are alike. */
+     * order; where nothing is known of the items all are alike. */
     assert_false(original_equal(&o, &d->items[0], &o, &d->items[1]));
     assert_true(original_equal(&o, &d->items[0], &o, &d->items[2]));
     assert_true(original_equal(&none, &d->items[0], &none, &d->items[1]));

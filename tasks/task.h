@@ -74,7 +74,7 @@ bool        task_needs_tokenizer(const task *t); /* false: its items are ready-m
 /* Read a data file with the task's reader. */
 int task_read(const task *t, const char *path, dataset **out);
 
-/* One record turned into text. */
+/* One item turned into text. */
 typedef struct {
     char   *prompt;
     char   *target;    /* what training learns and --metrics loss scores, after its delimiter */

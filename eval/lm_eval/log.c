@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/record.h"
 #include "metrics/gsm8k.h"
 #include "tasks/original.h"
 #include "eval/lm_eval/pyjson.h"
@@ -41,7 +42,7 @@ void lm_eval_metric(const char *ours, const char **theirs, const char **filter)
 
 typedef struct {
     const lm_eval_run *run;
-    originals          records;
+    originals          originals;
     str                out, hashes;
 } log_file;
 
@@ -94,7 +95,8 @@ json *lm_eval_generation_kwargs(const lm_eval_run *r)
     json_set(args, "until", r->task->rules.stop ? json_copy(r->task->rules.stop) : json_array());
     json_set_bool(args, "do_sample", false);
     json_set(args, "temperature", py_float(0));
-    json_set(args, "max_gen_toks", json_copy(json_find(json_find(r->record, "asked"), "max_new_tokens")));
+    json_set(args, "max_gen_toks",
+             json_copy(record_get(record_get(r->record, field_record_asked), field_asked_max_new_tokens)));
     return args;
 }
 
@@ -171,10 +173,10 @@ static json *metric_json(const char *name, const json *sample, const task_text *
     return pair;
 }
 
-/* The document: the file's record, and for multiple choice what HellaSwag's process_docs adds. */
+/* The document: the item as its file has it, and for multiple choice what HellaSwag's process_docs adds. */
 static json *document(const log_file *f, const data_item *item, const task_text *text)
 {
-    json *doc = original_or_fields(&f->records, item);
+    json *doc = original_or_fields(&f->originals, item);
     if (!text->n_choices) return doc;
     json *choices = json_array();
     for (int64_t i = 0; i < text->n_choices; i++) json_push(choices, json_of_text(text->choices[i] + text->delimiter));
@@ -274,7 +276,8 @@ static int add_lines(log_file *f, json *const *samples)
 {
     const char *done[METRICS_MAX], *theirs, *filter;
     int         n = 0, rc = OK;
-    for (const json *m = json_find(json_find(f->run->record, "result"), "metrics")->child; m && !rc; m = m->next) {
+    const json *metrics = record_get(record_get(f->run->record, field_record_result), field_result_metrics);
+    for (const json *m = json_members(metrics); m && !rc; m = m->next) {
         bool seen = false;
         lm_eval_metric(m->string, &theirs, &filter);
         for (int k = 0; k < n; k++) seen |= !strcmp(done[k], filter);
@@ -290,8 +293,8 @@ static int add_lines(log_file *f, json *const *samples)
  * second have different names. */
 static void date_of(const lm_eval_run *r, char out[40])
 {
-    unsigned long long id = strtoull(json_find(r->record, "id")->valuestring, NULL, 16);
-    snprintf(out, 40, "%.19s.%06u", json_find(r->record, "created")->valuestring, (unsigned)(id % 1000000));
+    unsigned long long id = strtoull(record_text(r->record, field_record_id, ""), NULL, 16);
+    snprintf(out, 40, "%.19s.%06u", record_text(r->record, field_record_created, ""), (unsigned)(id % 1000000));
     for (char *c = out; *c; c++)
         if (*c == ':') *c = '-';
 }
@@ -313,8 +316,8 @@ int lm_eval_log_write(const lm_eval_run *r, const char *dir)
     str      results = { 0 };
     int      rc      = file_make_dirs(dir);
     if (!rc) rc = parse_samples(r, &samples);
-    if (!rc) rc = originals_open(&f.records, r->data_file);
-    if (!rc) originals_find_lists(&f.records, r->data);
+    if (!rc) rc = originals_open(&f.originals, r->data_file);
+    if (!rc) originals_find_lists(&f.originals, r->data);
     if (!rc) rc = add_lines(&f, samples);
     if (!rc) {
         str name = { 0 }, other = { 0 };
@@ -331,7 +334,7 @@ int lm_eval_log_write(const lm_eval_run *r, const char *dir)
     }
     for (int64_t i = 0; samples && i < r->n; i++) json_free(samples[i]);
     free(samples);
-    originals_free(&f.records);
+    originals_free(&f.originals);
     str_free(&f.out);
     str_free(&f.hashes);
     str_free(&results);

@@ -11,7 +11,7 @@
  *
  * For the same task and data these are the same to the byte: documents, prompts, arguments,
  * targets, filters, doc_hash, prompt_hash and target_hash. These differ:
- *   - `doc` is the data file's own record where a line is one JSON object, else an object made from
+ *   - `doc` is the data file's own item where a line is one JSON object, else an object made from
  *     the fields; numbers written as 2.0 become 2. Multiple choice adds query, choices and gold, as
  *     HellaSwag's process_docs does.
  *   - Log-likelihoods are sums in float64, printed in full.

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "core/file.h"
+#include "core/record.h"
 #include "eval/lm_eval/log.h"
 #include "eval/lm_eval/pyjson.h"
 
@@ -16,14 +17,17 @@ static json *by_task(const lm_eval_run *r, json *value)
     return j;
 }
 
-static const json *asked(const lm_eval_run *r, const char *key)
+static const json *asked(const lm_eval_run *r, record_field f)
 {
-    return json_find(json_find(r->record, "asked"), key);
+    return record_get(record_get(r->record, field_record_asked), f);
 }
-static const json *metrics_of(const lm_eval_run *r) { return json_find(json_find(r->record, "result"), "metrics"); }
-static int64_t     shots_of(const lm_eval_run *r)
+static const json *metrics_of(const lm_eval_run *r)
 {
-    return asked(r, "fewshot") ? (int64_t)json_find(asked(r, "fewshot"), "k")->valuedouble : 0;
+    return record_get(record_get(r->record, field_record_result), field_result_metrics);
+}
+static int64_t shots_of(const lm_eval_run *r)
+{
+    return record_count(asked(r, field_asked_fewshot), field_fewshot_k, 0);
 }
 
 /* Values and standard errors, as "acc,none": 0.26 and "acc_stderr,none": 0.044. */
@@ -35,14 +39,14 @@ static json *values(const lm_eval_run *r)
     json_set_int(j, "sample_len", r->n);
     for (const json *m = metrics_of(r)->child; m; m = m->next) {
         const char *theirs, *filter;
-        const json *value = json_find(m, "value"), *error = json_find(m, "stderr");
+        double      value = record_number(m, field_metric_value), error = record_number(m, field_metric_stderr);
         str         key = { 0 };
         lm_eval_metric(m->string, &theirs, &filter);
         str_printf(&key, "%s,%s", theirs, filter);
-        json_set(j, key.s, json_is_number(value) ? py_float(value->valuedouble) : json_null());
+        json_set(j, key.s, isnan(value) ? json_null() : py_float(value));
         str_clear(&key);
         str_printf(&key, "%s_stderr,%s", theirs, filter);
-        json_set(j, key.s, json_is_number(error) ? py_float(error->valuedouble) : json_of_text("N/A"));
+        json_set(j, key.s, isnan(error) ? json_of_text("N/A") : py_float(error));
         str_free(&key);
     }
     return j;
@@ -58,7 +62,7 @@ static json *metric_entries(const lm_eval_run *r)
         json_set_str(one, "metric", theirs);
         json_set_str(one, "aggregation", metric_find(m->string)->n_stats == 1 ? "mean" : theirs);
         json_set_bool(one, "higher_is_better", metric_find(m->string)->higher);
-        json_set_str(one, "signature", json_find(m, "signature")->valuestring);
+        json_set_str(one, "signature", record_text(m, field_metric_signature, ""));
         json_push(list, one);
     }
     return list;
@@ -109,12 +113,12 @@ static json *run_config(const lm_eval_run *r)
     json_set(j, "model_args", args);
     if (r->cfg) json_set_int(j, "model_num_parameters", config_parameters(r->cfg));
     json_set_str(j, "model_dtype", "float32");
-    json_set_str(j, "model_sha", asked(r, "base") ? json_find(asked(r, "base"), "sha256")->valuestring : NULL);
-    json_set(j, "device", json_copy(json_find(json_find(r->record, "where"), "device")));
-    json_set(j, "limit", json_copy(asked(r, "limit")));
+    json_set_str(j, "model_sha", record_text(asked(r, field_asked_base), field_source_sha256, NULL));
+    json_set(j, "device", json_copy(record_get(record_get(r->record, field_record_where), field_where_device)));
+    json_set(j, "limit", json_copy(asked(r, field_asked_limit)));
     json_set_int(j, "bootstrap_iters", 100000);
     json_set(j, "gen_kwargs", json_object());
-    json_set(j, "fewshot_seed", asked(r, "fewshot") ? json_copy(json_find(asked(r, "fewshot"), "seed")) : json_null());
+    json_set(j, "fewshot_seed", json_copy(record_get(asked(r, field_asked_fewshot), field_fewshot_seed)));
     return j;
 }
 
@@ -152,9 +156,9 @@ json *lm_eval_results(const lm_eval_run *r, const char *hash)
 {
     static const char *const unused[] = { "system_instruction", "system_instruction_sha", "fewshot_as_multiturn",
                                           "chat_template", "chat_template_sha" };
-    const json              *where = json_find(r->record, "where"), *result = json_find(r->record, "result");
-    json                    *j    = json_object();
-    str                      text = { 0 };
+    const json *where = record_get(r->record, field_record_where), *result = record_get(r->record, field_record_result);
+    json       *j    = json_object();
+    str         text = { 0 };
     json_set(j, "results", by_task(r, values(r)));
     json_set(j, "group_subtasks", json_object());
     json_set(j, "configs", by_task(r, task_config(r)));
@@ -163,25 +167,24 @@ json *lm_eval_results(const lm_eval_run *r, const char *hash)
     json_set(j, "higher_is_better", by_task(r, higher_is_better(r)));
     json_set(j, "n-samples", by_task(r, sample_counts(r)));
     json_set(j, "config", run_config(r));
-    json_set(j, "git_hash", json_copy(json_find(where, "commit")));
-    json_set(j, "date", py_float(unix_time(json_find(r->record, "created")->valuestring)));
-    json_set(j, "tiebreak_version", json_copy(json_find(where, "version")));
+    json_set(j, "git_hash", json_copy(record_get(where, field_where_commit)));
+    json_set(j, "date", py_float(unix_time(record_text(r->record, field_record_created, ""))));
+    json_set(j, "tiebreak_version", json_copy(record_get(where, field_where_version)));
     if (r->tok) {
         set_token(j, "tokenizer_eos_token", r->tok, tokenizer_eos(r->tok));
         set_token(j, "tokenizer_bos_token", r->tok, tokenizer_bos(r->tok));
         json_set_int(j, "eot_token_id", tokenizer_eos(r->tok));
     }
     json_set(j, "max_length",
-             asked(r, "max_length") ? json_copy(asked(r, "max_length"))
-             : r->cfg               ? json_of_number((double)r->cfg->positions)
-                                    : json_null());
+             asked(r, field_asked_max_length) ? json_copy(asked(r, field_asked_max_length))
+             : r->cfg                         ? json_of_number((double)r->cfg->positions)
+                                              : json_null());
     json_set(j, "task_hashes", by_task(r, json_of_text(hash)));
     json_set_str(j, "model_source", "tiebreak");
     json_set_str(j, "model_name", path_base(r->model));
     json_set_str(j, "model_name_sanitized", path_base(r->model));
     for (size_t i = 0; i < sizeof unused / sizeof *unused; i++) json_set(j, unused[i], json_null());
-    const json *wall = json_find(result, "wall_s");
-    py_repr(json_is_number(wall) ? wall->valuedouble : NAN, &text);
+    py_repr(record_number(result, field_result_wall_s), &text);
     json_set_str(j, "total_evaluation_time_seconds", text.s);
     str_free(&text);
     return j;
