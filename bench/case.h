@@ -68,11 +68,11 @@ bench_spec *bench_specs(const backend *be, int64_t *n);
 /* Why the case's variant cannot do it on this device, in words; NULL if it can. Such a case is
  * skipped; measuring it all the same is an error. */
 const char *bench_refusal(const bench_spec *spec, const backend *be);
-/* What record a case will have, as core/record.h says for kind bench; costs nothing. *asked:
- * caller frees. */
+/* The configuration of a case (`bench_case` in core/record_fields.def), which costs nothing. *asked
+ * is the caller's. */
 int bench_asked(const bench_spec *spec, const backend *be, json **asked);
 /* Set up, check the answer against f64 at sampled outputs, time at least min_time_s (10 to 4000
- * pairs), check again, write the sample arrays and the summary. *result as core/record.h says
- * for kind bench; caller frees. */
+ * pairs), check again, write the sample arrays and the summary. *result is `timing` of
+ * core/record_fields.def and the caller's. */
 int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, uint64_t seed, json **result);
 #endif

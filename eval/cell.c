@@ -85,7 +85,7 @@ static int run(evaluation *e, harness *h, const harness_plan *plan)
     return rc;
 }
 
-/* From the folder of the finished cell, so that they can be had later too. */
+/* The logs are made from the folder of the finished cell, so that they can be had later too. */
 static int write_lm_eval_logs(const evaluation *e, const harness_plan *plan)
 {
     const eval_request *q       = e->q;
@@ -106,7 +106,7 @@ static int write_lm_eval_logs(const evaluation *e, const harness_plan *plan)
     return rc;
 }
 
-/* Options that make sense only together. */
+/* Refuses options that make sense only together. */
 static int check_request(const eval_request *q)
 {
     int rc = check_model_options(q);

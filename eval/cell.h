@@ -1,17 +1,17 @@
-/* One evaluation cell: a base, perhaps an adapter, a task, a data file; its samples and its
- * record in a folder.
+/* One evaluation: a base, perhaps an adapter, a task and a data file go in; samples and a record
+ * come out, in a folder.
  *
- * What is left out of a request is left out of the record's "asked" too, so that a cell keeps
- * its id when options are added.
- * The folder holds samples.jsonl and record.json when the cell is finished, journal.jsonl while
- * it is not. */
+ * What is left out of a request is left out of the record's configuration too, so that a cell keeps
+ * its id when options are added. Beside a cell's own files (core/cell.h) the folder holds
+ * samples.jsonl when the cell is finished, and journal.jsonl while it is not. */
 #ifndef TIEBREAK_EVAL_CELL_H
 #define TIEBREAK_EVAL_CELL_H
 #include "core/json.h"
 #include "eval/served/endpoint.h"
 
 typedef struct {
-    /* folders; adapter NULL: the base alone. A URL as model: served there, no adapter */
+    /* Folders. The adapter may be NULL; the model may be a URL, which is served there without
+     * one. */
     const char *model, *adapter;
     const char *task, *prompt;  /* prompt NULL: the task's default */
     const char *data, *metrics; /* metrics NULL: the task's */
@@ -36,8 +36,8 @@ typedef struct {
     endpoint_options http;      /* its url, tokenizer and max_length are those above */
 } eval_request;
 
-/* Run the cell, go on with it, or, when `out` holds it finished, read it: *record is the
- * caller's. A folder that holds another cell, or samples that are not this program's, is
- * ERR_INPUT; nothing there is touched. */
+/* Runs the cell, goes on with it, or reads it when `out` holds it finished. *record is the
+ * caller's. A folder that holds another cell, or samples that are not this program's, is ERR_INPUT,
+ * and nothing there is touched. */
 int eval_run(const eval_request *q, json **record);
 #endif

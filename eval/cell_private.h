@@ -15,8 +15,8 @@ typedef struct {
     double              started;
 } evaluation;
 
-/* Who opens a model by its name, a folder or a URL; and whether the request's options go with
- * that kind of model. with_tokenizer: the task is one of texts. */
+/* eval/open.c opens a model by its name, a folder or a URL, and checks that the request's options
+ * go with that kind of model. with_tokenizer: the task is one of texts. */
 int check_model_options(const eval_request *q);
 int open_model(lm **out, const eval_request *q, bool with_tokenizer);
 

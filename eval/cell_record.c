@@ -5,7 +5,7 @@
 #include "core/progress.h"
 #include "eval/cell_private.h"
 
-/* Options that are not in use leave no trace, so that a cell keeps its id when options are added. */
+/* Options that are not in use leave no trace: a cell keeps its id when options are added. */
 static int put_options(json *asked, const eval_request *q)
 {
     if (q->shuffled) record_put_count(asked, field_asked_shuffle_seed, q->shuffle_seed);

@@ -39,7 +39,7 @@ static eval_request small(const char *out)
                             .quiet          = true };
 }
 
-/* What a kill leaves behind: the journal without its last lines and half of one more. */
+/* Leaves what a kill leaves: the journal without its last lines, and half of one more. */
 static void run_halfway(const char *out, const char *id, double share)
 {
     test_model     t = open_test_model(base);

@@ -83,7 +83,7 @@ const char *adalora_phase_name(adalora_phase p)
     return names[p];
 }
 
-/* The cubic of the code that both public implementations run; the paper prints another numerator. */
+/* The cubic that both public implementations run. The paper prints another numerator. */
 int64_t adalora_budget(const adalora *a, int64_t step)
 {
     int64_t tinit = a->options->tinit, last = last_mask(a);
@@ -106,7 +106,8 @@ void adalora_observe(adalora *a, const double *theta, const double *grad, double
     }
 }
 
-/* Mean of I U over n elements from `at`, `stride` apart; nothing where the factor is not trained. */
+/* The mean of I U over n elements from `at` on, `stride` apart; 0 where the factor is not
+ * trained. */
 static double mean_importance(const adalora *a, bool trained, int64_t at, int64_t stride, int64_t n)
 {
     double sum = 0;
@@ -131,7 +132,7 @@ static int ascending(const void *x, const void *y)
     return (a > b) - (a < b);
 }
 
-/* Nothing goes when the budget is everything there is (PEFT fails there). */
+/* Nothing goes when the budget is all there is, a case in which PEFT fails. */
 static void mask(adalora *a, int64_t budget)
 {
     int64_t gone = a->n_triplets - budget;

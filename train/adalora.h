@@ -1,5 +1,5 @@
-/* AdaLoRA's rank allocator (Zhang et al. 2023, "AdaLoRA"), step for step as PEFT 0.21.2 runs it.
- * Arrays and places in them, nothing else: it does not know a model, a file or a method's name.
+/* AdaLoRA's rank allocator (Zhang et al. 2023), step for step as PEFT 0.21.2 runs it. It sees
+ * arrays and places in them, but no model, no file and no method's name.
  *
  *     adalora *a;
  *     int rc = adalora_new(&a, &options, total, modules, n_modules, theta_count);
@@ -7,7 +7,8 @@
  *     if (adalora_observes(a, t)) adalora_observe(a, theta, grad, clip);
  *     if (adalora_allocate(a, t)) ... set u to 0 wherever !a->kept[triplet] ...
  *
- * A triplet is one rank of one module: u_i, row i of A and column i of B. With last = total - tfinal:
+ * A triplet is one rank of one module: u_i, row i of A and column i of B. The final mask falls on
+ * step last = total - tfinal.
  *
  *   t < last           The importance moves: s = |w g|, I = b1 I + (1 - b1) s and
  *                      U = b2 U + (1 - b2) |s - I|, where w is the value after the step and g its
@@ -18,16 +19,17 @@
  *   t = last           The final mask, on the importance of step last - 1.
  *   t > last           The final mask is put back after every step.
  *
- * A triplet's score is I U of u_i, plus the mean of I U over row i of A, plus the mean over column i
- * of B. The (initial - budget) smallest go, and whatever ties with them. */
+ * A triplet's score is I U of u_i, plus the mean of I U over row i of A, plus its mean over column
+ * i of B. The (initial - budget) smallest go, and whatever ties with them. */
 #ifndef TIEBREAK_TRAIN_ADALORA_H
 #define TIEBREAK_TRAIN_ADALORA_H
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The settings that a user chooses, once: X(member, type, field, peft, option, min, max, def, help),
- * with the record's field (core/record_fields.def), PEFT's name, and the option of `tiebreak train`.
- * Whole numbers are INT, others NUM. The regulariser is train/orthogonality.h's. */
+/* The settings that a user chooses, in one list: X(member, type, field, peft, option, min, max,
+ * def, help). `field` is the record's (core/record_fields.def), `peft` is PEFT's name, and from
+ * `option` on it is an option of `tiebreak train`. Whole numbers are INT, others NUM. `orth` is the
+ * weight of the regulariser (train/orthogonality.h), kept here with its method's other settings. */
 #define ADALORA_OPTIONS(X)                                                                                             \
     X(target_rank, INT, target_rank, "target_r", "target-rank", 1, RANK_MAX, "8", "mean rank at the end (target_r)")   \
     X(tinit, INT, tinit, "tinit", "tinit", 0, 1e12, "0", "steps before pruning begins")                                \
@@ -48,7 +50,7 @@ typedef struct {
 #undef ADALORA_NUM
 #undef ADALORA_MEMBER
 
-/* Where one module's factors lie in theta; -1: not trained, it adds nothing to the score. */
+/* Where one module's factors lie in theta. A factor at -1 is not trained and adds no score. */
 typedef struct {
     int64_t rank, in, out;
     int64_t u, A, B; /* u [rank], A [rank, in], B [out, rank]; u is required */
@@ -79,11 +81,11 @@ const char   *adalora_phase_name(adalora_phase p);
 int64_t       adalora_budget(const adalora *a, int64_t step); /* triplets in all */
 
 bool adalora_observes(const adalora *a, int64_t step);
-/* theta after the step, grad before it; gradients count times clip. */
+/* Moves the importance by theta after the step and by clip times grad, which is before it. */
 void adalora_observe(adalora *a, const double *theta, const double *grad, double clip);
 void adalora_score(adalora *a); /* fills scores from I and U */
-/* Masks anew where this step does. True: u of every triplet not kept has to be 0 now. */
+/* Makes a new mask where the schedule has one. True: u of every triplet not kept must be 0 now. */
 bool adalora_allocate(adalora *a, int64_t step);
-/* Triplets kept in module m by the latest mask. */
+/* How many triplets of module m the latest mask keeps. */
 int64_t adalora_kept(const adalora *a, int64_t m);
 #endif

@@ -1,6 +1,6 @@
 /* Training in bf16 over the CUDA kernels, on a GPU or else on the emulator: factors, gradients
- * and moments stay f32. Beside the f64 definition the losses are within 1 % along the way and
- * the factors have moved alike; a second run gives the same bits. */
+ * and moments stay f32. The losses stay within 1 % of the f64 definition's and the factors
+ * move alike. A second run gives the same bits. */
 #include "model/test_model.h"
 #include "train/trainer.h"
 

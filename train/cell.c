@@ -4,7 +4,7 @@
 #include "core/error.h"
 #include "core/record.h"
 
-/* Settings that a method's row asks for on top. */
+/* The settings of a method whose row allocates ranks. */
 static void put_allocator(json *j, const adalora_options *o)
 {
 #define PUT_INT record_put_count
@@ -57,7 +57,7 @@ int train_asked(json **asked, const setup *s)
 {
     json *j = *asked = json_object();
     record_put(j, field_asked_base, record_named(s->q->model, model_hash(s->model)));
-    /* Another device adds in another order, which gives other bits: another cell. */
+    /* Other devices and types add in another order, so their cells are others. */
     if (s->be->facts) record_put_text(j, field_asked_device, s->be->params->name);
     if (s->be->params != s->be) record_put_text(j, field_asked_dtype, s->be->dtype);
     record_put_text(j, field_asked_task, s->task->name);

@@ -7,7 +7,7 @@
 #include "core/memory.h"
 #include "model/safetensors.h"
 
-/* The arrays of a trainer: on the backend (copied through `staging`), or host memory as it is. */
+/* An array of a trainer, on the backend or in host memory. */
 typedef struct {
     const char *name;
     void       *bytes;
@@ -16,8 +16,8 @@ typedef struct {
     bool        on_device;
 } part;
 
-/* LAYOUT: which value lies where. A change of adapters/adapter.c's order counts it up, and files of
- * another order are refused. */
+/* LAYOUT stands for the order of values, which adapters/adapter.c chooses. Whoever changes that
+ * order counts it up; files of another order are refused. */
 enum { PARTS_MAX = 6, LAYOUT = 2 };
 
 static int parts_of(const trainer *t, part *p)

@@ -1,11 +1,11 @@
-/* A device that fails in the middle of a step: the message is the device's, not that training
- * diverged, although what is read back is NaN. */
+/* A device fails in the middle of a step. The message is the device's, and does not say that
+ * training diverged, although what is read back is NaN. */
 #include "model/test_model.h"
 #include "train/trainer.h"
 
 static const backend *be;
 
-/* Asks for more than any device has: an error that sync will tell, and nothing is computed until
+/* Asks for more than any device has. The error shows at the next sync; nothing is computed until
  * then. */
 static void fail_here(void) { be->release(be, be->alloc(be, INT64_C(1) << 40)); }
 

@@ -10,9 +10,9 @@
 typedef struct {
     train_example *items; /* [n], file order */
     int64_t        n;
-    int64_t        too_long; /* longer than max_length: left out */
+    int64_t        too_long; /* items left out because they are longer than max_length */
     int64_t        longest;  /* tokens of the longest item of the file, left out or not */
-    /* kept, but without a token to learn: they cost nothing and add nothing */
+    /* kept although they have no token to learn: they cost nothing and add nothing */
     int64_t unscored;
     int64_t scored_tokens; /* of the kept items */
     char    sha256[65];    /* of the file(s) */

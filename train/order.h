@@ -4,10 +4,9 @@
  *     example_order_init(&o, n, seed, true);
  *     int64_t item = example_order_at(&o, k);     // k = 0, 1, 2, ... over all epochs
  *
- * One endless stream of items, epoch after epoch, each epoch shuffled by a stream of its own for
- * (seed, epoch). A step takes the next
- * batch * accumulate of them, across an epoch's end too: the same seed gives the same order
- * whatever the batch, the steps or the threads. */
+ * Items form one endless stream, epoch after epoch. Each epoch is shuffled by random numbers of its
+ * own for (seed, epoch). A step takes the next batch * accumulate items, across an epoch's end too,
+ * so the same seed gives the same order whatever the batch, the steps or the threads. */
 #ifndef TIEBREAK_TRAIN_ORDER_H
 #define TIEBREAK_TRAIN_ORDER_H
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* Every epoch holds every item once; the order knows nothing of batches; epochs and seeds differ. */
+/* Every epoch holds every item once. Batches do not matter, epochs and seeds differ. */
 #include "core/test.h"
 #include "train/order.h"
 

@@ -1,21 +1,21 @@
-/* AdaLoRA's regulariser as the public code runs it: R = mean over all A and B of ||A A^T - I||_F
- * and ||B^T B - I||_F, not squared (the paper squares).
+/* AdaLoRA's regulariser as the public code runs it: R is the mean over all A and B of ||A A^T -
+ * I||_F and ||B^T B - I||_F. The paper squares the norms; the code does not.
  *
  *     orthogonality *o = orthogonality_new(be, items, n);
- *     double r = orthogonality_add(o, weight);          // R; the gradient of weight * R is added to every item's g
+ *     double r = orthogonality_add(o, weight);     // and the gradient of weight * R to each g
  *     orthogonality_free(o);
  *
- * Gradient of one norm: 2 (A A^T - I) A / ||A A^T - I||_F; 0 where the norm is 0. Written over a
- * backend's ops, no allocation after _new.
- * Factors are parameters: be is the table whose working type is theirs (be->params of the model's). */
+ * The gradient of one norm is 2 (A A^T - I) A / ||A A^T - I||_F, and 0 where the norm is 0. It is
+ * written over a backend's ops; only _new allocates. Factors are parameters, so `be` is the table
+ * whose working type is theirs, be->params of the model's. */
 #ifndef TIEBREAK_TRAIN_ORTHOGONALITY_H
 #define TIEBREAK_TRAIN_ORTHOGONALITY_H
 #include <stdbool.h>
 
 #include "kernels/backend.h"
 
-/* A factor [rows, cols] and its gradient, contiguous. rows_orthonormal: A's form (the rows),
- * else B's (the columns). Rank 0 counts as nothing. */
+/* A factor [rows, cols] and its gradient, contiguous. The rows should become orthonormal (A), or
+ * else the columns (B). A factor of rank 0 is left out. */
 typedef struct {
     const param *p;
     param       *g;

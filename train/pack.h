@@ -1,4 +1,4 @@
-/* Examples packed into one batch without padding: what follows an item's last scored position is
+/* Examples packed into one batch without padding. What follows an item's last scored position is
  * left out too, for it changes no loss.
  *
  *     pack p = { 0 };
@@ -22,6 +22,6 @@ typedef struct {
 /* An item without a scored position is left out whole. batch.n_tokens may be 0. */
 void pack_items(pack *p, const train_example *const *items, int64_t n);
 void pack_free(pack *p);
-/* Positions of the item the model has to see: up to the last that is scored. */
+/* How many positions of the item the model has to see: up to the last that is scored. */
 int64_t pack_length(const train_example *e);
 #endif

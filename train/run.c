@@ -21,7 +21,7 @@
 
 enum { VALID_TOKENS = 2048 }; /* tokens of one forward of the held-out set */
 
-/* What a run remembers from step to step, and over a kill. */
+/* What a run remembers from step to step, also when it is killed between them. */
 typedef struct {
     double  loss_first, loss_last;
     int64_t tokens;          /* trained on so far */
@@ -45,7 +45,7 @@ typedef struct {
     progress bar;
 } run;
 
-/* --- the log: one line a step, nothing in it that differs between two runs of a cell */
+/* --- the log: a line for each step, the same in every run of a cell */
 
 static int open_log(run *r)
 {

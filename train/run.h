@@ -1,8 +1,9 @@
-/* One training cell: a base, a method, a task's data, in; an adapter folder (for `full`: a model
- * folder), its log and its record, out.
+/* One training: a base, a method and a task's data go in; an adapter folder (for `full` a model
+ * folder), its log and its record come out.
  *
- *     train_request q = { .model = "base", .task = "gsm8k", .data = "train.jsonl", .method = "lora",
- *                         .rank = 8, .steps = 100, .batch = 8, .accumulate = 1, .lr = 1e-3, .out = "runs/a" };
+ *     train_request q = { .model = "base", .task = "gsm8k", .data = "train.jsonl",
+ *                         .method = "lora", .rank = 8, .steps = 100, .batch = 8, .accumulate = 1,
+ *                         .lr = 1e-3, .out = "runs/a" };
  *     json *record;
  *     int   rc = train_run(&q, &record);
  *
@@ -11,15 +12,15 @@
  * own files (core/cell.h):
  *
  *     train_log.jsonl           a line for each step, the same in every run of the cell
- *     checkpoint.safetensors    until the cell is finished: where a killed run goes on
+ *     checkpoint.safetensors    where a killed run goes on, until the cell is finished
  *     adapter_config.json, adapter_model.safetensors
- *                               or, for `full`, a model folder's files and tiebreak.json */
+ *                               for `full`, a model folder's files and tiebreak.json instead */
 #ifndef TIEBREAK_TRAIN_RUN_H
 #define TIEBREAK_TRAIN_RUN_H
 #include "core/json.h"
 #include "train/trainer.h"
 
-/* Zeroed members mean "not given" where that is said. */
+/* What is asked. A member of 0 or NULL is not given where its comment says so. */
 typedef struct {
     const char *model, *task, *prompt, *data; /* prompt NULL: the task's default */
     const char *valid;                        /* NULL: none; held-out file of the same task */
@@ -44,11 +45,11 @@ typedef struct {
     const char *device, *dtype;
     int64_t     threads;      /* 0: every core */
     double      checkpoint_s; /* seconds between checkpoints */
-    /* leave, as if killed, after this many steps of this process; 0: never */
+    /* leaves as if killed after so many steps of this process; 0: never */
     int64_t stop_after;
     bool    quiet;
 } train_request;
 
-/* *record: the caller's. */
+/* Trains, goes on, or reads what is finished. *record is the caller's. */
 int train_run(const train_request *q, json **record);
 #endif

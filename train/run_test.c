@@ -23,7 +23,7 @@ typedef struct {
     char *dir, *base, *data;
 } world;
 
-/* Items of 3..16 tokens with a pattern to learn: each scored token is the one before it plus one. */
+/* Items of 3..16 tokens with a pattern to learn: each scored token is one above that before it. */
 static void write_data(const char *path, int items, int longest)
 {
     rng r    = rng_seed(3);
@@ -145,8 +145,8 @@ static bool same_weights(const char *a, const char *b)
 
 static const char *const methods[] = { "lora", "adalora", "tied-lora", "vera", "full" };
 
-/* Killed after step 3 with a checkpoint there; again after step 5, of which nothing was kept;
- * then to the end. */
+/* The run is killed after step 3, where it has a checkpoint, and again after step 5, of which
+ * nothing was kept. Then it goes to the end. */
 static void killed_runs_end_with_the_same_bytes(void **state)
 {
     const world *w = *state;

@@ -5,8 +5,8 @@
 
 #include "core/error.h"
 
-/* done + left = 1, but where there is no step after warm-up: then done = left = 0, and
- * transformers' formulas differ. */
+/* done + left = 1. Where no step follows the warm-up, both are 0, and transformers' formulas
+ * differ. */
 static double constant(double done, double left) { return (void)done, (void)left, 1; }
 static double linear(double done, double left) { return (void)done, fmax(0, left); }
 static double cosine(double done, double left) { return (void)left, fmax(0, 0.5 * (1 + cos(M_PI * done))); }

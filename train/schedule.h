@@ -12,11 +12,11 @@
 
 typedef struct {
     const char *name;
-    /* after warm-up: steps done and left, as shares of the steps after warm-up */
+    /* of the steps done and left, as shares of the steps after warm-up */
     double (*factor)(double done, double left);
 } schedule;
 
-/* ERR_INPUT listing the names. */
+/* ERR_INPUT with the list of names when there is no such schedule. */
 int schedule_find(const schedule **out, const char *name);
 /* The rate of optimiser step 1, 2, ...; warmup >= 0, total >= 1 steps. */
 double schedule_lr(const schedule *s, double lr, int64_t step, int64_t warmup, int64_t total);

@@ -18,7 +18,7 @@ static int open_task(setup *s, int64_t positions)
     return rc;
 }
 
-/* --steps, --epochs or both: whatever ends first. */
+/* Ends the run by --steps or --epochs, whichever comes first. */
 static void plan(setup *s)
 {
     const train_request *q = s->q;
@@ -105,7 +105,7 @@ int setup_open(setup *s, const train_request *q)
     if (!file_is_dir(q->model))
         return input_error("--model %s: must be a Hugging Face folder with the weights", q->model);
     s->be->set_threads(s->be, s->threads);
-    /* what is quick to refuse comes first: options and shapes, then the data, then the weights */
+    /* What is quick to refuse comes first: options and shapes, then the data, then the weights. */
     int rc = s->full ? refuse_for_full(s) : OK;
     if (!rc) rc = config_load(&c, q->model);
     if (!rc) rc = schedule_find(&s->schedule, q->schedule ? q->schedule : "constant");

@@ -1,5 +1,5 @@
-/* Everything a training cell opens, checked against each other, and the plan: how many steps
- * over how many items. */
+/* Everything that a training opens, checked against each other, and the plan: how many steps over
+ * how many items. */
 #ifndef TIEBREAK_TRAIN_SETUP_H
 #define TIEBREAK_TRAIN_SETUP_H
 #include "train/examples.h"
@@ -23,7 +23,7 @@ typedef struct {
     int64_t items_end;
 } setup;
 
-/* ERR_INPUT with the option or the file that does not fit. setup_close in any case. */
+/* ERR_INPUT names the option or the file that does not fit. Call setup_close in any case. */
 int  setup_open(setup *s, const train_request *q);
 void setup_close(setup *s);
 #endif

@@ -96,7 +96,7 @@ void trainer_refresh(trainer *t)
 
 static const pair_arrays *pairs_of(const trainer *t) { return t->adapter ? adapter_pairs(t->adapter) : NULL; }
 
-/* Before any update the numbers are the input's: a bad base or adapter. Later they are the run's. */
+/* Before any update the fault is the input's, a bad base or adapter. Later it is the run's. */
 static int not_finite(const trainer *t, const char *what, double value, double lr)
 {
     long long step = (long long)t->step + 1;
@@ -118,9 +118,9 @@ static int micro_batch(trainer *t, const train_example *const *items, int64_t n,
     int rc = decoder_forward(t->dec, &p->batch, pairs_of(t), true);
     if (rc) return rc;
     rc = decoder_backward(t->dec, scale, p->nll);
-    if (rc == ERR_FAILED) return rc; /* the device's: what it left in nll means nothing */
+    if (rc == ERR_FAILED) return rc; /* the device failed: what it left in nll means nothing */
     for (int64_t i = 0; i < p->batch.n_rows; i++) {
-        /* The decoder blames the weights, rightly so in the first step. */
+        /* The decoder blames the weights, which is right in the first step only. */
         if (!isfinite(p->nll[i])) return t->step || !rc ? not_finite(t, "a loss", p->nll[i], lr) : rc;
         *loss_sum += p->nll[i];
     }
@@ -150,7 +150,7 @@ static bool allocate(trainer *t, double clip)
     const unsigned char *kept = alloc->kept;
     for (const adalora_module *m = alloc->modules; m < alloc->modules + alloc->n_modules; kept += m->rank, m++)
         for (int64_t i = 0, end; i < m->rank; i = end) {
-            /* run by run: a call to a device costs more than what it does */
+            /* Neighbours are zeroed together: a call to a device costs more than what it does. */
             for (end = i; end < m->rank && kept[end] == kept[i]; end++) {
             }
             if (!kept[i]) be->zero(be, param_at(be, params->value, m->u + i), end - i);

@@ -2,13 +2,15 @@
  * allocator, expand.
  *
  *     trainer *t;
- *     int rc = trainer_new(&t, model, adapter, &options, steps);     // adapter NULL: trains every weight of the model
- *     for (step = 1; step <= steps && !rc; step++) rc = trainer_step(t, items, n, micro, lr, &result);
+ *     int rc = trainer_new(&t, model, adapter, &options, steps);
+ *     for (step = 1; step <= steps && !rc; step++)
+ *         rc = trainer_step(t, items, n, micro, lr, &result);
  *     trainer_free(t);
  *
- * An adapter and a whole model are one path: a list of (value, grad, m, v) arrays. Everything is
- * allocated in trainer_new or while the first batches warm up. Same model, adapter, items and
- * rates: same bits, on a backend whose ops promise it (kernels/backend.h), whatever the threads. */
+ * An adapter and a whole model (adapter NULL) take one path, over arrays of values, gradients and
+ * moments. Everything is allocated in trainer_new or while the first batches warm up. The same
+ * model, adapter, items and rates give the same bits, whatever the threads, on a backend whose ops
+ * promise it (kernels/backend.h). */
 #ifndef TIEBREAK_TRAIN_TRAINER_H
 #define TIEBREAK_TRAIN_TRAINER_H
 #include "adapters/adapter.h"
@@ -35,8 +37,7 @@ typedef struct {
     double loss;
     double orth;      /* R of the regulariser; 0 where there is none */
     double grad_norm; /* before clipping, regulariser included */
-    /* of the items, as the file has them; what trailing positions need not be computed is
-     * counted too */
+    /* of the items as the file has them, with the trailing positions that need not be computed */
     int64_t tokens;
     int64_t scored;      /* tokens the loss is a mean of */
     bool    masked_anew; /* the allocator chose ranks in this step */
@@ -60,15 +61,15 @@ typedef struct {
 int  trainer_new(trainer **out, model *m, adapter *a, const trainer_options *o, int64_t total);
 void trainer_free(trainer *t); /* NULL is fine */
 
-/* items in order; micro of them go through the model at once, gradients add up over the
- * micro-batches. A loss or gradient that is not finite is an error (naming step and rate) and
- * leaves values and moments as they were. */
+/* Takes one step on n items, in order. `micro` of them go through the model at once, and gradients
+ * add up over these micro-batches. A loss or gradient that is not finite is an error, which names
+ * step and rate and leaves values and moments as they were. */
 int trainer_step(trainer *t, const train_example *const *items, int64_t n, int64_t micro, double lr, step_result *out);
 
-/* Mean -log p over the scored tokens of all items with the present values; nothing changes.
- * tokens_max bounds one forward. */
+/* The mean -log p over the scored tokens of all items with the present values, which stay as they
+ * are. tokens_max bounds one forward. */
 int trainer_loss(trainer *t, const train_example *items, int64_t n, int64_t tokens_max, double *loss, int64_t *scored);
 
-/* After values were put in place from elsewhere (a checkpoint): remakes what is derived from them. */
+/* Remakes what is derived from the values, after they were read from a checkpoint. */
 void trainer_refresh(trainer *t);
 #endif
