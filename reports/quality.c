@@ -65,8 +65,8 @@ static double training_s(const trainings *t, const json *record)
 
 static int add_record(quality *q, const json *record, const trainings *t)
 {
-    const json *asked = record_get(record, field_record_asked), *result = record_get(record, field_record_result),
-               *adapter = record_get(asked, field_asked_adapter), *metrics = record_get(result, field_result_metrics);
+    const json   *asked = record_get(record, field_record_asked), *result = record_get(record, field_record_result);
+    const json   *adapter = record_get(asked, field_asked_adapter), *metrics = record_get(result, field_result_metrics);
     quality_point p = { .base          = record_text(record_get(asked, field_asked_base), field_source_name, "?"),
                         .task          = record_text(asked, field_asked_task, "?"),
                         .method        = adapter ? record_text(adapter, field_adapter_method, "?") : "base",

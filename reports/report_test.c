@@ -13,8 +13,8 @@ static json *text(const char *s) { return json_of_text(s); }
 static json *eval_record(const char *method, int64_t rank, int64_t seed, double value, double trainable,
                          const char *task)
 {
-    json *r = test_record(method ? "eval-full" : "eval-base"), *asked = test_record_part(r, field_record_asked),
-         *result = test_record_part(r, field_record_result), *metrics = json_object(), *em = json_object();
+    json *r = test_record(method ? "eval-full" : "eval-base"), *metrics = json_object(), *em = json_object();
+    json *asked = test_record_part(r, field_record_asked), *result = test_record_part(r, field_record_result);
     json *adapter = test_record_part(asked, field_asked_adapter);
     test_record_set(asked, field_asked_task, text(task));
     if (method) {

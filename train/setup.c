@@ -97,7 +97,8 @@ static int refuse_for_full(const setup *s)
 int setup_open(setup *s, const train_request *q)
 {
     model_config c;
-    *s = (setup) { .q = q, .full = q->method && !strcmp(q->method, "full"), .be = backend_for(q->device, q->dtype) };
+    *s         = (setup) { .q = q, .be = backend_for(q->device, q->dtype) };
+    s->full    = q->method && !strcmp(q->method, "full");
     s->threads = q->threads ? (int)q->threads : machine_cores();
     if (!s->be) return ERR_INPUT;
     if (!q->steps && !q->epochs)

@@ -57,8 +57,9 @@ int trainer_new(trainer **out, model *m, adapter *a, const trainer_options *o, i
     t->options        = o;
     t->model          = m;
     t->adapter        = a;
-    t->params         = a ? (trained_array) { .value = a->theta, .grad = a->grad, .count = a->theta_count }
-                          : (trained_array) { .value = params_of(m->flat), .grad = m->flat_grad, .count = m->flat_count };
+    t->params         = (trained_array) { .value = a ? a->theta : params_of(m->flat),
+                                          .grad  = a ? a->grad : m->flat_grad,
+                                          .count = a ? a->theta_count : m->flat_count };
     int rc            = OK;
     if (a && a->spec.method.allocates) rc = add_allocator(t, total);
     if (rc) {
