@@ -5,7 +5,7 @@
 
 static pair_dims dims_of(linear_dims d, const adapted_pair *a)
 {
-    return (pair_dims) { .n = d.n, .in = d.in, .out = a->out, .ldx = d.ldx, .ldy = d.ldy ? d.ldy : d.out };
+    return (pair_dims) { .n = d.n, .in = d.in, .out = a->out, .ldx = d.ldx, .ldy = d.ldy };
 }
 
 void adapted_fwd_ref(const backend *be, real *y, real *h, const real *x, const real *W, const real *bias,

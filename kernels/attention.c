@@ -22,53 +22,52 @@ static double dot(const double *a, const double *b, int64_t n)
     return sum;
 }
 
-static int64_t or_width(int64_t stride, int64_t heads, int64_t head_dim) { return stride ? stride : heads * head_dim; }
-
-void attention_fwd_ref(const backend *be, real *o_, param *lse_, const real *q_, const real *k_, const real *v_,
-                       const attention_span *spans, int64_t n_spans, attention_dims d, double scale)
+void attention_fwd_ref(const backend *be, real *o_, param *lse_, const attention_args *a)
 {
-    double *lse = (double *)lse_;
-    int64_t D = d.head_dim, ldq = or_width(d.ldq, d.heads, D), ldo = or_width(d.ldo, d.heads, D);
-    int64_t ldk = or_width(d.ldk, d.kv_heads, D), ldv = or_width(d.ldv, d.kv_heads, D);
-    for (const attention_span *s = spans; s < spans + n_spans; s++)
+    const attention_dims d     = a->d;
+    const double         scale = a->scale;
+    double              *lse   = (double *)lse_;
+    int64_t              D     = d.head_dim;
+    for (const attention_span *s = a->spans; s < a->spans + a->n_spans; s++)
         for (int64_t i = 0; i < s->q_len; i++)
             for (int64_t h = 0; h < d.heads; h++) {
                 int64_t       row = s->q0 + i, keys = key_count(s, i), g = h / (d.heads / d.kv_heads);
-                const double *q = (const double *)q_ + row * ldq + h * D, *k = (const double *)k_ + g * D,
-                             *v = (const double *)v_ + g * D;
-                double *o = (double *)o_ + row * ldo + h * D, max = -INFINITY, sum = 0;
-                for (int64_t j = 0; j < keys; j++) max = fmax(max, scale * dot(q, k + key_row(s, j) * ldk, D));
+                const double *q = (const double *)a->q + row * d.ldq + h * D, *k = (const double *)a->k + g * D,
+                             *v = (const double *)a->v + g * D;
+                double *o = (double *)o_ + row * d.ldo + h * D, max = -INFINITY, sum = 0;
+                for (int64_t j = 0; j < keys; j++) max = fmax(max, scale * dot(q, k + key_row(s, j) * d.ldk, D));
                 for (int64_t c = 0; c < D; c++) o[c] = 0;
                 for (int64_t j = 0; j < keys; j++) {
-                    double p = exp(scale * dot(q, k + key_row(s, j) * ldk, D) - max);
+                    double p = exp(scale * dot(q, k + key_row(s, j) * d.ldk, D) - max);
                     sum += p;
-                    for (int64_t c = 0; c < D; c++) o[c] += p * v[key_row(s, j) * ldv + c];
+                    for (int64_t c = 0; c < D; c++) o[c] += p * v[key_row(s, j) * d.ldv + c];
                 }
                 for (int64_t c = 0; c < D; c++) o[c] /= sum;
                 if (lse) lse[row * d.heads + h] = max + log(sum);
             }
 }
 
-void attention_bwd_ref(const backend *be, real *dq_, real *dk_, real *dv_, const real *do_, const real *q_,
-                       const real *k_, const real *v_, const real *o_, const param *lse_, const attention_span *spans,
-                       int64_t n_spans, attention_dims d, double scale)
+void attention_bwd_ref(const backend *be, real *dq_, real *dk_, real *dv_, const real *do_, const real *o_,
+                       const param *lse_, const attention_args *a)
 {
-    const double *lse = (const double *)lse_;
-    int64_t       D = d.head_dim, ldq = or_width(d.ldq, d.heads, D), ldo = or_width(d.ldo, d.heads, D);
-    int64_t       ldk = or_width(d.ldk, d.kv_heads, D), ldv = or_width(d.ldv, d.kv_heads, D);
-    for (const attention_span *s = spans; s < spans + n_spans; s++)
+    const attention_dims d     = a->d;
+    const double         scale = a->scale;
+    const double        *lse   = (const double *)lse_;
+    int64_t              D     = d.head_dim;
+    for (const attention_span *s = a->spans; s < a->spans + a->n_spans; s++)
         for (int64_t i = 0; i < s->q_len; i++)
             for (int64_t h = 0; h < d.heads; h++) {
                 int64_t       row = s->q0 + i, keys = key_count(s, i), g = h / (d.heads / d.kv_heads);
-                const double *q = (const double *)q_ + row * ldq + h * D, *o = (const double *)o_ + row * ldo + h * D;
-                const double *dO = (const double *)do_ + row * ldo + h * D;
-                double       *dq = (double *)dq_ + row * ldq + h * D, do_o = dot(dO, o, D);
+                const double *q  = (const double *)a->q + row * d.ldq + h * D,
+                             *o  = (const double *)o_ + row * d.ldo + h * D;
+                const double *dO = (const double *)do_ + row * d.ldo + h * D;
+                double       *dq = (double *)dq_ + row * d.ldq + h * D, do_o = dot(dO, o, D);
                 for (int64_t c = 0; c < D; c++) dq[c] = 0;
                 for (int64_t j = 0; j < keys; j++) {
-                    const double *k = (const double *)k_ + key_row(s, j) * ldk + g * D,
-                                 *v = (const double *)v_ + key_row(s, j) * ldv + g * D;
-                    double *dk      = (double *)dk_ + key_row(s, j) * ldk + g * D,
-                           *dv      = (double *)dv_ + key_row(s, j) * ldv + g * D;
+                    const double *k = (const double *)a->k + key_row(s, j) * d.ldk + g * D,
+                                 *v = (const double *)a->v + key_row(s, j) * d.ldv + g * D;
+                    double *dk      = (double *)dk_ + key_row(s, j) * d.ldk + g * D,
+                           *dv      = (double *)dv_ + key_row(s, j) * d.ldv + g * D;
                     double p        = exp(scale * dot(q, k, D) - lse[row * d.heads + h]);
                     double ds       = scale * p * (dot(dO, v, D) - do_o);
                     for (int64_t c = 0; c < D; c++) {
@@ -80,9 +79,7 @@ void attention_bwd_ref(const backend *be, real *dq_, real *dk_, real *dv_, const
             }
 }
 
-void attention_decode_ref(const backend *be, real *o, const real *q, const real *k, const real *v,
-                          const attention_span *spans, int64_t n, int64_t kv_most, attention_dims d, double scale)
+void attention_decode_ref(const backend *be, real *o, int64_t kv_most, const attention_args *a)
 {
-    (void)kv_most;
-    attention_fwd_ref(be, o, NULL, q, k, v, spans, n, d, scale);
+    attention_fwd_ref(be, o, NULL, a);
 }

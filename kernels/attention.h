@@ -5,7 +5,7 @@
  *                      caller zeroes them first. o and lse are as the forward left them. Rows
  *                      that no span names may hold anything; in dq, dk and dv they stay as they
  *                      are
- *   attention_decode   the forward for n spans of one query each (q0 = its number, q_len = 1). The
+ *   attention_decode   the forward for spans of one query each (q0 = its number, q_len = 1). The
  *                      spans are an array on the device, and none has a pre_len + kv_len above
  *                      kv_most. How work is cut depends on kv_most and never on what the spans
  *                      say, so a captured graph may run again on other spans. */
@@ -29,14 +29,28 @@ typedef struct {
     int64_t ldq, ldk, ldv, ldo; /* row strides of q and dq, k and dk, v and dv, o and do */
 } attention_dims;
 
-typedef void attention_fwd_op(const backend *be, real *o, param *lse, const real *q, const real *k, const real *v,
-                              const attention_span *spans, int64_t n_spans, attention_dims d, double scale);
-typedef void attention_bwd_op(const backend *be, real *dq, real *dk, real *dv, const real *d_o, const real *q,
-                              const real *k, const real *v, const real *o, const param *lse,
-                              const attention_span *spans, int64_t n_spans, attention_dims d, double scale);
-typedef void attention_decode_op(const backend *be, real *o, const real *q, const real *k, const real *v,
-                                 const attention_span *spans, int64_t n, int64_t kv_most, attention_dims d,
-                                 double scale);
+static inline attention_dims attention_strides(attention_dims d)
+{
+    if (!d.ldq) d.ldq = d.heads * d.head_dim;
+    if (!d.ldo) d.ldo = d.heads * d.head_dim;
+    if (!d.ldk) d.ldk = d.kv_heads * d.head_dim;
+    if (!d.ldv) d.ldv = d.kv_heads * d.head_dim;
+    return d;
+}
+
+/* What all three read. */
+typedef struct {
+    const real           *q, *k, *v;
+    const attention_span *spans; /* [n_spans] */
+    int64_t               n_spans;
+    attention_dims        d;
+    double                scale;
+} attention_args;
+
+typedef void attention_fwd_op(const backend *be, real *o, param *lse, const attention_args *a);
+typedef void attention_bwd_op(const backend *be, real *dq, real *dk, real *dv, const real *d_o, const real *o,
+                              const param *lse, const attention_args *a);
+typedef void attention_decode_op(const backend *be, real *o, int64_t kv_most, const attention_args *a);
 
 /* Multiply-adds of the forward's two products over the keys that each query sees, counted as 2;
  * the backward does five products of the same size. */

@@ -52,18 +52,9 @@ static const trial trials[] = {
 enum { Q, K, V, D_O, O, LSE, DQ, DK, DV, ARRAYS };
 static const char *const names[ARRAYS] = { "q", "k", "v", "do", "o", "lse", "dq", "dk", "dv" };
 
-static attention_dims with_strides(attention_dims d)
-{
-    if (!d.ldq) d.ldq = d.heads * d.head_dim;
-    if (!d.ldo) d.ldo = d.heads * d.head_dim;
-    if (!d.ldk) d.ldk = d.kv_heads * d.head_dim;
-    if (!d.ldv) d.ldv = d.kv_heads * d.head_dim;
-    return d;
-}
-
 static int64_t size_of(const trial *t, int array)
 {
-    const attention_dims d = with_strides(t->d);
+    const attention_dims d = attention_strides(t->d);
     switch (array) {
     case Q:
     case DQ: return t->q_rows * d.ldq;
@@ -116,7 +107,7 @@ static void naive_query(double *const *a, const int64_t *rows, int64_t keys, int
 
 static void compute_naive(const trial *t, double *const *a, double scale)
 {
-    const attention_dims d    = with_strides(t->d);
+    const attention_dims d    = attention_strides(t->d);
     int64_t             *rows = mem_alloc((size_t)t->kv_rows, sizeof *rows);
     for (const attention_span *s = t->spans; s < t->spans + t->n_spans; s++)
         for (int64_t i = 0; i < s->q_len; i++) {
@@ -137,9 +128,9 @@ static void compute_on(const backend *be, const trial *t, double *const *a, doub
         on[i] = (i == LSE ? be->params : be)->alloc(i == LSE ? be->params : be, size_of(t, i));
         if (i <= D_O) be->upload(be, on[i], a[i], size_of(t, i));
     }
-    be->attention_fwd(be, on[O], on[LSE], on[Q], on[K], on[V], t->spans, t->n_spans, t->d, scale);
-    be->attention_bwd(be, on[DQ], on[DK], on[DV], on[D_O], on[Q], on[K], on[V], on[O], on[LSE], t->spans, t->n_spans,
-                      t->d, scale);
+    const attention_args args = { on[Q], on[K], on[V], t->spans, t->n_spans, t->d, scale };
+    be->attention_fwd(be, on[O], on[LSE], &args);
+    be->attention_bwd(be, on[DQ], on[DK], on[DV], on[D_O], on[O], on[LSE], &args);
     for (int i = O; i < ARRAYS; i++)
         (i == LSE ? be->params : be)->download(i == LSE ? be->params : be, a[i], on[i], size_of(t, i));
     assert_ok(be->sync(be));
@@ -207,15 +198,18 @@ static void a_query_of_decode_has_the_same_bits_in_any_batch(void **state)
     }
     attention_span *there = be->alloc_bytes(be, sizeof spans);
     be->put(be, there, spans, sizeof spans);
-    be->attention_fwd(be, on[3], NULL, on[0], on[1], on[2], spans, N, d, 0.125);
+    attention_args args = { on[0], on[1], on[2], spans, N, d, 0.125 };
+    be->attention_fwd(be, on[3], NULL, &args);
     be->download(be, together, on[3], N * WIDE);
-    for (int i = 0; i < N; i++) be->attention_fwd(be, on[3], NULL, on[0], on[1], on[2], &spans[i], 1, d, 0.125);
+    args.n_spans = 1;
+    for (args.spans = spans; args.spans < spans + N; args.spans++) be->attention_fwd(be, on[3], NULL, &args);
     be->download(be, again, on[3], N * WIDE);
     assert_ok(be->sync(be));
     assert_memory_equal(together, again, sizeof together);
+    args.spans = there, args.n_spans = N;
     for (int i = 0; i < 3; i++) {
         be->zero(be, on[3], N * WIDE);
-        be->attention_decode(be, on[3], on[0], on[1], on[2], there, N, bounds[i], d, 0.125);
+        be->attention_decode(be, on[3], bounds[i], &args);
         be->download(be, again, on[3], N * WIDE);
         assert_ok(be->sync(be));
         assert_memory_equal(together, again, sizeof together);

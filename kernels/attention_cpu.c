@@ -31,15 +31,6 @@ static int64_t all_keys(const attention_span *s) { return (int64_t)s->pre_len + 
 /* Keys that query i sees. */
 static int64_t keys_of(const attention_span *s, int64_t i) { return all_keys(s) - s->q_len + i + 1; }
 
-static attention_dims widths(attention_dims d)
-{
-    if (!d.ldq) d.ldq = d.heads * d.head_dim;
-    if (!d.ldo) d.ldo = d.heads * d.head_dim;
-    if (!d.ldk) d.ldk = d.kv_heads * d.head_dim;
-    if (!d.ldv) d.ldv = d.kv_heads * d.head_dim;
-    return d;
-}
-
 static int64_t padded(int64_t keys) { return (keys + gemm_best()->cols - 1) / gemm_best()->cols * gemm_best()->cols; }
 
 /* Rows of k (or v) as panels [panel][head_dim][cols], one column a key. */
@@ -179,17 +170,15 @@ static void fwd_task(const backend *be, float *o, float *lse, const float *q, co
         }
 }
 
-void attention_fwd_cpu(const backend *be, real *o, param *lse, const real *q, const real *k, const real *v,
-                       const attention_span *spans, int64_t n_spans, attention_dims d, double scale)
+void attention_fwd_cpu(const backend *be, real *o, param *lse, const attention_args *a)
 {
-    bool alone = attention_fwd_flops(spans, n_spans, d) < 1e6;
-    d          = widths(d);
+    bool alone = attention_fwd_flops(a->spans, a->n_spans, a->d) < 1e6;
 #pragma omp parallel for num_threads(cpu_threads(be)) collapse(2) schedule(dynamic) if (!alone)
-    for (int64_t i = 0; i < n_spans; i++)
-        for (int64_t g = 0; g < d.kv_heads; g++)
-            if (spans[i].q_len > 0)
-                fwd_task(be, (float *)o, (float *)lse, (const float *)q, (const float *)k, (const float *)v, &spans[i],
-                         g, &d, (float)scale);
+    for (int64_t i = 0; i < a->n_spans; i++)
+        for (int64_t g = 0; g < a->d.kv_heads; g++)
+            if (a->spans[i].q_len > 0)
+                fwd_task(be, (float *)o, (float *)lse, (const float *)a->q, (const float *)a->k, (const float *)a->v,
+                         &a->spans[i], g, &a->d, (float)a->scale);
 }
 
 /* Arrays of the backward, at the rows of one span's first query and the columns of one head (q,
@@ -297,30 +286,33 @@ static void bwd_task(const backend *be, const bwd_arrays *all, const attention_s
 
 /* Spans without a prefix write rows of dk and dv of their own and run side by side. Spans with
  * one may share it: those run in order, side by side only over kv heads. */
-void attention_bwd_cpu(const backend *be, real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k,
-                       const real *v, const real *o, const param *lse, const attention_span *spans, int64_t n_spans,
-                       attention_dims d, double scale)
+void attention_bwd_cpu(const backend *be, real *dq, real *dk, real *dv, const real *d_o, const real *o,
+                       const param *lse, const attention_args *a)
 {
-    bool       alone = attention_bwd_flops(spans, n_spans, d) < 1e6;
-    bwd_arrays all   = { (float *)dq,      (float *)dk,      (float *)dv,      (const float *)d_o, (const float *)q,
-                         (const float *)k, (const float *)v, (const float *)o, (const float *)lse };
-    d                = widths(d);
+    bool       alone = attention_bwd_flops(a->spans, a->n_spans, a->d) < 1e6;
+    bwd_arrays all   = { .dq  = (float *)dq,
+                         .dk  = (float *)dk,
+                         .dv  = (float *)dv,
+                         .dO  = (const float *)d_o,
+                         .q   = (const float *)a->q,
+                         .k   = (const float *)a->k,
+                         .v   = (const float *)a->v,
+                         .o   = (const float *)o,
+                         .lse = (const float *)lse };
 #pragma omp parallel num_threads(cpu_threads(be)) if (!alone)
     {
 #pragma omp for collapse(2) schedule(dynamic)
-        for (int64_t i = 0; i < n_spans; i++)
-            for (int64_t g = 0; g < d.kv_heads; g++)
-                if (spans[i].pre_len == 0) bwd_task(be, &all, &spans[i], g, &d, (float)scale);
+        for (int64_t i = 0; i < a->n_spans; i++)
+            for (int64_t g = 0; g < a->d.kv_heads; g++)
+                if (a->spans[i].pre_len == 0) bwd_task(be, &all, &a->spans[i], g, &a->d, (float)a->scale);
 #pragma omp for schedule(dynamic)
-        for (int64_t g = 0; g < d.kv_heads; g++)
-            for (int64_t i = 0; i < n_spans; i++)
-                if (spans[i].pre_len > 0) bwd_task(be, &all, &spans[i], g, &d, (float)scale);
+        for (int64_t g = 0; g < a->d.kv_heads; g++)
+            for (int64_t i = 0; i < a->n_spans; i++)
+                if (a->spans[i].pre_len > 0) bwd_task(be, &all, &a->spans[i], g, &a->d, (float)a->scale);
     }
 }
 
-void attention_decode_cpu(const backend *be, real *o, const real *q, const real *k, const real *v,
-                          const attention_span *spans, int64_t n, int64_t kv_most, attention_dims d, double scale)
+void attention_decode_cpu(const backend *be, real *o, int64_t kv_most, const attention_args *a)
 {
-    (void)kv_most;
-    attention_fwd_cpu(be, o, NULL, q, k, v, spans, n, d, scale);
+    attention_fwd_cpu(be, o, NULL, a);
 }

@@ -81,26 +81,38 @@ enum { CASES = sizeof cases / sizeof *cases };
 
 enum { DECODE_MOST = 150 };
 
-static void call_fwd(const backend *be, void **a, const void *c_)
+/* q, k and v are arrays `first` and the two behind it. */
+static attention_args args_of(const attention_case *c, void **first)
 {
-    const attention_case *c = c_;
-    be->attention_fwd(be, a[0], a[1], a[2], a[3], a[4], c->spans, c->n_spans, c->d, c->scale);
+    return (attention_args) { .q       = first[0],
+                              .k       = first[1],
+                              .v       = first[2],
+                              .spans   = c->spans,
+                              .n_spans = c->n_spans,
+                              .d       = c->d,
+                              .scale   = c->scale };
+}
+
+static void call_fwd(const backend *be, void **a, const void *c)
+{
+    const attention_args args = args_of(c, a + 2);
+    be->attention_fwd(be, a[0], a[1], &args);
 }
 
 /* The forward of the same backend first, for o and lse. */
-static void call_bwd(const backend *be, void **a, const void *c_)
+static void call_bwd(const backend *be, void **a, const void *c)
 {
-    const attention_case *c = c_;
-    be->attention_fwd(be, a[7], a[8], a[4], a[5], a[6], c->spans, c->n_spans, c->d, c->scale);
-    be->attention_bwd(be, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], c->spans, c->n_spans, c->d, c->scale);
+    const attention_args args = args_of(c, a + 4);
+    be->attention_fwd(be, a[7], a[8], &args);
+    be->attention_bwd(be, a[0], a[1], a[2], a[3], a[7], a[8], &args);
 }
 
 /* One query a span, and the spans an array like the others. */
-static void call_decode(const backend *be, void **a, const void *c_)
+static void call_decode(const backend *be, void **a, const void *c)
 {
-    const attention_case *c = c_;
-    be->attention_decode(be, a[0], a[1], a[2], a[3], (const attention_span *)a[4], c->n_spans, DECODE_MOST, c->d,
-                         c->scale);
+    attention_args args = args_of(c, a + 1);
+    args.spans          = a[4];
+    be->attention_decode(be, a[0], DECODE_MOST, &args);
 }
 
 /* Spans of one key up to DECODE_MOST, with and without a prefix, in no order; rows of k and v
@@ -211,14 +223,18 @@ static void queries_have_the_same_bits_in_any_span(void **state)
     float *o = be->alloc(be, LEN * HEADS * DIM), *again = be->alloc(be, LEN * HEADS * DIM);
     for (int i = 0; i < LEN * HEADS * DIM; i++) q[i] = (float)rng_normal(&r);
     for (int i = 0; i < LEN * KV * DIM; i++) k[i] = (float)rng_normal(&r), v[i] = (float)rng_normal(&r);
-    be->attention_fwd(be, as(o), NULL, as(q), as(k), as(v), &(attention_span) { 0, LEN, 0, LEN, 0, 0 }, 1, d, 0.2);
+    const attention_span all = { 0, LEN, 0, LEN, 0, 0 };
+    attention_args       a   = { as(q), as(k), as(v), &all, 1, d, 0.2 };
+    be->attention_fwd(be, as(o), NULL, &a);
     attention_span one[LEN];
     for (int i = 0; i < LEN; i++) one[i] = (attention_span) { i, 1, 0, i + 1, 0, 0 };
-    be->attention_fwd(be, as(again), NULL, as(q), as(k), as(v), one, LEN, d, 0.2);
+    a.spans = one, a.n_spans = LEN;
+    be->attention_fwd(be, as(again), NULL, &a);
     assert_memory_equal(o, again, LEN * HEADS * DIM * sizeof(float));
     const attention_span split[] = { { 0, PREFIX, 0, PREFIX, 0, 0 },
                                      { PREFIX, LEN - PREFIX, PREFIX, LEN - PREFIX, 0, PREFIX } };
-    be->attention_fwd(be, as(again), NULL, as(q), as(k), as(v), split, 2, d, 0.2);
+    a.spans = split, a.n_spans = 2;
+    be->attention_fwd(be, as(again), NULL, &a);
     assert_memory_equal(o, again, LEN * HEADS * DIM * sizeof(float));
     be->release(be, q), be->release(be, k), be->release(be, v), be->release(be, o), be->release(be, again);
 }
@@ -231,10 +247,10 @@ typedef struct {
 
 static double loss(void *ctx)
 {
-    const backend  *ref = backend_find("ref");
-    attention_loss *l   = ctx;
-    ref->attention_fwd(ref, as(l->o), as(l->lse), as(l->q), as(l->k), as(l->v), l->c->spans, l->c->n_spans, l->c->d,
-                       l->c->scale);
+    const backend       *ref = backend_find("ref");
+    attention_loss      *l   = ctx;
+    const attention_args a   = args_of(l->c, (void *[]) { l->q, l->k, l->v });
+    ref->attention_fwd(ref, as(l->o), as(l->lse), &a);
     return check_dot(l->o, l->weight, l->n);
 }
 
@@ -261,9 +277,9 @@ static void gradients_match_differences(void **state)
                          check_random(&r, NQ),
                          NQ };
     loss(&l);
-    double dq[NQ], dk[NK] = { 0 }, dv[NK] = { 0 };
-    ref->attention_bwd(ref, as(dq), as(dk), as(dv), as(l.weight), as(l.q), as(l.k), as(l.v), as(l.o), as(l.lse),
-                       c.spans, c.n_spans, c.d, c.scale);
+    double               dq[NQ], dk[NK] = { 0 }, dv[NK] = { 0 };
+    const attention_args a = args_of(&c, (void *[]) { l.q, l.k, l.v });
+    ref->attention_bwd(ref, as(dq), as(dk), as(dv), as(l.weight), as(l.o), as(l.lse), &a);
     assert_within(check_gradient(loss, &l, l.q, dq, NQ), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.k, dk, NK), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.v, dv, NK), CHECK_GRADIENT_TOL);
@@ -279,7 +295,8 @@ static void hand_computed(void **state)
     const double         q[2] = { 1, 1 }, k[2] = { 0, 0.5493061443340549 }, v[2] = { 8, 4 };
     double               o[2], lse[2];
     const attention_span s = { 0, 2, 0, 2, 0, 0 };
-    ref->attention_fwd(ref, as(o), as(lse), as(q), as(k), as(v), &s, 1, (attention_dims) { 1, 1, 1, 0, 0, 0, 0 }, 2);
+    const attention_args a = { as(q), as(k), as(v), &s, 1, { 1, 1, 1, 0, 0, 0, 0 }, 2 };
+    ref->attention_fwd(ref, as(o), as(lse), &a);
     assert_within(fabs(o[0] - 8), 1e-14);
     assert_within(fabs(o[1] - 5), 1e-14);
     assert_within(fabs(lse[0]), 1e-14);

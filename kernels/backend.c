@@ -9,21 +9,27 @@
 static const char *const names[] = { "ref", "cpu", "cuda", "cuda-bf16", "cuda-emulated", "cuda-emulated-bf16" };
 enum { NAMES = sizeof names / sizeof *names };
 
-/* The index of a name; NAMES with a message where there is none. */
+/* The index of a name, with or without the number of a device behind it; NAMES with a message
+ * where there is none. */
 static int index_of(const char *name)
 {
-    int i = 0;
-    while (i < NAMES && strcmp(name, names[i]) != 0) i++;
+    int    i = 0;
+    size_t n = strcspn(name, ":");
+    if (strncmp(name, "cuda", 4) != 0) n = strlen(name);
+    while (i < NAMES && (strlen(names[i]) != n || strncmp(name, names[i], n) != 0)) i++;
     if (i == NAMES) input_error("backend \"%s\": must be ref, cpu, cuda or cuda-bf16", name);
     return i;
 }
 
-static const backend *open_at(int i) { return i == 0 ? ref_open() : i == 1 ? cpu_open() : library_open(names[i]); }
-
 const backend *backend_open(const char *name)
 {
     int i = index_of(name);
-    return i < NAMES ? open_at(i) : NULL;
+    if (i == NAMES) return NULL;
+    backend *be = i == 0 ? ref_open() : i == 1 ? cpu_open() : library_open(name);
+    if (!be) return NULL;
+    hang_doors(be);
+    if (be->params != be) hang_doors((backend *)be->params);
+    return be;
 }
 
 void backend_close(const backend *be)
@@ -35,7 +41,7 @@ const backend *backend_find(const char *name)
 {
     static const backend *shared[NAMES];
     int                   i = index_of(name);
-    if (i < NAMES && !shared[i]) shared[i] = open_at(i);
+    if (i < NAMES && !shared[i]) shared[i] = backend_open(names[i]);
     return i < NAMES ? shared[i] : NULL;
 }
 

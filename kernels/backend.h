@@ -17,7 +17,7 @@
  *     (kernels/real.h), on the backend's device. Integer arrays are int32, on the device too: put
  *     them there with alloc_bytes and put. Only `double` and struct arguments live on the host.
  *   - Row-major. A row stride ld* counts elements; 0 in a dims struct means contiguous, the row's
- *     width.
+ *     width. kernels/door.c settles that before an implementation is reached.
  *   - No output overlaps an input or another output unless the op says so.
  *   - Any n >= 0 and any other dimension >= 1 (rank r >= 0): tails are the op's job. Ops never
  *     allocate in a timed path after their first call at a size. Sums over rows or tokens run in
@@ -41,6 +41,12 @@ extern "C" {
 typedef struct {
     const char *name, *value;
 } device_fact;
+
+/* rmsnorm_fwd_op *rmsnorm_fwd; and so on. */
+#define SLOT(op) op##_op *op;
+typedef struct {
+    BACKEND_OPS(SLOT, SLOT, SLOT)
+} backend_ops;
 
 struct site_variant;
 typedef struct backend_graph backend_graph; /* a backend's own */
@@ -112,14 +118,15 @@ struct backend {
 
     void (*close)(const backend *be); /* backend_close's */
 
-    /* --- Ops: rmsnorm_fwd_op *rmsnorm_fwd; and so on. */
-#define SLOT(op) op##_op *op;
-    BACKEND_OPS(SLOT, SLOT)
-#undef SLOT
+    /* --- Ops. Those that take strides are doors, which settle them and call the same op of
+     * `inner`; the others are inner's own. */
+    BACKEND_OPS(SLOT, SLOT, SLOT)
+    const backend_ops *inner;
 };
+#undef SLOT
 
 /* A new handle on "ref", "cpu", "cuda" or "cuda-bf16", with a state of its own; NULL with a
- * recorded reason when it cannot be had here. Arrays belong to the handle that made them and are
+ * recorded reason when it cannot be had here. "cuda:1" is the second of the visible devices. Arrays belong to the handle that made them and are
  * released before it is closed. */
 const backend *backend_open(const char *name);
 void           backend_close(const backend *be); /* NULL is fine */

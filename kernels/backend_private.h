@@ -4,8 +4,12 @@
 #define TIEBREAK_KERNELS_BACKEND_PRIVATE_H
 #include "kernels/backend.h"
 
-const backend *ref_open(void);
-const backend *cpu_open(void); /* as many threads as OMP_NUM_THREADS or the machine says */
+/* Without their doors (kernels/door.c). */
+backend *ref_open(void);
+backend *cpu_open(void); /* as many threads as OMP_NUM_THREADS or the machine says */
+
+/* Puts the doors before the ops that be->inner brings, so that be->x can be called. */
+void hang_doors(backend *be);
 
 /* Memory of a handle whose arrays are the host's, but for the conversions, which depend on the
  * type. */

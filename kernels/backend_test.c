@@ -233,6 +233,35 @@ static void two_handles_side_by_side(void **state)
     free(W), free(x);
 }
 
+/* Two CUDA handles, one in bf16: each has its own errors, peak and time, and closes. */
+static void two_cuda_handles(void **state)
+{
+    (void)state;
+    const backend *a = backend_open("cuda-emulated"), *b = backend_open("cuda-emulated-bf16:0");
+    if (!a || !b) skip_because("%s", error_text());
+    double two = 2, back;
+    param *x = a->alloc(a, 1), *y = b->params->alloc(b->params, 1000);
+    a->upload(a, x, &two, 1);
+    a->release(a, a->alloc(a, INT64_C(1) << 40)); /* an error of a alone */
+    b->add(b, y, y, 1000);
+    assert_ok(b->sync(b));
+    error_clear();
+    assert_int_equal(a->sync(a), ERR_FAILED);
+    for (int i = 0; i < 3; i++) {
+        a->time_begin(a);
+        b->scale(b, y, 2, 1000);
+        a->scale(a, x, 2, 1);
+        assert_true(a->time_end(a) > 0);
+        assert_int_equal(a->time_launches(a), 1);
+    }
+    a->download(a, &back, x, 1);
+    assert_true(back == 16 && a->peak_bytes(a) != b->peak_bytes(b) && a->state != b->state);
+    a->release(a, x), b->release(b, y);
+    backend_close(a);
+    assert_ok(b->sync(b));
+    backend_close(b);
+}
+
 /* To the nearest, ties to even, on the host's way and on the device's; what is too large becomes
  * Inf, NaN stays NaN. */
 static void bf16_rounds_to_nearest(void **state)
@@ -374,6 +403,7 @@ int main(void)
         cmocka_unit_test(finding),
         cmocka_unit_test(memory),
         cmocka_unit_test(two_handles_side_by_side),
+        cmocka_unit_test(two_cuda_handles),
         cmocka_unit_test(bf16_rounds_to_nearest),
         cmocka_unit_test(long_arrays_move_whole),
         cmocka_unit_test(out_of_device_memory),

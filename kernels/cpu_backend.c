@@ -61,23 +61,28 @@ static void cpu_close(const backend *be)
     free((backend *)be);
 }
 
-static const backend cpu_table = { .name  = "cpu",
-                                   .about = "f32, OpenMP, own register tiles (AVX-512, AVX2 or plain C)",
-                                   .dtype = "f32",
-                                   .elem  = sizeof(float),
-                                   HOST_MEMORY,
-                                   .upload      = cpu_upload,
-                                   .upload_f32  = cpu_upload_f32,
-                                   .download    = cpu_download,
-                                   .threads     = cpu_threads,
-                                   .set_threads = cpu_set_threads,
-                                   .close       = cpu_close,
+static const backend_ops cpu_ops = {
 #define SLOT(op) .op = op##_cpu,
-                                   BACKEND_OPS(SLOT, SLOT)
+    BACKEND_OPS(SLOT, SLOT, SLOT)
 #undef SLOT
 };
 
-const backend *cpu_open(void)
+static const backend cpu_table = {
+    .name  = "cpu",
+    .about = "f32, OpenMP, own register tiles (AVX-512, AVX2 or plain C)",
+    .dtype = "f32",
+    .elem  = sizeof(float),
+    HOST_MEMORY,
+    .upload      = cpu_upload,
+    .upload_f32  = cpu_upload_f32,
+    .download    = cpu_download,
+    .threads     = cpu_threads,
+    .set_threads = cpu_set_threads,
+    .close       = cpu_close,
+    .inner       = &cpu_ops,
+};
+
+backend *cpu_open(void)
 {
     backend *be = mem_alloc(1, sizeof *be);
     *be         = cpu_table;

@@ -163,8 +163,9 @@ static void check_refusals(void)
     be->release(be, be->alloc(be, 1));
     assert_refused(be, "an allocation is not possible");
     be->graph_begin(be);
-    be->attention_fwd(be, a.y, NULL, a.x, a.x, a.x, &span, 1,
-                      (attention_dims) { .heads = 1, .kv_heads = 1, .head_dim = 4 }, 1);
+    be->attention_fwd(be, a.y, NULL,
+                      &(attention_args) { a.x, a.x, a.x, &span, 1,
+                                          (attention_dims) { .heads = 1, .kv_heads = 1, .head_dim = 4 }, 1 });
     assert_refused(be, "a list of spans or jobs");
     be->graph_begin(be);
     be->release(be, extra);

@@ -48,7 +48,7 @@ static char *library_path(const char *name)
     return found;
 }
 
-static const backend *open_library(const char *path, const char *dtype)
+static backend *open_library(const char *path, const char *dtype, int device)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* the same one again where it is loaded */
     if (!library) {
@@ -61,20 +61,22 @@ static const backend *open_library(const char *path, const char *dtype)
     void          *symbol = dlsym(library, BACKEND_OPENER);
     /* ISO C has no cast from an object to a function */
     memcpy(&opener, &symbol, sizeof opener);
-    if (symbol) return opener(BACKEND_LIBRARY_VERSION, sizeof(backend), run_error, dtype);
+    if (symbol) return opener(BACKEND_LIBRARY_VERSION, sizeof(backend), run_error, dtype, device);
     run_error("%s has no %s: it is no backend of this program; `make cuda` builds one", path, BACKEND_OPENER);
     return NULL;
 }
 
-const backend *library_open(const char *name)
+backend *library_open(const char *name)
 {
     static const char bf16[] = "-bf16";
-    size_t            n = strlen(name), tail = sizeof bf16 - 1;
-    bool              is_bf16 = n > tail && strcmp(name + n - tail, bf16) == 0;
-    char             *device  = mem_strdup(name);
-    if (is_bf16) device[n - tail] = 0;
-    char          *path = library_path(device);
-    const backend *be   = path ? open_library(path, is_bf16 ? "bf16" : "f32") : NULL;
-    free(device), free(path);
+    const char       *colon  = strchr(name, ':');
+    size_t            n = colon ? (size_t)(colon - name) : strlen(name), tail = sizeof bf16 - 1;
+    bool              is_bf16       = n > tail && strncmp(name + n - tail, bf16, tail) == 0;
+    char             *library       = mem_strdup(name);
+    library[is_bf16 ? n - tail : n] = 0;
+    char    *path                   = library_path(library);
+    backend *be = path ? open_library(path, is_bf16 ? "bf16" : "f32", colon ? (int)strtol(colon + 1, NULL, 10) : 0)
+                       : NULL;
+    free(library), free(path);
     return be;
 }

@@ -1,10 +1,11 @@
 /* The door of a backend that lives in a shared object (libtiebreak-cuda.so): one function, found
  * by name after dlopen.
  *
- *     const backend *tiebreak_backend_open(int version, size_t table_bytes, backend_report report, const char *dtype);
+ *     backend *tiebreak_backend_open(int version, size_t table_bytes, backend_report report,
+ *                                    const char *dtype, int device);
  *
- * It returns a new handle whose working type is dtype ("f32" or "bf16"), which its `close` ends,
- * or NULL with the reason given to `report`. A library built from other headers than the program
+ * It returns a new handle whose working type is dtype ("f32" or "bf16") on the device of that
+ * number, without its doors (kernels/door.c), which its `close` ends; or NULL with the reason given to `report`. A library built from other headers than the program
  * is refused by version and size. Errors travel by `report`, since the library has none of the
  * program's own code in it. */
 #ifndef TIEBREAK_KERNELS_LIBRARY_H
@@ -15,18 +16,20 @@
 extern "C" {
 #endif
 
-enum { BACKEND_LIBRARY_VERSION = 9 };
+enum { BACKEND_LIBRARY_VERSION = 10 };
 
 /* core/error.h's run_error: keeps a message that says what happened and what to do; returns
  * ERR_FAILED. */
 typedef int (*backend_report)(const char *format, ...);
-typedef const backend *(*backend_opener)(int version, size_t table_bytes, backend_report report, const char *dtype);
+typedef backend *(*backend_opener)(int version, size_t table_bytes, backend_report report, const char *dtype,
+                                   int device);
 #define BACKEND_OPENER "tiebreak_backend_open"
 
-/* In the program: a new handle on the backend `name` (NAME, in f32, or NAME-bf16) from
+/* In the program: a new handle on the backend `name` (NAME, in f32, or NAME-bf16; with :N behind it
+ * on the N-th visible device instead of the first) from
  * libtiebreak-NAME.so, which $TIEBREAK_CUDA names or which lies beside the program (or one folder
  * up, where tests find it). NULL with the reason recorded. */
-const backend *library_open(const char *name);
+backend *library_open(const char *name);
 
 #ifdef __cplusplus
 }

@@ -56,8 +56,8 @@ static void other_versions_are_refused(void **state)
     backend_opener open;
     symbol = dlsym(library, BACKEND_OPENER);
     memcpy(&open, &symbol, sizeof open);
-    assert_null(open(BACKEND_LIBRARY_VERSION + 1, sizeof(backend), count_report, "f32"));
-    assert_null(open(BACKEND_LIBRARY_VERSION, sizeof(backend) - 8, count_report, "f32"));
+    assert_null(open(BACKEND_LIBRARY_VERSION + 1, sizeof(backend), count_report, "f32", 0));
+    assert_null(open(BACKEND_LIBRARY_VERSION, sizeof(backend) - 8, count_report, "f32", 0));
     assert_int_equal(reports, 2);
     dlclose(library);
 }

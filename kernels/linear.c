@@ -6,12 +6,11 @@ void linear_fwd_ref(const backend *be, real *y_, const real *x_, const real *W_,
 {
     double       *y = (double *)y_;
     const double *x = (const double *)x_, *W = (const double *)W_, *bias = (const double *)bias_;
-    int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
     for (int64_t t = 0; t < d.n; t++)
         for (int64_t o = 0; o < d.out; o++) {
             double sum = bias ? bias[o] : 0;
-            for (int64_t i = 0; i < d.in; i++) sum += x[t * ldx + i] * W[o * d.in + i];
-            y[t * ldy + o] = accumulate ? y[t * ldy + o] + sum : sum;
+            for (int64_t i = 0; i < d.in; i++) sum += x[t * d.ldx + i] * W[o * d.in + i];
+            y[t * d.ldy + o] = accumulate ? y[t * d.ldy + o] + sum : sum;
         }
 }
 
@@ -24,12 +23,11 @@ void linear_bwd_x_ref(const backend *be, real *dx_, const real *dy_, const real 
 {
     double       *dx = (double *)dx_;
     const double *dy = (const double *)dy_, *W = (const double *)W_;
-    int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
     for (int64_t t = 0; t < d.n; t++)
         for (int64_t i = 0; i < d.in; i++) {
             double sum = 0;
-            for (int64_t o = 0; o < d.out; o++) sum += dy[t * ldy + o] * W[o * d.in + i];
-            dx[t * ldx + i] = accumulate ? dx[t * ldx + i] + sum : sum;
+            for (int64_t o = 0; o < d.out; o++) sum += dy[t * d.ldy + o] * W[o * d.in + i];
+            dx[t * d.ldx + i] = accumulate ? dx[t * d.ldx + i] + sum : sum;
         }
 }
 
@@ -37,15 +35,14 @@ void linear_bwd_w_ref(const backend *be, param *dW_, param *dbias_, const real *
 {
     double       *dW = (double *)dW_, *dbias = (double *)dbias_;
     const double *dy = (const double *)dy_, *x = (const double *)x_;
-    int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
     for (int64_t o = 0; o < d.out; o++) {
         for (int64_t i = 0; i < d.in && dW; i++) {
             double sum = 0;
-            for (int64_t t = 0; t < d.n; t++) sum += dy[t * ldy + o] * x[t * ldx + i];
+            for (int64_t t = 0; t < d.n; t++) sum += dy[t * d.ldy + o] * x[t * d.ldx + i];
             dW[o * d.in + i] += sum;
         }
         double sum = 0;
-        for (int64_t t = 0; t < d.n && dbias; t++) sum += dy[t * ldy + o];
+        for (int64_t t = 0; t < d.n && dbias; t++) sum += dy[t * d.ldy + o];
         if (dbias) dbias[o] += sum;
     }
 }

@@ -18,6 +18,12 @@ typedef struct {
     int64_t n, in, out; /* x [n, in], y [n, out], W [out, in] */
     int64_t ldx, ldy;   /* row strides of x and dx, of y and dy */
 } linear_dims;
+static inline linear_dims linear_strides(linear_dims d)
+{
+    if (!d.ldx) d.ldx = d.in;
+    if (!d.ldy) d.ldy = d.out;
+    return d;
+}
 
 typedef void linear_fwd_op(const backend *be, real *y, const real *x, const real *W, const real *bias, linear_dims d,
                            bool accumulate);

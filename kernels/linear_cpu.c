@@ -8,18 +8,17 @@ void linear_fwd_cpu(const backend *be, real *y_, const real *x, const real *W, c
 {
     float       *y    = (float *)y_;
     const float *bias = (const float *)bias_;
-    int64_t      ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
     for (int64_t t = 0; t < d.n && bias && accumulate; t++)
-        for (int64_t o = 0; o < d.out; o++) y[t * ldy + o] += bias[o];
+        for (int64_t o = 0; o < d.out; o++) y[t * d.ldy + o] += bias[o];
     gemm(be, &(gemm_args) { .m        = d.n,
                             .n        = d.out,
                             .k        = d.in,
                             .C        = y,
-                            .ldc      = ldy,
+                            .ldc      = d.ldy,
                             .start    = accumulate ? y : bias,
-                            .ld_start = accumulate ? ldy : 0,
+                            .ld_start = accumulate ? d.ldy : 0,
                             .A        = (const float *)x,
-                            .a_row    = ldx,
+                            .a_row    = d.ldx,
                             .a_col    = 1,
                             .B        = (const float *)W,
                             .b_row    = 1,
@@ -33,16 +32,15 @@ void linear_fwd_wide_cpu(const backend *be, param *y, const real *x, const real 
 
 void linear_bwd_x_cpu(const backend *be, real *dx, const real *dy, const real *W, linear_dims d, bool accumulate)
 {
-    int64_t ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
     gemm(be, &(gemm_args) { .m        = d.n,
                             .n        = d.in,
                             .k        = d.out,
                             .C        = (float *)dx,
-                            .ldc      = ldx,
+                            .ldc      = d.ldx,
                             .start    = accumulate ? (const float *)dx : NULL,
-                            .ld_start = ldx,
+                            .ld_start = d.ldx,
                             .A        = (const float *)dy,
-                            .a_row    = ldy,
+                            .a_row    = d.ldy,
                             .a_col    = 1,
                             .B        = (const float *)W,
                             .b_row    = d.in,
@@ -59,7 +57,6 @@ void linear_bwd_w_cpu(const backend *be, param *dW, param *dbias_, const real *d
     enum { COLUMNS = 64 };
     float       *dbias = (float *)dbias_;
     const float *dy    = (const float *)dy_;
-    int64_t      ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out;
     if (dW)
         gemm(be, &(gemm_args) { .m        = d.out,
                                 .n        = d.in,
@@ -70,14 +67,14 @@ void linear_bwd_w_cpu(const backend *be, param *dW, param *dbias_, const real *d
                                 .ld_start = d.in,
                                 .A        = (const float *)dy,
                                 .a_row    = 1,
-                                .a_col    = ldy,
+                                .a_col    = d.ldy,
                                 .B        = (const float *)x,
-                                .b_row    = ldx,
+                                .b_row    = d.ldx,
                                 .b_col    = 1 });
     if (!dbias) return;
 #pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (d.n * d.out > CPU_ALONE)
     /* a thread owns columns: rows are added in order */
     for (int64_t c = 0; c < d.out; c += COLUMNS)
         for (int64_t t = 0; t < d.n; t++)
-            add_row(dbias + c, dy + t * ldy + c, d.out - c < COLUMNS ? d.out - c : COLUMNS);
+            add_row(dbias + c, dy + t * d.ldy + c, d.out - c < COLUMNS ? d.out - c : COLUMNS);
 }

@@ -2,6 +2,7 @@
  * all made from it, so a new op touches its own files and gets one row here.
  *
  *   OP(x)      touches arrays of the working type: x_ref, x_cpu, x_cuda, x_cuda_bf16
+ *   DOOR(x)    the same, and takes strides: every call passes x's door (kernels/door.c) first
  *   PARAM(x)   touches parameters alone, so a GPU needs it once: x_ref, x_cpu, x_cuda
  *
  * The signature of x is the function type x_op, in the header that holds its contract. */
@@ -19,23 +20,23 @@
 #include "kernels/top_two.h"
 #include "kernels/xent.h"
 
-#define BACKEND_OPS(OP, PARAM)                                                                                         \
-    OP(linear_fwd)                                                                                                     \
-    OP(linear_fwd_wide)                                                                                                \
-    OP(linear_bwd_x)                                                                                                   \
-    OP(linear_bwd_w)                                                                                                   \
-    OP(pair_fwd)                                                                                                       \
-    OP(pair_bwd)                                                                                                       \
-    OP(adapted_fwd)                                                                                                    \
-    OP(adapted_bwd)                                                                                                    \
+#define BACKEND_OPS(DOOR, OP, PARAM)                                                                                   \
+    DOOR(linear_fwd)                                                                                                   \
+    DOOR(linear_fwd_wide)                                                                                              \
+    DOOR(linear_bwd_x)                                                                                                 \
+    DOOR(linear_bwd_w)                                                                                                 \
+    DOOR(pair_fwd)                                                                                                     \
+    DOOR(pair_bwd)                                                                                                     \
+    DOOR(adapted_fwd)                                                                                                  \
+    DOOR(adapted_bwd)                                                                                                  \
     OP(expand_fwd)                                                                                                     \
     PARAM(expand_bwd)                                                                                                  \
-    OP(rmsnorm_fwd)                                                                                                    \
-    OP(rmsnorm_bwd)                                                                                                    \
-    OP(rope)                                                                                                           \
-    OP(attention_fwd)                                                                                                  \
-    OP(attention_bwd)                                                                                                  \
-    OP(attention_decode)                                                                                               \
+    DOOR(rmsnorm_fwd)                                                                                                  \
+    DOOR(rmsnorm_bwd)                                                                                                  \
+    DOOR(rope)                                                                                                         \
+    DOOR(attention_fwd)                                                                                                \
+    DOOR(attention_bwd)                                                                                                \
+    DOOR(attention_decode)                                                                                             \
     OP(swiglu_fwd)                                                                                                     \
     OP(swiglu_bwd)                                                                                                     \
     PARAM(xent_fwd)                                                                                                    \

@@ -5,40 +5,40 @@ void pair_fwd_ref(const backend *be, real *y_, real *h_, const real *x_, const p
 {
     double       *y = (double *)y_, *h = (double *)h_;
     const double *x = (const double *)x_, *A = (const double *)p->A, *B = (const double *)p->B;
-    int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out, r = p->r;
+    int64_t       r = p->r;
     for (int64_t t = 0; t < d.n; t++) {
         for (int64_t j = 0; j < r; j++) {
             double sum = 0;
-            for (int64_t i = 0; i < d.in; i++) sum += x[t * ldx + i] * A[j * p->lda + i];
+            for (int64_t i = 0; i < d.in; i++) sum += x[t * d.ldx + i] * A[j * p->lda + i];
             h[t * r + j] = sum;
         }
         for (int64_t o = 0; o < d.out && r > 0; o++) {
             double sum = 0;
             for (int64_t j = 0; j < r; j++) sum += h[t * r + j] * B[o * p->ldb + j];
-            y[t * ldy + o] += sum;
+            y[t * d.ldy + o] += sum;
         }
     }
 }
 
 /* dB += dy^T h */
-static void grad_B(double *dB, const double *dy, const double *h, int64_t n, int64_t out, int64_t ldy, int64_t r)
+static void grad_B(double *dB, const double *dy, const double *h, pair_dims d, int64_t r)
 {
-    for (int64_t o = 0; o < out; o++)
+    for (int64_t o = 0; o < d.out; o++)
         for (int64_t j = 0; j < r; j++) {
             double sum = 0;
-            for (int64_t t = 0; t < n; t++) sum += dy[t * ldy + o] * h[t * r + j];
+            for (int64_t t = 0; t < d.n; t++) sum += dy[t * d.ldy + o] * h[t * r + j];
             dB[o * r + j] += sum;
         }
 }
 
 /* dA += dh^T x */
-static void grad_A(double *dA, const double *dh, const double *x, int64_t n, int64_t in, int64_t ldx, int64_t r)
+static void grad_A(double *dA, const double *dh, const double *x, pair_dims d, int64_t r)
 {
     for (int64_t j = 0; j < r; j++)
-        for (int64_t i = 0; i < in; i++) {
+        for (int64_t i = 0; i < d.in; i++) {
             double sum = 0;
-            for (int64_t t = 0; t < n; t++) sum += dh[t * r + j] * x[t * ldx + i];
-            dA[j * in + i] += sum;
+            for (int64_t t = 0; t < d.n; t++) sum += dh[t * r + j] * x[t * d.ldx + i];
+            dA[j * d.in + i] += sum;
         }
 }
 
@@ -49,20 +49,20 @@ void pair_bwd_ref(const backend *be, real *dx_, real *dh_, const real *dy_, cons
     double       *dA = (double *)p->dA, *dB = (double *)p->dB;
     const double *x = (const double *)x_, *h = (const double *)h_;
     const double *dy = (const double *)dy_, *A = (const double *)p->A, *B = (const double *)p->B;
-    int64_t       ldx = d.ldx ? d.ldx : d.in, ldy = d.ldy ? d.ldy : d.out, r = p->r;
+    int64_t       r = p->r;
     if (r == 0) return;
-    if (dB) grad_B(dB, dy, h, d.n, d.out, ldy, r);
+    if (dB) grad_B(dB, dy, h, d, r);
     for (int64_t t = 0; t < d.n; t++)
         for (int64_t j = 0; j < r; j++) {
             double sum = 0;
-            for (int64_t o = 0; o < d.out; o++) sum += dy[t * ldy + o] * B[o * p->ldb + j];
+            for (int64_t o = 0; o < d.out; o++) sum += dy[t * d.ldy + o] * B[o * p->ldb + j];
             dh[t * r + j] = sum;
         }
-    if (dA) grad_A(dA, dh, x, d.n, d.in, ldx, r);
+    if (dA) grad_A(dA, dh, x, d, r);
     for (int64_t t = 0; t < d.n && dx; t++)
         for (int64_t i = 0; i < d.in; i++) {
             double sum = 0;
             for (int64_t j = 0; j < r; j++) sum += dh[t * r + j] * A[j * p->lda + i];
-            dx[t * ldx + i] += sum;
+            dx[t * d.ldx + i] += sum;
         }
 }

@@ -23,6 +23,12 @@ typedef struct {
     int64_t n, in, out;
     int64_t ldx, ldy; /* row strides of x and dx, of y and dy */
 } pair_dims;
+static inline pair_dims pair_strides(pair_dims d)
+{
+    if (!d.ldx) d.ldx = d.in;
+    if (!d.ldy) d.ldy = d.out;
+    return d;
+}
 
 /* The pair of one site in one layer, as the decoder gets it. dA and dB are NULL when nothing
  * trains through them. */

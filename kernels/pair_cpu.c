@@ -25,8 +25,8 @@ static float *part_scratch(const pair_view *v) { return cpu_scratch(v->be, gemm_
 
 static pair_view view_of(const backend *be, const pair_arrays *p, pair_dims d)
 {
-    return (pair_view) { be,     (const float *)p->A,  (const float *)p->B,  d.in, d.out, p->r, p->lda,
-                         p->ldb, d.ldx ? d.ldx : d.in, d.ldy ? d.ldy : d.out };
+    return (
+        pair_view) { be, (const float *)p->A, (const float *)p->B, d.in, d.out, p->r, p->lda, p->ldb, d.ldx, d.ldy };
 }
 
 static void fwd_tokens(float *y, float *h, const float *x, const pair_view *v, int64_t n)

@@ -26,23 +26,28 @@ static int  ref_threads(const backend *be) { return 1; }
 static void ref_set_threads(const backend *be, int threads) {}
 static void ref_close(const backend *be) { free((backend *)be); }
 
-static const backend ref_table = { .name  = "ref",
-                                   .about = "plain C, f64, one thread: the definition of every op",
-                                   .dtype = "f64",
-                                   .elem  = sizeof(double),
-                                   HOST_MEMORY,
-                                   .upload      = ref_upload,
-                                   .upload_f32  = ref_upload_f32,
-                                   .download    = ref_download,
-                                   .threads     = ref_threads,
-                                   .set_threads = ref_set_threads,
-                                   .close       = ref_close,
+static const backend_ops ref_ops = {
 #define SLOT(op) .op = op##_ref,
-                                   BACKEND_OPS(SLOT, SLOT)
+    BACKEND_OPS(SLOT, SLOT, SLOT)
 #undef SLOT
 };
 
-const backend *ref_open(void)
+static const backend ref_table = {
+    .name  = "ref",
+    .about = "plain C, f64, one thread: the definition of every op",
+    .dtype = "f64",
+    .elem  = sizeof(double),
+    HOST_MEMORY,
+    .upload      = ref_upload,
+    .upload_f32  = ref_upload_f32,
+    .download    = ref_download,
+    .threads     = ref_threads,
+    .set_threads = ref_set_threads,
+    .close       = ref_close,
+    .inner       = &ref_ops,
+};
+
+backend *ref_open(void)
 {
     backend *be = mem_alloc(1, sizeof *be);
     *be         = ref_table;

@@ -10,10 +10,9 @@ void rmsnorm_fwd_ref(const backend *be, real *y_, param *rstd_, const real *x_, 
 {
     double       *rstd = (double *)rstd_;
     const double *g    = (const double *)g_;
-    int64_t       ldx = d.ldx ? d.ldx : d.d, ldy = d.ldy ? d.ldy : d.d;
     for (int64_t t = 0; t < d.n; t++) {
-        const double *x   = (const double *)x_ + t * ldx;
-        double       *y   = (double *)y_ + t * ldy;
+        const double *x   = (const double *)x_ + t * d.ldx;
+        double       *y   = (double *)y_ + t * d.ldy;
         double        sum = 0;
         for (int64_t i = 0; i < d.d; i++) sum += x[i] * x[i];
         double s = 1 / sqrt(sum / (double)d.d + eps);
@@ -27,10 +26,9 @@ void rmsnorm_bwd_ref(const backend *be, real *dx_, param *dg_, const real *dy_, 
 {
     double       *dg   = (double *)dg_;
     const double *rstd = (const double *)rstd_, *g = (const double *)g_;
-    int64_t       ldx = d.ldx ? d.ldx : d.d, ldy = d.ldy ? d.ldy : d.d;
     for (int64_t t = 0; t < d.n; t++) {
-        const double *x = (const double *)x_ + t * ldx, *dy = (const double *)dy_ + t * ldy;
-        double       *dx = (double *)dx_ + t * ldx, s = rstd[t], sum = 0;
+        const double *x = (const double *)x_ + t * d.ldx, *dy = (const double *)dy_ + t * d.ldy;
+        double       *dx = (double *)dx_ + t * d.ldx, s = rstd[t], sum = 0;
         for (int64_t i = 0; i < d.d; i++) sum += dy[i] * g[i] * x[i];
         double c = sum / (double)d.d * s * s;
         for (int64_t i = 0; i < d.d; i++) dx[i] += s * (dy[i] * g[i] - x[i] * c);

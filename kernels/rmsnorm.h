@@ -15,6 +15,12 @@ typedef struct {
     int64_t n, d;     /* rows, width */
     int64_t ldx, ldy; /* row strides of x and dx, of y and dy */
 } norm_dims;
+static inline norm_dims norm_strides(norm_dims d)
+{
+    if (!d.ldx) d.ldx = d.d;
+    if (!d.ldy) d.ldy = d.d;
+    return d;
+}
 
 typedef void rmsnorm_fwd_op(const backend *be, real *y, param *rstd, const real *x, const real *g, norm_dims d,
                             double eps);

@@ -17,10 +17,9 @@ SIMD static float fwd_row(float *y, const float *x, const float *g, int64_t d, f
 
 void rmsnorm_fwd_cpu(const backend *be, real *y, param *rstd, const real *x, const real *g, norm_dims d, double eps)
 {
-    int64_t ldx = d.ldx ? d.ldx : d.d, ldy = d.ldy ? d.ldy : d.d;
 #pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (d.n * d.d > CPU_ALONE)
     for (int64_t t = 0; t < d.n; t++) {
-        float s = fwd_row((float *)y + t * ldy, (const float *)x + t * ldx, (const float *)g, d.d, (float)eps);
+        float s = fwd_row((float *)y + t * d.ldy, (const float *)x + t * d.ldx, (const float *)g, d.d, (float)eps);
         if (rstd) ((float *)rstd)[t] = s;
     }
 }
@@ -44,14 +43,13 @@ void rmsnorm_bwd_cpu(const backend *be, real *dx, param *dg, const real *dy_, co
 {
     enum { COLUMNS = 64 };
     const float *dy = (const float *)dy_, *x = (const float *)x_, *rstd = (const float *)rstd_;
-    int64_t      ldx = d.ldx ? d.ldx : d.d, ldy = d.ldy ? d.ldy : d.d;
 #pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (d.n * d.d > CPU_ALONE)
     for (int64_t t = 0; t < d.n; t++)
-        bwd_row((float *)dx + t * ldx, dy + t * ldy, x + t * ldx, rstd[t], (const float *)g, d.d);
+        bwd_row((float *)dx + t * d.ldx, dy + t * d.ldy, x + t * d.ldx, rstd[t], (const float *)g, d.d);
     if (!dg) return;
 #pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (d.n * d.d > CPU_ALONE)
     for (int64_t c = 0; c < d.d; c += COLUMNS) /* a thread owns columns: rows are added in order */
         for (int64_t t = 0; t < d.n; t++)
-            gain_row((float *)dg + c, dy + t * ldy + c, x + t * ldx + c, rstd[t],
+            gain_row((float *)dg + c, dy + t * d.ldy + c, x + t * d.ldx + c, rstd[t],
                      d.d - c < COLUMNS ? d.d - c : COLUMNS);
 }

@@ -15,6 +15,11 @@ typedef struct {
     int64_t n, heads, head_dim; /* x [n, heads * head_dim] */
     int64_t ldx;                /* row stride of x */
 } rope_dims;
+static inline rope_dims rope_strides(rope_dims d)
+{
+    if (!d.ldx) d.ldx = d.heads * d.head_dim;
+    return d;
+}
 
 typedef void rope_op(const backend *be, real *x, const int32_t *pos, const param *table, rope_dims d, bool inverse);
 #endif

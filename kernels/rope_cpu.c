@@ -17,10 +17,10 @@ SIMD static void rotate_heads(float *x, const float *c, const float *s, float si
 
 void rope_cpu(const backend *be, real *x, const int32_t *pos, const param *table, rope_dims d, bool inverse)
 {
-    int64_t width = d.heads * d.head_dim, ldx = d.ldx ? d.ldx : width, half = d.head_dim / 2;
+    int64_t width = d.heads * d.head_dim, half = d.head_dim / 2;
 #pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (d.n * width > CPU_ALONE)
     for (int64_t t = 0; t < d.n; t++) {
         const float *c = (const float *)table + pos[t] * d.head_dim;
-        rotate_heads((float *)x + t * ldx, c, c + half, inverse ? -1 : 1, d.heads, half);
+        rotate_heads((float *)x + t * d.ldx, c, c + half, inverse ? -1 : 1, d.heads, half);
     }
 }

@@ -178,14 +178,27 @@ static void into_cache(decoder *d, int64_t layer, layout *v)
     v->v = real_at(d->be, cache, d->kv_out);
 }
 
-static void attend(decoder *d, const layout *v, real *o, param *lse)
+static attention_args attention_of(const decoder *d, const layout *v)
 {
     const run_plan *run = &d->run;
-    if (run->decode)
-        d->be->attention_decode(d->be, o, v->q, v->k, v->v, d->dev_spans, run->n, run->kv_most, v->dims, v->scale);
-    else
-        d->be->attention_fwd(d->be, o, lse, v->q, v->k, v->v, v->trimmed ? run->row_spans : run->spans,
-                             v->trimmed ? run->n_row_spans : run->n_spans, v->dims, v->scale);
+    return (attention_args) { .q       = v->q,
+                              .k       = v->k,
+                              .v       = v->v,
+                              .spans   = v->trimmed ? run->row_spans : run->spans,
+                              .n_spans = v->trimmed ? run->n_row_spans : run->n_spans,
+                              .d       = v->dims,
+                              .scale   = v->scale };
+}
+
+static void attend(decoder *d, const layout *v, real *o, param *lse)
+{
+    attention_args a = attention_of(d, v);
+    if (!d->run.decode) {
+        d->be->attention_fwd(d->be, o, lse, &a);
+        return;
+    }
+    a.spans = d->dev_spans, a.n_spans = d->run.n;
+    d->be->attention_decode(d->be, o, d->run.kv_most, &a);
 }
 
 static void project_qkv(decoder *d, int64_t layer, const layout *v, const real *xn)
@@ -335,9 +348,8 @@ real *layer_bwd(decoder *d, int64_t layer, real *dx)
 
     real *dq = buffer_need(be, &d->dqkv, nq * q + n * 2 * kv), *dkv = real_at(be, dq, v.split ? nq * q : q);
     be->zero(be, dq, nq * q + n * 2 * kv);
-    be->attention_bwd(be, dq, dkv, real_at(be, dkv, kv), d_o, v.q, v.k, v.v, a->o.p, a->lse.params,
-                      v.trimmed ? d->run.row_spans : d->run.spans, v.trimmed ? d->run.n_row_spans : d->run.n_spans,
-                      v.dims, v.scale);
+    const attention_args args = attention_of(d, &v);
+    be->attention_bwd(be, dq, dkv, real_at(be, dkv, kv), d_o, a->o.p, a->lse.params, &args);
     rotate(d, &v, dq, dkv, true);
     real *dxn = qkv_bwd(d, layer, &v, dq, dkv);
     if (!dxn) return NULL;

@@ -6,15 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <unordered_map>
-
 #include "kernels/cuda/open.h"
-#include "kernels/library.h"
 
-cuda_device_facts cuda_device;
-cudaStream_t      cuda_stream;
-cublasHandle_t    cuda_blas;
-int64_t           cuda_launches;
+thread_local backend_state *cuda;
 
 /* What NVIDIA recommends for sm_90; the emulator's cuBLAS uses none. */
 #ifdef __CUDACC__
@@ -22,18 +16,6 @@ static constexpr size_t BLAS_WORKSPACE = 32 << 20;
 #else
 static constexpr size_t BLAS_WORKSPACE = 256;
 #endif
-
-static struct {
-    backend_report report;
-    bool           failed;
-    char           text[1024];
-} errors;
-
-static struct {
-    void   *p;
-    int64_t bytes;
-} scratch[SCRATCH_COUNT];
-int64_t cuda_released;
 
 /* What to do, by error. The last row answers for all others. */
 static const struct {
@@ -66,10 +48,10 @@ static const char *advice_for(cudaError_t e)
 __attribute__((format(printf, 1, 2))) static void keep_first(const char *format, ...)
 {
     va_list args;
-    if (errors.failed) return;
-    errors.failed = true;
+    if (cuda->errors.failed) return;
+    cuda->errors.failed = true;
     va_start(args, format);
-    vsnprintf(errors.text, sizeof errors.text, format, args);
+    vsnprintf(cuda->errors.text, sizeof cuda->errors.text, format, args);
     va_end(args);
 }
 
@@ -85,7 +67,7 @@ bool cuda_ok(cudaError_t e, const char *call, const char *file, int line)
 
 bool cuda_blas_ok(cublasStatus_t s, const char *call, const char *file, int line)
 {
-    cuda_launches++;
+    cuda->launches++;
     if (s != CUBLAS_STATUS_SUCCESS)
         keep_first(
             "%s:%d: %s: %s; this is cuBLAS's word: see that its version is that of the CUDA Toolkit this was built with",
@@ -104,11 +86,8 @@ bool cuda_launch_ok(cudaError_t e, const char *kernel, const char *file, int lin
 #ifdef __CUDACC__
 bool cuda_allow_shared(const void *kernel, int64_t bytes, const char *file, int line)
 {
-    static struct {
-        const void *kernel;
-        int64_t     bytes;
-    } allowed[64];
-    int i = 0;
+    auto *allowed = cuda->allowed;
+    int   i       = 0;
     /* 8 KiB of what needs no asking are left to what is static */
     if (bytes <= 40 << 10) return true;
     while (i < 63 && allowed[i].kernel && allowed[i].kernel != kernel) i++;
@@ -125,54 +104,48 @@ bool cuda_allow_shared(const void *kernel, int64_t bytes, const char *file, int 
  * answers for all, which are built alike. */
 bool cuda_overlaps_launches(const void *kernel)
 {
-    static int known = -1;
-    if (known < 0) {
+    if (cuda->overlaps_launches < 0) {
         cudaFuncAttributes built = {};
         if (!CUDA_OK(cudaFuncGetAttributes(&built, kernel))) return false;
-        known = cuda_device.capability >= 90 && built.ptxVersion >= 90;
+        cuda->overlaps_launches = cuda->capability >= 90 && built.ptxVersion >= 90;
     }
-    return known > 0;
+    return cuda->overlaps_launches > 0;
 }
 #endif
 
-bool cuda_failed(void) { return errors.failed; }
+bool cuda_failed(void) { return cuda->errors.failed; }
 
 int cuda_tell(void)
 {
-    if (!errors.failed) return 0;
-    errors.failed = false;
-    return errors.report("%s: %s", CUDA_BACKEND_NAME, errors.text);
+    if (!cuda->errors.failed) return 0;
+    cuda->errors.failed = false;
+    return cuda->errors.report("%s: %s", CUDA_BACKEND_NAME, cuda->errors.text);
 }
-
-/* What cuda_allocate gave and is not released, by address: cudaFree does not say how large it was. */
-static std::unordered_map<void *, int64_t> held;
-static int64_t                             held_bytes, peak_bytes;
-int64_t                                    peak_bytes_cuda(void) { return peak_bytes; }
 
 void cuda_release(void *p)
 {
-    auto known = held.find(p);
-    if (known != held.end()) {
-        held_bytes -= known->second;
-        held.erase(known);
+    auto known = cuda->held.find(p);
+    if (known != cuda->held.end()) {
+        cuda->held_bytes -= known->second;
+        cuda->held.erase(known);
     }
     if (!p) return;
     /* cudaFree waits: it tells the capture so, and this tells whose fault it is */
     cuda_refused("giving memory back");
     CUDA_OK(cudaFree(p));
-    cuda_released++;
+    cuda->released++;
 }
 
 void *cuda_allocate(int64_t bytes)
 {
     void  *p     = NULL;
     size_t free_ = 0, all = 0;
-    if (errors.failed || cuda_refused("an allocation")) return NULL;
+    if (cuda->errors.failed || cuda_refused("an allocation")) return NULL;
     cudaError_t e = cudaMalloc(&p, bytes > 0 ? (size_t)bytes : 1);
     if (e == cudaSuccess) {
-        held[p] = bytes;
-        held_bytes += bytes;
-        if (held_bytes > peak_bytes) peak_bytes = held_bytes;
+        cuda->held[p] = bytes;
+        cuda->held_bytes += bytes;
+        if (cuda->held_bytes > cuda->peak_bytes) cuda->peak_bytes = cuda->held_bytes;
         return p;
     }
     cudaGetLastError(); /* an allocation that failed leaves the device as it was: forget it */
@@ -185,14 +158,14 @@ void *cuda_allocate(int64_t bytes)
 
 void *cuda_scratch(scratch_use use, int64_t bytes)
 {
-    if (scratch[use].bytes >= bytes) return scratch[use].p;
-    if (errors.failed || cuda_refused("scratch memory that grows: the same ops have to have run before; and it"))
+    if (cuda->scratch[use].bytes >= bytes) return cuda->scratch[use].p;
+    if (cuda->errors.failed || cuda_refused("scratch memory that grows: the same ops have to have run before; and it"))
         return NULL;
-    cuda_release(scratch[use].p);           /* waits for what still uses it */
-    scratch[use].bytes = bytes + bytes / 2; /* sizes that creep up do not allocate each time */
-    scratch[use].p     = cuda_allocate(scratch[use].bytes);
-    if (!scratch[use].p) scratch[use].bytes = 0;
-    return scratch[use].p;
+    cuda_release(cuda->scratch[use].p);           /* waits for what still uses it */
+    cuda->scratch[use].bytes = bytes + bytes / 2; /* sizes that creep up do not allocate each time */
+    cuda->scratch[use].p     = cuda_allocate(cuda->scratch[use].bytes);
+    if (!cuda->scratch[use].p) cuda->scratch[use].bytes = 0;
+    return cuda->scratch[use].p;
 }
 
 bool cuda_refused(const char *what)
@@ -206,45 +179,74 @@ bool cuda_refused(const char *what)
  * sums and TF32 never coarser than f32. */
 static bool start_blas(void)
 {
-    if (!BLAS_OK(cublasCreate(&cuda_blas)) || !BLAS_OK(cublasSetStream(cuda_blas, cuda_stream))) return false;
-    void *workspace = cuda_allocate(BLAS_WORKSPACE); /* after the stream, which resets it */
-    if (!workspace || !BLAS_OK(cublasSetWorkspace(cuda_blas, workspace, BLAS_WORKSPACE))) return false;
-    return BLAS_OK(cublasSetMathMode(cuda_blas, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
+    if (!BLAS_OK(cublasCreate(&cuda->blas)) || !BLAS_OK(cublasSetStream(cuda->blas, cuda->stream))) return false;
+    cuda->blas_workspace = cuda_allocate(BLAS_WORKSPACE); /* after the stream, which resets it */
+    if (!cuda->blas_workspace || !BLAS_OK(cublasSetWorkspace(cuda->blas, cuda->blas_workspace, BLAS_WORKSPACE)))
+        return false;
+    return BLAS_OK(cublasSetMathMode(cuda->blas, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
 }
 
-static int64_t l2_bytes, shared_most;
-int64_t        cache_bytes_cuda(void) { return l2_bytes; }
-int64_t        cuda_shared_most(void) { return shared_most; }
-
-/* The device, the stream and cuBLAS. The device is the first visible one: CUDA_VISIBLE_DEVICES
- * picks another. */
-bool cuda_start(backend_report report, char *about, size_t about_size)
+/* The device, the stream and cuBLAS. Devices are counted among the visible ones:
+ * CUDA_VISIBLE_DEVICES picks them. */
+static bool start(int number)
 {
     cudaDeviceProp device;
     int            count = 0, driver = 0;
-    errors.report     = report;
-    cudaError_t found = cudaGetDeviceCount(&count);
+    cudaError_t    found = cudaGetDeviceCount(&count);
     if (found != cudaSuccess) {
         keep_first("no GPU can be used: %s (%s); %s", cudaGetErrorString(found), cudaGetErrorName(found),
                    advice_for(found));
         return false;
     }
-    if (!CUDA_OK(cudaGetDeviceProperties(&device, 0))) return false;
+    cuda->device = number;
+    if (!CUDA_OK(cudaGetDeviceProperties(&device, number))) return false;
     if (device.major < 8) {
         keep_first("%s has compute capability %d.%d; 8.0 or newer is needed (A100, RTX 30, ...). Use the device `cpu`",
                    device.name, device.major, device.minor);
         return false;
     }
-    if (!CUDA_OK(cudaSetDevice(0)) || !CUDA_OK(cudaStreamCreateWithFlags(&cuda_stream, cudaStreamNonBlocking)))
+    cuda->capability      = 10 * device.major + device.minor;
+    cuda->multiprocessors = device.multiProcessorCount;
+    cuda->l2_bytes        = device.l2CacheSize;
+    cuda->shared_most     = (int64_t)device.sharedMemPerBlockOptin;
+    if (!CUDA_OK(cudaSetDevice(number)) || !CUDA_OK(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking)))
         return false;
     if (!start_blas()) return false;
     cudaDriverGetVersion(&driver);
-    l2_bytes    = device.l2CacheSize;
-    shared_most = (int64_t)device.sharedMemPerBlockOptin;
     cuda_facts_find(&device);
-    cuda_device = { 10 * device.major + device.minor, device.multiProcessorCount };
-    snprintf(about, about_size, "%s, compute capability %d.%d, %d multiprocessors, %.1f GiB, driver for CUDA %d.%d",
-             device.name, device.major, device.minor, device.multiProcessorCount,
-             (double)device.totalGlobalMem / 1073741824, driver / 1000, driver % 1000 / 10);
+    for (int bf16 = 0; bf16 < 2; bf16++)
+        snprintf(cuda->about[bf16], sizeof cuda->about[bf16],
+                 "%s on %s, compute capability %d.%d, %d multiprocessors, %.1f GiB, driver for CUDA %d.%d",
+                 bf16 ? "bf16, parameters and sums in f32," : "f32", device.name, device.major, device.minor,
+                 device.multiProcessorCount, (double)device.totalGlobalMem / 1073741824, driver / 1000,
+                 driver % 1000 / 10);
     return true;
+}
+
+backend_state *cuda_start(backend_report report, int number)
+{
+    cuda                = new backend_state();
+    cuda->errors.report = report;
+    if (start(number)) return cuda;
+    cuda_tell();
+    cuda_stop();
+    return NULL;
+}
+
+void cuda_stop(void)
+{
+    if (cuda->stream) cudaStreamSynchronize(cuda->stream);
+    for (cuda_memory &s : cuda->scratch) cuda_release(s.p);
+    cuda_release(cuda->blas_workspace);
+    for (cudaEvent_t e : cuda->upload.copied)
+        if (e) cudaEventDestroy(e);
+    for (cudaEvent_t e : cuda->timing.events)
+        if (e) cudaEventDestroy(e);
+    if (cuda->upload.pinned) cudaFreeHost(cuda->upload.pinned);
+    free(cuda->upload.pageable.p);
+    if (cuda->blas) cublasDestroy(cuda->blas);
+    if (cuda->stream) cudaStreamDestroy(cuda->stream);
+    cudaGetLastError();
+    delete cuda;
+    cuda = NULL;
 }

@@ -13,15 +13,12 @@
 #define TIEBREAK_KERNELS_CUDA_DEVICE_H
 #include <math.h>
 
-#include "kernels/backend.h"
+#include "kernels/cuda/state.h"
 
 #ifdef __CUDACC__
-#include <cublas_v2.h>
-#include <cuda_runtime.h>
 #define CUDA_BACKEND_NAME "cuda"
 #define UNROLL _Pragma("unroll")
 #else
-#include "kernels/cuda/emulator/emulate.h"
 #define CUDA_BACKEND_NAME "cuda-emulated"
 #define UNROLL
 #endif
@@ -48,14 +45,6 @@
 
 static constexpr int THREADS = 256, WARP = 32; /* of a block, of a warp */
 
-/* The device that is used. */
-extern struct cuda_device_facts {
-    int capability, multiprocessors; /* 90 for compute capability 9.0 */
-} cuda_device;
-extern cudaStream_t   cuda_stream;
-extern cublasHandle_t cuda_blas;
-extern int64_t        cuda_launches; /* kernels so far, a call of cuBLAS counted as one */
-
 /* True if e is success; else the first such message since the last sync is kept: file, line,
  * call, CUDA's words and what to do. */
 bool cuda_ok(cudaError_t e, const char *call, const char *file, int line);
@@ -74,10 +63,8 @@ struct launch_shape {
  * once for each kernel and size. */
 bool cuda_allow_shared(const void *kernel, int64_t bytes, const char *file, int line);
 bool cuda_launch_ok(cudaError_t e, const char *kernel, const char *file, int line);
-/* Of the device: programmatic dependent launches, if the kernel was built to wait in them, and
- * the most shared memory of a block, what is static included. */
-bool    cuda_overlaps_launches(const void *kernel);
-int64_t cuda_shared_most(void);
+/* Does the device have programmatic dependent launches, and was the kernel built to wait in them? */
+bool cuda_overlaps_launches(const void *kernel);
 
 template <class... P, class... A>
 static inline void cuda_launch(const char *name, const char *file, int line, launch_shape s, void (*kernel)(P...),
@@ -90,7 +77,7 @@ static inline void cuda_launch(const char *name, const char *file, int line, lau
     config.gridDim                    = s.grid;
     config.blockDim                   = s.block;
     config.dynamicSmemBytes           = (size_t)s.shared_bytes;
-    config.stream                     = cuda_stream;
+    config.stream                     = cuda->stream;
     cudaLaunchAttribute attributes[2] = {};
     config.attrs                      = attributes;
     if (s.behind && cuda_overlaps_launches((const void *)kernel)) {
@@ -101,10 +88,10 @@ static inline void cuda_launch(const char *name, const char *file, int line, lau
         attributes[config.numAttrs].id               = cudaLaunchAttributeClusterDimension;
         attributes[config.numAttrs++].val.clusterDim = { (unsigned)s.cluster, 1, 1 };
     }
-    cuda_launches++;
+    cuda->launches++;
     cuda_launch_ok(cudaLaunchKernelEx(&config, kernel, args...), name, file, line);
 #else
-    cuda_launches++;
+    cuda->launches++;
     emulate_cluster(s.cluster);
     emulate_launch(name, s.grid, s.block, s.shared_bytes, kernel, args...);
     cuda_launch_ok(cudaGetLastError(), name, file, line);
@@ -146,11 +133,10 @@ int cuda_tell(void);
 
 /* Device memory kept between calls, grown when a call needs more, contents undefined. One use of
  * each at a time: the stream orders them. */
-typedef enum { SCRATCH_PARTS, SCRATCH_LISTS, SCRATCH_DELTA, SCRATCH_SPLITS, SCRATCH_STAMPS, SCRATCH_COUNT } scratch_use;
 void *cuda_scratch(scratch_use use, int64_t bytes);
 /* cudaMalloc that says what was asked and what was free; NULL after an error. */
 void *cuda_allocate(int64_t bytes);
-/* cudaFree, counted in cuda_released; NULL is fine. */
+/* cudaFree, counted in `released`; NULL is fine. */
 void cuda_release(void *p);
 /* Lists that kernels read (jobs, spans) are put together in host memory that cuda_list gives,
  * and sent as one copy into SCRATCH_LISTS. That memory may be written until cuda_send. Neither
@@ -164,9 +150,6 @@ void cuda_put(void *dst, const void *host, int64_t bytes);
 /* A graph is being captured; then `what` cannot be, and the error says so. */
 bool cuda_capturing(void);
 bool cuda_refused(const char *what);
-/* Counts arrays and scratch that were given back: a graph that was captured before may hold
- * their addresses. */
-extern int64_t cuda_released;
 
 static inline unsigned blocks_of(int64_t count, int64_t per_block)
 {
@@ -177,8 +160,6 @@ void    time_begin_cuda(void);
 double  time_end_cuda(void);
 double  time_clock_hz_cuda(void);
 int64_t time_launches_cuda(void);
-int64_t cache_bytes_cuda(void);
-int64_t peak_bytes_cuda(void);
 
 void           graph_begin_cuda(void);
 backend_graph *graph_end_cuda(void);
@@ -195,7 +176,7 @@ template <class R, class... P> struct without_handle<R(const backend *, P...)> {
 };
 #define DECLARE_ONE(op) without_handle<op##_op>::type op##_cuda;
 #define DECLARE_BOTH(op) without_handle<op##_op>::type op##_cuda, op##_cuda_bf16;
-BACKEND_OPS(DECLARE_BOTH, DECLARE_ONE)
+BACKEND_OPS(DECLARE_BOTH, DECLARE_BOTH, DECLARE_ONE)
 #undef DECLARE_ONE
 #undef DECLARE_BOTH
 /* kernels/variant.h */

@@ -23,12 +23,7 @@ static inline int no_device(const char *format, ...)
     return 1;
 }
 
-static inline void start_device(void)
-{
-    char about[256];
-    started = cuda_start(no_device, about, sizeof about);
-    if (!started) cuda_tell();
-}
+static inline void start_device(void) { started = cuda_start(no_device, 0) != NULL; }
 
 #define need_device()                                                                                                  \
     do {                                                                                                               \
@@ -46,8 +41,8 @@ template <class T> static T *put(const T *host, int64_t n)
 }
 template <class T> static void get(T *host, const T *from, int64_t n)
 {
-    CUDA_OK(cudaMemcpyAsync(host, from, (size_t)n * sizeof(T), cudaMemcpyDeviceToHost, cuda_stream));
-    CUDA_OK(cudaStreamSynchronize(cuda_stream));
+    CUDA_OK(cudaMemcpyAsync(host, from, (size_t)n * sizeof(T), cudaMemcpyDeviceToHost, cuda->stream));
+    CUDA_OK(cudaStreamSynchronize(cuda->stream));
     assert_int_equal(cuda_tell(), 0);
 }
 template <class T> static T *got(const T *from, int64_t n)

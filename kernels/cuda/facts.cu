@@ -9,21 +9,15 @@
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/open.h"
 
-static constexpr int FACTS = 20, VALUE = 96;
-
-device_fact cuda_facts[FACTS + 1];
-static char values[FACTS][VALUE];
-static int  count;
-
 __attribute__((format(printf, 2, 3))) static void add(const char *name, const char *format, ...)
 {
     va_list args;
-    if (count == FACTS) return;
+    if (cuda->n_facts == FACTS_MOST) return;
+    char *value = cuda->fact_values[cuda->n_facts];
     va_start(args, format);
-    vsnprintf(values[count], VALUE, format, args);
+    vsnprintf(value, FACT_LENGTH, format, args);
     va_end(args);
-    cuda_facts[count] = { name, values[count] };
-    count++;
+    cuda->facts[cuda->n_facts++] = { name, value };
 }
 
 /* NVML's functions by their names in nvml.h; each returns 0 for success. */
@@ -59,7 +53,7 @@ static void add_driver(const nvml &n)
 static void ask_driver(void)
 {
     char bus[32] = "";
-    if (cudaDeviceGetPCIBusId(bus, sizeof bus, 0) != cudaSuccess) {
+    if (cudaDeviceGetPCIBusId(bus, sizeof bus, cuda->device) != cudaSuccess) {
         cudaGetLastError();
         return;
     }
@@ -76,7 +70,6 @@ static void ask_driver(void)
 void cuda_facts_find(const cudaDeviceProp *device)
 {
     int driver = 0, runtime = 0, blas = 0;
-    count = 0;
     cudaDriverGetVersion(&driver);
     cudaRuntimeGetVersion(&runtime);
     add("name", "%s", device->name);
@@ -86,7 +79,7 @@ void cuda_facts_find(const cudaDeviceProp *device)
     add("l2_bytes", "%d", device->l2CacheSize);
     if (driver) add("cuda_of_driver", "%d.%d", driver / 1000, driver % 1000 / 10);
     if (runtime) add("cuda_runtime", "%d.%d", runtime / 1000, runtime % 1000 / 10);
-    if (cublasGetVersion(cuda_blas, &blas) == CUBLAS_STATUS_SUCCESS && blas)
+    if (cublasGetVersion(cuda->blas, &blas) == CUBLAS_STATUS_SUCCESS && blas)
         add("cublas", "%d.%d.%d", blas / 10000, blas / 100 % 100, blas % 100);
     ask_driver();
 }

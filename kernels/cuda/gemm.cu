@@ -10,7 +10,7 @@ void cuda_gemm(const gemm *g)
     const cublasOperation_t a = g->a == TRANSPOSED ? CUBLAS_OP_T : CUBLAS_OP_N,
                             b = g->b == TRANSPOSED ? CUBLAS_OP_T : CUBLAS_OP_N;
     if (g->m == 0 || g->n == 0 || cuda_failed()) return;
-    BLAS_OK(cublasGemmEx_64(cuda_blas, b, a, g->n, g->m, g->k, &one, g->B, g->in, g->ldb, g->A, g->in, g->lda, &beta,
+    BLAS_OK(cublasGemmEx_64(cuda->blas, b, a, g->n, g->m, g->k, &one, g->B, g->in, g->ldb, g->A, g->in, g->lda, &beta,
                             g->C, g->out, g->ldc, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
 }
 

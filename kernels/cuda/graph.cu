@@ -9,22 +9,17 @@
 
 struct backend_graph {
     cudaGraphExec_t exec;
-    int64_t         launches, released; /* in it; cuda_released when it was begun */
+    int64_t         launches, released; /* in it; cuda->released when it was begun */
 };
 
-static struct {
-    bool    on;
-    int64_t launches, released; /* as they were at the beginning */
-} capture;
-
-bool cuda_capturing(void) { return capture.on; }
+bool cuda_capturing(void) { return cuda->capture.on; }
 
 void graph_begin_cuda(void)
 {
     if (cuda_failed() || cuda_refused("another graph")) return;
-    capture.on       = CUDA_OK(cudaStreamBeginCapture(cuda_stream, cudaStreamCaptureModeThreadLocal));
-    capture.launches = cuda_launches;
-    capture.released = cuda_released;
+    cuda->capture.on       = CUDA_OK(cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal));
+    cuda->capture.launches = cuda->launches;
+    cuda->capture.released = cuda->released;
 }
 
 /* The graph as it was captured, NULL after an error. Without an end the stream would stay in
@@ -32,9 +27,9 @@ void graph_begin_cuda(void)
 static cudaGraph_t end_of_capture(void)
 {
     cudaGraph_t captured = NULL;
-    if (!capture.on) return NULL;
-    capture.on = false;
-    CUDA_OK(cudaStreamEndCapture(cuda_stream, &captured));
+    if (!cuda->capture.on) return NULL;
+    cuda->capture.on = false;
+    CUDA_OK(cudaStreamEndCapture(cuda->stream, &captured));
     if (!cuda_failed() || !captured) return captured;
     CUDA_OK(cudaGraphDestroy(captured));
     return NULL;
@@ -45,29 +40,29 @@ backend_graph *graph_end_cuda(void)
     const cudaGraph_t captured = end_of_capture();
     if (!captured) return NULL;
     backend_graph *g = new backend_graph();
-    g->launches      = cuda_launches - capture.launches; /* not done, only kept */
-    g->released      = capture.released;
-    cuda_launches    = capture.launches;
+    g->launches      = cuda->launches - cuda->capture.launches; /* not done, only kept */
+    g->released      = cuda->capture.released;
+    cuda->launches   = cuda->capture.launches;
     CUDA_OK(cudaGraphInstantiate(&g->exec, captured, 0));
     CUDA_OK(cudaGraphDestroy(captured));
-    if (!cuda_failed() && CUDA_OK(cudaGraphUpload(g->exec, cuda_stream))) return g;
+    if (!cuda_failed() && CUDA_OK(cudaGraphUpload(g->exec, cuda->stream))) return g;
     graph_free_cuda(g);
     return NULL;
 }
 
 bool graph_run_cuda(backend_graph *g)
 {
-    if (g->released != cuda_released) return false;
+    if (g->released != cuda->released) return false;
     if (cuda_failed()) return true; /* sync tells why nothing is done any more */
-    cuda_launches += g->launches;
-    CUDA_OK(cudaGraphLaunch(g->exec, cuda_stream));
+    cuda->launches += g->launches;
+    CUDA_OK(cudaGraphLaunch(g->exec, cuda->stream));
     return true;
 }
 
 void graph_free_cuda(backend_graph *g)
 {
     if (!g) return;
-    CUDA_OK(cudaStreamSynchronize(cuda_stream)); /* it may be under way */
+    CUDA_OK(cudaStreamSynchronize(cuda->stream)); /* it may be under way */
     if (g->exec) CUDA_OK(cudaGraphExecDestroy(g->exec));
     delete g;
 }

@@ -1,13 +1,14 @@
-/* Between device.cu, which finds the GPU, and backend.cu, whose table the program gets. */
+/* Between device.cu, which finds the GPU, and backend.cu, which makes the handle. */
 #ifndef TIEBREAK_KERNELS_CUDA_OPEN_H
 #define TIEBREAK_KERNELS_CUDA_OPEN_H
 #include "kernels/cuda/device.h"
 #include "kernels/library.h"
 
-/* False with the reason kept for cuda_tell; about gets a line on the device. */
-bool cuda_start(backend_report report, char *about, size_t about_size);
-/* What it says of itself, a list that a row without a name ends: filled by cuda_facts_find,
- * which cuda_start calls. */
-extern device_fact cuda_facts[];
-void               cuda_facts_find(const cudaDeviceProp *device);
+/* A new state on the device of that number, which becomes the current one; NULL with the reason
+ * given to report. */
+backend_state *cuda_start(backend_report report, int device);
+/* Gives back what the current state holds, and the state. */
+void cuda_stop(void);
+/* Fills the state's facts, for cuda_start. */
+void cuda_facts_find(const cudaDeviceProp *device);
 #endif

@@ -45,7 +45,7 @@ bool tensor_map(CUtensorMap *map, const void *base, int64_t rows, int64_t cols, 
 const char *hopper_refuses(const void *kernel)
 {
     cudaFuncAttributes a;
-    if (cuda_device.capability != 90) return "needs compute capability 9.0";
+    if (cuda->capability != 90) return "needs compute capability 9.0";
     const bool found = cudaFuncGetAttributes(&a, kernel) == cudaSuccess;
     cudaGetLastError(); /* not to be found was no failure */
     if (!found || a.numRegs < 64) return "needs a library built for sm_90a";

@@ -6,14 +6,9 @@
 
 #include "kernels/cuda/device.h"
 
-/* Cycles that the stream is held, about a microsecond per two thousand: begun small, doubled
- * when the host was slower, up to some milliseconds. */
-static int64_t       hold      = 1 << 17;
+/* The hold begins small and is doubled when the host was slower, up to some milliseconds: a
+ * microsecond is about two thousand cycles. */
 static const int64_t hold_most = 1 << 24;
-static cudaEvent_t   events[2];
-static double        host_begin;
-static int64_t       launches; /* since time_begin */
-static double        clock_hz;
 
 /* A fast GPU's clock; that of the device is known only afterwards. Too fast a guess makes the
  * hold longer than it has to be, which does no harm. */
@@ -61,16 +56,16 @@ static stamp *stamps(void) { return (stamp *)cuda_scratch(SCRATCH_STAMPS, 2 * (i
 static void read_clock(void)
 {
     stamp s[2];
-    clock_hz = NAN;
-    if (cuda_failed() || !CUDA_OK(cudaMemcpyAsync(s, stamps(), sizeof s, cudaMemcpyDeviceToHost, cuda_stream)) ||
-        !CUDA_OK(cudaStreamSynchronize(cuda_stream)))
+    cuda->timing.clock_hz = NAN;
+    if (cuda_failed() || !CUDA_OK(cudaMemcpyAsync(s, stamps(), sizeof s, cudaMemcpyDeviceToHost, cuda->stream)) ||
+        !CUDA_OK(cudaStreamSynchronize(cuda->stream)))
         return;
     if (s[0].multiprocessor == s[1].multiprocessor && s[1].ns > s[0].ns)
-        clock_hz = 1e9 * (double)(s[1].cycles - s[0].cycles) / (double)(s[1].ns - s[0].ns);
+        cuda->timing.clock_hz = 1e9 * (double)(s[1].cycles - s[0].cycles) / (double)(s[1].ns - s[0].ns);
 }
 
-double  time_clock_hz_cuda(void) { return clock_hz; }
-int64_t time_launches_cuda(void) { return launches; }
+double  time_clock_hz_cuda(void) { return cuda->timing.clock_hz; }
+int64_t time_launches_cuda(void) { return cuda->timing.launches; }
 
 static double host_seconds(void)
 {
@@ -81,31 +76,31 @@ static double host_seconds(void)
 
 void time_begin_cuda(void)
 {
-    for (int i = 0; i < 2 && !events[i]; i++) CUDA_OK(cudaEventCreate(&events[i]));
+    for (int i = 0; i < 2 && !cuda->timing.events[i]; i++) CUDA_OK(cudaEventCreate(&cuda->timing.events[i]));
     /* what came before is not held against this */
-    if (!cuda_failed()) CUDA_OK(cudaStreamSynchronize(cuda_stream));
-    clock_hz   = NAN;
-    host_begin = host_seconds();
+    if (!cuda_failed()) CUDA_OK(cudaStreamSynchronize(cuda->stream));
+    cuda->timing.clock_hz   = NAN;
+    cuda->timing.host_begin = host_seconds();
     LAUNCH(stamp_kernel, 1, 1, stamps());
-    LAUNCH(hold_kernel, 1, 1, hold);
-    launches = cuda_launches;
-    if (!cuda_failed()) CUDA_OK(cudaEventRecord(events[0], cuda_stream));
+    LAUNCH(hold_kernel, 1, 1, cuda->timing.hold);
+    cuda->timing.launches = cuda->launches;
+    if (!cuda_failed()) CUDA_OK(cudaEventRecord(cuda->timing.events[0], cuda->stream));
 }
 
 double time_end_cuda(void)
 {
     float ms = 0;
-    if (!cuda_failed()) CUDA_OK(cudaEventRecord(events[1], cuda_stream));
-    const double host = host_seconds() - host_begin;
-    launches          = cuda_launches - launches;
+    if (!cuda_failed()) CUDA_OK(cudaEventRecord(cuda->timing.events[1], cuda->stream));
+    const double host     = host_seconds() - cuda->timing.host_begin;
+    cuda->timing.launches = cuda->launches - cuda->timing.launches;
     LAUNCH(stamp_kernel, 1, 1, stamps() + 1);
-    if (cuda_failed() || !CUDA_OK(cudaEventSynchronize(events[1])) ||
-        !CUDA_OK(cudaEventElapsedTime(&ms, events[0], events[1])))
+    if (cuda_failed() || !CUDA_OK(cudaEventSynchronize(cuda->timing.events[1])) ||
+        !CUDA_OK(cudaEventElapsedTime(&ms, cuda->timing.events[0], cuda->timing.events[1])))
         return NAN;
     read_clock();
-    if (host * fast_hz > (double)hold && hold < hold_most) {
-        hold *= 2;
-        clock_hz = 0; /* the device may have waited for the host in between */
+    if (host * fast_hz > (double)cuda->timing.hold && cuda->timing.hold < hold_most) {
+        cuda->timing.hold *= 2;
+        cuda->timing.clock_hz = 0; /* the device may have waited for the host in between */
     }
     return 1e-3 * (double)ms;
 }

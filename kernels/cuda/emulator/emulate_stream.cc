@@ -80,7 +80,14 @@ cudaError_t cudaGetLastError(void)
     return e;
 }
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *, unsigned) { return cudaSuccess; }
+/* All streams are this one queue: what each of them promises, in the order of the calls. */
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *made, unsigned)
+{
+    static int all;
+    *made = &all;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaStreamSynchronize(cudaStream_t)
 {
     if (!emulate_wait()) return cudaErrorStreamCaptureUnsupported;
@@ -96,6 +103,12 @@ cudaError_t cudaMallocHost(void **p, size_t bytes)
     *p = malloc(bytes);
     if (!*p) return cudaErrorMemoryAllocation;
     pinned[*p] = bytes;
+    return cudaSuccess;
+}
+cudaError_t cudaFreeHost(void *p)
+{
+    pinned.erase(p);
+    free(p);
     return cudaSuccess;
 }
 
@@ -156,6 +169,11 @@ cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t)
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
 {
     *event = new emulated_event();
+    return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    delete event;
     return cudaSuccess;
 }
 cudaError_t cudaEventCreate(cudaEvent_t *event) { return cudaEventCreateWithFlags(event, 0); }

@@ -62,9 +62,9 @@ double sum_squares_cuda(const param *x, int64_t count)
     double *device = (double *)cuda_scratch(SCRATCH_PARTS, sizeof parts);
     LAUNCH(sum_squares_kernel, blocks, THREADS, device, (const float *)x, count);
     if (cuda_failed() ||
-        !CUDA_OK(cudaMemcpyAsync(parts, device, blocks * sizeof *parts, cudaMemcpyDeviceToHost, cuda_stream)))
+        !CUDA_OK(cudaMemcpyAsync(parts, device, blocks * sizeof *parts, cudaMemcpyDeviceToHost, cuda->stream)))
         return NAN;
-    if (!CUDA_OK(cudaStreamSynchronize(cuda_stream))) return NAN;
+    if (!CUDA_OK(cudaStreamSynchronize(cuda->stream))) return NAN;
     for (unsigned i = 0; i < blocks; i++) total += parts[i];
     return total;
 }

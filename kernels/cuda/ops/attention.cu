@@ -75,25 +75,25 @@ KERNEL __launch_bounds__(THREADS)
     }
 }
 
-void TYPED(attention_fwd_cuda)(real *o, param *lse, const real *q, const real *k, const real *v,
-                               const attention_span *spans, int64_t n_spans, attention_dims d, double scale)
+void TYPED(attention_fwd_cuda)(real *o, param *lse, const attention_args *args)
 {
-    const attention_view a = attention_view_of(q, k, v, NULL, NULL, d, scale);
-    if (attention_split_fwd((element *)o, (float *)lse, a, spans, n_spans)) return;
-    if (attention_mma_fwd((element *)o, (float *)lse, a, spans, n_spans)) return;
-    attention_list list = attention_send(spans, n_spans, QUERIES);
+    const attention_view a = attention_view_of(args, NULL, NULL);
+    if (attention_split_fwd((element *)o, (float *)lse, a, args->spans, args->n_spans)) return;
+    if (attention_mma_fwd((element *)o, (float *)lse, a, args->spans, args->n_spans)) return;
+    attention_list list = attention_send(args->spans, args->n_spans, QUERIES);
     if (list.blocks == 0) return;
-    LAUNCH(TYPED(attention_fwd_kernel), dim3((unsigned)list.blocks, (unsigned)d.heads, blocks_of(d.head_dim, COLUMNS)),
-           THREADS, (element *)o, (float *)lse, a, list);
+    LAUNCH(TYPED(attention_fwd_kernel),
+           dim3((unsigned)list.blocks, (unsigned)a.d.heads, blocks_of(a.d.head_dim, COLUMNS)), THREADS, (element *)o,
+           (float *)lse, a, list);
 }
 
-void TYPED(attention_decode_cuda)(real *o, const real *q, const real *k, const real *v, const attention_span *spans,
-                                  int64_t n, int64_t kv_most, attention_dims d, double scale)
+void TYPED(attention_decode_cuda)(real *o, int64_t kv_most, const attention_args *args)
 {
-    const attention_view a = attention_view_of(q, k, v, NULL, NULL, d, scale);
-    if (n == 0 || attention_split_decode((element *)o, a, spans, n, kv_most)) return;
+    const attention_view a = attention_view_of(args, NULL, NULL);
+    const int64_t        n = args->n_spans;
+    if (n == 0 || attention_split_decode((element *)o, a, args->spans, n, kv_most)) return;
     /* here a span is one block's, whatever its length */
-    const attention_list list = { spans, NULL, (int)n, n, NULL };
-    LAUNCH(TYPED(attention_fwd_kernel), dim3((unsigned)n, (unsigned)d.heads, blocks_of(d.head_dim, COLUMNS)), THREADS,
-           (element *)o, (float *)NULL, a, list);
+    const attention_list list = { args->spans, NULL, (int)n, n, NULL };
+    LAUNCH(TYPED(attention_fwd_kernel), dim3((unsigned)n, (unsigned)a.d.heads, blocks_of(a.d.head_dim, COLUMNS)),
+           THREADS, (element *)o, (float *)NULL, a, list);
 }

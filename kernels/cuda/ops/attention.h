@@ -11,8 +11,7 @@ static constexpr int DEPTH = 32;   /* of head_dim per strip of a product over it
 static constexpr int COLUMNS = 128;
 static constexpr int WARPS   = THREADS / WARP;
 
-/* Arrays and shape of one call, strides made explicit. Rows are tokens, heads side by side in a
- * row. */
+/* Arrays and shape of one call. Rows are tokens, heads side by side in a row. */
 template <class E> struct attention_arrays {
     const E       *q, *k, *v, *o, *d_o;
     attention_dims d;
@@ -20,15 +19,11 @@ template <class E> struct attention_arrays {
 };
 typedef attention_arrays<element> attention_view;
 
-static inline attention_view attention_view_of(const real *q, const real *k, const real *v, const real *o,
-                                               const real *d_o, attention_dims d, double scale)
+static inline attention_view attention_view_of(const attention_args *a, const real *o, const real *d_o)
 {
-    if (!d.ldq) d.ldq = d.heads * d.head_dim;
-    if (!d.ldo) d.ldo = d.heads * d.head_dim;
-    if (!d.ldk) d.ldk = d.kv_heads * d.head_dim;
-    if (!d.ldv) d.ldv = d.kv_heads * d.head_dim;
-    return { (const element *)q, (const element *)k, (const element *)v, (const element *)o, (const element *)d_o, d,
-             (float)scale };
+    return { (const element *)a->q, (const element *)a->k, (const element *)a->v,
+             (const element *)o,    (const element *)d_o,  a->d,
+             (float)a->scale };
 }
 
 /* Attention in bf16 on tensor cores (kernels/cuda/ops/attention_mma.h). Each takes a call, or

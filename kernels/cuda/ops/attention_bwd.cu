@@ -145,11 +145,13 @@ KERNEL __launch_bounds__(THREADS)
     }
 }
 
-void TYPED(attention_bwd_cuda)(real *dq, real *dk, real *dv, const real *d_o, const real *q, const real *k,
-                               const real *v, const real *o, const param *lse, const attention_span *spans,
-                               int64_t n_spans, attention_dims d, double scale)
+void TYPED(attention_bwd_cuda)(real *dq, real *dk, real *dv, const real *d_o, const real *o, const param *lse,
+                               const attention_args *args)
 {
-    const attention_view a = attention_view_of(q, k, v, o, d_o, d, scale);
+    const attention_span *spans   = args->spans;
+    const int64_t         n_spans = args->n_spans;
+    const attention_dims  d       = args->d;
+    const attention_view  a       = attention_view_of(args, o, d_o);
     if (attention_mma_bwd((element *)dq, (element *)dk, (element *)dv, (const float *)lse, a, spans, n_spans)) return;
     attention_list list = attention_send(spans, n_spans, QUERIES);
     if (list.blocks == 0) return;

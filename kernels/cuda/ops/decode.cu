@@ -362,7 +362,7 @@ const char *decode_plan_expand(decode_args *a, int64_t groups)
                            : plan_shared<8>(a);
     /* what is static, up to where dynamic_shared() is aligned */
     const int64_t fixed = (sizeof(decode_rows) + 1023) / 1024 * 1024;
-    return a->shared_bytes + fixed > cuda_shared_most()
+    return a->shared_bytes + fixed > cuda->shared_most
                ? "needs more shared memory than this GPU has, for so many ranks and rows"
                : NULL;
 }

@@ -4,13 +4,6 @@
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/working.h"
 
-static linear_dims with_strides(linear_dims d)
-{
-    if (!d.ldx) d.ldx = d.in;
-    if (!d.ldy) d.ldy = d.out;
-    return d;
-}
-
 /* Some blocks a row: a thread divides in 32 bits. */
 KERNEL __launch_bounds__(THREADS)
     TYPED(linear_bias_kernel)(element *y, const element *bias, linear_dims d, bool accumulate, unsigned per_row)
@@ -26,7 +19,6 @@ KERNEL __launch_bounds__(THREADS)
 void TYPED(linear_fwd_cuda)(real *y, const real *x, const real *W, const real *bias, linear_dims d, bool accumulate)
 {
     if (d.n == 0) return;
-    d                      = with_strides(d);
     const unsigned per_row = blocks_of(d.out, THREADS);
     if (bias)
         LAUNCH(TYPED(linear_bias_kernel), (unsigned)d.n * per_row, THREADS, (element *)y, (const element *)bias, d,
@@ -51,7 +43,6 @@ void TYPED(linear_fwd_cuda)(real *y, const real *x, const real *W, const real *b
 void TYPED(linear_fwd_wide_cuda)(param *y, const real *x, const real *W, linear_dims d)
 {
     if (d.n == 0) return;
-    d            = with_strides(d);
     const gemm g = { d.n,       d.out, d.in, x, d.ldx, PLAIN, W, d.in, TRANSPOSED, y, d.ldy, false, ELEMENT_DATA_TYPE,
                      CUDA_R_32F };
     cuda_gemm(&g);
@@ -60,7 +51,6 @@ void TYPED(linear_fwd_wide_cuda)(param *y, const real *x, const real *W, linear_
 void TYPED(linear_bwd_x_cuda)(real *dx, const real *dy, const real *W, linear_dims d, bool accumulate)
 {
     if (d.n == 0) return;
-    d            = with_strides(d);
     const gemm g = {
         d.n, d.in, d.out, dy, d.ldy, PLAIN, W, d.in, PLAIN, dx, d.ldx, accumulate, ELEMENT_DATA_TYPE, ELEMENT_DATA_TYPE
     };
@@ -82,7 +72,6 @@ KERNEL __launch_bounds__(THREADS)
 void TYPED(linear_bwd_w_cuda)(param *dW, param *dbias, const real *dy, const real *x, linear_dims d)
 {
     if (d.n == 0) return;
-    d            = with_strides(d);
     const gemm g = { d.out, d.in,  d.n, dy,   d.ldy, TRANSPOSED,        x,
                      d.ldx, PLAIN, dW,  d.in, true,  ELEMENT_DATA_TYPE, CUDA_R_32F };
     if (dW) cuda_gemm(&g);

@@ -21,5 +21,5 @@ void narrow_cuda_bf16(real *dst, const param *src, int64_t count)
 void narrow_cuda(real *dst, const param *src, int64_t count)
 {
     if (count > 0 && !cuda_failed())
-        CUDA_OK(cudaMemcpyAsync(dst, src, (size_t)count * sizeof(float), cudaMemcpyDeviceToDevice, cuda_stream));
+        CUDA_OK(cudaMemcpyAsync(dst, src, (size_t)count * sizeof(float), cudaMemcpyDeviceToDevice, cuda->stream));
 }

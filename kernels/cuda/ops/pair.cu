@@ -9,9 +9,7 @@ typedef struct {
 
 static pair_view view_of(const pair_arrays *p, pair_dims d)
 {
-    return {
-        (const float *)p->A, (const float *)p->B, p->r, p->lda, p->ldb, d.ldx ? d.ldx : d.in, d.ldy ? d.ldy : d.out
-    };
+    return { (const float *)p->A, (const float *)p->B, p->r, p->lda, p->ldb, d.ldx, d.ldy };
 }
 
 void pair_fwd_cuda(real *y, real *h_, const real *x, const pair_arrays *p, pair_dims d)

@@ -1,17 +1,9 @@
 /* pair in bf16: six products by cuBLAS, on tensor cores. Contract: kernels/pair.h. */
 #include "kernels/cuda/gemm.h"
 
-static pair_dims with_strides(pair_dims d)
-{
-    if (!d.ldx) d.ldx = d.in;
-    if (!d.ldy) d.ldy = d.out;
-    return d;
-}
-
 void pair_fwd_cuda_bf16(real *y, real *h, const real *x, const pair_arrays *p, pair_dims d)
 {
     if (p->r == 0 || d.n == 0) return;
-    d               = with_strides(d);
     const gemm down = { d.n,    p->r,       d.in, x,    d.ldx, PLAIN,       p->A,
                         p->lda, TRANSPOSED, h,    p->r, false, CUDA_R_16BF, CUDA_R_16BF };
     const gemm up   = { d.n,    d.out,      p->r, h,     p->r, PLAIN,       p->B,
@@ -24,7 +16,6 @@ void pair_bwd_cuda_bf16(real *dx, real *dh, const real *dy, const real *x, const
                         pair_dims d)
 {
     if (p->r == 0 || d.n == 0) return;
-    d                 = with_strides(d);
     const gemm grad_B = { d.out, p->r,  d.n,   dy,   d.ldy, TRANSPOSED,  h,
                           p->r,  PLAIN, p->dB, p->r, true,  CUDA_R_16BF, CUDA_R_32F };
     const gemm grad_h = { d.n,    p->r,  d.out, dy,   d.ldy, PLAIN,       p->B,

@@ -100,7 +100,7 @@ static void check_x(const setup *s)
     float        *want_rstd = (float *)cuda_allocate(n * 4);
     if (s->norm)
         rmsnorm_fwd_cuda_bf16((real *)want_x, (param *)want_rstd, (const real *)s->from, (const real *)s->g,
-                              { n, in, 0, ldx }, 1e-5);
+                              { n, in, in, ldx }, 1e-5);
     else
         swiglu_fwd_cuda_bf16((real *)want_x, (const real *)s->from, n, in);
     bf16 *x = got(s->x, n * ldx), *want = got(want_x, n * ldx);

@@ -25,18 +25,11 @@ KERNEL __launch_bounds__(THREADS)
     if (rstd && threadIdx.x == 0) rstd[blockIdx.x] = s;
 }
 
-static norm_dims with_strides(norm_dims d)
-{
-    if (!d.ldx) d.ldx = d.d;
-    if (!d.ldy) d.ldy = d.d;
-    return d;
-}
-
 void TYPED(rmsnorm_fwd_cuda)(real *y, param *rstd, const real *x, const real *g, norm_dims d, double eps)
 {
     if (d.n > 0)
         LAUNCH(TYPED(rmsnorm_fwd_kernel), (unsigned)d.n, THREADS, (element *)y, (float *)rstd, (const element *)x,
-               (const element *)g, with_strides(d), (float)eps);
+               (const element *)g, d, (float)eps);
 }
 
 /* dx += rstd (w - x rstd^2 mean(w x)), w = dy g */
@@ -85,7 +78,6 @@ void TYPED(rmsnorm_bwd_cuda)(real *dx, param *dg, const real *dy_, const real *x
     const element *dy = (const element *)dy_, *x = (const element *)x_;
     const float   *rstd = (const float *)rstd_;
     if (d.n == 0) return;
-    d = with_strides(d);
     LAUNCH(TYPED(rmsnorm_bwd_kernel), (unsigned)d.n, THREADS, (element *)dx, dy, x, rstd, (const element *)g, d);
     if (!dg) return;
     row_parts p     = row_parts_of(d.n);

@@ -36,7 +36,6 @@ KERNEL __launch_bounds__(THREADS)
 
 void TYPED(rope_cuda)(real *x, const int32_t *pos, const param *table, rope_dims d, bool inverse)
 {
-    if (!d.ldx) d.ldx = d.heads * d.head_dim;
     const int64_t count = d.n * d.heads * blocks_of(d.head_dim / 2, LOT);
     if (count > 0)
         LAUNCH(TYPED(rope_kernel), blocks_of(count, THREADS), THREADS, (element *)x, pos, (const float *)table, d,

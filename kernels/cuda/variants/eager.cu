@@ -91,11 +91,11 @@ PASS(sum, _mixed, SUM, float, bf16, float)
 
 static void run_total(const site_step *s)
 {
-    linear_bwd_w_cuda(NULL, (param *)s->to, (const real *)s->a, NULL, { s->rows, 1, s->cols, 0, 0 });
+    linear_bwd_w_cuda(NULL, (param *)s->to, (const real *)s->a, NULL, { s->rows, 1, s->cols, 1, s->cols });
 }
 static void run_total_bf16(const site_step *s)
 {
-    linear_bwd_w_cuda_bf16(NULL, (param *)s->to, (const real *)s->a, NULL, { s->rows, 1, s->cols, 0, 0 });
+    linear_bwd_w_cuda_bf16(NULL, (param *)s->to, (const real *)s->a, NULL, { s->rows, 1, s->cols, 1, s->cols });
 }
 
 /* The types of adapter and base, and their passes. base_sum: of two arrays of the base's type;

@@ -88,8 +88,7 @@ void cuda_fused(const fused *f)
              map_columns(&a.E[to], p->E, p->cols, p->r, p->lde, f->b, part);
     }
     if (!ok) return;
-    const int64_t clusters = min(tiles(f, (int64_t)blocks * HEIGHT, width),
-                                 (int64_t)(cuda_device.multiprocessors / blocks));
+    const int64_t clusters = min(tiles(f, (int64_t)blocks * HEIGHT, width), (int64_t)(cuda->multiprocessors / blocks));
     const auto   *kernel   = &kernels[f->b == TRANSPOSED][shape];
     cuda_launch(kernel->name, __FILE__, __LINE__, { (unsigned)(clusters * blocks), BLOCK, SHARED, false, blocks },
                 kernel->run, a);

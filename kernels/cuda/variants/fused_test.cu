@@ -70,8 +70,8 @@ static matrix new_matrix(int64_t rows, int64_t cols, int64_t ld, uint32_t seed)
     memset((void *)m.host, 0xff, bytes);
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < cols; j++) m.host[i * ld + j] = drawn(&seed);
-    CUDA_OK(cudaMemcpyAsync(m.device, m.host, bytes, cudaMemcpyHostToDevice, cuda_stream));
-    CUDA_OK(cudaStreamSynchronize(cuda_stream));
+    CUDA_OK(cudaMemcpyAsync(m.device, m.host, bytes, cudaMemcpyHostToDevice, cuda->stream));
+    CUDA_OK(cudaStreamSynchronize(cuda->stream));
     return m;
 }
 
@@ -120,11 +120,11 @@ static void check(const fused_case *c, bool cluster)
     for (int run = 0; run < 2; run++) { /* the emulator's two orders */
         const int64_t bytes = c->m * C.ld * (int64_t)sizeof(bf16);
         assert_null(cuda_fused_refuses(&f));
-        CUDA_OK(cudaMemsetAsync(C.device, 0xff, (size_t)bytes, cuda_stream));
+        CUDA_OK(cudaMemsetAsync(C.device, 0xff, (size_t)bytes, cuda->stream));
         cuda_fused(&f);
         if (!cuda_failed())
-            CUDA_OK(cudaMemcpyAsync(C.host, C.device, (size_t)bytes, cudaMemcpyDeviceToHost, cuda_stream));
-        CUDA_OK(cudaStreamSynchronize(cuda_stream));
+            CUDA_OK(cudaMemcpyAsync(C.host, C.device, (size_t)bytes, cudaMemcpyDeviceToHost, cuda->stream));
+        CUDA_OK(cudaStreamSynchronize(cuda->stream));
         assert_int_equal(cuda_tell(), 0);
         for (int64_t i = 0; i < c->m; i++)
             for (int64_t j = 0; j < C.ld; j++) {

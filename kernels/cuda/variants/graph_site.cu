@@ -65,7 +65,7 @@ int64_t site_graph_work_bytes(const site_variant *v, const site_call *c)
 
 static void copy(void *to, const void *from, int64_t bytes)
 {
-    if (!cuda_failed()) CUDA_OK(cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDeviceToDevice, cuda_stream));
+    if (!cuda_failed()) CUDA_OK(cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDeviceToDevice, cuda->stream));
 }
 
 /* The steps run once first, since a capture may neither load kernels nor allocate scratch;
