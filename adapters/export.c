@@ -140,8 +140,7 @@ int adapter_export_lora(const adapter *a, const char *dir, const char *base_name
 {
     adapter *e  = NULL;
     int      rc = plain_twin(&e, a);
-    for (int site = 0; !rc && site < SITE_COUNT; site++)
-        for (int64_t l = 0; site_set_has(a->spec.sites, site) && l < a->cfg.layers; l++) export_module(e, a, l, site);
+    for (int64_t j = 0; !rc && j < a->n_jobs; j++) export_module(e, a, a->jobs[j].layer, (int)a->jobs[j].site);
     char *config = path_join(dir, ADAPTER_CONFIG);
     bool  there  = file_exists(config);
     if (!rc && there && !same_as_folder(e, dir))

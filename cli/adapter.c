@@ -117,12 +117,11 @@ static void print_ranks(const adapter *a)
 {
     bool same = true;
     for (int64_t j = 0; j < a->n_jobs; j++) same &= a->jobs[j].r == a->spec.rank;
-    for (int site = 0; !same && site < SITE_COUNT; site++) {
-        if (!site_set_has(a->spec.sites, site)) continue;
-        printf("  ranks of %-4s ", site_table[site].name);
-        for (int64_t l = 0; l < a->cfg.layers; l++)
-            printf(" %lld", (long long)a->spec.module_rank[l * SITE_COUNT + site]);
-        putchar('\n');
+    for (int64_t j = 0; !same && j < a->n_jobs; j++) {
+        const expand_job *job = &a->jobs[j];
+        if (job->layer == 0) printf("  ranks of %-4s ", site_table[job->site].name);
+        printf(" %lld", (long long)job->r);
+        if (job->layer == a->cfg.layers - 1) putchar('\n');
     }
 }
 

@@ -169,8 +169,9 @@ static int check_field(const json *object, const field_row *f, record_kind kind,
     int64_t     count;
     double      number;
     bool        flag;
-    if (!value && *f->when) return OK;
-    if (json_is_null(value) && f->type & OR_NULL) return OK;
+    bool        null = json_is_null(value);
+    if ((!value || null) && *f->when) return OK; /* a number that is not finite is written as null */
+    if (null && f->type & OR_NULL) return OK;
     switch (f->type & TYPE) {
     case TEXT: return json_get_str(object, where, f->key, &text);
     case COUNT: return json_get_int(object, where, f->key, 0, count_max, &count);

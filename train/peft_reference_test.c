@@ -183,18 +183,18 @@ static void check_logits(const session *s, const char *what)
 
 /* --- AdaLoRA's trace */
 
-/* Place of the i-th traced module ("layers.0.q_proj") in the allocator's order, site by site. */
+/* The place of the i-th traced module ("layers.0.q_proj") among the allocator's, which are the
+ * jobs. */
 static int64_t module_place(const session *s, int64_t i)
 {
     const adapter *a = s->t->adapter;
     const char    *name =
         cJSON_GetArrayItem(json_find(peft_case_start(s->c, s->start), "trace_modules"), (int)i)->valuestring;
-    int64_t layer = atoll(name + strlen("layers.")), at = 0;
-    for (int site = 0; site < SITE_COUNT; site++) {
-        if (!site_set_has(a->spec.sites, site)) continue;
-        if (!strcmp(strrchr(name, '.') + 1, strchr(site_table[site].module, '.') + 1)) return at + layer;
-        at += a->cfg.layers;
-    }
+    int64_t layer = atoll(name + strlen("layers."));
+    for (int64_t j = 0; j < a->n_jobs; j++)
+        if (a->jobs[j].layer == layer &&
+            !strcmp(strrchr(name, '.') + 1, strchr(site_table[a->jobs[j].site].module, '.') + 1))
+            return j;
     fail_msg("%s: not a module of this adapter", name);
     return -1;
 }
