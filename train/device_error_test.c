@@ -35,9 +35,10 @@ static void the_device_s_message_is_kept(void **state)
     backend              failing  = *be;
     const train_example *items[1] = { &item };
     m->be                         = &failing;
-    trainer    *t;
-    step_result result;
-    assert_ok(trainer_new(&t, m, NULL, &(trainer_options) { .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8 }, 1));
+    trainer              *t;
+    step_result           result;
+    const trainer_options options = { .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8 };
+    assert_ok(trainer_new(&t, m, NULL, &options, 1));
     for (int where = 0; where < 2; where++) {
         failing = *be;
         assert_ok(trainer_step(t, items, 1, 1, 1e-3, &result));
