@@ -122,7 +122,7 @@ static void a_finished_cell_is_left_as_it_is_and_another_is_refused(void **state
     assert_true(cJSON_Compare(first, again, true));
     json_free(again);
     q.limit = 3;
-    assert_input_error(eval_run(&q, &again), "\"limit\" is 10 there, 3 here");
+    assert_input_error(eval_run(&q, &again), "limit is 10 there and 3 here");
     q.limit = 10;
     assert_int_equal(remove(file), 0);
     assert_input_error(eval_run(&q, &again), "samples of an unknown run");
@@ -262,7 +262,7 @@ static void options_are_part_of_the_cell(void **state)
     few         = small(other);
     few.limit   = 2;
     few.fewshot = 0;
-    assert_input_error(eval_run(&few, &asked), "there, absent here");
+    assert_input_error(eval_run(&few, &asked), "there and absent here");
     q.shuffled = true;
     q.limit    = 0;
     assert_input_error(eval_run(&q, &plain), "give --limit too");
