@@ -3,20 +3,20 @@
 #include "kernels/cuda/reduce.h"
 #include "kernels/cuda/vector.h"
 
-static constexpr int    LOT = 4; /* elements of a thread */
-typedef vec<float, LOT> lot;
+static constexpr int    VEC = 4; /* elements of a thread */
+typedef vec<float, VEC> floats4;
 
-static __device__ inline int64_t element_of_thread(void) { return ((int64_t)blockIdx.x * THREADS + threadIdx.x) * LOT; }
-static unsigned                  blocks_for(int64_t count) { return blocks_of(count, THREADS * LOT); }
+static __device__ inline int64_t element_of_thread(void) { return ((int64_t)blockIdx.x * THREADS + threadIdx.x) * VEC; }
+static unsigned                  blocks_for(int64_t count) { return blocks_of(count, THREADS * VEC); }
 
 KERNEL __launch_bounds__(THREADS) add_kernel(float *dst, const float *src, int64_t count)
 {
     const int64_t i    = element_of_thread();
-    const bool    fits = vec_fits<LOT>(dst, 0) && vec_fits<LOT>(src, 0);
-    lot           to   = vec_load<LOT>(dst + i, count - i, fits);
-    const lot     more = vec_load<LOT>(src + i, count - i, fits);
-    for (int e = 0; e < LOT; e++) to.x[e] += more.x[e];
-    vec_store<LOT>(dst + i, to, count - i, fits);
+    const bool    fits = vec_fits<VEC>(dst, 0) && vec_fits<VEC>(src, 0);
+    floats4       to   = vec_load<VEC>(dst + i, count - i, fits);
+    const floats4 more = vec_load<VEC>(src + i, count - i, fits);
+    for (int e = 0; e < VEC; e++) to.x[e] += more.x[e];
+    vec_store<VEC>(dst + i, to, count - i, fits);
 }
 
 void add_cuda(param *dst, const param *src, int64_t count)
@@ -27,10 +27,10 @@ void add_cuda(param *dst, const param *src, int64_t count)
 KERNEL __launch_bounds__(THREADS) scale_kernel(float *x, float a, int64_t count)
 {
     const int64_t i    = element_of_thread();
-    const bool    fits = vec_fits<LOT>(x, 0);
-    lot           to   = vec_load<LOT>(x + i, count - i, fits);
-    for (int e = 0; e < LOT; e++) to.x[e] *= a;
-    vec_store<LOT>(x + i, to, count - i, fits);
+    const bool    fits = vec_fits<VEC>(x, 0);
+    floats4       to   = vec_load<VEC>(x + i, count - i, fits);
+    for (int e = 0; e < VEC; e++) to.x[e] *= a;
+    vec_store<VEC>(x + i, to, count - i, fits);
 }
 
 void scale_cuda(param *x, double a, int64_t count)
@@ -43,10 +43,10 @@ KERNEL __launch_bounds__(THREADS) sum_squares_kernel(double *parts, const float 
 {
     __shared__ double shared[THREADS / WARP];
     double            sum  = 0;
-    const bool        fits = vec_fits<LOT>(x, 0);
-    for (int64_t i = element_of_thread(); i < count; i += (int64_t)gridDim.x * THREADS * LOT) {
-        const lot v = vec_load<LOT>(x + i, count - i, fits);
-        for (int e = 0; e < LOT; e++) sum += (double)v.x[e] * v.x[e];
+    const bool        fits = vec_fits<VEC>(x, 0);
+    for (int64_t i = element_of_thread(); i < count; i += (int64_t)gridDim.x * THREADS * VEC) {
+        const floats4 v = vec_load<VEC>(x + i, count - i, fits);
+        for (int e = 0; e < VEC; e++) sum += (double)v.x[e] * v.x[e];
     }
     sum = block_sum(sum, shared);
     if (threadIdx.x == 0) parts[blockIdx.x] = sum;
@@ -79,20 +79,20 @@ KERNEL __launch_bounds__(THREADS)
     adamw_kernel(float *p, float *m, float *v, const float *g, int64_t count, adamw_step s)
 {
     const int64_t i    = element_of_thread();
-    const bool    fits = vec_fits<LOT>(p, 0) && vec_fits<LOT>(m, 0) && vec_fits<LOT>(v, 0) && vec_fits<LOT>(g, 0);
-    lot           to = vec_load<LOT>(p + i, count - i, fits), first = vec_load<LOT>(m + i, count - i, fits),
-        second     = vec_load<LOT>(v + i, count - i, fits);
-    const lot of_g = vec_load<LOT>(g + i, count - i, fits);
-    for (int e = 0; e < LOT; e++) {
+    const bool    fits = vec_fits<VEC>(p, 0) && vec_fits<VEC>(m, 0) && vec_fits<VEC>(v, 0) && vec_fits<VEC>(g, 0);
+    floats4       to = vec_load<VEC>(p + i, count - i, fits), first = vec_load<VEC>(m + i, count - i, fits),
+            second     = vec_load<VEC>(v + i, count - i, fits);
+    const floats4 of_g = vec_load<VEC>(g + i, count - i, fits);
+    for (int e = 0; e < VEC; e++) {
         const float gi = of_g.x[e] * s.clip, mi = s.beta1 * first.x[e] + s.rest1 * gi,
                     vi = s.beta2 * second.x[e] + s.rest2 * gi * gi;
         to.x[e]        = (to.x[e] - s.decay * to.x[e]) - s.rate * mi / (sqrtf(vi) * s.root + s.eps);
         first.x[e]     = mi;
         second.x[e]    = vi;
     }
-    vec_store<LOT>(p + i, to, count - i, fits);
-    vec_store<LOT>(m + i, first, count - i, fits);
-    vec_store<LOT>(v + i, second, count - i, fits);
+    vec_store<VEC>(p + i, to, count - i, fits);
+    vec_store<VEC>(m + i, first, count - i, fits);
+    vec_store<VEC>(v + i, second, count - i, fits);
 }
 
 void adamw_cuda(param *p, param *m, param *v, const param *g, int64_t count, adamw_params h)

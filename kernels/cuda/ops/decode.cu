@@ -44,7 +44,7 @@ template <int TILES> static __host__ __device__ decode_block block_of(const deco
     return b;
 }
 
-/* What of a stage this thread brings: lots of 16 bytes, at one place in k, of every `next`-th
+/* What of a stage this thread brings: vectors of 16 bytes, at one place in k, of every `next`-th
  * row of W and of x. */
 struct decode_loads {
     const bf16 *W, *x;         /* rows */

@@ -5,8 +5,8 @@
 #include "kernels/cuda/reduce.h"
 #include "kernels/cuda/vector.h"
 
-static constexpr int    LOT = 4; /* elements of an f32 array that a thread reads at once */
-typedef vec<float, LOT> lot;
+static constexpr int    VEC = 4; /* elements of an f32 array that a thread reads at once */
+typedef vec<float, VEC> floats4;
 
 static __device__ inline const float *floats(const param *p) { return (const float *)p; }
 static __device__ inline float        factor_u(const expand_job &e, int64_t j) { return e.u ? floats(e.u)[j] : 1; }
@@ -22,11 +22,11 @@ static __device__ inline float product_BR(const expand_job &e, int64_t n, int64_
     return sum;
 }
 /* Four of a row's. left: what the row still has; fits: of B's rows */
-static __device__ inline lot lot_BR(const expand_job &e, int64_t n, int64_t j, bool fits)
+static __device__ inline floats4 vec_BR(const expand_job &e, int64_t n, int64_t j, bool fits)
 {
-    if (!e.R) return vec_load<LOT>(floats(e.B) + n * e.r + j, e.r - j, fits);
-    lot v = {};
-    for (int i = 0; i < LOT; i++)
+    if (!e.R) return vec_load<VEC>(floats(e.B) + n * e.r + j, e.r - j, fits);
+    floats4 v = {};
+    for (int i = 0; i < VEC; i++)
         if (j + i < e.r) v.x[i] = product_BR(e, n, j + i);
     return v;
 }

@@ -48,23 +48,23 @@ typedef struct {
 /* dA_ji += dAp_ji: a thread four of a row */
 static __device__ void grad_A(const expand_lists &l, const expand_task &task, int64_t block)
 {
-    const expand_source *mine = l.sources + task.first;
-    const expand_job    &one  = l.jobs[mine[0].job]; /* dA and its stride are every source's */
-    const int64_t        lots = (task.in + LOT - 1) / LOT;
+    const expand_source *mine    = l.sources + task.first;
+    const expand_job    &one     = l.jobs[mine[0].job]; /* dA and its stride are every source's */
+    const int64_t        vectors = (task.in + VEC - 1) / VEC;
     int64_t              j, i;
-    place_of(block * THREADS + threadIdx.x, lots, &j, &i);
-    i *= LOT;
+    place_of(block * THREADS + threadIdx.x, vectors, &j, &i);
+    i *= VEC;
     if (j >= task.r) return;
     float     *to   = (float *)one.dA + j * one.lda + i;
-    const bool fits = vec_fits<LOT>((float *)one.dA, one.lda);
-    lot        sum  = vec_load<LOT>(to, task.in - i, fits);
+    const bool fits = vec_fits<VEC>((float *)one.dA, one.lda);
+    floats4    sum  = vec_load<VEC>(to, task.in - i, fits);
     for (int t = 0; t < task.count; t++) {
         const expand_job &e = l.jobs[mine[t].job];
         if (j >= e.r) continue;
-        const lot g = vec_load<LOT>(floats(e.dAp) + j * e.in + i, e.in - i, vec_fits<LOT>(floats(e.dAp), e.in));
-        for (int k = 0; k < LOT; k++) sum.x[k] += g.x[k];
+        const floats4 g = vec_load<VEC>(floats(e.dAp) + j * e.in + i, e.in - i, vec_fits<VEC>(floats(e.dAp), e.in));
+        for (int k = 0; k < VEC; k++) sum.x[k] += g.x[k];
     }
-    vec_store<LOT>(to, sum, task.in - i, fits);
+    vec_store<VEC>(to, sum, task.in - i, fits);
 }
 
 /* sum_j G_nj u_j R_kj */
@@ -80,33 +80,33 @@ static __device__ float mixed_back(const expand_job &e, int64_t n, int64_t k)
 static __device__ void grad_B(const expand_lists &l, const expand_task &task, int64_t block)
 {
     const expand_source *mine = l.sources + task.first;
-    const int64_t        r = task.r, most = task.out * r, at = (block * THREADS + threadIdx.x) * LOT;
+    const int64_t        r = task.r, most = task.out * r, at = (block * THREADS + threadIdx.x) * VEC;
     int64_t              n0, k0;
     if (at >= most) return;
     place_of(at, r, &n0, &k0);
     float     *to   = (float *)l.jobs[mine[0].job].dB + at;
-    const bool fits = vec_fits<LOT>(to - at, 0);
-    lot        sum  = vec_load<LOT>(to, most - at, fits);
+    const bool fits = vec_fits<VEC>(to - at, 0);
+    floats4    sum  = vec_load<VEC>(to, most - at, fits);
     for (int t = 0; t < task.count; t++) {
         const expand_job &e = l.jobs[mine[t].job];
-        lot               G = {};
+        floats4           G = {};
         if (!e.R && at < e.out * r)
-            G = vec_load<LOT>(floats(e.dBp) + at, e.out * r - at, vec_fits<LOT>(floats(e.dBp), 0));
+            G = vec_load<VEC>(floats(e.dBp) + at, e.out * r - at, vec_fits<VEC>(floats(e.dBp), 0));
         int64_t n = n0, k = k0;
-        for (int i = 0; i < LOT && n < e.out; i++) {
+        for (int i = 0; i < VEC && n < e.out; i++) {
             const float g = e.R ? mixed_back(e, n, k) : G.x[i] * factor_u(e, k);
             sum.x[i] += (float)e.s * factor_v(e, n) * g;
             if (++k == r) k = 0, n++;
         }
     }
-    vec_store<LOT>(to, sum, most - at, fits);
+    vec_store<VEC>(to, sum, most - at, fits);
 }
 
 /* Lanes that share a row of r: a power of two, four elements each. */
 static __host__ __device__ int lanes_of(int64_t r)
 {
     int lanes = 1;
-    while (lanes < WARP && lanes * LOT < r) lanes *= 2;
+    while (lanes < WARP && lanes * VEC < r) lanes *= 2;
     return lanes;
 }
 
@@ -118,11 +118,11 @@ static __device__ void grad_v(const expand_lists &l, const expand_task &task, in
     const int64_t        n = block * (THREADS / lanes) + threadIdx.x / lanes;
     for (int t = 0; t < task.count; t++) {
         const expand_job &e    = l.jobs[mine[t].job];
-        const bool        fits = vec_fits<LOT>(floats(e.B), e.r) && vec_fits<LOT>(floats(e.dBp), e.r);
+        const bool        fits = vec_fits<VEC>(floats(e.B), e.r) && vec_fits<VEC>(floats(e.dBp), e.r);
         float             sum  = 0;
-        for (int64_t j = lane * LOT; n < e.out && j < e.r; j += lanes * LOT) {
-            const lot B = lot_BR(e, n, j, fits), G = vec_load<LOT>(floats(e.dBp) + n * e.r + j, e.r - j, fits);
-            for (int i = 0; i < LOT; i++)
+        for (int64_t j = lane * VEC; n < e.out && j < e.r; j += lanes * VEC) {
+            const floats4 B = vec_BR(e, n, j, fits), G = vec_load<VEC>(floats(e.dBp) + n * e.r + j, e.r - j, fits);
+            for (int i = 0; i < VEC; i++)
                 if (j + i < e.r) sum += factor_u(e, j + i) * B.x[i] * G.x[i];
         }
         for (int step = lanes / 2; step > 0; step /= 2) sum += __shfl_xor_sync(ALL_LANES, sum, step);
@@ -150,26 +150,26 @@ static __device__ void part_R(const expand_lists &l, const expand_source &source
  * every so many rows */
 static __device__ void part_u(const expand_lists &l, const expand_source &source, int64_t block)
 {
-    __shared__ float  shared[THREADS * LOT];
+    __shared__ float  shared[THREADS * VEC];
     const expand_job &e     = l.jobs[source.job];
     const int64_t     tiles = (e.r + MOST_COLUMNS - 1) / MOST_COLUMNS, run = block / tiles,
                   j0  = block % tiles * MOST_COLUMNS;
-    const int columns = (int)min((int64_t)MOST_COLUMNS, e.r - j0), lots = (columns + LOT - 1) / LOT,
-              lanes    = THREADS / lots;
-    const int     lane = (int)threadIdx.x / lots, column = (int)threadIdx.x % lots * LOT;
+    const int columns = (int)min((int64_t)MOST_COLUMNS, e.r - j0), vectors = (columns + VEC - 1) / VEC,
+              lanes    = THREADS / vectors;
+    const int     lane = (int)threadIdx.x / vectors, column = (int)threadIdx.x % vectors * VEC;
     const int64_t first = run * PART_ROWS, last = min(e.out, first + PART_ROWS), j = j0 + column;
-    const bool    fits = vec_fits<LOT>(floats(e.B), e.r) && vec_fits<LOT>(floats(e.dBp), e.r);
-    lot           sum  = {};
+    const bool    fits = vec_fits<VEC>(floats(e.B), e.r) && vec_fits<VEC>(floats(e.dBp), e.r);
+    floats4       sum  = {};
     for (int64_t n = first + lane; lane < lanes && n < last; n += lanes) {
-        const lot   B = lot_BR(e, n, j, fits), G = vec_load<LOT>(floats(e.dBp) + n * e.r + j, e.r - j, fits);
-        const float v = factor_v(e, n);
-        for (int i = 0; i < LOT; i++) sum.x[i] += v * B.x[i] * G.x[i];
+        const floats4 B = vec_BR(e, n, j, fits), G = vec_load<VEC>(floats(e.dBp) + n * e.r + j, e.r - j, fits);
+        const float   v = factor_v(e, n);
+        for (int i = 0; i < VEC; i++) sum.x[i] += v * B.x[i] * G.x[i];
     }
-    for (int i = 0; i < LOT && lane < lanes; i++) shared[lane * lots * LOT + column + i] = sum.x[i];
+    for (int i = 0; i < VEC && lane < lanes; i++) shared[lane * vectors * VEC + column + i] = sum.x[i];
     __syncthreads();
     for (int c = (int)threadIdx.x; c < columns; c += THREADS) {
         float all = 0;
-        for (int i = 0; i < lanes; i++) all += shared[i * lots * LOT + c];
+        for (int i = 0; i < lanes; i++) all += shared[i * vectors * VEC + c];
         l.parts[source.at + run * e.r + j0 + c] = all;
     }
 }
@@ -244,8 +244,8 @@ static int runs_of(const expand_job *e, int kind)
 /* Blocks of a task in the first launch; of dR and du, of the runs of a task's one job. */
 static int64_t blocks_for(const expand_task *t, int runs)
 {
-    const int64_t all[GRADS] = { blocks_of(t->r * blocks_of(t->in, LOT), THREADS),
-                                 blocks_of(t->out * t->r, LOT * THREADS), blocks_of(t->out, THREADS / lanes_of(t->r)),
+    const int64_t all[GRADS] = { blocks_of(t->r * blocks_of(t->in, VEC), THREADS),
+                                 blocks_of(t->out * t->r, VEC * THREADS), blocks_of(t->out, THREADS / lanes_of(t->r)),
                                  runs * tiles_of(t->r), runs * blocks_of(t->r, MOST_COLUMNS) };
     return all[t->kind];
 }

@@ -19,7 +19,7 @@
 /* a lane's rows, 8 apart */
 static constexpr int WARPS = THREADS / WARP, ROWS_MOST = 32, STRIPES = ROWS_MOST / 8;
 /* rows whose squares are added at once */
-static constexpr int K_STEP = 4 * LOT, BLOCKS_WANT = 128, STATISTICS = 8;
+static constexpr int K_STEP = 4 * VEC, BLOCKS_WANT = 128, STATISTICS = 8;
 /* ranks of a tile */
 static constexpr int COLUMNS = 8;
 
@@ -68,11 +68,11 @@ static __device__ void statistics(const produce_args &a, int64_t row0, int rows,
     const int        warp = (int)threadIdx.x / WARP;
     for (int i0 = 0; i0 < rows; i0 += STATISTICS) {
         float squares[STATISTICS] = {};
-        for (int64_t k = threadIdx.x * LOT; k < a.in; k += THREADS * LOT)
+        for (int64_t k = threadIdx.x * VEC; k < a.in; k += THREADS * VEC)
             for (int i = 0; i < STATISTICS; i++)
                 if (i0 + i < rows)
                     squares[i] = squares_added(
-                        squares[i], vec_load<LOT>(a.from + (row0 + i0 + i) * a.ld_from + k, a.in - k, a.from_fits));
+                        squares[i], vec_load<VEC>(a.from + (row0 + i0 + i) * a.ld_from + k, a.in - k, a.from_fits));
         for (int i = 0; i < STATISTICS; i++) {
             if (i0 + i >= rows) continue;
             const float sum = warp_sum(squares[i]);
@@ -95,18 +95,18 @@ static __device__ void statistics(const produce_args &a, int64_t row0, int rows,
  * together. */
 template <int TILES> struct products {
 #ifdef TIEBREAK_BF16
-    mma_c sum[2][TILES];
-    lot   of_A[TILES];
+    mma_c       sum[2][TILES];
+    element_vec of_A[TILES];
 
     __device__ void load(const element *const *A, int tiles, int64_t k, int64_t left, bool fits)
     {
         const int g = (int)threadIdx.x % WARP / 4;
         for (int tile = 0; tile < TILES; tile++) {
             const element *row = tile < tiles ? A[tile * COLUMNS + g] : NULL;
-            of_A[tile]         = row ? vec_load<LOT>(row + k, left, fits) : lot {};
+            of_A[tile]         = row ? vec_load<VEC>(row + k, left, fits) : element_vec {};
         }
     }
-    __device__ void add(const lot x[STRIPES], int tiles, int rows)
+    __device__ void add(const element_vec x[STRIPES], int tiles, int rows)
     {
         uint32_t of_x[STRIPES][4];
         memcpy(of_x, x, sizeof of_x);
@@ -135,13 +135,13 @@ template <int TILES> struct products {
     {
         rows_of_A = A, at = k, left_of_A = left, A_fits = fits;
     }
-    __device__ void add(const lot x[STRIPES], int tiles, int)
+    __device__ void add(const element_vec x[STRIPES], int tiles, int)
     {
         for (int j = 0; j < TILES * COLUMNS; j++) {
-            const element *row = j < tiles * COLUMNS ? rows_of_A[j] : NULL;
-            const lot      b   = row ? vec_load<LOT>(row + at, left_of_A, A_fits) : lot {};
+            const element    *row = j < tiles * COLUMNS ? rows_of_A[j] : NULL;
+            const element_vec b   = row ? vec_load<VEC>(row + at, left_of_A, A_fits) : element_vec {};
             for (int m = 0; m < STRIPES; m++)
-                for (int i = 0; i < LOT; i++) part[m][j] += x[m].x[i] * b.x[i];
+                for (int i = 0; i < VEC; i++) part[m][j] += x[m].x[i] * b.x[i];
         }
     }
     /* Four lanes have parts of the same rows, and each is to have the two columns of a tile that
@@ -199,12 +199,12 @@ static __device__ void store_h(products<TILES> *mine, const rank_table<TILES * C
 /* The lane's 16 bytes of its rows of x, made and stored; again: as they were stored by the same
  * lane before. */
 template <bool NORM>
-static __device__ void make(lot x[STRIPES], const produce_args &a, int64_t row0, int rows, int64_t k, const float *rstd,
-                            bool again)
+static __device__ void make(element_vec x[STRIPES], const produce_args &a, int64_t row0, int rows, int64_t k,
+                            const float *rstd, bool again)
 {
-    const int     g    = (int)threadIdx.x % WARP / 4;
-    const int64_t left = a.in - k;
-    const lot     gain = NORM && !again ? vec_load<LOT>(a.g + k, left, vec_fits<LOT>(a.g, 0)) : lot {};
+    const int         g    = (int)threadIdx.x % WARP / 4;
+    const int64_t     left = a.in - k;
+    const element_vec gain = NORM && !again ? vec_load<VEC>(a.g + k, left, vec_fits<VEC>(a.g, 0)) : element_vec {};
     UNROLL
     for (int m = 0; m < STRIPES; m++) {
         const int row = g + 8 * m;
@@ -213,12 +213,12 @@ static __device__ void make(lot x[STRIPES], const produce_args &a, int64_t row0,
         element       *to   = a.x + (row0 + row) * a.ldx + k;
         const element *from = a.from + (row0 + row) * a.ld_from + k;
         if (again) {
-            x[m] = vec_load<LOT>(to, left, a.x_fits);
+            x[m] = vec_load<VEC>(to, left, a.x_fits);
             continue;
         }
-        const lot raw = vec_load<LOT>(from, left, a.from_fits);
-        x[m] = NORM ? normalised(raw, rstd[row], gain) : gated(raw, vec_load<LOT>(from + a.in, left, a.from_fits));
-        vec_store<LOT>(to, x[m], left, a.x_fits);
+        const element_vec raw = vec_load<VEC>(from, left, a.from_fits);
+        x[m] = NORM ? normalised(raw, rstd[row], gain) : gated(raw, vec_load<VEC>(from + a.in, left, a.from_fits));
+        vec_store<VEC>(to, x[m], left, a.x_fits);
     }
 }
 
@@ -236,9 +236,9 @@ template <bool NORM, int TILES> static __device__ void produce(const produce_arg
         fill_table(&table, a, first);
         __syncthreads();
         for (int64_t k = warp * K_STEP; k < a.in; k += WARPS * K_STEP) {
-            lot x[STRIPES];
-            mine.load(table.A, tiles, k + t * LOT, a.in - k - t * LOT, a.A_fits);
-            make<NORM>(x, a, row0, rows, k + t * LOT, rstd, first > 0);
+            element_vec x[STRIPES];
+            mine.load(table.A, tiles, k + t * VEC, a.in - k - t * VEC, a.A_fits);
+            make<NORM>(x, a, row0, rows, k + t * VEC, rstd, first > 0);
             mine.add(x, tiles, rows);
         }
         store_h(&mine, table, row0, rows);
@@ -271,12 +271,12 @@ static produce_args args_of(real *x, param *rstd, const real *from, const real *
     a.x = (element *)x, a.rstd = (float *)rstd, a.from = (const element *)from, a.g = (const element *)g;
     a.n = d.n, a.in = d.d, a.ldx = d.ldy ? d.ldy : d.d, a.ld_from = d.ldx ? d.ldx : (g ? 1 : 2) * d.d;
     a.eps = (float)eps, a.rows = rows_of(d.n), a.count = count, a.A_fits = true;
-    a.from_fits = vec_fits<LOT>(a.from, a.ld_from) && (g || a.in % LOT == 0);
-    a.x_fits    = vec_fits<LOT>(a.x, a.ldx);
+    a.from_fits = vec_fits<VEC>(a.from, a.ld_from) && (g || a.in % VEC == 0);
+    a.x_fits    = vec_fits<VEC>(a.x, a.ldx);
     for (int i = 0; i < count; i++) {
         a.list[i] = list[i];
         a.ranks += (int)list[i].r;
-        a.A_fits = a.A_fits && vec_fits<LOT>(list[i].A, list[i].lda);
+        a.A_fits = a.A_fits && vec_fits<VEC>(list[i].A, list[i].lda);
     }
     return a;
 }

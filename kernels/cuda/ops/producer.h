@@ -12,8 +12,8 @@
 #include "kernels/cuda/vector.h"
 #include "kernels/cuda/working.h"
 
-static constexpr int      LOT = 16 / sizeof(element);
-typedef vec<element, LOT> lot;
+static constexpr int      VEC = 16 / sizeof(element);
+typedef vec<element, VEC> element_vec;
 
 /* One adapter's part of the work: h [n, r] with row stride ldh, A [r, in] with row stride lda. */
 typedef struct {
@@ -30,9 +30,9 @@ void TYPED(rmsnorm_shrink_cuda)(real *x, param *rstd, const real *from, const re
                                 const shrink *list, int count);
 void TYPED(swiglu_shrink_cuda)(real *x, const real *from, norm_dims d, const shrink *list, int count);
 
-static __device__ inline float squares_added(float sum, const lot &x)
+static __device__ inline float squares_added(float sum, const element_vec &x)
 {
-    for (int i = 0; i < LOT; i++) sum += x.x[i] * x.x[i];
+    for (int i = 0; i < VEC; i++) sum += x.x[i] * x.x[i];
     return sum;
 }
 static __device__ inline float rstd_of(float squares, int64_t d, float eps)
@@ -40,19 +40,19 @@ static __device__ inline float rstd_of(float squares, int64_t d, float eps)
     return 1 / sqrtf(squares / (float)d + eps);
 }
 
-static __device__ inline lot normalised(const lot &x, float rstd, const lot &g)
+static __device__ inline element_vec normalised(const element_vec &x, float rstd, const element_vec &g)
 {
-    lot y = {};
-    for (int i = 0; i < LOT; i++) y.x[i] = x.x[i] * rstd * g.x[i];
+    element_vec y = {};
+    for (int i = 0; i < VEC; i++) y.x[i] = x.x[i] * rstd * g.x[i];
     return y;
 }
 
 /* silu(gate) up */
-static __device__ inline lot gated(const lot &gate, const lot &up)
+static __device__ inline element_vec gated(const element_vec &gate, const element_vec &up)
 {
-    lot y = {};
+    element_vec y = {};
     UNROLL
-    for (int i = 0; i < LOT; i++) {
+    for (int i = 0; i < VEC; i++) {
         const float z = gate.x[i];
         y.x[i]        = z / (1 + expf(-z)) * up.x[i];
     }

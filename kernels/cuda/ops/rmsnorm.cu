@@ -4,22 +4,22 @@
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/working.h"
 
-static constexpr int STEP = THREADS * LOT;
+static constexpr int STEP = THREADS * VEC;
 
 KERNEL __launch_bounds__(THREADS)
     TYPED(rmsnorm_fwd_kernel)(element *y, float *rstd, const element *x, const element *g, norm_dims d, float eps)
 {
     __shared__ float shared[THREADS / WARP];
     float            sum  = 0;
-    const bool       fits = vec_fits<LOT>(x, d.ldx), y_fits = vec_fits<LOT>(y, d.ldy), g_fits = vec_fits<LOT>(g, 0);
+    const bool       fits = vec_fits<VEC>(x, d.ldx), y_fits = vec_fits<VEC>(y, d.ldy), g_fits = vec_fits<VEC>(g, 0);
     x += (int64_t)blockIdx.x * d.ldx;
     y += (int64_t)blockIdx.x * d.ldy;
-    for (int64_t i = threadIdx.x * LOT; i < d.d; i += STEP)
-        sum = squares_added(sum, vec_load<LOT>(x + i, d.d - i, fits));
+    for (int64_t i = threadIdx.x * VEC; i < d.d; i += STEP)
+        sum = squares_added(sum, vec_load<VEC>(x + i, d.d - i, fits));
     const float s = rstd_of(block_sum(sum, shared), d.d, eps);
-    for (int64_t i = threadIdx.x * LOT; i < d.d; i += STEP) {
+    for (int64_t i = threadIdx.x * VEC; i < d.d; i += STEP) {
         const int64_t left = d.d - i;
-        vec_store<LOT>(y + i, normalised(vec_load<LOT>(x + i, left, fits), s, vec_load<LOT>(g + i, left, g_fits)), left,
+        vec_store<VEC>(y + i, normalised(vec_load<VEC>(x + i, left, fits), s, vec_load<VEC>(g + i, left, g_fits)), left,
                        y_fits);
     }
     if (rstd && threadIdx.x == 0) rstd[blockIdx.x] = s;
@@ -39,24 +39,24 @@ KERNEL __launch_bounds__(THREADS) TYPED(rmsnorm_bwd_kernel)(element *dx, const e
     __shared__ float shared[THREADS / WARP];
     const float      s    = rstd[blockIdx.x];
     float            sum  = 0;
-    const bool       fits = vec_fits<LOT>(x, d.ldx) && vec_fits<LOT>(dx, d.ldx) && vec_fits<LOT>(dy, d.ldy) &&
-                      vec_fits<LOT>(g, 0);
+    const bool       fits = vec_fits<VEC>(x, d.ldx) && vec_fits<VEC>(dx, d.ldx) && vec_fits<VEC>(dy, d.ldy) &&
+                      vec_fits<VEC>(g, 0);
     x += (int64_t)blockIdx.x * d.ldx;
     dx += (int64_t)blockIdx.x * d.ldx;
     dy += (int64_t)blockIdx.x * d.ldy;
-    for (int64_t i = threadIdx.x * LOT; i < d.d; i += STEP) {
-        const lot a = vec_load<LOT>(dy + i, d.d - i, fits), b = vec_load<LOT>(g + i, d.d - i, fits),
-                  c = vec_load<LOT>(x + i, d.d - i, fits);
-        for (int k = 0; k < LOT; k++) sum += a.x[k] * b.x[k] * c.x[k];
+    for (int64_t i = threadIdx.x * VEC; i < d.d; i += STEP) {
+        const element_vec a = vec_load<VEC>(dy + i, d.d - i, fits), b = vec_load<VEC>(g + i, d.d - i, fits),
+                          c = vec_load<VEC>(x + i, d.d - i, fits);
+        for (int k = 0; k < VEC; k++) sum += a.x[k] * b.x[k] * c.x[k];
     }
     const float c = block_sum(sum, shared) / (float)d.d * s * s;
-    for (int64_t i = threadIdx.x * LOT; i < d.d; i += STEP) {
-        const int64_t left = d.d - i;
-        const lot     a = vec_load<LOT>(dy + i, left, fits), b = vec_load<LOT>(g + i, left, fits),
-                  of_x = vec_load<LOT>(x + i, left, fits);
-        lot to         = vec_load<LOT>(dx + i, left, fits);
-        for (int k = 0; k < LOT; k++) to.x[k] = to.x[k] + s * (a.x[k] * b.x[k] - of_x.x[k] * c);
-        vec_store<LOT>(dx + i, to, left, fits);
+    for (int64_t i = threadIdx.x * VEC; i < d.d; i += STEP) {
+        const int64_t     left = d.d - i;
+        const element_vec a = vec_load<VEC>(dy + i, left, fits), b = vec_load<VEC>(g + i, left, fits),
+                          of_x = vec_load<VEC>(x + i, left, fits);
+        element_vec to         = vec_load<VEC>(dx + i, left, fits);
+        for (int k = 0; k < VEC; k++) to.x[k] = to.x[k] + s * (a.x[k] * b.x[k] - of_x.x[k] * c);
+        vec_store<VEC>(dx + i, to, left, fits);
     }
 }
 

@@ -2,53 +2,53 @@
 #include "kernels/cuda/vector.h"
 #include "kernels/cuda/working.h"
 
-static constexpr int LOT = 16 / sizeof(element);
+static constexpr int VEC = 16 / sizeof(element);
 
-/* Where a thread is: a row and, in it, one of `lots` lots. `lots` blocks are THREADS whole rows,
+/* Where a thread is: a row and, in it, one of `vectors` vectors. `vectors` blocks are THREADS whole rows,
  * so a thread divides in 32 bits. */
 typedef struct {
     int64_t row, i;
 } place;
-static __device__ place place_of_thread(unsigned lots)
+static __device__ place place_of_thread(unsigned vectors)
 {
-    const unsigned at = blockIdx.x % lots * THREADS + threadIdx.x, row = at / lots;
-    return { (int64_t)(blockIdx.x / lots) * THREADS + row, (int64_t)(at - row * lots) * LOT };
+    const unsigned at = blockIdx.x % vectors * THREADS + threadIdx.x, row = at / vectors;
+    return { (int64_t)(blockIdx.x / vectors) * THREADS + row, (int64_t)(at - row * vectors) * VEC };
 }
 
 KERNEL __launch_bounds__(THREADS) TYPED(gather_rows_kernel)(element *dst, const element *src, const int32_t *rows,
-                                                            int64_t n, int64_t d, unsigned lots)
+                                                            int64_t n, int64_t d, unsigned vectors)
 {
-    const place at   = place_of_thread(lots);
-    const bool  fits = vec_fits<LOT>(src, d) && vec_fits<LOT>(dst, d);
+    const place at   = place_of_thread(vectors);
+    const bool  fits = vec_fits<VEC>(src, d) && vec_fits<VEC>(dst, d);
     if (at.row < n)
-        vec_store<LOT>(dst + at.row * d + at.i, vec_load<LOT>(src + rows[at.row] * d + at.i, d - at.i, fits), d - at.i,
+        vec_store<VEC>(dst + at.row * d + at.i, vec_load<VEC>(src + rows[at.row] * d + at.i, d - at.i, fits), d - at.i,
                        fits);
 }
 
 KERNEL __launch_bounds__(THREADS) TYPED(scatter_rows_kernel)(element *dst, const element *src, const int32_t *rows,
-                                                             int64_t n, int64_t d, unsigned lots)
+                                                             int64_t n, int64_t d, unsigned vectors)
 {
-    const place at   = place_of_thread(lots);
-    const bool  fits = vec_fits<LOT>(src, d) && vec_fits<LOT>(dst, d);
+    const place at   = place_of_thread(vectors);
+    const bool  fits = vec_fits<VEC>(src, d) && vec_fits<VEC>(dst, d);
     if (at.row < n)
-        vec_store<LOT>(dst + rows[at.row] * d + at.i, vec_load<LOT>(src + at.row * d + at.i, d - at.i, fits), d - at.i,
+        vec_store<VEC>(dst + rows[at.row] * d + at.i, vec_load<VEC>(src + at.row * d + at.i, d - at.i, fits), d - at.i,
                        fits);
 }
 
 void TYPED(gather_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {
-    const unsigned lots = blocks_of(d, LOT);
+    const unsigned vectors = blocks_of(d, VEC);
     if (n > 0)
-        LAUNCH(TYPED(gather_rows_kernel), blocks_of(n * lots, THREADS), THREADS, (element *)dst, (const element *)src,
-               rows, n, d, lots);
+        LAUNCH(TYPED(gather_rows_kernel), blocks_of(n * vectors, THREADS), THREADS, (element *)dst,
+               (const element *)src, rows, n, d, vectors);
 }
 
 void TYPED(scatter_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)
 {
-    const unsigned lots = blocks_of(d, LOT);
+    const unsigned vectors = blocks_of(d, VEC);
     if (n > 0)
-        LAUNCH(TYPED(scatter_rows_kernel), blocks_of(n * lots, THREADS), THREADS, (element *)dst, (const element *)src,
-               rows, n, d, lots);
+        LAUNCH(TYPED(scatter_rows_kernel), blocks_of(n * vectors, THREADS), THREADS, (element *)dst,
+               (const element *)src, rows, n, d, vectors);
 }
 
 /* A block belongs to a source row and works only if that is the first to name its destination;
@@ -58,7 +58,7 @@ KERNEL __launch_bounds__(THREADS)
     TYPED(scatter_add_rows_kernel)(element *dst, const element *src, const int32_t *rows, int n, int64_t d)
 {
     const int  i = (int)blockIdx.x, row = rows[i];
-    const bool fits = vec_fits<LOT>(src, d) && vec_fits<LOT>(dst, d);
+    const bool fits = vec_fits<VEC>(src, d) && vec_fits<VEC>(dst, d);
     for (int j0 = 0; j0 < i; j0 += THREADS) {
         int j = j0 + (int)threadIdx.x;
         if (__syncthreads_or(j < i && rows[j] == row)) return;
@@ -68,11 +68,11 @@ KERNEL __launch_bounds__(THREADS)
         if (!__syncthreads_or(j < n && rows[j] == row)) continue;
         for (j = j0; j < n && j < j0 + THREADS; j++) {
             if (rows[j] != row) continue;
-            for (int64_t c = threadIdx.x * LOT; c < d; c += THREADS * LOT) {
-                vec<element, LOT>       to   = vec_load<LOT>(dst + row * d + c, d - c, fits);
-                const vec<element, LOT> more = vec_load<LOT>(src + j * d + c, d - c, fits);
-                for (int e = 0; e < LOT; e++) to.x[e] = to.x[e] + more.x[e];
-                vec_store<LOT>(dst + row * d + c, to, d - c, fits);
+            for (int64_t c = threadIdx.x * VEC; c < d; c += THREADS * VEC) {
+                vec<element, VEC>       to   = vec_load<VEC>(dst + row * d + c, d - c, fits);
+                const vec<element, VEC> more = vec_load<VEC>(src + j * d + c, d - c, fits);
+                for (int e = 0; e < VEC; e++) to.x[e] = to.x[e] + more.x[e];
+                vec_store<VEC>(dst + row * d + c, to, d - c, fits);
             }
         }
     }
