@@ -1,4 +1,5 @@
-/* A linear and the pairs that read its input, against the reference's linear and pairs one by one. */
+/* A linear and the pairs that read its input, against the reference's linear and pairs one by
+ * one. */
 #include "kernels/adapted.h"
 
 #include "kernels/check.h"

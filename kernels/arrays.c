@@ -1,4 +1,4 @@
-/* Rows by index, and whole arrays: the definitions. Contracts: kernels/backend.h. */
+/* Rows by index, and whole arrays: the definitions. Contracts: kernels/arrays.h. */
 #include <math.h>
 #include <string.h>
 

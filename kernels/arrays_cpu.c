@@ -1,4 +1,4 @@
-/* Rows by index, and whole arrays, on the CPU. Contracts: kernels/backend.h. */
+/* Rows by index, and whole arrays, on the CPU. Contracts: kernels/arrays.h. */
 #include "kernels/cpu.h"
 #include "kernels/simd.h"
 
@@ -59,7 +59,8 @@ SIMD static double block_squares(const float *x, int64_t n)
     return sum;
 }
 
-/* At most PARTS partial sums, their bounds a matter of count alone, added in order. */
+/* There are at most PARTS partial sums, whose bounds depend on count alone; they are added in
+ * order. */
 double sum_squares_cpu(const backend *be, const param *x, int64_t count)
 {
     enum { PARTS = 256 };

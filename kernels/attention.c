@@ -1,9 +1,9 @@
 /* Attention, the definition: for each query, softmax of its scores over the keys its span
- * allows, times their values. Contract: kernels/backend.h.
+ * allows, times their values. Contract: kernels/attention.h.
  *
  * backward of one query with probabilities p_j = exp(s_j - lse), s_j = scale q k_j:
- *   dv_j += p_j do;   ds_j = p_j (do v_j - do o);   dq = scale sum_j ds_j k_j;   dk_j += scale
- *   ds_j q */
+ *   dv_j += p_j do         ds_j = p_j (do v_j - do o)
+ *   dq = scale sum_j ds_j k_j      dk_j += scale ds_j q */
 #include <math.h>
 
 #include "kernels/ref.h"

@@ -1,10 +1,9 @@
 /* Attention on the CPU: scores of a few queries against all keys they see stay in cache, both
- * products run on gemm's register tile. Contract: kernels/backend.h.
+ * products run on gemm's register tile. Contract: kernels/attention.h.
  *
- * What one query gets depends on its own keys alone: they are taken in one order (prefix,
- * cached, own) in every product and sum, so the same query gives the same bits beside any
- * others, and whether its past is a prefix or cached.
- * A task is one span and one kv head with all query heads that read it. */
+ * A query's result depends on its own keys alone: every product and sum takes them in one order
+ * (prefix, cached, own). So a query gives the same bits beside any other queries, whether its past
+ * is a prefix or cached. A task is one span and one kv head with all query heads that read it. */
 #include <math.h>
 
 #include "kernels/cpu.h"
@@ -93,7 +92,8 @@ static void times_rows(float *C, int64_t ldc, const float *P, int64_t ldp, const
     }
 }
 
-/* s -> exp(scale s - max), not yet divided by their sum, which is returned; *lse = max + log(sum). */
+/* s becomes exp(scale s - max), not yet divided by its sum, which is returned. *lse = max +
+ * log(sum). */
 SIMD static float softmax_row(float *s, int64_t count, float scale, float *lse)
 {
     float sum = 0;

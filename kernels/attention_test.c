@@ -198,18 +198,6 @@ static void check_cases(void)
     }
 }
 
-static void cpu_agrees_with_ref(void **state)
-{
-    (void)state;
-    check_on_cpu(check_cases);
-}
-
-static void cuda_agrees_with_ref(void **state)
-{
-    (void)state;
-    check_on_cuda(check_cases);
-}
-
 /* A query has the same bits as part of its whole sequence, one at a time over cached rows, and
  * with its past as a shared prefix. */
 static void queries_have_the_same_bits_in_any_span(void **state)
@@ -306,8 +294,7 @@ static void hand_computed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_agrees_with_ref),
-        cmocka_unit_test(cuda_agrees_with_ref),
+        CHECK_AGREES(check_cases),
         cmocka_unit_test(queries_have_the_same_bits_in_any_span),
         cmocka_unit_test(gradients_match_differences),
         cmocka_unit_test(hand_computed),

@@ -126,8 +126,8 @@ struct backend {
 #undef SLOT
 
 /* A new handle on "ref", "cpu", "cuda" or "cuda-bf16", with a state of its own; NULL with a
- * recorded reason when it cannot be had here. "cuda:1" is the second of the visible devices. Arrays belong to the handle that made them and are
- * released before it is closed. */
+ * recorded reason when it cannot be had here. "cuda:1" is the second of the visible devices.
+ * Arrays belong to the handle that made them and are released before it is closed. */
 const backend *backend_open(const char *name);
 void           backend_close(const backend *be); /* NULL is fine */
 /* The handle of that name which the whole program shares: opened on the first call, never

@@ -1,17 +1,20 @@
 /* For tests of ops: the same call on `ref` and on a backend under test, and what must hold of it.
  *
- *     static void call(const backend *be, void **a, const void *dims) { be->add(be, a[0], a[1], *(const int64_t *)dims); }
+ *     static void call(const backend *be, void **a, const void *n)
+ *     {
+ *         be->add(be, a[0], a[1], *(const int64_t *)n);
+ *     }
  *     check_array arrays[] = { { "dst", .n = 7, .out = true, .tol = 1e-7 }, { "src", .n = 7 } };
  *     check_op("add", arrays, 2, call, &(int64_t){ 7 });
  *
  * check_op fails the test unless the outputs agree within tol, inputs, guard bands and the gaps
- * between strided rows come back unchanged, and
- * the backend gives the same bits again, with one thread and with two. Both start from the same
- * values, random and representable in f32, and in bf16 where the backend under test works in it.
+ * between strided rows come back unchanged, and the backend gives the same bits again, with one
+ * thread and with two. Both backends start from the same random values, which f32 can hold, and
+ * bf16 too where the backend under test works in it.
  *
- * In bf16 an output of the working type may be off by twice what naive code is, which rounds the
- * right answer once; where naive code rounds a factor of it as well, by twice the most that one
- * rounding does. Outputs that are parameters keep the bound they have in f32.
+ * In bf16 an output of the working type may be off by twice the error of naive code, which rounds
+ * the right answer once. Where naive code also rounds a factor of the output, the bound is twice
+ * the largest error of one rounding. Outputs that are parameters keep their bound of f32.
  *
  * The backend under test is `cpu`, or what check_on_cuda puts in its place: the CUDA kernels, on
  * a GPU or on the emulator. */
@@ -89,7 +92,7 @@ static inline size_t check_bytes(const check_array *a, const backend *be)
     return a->n < 0 ? 0 : ((size_t)a->n + 2 * CHECK_GUARD) * check_elem(a->kind, be);
 }
 
-/* An array of the test's own, as an op takes it: the types of reals and params are the ops' secret. */
+/* An array of the test's own, as an op takes it: reals and params have types that only ops know. */
 static inline void *as(const void *p) { return (void *)(uintptr_t)p; }
 
 /* Set by check_on_cuda alone. */
@@ -232,6 +235,18 @@ static inline void check_on_cuda(void (*cases)(void))
     }
     check_subject = NULL;
 }
+
+/* The two tests that every op has, in the list of its tests: its cases on the CPU, and on a GPU. */
+typedef struct {
+    void (*cases)(void);
+} check_suite;
+static inline void check_cpu_agrees(void **state) { check_on_cpu(((const check_suite *)*state)->cases); }
+static inline void check_cuda_agrees(void **state) { check_on_cuda(((const check_suite *)*state)->cases); }
+/* clang-format off */
+#define CHECK_AGREES(cases)                                                                    \
+    { "cpu_agrees_with_ref", check_cpu_agrees, NULL, NULL, &(check_suite) { cases } },         \
+    { "cuda_agrees_with_ref", check_cuda_agrees, NULL, NULL, &(check_suite) { cases } }
+/* clang-format on */
 
 /* n rows of `width` in strides of ld (0: contiguous); what follows the last row is not part of
  * the array. */

@@ -8,16 +8,16 @@
  *   backward  with G = dBp [out, r]:
  *             dB += s diag(v) G diag(u) R^T     dR += s B^T diag(v) G diag(u)
  *             du_j += s sum_n v_n (BR)_nj G_nj  dv_n += s sum_j u_j (BR)_nj G_nj
- *             dA [:, :in] += dAp                (dA NULL where A is frozen, or where dAp is A's gradient itself)
+ *             dA [:, :in] += dAp                dA is NULL where A is frozen or dAp is its gradient
  *
- * Factors and gradients are parameters; B' and A' are of the working type. Where the types are
- * one, A is A' and nobody makes it; else Ap is the place of the rounded A, all r rows at its own
- * stride, and of the jobs that share an A one alone names it, so that it is made once. u, R, v
- * may be NULL (the constant 1, the identity); A and B never are, but that A is only read where
- * Ap is made. B's rows are the first `out` of a taller shared B; B [., r] is contiguous.
- * Gradients that are NULL are not computed. Jobs that share a factor add to the same array in
- * job order: site by site, then layer by layer, so the bits do not depend on threads. r = 0: the
- * job does nothing. */
+ * Factors and gradients are parameters; B' and A' are of the working type. Where both types are
+ * one, A' is A itself and Ap is NULL. Otherwise Ap receives the rounded A, all r rows with A's own
+ * stride; of the jobs that share an A only one has an Ap, so it is made once. u, R and v may be
+ * NULL (the constant 1, the identity). A and B are never NULL, and A is read only where Ap is
+ * made. B's rows are the first `out` of a taller shared B; B [., r] is contiguous. Gradients that
+ * are NULL are not computed. Jobs that share a factor add to the same array in job order, site by
+ * site and then layer by layer, so the bits do not depend on threads. A job of rank 0 does
+ * nothing. */
 #ifndef TIEBREAK_KERNELS_EXPAND_H
 #define TIEBREAK_KERNELS_EXPAND_H
 #include <stdint.h>

@@ -7,7 +7,7 @@
 /* Rows of B taken at once; the sums over rows for dR and du go block by block. */
 enum { ROWS = 64 };
 
-/* Some rows n0 .. n0+n-1 of one job. u, B, R, ... are as in expand_job, the last three at row n0. */
+/* Rows n0 .. n0+n-1 of one job. The arrays are those of expand_job; B, v and G begin at row n0. */
 typedef struct {
     int64_t      n, r;
     float        s;
@@ -159,7 +159,8 @@ static void bwd_rows(const backend *be, const expand_job *e, int64_t n0)
     }
 }
 
-/* Jobs may share factors: one after the other. Where only A is trained there is no G. */
+/* Jobs may share factors, so they run one after the other. Where only A is trained there is no
+ * G. */
 void expand_bwd_cpu(const backend *be, const expand_job *jobs, int64_t count)
 {
     for (const expand_job *e = jobs; e < jobs + count; e++) {

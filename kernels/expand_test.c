@@ -210,18 +210,6 @@ static void check_cases(void)
                                         .A = i % 2 == 0 });
 }
 
-static void cpu_agrees_with_ref(void **state)
-{
-    (void)state;
-    check_cases();
-}
-
-static void cuda_agrees_with_ref(void **state)
-{
-    (void)state;
-    check_on_cuda(check_cases);
-}
-
 typedef struct {
     expand_case c;
     double     *u, *R, *B, *v, *weight, *weight2, *Bp, *Bp2;
@@ -280,8 +268,7 @@ static void gradients_match_differences(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_agrees_with_ref),
-        cmocka_unit_test(cuda_agrees_with_ref),
+        CHECK_AGREES(check_cases),
         cmocka_unit_test(gradients_match_differences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

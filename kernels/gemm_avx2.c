@@ -1,4 +1,5 @@
-/* The register tile for AVX2 and FMA: 6 rows of two vectors. Masks keep to the columns there are. */
+/* The register tile for AVX2 and FMA: 6 rows of two vectors. Masks leave out columns that are not
+ * there. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 

@@ -1,5 +1,5 @@
-/* The register tile for AVX-512: 14 rows of two vectors. 28 accumulators, the two vectors of B
- * and a broadcast fill the 32 registers but one. */
+/* The register tile for AVX-512: 14 rows of two vectors. Their 28 accumulators, two vectors of B
+ * and a broadcast value fill 31 of the 32 registers. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -118,8 +118,8 @@ AVX512 static void transpose(float *to, int64_t cols_to, const float *from, int6
     }
 }
 
-/* B comes from memory: each row is fetched AHEAD floats before it is used, and at its end the
- * start of the row 16 further, which comes next. */
+/* B comes from memory, so each row is prefetched AHEAD floats before it is used; near its end, the
+ * start of the row that comes next, 16 rows further, is prefetched instead. */
 enum { FEW_ROWS = 8, AHEAD = 64 };
 
 __attribute__((always_inline)) AVX512 static inline void few_of(float *C, int64_t ldc, const float *start,

@@ -29,7 +29,8 @@ const gemm_isa *gemm_best(void)
 
 int64_t gemm_scratch(void) { return K_BLOCK * (N_BLOCK + MAX_ROWS); }
 
-/* The smallest equal blocks, in whole units, of which no more are needed than of size most. */
+/* The size of equal blocks, in whole units: no more blocks than of size `most`, and as small as
+ * that allows. */
 static int64_t even_block(int64_t length, int64_t most, int64_t unit)
 {
     int64_t blocks = (length + most - 1) / most, block = (length + blocks - 1) / blocks;
@@ -75,7 +76,7 @@ static void rows_by_block(const gemm_isa *isa, const gemm_args *g, const b_block
 void gemm_serial(const gemm_args *g, float *scratch)
 {
     const gemm_isa *isa = gemm_best();
-    if (g->k == 0 && g->m > 0) { /* the start alone */
+    if (g->k == 0 && g->m > 0) { /* C = start */
         for (int64_t i = 0; i < g->m; i++)
             for (int64_t j = 0; j < g->n; j++) g->C[i * g->ldc + j] = g->start ? g->start[i * g->ld_start + j] : 0;
         return;
@@ -117,9 +118,9 @@ static gemm_args part_of(const gemm_args *g, int64_t index, int64_t parts)
     return p;
 }
 
-/* Parts are taken by whoever is free: on a busy machine a thread that is held up then costs one
- * part, not half the product. A part must be long enough that copying the other operand for it
- * costs little. */
+/* A free thread takes the next part, so on a busy machine a thread that is held up delays one part
+ * and not half of the product. A part is long enough that copying the other operand costs
+ * little. */
 void gemm(const backend *be, const gemm_args *g)
 {
     enum { PART = 192, PARTS_PER_THREAD = 4 };

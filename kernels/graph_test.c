@@ -184,7 +184,8 @@ static void check_refusals(void)
     arrays_free(be, &a);
 }
 
-/* Many more small puts than there are slots, none waited for, of sizes on both sides of a slot's. */
+/* Many more small puts than there are slots, none waited for, of sizes on both sides of a
+ * slot's. */
 static void check_puts(void)
 {
     enum { PUTS = 600, LARGE = 40000 };

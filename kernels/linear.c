@@ -1,4 +1,4 @@
-/* linear, the definition: y = x W^T (+ bias), its two transposes. Contracts: kernels/backend.h. */
+/* linear, the definition: y = x W^T (+ bias), its two transposes. Contracts: kernels/linear.h. */
 #include "kernels/ref.h"
 
 void linear_fwd_ref(const backend *be, real *y_, const real *x_, const real *W_, const real *bias_, linear_dims d,

@@ -1,4 +1,4 @@
-/* linear on the CPU. Contracts: kernels/backend.h. */
+/* linear on the CPU. Contracts: kernels/linear.h. */
 #include "kernels/cpu.h"
 #include "kernels/gemm.h"
 #include "kernels/simd.h"

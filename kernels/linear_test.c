@@ -66,18 +66,6 @@ static void check_cases(void)
     }
 }
 
-static void cpu_agrees_with_ref(void **state)
-{
-    (void)state;
-    check_on_cpu(check_cases);
-}
-
-static void cuda_agrees_with_ref(void **state)
-{
-    (void)state;
-    check_on_cuda(check_cases);
-}
-
 /* Every output is one chain of fused multiply-adds over k, so a row has the same bits alone,
  * beside 6, 63 or 299 others, in any blocks (K here is longer than one), with one thread or two;
  * the chain is spelt out with fmaf. AVX2 and AVX-512 both fuse; plain C does not and is compared
@@ -150,8 +138,7 @@ static void gradients_match_differences(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_agrees_with_ref),
-        cmocka_unit_test(cuda_agrees_with_ref),
+        CHECK_AGREES(check_cases),
         cmocka_unit_test(rows_have_the_same_bits_in_any_batch),
         cmocka_unit_test(gradients_match_differences),
     };

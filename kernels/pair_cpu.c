@@ -13,7 +13,7 @@ static int64_t part_length(int64_t part, int64_t length)
     return length - part * PART < PART ? length - part * PART : PART;
 }
 
-/* Strides made explicit; floats at last. */
+/* The pair as floats, with all strides. */
 typedef struct {
     const backend *be;
     const float   *A, *B;

@@ -81,18 +81,6 @@ static void check_cases(void)
     }
 }
 
-static void cpu_agrees_with_ref(void **state)
-{
-    (void)state;
-    check_on_cpu(check_cases);
-}
-
-static void cuda_agrees_with_ref(void **state)
-{
-    (void)state;
-    check_on_cuda(check_cases);
-}
-
 /* Every rank of a staircase, so that no tail of a register block is missed. */
 static void check_ranks(void)
 {
@@ -195,8 +183,7 @@ static void gradients_match_differences(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_agrees_with_ref),
-        cmocka_unit_test(cuda_agrees_with_ref),
+        CHECK_AGREES(check_cases),
         cmocka_unit_test(cpu_agrees_at_every_rank),
         cmocka_unit_test(cuda_agrees_at_every_rank),
         cmocka_unit_test(rows_have_the_same_bits_in_any_batch),

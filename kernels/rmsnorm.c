@@ -1,7 +1,8 @@
 /* RMSNorm (Zhang & Sennrich 2019), the definition: y = x rstd g with rstd = 1 / sqrt(mean(x^2) +
- * eps). Contract: kernels/backend.h.
+ * eps). Contract: kernels/rmsnorm.h.
  *
- * backward, with w = dy g:  dx = rstd (w - x rstd^2 mean(w x)),  dg = sum over rows of dy x rstd. */
+ * backward, with w = dy g:  dx = rstd (w - x rstd^2 mean(w x))
+ *                           dg = sum over rows of dy x rstd */
 #include <math.h>
 
 #include "kernels/ref.h"

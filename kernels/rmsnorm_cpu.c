@@ -1,4 +1,4 @@
-/* RMSNorm on the CPU: one row at a time, rows over threads. Contract: kernels/backend.h;
+/* RMSNorm on the CPU: one row at a time, rows over threads. Contract: kernels/rmsnorm.h;
  * formulas: kernels/rmsnorm.c. */
 #include <math.h>
 

@@ -36,18 +36,6 @@ static void check_cases(void)
     }
 }
 
-static void cpu_agrees_with_ref(void **state)
-{
-    (void)state;
-    check_cases();
-}
-
-static void cuda_agrees_with_ref(void **state)
-{
-    (void)state;
-    check_on_cuda(check_cases);
-}
-
 typedef struct {
     double *x, *g, *weight, *y, rstd[3];
 } norm_loss;
@@ -93,8 +81,7 @@ static void hand_computed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_agrees_with_ref),
-        cmocka_unit_test(cuda_agrees_with_ref),
+        CHECK_AGREES(check_cases),
         cmocka_unit_test(gradients_match_differences),
         cmocka_unit_test(hand_computed),
     };

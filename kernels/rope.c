@@ -1,5 +1,5 @@
 /* Rotary position embedding (Su et al. 2021) in the rotate-half layout of Llama, the definition.
- * Contract: kernels/backend.h. */
+ * Contract: kernels/rope.h. */
 #include "kernels/ref.h"
 
 void rope_ref(const backend *be, real *x_, const int32_t *pos, const param *table_, rope_dims d, bool inverse)

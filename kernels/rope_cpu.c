@@ -1,4 +1,4 @@
-/* Rotary position embedding on the CPU. Contract: kernels/backend.h. */
+/* Rotary position embedding on the CPU. Contract: kernels/rope.h. */
 #include "kernels/cpu.h"
 #include "kernels/simd.h"
 

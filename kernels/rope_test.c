@@ -32,18 +32,6 @@ static void check_cases(void)
     }
 }
 
-static void cpu_agrees_with_ref(void **state)
-{
-    (void)state;
-    check_cases();
-}
-
-static void cuda_agrees_with_ref(void **state)
-{
-    (void)state;
-    check_on_cuda(check_cases);
-}
-
 /* A quarter turn at position 1: (1, 2) becomes (-2, 1); the inverse turns it back. */
 static void hand_computed(void **state)
 {
@@ -79,8 +67,7 @@ static void inverse_is_the_transpose(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_agrees_with_ref),
-        cmocka_unit_test(cuda_agrees_with_ref),
+        CHECK_AGREES(check_cases),
         cmocka_unit_test(hand_computed),
         cmocka_unit_test(inverse_is_the_transpose),
     };

@@ -1,5 +1,5 @@
 /* SwiGLU (Shazeer 2020), the definition: y = silu(gate) up, silu(z) = z / (1 + exp(-z)).
- * Contract: kernels/backend.h. */
+ * Contract: kernels/swiglu.h. */
 #include <math.h>
 
 #include "kernels/ref.h"

@@ -1,4 +1,4 @@
-/* SwiGLU on the CPU: one row at a time, rows over threads. Contract: kernels/backend.h;
+/* SwiGLU on the CPU: one row at a time, rows over threads. Contract: kernels/swiglu.h;
  * formulas: kernels/swiglu.c. */
 #include "kernels/cpu.h"
 #include "kernels/simd.h"

@@ -1,5 +1,5 @@
 /* The two largest of rows of logits, on the host: in f64 the definition, in f32 the CPU's.
- * Contract: kernels/backend.h. */
+ * Contract: kernels/top_two.h. */
 #include <math.h>
 
 #include "kernels/cpu.h"

@@ -1,4 +1,4 @@
-/* Cross-entropy over rows of logits, the definition. Contract: kernels/backend.h. */
+/* Cross-entropy over rows of logits, the definition. Contract: kernels/xent.h. */
 #include <math.h>
 
 #include "kernels/ref.h"

@@ -1,5 +1,5 @@
 /* Cross-entropy over rows of logits on the CPU; exponentials in f32, their sum and the result in
- * f64. Contract: kernels/backend.h. */
+ * f64. Contract: kernels/xent.h. */
 #include "kernels/cpu.h"
 #include "kernels/simd.h"
 

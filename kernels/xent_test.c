@@ -50,18 +50,6 @@ static void check_cases(void)
     }
 }
 
-static void cpu_agrees_with_ref(void **state)
-{
-    (void)state;
-    check_cases();
-}
-
-static void cuda_agrees_with_ref(void **state)
-{
-    (void)state;
-    check_on_cuda(check_cases);
-}
-
 /* On the device; the caller releases. */
 static void *on_device(const backend *be, const void *host, int64_t bytes)
 {
@@ -178,8 +166,7 @@ static void gradients_match_differences(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_agrees_with_ref),
-        cmocka_unit_test(cuda_agrees_with_ref),
+        CHECK_AGREES(check_cases),
         cmocka_unit_test(corner_rows),
         cmocka_unit_test(corner_rows_on_cuda),
         cmocka_unit_test(backward_gives_the_same_loss),

@@ -5,11 +5,11 @@
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/open.h"
 
-/* Values converted at a time between f64 on the host and f32 on the device. */
+/* Values that are converted at a time between the host's type and the device's. */
 static constexpr int CHUNK = 1 << 16;
 
-/* After an error, and until sync tells it, allocations give an address that no kernel gets to
- * see, copies do nothing, and what is read back is NaN. */
+/* From an error until sync reports it, allocations return this address, which no kernel sees;
+ * copies do nothing, and what is read back is NaN. */
 static char nowhere[1];
 
 static void *alloc_bytes(int64_t bytes)

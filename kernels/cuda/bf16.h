@@ -1,6 +1,6 @@
-/* bf16: the upper half of an f32. Arrays hold it, arithmetic never happens in it: it turns into
- * f32 when it is read, and what is written is rounded once, to nearest, ties to even; NaN stays
- * NaN. The same type for nvcc and for the emulator, so that both round alike. */
+/* bf16, the upper half of an f32, is a storage type: it becomes f32 when it is read, arithmetic
+ * never happens in it, and what is written is rounded once, to nearest, ties to even. NaN stays
+ * NaN. nvcc and the emulator use the same type, so both round alike. */
 #ifndef TIEBREAK_KERNELS_CUDA_BF16_H
 #define TIEBREAK_KERNELS_CUDA_BF16_H
 #include <stdint.h>

@@ -17,7 +17,7 @@ static constexpr size_t BLAS_WORKSPACE = 32 << 20;
 static constexpr size_t BLAS_WORKSPACE = 256;
 #endif
 
-/* What to do, by error. The last row answers for all others. */
+/* What to do after an error. The last row answers for all errors that are not listed. */
 static const struct {
     cudaError_t code;
     const char *advice;
@@ -59,8 +59,8 @@ bool cuda_ok(cudaError_t e, const char *call, const char *file, int line)
 {
     if (e == cudaSuccess) return true;
     keep_first("%s:%d: %s: %s (%s); %s", file, line, call, cudaGetErrorString(e), cudaGetErrorName(e), advice_for(e));
-    /* CUDA remembers it too, and libraries that ask after their own launches would take it for
-     * theirs */
+    /* CUDA remembers the error too, and libraries that ask after their own launches would take it
+     * for theirs: forget it. */
     cudaGetLastError();
     return false;
 }
@@ -88,20 +88,20 @@ bool cuda_allow_shared(const void *kernel, int64_t bytes, const char *file, int 
 {
     auto *allowed = cuda->allowed;
     int   i       = 0;
-    /* 8 KiB of what needs no asking are left to what is static */
+    /* 48 KiB need no asking; static shared memory may take 8 of them. */
     if (bytes <= 40 << 10) return true;
     while (i < 63 && allowed[i].kernel && allowed[i].kernel != kernel) i++;
     if (allowed[i].kernel == kernel && allowed[i].bytes >= bytes) return true;
     if (!cuda_ok(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
                  "shared memory for a kernel", file, line))
         return false;
-    /* the last place is for all that find none: they ask each time */
+    /* Table full: kernels that share the last slot ask CUDA at each launch. */
     allowed[i] = { kernel, bytes };
     return true;
 }
 
-/* Code from before sm_90 (CUDA_ARCH=...) runs on newer GPUs too, but has no waits: one kernel
- * answers for all, which are built alike. */
+/* Code built for older GPUs than sm_90 (CUDA_ARCH=...) runs on newer ones too, but has no waits in
+ * it. All kernels are built alike, so the first one that asks answers for all. */
 bool cuda_overlaps_launches(const void *kernel)
 {
     if (cuda->overlaps_launches < 0) {
@@ -130,7 +130,7 @@ void cuda_release(void *p)
         cuda->held.erase(known);
     }
     if (!p) return;
-    /* cudaFree waits: it tells the capture so, and this tells whose fault it is */
+    /* cudaFree waits, which ends a capture with an error; this one says whose fault it is. */
     cuda_refused("giving memory back");
     CUDA_OK(cudaFree(p));
     cuda->released++;
@@ -175,8 +175,8 @@ bool cuda_refused(const char *what)
     return cuda_capturing();
 }
 
-/* cuBLAS with bits that do not depend on what ran before: memory of its own instead of a pool's,
- * sums and TF32 never coarser than f32. */
+/* cuBLAS gives bits that do not depend on what ran before: its workspace is its own instead of a
+ * pool's, and no sum is coarser than f32 (TF32 stays off). */
 static bool start_blas(void)
 {
     if (!BLAS_OK(cublasCreate(&cuda->blas)) || !BLAS_OK(cublasSetStream(cuda->blas, cuda->stream))) return false;

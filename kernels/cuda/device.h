@@ -4,11 +4,11 @@
  *     KERNEL add_kernel(float *dst, const float *src, int64_t count) { ... }
  *     LAUNCH(add_kernel, blocks_of(count, THREADS), THREADS, dst, src, count);
  *
- * LAUNCH hides CUDA's call, so the same source compiles as C++ against kernels/cuda/emulator/emulate.h,
- * and its logic runs in tests on
- * machines without a GPU. There is one stream; everything is in its order. After an error
- * nothing is launched any more until sync has told it: what comes after a failed call would only
- * compute nonsense, or hide the first message behind a second one. */
+ * LAUNCH hides CUDA's call, so the same source compiles as C++ against
+ * kernels/cuda/emulator/emulate.h, and tests run its logic on machines without a GPU. A handle has
+ * one stream, and everything happens in its order. After an error nothing is launched until sync
+ * has reported it: what follows a failed call would only compute nonsense, or hide the first
+ * message behind a second one. */
 #ifndef TIEBREAK_KERNELS_CUDA_DEVICE_H
 #define TIEBREAK_KERNELS_CUDA_DEVICE_H
 #include <math.h>
@@ -33,26 +33,26 @@
  * 99 KiB work on every GPU since sm_80. */
 #define LAUNCH_SHARED(kernel, grid, block, bytes, ...)                                                                 \
     LAUNCH_AS(kernel, (launch_shape { grid, block, bytes }), __VA_ARGS__)
-/* The same, and it may begin while the launch before it still runs, where the GPU can (sm_90):
- * once each of that one's blocks has said let_next_begin() or ended. What that one writes may be
- * read behind wait_for_previous(), which every thread has to
- * call: only then has the launch after this one all that both wrote. */
+/* The same, and where the GPU can (sm_90) it may begin while the launch before it still runs: once
+ * each block of that launch has called let_next_begin() or has ended. Every thread has to call
+ * wait_for_previous() before it reads what that launch wrote, even if it reads nothing: only then
+ * does the next launch see what both wrote. */
 #define LAUNCH_BEHIND(kernel, grid, block, bytes, ...)                                                                 \
     LAUNCH_AS(kernel, (launch_shape { grid, block, bytes, true }), __VA_ARGS__)
 
-/* C names: the resource table and profilers show them as they stand here. */
+/* Kernels have C names, so the resource table and profilers show them as they stand here. */
 #define KERNEL extern "C" __global__ void
 
 static constexpr int THREADS = 256, WARP = 32; /* of a block, of a warp */
 
-/* True if e is success; else the first such message since the last sync is kept: file, line,
- * call, CUDA's words and what to do. */
+/* True if e is success. Otherwise the message is kept, if it is the first since the last sync:
+ * file, line, call, CUDA's words and what to do. */
 bool cuda_ok(cudaError_t e, const char *call, const char *file, int line);
 bool cuda_blas_ok(cublasStatus_t s, const char *call, const char *file, int line);
 bool cuda_failed(void);
 #define CUDA_OK(call) cuda_ok((call), #call, __FILE__, __LINE__)
 #define BLAS_OK(call) cuda_blas_ok((call), #call, __FILE__, __LINE__)
-/* How a kernel is launched: what LAUNCH's relatives put together. */
+/* The shape of a launch, as LAUNCH and its relatives make it. */
 struct launch_shape {
     dim3    grid, block;
     int64_t shared_bytes;
@@ -63,7 +63,8 @@ struct launch_shape {
  * once for each kernel and size. */
 bool cuda_allow_shared(const void *kernel, int64_t bytes, const char *file, int line);
 bool cuda_launch_ok(cudaError_t e, const char *kernel, const char *file, int line);
-/* Does the device have programmatic dependent launches, and was the kernel built to wait in them? */
+/* Does the device have programmatic dependent launches, and was the kernel built to wait in
+ * them? */
 bool cuda_overlaps_launches(const void *kernel);
 
 template <class... P, class... A>
@@ -98,8 +99,8 @@ static inline void cuda_launch(const char *name, const char *file, int line, lau
 #endif
 }
 
-/* A block's dynamic shared memory: 16-byte aligned by CUDA's promise, 1024 by what is asked for
- * here. */
+/* A block's dynamic shared memory. CUDA promises 16-byte alignment; the declaration here asks for
+ * 1024. */
 static __device__ inline unsigned char *dynamic_shared(void)
 {
 #ifdef __CUDACC__
@@ -110,10 +111,10 @@ static __device__ inline unsigned char *dynamic_shared(void)
 #endif
 }
 
-/* Programmatic dependent launch, PTX ISA, "griddepcontrol": the next launch may begin once every
- * block of this one has said so or has ended; what this one writes it sees behind its wait.
- * Before sm_90, and on the emulator, launches follow one another whole, and there is nothing to
- * say. */
+/* Programmatic dependent launch (PTX ISA, "griddepcontrol"): the next launch may begin once every
+ * block of this one has called the first function or has ended, and it sees what this one wrote
+ * after it has called the second. Before sm_90, and on the emulator, a launch begins when the one
+ * before it has ended, and both functions do nothing. */
 static __device__ inline void let_next_begin(void)
 {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
@@ -127,27 +128,28 @@ static __device__ inline void wait_for_previous(void)
 #endif
 }
 
-/* The message of that first error, recorded where the program looks for it (core/error.h); OK if
- * there was none. */
+/* Records the message of the first error where the program looks for it (core/error.h); OK if there
+ * was none. */
 int cuda_tell(void);
 
-/* Device memory kept between calls, grown when a call needs more, contents undefined. One use of
- * each at a time: the stream orders them. */
+/* Device memory that is kept between calls and grown when a call needs more. Its contents are
+ * undefined. Each has one use at a time, which the stream orders. */
 void *cuda_scratch(scratch_use use, int64_t bytes);
-/* cudaMalloc that says what was asked and what was free; NULL after an error. */
+/* cudaMalloc whose error says what was asked for and what was free; NULL after an error. */
 void *cuda_allocate(int64_t bytes);
 /* cudaFree, counted in `released`; NULL is fine. */
 void cuda_release(void *p);
-/* Lists that kernels read (jobs, spans) are put together in host memory that cuda_list gives,
- * and sent as one copy into SCRATCH_LISTS. That memory may be written until cuda_send. Neither
- * is possible while a graph is captured: what it would read later is not there any more. */
+/* Lists that kernels read (jobs, spans) are written into host memory that cuda_list gives, and
+ * cuda_send copies them into SCRATCH_LISTS; after that the host memory is not the caller's any
+ * more. Neither is possible while a graph is captured, since the graph would read that memory
+ * later. */
 void       *cuda_list(int64_t bytes);
 const char *cuda_send(int64_t bytes);
-/* The host's bytes are read when this returns. The copy is asynchronous, by pinned slots
+/* Has read the host's bytes when it returns; the copy itself is asynchronous, by pinned slots
  * (kernels/cuda/upload.cu). */
 void cuda_put(void *dst, const void *host, int64_t bytes);
 
-/* A graph is being captured; then `what` cannot be, and the error says so. */
+/* Is a graph being captured? cuda_refused also keeps an error that `what` is not possible then. */
 bool cuda_capturing(void);
 bool cuda_refused(const char *what);
 

@@ -1,7 +1,7 @@
-/* What the GPU says of itself, for records: numbers taken under other drivers, libraries or
- * limits are other numbers. The driver's own version and its limits of power and clocks are
- * NVML's to tell (libnvidia-ml.so.1, a part of the driver): it is looked for at run time, and
- * what it does not tell is left out. */
+/* What the GPU says of itself, for records: numbers taken under other drivers, libraries or limits
+ * are not comparable. The driver's version and its limits of power and clocks come from NVML
+ * (libnvidia-ml.so.1, a part of the driver), which is looked for at run time. What it does not
+ * tell is left out. */
 #include <dlfcn.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -48,8 +48,8 @@ static void add_driver(const nvml &n)
     if (ask(n, "nvmlDeviceGetMigMode", n.device, &value, &pending)) add("mig", "%s", value ? "on" : "off");
 }
 
-/* By its place on the bus: NVML does not know CUDA_VISIBLE_DEVICES. The emulator has no place,
- * so a GPU in the same machine does not speak for it. */
+/* NVML does not know CUDA_VISIBLE_DEVICES, so the device is found by its place on the bus. The
+ * emulator has no such place, so a GPU in the same machine is not asked on its behalf. */
 static void ask_driver(void)
 {
     char bus[32] = "";

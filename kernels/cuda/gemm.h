@@ -8,7 +8,7 @@
 #define TIEBREAK_KERNELS_CUDA_GEMM_H
 #include "kernels/cuda/device.h"
 
-/* As it is said, or stored as its transpose (A as [k, m], B as [n, k]). */
+/* PLAIN: stored as the product names it. TRANSPOSED: A is stored as [k, m], B as [n, k]. */
 typedef enum { PLAIN, TRANSPOSED } gemm_layout;
 
 typedef struct {
@@ -26,7 +26,7 @@ typedef struct {
 } gemm;
 
 void cuda_gemm(const gemm *g);
-/* The same where the rank is one of the dimensions: in f32 our own kernels do it
+/* The same for products in which the rank is one of the dimensions: in f32 our own kernels do them
  * (kernels/cuda/product.h). */
 void cuda_skinny(const gemm *g);
 #endif

@@ -1,15 +1,16 @@
 /* Graphs: the launches of many ops as one. Contract: kernels/backend.h.
  *
- * The stream is captured under cudaStreamCaptureModeThreadLocal: what this thread may not do
- * meanwhile (wait, allocate, read pageable memory) is an error that names the call, where the
- * relaxed mode would leave it out of the graph without a word; and other threads' calls do no
- * harm, which under the global mode they would. cuBLAS can be captured because its workspace is
- * ours (device.cu). */
+ * The stream is captured under cudaStreamCaptureModeThreadLocal. What this thread may not do
+ * meanwhile (wait, allocate, read pageable memory) is then an error that names the call; the
+ * relaxed mode would silently leave it out of the graph. Other threads' calls do no harm, as they
+ * would under the global mode. cuBLAS can be captured because it has a workspace of its own
+ * (device.cu). */
 #include "kernels/cuda/device.h"
 
 struct backend_graph {
     cudaGraphExec_t exec;
-    int64_t         launches, released; /* in it; cuda->released when it was begun */
+    int64_t         launches; /* in the graph */
+    int64_t         released; /* cuda->released when the capture began */
 };
 
 bool cuda_capturing(void) { return cuda->capture.on; }
@@ -22,8 +23,8 @@ void graph_begin_cuda(void)
     cuda->capture.released = cuda->released;
 }
 
-/* The graph as it was captured, NULL after an error. Without an end the stream would stay in
- * capture, so it is ended in any case. */
+/* The graph as it was captured; NULL after an error. The capture is ended in any case, since the
+ * stream would otherwise stay in it. */
 static cudaGraph_t end_of_capture(void)
 {
     cudaGraph_t captured = NULL;

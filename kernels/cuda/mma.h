@@ -94,7 +94,7 @@ template <int N> static __device__ inline void copy_wait(void)
     asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
 }
 
-/* Two floats, each rounded to nearest even; first in the lower half. */
+/* Two floats as bf16, each rounded to nearest even; the first is in the lower half. */
 static __device__ inline uint32_t bf16_pair(float first, float second)
 {
     uint32_t pair;

@@ -6,7 +6,7 @@ static constexpr int STEP = 16; /* of k per strip */
 /* a block is SIDE x SIDE threads; a thread owns every SIDE-th row and column of the tile */
 static constexpr int SIDE        = 16;
 static constexpr int BLOCKS_WANT = 256; /* about two on each multiprocessor of a large GPU */
-/* shorter parts cost more in sums than they bring in company */
+/* Shorter parts would cost more in summing than they gain in parallel work. */
 static constexpr int K_PART_LEAST = 128;
 static constexpr int ROW_PARTS    = 64;
 
@@ -66,7 +66,7 @@ PRODUCT_KERNEL(product_64x64_kernel, 64, 64)
 PRODUCT_KERNEL(product_64x16_kernel, 64, 16)
 PRODUCT_KERNEL(product_16x64_kernel, 16, 64)
 
-/* Few columns or few rows: a tile as narrow, so that ranks up to 16 waste nothing. */
+/* With few columns or few rows the tile is as narrow, so ranks up to 16 waste nothing. */
 typedef struct {
     void (*kernel)(product, float *, int64_t);
     int rows, cols;

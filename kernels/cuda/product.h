@@ -3,9 +3,8 @@
  *
  *     C [m, n] = or += sum over k of A(m, k) B(k, n),   A(i, k) = A[i a_row + k a_col],  B(k, j) = B[k b_row + j b_col]
  *
- * A product with few outputs and a long k is cut along k, so that it fills a GPU; the parts are
- * added in order. Where it is cut depends on the shape alone: the same call gives the same bits
- * on any GPU. */
+ * A product with few outputs and a long k is cut along k so that it fills a GPU, and its parts are
+ * added in order. The cuts depend on the shape alone, so a call gives the same bits on any GPU. */
 #ifndef TIEBREAK_KERNELS_CUDA_PRODUCT_H
 #define TIEBREAK_KERNELS_CUDA_PRODUCT_H
 #include "kernels/cuda/device.h"
@@ -23,7 +22,7 @@ typedef struct {
 
 void cuda_product(const product *p);
 
-/* to [rows, cols] with row stride ld = (accumulate: +=) sum of parts [count][rows][cols], in order */
+/* to [rows, cols], row stride ld: the sum of parts [count][rows][cols] in order; accumulate: += */
 void cuda_add_parts(float *to, int64_t ld, const float *parts, int64_t count, int64_t rows, int64_t cols,
                     bool accumulate);
 

@@ -20,7 +20,8 @@ static __device__ inline float warp_max(float v)
     return v;
 }
 
-/* The same over a block of THREADS; `shared` holds one value a warp and may be used again at once. */
+/* The same over a block of THREADS. `shared` holds one value for each warp and may be used again at
+ * once. */
 template <class T> static __device__ inline T block_sum(T v, T *shared)
 {
     v = warp_sum(v);
@@ -54,8 +55,8 @@ static __device__ inline int block_min(int v, int *shared)
     return low;
 }
 
-/* The entry of a list of parts that owns a block: the last one whose first block is not behind
- * it (parts without blocks own none). */
+/* The part that owns a block: the last one whose first block is not greater than the block's
+ * number. Parts without blocks own none. */
 static __device__ inline int part_of_block(const int64_t *first_block, int count, int64_t block)
 {
     int low = 0, high = count - 1;

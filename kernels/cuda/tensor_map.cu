@@ -47,7 +47,7 @@ const char *hopper_refuses(const void *kernel)
     cudaFuncAttributes a;
     if (cuda->capability != 90) return "needs compute capability 9.0";
     const bool found = cudaFuncGetAttributes(&a, kernel) == cudaSuccess;
-    cudaGetLastError(); /* not to be found was no failure */
+    cudaGetLastError(); /* that the function is not found is no failure */
     if (!found || a.numRegs < 64) return "needs a library built for sm_90a";
     return NULL;
 }

@@ -10,12 +10,12 @@
  * microsecond is about two thousand cycles. */
 static const int64_t hold_most = 1 << 24;
 
-/* A fast GPU's clock; that of the device is known only afterwards. Too fast a guess makes the
- * hold longer than it has to be, which does no harm. */
+/* The clock of a fast GPU, as a guess: the device's own is known only afterwards. A guess that is
+ * too fast makes the hold longer than needed, which does no harm. */
 static const double fast_hz = 3e9;
 
-/* What one multiprocessor sees at one moment. Its cycles compare with its own alone, so its
- * number is kept. */
+/* The time on one multiprocessor. Cycles compare only within one multiprocessor, so its number is
+ * kept. */
 typedef struct {
     int64_t ns, cycles, multiprocessor;
 } stamp;
@@ -51,8 +51,8 @@ KERNEL stamp_kernel(stamp *at)
 
 static stamp *stamps(void) { return (stamp *)cuda_scratch(SCRATCH_STAMPS, 2 * (int64_t)sizeof(stamp)); }
 
-/* NaN where the two moments are of different multiprocessors, or the global timer, which may
- * step by a microsecond, has not moved. */
+/* The clock is NaN where the two stamps come from different multiprocessors, or where the global
+ * timer, which may step by a microsecond, has not moved. */
 static void read_clock(void)
 {
     stamp s[2];
@@ -77,7 +77,7 @@ static double host_seconds(void)
 void time_begin_cuda(void)
 {
     for (int i = 0; i < 2 && !cuda->timing.events[i]; i++) CUDA_OK(cudaEventCreate(&cuda->timing.events[i]));
-    /* what came before is not held against this */
+    /* earlier work does not count */
     if (!cuda_failed()) CUDA_OK(cudaStreamSynchronize(cuda->stream));
     cuda->timing.clock_hz   = NAN;
     cuda->timing.host_begin = host_seconds();

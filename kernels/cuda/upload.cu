@@ -1,14 +1,14 @@
-/* From the host to the device: lists and small arrays by way of pinned memory, which a GPU reads
- * when the stream gets there, so that the host goes on at once. A slot of it is written again
- * only when an event says that its last copy has run. CUDA could copy from the host's memory
- * itself, but whether it has read that when its call returns is left open where a GPU reads such
- * memory in place; and where it has not, nobody would know. Contract: kernels/cuda/device.h. */
+/* Uploads: lists and small arrays go from the host to the device through slots of pinned memory.
+ * The GPU reads a slot when the stream gets there, so the host goes on at once; a slot is written
+ * again only when an event says that its last copy has run. CUDA could copy from pageable memory
+ * itself, but where a GPU reads such memory in place it leaves open whether it has read it when
+ * the call returns. Contract: kernels/cuda/device.h. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "kernels/cuda/device.h"
 
-/* The next slot, free to be written; -1 after an error. */
+/* The number of the next slot that may be written; -1 after an error. */
 static int slot_next(void)
 {
     const int i = cuda->upload.next;

@@ -1,11 +1,12 @@
-/* N neighbours of an array in one load or store, of 16 bytes at most: what a GPU's memory wants.
+/* vec: N neighbours of an array in one load or store of at most 16 bytes, the widest that a thread
+ * has.
  *
  *     const bool fits = vec_fits<8>(x, ld);
  *     vec<bf16, 8> v  = vec_load<8>(x + i, d - i, fits);
  *
- * `left` counts what the row still has: behind its end a vector is zero, and nothing is stored
- * there. Where a row's address is no multiple of a vector's size the elements go one by one.
- * Loops over x have a constant length, so that it stays in registers. */
+ * `left` counts the elements that the row still has. Past its end a vector reads as zero, and
+ * nothing is stored. Rows whose address is not a multiple of the vector's size are read element by
+ * element. Loops over x have a constant length, so that it stays in registers. */
 #ifndef TIEBREAK_KERNELS_CUDA_VECTOR_H
 #define TIEBREAK_KERNELS_CUDA_VECTOR_H
 #include "kernels/cuda/device.h"

@@ -1,4 +1,4 @@
-/* Whole arrays of parameters on the GPU. Contracts: kernels/backend.h. */
+/* Whole arrays of parameters on the GPU. Contracts: kernels/arrays.h. */
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/reduce.h"
 #include "kernels/cuda/vector.h"
@@ -38,7 +38,7 @@ void scale_cuda(param *x, double a, int64_t count)
     if (count > 0) LAUNCH(scale_kernel, blocks_for(count), THREADS, (float *)x, (float)a, count);
 }
 
-/* One partial sum a block, in f64: which elements belong to it is a matter of count and grid alone. */
+/* Each block makes one partial sum in f64; count and grid alone say which elements it adds. */
 KERNEL __launch_bounds__(THREADS) sum_squares_kernel(double *parts, const float *x, int64_t count)
 {
     __shared__ double shared[THREADS / WARP];

@@ -1,7 +1,7 @@
 /* Attention on the GPU, forward: a block takes QUERIES queries of one span and head through its
  * keys, KEYS at a time, with a running maximum and sum (Milakov and Gimelshein 2018; Dao et al.
  * 2022), so no row of scores is kept. A warp owns a query, a lane a key. Contract:
- * kernels/backend.h. */
+ * kernels/attention.h. */
 #include "kernels/cuda/ops/attention.h"
 #include "kernels/cuda/working.h"
 

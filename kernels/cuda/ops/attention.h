@@ -1,5 +1,5 @@
 /* What the attention kernels share: spans as lists of keys, and tiles of rows in shared memory.
- * Contract: kernels/backend.h. */
+ * Contract: kernels/attention.h. */
 #ifndef TIEBREAK_KERNELS_CUDA_OPS_ATTENTION_H
 #define TIEBREAK_KERNELS_CUDA_OPS_ATTENTION_H
 #include "kernels/cuda/reduce.h"
@@ -7,7 +7,8 @@
 
 static constexpr int KEYS  = WARP; /* of a tile: a lane each */
 static constexpr int DEPTH = 32;   /* of head_dim per strip of a product over it */
-/* of head_dim that a block accumulates: a longer head takes several blocks, which repeat the scores */
+/* Columns of head_dim that a block accumulates. A longer head takes several blocks, each of which
+ * computes the scores again. */
 static constexpr int COLUMNS = 128;
 static constexpr int WARPS   = THREADS / WARP;
 

@@ -1,7 +1,7 @@
 /* Attention on the GPU, backward: probabilities are computed again from the saved log-sum-exp.
  * One kernel gives dq, a block a group of queries; the other dk and dv, a block a group of rows
  * of k, which goes through every span, head and query that sees them in order: shared prefixes
- * need no atomics, and the bits are the same every run. Contract: kernels/backend.h; formulas:
+ * need no atomics, and the bits are the same every run. Contract: kernels/attention.h; formulas:
  * kernels/attention.c. */
 #include "kernels/cuda/ops/attention.h"
 #include "kernels/cuda/working.h"

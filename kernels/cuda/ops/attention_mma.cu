@@ -2,7 +2,7 @@
  * queries of one span and head through its keys, a tile at a time, a warp 32 queries. Scores and
  * probabilities stay in registers; probabilities are rounded to bf16 for the second product,
  * their sum is not. Keys are on their way while values are used, and the other way round.
- * Contract: kernels/backend.h. */
+ * Contract: kernels/attention.h. */
 #include "kernels/cuda/ops/attention_mma.h"
 
 /* a half is 16 of a warp */

@@ -1,7 +1,7 @@
 /* Attention in bf16 on tensor cores: what forward, backward and decode share. Heads of up to
  * 128, a multiple of 8, rows 16-byte aligned; what else there is goes to the kernels of
  * attention.cu and attention_bwd.cu, which are those of f32. Tiles are rows of D elements, D of
- * 64 or 128, zero past head_dim. Contract: kernels/backend.h. */
+ * 64 or 128, zero past head_dim. Contract: kernels/attention.h. */
 #ifndef TIEBREAK_KERNELS_CUDA_OPS_ATTENTION_MMA_H
 #define TIEBREAK_KERNELS_CUDA_OPS_ATTENTION_MMA_H
 #include "kernels/cuda/ops/attention.h"

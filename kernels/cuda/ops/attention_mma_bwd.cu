@@ -2,7 +2,7 @@
  * log-sum-exp, and they and the gradients of scores are rounded to bf16 for the products they go
  * into. One kernel gives dq, a warp 16 queries; the other dk and dv, a warp 16 rows of k, which
  * takes all spans, heads and queries that see them in order: no atomics, the same bits every
- * run. Contract: kernels/backend.h; formulas: kernels/attention.c. */
+ * run. Contract: kernels/attention.h; formulas: kernels/attention.c. */
 #include <limits.h>
 
 #include "kernels/cuda/ops/attention_mma.h"

@@ -4,8 +4,7 @@
  * on its own keys alone, not on the batch or the grid; the grid has room for the splits of the
  * bound that the caller gives, so a recorded launch serves spans that grow within it. The
  * queries of all heads that read one kv head share its keys: they are the rows of one product.
- * Contract:
- * kernels/backend.h. */
+ * Contract: kernels/attention.h. */
 #include "kernels/cuda/ops/attention_mma.h"
 
 /* rows of a block: queries times heads */

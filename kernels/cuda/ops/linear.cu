@@ -1,10 +1,10 @@
 /* linear on the GPU: cuBLAS, in f32 in full (TF32 stays off: device.cu) or bf16. Contracts:
- * kernels/backend.h. */
+ * kernels/linear.h. */
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/working.h"
 
-/* Some blocks a row: a thread divides in 32 bits. */
+/* A row has `per_row` blocks, so a thread divides in 32 bits. */
 KERNEL __launch_bounds__(THREADS)
     TYPED(linear_bias_kernel)(element *y, const element *bias, linear_dims d, bool accumulate, unsigned per_row)
 {

@@ -1,7 +1,7 @@
 /* pair on the GPU in f32: six skinny products. Contract: kernels/pair.h. */
 #include "kernels/cuda/product.h"
 
-/* Strides made explicit; floats at last. */
+/* The pair as floats, with all strides. */
 typedef struct {
     const float *A, *B;
     int64_t      r, lda, ldb, ldx, ldy;

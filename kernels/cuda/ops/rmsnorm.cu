@@ -1,5 +1,5 @@
 /* RMSNorm on the GPU: a block a row, 16 bytes at a time. Contract and formulas:
- * kernels/backend.h, kernels/rmsnorm.c. */
+ * kernels/rmsnorm.h, kernels/rmsnorm.c. */
 #include "kernels/cuda/ops/producer.h"
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/working.h"

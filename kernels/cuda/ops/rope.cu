@@ -1,5 +1,5 @@
 /* Rotary position embedding on the GPU: a thread a few pairs of values. Contract:
- * kernels/backend.h. */
+ * kernels/rope.h. */
 #include "kernels/cuda/vector.h"
 #include "kernels/cuda/working.h"
 

@@ -1,11 +1,11 @@
-/* Rows by index on the GPU, 16 bytes at a time. Contracts: kernels/backend.h. */
+/* Rows by index on the GPU, 16 bytes at a time. Contracts: kernels/arrays.h. */
 #include "kernels/cuda/vector.h"
 #include "kernels/cuda/working.h"
 
 static constexpr int VEC = 16 / sizeof(element);
 
-/* Where a thread is: a row and, in it, one of `vectors` vectors. `vectors` blocks are THREADS whole rows,
- * so a thread divides in 32 bits. */
+/* Where a thread is: a row and, in it, one of `vectors` vectors. `vectors` blocks are THREADS whole
+ * rows, so a thread divides in 32 bits. */
 typedef struct {
     int64_t row, i;
 } place;

@@ -1,5 +1,5 @@
 /* SwiGLU on the GPU: some blocks a row, a thread 16 bytes of it. Contract and formulas:
- * kernels/backend.h, kernels/swiglu.c. */
+ * kernels/swiglu.h, kernels/swiglu.c. */
 #include "kernels/cuda/ops/producer.h"
 #include "kernels/cuda/working.h"
 

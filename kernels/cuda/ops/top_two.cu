@@ -1,16 +1,16 @@
 /* The two largest of rows of logits on the GPU: a block a row, as wide as the row and blocks can
- * be, since decoding has few rows. Contract: kernels/backend.h. */
+ * be, since decoding has few rows. Contract: kernels/top_two.h. */
 #include "kernels/cuda/reduce.h"
 
 static constexpr int WIDE = 1024;
 
-/* Of some of a row's logits. `bad`: one of them is not finite. */
+/* The two largest of a part of a row. `bad`: some logit of the part is not finite. */
 struct best_so_far {
     float first, second;
     int   at, bad;
 };
 
-/* Which of the equals comes first does not depend on the order of joining: the smaller index does. */
+/* Of equal logits the smaller index comes first, whatever the order of joining. */
 static __device__ inline best_so_far join(best_so_far a, best_so_far b)
 {
     const bool  b_wins = b.first > a.first || (b.first == a.first && b.at < a.at);
