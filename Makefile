@@ -89,12 +89,12 @@ $(CUDATESTS): %: %.o $(CUDAOBJ)
 $(EMUTESTS): $(B)/%: $(B)/%.cu.o $(EMULATED)
 	@echo '  LINK $@'
 	@$(CXX) $(FLAGS) $^ -o $@ -lcmocka -lm
-$(CUDATEST:%=$(B)/%.o): CXXFLAGS := -std=c++20 -Wall -Wextra $(FLAGS)
+$(CUDATEST:%=$(B)/%.o): CXXFLAGS := -std=c++20 -Wall -Wextra -Wno-missing-field-initializers $(FLAGS)
 
 $(B)/libtiebreak-cuda-emulated.so: $(EMULATED)
 	@echo '  LINK $@'
 	@$(CXX) $(FLAGS) -shared $^ -o $@ -lm
-$(EMULATED): CXXFLAGS := -std=c++20 -Wall -Wextra -Wno-psabi $(FLAGS) -fPIC
+$(EMULATED): CXXFLAGS := -std=c++20 -Wall -Wextra -Wno-psabi -Wno-missing-field-initializers $(FLAGS) -fPIC
 define emulated
 	@mkdir -p $(@D)
 	@echo '  CXX  $<'

@@ -18,7 +18,7 @@ typedef struct {
     bench_mode  modes[3];
     int         n_modes;
     bool        variants; /* the backend's, besides the ops that the model uses */
-    int64_t     adapters; /* 0: one; else variants that know many, in all ways of bench_rows */
+    int64_t     adapters; /* 0: one; else variants that know many, in all ways of bench_popularity */
 } block;
 
 static const block blocks[] = {
@@ -85,7 +85,7 @@ static void add(list *l, const backend *be, bench_spec b)
     if (b.variant) snprintf(mode + strlen(mode), sizeof mode - strlen(mode), "/variant=%s", b.variant->name);
     if (b.adapters)
         snprintf(mode + strlen(mode), sizeof mode - strlen(mode), "/adapters=%lld/popularity=%s", (long long)b.adapters,
-                 bench_rows_name[b.rows]);
+                 bench_popularity_name[b.popularity]);
     if (b.mode == MODE_COLD && !be->cache_bytes) return;
     snprintf(b.name, sizeof b.name, "%s/%s/r=%lld/shape=%s/site=%s/tokens=%lld/device=%s/dtype=%s%s", b.op->name,
              b.method->name, (long long)b.rank, b.shape, site_table[b.site].name, (long long)b.op->tokens,
@@ -95,10 +95,10 @@ static void add(list *l, const backend *be, bench_spec b)
 }
 
 /* Those that take the factors themselves know A, u, B and v, no R; some have no backward. */
-static void add_tenants(list *l, const backend *be, bench_spec b)
+static void add_many_adapters(list *l, const backend *be, bench_spec b)
 {
-    for (const site_variant *v = be->site_variants; v && v->name; v++)
-        for (b.rows = ROWS_DIFFERENT; v->many_adapters && b.rows < ROWS_COUNT; b.rows++) {
+    for (const adapted_variant *v = be->adapted + 1; v[-1].name && v->name; v++)
+        for (b.popularity = POPULARITY_DIFFERENT; v->many_adapters && b.popularity < POPULARITY_COUNT; b.popularity++) {
             b.variant = v;
             if (v->takes == TAKES_PAIR || b.method->factor[FACTOR_R].scope == SCOPE_ONE) add(l, be, b);
         }
@@ -107,12 +107,12 @@ static void add_tenants(list *l, const backend *be, bench_spec b)
 static void add_variants(list *l, const backend *be, bench_spec b, bool variants)
 {
     if (b.adapters) {
-        add_tenants(l, be, b);
+        add_many_adapters(l, be, b);
         return;
     }
     b.variant = NULL;
     add(l, be, b);
-    for (const site_variant *v = be->site_variants; variants && v && v->name; v++) {
+    for (const adapted_variant *v = be->adapted + 1; variants && v->name; v++) {
         b.variant = v;
         if (v->forward_only && b.op->backward) continue;
         if (v->takes == TAKES_PAIR || b.method->factor[FACTOR_R].scope == SCOPE_ONE) add(l, be, b);

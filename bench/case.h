@@ -20,7 +20,8 @@
  *   cold    sets of all arrays rotate; before one is touched again, twice the device's shared
  *   cache has passed. Only where the device says how large
  *           that is: a server CPU's last cache is hundreds of MiB, and rotating gigabytes there is dear
- * Where the backend has variants of a site (kernels/variant.h), each is a case more of the modes
+ * Where the backend has several variants of an adapted linear (kernels/variant.h), each but the
+ * first is a case more of the modes
  * hot and cold, named in the end: "variant=augmented-k". Its preparing is timed in a training
  * step, where the adapter has changed, and not in fwd and decode. Its base reads x and dy at the
  * variant's strides. Those that know many adapters decode with as many as rows, too:
@@ -43,23 +44,29 @@ typedef struct {
 
 /* Which of many adapters the rows of a decode step take: each another, all one, or as requests
  * come to a server. */
-typedef enum { ROWS_ONE_ADAPTER, ROWS_DIFFERENT, ROWS_SAME, ROWS_ZIPF, ROWS_COUNT } bench_rows;
-extern const char *const bench_rows_name[ROWS_COUNT]; /* "" for the first */
+typedef enum {
+    POPULARITY_ONE,
+    POPULARITY_DIFFERENT,
+    POPULARITY_SAME,
+    POPULARITY_ZIPF,
+    POPULARITY_COUNT
+} bench_popularity;
+extern const char *const bench_popularity_name[POPULARITY_COUNT]; /* "" for the first */
 
 typedef enum { MODE_LAYERS, MODE_HOT, MODE_COLD, MODE_COUNT } bench_mode;
 extern const char *const bench_mode_name[MODE_COUNT]; /* "" for the first */
 
 typedef struct {
-    char                       name[192];
-    const bench_op            *op;
-    const method              *method;
-    int64_t                    rank;
-    const char                *shape; /* preset of model/config.h */
-    site_id                    site;
-    bench_mode                 mode;
-    const struct site_variant *variant;  /* kernels/variant.h; NULL: the ops that the model uses */
-    int64_t                    adapters; /* that rows choose among; 0: one */
-    bench_rows                 rows;
+    char                          name[192];
+    const bench_op               *op;
+    const method                 *method;
+    int64_t                       rank;
+    const char                   *shape; /* preset of model/config.h */
+    site_id                       site;
+    bench_mode                    mode;
+    const struct adapted_variant *variant;  /* kernels/variant.h; NULL: what the model does */
+    int64_t                       adapters; /* that rows choose among; 0: one */
+    bench_popularity              popularity;
 } bench_spec;
 
 /* Every case on a backend, in the order of the lists; caller frees. */

@@ -151,12 +151,12 @@ static int compare(const bench_state *b, const char *what, int64_t i, int64_t j,
 /* x[i, j] as the op before makes it. */
 static double produced_at(const bench_state *b, const bench_set *set, int64_t i, int64_t j)
 {
-    const int64_t in = b->dims.in, width = set->g ? in : 2 * in;
-    double       *from = fetch(b->be, real_at(b->be, set->from, i * width), width), gain = 1, squares = 0, x;
-    if (set->g) {
-        b->be->download(b->be, &gain, real_at(b->be, set->g, j), 1);
+    const int64_t in = b->dims.in, width = set->source.gain ? in : 2 * in;
+    double       *from = fetch(b->be, real_at(b->be, set->source.from, i * width), width), gain = 1, squares = 0, x;
+    if (set->source.gain) {
+        b->be->download(b->be, &gain, real_at(b->be, set->source.gain, j), 1);
         for (int64_t k = 0; k < in; k++) squares += from[k] * from[k];
-        x = from[j] / sqrt(squares / (double)in + set->call.eps) * gain;
+        x = from[j] / sqrt(squares / (double)in + set->source.eps) * gain;
     } else {
         x = from[j] / (1 + exp(-from[j])) * from[in + j];
     }
@@ -166,7 +166,7 @@ static double produced_at(const bench_state *b, const bench_set *set, int64_t i,
 
 static int check_produced(const bench_state *b, const bench_set *set, int64_t i, int64_t j)
 {
-    if (!set->from || !b->spec->op->forward) return OK;
+    if (!set->call.source || !b->spec->op->forward) return OK;
     double got, want = produced_at(b, set, i, j);
     b->be->download(b->be, &got, real_at(b->be, set->x, i * b->ldx + j), 1);
     return compare(b, "x", i, j, got, want, fabs(want));
@@ -182,8 +182,8 @@ static int check_set(bench_state *b, int64_t at, rng *g)
     /* reads all of x and dy: of one set */
     if (!rc && b->spec->op->backward && at == 0) rc = bench_check_gradients(b, at, g);
     if (rc) return rc;
-    /* layers that stand for adapters, bench/tenants.c */
-    int32_t   *which = b->spec->adapters ? bench_rows_of(b->spec) : NULL;
+    /* layers that stand for adapters, bench/many_adapters.c */
+    int32_t   *which = b->spec->adapters ? bench_which_of(b->spec) : NULL;
     int64_t    layer = set->layer;
     host_state h     = host_init(b, set, layer);
     for (int k = 0; k < 8 && !rc; k++) {

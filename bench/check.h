@@ -11,22 +11,23 @@
 typedef struct {
     adapter *adapter;
     int64_t  layer; /* of the adapter */
-    real    *W, *x, *dy, *y, *dx, *h, *dh;
-    /* of a variant that begins with the op before: what that makes x from. At the site `down` it
-     * is SwiGLU and g is NULL, else RMSNorm */
-    real  *from, *g;
-    param *rstd;
-    /* of a variant: its call, and the method's factors in the working type where it takes those */
-    site_call call;
-    real     *narrow[FACTOR_COUNT];
-    int32_t  *which; /* of many adapters, on the device */
+    real    *W, *x, *dy, *y, *dx;
+    /* the case's call, and what it points to, as far as the variant wants that: the op before (at
+     * the site `down` SwiGLU, else RMSNorm), many adapters, the method's own factors */
+    adapted_linear  call;
+    adapted_pair    pair;
+    adapted_source  source;
+    adapted_batch   batch;
+    adapted_factors factors;
+    real           *narrow[FACTOR_COUNT]; /* factors in the working type */
 } bench_set;
 
 typedef struct {
-    const bench_spec *spec;
-    const backend    *be;
-    linear_dims       dims;
-    int64_t           ldx, ldy; /* row strides of x and dy; y and dx are contiguous */
+    const bench_spec      *spec;
+    const backend         *be;
+    const adapted_variant *variant; /* what the case runs: the spec's, or the device's default */
+    linear_dims            dims;
+    int64_t                ldx, ldy; /* row strides of x and dy; y and dx are contiguous */
     /* lag: the case is on the set that the base is on `lag` calls later, so that neither warms
      * the other's cache */
     int64_t    n_sets, lag;
@@ -40,12 +41,12 @@ int bench_plan(bench_state *s, const bench_spec *spec, const backend *be);
 /* The arrays too. After an error free it all the same. */
 int  bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, uint64_t seed);
 void bench_state_free(bench_state *s);
-/* Of many adapters, bench/tenants.c: which each row takes (caller frees), how many different
- * ones that are; a call's arrays; and what a method's factors of all these hold together, in the
- * working type. */
-int32_t *bench_rows_of(const bench_spec *spec);
+/* Of many adapters, bench/many_adapters.c: which each row takes (caller frees), how many different
+ * ones that are; a set's batch with its arrays; and what a method's factors of all these hold
+ * together, in the working type. */
+int32_t *bench_which_of(const bench_spec *spec);
 int64_t  bench_distinct(const bench_spec *spec);
-void     bench_tenants_fill(const bench_state *s, bench_set *t, site_call *c);
+void     bench_batch_fill(const bench_state *s, bench_set *t);
 double   bench_adapter_bytes(const bench_state *s);
 /* An array of random values of this standard deviation, of a period that divides no row. */
 real *bench_random(const backend *be, int64_t n, double sd, rng *r);

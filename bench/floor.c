@@ -107,21 +107,19 @@ static double seconds_of(double flops, double bytes, const bench_rates *r)
     return fmax(flops / r->gemm_flops_per_s, bytes / r->copy_bytes_per_s);
 }
 
-/* Of a variant as its own steps go: the base's products at their floor, and what its steps
- * compute and move beyond them at theirs. */
+/* Lower bound of a variant: the base GEMM's floor plus that of its steps' extra FLOPs and bytes. */
 static double steps_floor(const bench_state *s, const bench_rates *rates)
 {
-    const site_variant *v = s->spec->variant;
-    const site_call    *c = &s->sets[0].call;
+    const adapted_linear *c = &s->sets[0].call;
     double sum = 0, elem = (double)s->be->elem, linear = linear_flops(s->dims), traffic = linear_bytes(s->dims, elem);
     for (int back = 0; back < 2; back++) {
         if (back ? !s->spec->op->backward : !s->spec->op->forward) continue;
-        site_cost cost = v->cost(v, back ? SITE_BACKWARD : SITE_FORWARD, c);
+        adapted_cost cost = adapted_cost_of(s->be, s->variant, back ? ADAPTED_BACKWARD : ADAPTED_FORWARD, c);
         sum += seconds_of(linear, traffic, rates) +
                seconds_of(fmax(0, cost.flops - linear), fmax(0, cost.bytes - traffic), rates);
     }
     if (!s->spec->op->expands) return sum;
-    site_cost cost = v->cost(v, SITE_ADAPT, c);
+    adapted_cost cost = adapted_cost_of(s->be, s->variant, ADAPTED_ADAPT, c);
     return sum + seconds_of(cost.flops, cost.bytes, rates);
 }
 
@@ -137,8 +135,9 @@ bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates)
     bench_floor f        = { 0 };
     double      expand_s = 0;
     double      linear = linear_flops(s->dims), traffic = linear_bytes(s->dims, elem);
-    if (op->forward && t->from) { /* a variant that begins with the op before: bytes alone count */
-        double bytes = elem * (t->g ? 2 * n * in + in : 3 * n * in), seconds = bytes / rates->copy_bytes_per_s;
+    if (op->forward && t->call.source) { /* a variant that begins with the op before: bytes alone count */
+        double bytes   = elem * (t->source.gain ? 2 * n * in + in : 3 * n * in),
+               seconds = bytes / rates->copy_bytes_per_s;
         f.base_bytes += bytes, f.base_s += seconds;
         f.bytes += bytes, f.fused_s += seconds;
     }
@@ -174,7 +173,7 @@ bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates)
         f.flops += flops;
         f.bytes += bytes;
         f.fused_s += bytes / rates->copy_bytes_per_s;
-        if (!s->spec->variant || s->spec->variant->takes == TAKES_PAIR) expand_s = bytes / rates->copy_bytes_per_s;
+        if (s->variant->takes == TAKES_PAIR) expand_s = bytes / rates->copy_bytes_per_s;
     }
     f.ops_s = expand_s + (s->spec->variant ? steps_floor(s, rates) : f.ops_s);
     return f;

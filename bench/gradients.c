@@ -108,8 +108,7 @@ static bool gradient_at(const sampled *c, factor_id f, double *got)
     };
     if (!all) return false;
     int64_t cols = t->cols;
-    if (f == FACTOR_A && c->b->spec->variant && c->b->spec->variant->takes != TAKES_PAIR)
-        all = c->set->call.dA, cols = c->in;
+    if (f == FACTOR_A && c->b->variant->takes != TAKES_PAIR) all = c->set->factors.dA, cols = c->in;
     const backend *params = c->b->be->params;
     params->download(params, got, (const real *)real_at(params, (const real *)all, row[f] * cols + col[f]), 1);
     return true;

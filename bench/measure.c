@@ -186,7 +186,7 @@ static void set_clocks(json *j, const sampler *m)
  * moved. */
 static void set_moved(json *j, const bench_state *s)
 {
-    const site_cost cost = s->spec->variant->cost(s->spec->variant, SITE_FORWARD, &s->sets[0].call);
+    const adapted_cost cost = adapted_cost_of(s->be, s->variant, ADAPTED_FORWARD, &s->sets[0].call);
     record_put_number(j, field_timing_moved_over_base, cost.bytes / linear_bytes(s->dims, (double)s->be->elem) - 1);
 }
 

@@ -8,11 +8,9 @@
 #include "core/test.h"
 
 /* The pair left out. */
-static const backend *whole;
-static void           base_alone(const backend *be, real *y, real *h, const real *x, const real *W, const real *bias,
-                                 const adapted_pair *pairs, int64_t count, linear_dims d, bool accumulate)
+static void base_alone(adapted_walk *w, const adapted_linear *l)
 {
-    whole->adapted_fwd(be, y, h, x, W, bias, pairs, 0, d, accumulate);
+    if (w->runs) w->be->linear_fwd(w->be, l->y, l->x, l->W, l->bias, adapted_dims(l), l->accumulate);
 }
 
 static int measure(const backend *be, const char *name, json **asked, json **result)
@@ -41,9 +39,9 @@ static void check_backend(const backend *be)
         assert_true((json_find(result, "case_waited_ns") != NULL) == (be->time_begin != NULL));
         json_free(asked);
         json_free(result);
-        backend broken     = *be;
-        whole              = be;
-        broken.adapted_fwd = base_alone;
+        const adapted_variant left_out[] = { { .name = "base-alone", .forward = base_alone }, { 0 } };
+        backend               broken     = *be;
+        broken.adapted                   = left_out;
         error_clear();
         assert_int_equal(measure(&broken, name, &asked, &result), ERR_FAILED);
         json_free(asked);
@@ -166,7 +164,7 @@ static void check_variants(const backend *be, const backend *but_those_of)
             (strcmp(m, "vera") != 0 && strcmp(m, "lora") != 0))
             continue;
         if (bench_refusal(&specs[i], be) ||
-            (but_those_of && (specs[i].mode != MODE_HOT || site_variant_find(but_those_of, specs[i].variant->name))))
+            (but_those_of && (specs[i].mode != MODE_HOT || adapted_find(but_those_of, specs[i].variant->name))))
             continue;
         if (all++ % TEST_PART != 0) continue;
         json *asked, *result;
@@ -192,10 +190,9 @@ static void variants_are_checked(void **state)
 }
 
 /* A variant that refuses is not run. */
-static const char *refuse(const site_variant *v, const site_call *c)
+static const char *refuse(const adapted_linear *l)
 {
-    (void)v;
-    return c->n == 8 && c->r == 8 ? "needs more rows" : NULL;
+    return l->n == 8 && l->pairs[0].p.r == 8 ? "needs more rows" : NULL;
 }
 
 /* Many adapters: each of the ways in which rows take them is checked, and told. */
@@ -208,20 +205,20 @@ static void many_adapters(void **state)
     static const char *const names[]  = { "decode/tied-lora/", "decode/lora/" };
     double                   moved[2] = { 0 };
     for (int i = 0; i < 2; i++)
-        for (int rows = ROWS_DIFFERENT; rows < ROWS_COUNT; rows++) {
+        for (int p = POPULARITY_DIFFERENT; p < POPULARITY_COUNT; p++) {
             char  name[192];
             json *asked, *result;
             for (int gather = 0; gather < 2; gather++) {
                 snprintf(
                     name, sizeof name,
                     "%sr=8/shape=mini/site=qkv/tokens=8/device=%s/dtype=bf16/mode=hot/variant=%s/adapters=8/popularity=%s",
-                    names[i], be->params->name, gather ? "gather" : "decode", bench_rows_name[rows]);
+                    names[i], be->params->name, gather ? "gather" : "decode", bench_popularity_name[p]);
                 assert_ok(measure(be, name, &asked, &result));
                 const int distinct = json_find(asked, "distinct")->valueint;
-                assert_true(rows == ROWS_DIFFERENT ? distinct == 8
-                            : rows == ROWS_SAME    ? distinct == 1
-                                                   : distinct > 1 && distinct < 8);
-                if (rows == ROWS_DIFFERENT && !gather) moved[i] = json_find(result, "moved_over_base")->valuedouble;
+                assert_true(p == POPULARITY_DIFFERENT ? distinct == 8
+                            : p == POPULARITY_SAME    ? distinct == 1
+                                                      : distinct > 1 && distinct < 8);
+                if (p == POPULARITY_DIFFERENT && !gather) moved[i] = json_find(result, "moved_over_base")->valuedouble;
                 json_free(asked);
                 json_free(result);
             }
@@ -232,9 +229,9 @@ static void many_adapters(void **state)
 static void a_refused_case_is_not_measured(void **state)
 {
     (void)state;
-    const site_variant no[] = { { .name = "no", .refuses = refuse }, { 0 } };
-    backend            be   = *backend_find("cpu");
-    be.site_variants        = no;
+    backend               be   = *backend_find("cpu");
+    const adapted_variant no[] = { *be.adapted, { .name = "no", .refuses = refuse }, { 0 } };
+    be.adapted                 = no;
     int64_t     n, seen = 0;
     bench_spec *specs = bench_specs(&be, &n);
     for (int64_t i = 0; i < n; i++) {

@@ -28,8 +28,11 @@ int bench_plan(bench_state *s, const bench_spec *spec, const backend *be)
     if (rc) return rc;
     *s      = (bench_state) { .spec = spec, .be = be, .n_sets = 1 };
     s->dims = (linear_dims) { .n = spec->op->tokens, .in = site_in(&c, spec->site), .out = site_out(&c, spec->site) };
-    s->ldx  = spec->variant ? site_ld(spec->variant, s->dims.in, spec->rank) : s->dims.in;
-    s->ldy  = spec->variant ? site_ld(spec->variant, s->dims.out, spec->rank) : s->dims.out;
+    s->variant = spec->variant
+                     ? spec->variant
+                     : adapted_default(be, &(adapted_linear) { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out });
+    s->ldx     = adapted_ld(s->variant, s->dims.in, spec->rank);
+    s->ldy     = adapted_ld(s->variant, s->dims.out, spec->rank);
     if (spec->mode == MODE_LAYERS) s->n_sets = rotated_layers(&c, s->dims.in * s->dims.out * (int64_t)be->elem);
     if (spec->mode != MODE_COLD) return OK;
     int64_t cache = be->cache_bytes ? be->cache_bytes(be) : 0, passes = spec->op->forward + spec->op->backward;
@@ -77,71 +80,86 @@ static int fresh_adapter(adapter **out, const bench_state *s, model_config c, in
 }
 
 /* What the op before makes x from. */
-static void fill_producer(const bench_state *s, bench_set *t, rng *g)
+static void fill_source(const bench_state *s, bench_set *t, rng *g)
 {
     const bool gated = s->spec->site == SITE_DOWN;
-    t->from          = bench_random(s->be, s->dims.n * s->dims.in * (gated ? 2 : 1), 1, g);
+    t->source.eps    = producer_eps;
+    t->source.from   = bench_random(s->be, s->dims.n * s->dims.in * (gated ? 2 : 1), 1, g);
     if (gated) return;
-    t->g    = bench_random(s->be, s->dims.in, 1, g);
-    t->rstd = s->be->params->alloc(s->be->params, s->dims.n);
+    t->source.gain = bench_random(s->be, s->dims.in, 1, g);
+    t->source.rstd = s->be->params->alloc(s->be->params, s->dims.n);
 }
 
 static void fill_set(const bench_state *s, bench_set *t, rng *g)
 {
-    if (s->spec->variant && s->spec->variant->producer) fill_producer(s, t, g);
+    if (s->variant->from_source) fill_source(s, t, g);
     const backend *be = s->be;
-    int64_t        n = s->dims.n, in = s->dims.in, out = s->dims.out, room = n * adapted_rank_room(s->spec->rank);
-    t->x  = bench_random(be, n * s->ldx, 1, g);
-    t->y  = be->alloc(be, n * out);
-    t->h  = be->alloc(be, room);
-    t->dh = be->alloc(be, room);
+    int64_t        n = s->dims.n, in = s->dims.in, out = s->dims.out;
+    t->x = bench_random(be, n * s->ldx, 1, g);
+    t->y = be->alloc(be, n * out);
     if (!s->spec->op->backward) return;
     t->dy = bench_random(be, n * s->ldy, 1, g);
     t->dx = be->alloc(be, n * in);
 }
 
+/* The set's call as far as it needs no arrays: what a refusal is asked about. */
+static void describe(const bench_state *s, bench_set *t)
+{
+    const bench_spec *b = s->spec;
+    t->pair           = (adapted_pair) { .p = { .r = b->rank, .lda = s->dims.in, .ldb = b->rank }, .out = s->dims.out };
+    t->call           = (adapted_linear) { .n           = s->dims.n,
+                                           .in          = s->dims.in,
+                                           .out         = s->dims.out,
+                                           .ldx         = s->ldx,
+                                           .ld_dy       = s->ldy,
+                                           .pairs       = &t->pair,
+                                           .count       = 1,
+                                           .same_arrays = true };
+    t->factors.narrow = s->variant->takes == TAKES_NARROW;
+    if (s->variant->takes != TAKES_PAIR) t->pair.factors = &t->factors;
+    if (s->variant->from_source) t->call.source = &t->source;
+    if (b->adapters) t->call.batch = &t->batch;
+}
+
 /* A factor as the variant takes it. */
 static const void *factor_of(bench_state *s, bench_set *t, factor_id f, const param *values, int64_t count)
 {
-    if (!values || s->spec->variant->takes != TAKES_NARROW) return values;
+    if (!values || !t->factors.narrow) return values;
     t->narrow[f] = s->be->alloc(s->be, count);
     s->be->narrow(s->be, t->narrow[f], values, count);
     return t->narrow[f];
 }
 
-static void fill_call(bench_state *s, bench_set *t)
+static void fill_factors(bench_state *s, bench_set *t)
 {
-    const site_variant *v   = s->spec->variant;
-    const expand_job   *job = &t->adapter->jobs[t->layer];
-    pair_arrays         p   = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
-    int64_t             r = p.r, out = s->dims.out;
-    site_call           c = {
-                  .n = s->dims.n, .in = s->dims.in, .out = out, .r = r, .W = t->W, .x = t->x, .y = t->y, .dx = t->dx, .dy = t->dy
-    };
-    if (v->takes == TAKES_PAIR) {
-        c.lda = p.lda ? p.lda : c.in;
-        c.s   = 1;
-        if (!s->spec->adapters) c.A = p.A, c.B = p.B, c.dA = p.dA, c.dB = p.dB;
-    } else {
-        c.lda = job->lda;
-        c.s   = job->s;
-    }
-    if (s->spec->adapters) {
-        bench_tenants_fill(s, t, &c);
-    } else if (v->takes != TAKES_PAIR) {
-        c.A = factor_of(s, t, FACTOR_A, job->A, r * job->lda), c.B = factor_of(s, t, FACTOR_B, job->B, out * r);
-        c.u = factor_of(s, t, FACTOR_U, job->u, r), c.v = factor_of(s, t, FACTOR_V, job->v, out);
-        c.dA = p.dA, c.dB = job->dB, c.du = job->du, c.dv = job->dv;
-    }
-    c.from = t->from, c.g = t->g, c.rstd = t->rstd, c.eps = producer_eps;
-    c.work  = s->be->alloc_bytes(s->be, v->work_bytes(v, &c));
-    t->call = c;
-    v->run(v, SITE_PREPARE, &t->call);
+    const expand_job *job = &t->adapter->jobs[t->layer];
+    const int64_t     r = t->pair.p.r, out = s->dims.out;
+    adapted_factors  *f = &t->factors;
+    f->A = factor_of(s, t, FACTOR_A, job->A, r * job->lda), f->B = factor_of(s, t, FACTOR_B, job->B, out * r);
+    f->u = factor_of(s, t, FACTOR_U, job->u, r), f->v = factor_of(s, t, FACTOR_V, job->v, out);
+    f->dA = t->pair.p.dA, f->dB = job->dB, f->du = job->du, f->dv = job->dv;
 }
 
-static adapted_pair pair_of(const bench_state *s, const bench_set *t)
+static void *bytes_or_none(const backend *be, int64_t bytes) { return bytes ? be->alloc_bytes(be, bytes) : NULL; }
+
+/* The call's arrays. first: the set that lends its own to this one, or NULL. */
+static void fill_call(bench_state *s, bench_set *t, const bench_set *first)
 {
-    return (adapted_pair) { adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site], 0, s->dims.out };
+    const expand_job *job = &t->adapter->jobs[t->layer];
+    describe(s, t);
+    t->pair.p = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
+    if (!t->pair.p.lda) t->pair.p.lda = s->dims.in;
+    t->factors.lda = job->lda, t->factors.s = job->s;
+    if (s->spec->adapters)
+        bench_batch_fill(s, t);
+    else if (t->pair.factors)
+        fill_factors(s, t);
+    t->call.W = t->W, t->call.x = t->x, t->call.y = t->y, t->call.dx = t->dx, t->call.dy = t->dy;
+    const adapted_room room = adapted_room_of(s->be, s->variant, &t->call);
+    t->call.kept            = first ? first->call.kept : bytes_or_none(s->be, room.kept);
+    t->call.scratch         = first ? first->call.scratch : bytes_or_none(s->be, room.scratch);
+    t->call.copies          = bytes_or_none(s->be, room.copies);
+    adapted_run(s->be, s->variant, ADAPTED_PREPARE, &t->call);
 }
 
 int bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, uint64_t seed)
@@ -156,8 +174,9 @@ int bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, 
     for (int64_t i = 0; i < s->n_sets; i++) {
         bench_set *t = &s->sets[i];
         if (i > 0 && one) {
-            *t   = s->sets[0];
-            t->W = NULL;
+            *t             = s->sets[0];
+            t->W           = NULL;
+            t->call.copies = NULL;
         } else {
             rc = fresh_adapter(&t->adapter, s, c, spec->adapters ? spec->adapters : one ? s->n_sets : 1, seed, &g);
             if (rc) return rc;
@@ -165,10 +184,7 @@ int bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, 
         }
         t->layer = one ? i : 0;
         t->W     = bench_random(be, s->dims.in * s->dims.out, 1 / sqrt((double)s->dims.in), &g);
-        if (spec->variant) {
-            fill_call(s, t);
-            continue;
-        }
+        fill_call(s, t, i > 0 && one ? &s->sets[0] : NULL);
         if (!spec->op->forward) bench_run_forward(s, i);
     }
     return OK;
@@ -178,36 +194,40 @@ void bench_state_free(bench_state *s)
 {
     for (int64_t i = 0; s->sets && i < s->n_sets; i++) {
         bench_set *t = &s->sets[i];
+        adapted_run(s->be, s->variant, ADAPTED_RELEASE, &t->call);
         s->be->release(s->be, t->W);
+        s->be->release(s->be, t->call.copies);
         if (i > 0 && s->spec->mode != MODE_COLD) continue;
-        if (t->call.work) s->spec->variant->run(s->spec->variant, SITE_RELEASE, &t->call);
-        if (t->call.work) s->be->release(s->be, t->call.work);
-        s->be->release(s->be, t->which);
         for (int f = 0; f < FACTOR_COUNT; f++) s->be->release(s->be, t->narrow[f]);
-        real *arrays[] = { t->x, t->dy, t->y, t->dx, t->h, t->dh, t->from, t->g };
+        void *arrays[] = { t->x,
+                           t->dy,
+                           t->y,
+                           t->dx,
+                           t->call.kept,
+                           t->call.scratch,
+                           (void *)(uintptr_t)t->source.from,
+                           (void *)(uintptr_t)t->source.gain,
+                           (void *)(uintptr_t)t->batch.which };
         for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) s->be->release(s->be, arrays[k]);
-        s->be->params->release(s->be->params, t->rstd);
+        s->be->params->release(s->be->params, t->source.rstd);
         adapter_free(t->adapter);
     }
     free(s->sets);
     s->sets = NULL;
 }
 
-static bool begins_before(const bench_state *s)
-{
-    return s->spec->variant && s->spec->variant->producer && s->spec->op->forward;
-}
+static bool begins_before(const bench_state *s) { return s->variant->from_source && s->spec->op->forward; }
 
 /* The op before, as a model without an adapter calls it. SwiGLU writes no strided rows. */
 static void produce(const bench_state *s, const bench_set *t, linear_dims *d)
 {
-    if (t->g) {
-        s->be->rmsnorm_fwd(s->be, t->x, t->rstd, t->from, t->g, (norm_dims) { .n = d->n, .d = d->in, .ldy = d->ldx },
-                           producer_eps);
+    if (t->source.gain) {
+        s->be->rmsnorm_fwd(s->be, t->x, t->source.rstd, t->source.from, t->source.gain,
+                           (norm_dims) { .n = d->n, .d = d->in, .ldy = d->ldx }, producer_eps);
         return;
     }
     d->ldx = d->in;
-    s->be->swiglu_fwd(s->be, t->x, t->from, d->n, d->in);
+    s->be->swiglu_fwd(s->be, t->x, t->source.from, d->n, d->in);
 }
 
 void bench_run_base(bench_state *s, int64_t set)
@@ -230,58 +250,38 @@ static void expand_one(const backend *be, const expand_job *job, const pair_arra
     be->expand_fwd(be, &one, 1);
 }
 
-static void run_variant(bench_state *s, bench_set *t)
-{
-    const backend      *be  = s->be;
-    const bench_op     *op  = s->spec->op;
-    const site_variant *v   = s->spec->variant;
-    expand_job         *job = &t->adapter->jobs[t->layer];
-    pair_arrays         p   = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
-    if (op->expands && v->takes == TAKES_PAIR) expand_one(be, job, &p);
-    if (op->expands) v->run(v, SITE_ADAPT, &t->call);
-    if (op->forward) v->run(v, SITE_FORWARD, &t->call);
-    if (op->backward) v->run(v, SITE_BACKWARD, &t->call);
-    if (op->backward && v->takes == TAKES_PAIR) be->expand_bwd(be, job, 1);
-}
-
+/* A variant that was asked for is told of a new adapter wherever a step would, even where the
+ * backward alone is timed. */
 void bench_run_case(bench_state *s, int64_t set)
 {
-    if (s->spec->variant) {
-        run_variant(s, &s->sets[set]);
-        return;
-    }
-    const backend   *be  = s->be;
-    const bench_op  *op  = s->spec->op;
-    const bench_set *t   = &s->sets[set];
-    expand_job      *job = &t->adapter->jobs[t->layer];
-    adapted_pair     p   = pair_of(s, t);
-    if (op->forward) {
-        if (op->expands) expand_one(be, job, &p.p);
-        be->adapted_fwd(be, t->y, t->h, t->x, t->W, NULL, &p, 1, s->dims, false);
-    }
-    if (op->backward) {
-        be->adapted_bwd(be, t->dx, t->dh, t->dy, t->x, t->h, t->W, &p, 1, s->dims);
-        be->expand_bwd(be, job, 1);
-    }
+    const backend  *be      = s->be;
+    const bench_op *op      = s->spec->op;
+    bench_set      *t       = &s->sets[set];
+    expand_job     *job     = &t->adapter->jobs[t->layer];
+    pair_arrays     p       = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
+    const bool      expands = op->expands && (op->forward || s->spec->variant), pair = s->variant->takes == TAKES_PAIR;
+    if (expands && pair) expand_one(be, job, &p);
+    if (expands) adapted_run(be, s->variant, ADAPTED_ADAPT, &t->call);
+    if (op->forward) adapted_run(be, s->variant, ADAPTED_FORWARD, &t->call);
+    if (op->backward) adapted_run(be, s->variant, ADAPTED_BACKWARD, &t->call);
+    if (op->backward && pair) be->expand_bwd(be, job, 1);
 }
 
 const char *bench_refusal(const bench_spec *spec, const backend *be)
 {
-    bench_state s;
+    static const char there[1];
+    bench_state       s;
+    bench_set         t = { 0 };
     /* measuring it will say what is wrong */
     if (!spec->variant || bench_plan(&s, spec, be)) return NULL;
-    const site_call c = { .n = s.dims.n, .in = s.dims.in, .out = s.dims.out, .r = spec->rank, .lda = s.dims.in };
-    return site_refusal(spec->variant, &c);
+    describe(&s, &t);
+    if (spec->op->backward) t.call.dy = (const real *)there;
+    return adapted_refusal(be, s.variant, &t.call);
 }
 
 void bench_run_forward(bench_state *s, int64_t set)
 {
-    const bench_set *t = &s->sets[set];
-    adapted_pair     p = pair_of(s, t);
-    if (s->spec->variant)
-        s->spec->variant->run(s->spec->variant, SITE_FORWARD, &t->call);
-    else
-        s->be->adapted_fwd(s->be, t->y, t->h, t->x, t->W, NULL, &p, 1, s->dims, false);
+    adapted_run(s->be, s->variant, ADAPTED_FORWARD, &s->sets[set].call);
 }
 
 json *bench_asked_of(const bench_state *s)
@@ -305,7 +305,7 @@ json *bench_asked_of(const bench_state *s)
     if (b->variant) record_put_text(a, field_bench_case_variant, b->variant->name);
     if (b->adapters) {
         record_put_count(a, field_bench_case_adapters, b->adapters);
-        record_put_text(a, field_bench_case_popularity, bench_rows_name[b->rows]);
+        record_put_text(a, field_bench_case_popularity, bench_popularity_name[b->popularity]);
         record_put_count(a, field_bench_case_distinct, bench_distinct(b));
     }
     record_put_text(a, field_bench_case_device, s->be->params->name);

@@ -99,6 +99,8 @@ const option eval_options[] = {
     { "dtype", OPT_STR, &q.dtype, .arg = "T",
       .help =
           "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
+    { "variant", OPT_STR, &q.variant, .arg = "NAME",
+      .help = "how a GPU computes linears with their adapters, as `tiebreak info` lists it there" },
     { "threads", OPT_INT, &q.threads, .min = 1, .max = 4096, .arg = "N",
       .help = "worker threads; every core when not given" },
     { "tokenizer", OPT_STR, &q.tokenizer, .arg = "DIR",

@@ -13,7 +13,7 @@
 #include "tokenizer/tokenizer.h"
 
 static struct {
-    const char *model, *adapter, *prompt, *device, *dtype;
+    const char *model, *adapter, *prompt, *device, *dtype, *variant;
     int64_t     max_new, threads, copies;
     bool        json, time;
 } o;
@@ -72,6 +72,9 @@ static int encode_prompt(session *s)
 static int generate(session *s)
 {
     int rc = encode_prompt(s);
+    if (!rc)
+        rc = model_use_variant(s->m, o.variant, s->a ? adapter_pairs(s->a) : NULL, false,
+                               o.copies * (int64_t)s->prompt.n);
     if (rc) return rc;
     generate_item *items = mem_alloc((size_t)o.copies, sizeof *items);
     s->out               = mem_alloc((size_t)(o.copies * o.max_new), sizeof *s->out);
@@ -147,6 +150,8 @@ static int run(int argc, char **argv)
         { "dtype", OPT_STR, &o.dtype, .arg = "T",
           .help =
               "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
+        { "variant", OPT_STR, &o.variant, .arg = "NAME",
+          .help = "how a GPU computes linears with their adapters, as `tiebreak info` lists it there" },
         { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N",
           .help = "worker threads; every core when not given" },
         { "json", OPT_FLAG, &o.json,

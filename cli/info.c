@@ -7,6 +7,7 @@
 #include "core/machine.h"
 #include "core/record_fields.h"
 #include "kernels/facts.h"
+#include "kernels/variant.h"
 
 static bool as_json, records;
 
@@ -43,6 +44,19 @@ static int print_records(void)
     return OK;
 }
 
+/* The ways in which a device computes an adapted linear, where it has several. */
+static json *variants(const backend *be)
+{
+    json *j = json_object();
+    for (const adapted_variant *v = be->adapted; v->name; v++) {
+        str text = { 0 };
+        str_printf(&text, "%s%s%s", v->about, v->needs[0] ? "; needs " : "", v->needs);
+        json_set_str(j, v->name, text.s);
+        str_free(&text);
+    }
+    return j;
+}
+
 static int run(int argc, char **argv)
 {
     static const option table[] = { { "records", OPT_FLAG, &records,
@@ -65,6 +79,7 @@ static int run(int argc, char **argv)
     json_set_str(j, "cuda", cuda ? cuda->about : after(error_text(), "cuda: "));
     json *gpu = backend_facts(cuda);
     if (gpu) json_set(j, "gpu", gpu);
+    if (cuda) json_set(j, "variants", variants(backend_find("cuda-bf16")));
     if (!as_json) print_lines(j, "");
     as_json ? json_show(j) : json_free(j);
     return OK;

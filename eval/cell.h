@@ -29,6 +29,7 @@ typedef struct {
     const char *lm_eval_logs;
     /* as backend_for takes them (kernels/backend.h); NULL: cpu, the device's own */
     const char *device, *dtype;
+    const char *variant; /* of adapted linears (kernels/variant.h); NULL: the default */
     int64_t     threads; /* 0: every core */
     bool        quiet;
     /* with a URL */

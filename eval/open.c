@@ -11,9 +11,9 @@ int check_model_options(const eval_request *q)
     if (url && q->adapter)
         return input_error("--adapter %s: the model at %s is served as it is; score its served adapter by --model-name",
                            q->adapter, q->model);
-    if (url && (q->dtype || (q->device && strcmp(q->device, "cpu") != 0)))
+    if (url && (q->dtype || q->variant || (q->device && strcmp(q->device, "cpu") != 0)))
         return input_error(
-            "--device and --dtype are for a model that runs here; where the one at %s runs, its server decides",
+            "--device, --dtype and --variant are for a model that runs here; where the one at %s runs, its server decides",
             q->model);
     if (!url && (q->tokenizer || q->http.gen_kwargs || q->http.model || q->http.key_env || q->http.concurrency))
         return input_error(
@@ -35,5 +35,6 @@ int open_model(lm **out, const eval_request *q, bool with_tokenizer)
                                               .max_length = q->max_length,
                                               .device     = q->device,
                                               .dtype      = q->dtype,
+                                              .variant    = q->variant,
                                               .threads    = q->threads });
 }

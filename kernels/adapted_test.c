@@ -1,8 +1,6 @@
-/* A linear and the pairs that read its input, against the reference's linear and pairs one by
- * one. */
-#include "kernels/adapted.h"
-
-#include "kernels/check.h"
+/* A linear and any number of pairs that read its input: every variant of a backend against the
+ * reference's linear and pairs one by one, and what each refuses. */
+#include "kernels/test_adapted.h"
 
 /* Where a pair's A (and dA) lies: where the one before it ends, with a gap, or it is the same A
  * with a dA of its own. */
@@ -136,10 +134,31 @@ static const adapted_case cases[] = {
         { 4, 256, 256, SAME, false, true },
         { 3, 4, 256, FOLLOWS, true, true },
         { 2, 256, 256, FOLLOWS, true, true } } },
+    { "q, k, v of widths that 8 divides",
+      { 37, 72, 136, 0, 0 },
+      false,
+      false,
+      true,
+      0,
+      0,
+      3,
+      { { 8, 0, 72, APART, true, true }, { 17, 72, 32, FOLLOWS, true, true }, { 3, 104, 32, FOLLOWS, true, true } } },
+    { "gate and up of one A, few rows",
+      { 6, 40, 96, 0, 0 },
+      false,
+      false,
+      true,
+      0,
+      0,
+      2,
+      { { 4, 0, 48, APART, false, true }, { 4, 48, 48, SAME, false, true } } },
+    { "added to y, in few rows", { 9, 40, 56, 0, 0 }, false, true, true, 0, 0, 1, { { 4, 0, 56, APART, true, true } } },
     { "no token", { 0, 7, 5, 0, 0 }, false, false, true, 0, 0, 1, { { 4, 0, 5, APART, true, true } } },
 };
 enum { CASES = sizeof cases / sizeof *cases };
-enum { Y, DX, DA, DB, X, DY, W, BIAS, A, B, ARRAYS };
+enum { Y, DX, DA, DB, X, DY, W, BIAS, A, B, G, ARRAYS };
+
+static const adapted_variant *variant; /* under test */
 
 /* Elements that all pairs' A, B, dA and dB take, and where those of pair i begin. */
 typedef struct {
@@ -174,58 +193,139 @@ static void pairs_of(adapted_pair *to, const adapted_case *c, const backend *be,
                                             .r   = p->r,
                                             .lda = o.lda,
                                             .ldb = p->r + c->ldb_room };
-        if (p->dA) to[i].p.dA = param_at(be, as(a[DA]), o.dA[i]);
-        if (p->dB) to[i].p.dB = param_at(be, as(a[DB]), o.dB[i]);
+        if (p->dA) to[i].p.dA = param_at(be, a[DA], o.dA[i]);
+        if (p->dB) to[i].p.dB = param_at(be, a[DB], o.dB[i]);
     }
 }
 
-static real *room_of_nan(const backend *be, int64_t count)
+/* The call without memory; x as it lies. */
+static adapted_linear linear_of(const adapted_case *c, const adapted_pair *pairs, void **a)
 {
-    char *host = mem_alloc((size_t)count + 1, be->elem);
-    real *room = be->alloc(be, count + 1);
-    memset(host, 0xff, (size_t)count * be->elem);
-    be->put(be, room, host, count * (int64_t)be->elem);
-    free(host);
-    return room;
+    const linear_dims d = c->d;
+    return (adapted_linear) { .n          = d.n,
+                              .in         = d.in,
+                              .out        = d.out,
+                              .ldx        = d.ldx,
+                              .ldy        = d.ldy,
+                              .ld_dx      = d.ldx,
+                              .ld_dy      = d.ldy,
+                              .x          = a[X],
+                              .W          = a[W],
+                              .bias       = c->bias ? a[BIAS] : NULL,
+                              .y          = a[Y],
+                              .dy         = a[DY],
+                              .dx         = a[DX],
+                              .pairs      = pairs,
+                              .count      = c->count,
+                              .accumulate = c->accumulate };
+}
+
+/* x made in f64 by the op before, and rounded as naive code rounds it. */
+static void on_ref(const backend *be, adapted_linear l)
+{
+    real   *made   = l.source ? test_produced(be, &l) : NULL;
+    double *values = (double *)made; /* ref's arrays are the host's */
+    for (int64_t i = 0; made && i < l.n * l.in && check_subject->elem == 2; i++) values[i] = check_bf16(values[i]);
+    if (made) l.x = made;
+    l.source = NULL;
+    test_adapted(be, be->adapted, l);
+    be->release(be, made);
 }
 
 static void call(const backend *be, void **a, const void *c_)
 {
     const adapted_case *c = c_;
     adapted_pair        pairs[PAIRS];
-    pairs_of(pairs, c, be, as(a));
-    int64_t room = adapted_room(c->d.n, pairs, c->count);
-    real   *h = room_of_nan(be, room), *dh = room_of_nan(be, room);
-    be->adapted_fwd(be, a[Y], h, a[X], a[W], a[BIAS], pairs, c->count, c->d, c->accumulate);
-    be->adapted_bwd(be, a[DX], dh, a[DY], a[X], h, a[W], pairs, c->count, c->d);
-    assert_ok(be->sync(be));
-    be->release(be, h), be->release(be, dh);
+    pairs_of(pairs, c, be, a);
+    adapted_linear       l      = linear_of(c, pairs, a);
+    const adapted_source source = { .from = a[X], .gain = a[G], .eps = 1e-5 };
+    if (variant->from_source) l.source = &source;
+    if (variant->forward_only) l.dy = NULL;
+    if (be == backend_find("ref"))
+        on_ref(be, l);
+    else
+        test_adapted(be, variant, l);
 }
+
+/* Why the variant under test cannot do a case; no array is looked at. */
+static const char *refusal(const adapted_case *c)
+{
+    static char           there[8];
+    static adapted_source source;
+    void                 *a[ARRAYS] = { [X] = there, [DY] = there, [BIAS] = c->bias ? there : NULL };
+    adapted_pair          pairs[PAIRS];
+    pairs_of(pairs, c, check_subject ? check_subject : backend_find("cpu"), a);
+    adapted_linear l = linear_of(c, pairs, a);
+    l.same_arrays    = true;
+    l.source         = &source;
+    if (variant->pad)
+        l.ldx   = adapted_ld(variant, l.in, adapted_ranks(&l, variant->pad)),
+        l.ld_dy = adapted_ld(variant, l.out, adapted_ranks(&l, variant->pad));
+    if (variant->forward_only) l.dy = NULL;
+    return adapted_refusal(check_subject ? check_subject : backend_find("cpu"), variant, &l);
+}
+
+static void check_case(const adapted_case *c)
+{
+    linear_dims d     = c->d;
+    offsets     o     = offsets_of(c);
+    int64_t     ranks = 0;
+    char        what[96];
+    for (int64_t k = 0; k < c->count; k++) ranks += c->pairs[k].r;
+    double      tol            = check_sum_tol(d.in + d.out + d.n + ranks);
+    check_array arrays[ARRAYS] = {
+        [Y]    = check_rows("y", d.n, d.ldy, d.out, true, check_sum_tol(d.in + ranks)),
+        [DX]   = check_rows("dx", d.n, d.ldx, d.in, true, check_sum_tol(d.out + ranks)),
+        [DA]   = { "dA", .kind = PARAM, .n = o.dA[c->count], .out = true, .through_bf16 = true, .tol = tol },
+        [DB]   = { "dB", .kind = PARAM, .n = o.dB[c->count], .out = true, .through_bf16 = true, .tol = tol },
+        [X]    = check_rows("x", d.n, d.ldx, d.in, false, 0),
+        [DY]   = check_rows("dy", d.n, d.ldy, d.out, false, 0),
+        [W]    = { "W", .n = d.in * d.out },
+        [BIAS] = { "bias", .n = c->bias ? d.out : -1 },
+        [A]    = { "A", .n = o.A[c->count] },
+        [B]    = { "B", .n = o.B[c->count] },
+        [G]    = { "g", .n = variant->from_source ? d.in : -1 },
+    };
+    arrays[Y].through_bf16 = arrays[DX].through_bf16 = true;
+    if (!c->dx || variant->forward_only) arrays[DX].n = -1;
+    snprintf(what, sizeof what, "%s, %s", variant->name, c->what);
+    check_op(what, arrays, ARRAYS, call, c);
+}
+
+/* What the cases above are to each variant. A variant that is not here fails the test. */
+static const struct {
+    const char *name;
+    bool        one, several; /* some of one pair run, some of several do */
+} expected[] = {
+    { "stacked", true, true },         { "base-first", true, true },
+    { "eager", true, false }, /* takes one pair; in bf16 the pair's factors, which are not here */
+    { "eager-bf16", true, false },     { "one-pass", true, true },
+    { "adapter-first", true, true },   { "split-k", true, true },
+    { "merged", true, true },          { "augmented-k", true, true },
+    { "producer-shrink", true, true }, { "producer-augmented", true, true },
+    { "producer-fused", false, true }, { "decode", true, true },
+    { "gather", true, true },          { "fused", false, true },
+    { "fused-cluster", false, true },  { "graph", true, true },
+};
+enum { EXPECTED = sizeof expected / sizeof *expected };
 
 static void check_cases(void)
 {
-    for (int i = 0; i < CASES; i++) {
-        const adapted_case *c     = &cases[i];
-        linear_dims         d     = c->d;
-        offsets             o     = offsets_of(c);
-        int64_t             ranks = 0;
-        for (int64_t k = 0; k < c->count; k++) ranks += c->pairs[k].r;
-        double      tol            = check_sum_tol(d.in + d.out + d.n + ranks);
-        check_array arrays[ARRAYS] = {
-            [Y]    = check_rows("y", d.n, d.ldy, d.out, true, check_sum_tol(d.in + ranks)),
-            [DX]   = check_rows("dx", d.n, d.ldx, d.in, true, check_sum_tol(d.out + ranks)),
-            [DA]   = { "dA", .kind = PARAM, .n = o.dA[c->count], .out = true, .through_bf16 = true, .tol = tol },
-            [DB]   = { "dB", .kind = PARAM, .n = o.dB[c->count], .out = true, .through_bf16 = true, .tol = tol },
-            [X]    = check_rows("x", d.n, d.ldx, d.in, false, 0),
-            [DY]   = check_rows("dy", d.n, d.ldy, d.out, false, 0),
-            [W]    = { "W", .n = d.in * d.out },
-            [BIAS] = { "bias", .n = c->bias ? d.out : -1 },
-            [A]    = { "A", .n = o.A[c->count] },
-            [B]    = { "B", .n = o.B[c->count] },
-        };
-        arrays[Y].through_bf16 = arrays[DX].through_bf16 = true;
-        if (!c->dx) arrays[DX].n = -1;
-        check_op(c->what, arrays, ARRAYS, call, c);
+    const backend *be = check_subject ? check_subject : backend_find("cpu");
+    for (variant = be->adapted; variant->name; variant++) {
+        bool ran[2] = { false, false };
+        int  row    = 0;
+        while (row < EXPECTED && strcmp(expected[row].name, variant->name) != 0) row++;
+        if (row == EXPECTED) fail_msg("the variant %s is not expected here", variant->name);
+        for (int i = 0; i < CASES; i++) {
+            /* Strided x and the op before do not go together, and no pair is the linear alone. */
+            if (refusal(&cases[i]) || (variant->from_source && (cases[i].d.ldx || !cases[i].count))) continue;
+            check_case(&cases[i]);
+            if (cases[i].d.n && cases[i].count) ran[cases[i].count > 1] = true;
+        }
+        const bool needs_factors = strcmp(variant->name, "eager") == 0 && be->elem == 2;
+        assert_int_equal(ran[0], expected[row].one && !needs_factors);
+        assert_int_equal(ran[1], expected[row].several);
     }
 }
 
@@ -239,6 +339,107 @@ static void cuda_agrees_with_ref(void **state)
 {
     (void)state;
     check_on_cuda(check_cases);
+}
+
+/* Refusals name what is missing: of a call of two pairs side by side that reach all columns, forward
+ * and backward, but for what a row says. */
+enum { NO_BACKWARD = 1, BIAS_TOO = 2, ADDED = 4, MANY = 8, ONE_PAIR = 16, GAP_LEFT = 32, SAME_ARRAYS = 64 };
+static const struct {
+    const char *name;
+    int64_t     n, in, out; /* a pair has a half of out */
+    int         with;
+    const char *words; /* NULL: it does the call */
+} refused[] = {
+    { "stacked", 100, 33, 66, BIAS_TOO | ADDED | GAP_LEFT, NULL },
+    { "stacked", 5, 32, 64, MANY, "takes one adapter, not many in one batch" },
+    { "eager-bf16", 5, 32, 64, 0, "takes one pair" },
+    { "eager-bf16", 5, 32, 64, ONE_PAIR, "takes a pair that reaches every column of y" },
+    { "one-pass", 5, 32, 66, 0, "needs an output width that 8 divides" },
+    { "one-pass", 5, 32, 72, 0, "needs pairs that begin at a multiple of 8 columns" },
+    { "adapter-first", 5, 32, 64, GAP_LEFT, "needs pairs that reach every column of y once" },
+    { "adapter-first", 5, 32, 64, GAP_LEFT | ADDED, NULL },
+    { "split-k", 5, 31, 64, 0, "needs an input and an output width that 8 divides" },
+    { "merged", 5, 33, 66, BIAS_TOO | ADDED | GAP_LEFT, NULL },
+    { "augmented-k", 5, 32, 64, 0, "needs room for the ranks behind each row of x and dy" },
+    { "augmented-k", 5, 32, 64, BIAS_TOO, "adds no bias" },
+    { "producer-shrink", 5, 32, 64, 0, "needs the input of the op before, RMSNorm or SwiGLU" },
+    { "decode", 5, 32, 64, 0, "has no backward" },
+    { "decode", 65, 32, 64, NO_BACKWARD, "does at most 64 rows" },
+    { "decode", 64, 32, 64, NO_BACKWARD | BIAS_TOO | ADDED, NULL },
+    { "decode", 5, 32, 64, NO_BACKWARD | MANY, "takes the factors, or many adapters, of one pair alone" },
+    { "gather", 65, 32, 64, NO_BACKWARD, "does at most 64 rows" },
+    { "gather", 5, 32, 64, NO_BACKWARD | MANY, "takes many adapters of one pair alone" },
+    { "fused", 5, 32, 64, ADDED, "overwrites y, which holds what it should be added to" },
+    { "fused", 5, 33, 64, 0, "needs rows of a multiple of 8 elements" },
+    { "fused", 5, 32, 64, 0, NULL },
+    { "graph", 5, 32, 64, 0, "needs the same arrays in every call" },
+    { "graph", 5, 32, 64, SAME_ARRAYS, NULL },
+};
+
+static void check_refusals(void)
+{
+    static char there[8];
+    const real *some = (const real *)there;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        const adapted_variant *v    = adapted_find(check_subject, refused[i].name);
+        const int              with = refused[i].with;
+        const int64_t          half = refused[i].out / 2;
+        const adapted_batch    many = { .adapters = 3 };
+        adapted_pair           pairs[2];
+        for (int k = 0; k < 2; k++)
+            pairs[k] = (adapted_pair) { { .r = 4, .lda = refused[i].in, .ldb = 4 }, k * half, half };
+        if (with & GAP_LEFT) pairs[1].out--;
+        const adapted_linear l = { .n           = refused[i].n,
+                                   .in          = refused[i].in,
+                                   .out         = refused[i].out,
+                                   .bias        = with & BIAS_TOO ? some : NULL,
+                                   .dy          = with & NO_BACKWARD ? NULL : some,
+                                   .accumulate  = with & ADDED,
+                                   .batch       = with & MANY ? &many : NULL,
+                                   .same_arrays = with & SAME_ARRAYS,
+                                   .pairs       = pairs,
+                                   .count       = with & ONE_PAIR ? 1 : 2 };
+        if (!v && check_subject->elem == 4) continue; /* bf16 alone has it */
+        assert_non_null(v);
+        const char *why = adapted_refusal(check_subject, v, &l);
+        if (!refused[i].words && why) fail_msg("%s refuses row %d: %s", v->name, (int)i, why);
+        if (refused[i].words && !why) fail_msg("%s does not refuse row %d", v->name, (int)i);
+        if (why) assert_string_equal(why, refused[i].words);
+    }
+    /* Under a bf16 base a framework's adapters are f32, which a model's pairs are not. */
+    const adapted_pair   pair = { { .r = 4, .lda = 32, .ldb = 4 }, 0, 64 };
+    const adapted_linear l    = { .n = 5, .in = 32, .out = 64, .dy = some, .pairs = &pair, .count = 1 };
+    const char          *why  = adapted_refusal(check_subject, adapted_find(check_subject, "eager"), &l);
+    if (check_subject->elem == 4) assert_null(why);
+    if (check_subject->elem == 2)
+        assert_string_equal(why, "needs the method's own factors in f32, and is given the pair that they expand to");
+}
+
+static void refusals_say_what_is_missing(void **state)
+{
+    (void)state;
+    check_on_cuda(check_refusals);
+}
+
+/* --variant: no name is no variant; a device of one way, and a wrong name, are refused. */
+static void names_are_found(void **state)
+{
+    (void)state;
+    const adapted_variant *v  = NULL;
+    const backend         *be = backend_find("cuda-emulated");
+    assert_ok(adapted_asked(backend_find("cpu"), NULL, &v));
+    assert_null(v);
+    assert_int_equal(adapted_asked(backend_find("cpu"), "base-first", &v), ERR_INPUT);
+    assert_non_null(strstr(error_text(), "the device cpu has one way"));
+    if (!be) skip_because("no CUDA backend loads; %s", error_text());
+    assert_ok(adapted_asked(be, "merged", &v));
+    assert_string_equal(v->name, "merged");
+    assert_int_equal(adapted_asked(be, "adapter-fist", &v), ERR_INPUT);
+    assert_non_null(strstr(error_text(), "did you mean adapter-first?"));
+    assert_int_equal(adapted_asked(be, "fused", &v), ERR_INPUT); /* bf16 alone has it */
+    const adapted_linear l = { .n = 1, .in = 8, .out = 8 };
+    assert_ptr_equal(adapted_default(be, &l), adapted_find(be, "stacked"));
+    assert_ptr_equal(adapted_default(backend_find("cpu"), &l), backend_find("cpu")->adapted);
 }
 
 /* Launches of three pairs beside one linear, forward and backward, where A and dA follow one
@@ -255,14 +456,17 @@ static int64_t launches(const backend *be, int64_t n, place of_A, bool trained, 
     for (int i = 0; i < ARRAYS; i++)
         a[i] = i == DA || i == DB ? be->params->alloc(be->params, size[i] + 1) : be->alloc(be, size[i] + 1);
     pairs_of(pairs, &c, be, a);
-    real *h = be->alloc(be, adapted_room(c.d.n, pairs, 3)), *dh = be->alloc(be, adapted_room(c.d.n, pairs, 3));
+    adapted_linear l    = linear_of(&c, pairs, a);
+    adapted_room   room = adapted_room_of(be, be->adapted, &l);
+    l.kept = be->alloc_bytes(be, room.kept), l.scratch = be->alloc_bytes(be, room.scratch);
     be->time_begin(be);
-    if (forward) be->adapted_fwd(be, a[Y], h, a[X], a[W], NULL, pairs, 3, c.d, false);
-    if (!forward) be->adapted_bwd(be, a[DX], dh, a[DY], a[X], h, a[W], pairs, 3, c.d);
+    adapted_run(be, be->adapted, forward ? ADAPTED_FORWARD : ADAPTED_BACKWARD, &l);
     be->time_end(be);
     int64_t count = be->time_launches(be);
     for (int i = 0; i < ARRAYS; i++) be->release(be, a[i]);
-    be->release(be, h), be->release(be, dh);
+    be->release(be, l.kept), be->release(be, l.scratch);
+    const adapted_cost cost = adapted_cost_of(be, be->adapted, forward ? ADAPTED_FORWARD : ADAPTED_BACKWARD, &l);
+    assert_int_equal(count, (int64_t)cost.launches);
     return count;
 }
 
@@ -291,64 +495,61 @@ static void an_input_is_read_once(void **state)
 typedef struct {
     const adapted_case *c;
     void               *a[ARRAYS];
-    double             *h;
+    adapted_linear      linear;
 } adapted_loss;
 
 static double loss(void *ctx)
 {
-    const backend      *ref = backend_find("ref");
-    adapted_loss       *l   = ctx;
-    const adapted_case *c   = l->c;
-    adapted_pair        pairs[PAIRS];
-    pairs_of(pairs, c, ref, l->a);
-    ref->adapted_fwd(ref, l->a[Y], as(l->h), l->a[X], l->a[W], l->a[BIAS], pairs, c->count, c->d, false);
+    adapted_loss       *l = ctx;
+    const adapted_case *c = l->c;
+    adapted_run(backend_find("ref"), backend_find("ref")->adapted, ADAPTED_FORWARD, &l->linear);
     return check_dot(l->a[Y], l->a[DY], c->d.n * c->d.out);
 }
 
 static void gradients_match_differences(void **state)
 {
     (void)state;
-    const backend            *ref = backend_find("ref");
-    static const adapted_case c   = {
-          "gradients",
-          { 3, 5, 6, 0, 0 },
-          true,
-          false,
-          true,
-          0,
-          0,
-          3,
-          { { 2, 0, 4, APART, true, true }, { 3, 2, 4, FOLLOWS, true, true }, { 0, 0, 6, FOLLOWS, true, true } }
+    static const adapted_case c = {
+        "gradients",
+        { 3, 5, 6, 0, 0 },
+        true,
+        false,
+        true,
+        0,
+        0,
+        3,
+        { { 2, 0, 4, APART, true, true }, { 3, 2, 4, FOLLOWS, true, true }, { 0, 0, 6, FOLLOWS, true, true } }
     };
     offsets       o            = offsets_of(&c);
     const int64_t size[ARRAYS] = { [Y] = 18,  [DX] = 15, [DA] = o.dA[3], [DB] = o.dB[3], [X] = 15,
                                    [DY] = 18, [W] = 30,  [BIAS] = 6,     [A] = o.A[3],   [B] = o.B[3] };
-    adapted_loss  l            = { &c, { 0 }, NULL };
+    adapted_loss  l            = { .c = &c };
     rng           r            = rng_seed(4);
     for (int i = 0; i < ARRAYS; i++) l.a[i] = check_random(&r, size[i]);
     memset(l.a[DA], 0, (size_t)size[DA] * 8);
     memset(l.a[DB], 0, (size_t)size[DB] * 8);
     adapted_pair pairs[PAIRS];
-    pairs_of(pairs, &c, ref, l.a);
-    int64_t room = adapted_room(c.d.n, pairs, c.count);
-    l.h          = mem_alloc((size_t)room, 8);
-    double *dh   = mem_alloc((size_t)room, 8);
+    pairs_of(pairs, &c, backend_find("ref"), l.a);
+    const backend *be = backend_find("ref");
+    l.linear          = linear_of(&c, pairs, l.a);
+    adapted_room room = adapted_room_of(be, be->adapted, &l.linear);
+    l.linear.kept     = be->alloc_bytes(be, room.kept);
+    l.linear.scratch  = be->alloc_bytes(be, room.scratch);
     loss(&l);
-    ref->adapted_bwd(ref, l.a[DX], as(dh), l.a[DY], l.a[X], as(l.h), l.a[W], pairs, c.count, c.d);
+    adapted_run(be, be->adapted, ADAPTED_BACKWARD, &l.linear);
     assert_within(check_gradient(loss, &l, l.a[X], l.a[DX], size[X]), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.a[A], l.a[DA], size[A]), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.a[B], l.a[DB], size[B]), CHECK_GRADIENT_TOL);
     for (int i = 0; i < ARRAYS; i++) free(l.a[i]);
-    free(l.h), free(dh);
+    be->release(be, l.linear.kept), be->release(be, l.linear.scratch);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_agrees_with_ref),
-        cmocka_unit_test(cuda_agrees_with_ref),
-        cmocka_unit_test(an_input_is_read_once),
-        cmocka_unit_test(gradients_match_differences),
+        cmocka_unit_test(cpu_agrees_with_ref),          cmocka_unit_test(cuda_agrees_with_ref),
+        cmocka_unit_test(refusals_say_what_is_missing), cmocka_unit_test(names_are_found),
+        cmocka_unit_test(an_input_is_read_once),        cmocka_unit_test(gradients_match_differences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

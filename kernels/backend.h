@@ -30,6 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/adapted.h"
 #include "kernels/ops.h"
 #include "kernels/real.h"
 
@@ -48,7 +49,7 @@ typedef struct {
     BACKEND_OPS(SLOT, SLOT, SLOT)
 } backend_ops;
 
-struct site_variant;
+struct adapted_variant;
 typedef struct backend_graph backend_graph; /* a backend's own */
 typedef struct backend_state backend_state; /* a backend's own */
 struct backend {
@@ -62,11 +63,12 @@ struct backend {
     /* Arrays are the host's memory: values of the same type, in a mapped file say, can be used
      * where they lie. */
     bool host;
-    /* A list that a row without a name ends, or NULL: what a device that is not the host says of
-     * itself (kernels/facts.h), and its variants of an adapted site (kernels/variant.h). */
-    const device_fact         *facts;
-    const struct site_variant *site_variants;
-    backend_state             *state;
+    /* Lists that a row without a name ends: what a device that is not the host says of itself
+     * (kernels/facts.h), or NULL; and its variants of an adapted linear, one at least
+     * (kernels/variant.h). */
+    const device_fact            *facts;
+    const struct adapted_variant *adapted;
+    backend_state                *state;
 
     /* --- Memory. alloc returns zeroed arrays and never NULL (core/memory.h). Counts are of reals,
      * bytes are bytes; the arrays may be of params where the handle is some backend's params. */

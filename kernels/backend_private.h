@@ -2,7 +2,7 @@
  * backend_open. */
 #ifndef TIEBREAK_KERNELS_BACKEND_PRIVATE_H
 #define TIEBREAK_KERNELS_BACKEND_PRIVATE_H
-#include "kernels/backend.h"
+#include "kernels/variant.h"
 
 /* Without their doors (kernels/door.c). */
 backend *ref_open(void);
@@ -10,6 +10,10 @@ backend *cpu_open(void); /* as many threads as OMP_NUM_THREADS or the machine sa
 
 /* Puts the doors before the ops that be->inner brings, so that be->x can be called. */
 void hang_doors(backend *be);
+
+/* The variant of hosts: base-first alone, which does to the bit what their linear and pair do
+ * (kernels/adapted.c). */
+extern const adapted_variant adapted_base_first[];
 
 /* Memory of a handle whose arrays are the host's, but for the conversions, which depend on the
  * type. */

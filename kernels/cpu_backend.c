@@ -79,6 +79,7 @@ static const backend cpu_table = {
     .threads     = cpu_threads,
     .set_threads = cpu_set_threads,
     .close       = cpu_close,
+    .adapted     = adapted_base_first,
     .inner       = &cpu_ops,
 };
 

@@ -34,18 +34,6 @@ static void pair_bwd(const backend *be, real *dx, real *dh, const real *dy, cons
     be->inner->pair_bwd(be, dx, dh, dy, x, h, p, pair_strides(d));
 }
 
-static void adapted_fwd(const backend *be, real *y, real *h, const real *x, const real *W, const real *bias,
-                        const adapted_pair *pairs, int64_t count, linear_dims d, bool accumulate)
-{
-    be->inner->adapted_fwd(be, y, h, x, W, bias, pairs, count, linear_strides(d), accumulate);
-}
-
-static void adapted_bwd(const backend *be, real *dx, real *dh, const real *dy, const real *x, const real *h,
-                        const real *W, const adapted_pair *pairs, int64_t count, linear_dims d)
-{
-    be->inner->adapted_bwd(be, dx, dh, dy, x, h, W, pairs, count, linear_strides(d));
-}
-
 static void rmsnorm_fwd(const backend *be, real *y, param *rstd, const real *x, const real *g, norm_dims d, double eps)
 {
     be->inner->rmsnorm_fwd(be, y, rstd, x, g, norm_strides(d), eps);

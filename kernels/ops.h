@@ -8,7 +8,6 @@
  * The signature of x is the function type x_op, in the header that holds its contract. */
 #ifndef TIEBREAK_KERNELS_OPS_H
 #define TIEBREAK_KERNELS_OPS_H
-#include "kernels/adapted.h"
 #include "kernels/arrays.h"
 #include "kernels/attention.h"
 #include "kernels/expand.h"
@@ -27,8 +26,6 @@
     DOOR(linear_bwd_w)                                                                                                 \
     DOOR(pair_fwd)                                                                                                     \
     DOOR(pair_bwd)                                                                                                     \
-    DOOR(adapted_fwd)                                                                                                  \
-    DOOR(adapted_bwd)                                                                                                  \
     OP(expand_fwd)                                                                                                     \
     PARAM(expand_bwd)                                                                                                  \
     DOOR(rmsnorm_fwd)                                                                                                  \

@@ -2,7 +2,7 @@
  * exact sums, and rounds every result once, h, dh and the gradients of A' and B' too. Ours may
  * be off by at most twice as much. Adapters of several ranks add to one y and one dx, one after
  * the other and in one call. */
-#include "kernels/check.h"
+#include "kernels/test_adapted.h"
 
 enum { N = 37, IN = 67, OUT = 131, ADAPTERS = 3 };
 static const int64_t ranks[] = { 1, 2, 3, 8, 16, 17, 33, 64, 100, 128, 255, 256 };
@@ -94,10 +94,9 @@ static void compute_in_one(const backend *be, const pair_trial *t, results *to)
     int64_t all = t->r[0] + t->r[1] + t->r[2], at = 0;
     real   *x = put(be, t->x, N * IN), *dy = put(be, t->dy, N * OUT), *y = put(be, NULL, N * OUT),
          *dx = put(be, NULL, N * IN), *W = put(be, NULL, OUT * IN);
-    real             *A = put(be, NULL, all * IN), *B = put(be, NULL, all * OUT);
-    param            *dA = put(be->params, NULL, all * IN), *dB = put(be->params, NULL, all * OUT);
-    adapted_pair      pairs[ADAPTERS];
-    const linear_dims d = { .n = N, .in = IN, .out = OUT };
+    real        *A = put(be, NULL, all * IN), *B = put(be, NULL, all * OUT);
+    param       *dA = put(be->params, NULL, all * IN), *dB = put(be->params, NULL, all * OUT);
+    adapted_pair pairs[ADAPTERS];
     for (int a = 0; a < ADAPTERS; at += t->r[a++]) {
         pairs[a]   = (adapted_pair) { .at = 0, .out = OUT };
         pairs[a].p = (pair_arrays) {
@@ -107,9 +106,17 @@ static void compute_in_one(const backend *be, const pair_trial *t, results *to)
         be->upload(be, real_at(be, A, at * IN), t->A[a], t->r[a] * IN);
         be->upload(be, real_at(be, B, at * OUT), t->B[a], t->r[a] * OUT);
     }
-    real *h = put(be, NULL, adapted_room(N, pairs, ADAPTERS)), *dh = put(be, NULL, adapted_room(N, pairs, ADAPTERS));
-    be->adapted_fwd(be, y, h, x, W, NULL, pairs, ADAPTERS, d, false);
-    be->adapted_bwd(be, dx, dh, dy, x, h, W, pairs, ADAPTERS, d);
+    test_adapted(be, be->adapted,
+                 (adapted_linear) { .n     = N,
+                                    .in    = IN,
+                                    .out   = OUT,
+                                    .x     = x,
+                                    .W     = W,
+                                    .y     = y,
+                                    .dy    = dy,
+                                    .dx    = dx,
+                                    .pairs = pairs,
+                                    .count = ADAPTERS });
     for (int a = 0; a < ADAPTERS; a++) {
         be->params->download(be->params, to->dA[a], pairs[a].p.dA, t->r[a] * IN);
         be->params->download(be->params, to->dB[a], pairs[a].p.dB, t->r[a] * OUT);
@@ -117,7 +124,7 @@ static void compute_in_one(const backend *be, const pair_trial *t, results *to)
     be->download(be, to->y, y, N * OUT);
     be->download(be, to->dx, dx, N * IN);
     assert_ok(be->sync(be));
-    real *arrays[] = { x, dy, y, dx, W, A, B, h, dh };
+    real *arrays[] = { x, dy, y, dx, W, A, B };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) be->release(be, arrays[i]);
     be->params->release(be->params, dA), be->params->release(be->params, dB);
 }

@@ -44,6 +44,7 @@ static const backend ref_table = {
     .threads     = ref_threads,
     .set_threads = ref_set_threads,
     .close       = ref_close,
+    .adapted     = adapted_base_first,
     .inner       = &ref_ops,
 };
 

@@ -1,23 +1,18 @@
-/* Variants of one adapted site, chosen by name and compared: the frozen linear and its pair in
- * one call.
+/* The ways in which a backend computes an adapted linear (kernels/adapted.h): a list of variants,
+ * be->adapted, whose first is what the model does unless it is told otherwise.
  *
- *     y = x W^T + (x A'^T) B'^T          dx = dy W + (dy B') A'        dA' += (dy B')^T x        dB' += dy^T (x A'^T)
+ *     const adapted_variant *v = adapted_find(be, "merged");
+ *     const char *why = adapted_refusal(be, v, &l);           NULL: it can do this call
+ *     adapted_run(be, v, ADAPTED_PREPARE, &l);                once; ADAPTED_ADAPT after the pairs changed
+ *     adapted_run(be, v, ADAPTED_FORWARD, &l);
+ *     adapted_run(be, v, ADAPTED_BACKWARD, &l);
+ *     adapted_run(be, v, ADAPTED_RELEASE, &l);
  *
- *     const site_variant *v = site_variant_find(be, "augmented-k");
- *     site_call c = { .n = n, .in = in, .out = out, .W = W, .r = r, .lda = in, .A = A, .B = B, .x = x, .y = y };
- *     c.work = be->alloc_bytes(be, v->work_bytes(v, &c));
- *     v->run(v, SITE_PREPARE, &c);       once; SITE_ADAPT after the adapter changed
- *     v->run(v, SITE_FORWARD, &c);
- *     v->run(v, SITE_RELEASE, &c);
- *
- * All variants compute the same; they differ in the order and layout of their calls, hence in
- * what they read, write and launch, which `cost` tells from the same list of steps that `run`
- * works through. The model uses none of them: what it
- * calls (kernels/adapted.h) is `adapter-first`, with the backward of `one-pass` where the shape
- * speaks for it. */
+ * All variants compute the same; they differ in the order and layout of their launches, hence in
+ * what they read and write. A variant is written as functions that go through its steps. Such a
+ * walk either runs the steps or only counts them, so what adapted_cost_of tells is what runs. */
 #ifndef TIEBREAK_KERNELS_VARIANT_H
 #define TIEBREAK_KERNELS_VARIANT_H
-#include <stdint.h>
 #include <string.h>
 
 #include "kernels/backend.h"
@@ -26,112 +21,184 @@
 extern "C" {
 #endif
 
-/* SITE_ADAPT does of SITE_PREPARE what is needed when the adapter alone changed, as in a
- * training step: where there is room for A' and B' beside W, only they are written; merged
- * weights are made anew. SITE_RELEASE, before work is released, ends what a variant keeps
- * elsewhere. */
-typedef enum { SITE_PREPARE, SITE_FORWARD, SITE_BACKWARD, SITE_ADAPT, SITE_RELEASE } site_stage;
-
-/* What A and B of a call are, and what dA and dB are the gradients of.
- *   TAKES_PAIR      A', B' of the working type, as expand makes them: expand's cost comes on
- *   top. u and v are NULL, s is not read
- *   TAKES_FACTORS   the method's A, B, u, v themselves, of the parameter type, and s
- *   TAKES_NARROW    the same in the working type */
-typedef enum { TAKES_PAIR, TAKES_FACTORS, TAKES_NARROW } site_takes;
-
-/* Everything on the device and contiguous but for the strides named; x, y, dx, dy, W 16-byte
- * aligned. Gradients are parameters, accumulated; NULL: not wanted. */
-typedef struct {
-    int64_t     n, in, out, r; /* r >= 1 */
-    int64_t     lda;           /* row stride of A, at least in */
-    const real *W;             /* [out, in] */
-    const void *A, *B, *u, *v; /* [r, in], [out, r], [r] or NULL, [out] or NULL */
-    double      s;             /* y = x W^T + s v (B (u (A x))) */
-    real       *x, *y;         /* [n, in] with row stride site_ld(v, in, r);  [n, out] */
-    real       *dx, *dy;       /* [n, in];  [n, out] with row stride site_ld(v, out, r) */
-    param      *dA, *dB;       /* [r, in] contiguous, [out, r] */
-    param      *du, *dv;       /* TAKES_PAIR leaves them alone */
-    /* work_bytes, 256-byte aligned. Between prepare, forward and backward it stays as they left it */
-    void *work;
-
-    /* For variants that begin one op earlier (`producer` below), what their forward makes x
-     * from; others never look. g: RMSNorm's gains, and `from` is [n, in]; NULL: SwiGLU, and it
-     * is gate | up, [n, 2 in]. rstd [n] or NULL, and eps, as in be->rmsnorm_fwd. */
-    const real *from, *g;
-    param      *rstd;
-    double      eps;
-
-    /* Many adapters in one batch, for variants that say so; all zero: one adapter. What lies
-     * stride elements apart belongs to the next adapter; a stride of 0 says that all share it,
-     * as a tied adapter's A and B. */
-    /* [n] on the device: the adapter of each row, below `adapters`; -1: the base alone. NULL:
-     * the first for all */
-    const int32_t *which;
-    /* [adapters] on the device: each one's first ranks count, at most r; the room of the others
-     * may hold anything; NULL: r */
-    const int32_t *ranks;
-    int64_t        adapters; /* 0: one */
-    /* how many of them `which` names: for cost alone, which cannot look. 0: one */
-    int64_t distinct;
-    int64_t stride_A, stride_B, stride_u, stride_v;
-} site_call;
-
 /* launches: calls of a kernel or of cuBLAS, which may launch more than one itself. bytes: what
- * every step must read and write at least, in memory: what stays in cache between two steps
- * counts all the same. */
+ * every step must read and write at least; what stays in cache between two steps counts too. */
 typedef struct {
     double launches, flops, bytes;
-} site_cost;
+} adapted_cost;
 
-struct site_plan; /* a backend's own */
-typedef struct site_variant {
-    const char *name, *about, *needs; /* needs: of layouts, copies or types; "" if nothing */
-    site_takes  takes;
-    /* 0, or: x and dy have room behind each row for the rank, padded to a multiple of this; the
-     * variant writes there */
+/* PREPARE makes copies of W and the pairs, for variants that want some. ADAPT does of that what
+ * is needed when only the pairs' values changed, as in a training step. RELEASE ends what a
+ * variant keeps elsewhere, before the memory it was given goes away. */
+typedef enum { ADAPTED_PREPARE, ADAPTED_ADAPT, ADAPTED_FORWARD, ADAPTED_BACKWARD, ADAPTED_RELEASE } adapted_stage;
+
+/* What a variant reads of the method. A variant that takes narrow factors takes a pair as well:
+ * it is factors without u and v. So does one that takes factors where both types are one. */
+typedef enum { TAKES_PAIR, TAKES_FACTORS, TAKES_NARROW } adapted_takes;
+
+/* One walk through the steps of a stage. */
+typedef struct {
+    const backend                *be;
+    const struct adapted_variant *variant;
+    bool                          runs; /* else the steps are only counted */
+    adapted_cost                  cost;
+    adapted_room                  used;
+} adapted_walk;
+
+typedef void (*adapted_steps)(adapted_walk *w, const adapted_linear *l);
+
+typedef struct adapted_variant {
+    const char   *name, *about;
+    const char   *needs; /* layouts, copies or types beyond the pair itself; "" if nothing */
+    adapted_takes takes;
+    /* Not 0: x and dy have room behind each row for the ranks, each padded to a multiple of this;
+     * the variant writes there. */
     int64_t pad;
-    /* reads dimensions, and which pointers are NULL */
-    int64_t (*work_bytes)(const struct site_variant *v, const site_call *c);
-    site_cost (*cost)(const struct site_variant *v, site_stage stage, const site_call *c);
-    /* Forward before backward on the same x and work. n = 0 does nothing. Prepare does nothing
-     * where there is nothing to prepare. */
-    void (*run)(const struct site_variant *v, site_stage stage, const site_call *c);
-    void (*plan)(struct site_plan *plan, const struct site_variant *v, site_stage stage, const site_call *c);
-    /* Why this call cannot be done on this device ("needs compute capability 9.0"), NULL if it
-     * can; a NULL function refuses nothing. Reads dimensions alone. Whoever runs a variant asks
-     * first: a call that is refused must not run. */
-    const char *(*refuses)(const struct site_variant *v, const site_call *c);
-    bool forward_only; /* there is no backward: SITE_BACKWARD does nothing */
-    /* knows which, ranks and strides of 0 and more; others are never given any */
-    bool many_adapters;
-    /* The forward makes x, to the bit as be->rmsnorm_fwd or swiglu_fwd do, and h with it. A
-     * backward needs the x of a forward, as all do. What such a variant is measured against is
-     * that op and the linear. */
-    bool producer;
-} site_variant;
+    int     pairs_most;    /* at most so many; 0: any number */
+    bool    covers;        /* the pairs reach every column of y once, unless y is added to */
+    bool    overwrites;    /* it cannot add to y, and adds no bias */
+    bool    forward_only;  /* there is no backward */
+    bool    makes_h_again; /* its backward reads x for dB' too */
+    bool    same_arrays;   /* every call names the same arrays */
+    bool    many_adapters; /* it knows adapted_linear.batch */
+    bool    from_source;   /* its forward begins with adapted_linear.source */
+    /* The stages. NULL: nothing is to be done; of `adapt`: `prepare` is done again. Strides of the
+     * call are never 0 here. */
+    adapted_steps prepare, adapt, forward, backward, release;
+    /* Further reasons against a call on this device, in words that follow the variant's name
+     * ("needs compute capability 9.0"); NULL if there is none. It reads dimensions alone. */
+    const char *(*refuses)(const adapted_linear *l);
+} adapted_variant;
 
-/* Row stride of x (width in) and dy (width out): 16 bytes divide it in bf16 where it is padded,
- * as tensor cores want. */
-static inline int64_t site_ld(const site_variant *v, int64_t width, int64_t r)
+/* Counts a step. True: it is to be run. */
+static inline bool adapted_step(adapted_walk *w, double launches, double flops, double bytes)
 {
-    return v->pad ? (width + (r + v->pad - 1) / v->pad * v->pad + 7) / 8 * 8 : width;
+    w->cost.launches += launches;
+    w->cost.flops += flops;
+    w->cost.bytes += bytes;
+    return w->runs;
 }
 
-/* The row of a backend's list (be->site_variants, ended by a row without a name), NULL if there
- * is none. */
-static inline const site_variant *site_variant_find(const backend *be, const char *name)
+/* The next bytes of a room, 256-byte aligned; NULL where only sizes are wanted. A variant takes
+ * its memory in the same order in every stage, so the backward finds what the forward left. */
+static inline void *adapted_take(void *room, int64_t *used, int64_t bytes)
 {
-    for (const site_variant *v = be->site_variants; v && v->name; v++)
+    void *at = room ? (char *)room + *used : NULL;
+    *used += (bytes + 255) / 256 * 256;
+    return at;
+}
+
+/* Numbers of the ranks of all pairs, each padded to a multiple of `pad`. */
+static inline int64_t adapted_ranks(const adapted_linear *l, int64_t pad)
+{
+    int64_t ranks = 0;
+    for (int64_t i = 0; i < l->count; i++) ranks += (l->pairs[i].p.r + pad - 1) / pad * pad;
+    return ranks;
+}
+
+/* Row stride that the variant wants for x (of width in) and dy (of width out): where it is padded,
+ * 16 bytes divide it in bf16, as tensor cores like it. */
+static inline int64_t adapted_ld(const adapted_variant *v, int64_t width, int64_t ranks)
+{
+    return v->pad ? (width + (ranks + v->pad - 1) / v->pad * v->pad + 7) / 8 * 8 : width;
+}
+
+static inline adapted_linear adapted_with_strides(adapted_linear l)
+{
+    if (!l.ldx) l.ldx = l.in;
+    if (!l.ldy) l.ldy = l.out;
+    if (!l.ld_dx) l.ld_dx = l.in;
+    if (!l.ld_dy) l.ld_dy = l.out;
+    return l;
+}
+
+/* Do the pairs, one behind the other, reach every column of y once? */
+static inline bool adapted_covers(const adapted_linear *l)
+{
+    int64_t at = 0;
+    for (int64_t i = 0; i < l->count; at += l->pairs[i++].out)
+        if (l->pairs[i].at != at || l->pairs[i].p.r == 0) return false;
+    return at == l->out;
+}
+
+static inline adapted_steps adapted_steps_of(const adapted_variant *v, adapted_stage stage)
+{
+    switch (stage) {
+    case ADAPTED_PREPARE: return v->prepare;
+    case ADAPTED_ADAPT: return v->adapt ? v->adapt : v->prepare;
+    case ADAPTED_FORWARD: return v->forward;
+    case ADAPTED_BACKWARD: return v->backward;
+    default: return v->release;
+    }
+}
+
+static inline adapted_walk adapted_walk_through(const backend *be, const adapted_variant *v, adapted_stage stage,
+                                                const adapted_linear *l, bool runs)
+{
+    adapted_walk   w     = { .be = be, .variant = v, .runs = runs };
+    adapted_linear s     = adapted_with_strides(*l);
+    adapted_steps  steps = adapted_steps_of(v, stage);
+    if (steps) steps(&w, &s);
+    return w;
+}
+
+static inline adapted_cost adapted_cost_of(const backend *be, const adapted_variant *v, adapted_stage stage,
+                                           const adapted_linear *l)
+{
+    return adapted_walk_through(be, v, stage, l, false).cost;
+}
+
+static inline int64_t adapted_larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* The memory that all stages want together. It is a matter of dimensions, and of which pointers are
+ * NULL; copies do not depend on n. */
+static inline adapted_room adapted_room_of(const backend *be, const adapted_variant *v, const adapted_linear *l)
+{
+    adapted_room   room = { 0, 0, 0 };
+    adapted_linear none = *l;
+    none.kept = none.scratch = none.copies = NULL;
+    for (int s = ADAPTED_PREPARE; s <= ADAPTED_BACKWARD && adapted_ranks(l, 1); s++) {
+        if (s == ADAPTED_BACKWARD && !l->dy) continue;
+        adapted_room used = adapted_walk_through(be, v, (adapted_stage)s, &none, false).used;
+        room.kept         = adapted_larger(room.kept, used.kept);
+        room.scratch      = adapted_larger(room.scratch, used.scratch);
+        room.copies       = adapted_larger(room.copies, used.copies);
+    }
+    return room;
+}
+
+/* Runs a stage. A linear without pairs is the backend's linear, whatever the variant. n = 0 does
+ * nothing. A call that the variant refuses must not be run. */
+static inline void adapted_run(const backend *be, const adapted_variant *v, adapted_stage stage,
+                               const adapted_linear *l)
+{
+    if (stage != ADAPTED_RELEASE && l->n == 0) return;
+    if (adapted_ranks(l, 1))
+        adapted_walk_through(be, v, stage, l, true);
+    else if (stage == ADAPTED_FORWARD)
+        be->linear_fwd(be, l->y, l->x, l->W, l->bias, adapted_dims(l), l->accumulate);
+    else if (stage == ADAPTED_BACKWARD && l->dx)
+        be->linear_bwd_x(be, l->dx, l->dy, l->W, adapted_bwd_dims(l), false);
+}
+
+/* The row of be->adapted with this name, or NULL. */
+static inline const adapted_variant *adapted_find(const backend *be, const char *name)
+{
+    for (const adapted_variant *v = be->adapted; v->name; v++)
         if (strcmp(v->name, name) == 0) return v;
     return NULL;
-}
-
-static inline const char *site_refusal(const site_variant *v, const site_call *c)
-{
-    return v->refuses ? v->refuses(v, c) : NULL;
 }
 
 #ifdef __cplusplus
 }
 #endif
+
+/* Why the variant cannot do this call on this device, in words that follow its name, or NULL. It
+ * reads dimensions and which pointers are NULL. A linear without pairs is never refused. */
+const char *adapted_refusal(const backend *be, const adapted_variant *v, const adapted_linear *l);
+/* What the model takes where nobody asked for a variant, from the table in kernels/adapted.c. */
+const adapted_variant *adapted_default(const backend *be, const adapted_linear *l);
+/* *v is the variant that --variant asks for, NULL where name is. ERR_INPUT: the device has one way
+ * alone, or none of this name; the message names what is near it. */
+int adapted_asked(const backend *be, const char *name, const adapted_variant **v);
 #endif

@@ -48,8 +48,9 @@ decoder *decoder_new(model *m)
     d->kv_out     = m->cfg.kv_heads * m->cfg.head_dim;
     d->chunk_rows = (m->be->host ? LOGITS_MAX : LOGITS_MAX_GPU) / m->cfg.vocab / CHUNK_MIN * CHUNK_MIN;
     if (d->chunk_rows < CHUNK_MIN) d->chunk_rows = CHUNK_MIN;
-    d->kept  = mem_alloc((size_t)m->cfg.layers, sizeof *d->kept);
-    d->pairs = mem_alloc((size_t)m->cfg.layers * SITE_COUNT, sizeof *d->pairs);
+    d->kept   = mem_alloc((size_t)m->cfg.layers, sizeof *d->kept);
+    d->pairs  = mem_alloc((size_t)m->cfg.layers * SITE_COUNT, sizeof *d->pairs);
+    d->copies = mem_alloc((size_t)m->cfg.layers * STAGE_COUNT, sizeof *d->copies);
     return d;
 }
 
@@ -57,20 +58,23 @@ static void activations_free(const backend *be, activations *a)
 {
     buffer *all[] = { &a->x, &a->qkv, &a->q, &a->kv, &a->o, &a->lse, &a->mid, &a->gate_up, &a->rstd1, &a->rstd2 };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) buffer_free(be, all[i]);
-    for (int i = 0; i < STAGE_COUNT; i++) buffer_free(be, &a->h[i]);
+    for (int i = 0; i < STAGE_COUNT; i++) buffer_free(be, &a->pairs_kept[i]);
 }
 
 void decoder_free(decoder *d)
 {
     if (!d) return;
-    const backend *be = d->be;
-    buffer *all[]  = { &d->rope_table, &d->last_kept, &d->y,   &d->rstd_y,   &d->logits, &d->xn,   &d->xn_rows, &d->act,
-                       &d->dx,         &d->dx_rows,   &d->dxn, &d->dxn_rows, &d->dact,   &d->dqkv, &d->d_o,     &d->dh };
-    void   *ints[] = { d->integers, d->targets, d->best, d->nll };
+    const backend *be     = d->be;
+    buffer        *all[]  = { &d->rope_table, &d->last_kept, &d->y,   &d->rstd_y,       &d->logits, &d->xn,
+                              &d->xn_rows,    &d->act,       &d->dx,  &d->dx_rows,      &d->dxn,    &d->dxn_rows,
+                              &d->dact,       &d->dqkv,      &d->d_o, &d->pairs_scratch };
+    void          *ints[] = { d->integers, d->targets, d->best, d->nll };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) buffer_free(be, all[i]);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) be->release(be, ints[i]);
     for (int64_t l = 0; l < d->m->cfg.layers; l++) activations_free(be, &d->kept[l]);
     activations_free(be, &d->scratch);
+    for (int64_t i = 0; i < d->m->cfg.layers * STAGE_COUNT; i++) buffer_free(be, &d->copies[i].room);
+    free(d->copies);
     free(d->kept);
     free(d->pairs);
     free(d->spans);
@@ -194,12 +198,15 @@ int decoder_prepare(decoder *d, const run_plan *p, const pair_arrays *pairs, boo
     const size_t n_pairs = (size_t)d->m->cfg.layers * SITE_COUNT;
     int          rc      = check_plan(d, p);
     if (rc) return rc;
+    /* After a forward with keep the pairs may have been trained. */
+    if (keep || d->keep_before || !pairs || memcmp(d->pairs, pairs, n_pairs * sizeof *pairs) != 0) d->adapter++;
     if (pairs)
         memcpy(d->pairs, pairs, n_pairs * sizeof *pairs);
     else
         memset(d->pairs, 0, n_pairs * sizeof *d->pairs);
     d->run  = *p;
-    d->keep = keep, d->has_targets = false;
+    d->keep = d->keep_before = keep, d->has_targets = false;
+    if (pairs && (rc = stage_check(d, p->n, keep))) return rc;
     d->trim = p->n_rows != p->n;
     for (int64_t i = 0; i < p->n_rows && !d->trim; i++) d->trim = p->rows[i] != i;
     find_lowest(d);

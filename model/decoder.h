@@ -41,6 +41,8 @@ typedef struct {
     layer_gradients     *grads; /* [layers] addresses inside flat_grad, or NULLs */
     param               *embed_grad, *norm_grad, *lm_head_grad;
     struct model_memory *memory; /* mapped files and owned arrays (model_io.c) */
+    /* of its adapted linears (kernels/variant.h); NULL: the default of each */
+    const struct adapted_variant *variant;
 } model;
 
 /* Load a Hugging Face folder: config.json and model.safetensors, or the shards
@@ -60,6 +62,13 @@ int model_save(const model *m, const char *dir, const char *like);
 /* sha256 of the weights file; of several shards, that of their hex digests one after the other
  * in name order. Computed once, kept by m. */
 const char *model_hash(model *m);
+
+/* From now on the adapted linears are computed by the variant of this name; NULL: by the default of
+ * each. pairs as decoder_forward gets them; backward: they are trained; rows: what one product has
+ * at most, as far as it is known. ERR_INPUT names the site that the variant refuses, and why; or
+ * the device has no such variant. A run that turns out to be refused after all is an error of
+ * decoder_forward. */
+int model_use_variant(model *m, const char *name, const pair_arrays *pairs, bool backward, int64_t rows);
 
 /* Packed tokens. Host arrays, owned by the caller, read during decoder_forward only.
  * A segment is a run of `len` tokens from `start`; `prefix` is the index of an earlier segment
@@ -83,7 +92,8 @@ model                 *decoder_model(decoder *d);
 
 /* pairs: [layers * SITE_COUNT], index layer * SITE_COUNT + site, r = 0 where nothing is adapted;
  * or NULL for the base alone. The structs are copied; what they point to must live until the
- * backward is done.
+ * backward is done, and its values change only after a forward with keep, as in a training step:
+ * variants that copy them look no oftener.
  * keep: keep what the backward needs. Segments follow one another and cover the batch; a row may
  * stand twice (two targets of one token). Returns OK, or ERR_INPUT (position past cfg.positions,
  * id or target outside the vocabulary).

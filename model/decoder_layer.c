@@ -4,133 +4,12 @@
  *   mn = norm2(mid)  gate, up = mn Wgu^T    act = silu(gate) * up               out = mid + act
  *   Wdown^T
  *
- * Each product is a stage: the frozen linear and the pairs beside it. The backward keeps x, q,
- * k, v, o, mid, gate and up, and computes xn, mn and act again: they cost passes, no products. */
+ * Each product is a stage (decoder_stage.c): the frozen linear and the pairs beside it. The
+ * backward keeps x, q, k, v, o, mid, gate and up, and computes xn, mn and act again: they cost
+ * passes, no products. */
 #include <math.h>
 
 #include "model/decoder_private.h"
-
-/* --- stages: which linear, and where each site's pair acts in its output */
-
-typedef struct {
-    const real *W, *bias;
-    param      *dW, *dbias; /* NULL when the model does not train */
-    int64_t     in, out;
-    int         order; /* as site_order */
-} stage;
-
-/* The part of the fused qkv weights, of their gradients, from row `first`. */
-static real *qkv_rows(const decoder *d, real *W, int64_t first, int64_t width)
-{
-    return W ? real_at(d->be, W, first * width) : NULL;
-}
-static param *qkv_grads(const decoder *d, param *dW, int64_t first, int64_t width)
-{
-    return dW ? param_at(d->be, dW, first * width) : NULL;
-}
-
-static stage stage_of(const decoder *d, int64_t layer, stage_id s)
-{
-    const layer_weights   *w = &d->m->layers[layer];
-    const layer_gradients *g = &d->m->grads[layer]; /* NULLs where the model does not train */
-    int64_t                h = d->m->cfg.hidden, q = d->q_out, kv = d->kv_out, inter = d->m->cfg.inter;
-    switch (s) {
-    case STAGE_QKV: return (stage) { w->qkv, w->qkv_bias, g->qkv, g->qkv_bias, h, q + 2 * kv, 0 };
-    case STAGE_Q: return (stage) { w->qkv, w->qkv_bias, g->qkv, g->qkv_bias, h, q, 0 };
-    case STAGE_KV:
-        return (stage) { qkv_rows(d, w->qkv, q, h),
-                         qkv_rows(d, w->qkv_bias, q, 1),
-                         qkv_grads(d, g->qkv, q, h),
-                         qkv_grads(d, g->qkv_bias, q, 1),
-                         h,
-                         2 * kv,
-                         0 };
-    case STAGE_O: return (stage) { w->o, w->o_bias, g->o, g->o_bias, q, h, 1 };
-    case STAGE_GATE_UP: return (stage) { w->gate_up, w->gate_up_bias, g->gate_up, g->gate_up_bias, h, 2 * inter, 2 };
-    default: return (stage) { w->down, w->down_bias, g->down, g->down_bias, inter, h, 3 };
-    }
-}
-
-int site_order(site_id s) { return s <= SITE_V ? 0 : s == SITE_O ? 1 : s == SITE_DOWN ? 3 : 2; }
-
-/* Where a site's pair acts in a stage's output: from column at_q q + at_kv kv + at_inter inter
- * on; first_q: with its B from row q on. */
-static const struct {
-    stage_id stage;
-    site_id  site;
-    int      at_q, at_kv, at_inter, first_q;
-} places[] = {
-    { .stage = STAGE_QKV, .site = SITE_QKV },
-    { .stage = STAGE_QKV, .site = SITE_Q },
-    { .stage = STAGE_QKV, .site = SITE_K, .at_q = 1 },
-    { .stage = STAGE_QKV, .site = SITE_V, .at_q = 1, .at_kv = 1 },
-    { .stage = STAGE_Q, .site = SITE_QKV },
-    { .stage = STAGE_Q, .site = SITE_Q },
-    { .stage = STAGE_KV, .site = SITE_QKV, .first_q = 1 },
-    { .stage = STAGE_KV, .site = SITE_K },
-    { .stage = STAGE_KV, .site = SITE_V, .at_kv = 1 },
-    { .stage = STAGE_O, .site = SITE_O },
-    { .stage = STAGE_GATE_UP, .site = SITE_GATE },
-    { .stage = STAGE_GATE_UP, .site = SITE_UP, .at_inter = 1 },
-    { .stage = STAGE_DOWN, .site = SITE_DOWN },
-};
-enum { PLACES = sizeof places / sizeof *places, PAIRS_MAX = 4 };
-
-/* The pairs beside a stage, at most PAIRS_MAX; returns how many. */
-static int stage_pairs(const decoder *d, int64_t layer, stage_id s, int64_t stage_out, adapted_pair *pairs)
-{
-    int n = 0;
-    for (int i = 0; i < PLACES; i++) {
-        if (places[i].stage != s) continue;
-        pair_arrays p = d->pairs[layer * SITE_COUNT + places[i].site];
-        if (!p.r) continue;
-        int64_t first = places[i].first_q * d->q_out, rest = site_out(&d->m->cfg, places[i].site) - first;
-        int64_t at = places[i].at_q * d->q_out + places[i].at_kv * d->kv_out + places[i].at_inter * d->m->cfg.inter;
-        p.B        = real_at(d->be, p.B, first * p.ldb);
-        if (p.dB) p.dB = param_at(d->be, p.dB, first * p.r);
-        pairs[n++] = (adapted_pair) { p, at, rest < stage_out - at ? rest : stage_out - at };
-    }
-    return n;
-}
-
-static void stage_fwd(decoder *d, int64_t layer, stage_id s, real *y, const real *x, int64_t n, bool accumulate)
-{
-    stage        st = stage_of(d, layer, s);
-    adapted_pair pairs[PAIRS_MAX];
-    int          count = stage_pairs(d, layer, s, st.out, pairs);
-    real        *h     = buffer_need(d->be, &layer_activations(d, layer)->h[s], adapted_room(n, pairs, count));
-    d->be->adapted_fwd(d->be, y, h, x, st.W, st.bias, pairs, count,
-                       (linear_dims) { .n = n, .in = st.in, .out = st.out }, accumulate);
-}
-
-/* Does anything that trains lie before this stage, so that the gradient of its input is wanted? */
-static bool wanted_below(const decoder *d, int64_t layer, stage_id s)
-{
-    return layer > d->low_layer || (layer == d->low_layer && stage_of(d, layer, s).order > d->low_order);
-}
-
-/* Does the stage's backward read its input? */
-static bool reads_input(const decoder *d, int64_t layer, stage_id s)
-{
-    adapted_pair pairs[PAIRS_MAX];
-    bool         reads = d->m->flat != NULL;
-    for (int i = stage_pairs(d, layer, s, stage_of(d, layer, s).out, pairs); i-- > 0;) reads = reads || pairs[i].p.dA;
-    return reads;
-}
-
-/* dx [n, in] is overwritten; NULL: not wanted. */
-static void stage_bwd(decoder *d, int64_t layer, stage_id s, real *dx, const real *dy, const real *x, int64_t n)
-{
-    stage        st = stage_of(d, layer, s);
-    linear_dims  ld = { .n = n, .in = st.in, .out = st.out };
-    adapted_pair pairs[PAIRS_MAX];
-    int          count = stage_pairs(d, layer, s, st.out, pairs);
-    real        *dh    = buffer_need(d->be, &d->dh, adapted_room(n, pairs, count));
-    d->be->adapted_bwd(d->be, dx, dh, dy, x, d->kept[layer].h[s].p, st.W, pairs, count, ld);
-    if (st.dW) d->be->linear_bwd_w(d->be, st.dW, st.dbias, dy, x, ld);
-}
-
-/* --- the layer */
 
 /* How this layer is computed in this run. */
 typedef struct {
@@ -206,7 +85,7 @@ static void project_qkv(decoder *d, int64_t layer, const layout *v, const real *
     const backend *be     = d->be;
     int64_t        hidden = d->m->cfg.hidden;
     if (!v->split) {
-        stage_fwd(d, layer, STAGE_QKV, v->q, xn, d->run.n, false);
+        stage_fwd(d, layer, STAGE_QKV, v->q, xn, d->run.n);
         return;
     }
     const real *xq = xn;
@@ -215,8 +94,8 @@ static void project_qkv(decoder *d, int64_t layer, const layout *v, const real *
         be->gather_rows(be, gathered, xn, d->rows, v->nq, hidden);
         xq = gathered;
     }
-    stage_fwd(d, layer, STAGE_Q, v->q, xq, v->nq, false);
-    stage_fwd(d, layer, STAGE_KV, v->k, xn, d->run.n, false);
+    stage_fwd(d, layer, STAGE_Q, v->q, xq, v->nq);
+    stage_fwd(d, layer, STAGE_KV, v->k, xn, d->run.n);
 }
 
 static void rotate(decoder *d, const layout *v, real *q, real *k, bool inverse)
@@ -273,16 +152,16 @@ void layer_fwd(decoder *d, int64_t layer)
     param *lse = d->keep ? params_need(be, &a->lse, nq * c->heads) : NULL;
     attend(d, &v, o, lse);
     real *mid = residual(d, a, &v);
-    stage_fwd(d, layer, STAGE_O, mid, o, nq, true);
+    stage_fwd(d, layer, STAGE_O, mid, o, nq);
 
     real *mn = buffer_need(be, &d->xn, nq * hidden);
     be->rmsnorm_fwd(be, mn, params_need(be, &a->rstd2, nq), mid, w->norm2, (norm_dims) { .n = nq, .d = hidden },
                     c->norm_eps);
     real *gate_up = buffer_need(be, &a->gate_up, nq * 2 * c->inter), *act = buffer_need(be, &d->act, nq * c->inter);
-    stage_fwd(d, layer, STAGE_GATE_UP, gate_up, mn, nq, false);
+    stage_fwd(d, layer, STAGE_GATE_UP, gate_up, mn, nq);
     be->swiglu_fwd(be, act, gate_up, nq, c->inter);
     real *out = output(d, layer, a, mid, nq * hidden);
-    stage_fwd(d, layer, STAGE_DOWN, out, act, nq, true);
+    stage_fwd(d, layer, STAGE_DOWN, out, act, nq);
     d->last = out;
 }
 
@@ -296,15 +175,16 @@ static bool mlp_bwd(decoder *d, int64_t layer, real *dx, int64_t nq)
     norm_dims            nd = { .n = nq, .d = hidden };
 
     real *act = buffer_need(be, &d->act, nq * inter);
-    if (reads_input(d, layer, STAGE_DOWN)) be->swiglu_fwd(be, act, a->gate_up.p, nq, inter);
-    real *dact = wanted_below(d, layer, STAGE_DOWN) ? buffer_need(be, &d->dact, nq * inter) : NULL;
+    if (stage_reads_input(d, layer, STAGE_DOWN)) be->swiglu_fwd(be, act, a->gate_up.p, nq, inter);
+    real *dact = stage_wanted_below(d, layer, STAGE_DOWN) ? buffer_need(be, &d->dact, nq * inter) : NULL;
     stage_bwd(d, layer, STAGE_DOWN, dact, dx, act, nq);
     if (!dact) return false;
 
     be->swiglu_bwd(be, a->gate_up.p, dact, a->gate_up.p, nq, inter);
     real *mn = buffer_need(be, &d->xn, nq * hidden);
-    if (reads_input(d, layer, STAGE_GATE_UP)) be->rmsnorm_fwd(be, mn, NULL, a->mid.p, w->norm2, nd, d->m->cfg.norm_eps);
-    real *dmn = wanted_below(d, layer, STAGE_GATE_UP) ? buffer_need(be, &d->dxn, nq * hidden) : NULL;
+    if (stage_reads_input(d, layer, STAGE_GATE_UP))
+        be->rmsnorm_fwd(be, mn, NULL, a->mid.p, w->norm2, nd, d->m->cfg.norm_eps);
+    real *dmn = stage_wanted_below(d, layer, STAGE_GATE_UP) ? buffer_need(be, &d->dxn, nq * hidden) : NULL;
     stage_bwd(d, layer, STAGE_GATE_UP, dmn, a->gate_up.p, mn, nq);
     if (!dmn) return false;
     be->rmsnorm_bwd(be, dx, d->m->grads[layer].norm2, dmn, a->mid.p, a->rstd2.params, w->norm2, nd);
@@ -316,9 +196,9 @@ static real *qkv_bwd(decoder *d, int64_t layer, const layout *v, const real *dq,
 {
     const backend *be = d->be;
     int64_t        n = d->run.n, hidden = d->m->cfg.hidden;
-    bool           want = wanted_below(d, layer, STAGE_QKV);
+    bool           want = stage_wanted_below(d, layer, STAGE_QKV);
     real          *xn = buffer_need(be, &d->xn, n * hidden), *dxn = want ? buffer_need(be, &d->dxn, n * hidden) : NULL;
-    if (reads_input(d, layer, STAGE_QKV))
+    if (stage_reads_input(d, layer, STAGE_QKV))
         be->rmsnorm_fwd(be, xn, NULL, d->kept[layer].x.p, d->m->layers[layer].norm1,
                         (norm_dims) { .n = n, .d = hidden }, d->m->cfg.norm_eps);
     if (!v->split) {
@@ -342,7 +222,7 @@ real *layer_bwd(decoder *d, int64_t layer, real *dx)
     int64_t        n = d->run.n, nq = v.nq, hidden = d->m->cfg.hidden, q = d->q_out, kv = d->kv_out;
     if (!mlp_bwd(d, layer, dx, nq)) return NULL;
 
-    real *d_o = wanted_below(d, layer, STAGE_O) ? buffer_need(be, &d->d_o, nq * q) : NULL;
+    real *d_o = stage_wanted_below(d, layer, STAGE_O) ? buffer_need(be, &d->d_o, nq * q) : NULL;
     stage_bwd(d, layer, STAGE_O, d_o, dx, a->o.p, nq);
     if (!d_o) return NULL;
 

@@ -1,7 +1,9 @@
 /* The decoder's inside: for decoder.c (what a run is, the loss), decoder_layer.c (one layer
- * forward and backward) and generate.c (runs over a cache). */
+ * forward and backward), decoder_stage.c (a linear with its pairs) and generate.c (runs over a
+ * cache). */
 #ifndef TIEBREAK_MODEL_DECODER_PRIVATE_H
 #define TIEBREAK_MODEL_DECODER_PRIVATE_H
+#include "kernels/variant.h"
 #include "model/decoder.h"
 
 /* An array that grows and is reused, of the type of the table that buffer_need is given; what it
@@ -21,15 +23,22 @@ typedef enum { STAGE_QKV, STAGE_Q, STAGE_KV, STAGE_O, STAGE_GATE_UP, STAGE_DOWN,
 /* What one layer leaves for its backward. n tokens, nq queries: n, or the rows that are wanted
  * in the last layer. */
 typedef struct {
-    buffer x;              /* [n, hidden] the layer's input */
-    buffer qkv;            /* [n, q + 2 kv] after RoPE; or */
-    buffer q, kv;          /* [nq, q], [n, 2 kv] */
-    buffer o, lse;         /* [nq, q], [nq, heads] of params */
-    buffer mid;            /* [nq, hidden] after attention */
-    buffer gate_up;        /* [nq, 2 inter] */
-    buffer rstd1, rstd2;   /* [n], [nq] of params */
-    buffer h[STAGE_COUNT]; /* of the pairs beside each product (kernels/adapted.h) */
+    buffer x;            /* [n, hidden] the layer's input */
+    buffer qkv;          /* [n, q + 2 kv] after RoPE; or */
+    buffer q, kv;        /* [nq, q], [n, 2 kv] */
+    buffer o, lse;       /* [nq, q], [nq, heads] of params */
+    buffer mid;          /* [nq, hidden] after attention */
+    buffer gate_up;      /* [nq, 2 inter] */
+    buffer rstd1, rstd2; /* [n], [nq] of params */
+    /* what each product's pairs leave (kernels/adapted.h) */
+    buffer pairs_kept[STAGE_COUNT];
 } activations;
+
+/* What a variant made of a stage's W and pairs, of the pairs as they were at this count. */
+typedef struct {
+    buffer  room;
+    int64_t adapter;
+} stage_copies;
 
 /* Keys and values of earlier tokens: layer l's rows [rows, 2 kv] at layers[l]. A span's kv0 is a
  * row there. */
@@ -63,9 +72,12 @@ struct decoder {
 
     /* the run */
     /* ids, pos, rows inside it are not kept past the forward */
-    run_plan     run;
-    bool         trim, keep, has_targets; /* trim: the wanted rows are not simply all tokens */
-    pair_arrays *pairs;                   /* [layers * SITE_COUNT], a copy */
+    run_plan      run;
+    bool          trim, keep, has_targets; /* trim: the wanted rows are not simply all tokens */
+    bool          keep_before;             /* of the last forward, whether or not its backward came */
+    pair_arrays  *pairs;                   /* [layers * SITE_COUNT], a copy */
+    int64_t       adapter; /* counts the adapters seen: another one, or one that may have been trained */
+    stage_copies *copies;  /* [layers * STAGE_COUNT] */
     /* where gradients end: the lowest layer with one; layers: none; -1: the embedding */
     int64_t low_layer;
     int     low_order; /* ... and the first of its stages with one */
@@ -82,7 +94,7 @@ struct decoder {
     activations  scratch;
     buffer       rstd_y, logits; /* of params */
     buffer       last_kept, y, xn, xn_rows, act;
-    buffer       dx, dx_rows, dxn, dxn_rows, dact, dqkv, d_o, dh;
+    buffer       dx, dx_rows, dxn, dxn_rows, dact, dqkv, d_o, pairs_scratch;
 
     /* host scratch; capacities as above */
     int32_t        *host_integers;
@@ -114,6 +126,16 @@ void layer_fwd(decoder *d, int64_t layer);
 /* dx [nq, hidden] -> gradient of the layer's input [n, hidden], returned; NULL when nothing
  * below wants it. */
 real *layer_bwd(decoder *d, int64_t layer, real *dx);
+/* A stage of n rows. y = x W^T and so on, of STAGE_O and STAGE_DOWN y += ...; dx [n, in] is
+ * overwritten, NULL: not wanted. */
+void stage_fwd(decoder *d, int64_t layer, stage_id s, real *y, const real *x, int64_t n);
+void stage_bwd(decoder *d, int64_t layer, stage_id s, real *dx, const real *dy, const real *x, int64_t n);
+/* Does the stage's backward read its input? */
+bool stage_reads_input(const decoder *d, int64_t layer, stage_id s);
+/* Does anything that trains lie before this stage, so that the gradient of its input is wanted? */
+bool stage_wanted_below(const decoder *d, int64_t layer, stage_id s);
+/* ERR_INPUT where the variant that was asked for refuses so many rows at some site. */
+int stage_check(const decoder *d, int64_t rows, bool backward);
 /* The activations a layer uses in this run: its own when they are kept. */
 activations *layer_activations(decoder *d, int64_t layer);
 /* 0..3: q k v, o, gate up, down. */

@@ -60,6 +60,7 @@ int train_asked(json **asked, const setup *s)
     /* Other devices and types add in another order, so their cells are others. */
     if (s->be->facts) record_put_text(j, field_asked_device, s->be->params->name);
     if (s->be->params != s->be) record_put_text(j, field_asked_dtype, s->be->dtype);
+    if (s->q->variant) record_put_text(j, field_asked_variant, s->q->variant);
     record_put_text(j, field_asked_task, s->task->name);
     record_put_count(j, field_asked_task_version, s->task->version);
     record_put_text(j, field_asked_prompt, s->task->variant);

@@ -43,6 +43,7 @@ typedef struct {
     const char     *out;
     /* as backend_for takes them (kernels/backend.h); NULL: cpu, the device's own */
     const char *device, *dtype;
+    const char *variant;      /* of adapted linears (kernels/variant.h); NULL: the default */
     int64_t     threads;      /* 0: every core */
     double      checkpoint_s; /* seconds between checkpoints */
     /* leaves as if killed after so many steps of this process; 0: never */

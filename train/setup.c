@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/machine.h"
+#include "kernels/variant.h"
 
 static int open_task(setup *s, int64_t positions)
 {
@@ -107,13 +108,18 @@ int setup_open(setup *s, const train_request *q)
         return input_error("--model %s: must be a Hugging Face folder with the weights", q->model);
     s->be->set_threads(s->be, s->threads);
     /* What is quick to refuse comes first: options and shapes, then the data, then the weights. */
-    int rc = s->full ? refuse_for_full(s) : OK;
+    const adapted_variant *variant;
+    int                    rc = adapted_asked(s->be, q->variant, &variant);
+    if (!rc && s->full) rc = refuse_for_full(s);
     if (!rc) rc = config_load(&c, q->model);
     if (!rc) rc = schedule_find(&s->schedule, q->schedule ? q->schedule : "constant");
     if (!rc && !s->full) rc = q->init_adapter ? continue_adapter(s, &c) : new_adapter(s, &c);
     if (!rc) rc = open_task(s, c.positions);
     if (!rc) plan(s);
     if (!rc) rc = model_open(&s->model, q->model, s->be, s->full);
+    if (!rc)
+        rc = model_use_variant(s->model, q->variant, s->adapter ? adapter_pairs(s->adapter) : NULL, true,
+                               q->max_length ? q->max_length : c.positions);
     return rc;
 }
 

@@ -11,6 +11,7 @@
 #include "core/record.h"
 #include "eval/lm/identity.h"
 #include "eval/lm/window.h"
+#include "kernels/variant.h"
 #include "model/generate.h"
 #include "model/score.h"
 
@@ -248,6 +249,7 @@ static int local_describe(const lm *m, json **asked)
     /* Other devices and types add in another order, so their cells are others. */
     if (m->be->facts) record_put_text(j, field_asked_device, m->device);
     if (m->be->params != m->be) record_put_text(j, field_asked_dtype, m->be->dtype);
+    if (l->asked.variant) record_put_text(j, field_asked_variant, l->asked.variant);
     return OK;
 }
 
@@ -304,12 +306,17 @@ int local_open(lm **out, const local_options *o)
     int       threads = o->threads ? (int)o->threads : machine_cores();
     l->asked          = *o;
     be->set_threads(be, threads);
-    int rc = o->tokenizer ? tokenizer_open(&l->tok, o->model) : OK;
+    const adapted_variant *variant;
+    int                    rc = adapted_asked(be, o->variant, &variant);
+    if (!rc && o->tokenizer) rc = tokenizer_open(&l->tok, o->model);
     if (!rc) rc = model_open(&l->model, o->model, be, false);
     if (!rc && o->max_length > l->model->cfg.positions)
         rc = input_error("--max-length %lld: the model has %lld positions: 2..%lld", (long long)o->max_length,
                          (long long)l->model->cfg.positions, (long long)l->model->cfg.positions);
     if (!rc) rc = open_adapter(l);
+    if (!rc)
+        rc = model_use_variant(l->model, o->variant, l->adapter ? adapter_pairs(l->adapter) : NULL, false,
+                               o->max_length ? o->max_length : l->model->cfg.positions);
     if (rc) {
         local_close(&l->lm);
         return rc;

@@ -14,6 +14,7 @@ typedef struct {
     bool        tokenizer;       /* open the model's tokenizer too: a task of texts needs it */
     int64_t     max_length;      /* tokens of a sequence; 0: the model's positions */
     const char *device, *dtype;  /* as backend_for takes them */
+    const char *variant;         /* of adapted linears (kernels/variant.h); NULL: the default */
     int64_t     threads;         /* 0: every core */
 } local_options;
 

@@ -139,7 +139,7 @@ template <class E> static backend *new_handle()
     be->dtype          = is_bf16 ? "bf16" : "f32";
     be->elem           = sizeof(E);
     be->params         = is_bf16 ? new_handle<float>() : be;
-    be->site_variants  = is_bf16 ? site_variants_cuda_bf16 : site_variants_cuda;
+    be->adapted        = is_bf16 ? adapted_cuda_bf16 : adapted_cuda;
     be->facts          = cuda->facts;
     be->state          = cuda;
     be->inner          = is_bf16 ? &ops_bf16 : &ops_f32;

@@ -182,5 +182,5 @@ BACKEND_OPS(DECLARE_BOTH, DECLARE_BOTH, DECLARE_ONE)
 #undef DECLARE_ONE
 #undef DECLARE_BOTH
 /* kernels/variant.h */
-extern const struct site_variant site_variants_cuda[], site_variants_cuda_bf16[];
+extern const struct adapted_variant adapted_cuda[], adapted_cuda_bf16[];
 #endif

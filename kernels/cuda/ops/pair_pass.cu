@@ -285,7 +285,7 @@ void pair_pass_bytes(const pair_pass *p, double bytes[2])
 
 /* The rule, in one place. Two products read dy twice; this reads it once and writes and reads
  * the parts, and has to save a quarter of that; and a block should find all its rows. No GPU has
- * confirmed it; `tiebreak bench` times the variant `one-pass` beside `beta1`. */
+ * confirmed it; `tiebreak bench` times the variant `one-pass` beside `base-first`. */
 bool pair_pass_pays(int64_t n, int64_t out, int64_t r)
 {
     double    bytes[2], twice = 2 * 2.0 * (double)n * (double)out;

@@ -1,19 +1,19 @@
-/* The variant `eager`: what a framework does, op for op, each result an array of its own in
- * memory. Contract: kernels/variant.h.
+/* The variants eager and eager-bf16: what a framework does, op for op, each result an array of its
+ * own in memory.
  *
  * The order of PEFT's layers (its tuners/lora/layer.py and tuners/vera/layer.py) under PyTorch's
  * autograd, dropout off:
  *
- *   forward    base = x W^T;  x to the adapter's type;  h = x A^T;  u * h;  delta = h B^T;  v *
- *   delta;  s * delta;  base + delta;  back to y's type backward   the transposes of these, last
- *   first; the sum of the two gradients in x is a pass too
+ *   forward    base = x W^T;  x to the adapter's type;  h = x A^T;  u * h;  delta = h B^T;
+ *              v * delta;  s * delta;  base + delta;  back to y's type
+ *   backward   the transposes of these, last first; the sum of the two gradients in x is a pass too
  *
- * LoRA multiplies by s whatever it is; where there is a v, only an s other than 1 is. The
- * adapter's type is f32 by default (autocast_adapter_dtype), under a bf16 base then `mixed`
- * here: sums of both are f32, and the gradient in the base is cast back. Gradients of parameters
- * are f32 and added to, where a framework in bf16 would keep them in bf16: small arrays. */
+ * LoRA multiplies by s whatever it is; where there is a v, only by an s other than 1. By default
+ * (autocast_adapter_dtype) the adapter's type is f32. Over a bf16 base that is `mixed` here: sums
+ * of both are f32, and the gradient in the base is cast back. Gradients of parameters are f32 and
+ * added to; a framework in bf16 would keep these small arrays in bf16. */
 #include "kernels/cuda/product.h"
-#include "kernels/cuda/variants/site.h"
+#include "kernels/cuda/variants/steps.h"
 
 typedef enum { CONVERT, SCALE, COLUMNS, PRODUCT, SUM } pass_kind;
 
@@ -64,18 +64,18 @@ static __device__ void pass(T *to, const FROM *a_, const WITH *b_, float s, int6
         if (i < many) to[first + i] = out.x[i];
 }
 
-/* A kernel, and the step that launches it. */
+/* A kernel, and what launches it. */
 #define PASS(name, type, kind, T, FROM, WITH)                                                                          \
     KERNEL __launch_bounds__(THREADS)                                                                                  \
         eager_##name##_kernel##type(T *to, const FROM *a, const WITH *b, float s, int64_t count, int64_t cols)         \
     {                                                                                                                  \
         pass<kind, T, FROM, WITH>(to, a, b, s, count, cols);                                                           \
     }                                                                                                                  \
-    static void run_##name##type(const site_step *s)                                                                   \
+    static void run_##name##type(void *to, const void *a, const void *b, float s, int64_t rows, int64_t cols)          \
     {                                                                                                                  \
-        const int64_t count = s->rows * s->cols;                                                                       \
-        LAUNCH(eager_##name##_kernel##type, blocks_of(count, LOT *THREADS), THREADS, (T *)s->to, (const FROM *)s->a,   \
-               (const WITH *)s->b, s->s, count, s->cols);                                                              \
+        const int64_t count = rows * cols;                                                                             \
+        LAUNCH(eager_##name##_kernel##type, blocks_of(count, LOT *THREADS), THREADS, (T *)to, (const FROM *)a,         \
+               (const WITH *)b, s, count, cols);                                                                       \
     }
 PASS(widen, , CONVERT, float, bf16, bf16)
 PASS(narrow, , CONVERT, bf16, float, float)
@@ -89,18 +89,18 @@ PASS(sum, , SUM, float, float, float)
 PASS(sum, _bf16, SUM, bf16, bf16, bf16)
 PASS(sum, _mixed, SUM, float, bf16, float)
 
-static void run_total(const site_step *s)
+static void run_total(void *to, const void *a, const void *, float, int64_t rows, int64_t cols)
 {
-    linear_bwd_w_cuda(NULL, (param *)s->to, (const real *)s->a, NULL, { s->rows, 1, s->cols, 1, s->cols });
+    linear_bwd_w_cuda(NULL, (param *)to, (const real *)a, NULL, { rows, 1, cols, 1, cols });
 }
-static void run_total_bf16(const site_step *s)
+static void run_total_bf16(void *to, const void *a, const void *, float, int64_t rows, int64_t cols)
 {
-    linear_bwd_w_cuda_bf16(NULL, (param *)s->to, (const real *)s->a, NULL, { s->rows, 1, s->cols, 1, s->cols });
+    linear_bwd_w_cuda_bf16(NULL, (param *)to, (const real *)a, NULL, { rows, 1, cols, 1, cols });
 }
 
-/* The types of adapter and base, and their passes. base_sum: of two arrays of the base's type;
- * sum: of the base's and the adapter's. */
-typedef void (*pass_run)(const site_step *s);
+/* The types of adapter and base, and their passes over [rows, cols]. base_sum: of two arrays of the
+ * base's type; sum: of the base's and the adapter's. */
+typedef void (*pass_run)(void *to, const void *a, const void *b, float s, int64_t rows, int64_t cols);
 typedef struct {
     cudaDataType adapter, base;
     pass_run     widen, narrow; /* NULL: both types are one */
@@ -115,105 +115,123 @@ static const eager_types types_bf16  = {
      run_columns_bf16, run_product_bf16, run_sum_bf16, run_sum_bf16, run_total_bf16
 };
 
+static const eager_types *types_of(const adapted_walk *w)
+{
+    return w->be->elem == 4 ? &types_f32 : w->variant->takes == TAKES_FACTORS ? &types_mixed : &types_bf16;
+}
+
 static int64_t size_of(cudaDataType type) { return type == CUDA_R_32F ? 4 : 2; }
 
 /* A pass over [rows, cols] that moves `bytes` for each element; gives back where its result is. */
-static void *add_pass(struct site_plan *p, pass_run run, void *to, const void *a, const void *b, double s, int64_t rows,
-                      int64_t cols, int64_t bytes)
+static void *step_pass(adapted_walk *w, pass_run run, void *to, const void *a, const void *b, double s, int64_t rows,
+                       int64_t cols, int64_t bytes)
 {
-    site_step step = {};
-    step.run       = run;
-    step.launches  = run == run_total || run == run_total_bf16 ? 2 : 1; /* parts, and their sum */
-    step.to = to, step.a = a, step.b = b, step.s = (float)s, step.rows = rows, step.cols = cols;
-    step.flops = run == run_widen || run == run_narrow ? 0 : (double)rows * (double)cols;
-    step.bytes = (double)bytes * (double)rows * (double)cols;
-    plan_step(p, &step);
+    const double count = (double)rows * (double)cols;
+    /* a total: parts, and their sum */
+    if (adapted_step(w, run == run_total || run == run_total_bf16 ? 2 : 1,
+                     run == run_widen || run == run_narrow ? 0 : count, (double)bytes * count))
+        run(to, a, b, (float)s, rows, cols);
     return to;
 }
 
-/* x, h: without and with u; delta: before v; wide: passes over y's shape, in turn; the rest as
- * named. _a in the adapter's type, else the base's. */
+/* The factors of the only pair; the pair is factors without u and v. */
+static adapted_factors factors_of(const adapted_linear *l)
+{
+    const pair_arrays *p = &l->pairs[0].p;
+    if (l->pairs[0].factors) return *l->pairs[0].factors;
+    return { true, p->A, p->B, NULL, NULL, p->lda, 1, p->dA, p->dB, NULL, NULL };
+}
+static int64_t ldb_of(const adapted_linear *l) { return l->pairs[0].factors ? l->pairs[0].p.r : l->pairs[0].p.ldb; }
+
+/* h: without and with u; delta: before v; wide: passes over y's shape, in turn; the rest as named.
+ * _a is of the adapter's type, the others of the base's. The forward leaves x_a, h, hu and delta. */
 typedef struct {
     void *x_a, *h, *hu, *dh, *dhu, *delta, *wide[3], *dx_a, *dx_pair, *dx_base, *base;
-} eager_work;
+} eager_arrays;
 
-static eager_work take(struct site_plan *p, const eager_types *t, const site_call *c)
+static eager_arrays take(adapted_walk *w, const adapted_linear *l)
 {
-    const int64_t a = size_of(t->adapter), e = size_of(t->base), x = c->n * c->in, h = c->n * c->r, y = c->n * c->out;
-    eager_work    w;
-    w.x_a = t->widen ? plan_take(p, x * a) : c->x;
-    w.h = plan_take(p, h * a), w.hu = c->u ? plan_take(p, h * a) : w.h;
-    w.dhu = plan_take(p, h * a), w.dh = c->u ? plan_take(p, h * a) : w.dhu;
-    w.delta = plan_take(p, y * a);
-    for (int i = 0; i < 3; i++) w.wide[i] = plan_take(p, y * a);
-    w.dx_a = plan_take(p, x * a), w.dx_pair = t->narrow ? plan_take(p, x * e) : w.dx_a;
-    w.dx_base = plan_take(p, x * e), w.base = plan_take(p, y * e);
-    return w;
+    const eager_types    *t = types_of(w);
+    const adapted_factors f = factors_of(l);
+    const int64_t         a = size_of(t->adapter), e = size_of(t->base), x = l->n * l->in, h = l->n * l->pairs[0].p.r,
+                  y = l->n * l->out;
+    eager_arrays r;
+    r.x_a = t->widen ? take_kept(w, l, x * a) : (void *)l->x;
+    r.h = take_kept(w, l, h * a), r.hu = f.u ? take_kept(w, l, h * a) : r.h;
+    r.delta = take_kept(w, l, y * a);
+    r.dhu = take_scratch(w, l, h * a), r.dh = f.u ? take_scratch(w, l, h * a) : r.dhu;
+    for (int i = 0; i < 3; i++) r.wide[i] = take_scratch(w, l, y * a);
+    r.dx_a = take_scratch(w, l, x * a), r.dx_pair = t->narrow ? take_scratch(w, l, x * e) : r.dx_a;
+    r.dx_base = take_scratch(w, l, x * e), r.base = take_scratch(w, l, y * e);
+    return r;
 }
 
-static bool scales(const site_call *c) { return !c->v || c->s < 1 || c->s > 1; }
+static bool scales(const adapted_factors *f) { return !f->v || f->s < 1 || f->s > 1; }
 
-static void forward(struct site_plan *p, const eager_types *t, const site_call *c, const eager_work *w)
+void eager_forward(adapted_walk *w, const adapted_linear *l)
 {
-    const int64_t      a = size_of(t->adapter), e = size_of(t->base), n = c->n, in = c->in, out = c->out, r = c->r;
+    const eager_types    *t = types_of(w);
+    const adapted_factors f = factors_of(l);
+    const eager_arrays    r = take(w, l);
+    const int64_t         a = size_of(t->adapter), e = size_of(t->base), n = l->n, in = l->in, out = l->out,
+                  rank       = l->pairs[0].p.r;
     const cudaDataType type  = t->adapter;
-    void              *delta = w->delta;
-    plan_gemm(p, false, { n, out, in, c->x, in, PLAIN, c->W, in, TRANSPOSED, w->base, out, false, t->base, t->base });
-    if (t->widen) add_pass(p, t->widen, w->x_a, c->x, NULL, 1, n, in, a + e);
-    plan_gemm(p, false, { n, r, in, w->x_a, in, PLAIN, c->A, c->lda, TRANSPOSED, w->h, r, false, type, type });
-    if (c->u) add_pass(p, t->columns, w->hu, w->h, c->u, 1, n, r, 2 * a);
-    plan_gemm(p, false, { n, out, r, w->hu, r, PLAIN, c->B, r, TRANSPOSED, delta, out, false, type, type });
-    if (c->v) delta = add_pass(p, t->columns, w->wide[0], delta, c->v, 1, n, out, 2 * a);
-    if (scales(c)) delta = add_pass(p, t->scale, w->wide[1], delta, NULL, c->s, n, out, 2 * a);
-    add_pass(p, t->sum, t->narrow ? w->wide[2] : c->y, w->base, delta, 1, n, out, e + 2 * a);
-    if (t->narrow) add_pass(p, t->narrow, c->y, w->wide[2], NULL, 1, n, out, a + e);
+    void              *delta = r.delta;
+    adapted_linear     base  = *l;
+    base.y                   = (real *)r.base;
+    e == 4 ? base_forward(w, &base, l->W, false) : base_forward_bf16(w, &base, l->W, false);
+    if (t->widen) step_pass(w, t->widen, r.x_a, l->x, NULL, 1, n, in, a + e);
+    step_gemm(w, false, { n, rank, in, r.x_a, in, PLAIN, f.A, f.lda, TRANSPOSED, r.h, rank, false, type, type });
+    if (f.u) step_pass(w, t->columns, r.hu, r.h, f.u, 1, n, rank, 2 * a);
+    step_gemm(w, false, { n, out, rank, r.hu, rank, PLAIN, f.B, ldb_of(l), TRANSPOSED, delta, out, false, type, type });
+    if (f.v) delta = step_pass(w, t->columns, r.wide[0], delta, f.v, 1, n, out, 2 * a);
+    if (scales(&f)) delta = step_pass(w, t->scale, r.wide[1], delta, NULL, f.s, n, out, 2 * a);
+    /* A model that adds the linear to y does so by an op of its own. */
+    void *y = l->accumulate ? r.wide[delta == r.wide[0]] : (void *)l->y;
+    step_pass(w, t->sum, t->narrow ? r.wide[2] : y, r.base, delta, 1, n, out, e + 2 * a);
+    if (t->narrow) step_pass(w, t->narrow, y, r.wide[2], NULL, 1, n, out, a + e);
+    if (l->accumulate) step_pass(w, t->base_sum, l->y, l->y, y, 1, n, out, 3 * e);
 }
 
-static void backward(struct site_plan *p, const eager_types *t, const site_call *c, const eager_work *w)
+void eager_backward(adapted_walk *w, const adapted_linear *l)
 {
-    const int64_t      a = size_of(t->adapter), e = size_of(t->base), n = c->n, in = c->in, out = c->out, r = c->r;
+    const eager_types    *t = types_of(w);
+    const adapted_factors f = factors_of(l);
+    const eager_arrays    r = take(w, l);
+    const int64_t         a = size_of(t->adapter), e = size_of(t->base), n = l->n, in = l->in, out = l->out,
+                  rank      = l->pairs[0].p.r;
     const cudaDataType type = t->adapter;
-    const void        *dy = c->dy, *d = c->dy;
-    if (t->widen) d = add_pass(p, t->widen, w->wide[0], dy, NULL, 1, n, out, a + e);
-    if (t->narrow) dy = add_pass(p, t->narrow, w->base, d, NULL, 1, n, out, a + e);
-    if (scales(c)) d = add_pass(p, t->scale, w->wide[1], d, NULL, c->s, n, out, 2 * a);
-    if (c->v && c->dv) {
-        add_pass(p, t->product, w->wide[2], d, w->delta, 1, n, out, 3 * a);
-        add_pass(p, t->total, c->dv, w->wide[2], NULL, 1, n, out, a);
+    const void        *dy = l->dy, *d = l->dy;
+    if (t->widen) d = step_pass(w, t->widen, r.wide[0], dy, NULL, 1, n, out, a + e);
+    if (t->narrow) dy = step_pass(w, t->narrow, r.base, d, NULL, 1, n, out, a + e);
+    if (scales(&f)) d = step_pass(w, t->scale, r.wide[1], d, NULL, f.s, n, out, 2 * a);
+    if (f.v && f.dv) {
+        step_pass(w, t->product, r.wide[2], d, r.delta, 1, n, out, 3 * a);
+        step_pass(w, t->total, f.dv, r.wide[2], NULL, 1, n, out, a);
     }
-    if (c->v) d = add_pass(p, t->columns, w->wide[2], d, c->v, 1, n, out, 2 * a);
-    plan_gemm(p, false, { n, r, out, d, out, PLAIN, c->B, r, PLAIN, w->dhu, r, false, type, type });
-    if (c->dB)
-        plan_gemm(p, false, { out, r, n, d, out, TRANSPOSED, w->hu, r, PLAIN, c->dB, r, true, type, CUDA_R_32F });
-    if (c->u && c->du) {
-        add_pass(p, t->product, w->dh, w->dhu, w->h, 1, n, r, 3 * a);
-        add_pass(p, t->total, c->du, w->dh, NULL, 1, n, r, a);
+    if (f.v) d = step_pass(w, t->columns, r.wide[2], d, f.v, 1, n, out, 2 * a);
+    step_gemm(w, false, { n, rank, out, d, out, PLAIN, f.B, ldb_of(l), PLAIN, r.dhu, rank, false, type, type });
+    if (f.dB)
+        step_gemm(w, false,
+                  { out, rank, n, d, out, TRANSPOSED, r.hu, rank, PLAIN, f.dB, rank, true, type, CUDA_R_32F });
+    if (f.u && f.du) {
+        step_pass(w, t->product, r.dh, r.dhu, r.h, 1, n, rank, 3 * a);
+        step_pass(w, t->total, f.du, r.dh, NULL, 1, n, rank, a);
     }
-    if (c->u) add_pass(p, t->columns, w->dh, w->dhu, c->u, 1, n, r, 2 * a);
-    if (c->dA)
-        plan_gemm(p, false, { r, in, n, w->dh, r, TRANSPOSED, w->x_a, in, PLAIN, c->dA, in, true, type, CUDA_R_32F });
-    plan_gemm(p, false, { n, in, r, w->dh, r, PLAIN, c->A, c->lda, PLAIN, w->dx_a, in, false, type, type });
-    if (t->narrow) add_pass(p, t->narrow, w->dx_pair, w->dx_a, NULL, 1, n, in, a + e);
-    plan_gemm(p, false, { n, in, out, dy, out, PLAIN, c->W, in, PLAIN, w->dx_base, in, false, t->base, t->base });
-    add_pass(p, t->base_sum, c->dx, w->dx_base, w->dx_pair, 1, n, in, 3 * e);
+    if (f.u) step_pass(w, t->columns, r.dh, r.dhu, f.u, 1, n, rank, 2 * a);
+    if (f.dA)
+        step_gemm(w, false,
+                  { rank, in, n, r.dh, rank, TRANSPOSED, r.x_a, in, PLAIN, f.dA, in, true, type, CUDA_R_32F });
+    if (!l->dx) return;
+    step_gemm(w, false, { n, in, rank, r.dh, rank, PLAIN, f.A, f.lda, PLAIN, r.dx_a, in, false, type, type });
+    if (t->narrow) step_pass(w, t->narrow, r.dx_pair, r.dx_a, NULL, 1, n, in, a + e);
+    step_gemm(w, false, { n, in, out, dy, out, PLAIN, l->W, in, PLAIN, r.dx_base, in, false, t->base, t->base });
+    step_pass(w, t->base_sum, l->dx, r.dx_base, r.dx_pair, 1, n, in, 3 * e);
 }
 
-static void plan_of(struct site_plan *p, const eager_types *t, site_stage stage, const site_call *c)
+const char *eager_refuses(const adapted_linear *l)
 {
-    const eager_work w = take(p, t, c);
-    if (stage == SITE_FORWARD) forward(p, t, c, &w);
-    if (stage == SITE_BACKWARD) backward(p, t, c, &w);
-}
-
-void plan_eager(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
-{
-    plan_of(p, &types_f32, stage, c);
-}
-void plan_eager_mixed(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
-{
-    plan_of(p, &types_mixed, stage, c);
-}
-void plan_eager_bf16(struct site_plan *p, const site_variant *, site_stage stage, const site_call *c)
-{
-    plan_of(p, &types_bf16, stage, c);
+    if (l->pairs[0].at || l->pairs[0].out != l->out) return "takes a pair that reaches every column of y";
+    if (l->ldx != l->in || l->ldy != l->out || l->ld_dx != l->in || l->ld_dy != l->out) return "takes contiguous rows";
+    return NULL;
 }

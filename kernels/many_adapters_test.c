@@ -1,10 +1,8 @@
-/* Few rows of many adapters in one batch (kernels/variant.h): `decode` and `gather` against f64,
- * tied and untied, mixed ranks, rows of the base alone. */
-#include "kernels/variant.h"
-
+/* Few rows of many adapters in one batch: the variants decode and gather against f64, tied and
+ * untied, mixed ranks, rows of the base alone. */
 #include <math.h>
 
-#include "kernels/check.h"
+#include "kernels/test_adapted.h"
 
 /* what all share: nothing, A and B (u and v are each one's own), A alone */
 typedef enum { UNTIED, TIED, TIED_A } tie;
@@ -15,9 +13,9 @@ typedef struct {
     bool    mixed; /* ranks */
     /* row i takes adapter i turn % (adapters + 1) - 1; 0: which is NULL, all take the first */
     int turn;
-} tenants;
+} batch_case;
 
-static const tenants cases[] = {
+static const batch_case cases[] = {
     { 1, 33, 65, 1, 33, 1, UNTIED, false, 0 },      { 5, 40, 48, 8, 40, 3, UNTIED, false, 1 },
     { 7, 2056, 33, 16, 2056, 7, UNTIED, false, 3 }, { 8, 131, 70, 17, 136, 5, TIED, true, 2 },
     { 16, 72, 130, 4, 72, 2, TIED_A, false, 1 },    { 19, 64, 97, 48, 64, 40, UNTIED, true, 7 },
@@ -36,80 +34,76 @@ static const double S = 0.7;
 static const char  *variant; /* under test */
 
 /* Strides between adapters: tied ones have none. */
-static site_call call_of(const tenants *k, void **a)
+static adapted_batch batch_of(const batch_case *k, void **a)
 {
-    site_call c = { .n   = k->n,
-                    .in  = k->in,
-                    .out = k->out,
-                    .r   = k->r,
-                    .lda = k->lda,
-                    .W   = a[W],
-                    .A   = a[A],
-                    .B   = a[B],
-                    .u   = a[U],
-                    .v   = a[V] };
-    c.x = a[X], c.y = a[Y], c.s = S, c.which = k->turn ? a[WHICH] : NULL, c.ranks = k->mixed ? a[RANKS] : NULL,
-    c.adapters = k->adapters;
-    c.stride_A = k->tie == UNTIED ? k->r * k->lda : 0;
-    c.stride_B = k->tie != TIED ? k->out * k->r : 0;
-    c.stride_u = k->r, c.stride_v = k->out;
-    return c;
+    return (adapted_batch) { .which    = k->turn ? (const int32_t *)a[WHICH] : NULL,
+                             .ranks    = k->mixed ? (const int32_t *)a[RANKS] : NULL,
+                             .adapters = k->adapters,
+                             .stride_A = k->tie == UNTIED ? k->r * k->lda : 0,
+                             .stride_B = k->tie != TIED ? k->out * k->r : 0,
+                             .stride_u = k->r,
+                             .stride_v = k->out };
 }
 
 /* Row i, written out from the definition. */
-static void row_by_hand(const site_call *c, int64_t i)
+static void row_by_hand(const batch_case *c, void **a, double s, int64_t i)
 {
-    const double *x = (const double *)c->x + i * c->in, *u = c->u, *v = c->v;
-    double       *y  = (double *)c->y + i * c->out;
-    const int64_t of = c->which ? c->which[i] : 0, which = of < 0 ? 0 : of,
-                  r    = of < 0     ? 0
-                         : c->ranks ? c->ranks[of]
-                                    : c->r;
-    const double *down = (const double *)c->A + which * c->stride_A, *up = (const double *)c->B + which * c->stride_B;
+    const adapted_batch b = batch_of(c, a);
+    const double       *x = (const double *)a[X] + i * c->in, *u = a[U], *v = a[V];
+    double             *y = (double *)a[Y] + i * c->out;
+    const int64_t of = b.which ? b.which[i] : 0, which = of < 0 ? 0 : of, r = of < 0 ? 0 : b.ranks ? b.ranks[of] : c->r;
+    const double *down = (const double *)a[A] + which * b.stride_A, *up = (const double *)a[B] + which * b.stride_B;
     double        h[256];
     for (int64_t j = 0; j < r; j++) {
         h[j] = 0;
         for (int64_t k = 0; k < c->in; k++) h[j] += down[j * c->lda + k] * x[k];
-        if (u) h[j] *= u[which * c->stride_u + j];
+        if (u) h[j] *= u[which * b.stride_u + j];
     }
     for (int64_t o = 0; o < c->out; o++) {
         double delta = 0;
         y[o]         = 0;
-        for (int64_t k = 0; k < c->in; k++) y[o] += ((const double *)c->W)[o * c->in + k] * x[k];
+        for (int64_t k = 0; k < c->in; k++) y[o] += ((const double *)a[W])[o * c->in + k] * x[k];
         for (int64_t j = 0; j < r; j++) delta += up[o * c->r + j] * h[j];
-        y[o] += c->s * delta * (v && r ? v[which * c->stride_v + o] : 1);
+        y[o] += s * delta * (v && r ? v[which * b.stride_v + o] : 1);
     }
 }
 
-static void call(const backend *be, void **a, const void *k)
+static void call(const backend *be, void **a, const void *k_)
 {
-    const site_variant *v = site_variant_find(be, variant);
-    site_call           c = call_of(k, as(a));
-    if (v && v->takes == TAKES_PAIR) c.s = 1;
-    if (!v) c.s = strcmp(variant, "gather") ? S : 1;
-    for (int64_t i = 0; !v && i < c.n; i++) row_by_hand(&c, i);
+    const batch_case      *k = k_;
+    const adapted_variant *v = adapted_find(be, variant);
+    for (int64_t i = 0; !v && i < k->n; i++) row_by_hand(k, a, strcmp(variant, "gather") ? S : 1, i);
     if (!v) return;
-    assert_null(site_refusal(v, &c));
-    const int64_t bytes = v->work_bytes(v, &c);
-    site_call     more  = c;
+    const adapted_batch   batch = batch_of(k, a);
+    const adapted_factors f     = { .narrow = true, .A = a[A], .B = a[B], .u = a[U], .v = a[V], .lda = k->lda, .s = S };
+    adapted_pair   pair = { .p = { .A = a[A], .B = a[B], .r = k->r, .lda = k->lda, .ldb = k->r }, .out = k->out };
+    adapted_linear l    = { .n     = k->n,
+                            .in    = k->in,
+                            .out   = k->out,
+                            .x     = a[X],
+                            .W     = a[W],
+                            .y     = a[Y],
+                            .pairs = &pair,
+                            .count = 1,
+                            .batch = &batch };
+    if (v->takes == TAKES_NARROW) pair.factors = &f;
+    assert_null(adapted_refusal(be, v, &l));
+    adapted_linear more = l;
     more.n              = 65;
-    assert_string_equal(site_refusal(v, &more), "does at most 64 rows");
-    char *nan = mem_alloc((size_t)bytes, 1);
-    memset(nan, 0xff, (size_t)bytes);
-    c.work = be->alloc_bytes(be, bytes);
-    be->put(be, c.work, nan, bytes);
+    assert_string_equal(adapted_refusal(be, v, &more), "does at most 64 rows");
+    l.scratch = test_nan(be, adapted_room_of(be, v, &l).scratch);
     be->time_begin(be);
-    v->run(v, SITE_FORWARD, &c);
+    adapted_run(be, v, ADAPTED_FORWARD, &l);
     be->time_end(be);
-    assert_int_equal(be->time_launches(be), c.n == 0 ? 0 : (int64_t)v->cost(v, SITE_FORWARD, &c).launches);
+    assert_int_equal(be->time_launches(be),
+                     l.n == 0 ? 0 : (int64_t)adapted_cost_of(be, v, ADAPTED_FORWARD, &l).launches);
     assert_ok(be->sync(be));
-    be->release(be, c.work);
-    free(nan);
+    be->release(be, l.scratch);
 }
 
 /* B [adapters, out, r] with NaN behind each one's rank: that room is there, and nobody says what
  * is in it. The caller frees. */
-static double *B_beyond_ranks(const tenants *k, int64_t adapters, const double *ranks)
+static double *B_beyond_ranks(const batch_case *k, int64_t adapters, const double *ranks)
 {
     rng     g = rng_seed(11);
     double *p = check_random(&g, adapters * k->out * k->r);
@@ -119,7 +113,7 @@ static double *B_beyond_ranks(const tenants *k, int64_t adapters, const double *
 }
 
 /* A rank is what a half of the adapters have, the others anything below. */
-static void check_case(const tenants *k, const char *what)
+static void check_case(const batch_case *k, const char *what)
 {
     double        which[64], ranks[64];
     const bool    pair = strcmp(variant, "gather") == 0, scales = k->tie == TIED && !pair;
@@ -145,7 +139,7 @@ static void check_case(const tenants *k, const char *what)
 static void check_variant(void)
 {
     char what[64];
-    if (!site_variant_find(check_subject, variant)) return; /* in bf16 alone */
+    if (!adapted_find(check_subject, variant)) return; /* in bf16 alone */
     for (int i = 0; i < CASES; i += (TEST_PART + 1) / 2) {
         /* for how W is cut: gather leaves that to cuBLAS */
         const bool large = cases[i].out > 1000;
@@ -155,7 +149,7 @@ static void check_variant(void)
         check_case(&cases[i], what);
     }
     for (int64_t n = 1; n <= 64; n += 9 * TEST_PART) {
-        const tenants k = { n, 24, 40, 8, 24, 6, n % 2 ? UNTIED : TIED, n % 3 == 0, 5 };
+        const batch_case k = { n, 24, 40, 8, 24, 6, n % 2 ? UNTIED : TIED, n % 3 == 0, 5 };
         snprintf(what, sizeof what, "%s, %d rows", variant, (int)n);
         if (k.tie == UNTIED || strcmp(variant, "gather") != 0) check_case(&k, what);
     }
@@ -175,14 +169,19 @@ static void adapters_agree_with_f64(void **state)
  * launches. */
 static double over_base(const char *name, tie t, int64_t n, int64_t r, int64_t distinct)
 {
-    static char         there[8];
-    const site_variant *v = site_variant_find(check_subject, name);
-    site_call    c    = { .n = n, .in = 4096, .out = 12288, .r = r, .lda = 4096, .adapters = n, .distinct = distinct };
-    const double base = linear_bytes((linear_dims) { .n = n, .in = c.in, .out = c.out }, 2);
-    if (t == UNTIED) c.stride_A = r * c.in, c.stride_B = r * c.out;
-    if (t == TIED) c.u = c.v = there, c.stride_u = r, c.stride_v = c.out;
-    assert_within(fabs(v->cost(v, SITE_FORWARD, &c).launches - (strcmp(name, "decode") ? 3 : 2)), 0);
-    return v->cost(v, SITE_FORWARD, &c).bytes / base - 1;
+    static char            there[8];
+    const adapted_variant *v  = adapted_find(check_subject, name);
+    const int64_t          in = 4096, out = 12288;
+    adapted_batch          batch = { .adapters = n, .distinct = distinct };
+    adapted_factors        f     = { .narrow = true, .lda = in, .s = 1 };
+    adapted_pair           pair  = { .p = { .r = r, .lda = in, .ldb = r }, .out = out };
+    const adapted_linear   l     = { .n = n, .in = in, .out = out, .pairs = &pair, .count = 1, .batch = &batch };
+    if (t == UNTIED) batch.stride_A = r * in, batch.stride_B = r * out;
+    if (t == TIED) f.u = f.v = there, batch.stride_u = r, batch.stride_v = out;
+    if (v->takes == TAKES_NARROW) pair.factors = &f;
+    const adapted_cost cost = adapted_cost_of(check_subject, v, ADAPTED_FORWARD, &l);
+    assert_within(fabs(cost.launches - (strcmp(name, "decode") ? 3 : 2)), 0);
+    return cost.bytes / linear_bytes((linear_dims) { .n = n, .in = in, .out = out }, 2) - 1;
 }
 
 static void check_costs(void)

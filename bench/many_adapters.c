@@ -6,7 +6,7 @@
 #include "bench/check.h"
 #include "core/memory.h"
 
-const char *const bench_rows_name[ROWS_COUNT] = { "", "different", "same", "zipf" };
+const char *const bench_popularity_name[POPULARITY_COUNT] = { "", "different", "same", "zipf" };
 
 /* Zipf's law as punica's benchmark draws it: the k-th adapter in k^-1.5 of all rows. */
 static int32_t zipf(int64_t adapters, rng *g)
@@ -19,13 +19,13 @@ static int32_t zipf(int64_t adapters, rng *g)
     return k;
 }
 
-int32_t *bench_rows_of(const bench_spec *spec)
+int32_t *bench_which_of(const bench_spec *spec)
 {
     int32_t *which = mem_alloc((size_t)spec->op->tokens, sizeof *which);
     rng      g     = rng_stream(1, "bench rows");
     for (int64_t i = 0; i < spec->op->tokens; i++) {
-        if (spec->rows == ROWS_DIFFERENT) which[i] = (int32_t)(i % spec->adapters);
-        if (spec->rows == ROWS_ZIPF) which[i] = zipf(spec->adapters, &g);
+        if (spec->popularity == POPULARITY_DIFFERENT) which[i] = (int32_t)(i % spec->adapters);
+        if (spec->popularity == POPULARITY_ZIPF) which[i] = zipf(spec->adapters, &g);
     }
     return which;
 }
@@ -33,7 +33,7 @@ int32_t *bench_rows_of(const bench_spec *spec)
 int64_t bench_distinct(const bench_spec *spec)
 {
     if (!spec->adapters) return 1;
-    int32_t *which = bench_rows_of(spec);
+    int32_t *which = bench_which_of(spec);
     char    *seen  = mem_alloc((size_t)spec->adapters, 1);
     int64_t  n     = 0;
     for (int64_t i = 0; i < spec->op->tokens; i++) n += !seen[which[i]], seen[which[i]] = 1;
@@ -62,7 +62,7 @@ static const void *pack(const bench_state *s, bench_set *t, factor_id f, array_o
 {
     const backend *be   = s->be;
     const int      site = (int)s->spec->site;
-    const bool     pair = s->spec->variant->takes == TAKES_PAIR, shared = !pair && of(t, 0, site) == of(t, 1, site);
+    const bool     pair = s->variant->takes == TAKES_PAIR, shared = !pair && of(t, 0, site) == of(t, 1, site);
     const int64_t  many = shared ? 1 : s->spec->adapters;
     if (!of(t, 0, site)) return NULL;
     t->narrow[f] = be->alloc(be, many * count);
@@ -77,21 +77,26 @@ static const void *pack(const bench_state *s, bench_set *t, factor_id f, array_o
     return t->narrow[f];
 }
 
-void bench_tenants_fill(const bench_state *s, bench_set *t, site_call *c)
+void bench_batch_fill(const bench_state *s, bench_set *t)
 {
-    const bool pair  = s->spec->variant->takes == TAKES_PAIR;
-    int32_t   *which = bench_rows_of(s->spec);
-    t->which         = s->be->alloc_bytes(s->be, c->n * (int64_t)sizeof *which);
-    s->be->put(s->be, t->which, which, c->n * (int64_t)sizeof *which);
+    const bool     pair = s->variant->takes == TAKES_PAIR;
+    const int64_t  n = s->dims.n, r = t->pair.p.r;
+    int32_t       *which = bench_which_of(s->spec), *there = s->be->alloc_bytes(s->be, n * (int64_t)sizeof *which);
+    adapted_batch *b = &t->batch;
+    s->be->put(s->be, there, which, n * (int64_t)sizeof *which);
     free(which);
-    c->which    = t->which;
-    c->adapters = s->spec->adapters;
-    c->distinct = bench_distinct(s->spec);
-    c->A        = pack(s, t, FACTOR_A, pair ? pair_A : job_A, c->r * c->lda, &c->stride_A);
-    c->B        = pack(s, t, FACTOR_B, pair ? pair_B : job_B, c->r * c->out, &c->stride_B);
-    if (pair) return;
-    c->u = pack(s, t, FACTOR_U, job_u, c->r, &c->stride_u);
-    c->v = pack(s, t, FACTOR_V, job_v, c->out, &c->stride_v);
+    *b = (adapted_batch) { .which = there, .adapters = s->spec->adapters, .distinct = bench_distinct(s->spec) };
+    if (pair) {
+        pair_arrays *p = &t->pair.p;
+        p->A           = pack(s, t, FACTOR_A, pair_A, r * p->lda, &b->stride_A),
+        p->B           = pack(s, t, FACTOR_B, pair_B, r * s->dims.out, &b->stride_B);
+        return;
+    }
+    adapted_factors *f = &t->factors;
+    f->A               = pack(s, t, FACTOR_A, job_A, r * f->lda, &b->stride_A);
+    f->B               = pack(s, t, FACTOR_B, job_B, r * s->dims.out, &b->stride_B);
+    f->u               = pack(s, t, FACTOR_U, job_u, r, &b->stride_u);
+    f->v               = pack(s, t, FACTOR_V, job_v, s->dims.out, &b->stride_v);
 }
 
 double bench_adapter_bytes(const bench_state *s)

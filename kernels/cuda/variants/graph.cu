@@ -1,0 +1,117 @@
+/* The variant graph: the launches of base-first, captured once and replayed.
+ *
+ * A graph knows its arrays by address, and the caller has promised the same ones in every call.
+ * What was captured is kept here, found again by the call's copies, and made anew where memory has
+ * moved. Other contents of the arrays need nothing. */
+#include <stdlib.h>
+
+#include "kernels/cuda/variants/steps.h"
+
+typedef enum { FORWARD, BACKWARD, DIRECTIONS } direction;
+typedef struct {
+    const void    *copies;
+    backend_graph *graphs[DIRECTIONS];
+} captured;
+
+static struct {
+    captured *list;
+    int       count, room;
+} all;
+
+/* What was captured for these copies, empty at first. NULL: the host has no memory for it. */
+static captured *captured_for(const void *copies)
+{
+    int i = 0;
+    while (i < all.count && all.list[i].copies != copies) i++;
+    if (i == all.room) {
+        const int room  = 2 * all.room + 16;
+        captured *grown = (captured *)realloc(all.list, (size_t)room * sizeof *grown);
+        if (!grown) return NULL;
+        all.list = grown, all.room = room;
+    }
+    if (i == all.count) all.list[all.count++] = { copies, {} };
+    return &all.list[i];
+}
+
+static void go_through(adapted_walk *w, const adapted_linear *l, direction d)
+{
+    const bool bf16 = w->be->elem == 2;
+    if (d == FORWARD)
+        bf16 ? base_first_forward_bf16(w, l) : base_first_forward(w, l);
+    else
+        bf16 ? base_first_backward_bf16(w, l) : base_first_backward(w, l);
+}
+
+/* The same steps, run, whatever this walk is for. */
+static void run(const adapted_walk *w, const adapted_linear *l, direction d)
+{
+    adapted_walk inner = { w->be, w->variant, true, {}, {} };
+    go_through(&inner, l, d);
+}
+
+static void copy(void *to, const void *from, int64_t bytes)
+{
+    if (!cuda_failed()) CUDA_OK(cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDeviceToDevice, cuda->stream));
+}
+
+/* Every gradient to its place in the copies, or back. */
+static void save_gradients(const adapted_linear *l, bool back)
+{
+    char *to = (char *)l->copies;
+    for (const adapted_pair *a = l->pairs; a < l->pairs + l->count; a++) {
+        param        *grads[2] = { a->p.dA, a->p.dB };
+        const int64_t bytes[2] = { a->p.r * l->in * (int64_t)sizeof(float), a->p.r * a->out * (int64_t)sizeof(float) };
+        for (int i = 0; i < 2; to += bytes[i++])
+            if (grads[i]) back ? copy(grads[i], to, bytes[i]) : copy(to, grads[i], bytes[i]);
+    }
+}
+
+/* The steps run once first, since a capture may neither load kernels nor allocate scratch;
+ * gradients, which they add to, are put back. */
+static backend_graph *capture(const adapted_walk *w, const adapted_linear *l, direction d)
+{
+    if (d == BACKWARD) save_gradients(l, false);
+    run(w, l, d);
+    if (d == BACKWARD) save_gradients(l, true);
+    graph_begin_cuda();
+    run(w, l, d);
+    return graph_end_cuda();
+}
+
+void graph_prepare(adapted_walk *w, const adapted_linear *l)
+{
+    for (const adapted_pair *a = l->pairs; a < l->pairs + l->count; a++)
+        w->used.copies += a->p.r * (l->in + a->out) * (int64_t)sizeof(float);
+    captured *c = w->runs && !cuda_failed() ? captured_for(l->copies) : NULL;
+    if (c && !c->graphs[FORWARD] && l->y) c->graphs[FORWARD] = capture(w, l, FORWARD);
+    if (c && !c->graphs[BACKWARD] && l->dx) c->graphs[BACKWARD] = capture(w, l, BACKWARD);
+}
+
+static void replay(adapted_walk *w, const adapted_linear *l, direction d)
+{
+    if (!w->runs || cuda_failed()) {
+        if (!w->runs) go_through(w, l, d);
+        return;
+    }
+    captured *c = captured_for(l->copies);
+    if (!c) {
+        run(w, l, d);
+        return;
+    }
+    if (c->graphs[d] && graph_run_cuda(c->graphs[d])) return;
+    graph_free_cuda(c->graphs[d]);
+    c->graphs[d] = capture(w, l, d);
+    if (c->graphs[d]) graph_run_cuda(c->graphs[d]);
+}
+
+void graph_forward(adapted_walk *w, const adapted_linear *l) { replay(w, l, FORWARD); }
+void graph_backward(adapted_walk *w, const adapted_linear *l) { replay(w, l, BACKWARD); }
+
+void graph_release(adapted_walk *w, const adapted_linear *l)
+{
+    for (int i = 0; w->runs && i < all.count; i++) {
+        if (all.list[i].copies != l->copies) continue;
+        for (int d = 0; d < DIRECTIONS; d++) graph_free_cuda(all.list[i].graphs[d]);
+        all.list[i--] = all.list[--all.count];
+    }
+}
