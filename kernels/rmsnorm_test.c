@@ -54,9 +54,8 @@ static void gradients_match_differences(void **state)
     (void)state;
     const backend *ref = backend_find("ref");
     rng            r   = rng_seed(5);
-    norm_loss      l   = {
-               .x = check_random(&r, 15), .g = check_random(&r, 5), .weight = check_random(&r, 15), .y = check_random(&r, 15)
-    };
+    norm_loss      l   = { .x = check_random(&r, 15), .g = check_random(&r, 5) };
+    l.weight = check_random(&r, 15), l.y = check_random(&r, 15);
     loss(&l);
     double dx[15] = { 0 }, dg[5] = { 0 };
     ref->rmsnorm_bwd(ref, as(dx), as(dg), as(l.weight), as(l.x), as(l.rstd), as(l.g), shape);

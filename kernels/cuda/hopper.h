@@ -8,8 +8,8 @@
  *     consumers  mbarrier_wait(&full, 0); wgmma_fence(); wgmma<false>(sum, a, b, add); wgmma_commit(); wgmma_finish(sum);
  *
  * What is named in quotes is a section of NVIDIA's "PTX ISA". On the host,
- * kernels/cuda/emulator/emulate_hopper.h has the same functions with the same layouts, whose effects come
- * as late, or as early, as the hardware may bring them.
+ * kernels/cuda/emulator/emulate_hopper.h has the same functions with the same layouts, whose
+ * effects come as late, or as early, as the hardware may bring them.
  *
  * Other GPUs get an empty kernel: #if HOPPER_CODE around its body, and hopper_refuses() before
  * it is launched. */

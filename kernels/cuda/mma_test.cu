@@ -8,7 +8,8 @@ enum { M = 16, N = 16, K = 48, LD = K + 8, LDN = N + 8, LDM = M + 8 };
 /* fragments element by element; tiles with k along the rows; tiles whose rows are k */
 typedef enum { BY_LAYOUT, BY_ROWS, BY_COLUMNS } how;
 
-/* c [M, N] = a b^T with a [M, K] and b [N, K] by one warp; of BY_COLUMNS the tiles are a^T and b^T. */
+/* c [M, N] = a b^T with a [M, K] and b [N, K], by one warp. With BY_COLUMNS the tiles are a^T and
+ * b^T. */
 KERNEL mma_test_kernel(float *c, const bf16 *a, const bf16 *b, int way)
 {
     __shared__ __align__(16) bf16 a_rows[M * LD], b_rows[N * LD], a_columns[K * LDM], b_columns[K * LDN];

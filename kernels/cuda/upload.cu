@@ -48,8 +48,8 @@ static void *pageable_need(int64_t bytes)
 
 void *cuda_list(int64_t bytes)
 {
-    const int slot           = bytes > UPLOAD_SLOT_BYTES || cuda_refused("a list of spans or jobs from the host") ? -1
-                                                                                                                  : slot_next();
+    const bool large         = bytes > UPLOAD_SLOT_BYTES;
+    const int  slot          = large || cuda_refused("a list of spans or jobs from the host") ? -1 : slot_next();
     return cuda->upload.list = slot < 0 ? pageable_need(bytes) : cuda->upload.pinned + slot * UPLOAD_SLOT_BYTES;
 }
 

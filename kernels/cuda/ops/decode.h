@@ -1,8 +1,8 @@
 /* Few rows at once, in bf16: a frozen linear and low-rank pairs beside it in two launches, where
  * the base alone is one.
  *
- *     h [n, columns] = x A^T                    decode_shrink: cut along k, its parts summed in order by the next
- *     y = x W^T + s v (B (u h))                 decode_expand: streams W once; begins while the first still runs
+ *     h [n, columns] = x A^T          decode_shrink: cut along k; the next sums its parts in order
+ *     y = x W^T + s v (B (u h))       decode_expand: streams W once, begins while the first runs
  *
  * At these sizes a product is a walk over W: what it costs beside that is launches, and bytes of
  * adapters. So W goes through shared memory by asynchronous copies, several stages ahead, with
