@@ -333,7 +333,8 @@ int harness_run(const harness *h, const harness_plan *plan, harness_result *out)
     run       r     = { .h = h, .plan = plan, .out = out, .n = plan->n };
     *out            = (harness_result) { .n = plan->n };
     plan_groups(&r, &stops);
-    int rc = plan->rules.kind == REQUEST_GENERATE ? stop_list_make(&stops, h->task->rules.stop, h->lm->tok, h->lm->cfg) : OK;
+    int rc = OK;
+    if (plan->rules.kind == REQUEST_GENERATE) rc = stop_list_make(&stops, h->task->rules.stop, h->lm->tok, h->lm->cfg);
     if (!rc) rc = prepare(&r);
     if (!rc) hash_prompts(&r, out->prompt_sha256);
     if (!rc) rc = check_adapter(&r);
