@@ -1,5 +1,5 @@
-/* Systems on the same items, each against the first: how far apart, how sure, and which items
- * changed.
+/* Systems on the same items, each compared with the first: how far apart they are, how sure that
+ * is, and which items changed.
  *
  *     const char *const what[] = { "base=runs/base", "lora=runs/lora/s0/eval,runs/lora/s1/eval" };
  *     comparison c;
@@ -7,9 +7,10 @@
  *     compare_print(&c, false, &text);
  *     comparison_free(&c);
  *
- * Two sources of variance are kept apart. Other items would move a score by its standard error;
- * the paired tests speak of those. Another training seed would move it too, and resampling items
- * cannot know by how much: where a system has several runs, their spread stands beside it. */
+ * Two sources of variance are kept apart. On other items a score would move by its standard error,
+ * and the paired tests are about that. With another training seed it would move too, and resampling
+ * items cannot tell by how much: where a system has several runs, their spread is reported beside
+ * it. */
 #ifndef TIEBREAK_SCORE_COMPARE_H
 #define TIEBREAK_SCORE_COMPARE_H
 #include "metrics/paired.h"
@@ -17,24 +18,24 @@
 
 enum { SYSTEMS_MAX = 16, RUNS_MAX = 64 };
 
-/* One system: a run, or runs of one cell that differ in nothing but the training seed. */
+/* One system: a run, or runs of one cell that differ in the training seed only. */
 typedef struct {
     char   *name;
     int     n_runs;
     scored *runs;  /* [n_runs] */
-    json   *asked; /* of the first run's record; NULL where there is none */
-    /* the record says that nothing was trained: another seed would change nothing */
+    json   *asked; /* the first run's record's; NULL where there is none */
+    /* The record says that nothing was trained, so another seed would change nothing. */
     bool seedless;
 } compare_system;
 
-/* `what`: a sample log, a run's folder, a folder of runs (SEED/ or SEED/eval/ in it, as a sweep
- * writes them), or several of these with commas; a name for it may stand before, as NAME=...
- * ERR_INPUT when the runs are of different cells, or a log cannot be read. */
+/* Reads a system. `what` is a sample log, a run's folder, a folder of runs (with SEED/ or
+ * SEED/eval/ in it, as a sweep writes them), or several of these separated by commas; NAME= may
+ * stand before it. ERR_INPUT when the runs are of different cells, or a log cannot be read. */
 int  compare_system_read(compare_system *out, const char *what);
 void compare_system_free(compare_system *s);
 
 typedef enum {
-    VERDICT_OPEN,      /* p >= 0.05: not distinguishable */
+    VERDICT_OPEN,      /* p >= 0.05: the two cannot be told apart */
     VERDICT_IDENTICAL, /* every item's numbers are equal */
     VERDICT_SEEDS,     /* p < 0.05 for these runs, but the seeds' spread leaves it open */
     VERDICT_DIFFERENT
@@ -42,24 +43,25 @@ typedef enum {
 
 /* One system on one metric. */
 typedef struct {
-    /* of all runs' answers pooled (of a mean: the mean of the runs); error: of the items */
+    /* value: from all runs' answers pooled (for a mean, the mean of the runs). error: over the
+     * items. */
     double   value, error;
-    interval range;      /* of the items */
+    interval range;      /* over the items */
     double  *run_values; /* [n_runs] */
     double   seed_sd;    /* standard deviation of run_values; NaN below two */
     double  *stats;      /* [n, n_stats], mean over runs */
-    double  *items;      /* [n]: each item's score alone, mean over runs */
+    double  *items;      /* [n]: the score of each item alone, mean over runs */
     bool     share;      /* items are right or wrong */
-    /* Against the first system (unused in that one itself): */
+    /* Compared with the first system; unused in that one itself. */
     paired_result test;
-    double        difference_error; /* of the items; a mean's closed form, else the resamples' */
-    /* both are shares: the counts and the p-values below are theirs */
+    double        difference_error; /* over the items: a mean's closed form, else from the resamples */
+    /* Both are shares, and the counts and the two p-values below are theirs. */
     bool          flips;
     paired_counts counts;
     double        p_exact, p_mid;
-    double        p, p_holm; /* by the test to go by; Holm over the systems */
-    /* of the difference between the systems' mean runs (Welch); NaN when the seeds' spread is
-     * not known */
+    double        p, p_holm; /* by the test to go by; adjusted by Holm over the systems */
+    /* Of the difference between the systems' mean runs (Welch); NaN when the spread of seeds is
+     * unknown. */
     double          seed_error, seed_p;
     int64_t         better, worse; /* items */
     compare_verdict verdict;
@@ -73,30 +75,32 @@ typedef struct {
 
 typedef struct {
     paired_options draws;
-    bool           common; /* compare the items that all systems have, instead of refusing others */
+    /* compares the items that all systems have, instead of refusing the others */
+    bool common;
 } compare_options;
 
 typedef struct {
     compare_options options;
     int             n_systems, n_metrics;
     compare_system  systems[SYSTEMS_MAX]; /* the first is the baseline */
-    /* those that every system has; the others are named in a warning */
+    /* The metrics that every system has; a warning names the others. */
     compare_metric metrics[METRICS_MAX];
     int64_t        n;
     const char   **ids;    /* [n], in the first system's order */
-    int64_t      **places; /* of each run, system after system: where the items stand in its log */
+    int64_t      **places; /* for each run, system after system: where the items stand in its log */
 } comparison;
 
-/* ERR_INPUT when items differ (naming some), when a metric was made by different rules, when
- * records name different tasks or data. */
+/* ERR_INPUT when items differ (the message names some), when a metric was made by different rules,
+ * or when records name different tasks or data. */
 int  compare_run(comparison *c, const char *const *what, int n, const compare_options *options);
 void comparison_free(comparison *c);
 
-/* Two numbers of one item that are not equal but for rounding. */
+/* Whether two numbers of one item differ by more than rounding. */
 bool        compare_differs(double x, double y);
 const char *compare_test_name(const compare_score *s);
 const char *compare_verdict_text(const compare_metric *m, const compare_score *s);
-/* Text, appended; per_item: every item that changed, not the first few. */
+/* Appends the comparison as text; per_item lists every item that changed, not only the first
+ * few. */
 void  compare_print(const comparison *c, bool per_item, str *out);
 json *compare_json(const comparison *c, bool per_item);
 #endif

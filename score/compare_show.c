@@ -4,14 +4,15 @@
 
 #include "score/compare.h"
 
-enum { SHOWN = 8 }; /* ids in a line, unless all are asked for */
+enum { SHOWN = 8 }; /* the most ids in a line, unless all are asked for */
 
 const char *compare_test_name(const compare_score *s)
 {
     return s->flips ? "McNemar mid-p" : "approximate randomisation";
 }
 
-/* sacreBLEU's metrics say their references first in the signature; its tests come right after. */
+/* Whether it is one of sacreBLEU's metrics: their signature begins with the references, and
+ * sacreBLEU's tests come right after those. */
 static bool is_sacrebleus(const compare_metric *m)
 {
     return m->row.error == STDERR_BOOTSTRAP && strstr(str_c(&m->signature), "|nrefs:");
@@ -35,7 +36,7 @@ const char *compare_verdict_text(const compare_metric *m, const compare_score *s
     return is_better(m, s) ? "different: better" : "different: worse";
 }
 
-/* Right in the first system and wrong in this one, or the other way round. */
+/* Whether the item is right in the first system and wrong in this one, or the reverse. */
 static bool flipped(const compare_metric *m, const compare_score *s, int64_t i, bool to_right)
 {
     bool before = m->scores[0].stats[i] > 0.5, now = s->stats[i] > 0.5;
@@ -130,7 +131,7 @@ void compare_print(const comparison *c, bool per_item, str *out)
 
 /* --- JSON */
 
-/* Numbers stay numbers, where every id of the first log is one. */
+/* Ids stay numbers where every id of the first log is one. */
 static json *id_json(const comparison *c, int64_t i)
 {
     return c->systems[0].runs[0].numbers ? json_of_number(strtod(c->ids[i], NULL)) : json_of_text(c->ids[i]);
@@ -182,7 +183,7 @@ static void set_signature(json *j, const char *key, const comparison *c, const c
     str_free(&own);
 }
 
-/* What sacreBLEU prints of the same two systems. */
+/* Adds what sacreBLEU prints for the same two systems. */
 static void set_sacrebleu(json *j, const comparison *c, const compare_metric *m, const paired_result *t)
 {
     json *own = json_object();

@@ -35,7 +35,7 @@ static int sample_file(const struct dirent *e)
 }
 static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
 
-/* Names in a folder that pass, by strcmp's order; NULL when it cannot be read. */
+/* The names in a folder that pass the filter, in strcmp's order; NULL when it cannot be read. */
 static struct dirent **list_folder(const char *path, int filter(const struct dirent *), int *n)
 {
     struct dirent **names = NULL;
@@ -58,7 +58,8 @@ static bool is_run(const char *folder)
     return n > 0;
 }
 
-/* A log, a run, or the runs in a folder: SEED/ or SEED/eval/. */
+/* Finds the runs that a path means: a log, a run, or the runs in a folder, as SEED/ or
+ * SEED/eval/. */
 static int find_runs(run_list *l, const char *path, const char *what)
 {
     if (!file_is_dir(path) || is_run(path)) return add_run(l, mem_strdup(path), what);
@@ -81,7 +82,7 @@ static int find_runs(run_list *l, const char *path, const char *what)
     return rc;
 }
 
-/* The record beside a run's log: *asked is NULL where there is none. */
+/* Reads the record beside a run's log; *asked is NULL where there is none. */
 static int read_asked(const char *run, json **asked)
 {
     const char *slash  = strrchr(run, '/');
@@ -101,7 +102,7 @@ static int read_asked(const char *run, json **asked)
     return rc;
 }
 
-/* Runs of one system may differ in their training seed only. */
+/* Runs of one system may differ in the training seed only. */
 static int check_cell(const json *first, const json *asked, const char *a, const char *b)
 {
     char here[17], there[17];
@@ -141,7 +142,7 @@ int compare_system_read(compare_system *out, const char *what)
     run_list    l  = { 0 };
     const char *eq = strchr(what, '='), *paths = what;
     int         rc = OK;
-    /* A path that is there is never taken apart. */
+    /* A path that exists is never split. */
     if (eq && eq != what && !file_exists(what)) paths = eq + 1;
     char *own = mem_strdup(paths), *save = NULL;
     if (file_exists(paths))

@@ -7,8 +7,8 @@
 
 static char *dir;
 
-/* A run of n items, first ids from `from`, right where bit i of `right` is set, f1 a number of
- * its own; in folder NAME below dir. */
+/* Writes a run of n items in folder NAME below dir. Ids start at `from`; an item is right where bit
+ * i of `right` is set, and f1 is a number of its own. */
 static char *write_run(const char *name, int from, int n, uint64_t right, double f1)
 {
     char *folder = path_join(dir, name), *path = path_join(folder, "samples.jsonl");
@@ -23,7 +23,7 @@ static char *write_run(const char *name, int from, int n, uint64_t right, double
     return folder;
 }
 
-/* What the run's record says was asked; method NULL: the base alone. */
+/* Writes what the run's record says was asked; method NULL: the base alone. */
 static void write_record(const char *folder, const char *task, const char *method, int seed)
 {
     json *record = test_record("eval-full"), *asked = test_record_part(record, field_record_asked);
@@ -110,14 +110,14 @@ static void many_systems_are_adjusted(void **state)
     comparison c;
     assert_ok(compare(&c, 3, a, b, d, false));
     const compare_score *s = c.metrics[0].scores;
-    /* 16 and 6 items flipped, all one way: 2 / 2^16 - 1 / 2^16, 1 / 2^6 */
+    /* 16 and 6 items flipped, all in one direction: 2 / 2^16 - 1 / 2^16, and 1 / 2^6 */
     assert_within(fabs(s[1].p - ldexp(1, -16)), 1e-18);
     assert_within(fabs(s[2].p - ldexp(1, -6)), 1e-15);
     assert_within(fabs(s[1].p_holm - 2 * s[1].p), 1e-18);
     assert_within(fabs(s[2].p_holm - s[2].p), 1e-18);
     assert_int_equal(s[1].verdict, VERDICT_DIFFERENT);
     assert_string_equal(compare_verdict_text(&c.metrics[0], &s[1]), "different: better");
-    /* f1, no shares: by randomisation, an interval around the difference */
+    /* f1 is no share: it is tested by randomisation, with an interval around the difference */
     s = c.metrics[1].scores;
     assert_within(fabs(s[1].p - s[1].test.p_randomisation), 0);
     assert_true(s[1].test.gap.low <= s[1].test.difference && s[1].test.difference <= s[1].test.gap.high);
@@ -139,7 +139,7 @@ static void items_must_be_the_same(void **state)
     assert_ok(compare(&c, 2, a, b, NULL, true));
     assert_int_equal(c.n, 17);
     assert_string_equal(c.ids[0], "q3");
-    /* q3..q7 are right in the first, q3..q10 in the second */
+    /* the first has q3..q7 right, the second q3..q10 */
     assert_int_equal(c.metrics[0].scores[1].counts.both, 5);
     assert_int_equal(c.metrics[0].scores[1].counts.only_b, 3);
     comparison_free(&c);
@@ -151,7 +151,7 @@ static void items_must_be_the_same(void **state)
     free(far);
 }
 
-/* Three trainings against an untrained base: shares 8, 10 and 12 of 40, the base 4. */
+/* Three trainings with 8, 10 and 12 of 40 right, against an untrained base with 4. */
 static void seeds_are_a_variance_of_their_own(void **state)
 {
     static const uint64_t right[] = { 0xFFu, 0x3FFu, 0xFFFu };
@@ -185,7 +185,7 @@ static void seeds_are_a_variance_of_their_own(void **state)
     assert_int_equal(c.metrics[1].scores[1].verdict, VERDICT_IDENTICAL);
     comparison_free(&c);
 
-    /* The same seeds against themselves in two parts: sd 5 of two each, Welch with 2 degrees of
+    /* The same seeds in two parts against each other: two runs each, sd 5, Welch with 2 degrees of
      * freedom. */
     char pair[1024];
     snprintf(pair, sizeof pair, "b=%s/s1/eval,%s/s2/eval", lora, lora);
@@ -220,7 +220,7 @@ static void metrics_must_be_the_same(void **state)
         "{\"id\": \"q0\", \"scores\": {\"em\": 100}}\n{\"id\": \"q1\", \"scores\": {\"em\": 0}}\n{\"id\": \"q2\", \"scores\": {\"em\": 0}}\n"
         "{\"id\": \"q3\", \"scores\": {\"em\": 0}}\n";
     assert_ok(file_write_atomic(file, text, strlen(text)));
-    assert_ok(compare(&c, 2, a, file, NULL, false)); /* f1 is left out, with a warning */
+    assert_ok(compare(&c, 2, a, file, NULL, false)); /* f1 is left out with a warning */
     assert_int_equal(c.n_metrics, 1);
     comparison_free(&c);
     text =
@@ -232,8 +232,8 @@ static void metrics_must_be_the_same(void **state)
     free(file);
 }
 
-/* A corpus metric is compared through its counts, and what sacreBLEU would print stands beside,
- * signature and all. */
+/* A corpus metric is compared through its counts. What sacreBLEU would print is shown beside it,
+ * with the signature. */
 static void corpus_metrics_come_with_sacrebleus_numbers(void **state)
 {
     (void)state;
@@ -261,14 +261,15 @@ static void corpus_metrics_come_with_sacrebleus_numbers(void **state)
     assert_string_equal(json_find(own, "signature_bootstrap")->valuestring,
                         "BLEU|nrefs:var|bs:200|seed:12345|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0");
     assert_within(fabs(json_find(own, "p_randomisation")->valuedouble - s->test.sacrebleu_p_randomisation), 0);
-    assert_true(json_is_number(json_find(json_find(j, "items")->child, "id"))); /* as in the logs */
+    /* the ids are numbers, as in the logs */
+    assert_true(json_is_number(json_find(json_find(j, "items")->child, "id")));
     json_free(j);
     comparison_free(&c);
     free(path[0]);
     free(path[1]);
 }
 
-/* The harness's own logs: three-shot HellaSwag against itself. */
+/* Compares the harness's own logs: three-shot HellaSwag with itself. */
 static void logs_of_the_harness_are_compared(void **state)
 {
     (void)state;

@@ -6,13 +6,13 @@
 #include "core/memory.h"
 
 struct id_slot {
-    const char *id; /* NULL: free */
+    const char *id; /* NULL: the slot is free */
     size_t      n;
     uint64_t    hash;
     int64_t     item;
 };
 
-/* FNV-1a, 64 bits, and a last mix so that the low bits are as good as the high ones. */
+/* FNV-1a of 64 bits and a last mix, so that the low bits are as good as the high ones. */
 static uint64_t hash_of(const char *id, size_t n)
 {
     uint64_t h = 14695981039346656037u;
@@ -20,7 +20,7 @@ static uint64_t hash_of(const char *id, size_t n)
     return h ^ h >> 32;
 }
 
-/* The slot that holds the id, or the free one where it belongs. */
+/* The slot that holds the id, or the free slot where it belongs. */
 static struct id_slot *find(const id_index *ix, const char *id, size_t n, uint64_t hash)
 {
     for (size_t at = hash & (ix->cap - 1);; at = (at + 1) & (ix->cap - 1)) {

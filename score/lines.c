@@ -10,7 +10,8 @@
 #include "core/file.h"
 #include "core/memory.h"
 
-enum { FIRST = 64 << 10, BLOCK = 4 << 20 }; /* a small file needs no large block */
+/* the first block is small, because a small file needs no large one */
+enum { FIRST = 64 << 10, BLOCK = 4 << 20 };
 
 int line_blocks_open(line_blocks *b, const char *path)
 {
@@ -23,7 +24,7 @@ int line_blocks_open(line_blocks *b, const char *path)
     return OK;
 }
 
-/* Fill the buffer up to its capacity. */
+/* Fills the buffer up to its capacity. */
 static int fill(line_blocks *b)
 {
     b->filled += fread(b->bytes + b->filled, 1, b->cap - b->filled, b->file);
@@ -32,7 +33,7 @@ static int fill(line_blocks *b)
     return OK;
 }
 
-/* Have at least one whole line in the buffer, or all that is left. */
+/* Gets at least one whole line into the buffer, or all that is left. */
 static int fill_line(line_blocks *b)
 {
     if (!b->cap) b->bytes = mem_resize(NULL, b->cap = FIRST, 1);
@@ -101,7 +102,7 @@ int line_blocks_next(line_blocks *b)
     skip_mark(b);
     while (!rc && b->used < b->filled) {
         const char *line = b->bytes + b->used, *end = memchr(line, '\n', b->filled - b->used);
-        if (!end && !b->ended && b->n) break; /* the rest of it comes with the next block */
+        if (!end && !b->ended && b->n) break; /* its rest comes with the next block */
         size_t n = end ? (size_t)(end - line) : b->filled - b->used;
         rc       = add_line(b, line, n);
         b->used += n + (end != NULL);
@@ -144,8 +145,8 @@ static bool is_blank(slice line)
     return true;
 }
 
-/* Python's json module writes these words for numbers that are not finite; they are no JSON.
- * *at: where one stands outside the strings. */
+/* Finds a word that Python's json module writes for a number that is not finite; such words are no
+ * JSON. *at receives where it stands outside the strings. */
 static const char *not_finite(const char *text, size_t n, size_t *at)
 {
     static const char *const words[] = { "NaN", "-Infinity", "Infinity" };
@@ -170,8 +171,7 @@ int json_parse_finite(json **out, const char *text, size_t n, const char *where,
                        (long long)first_line, word);
 }
 
-/* Lines are parsed in parallel; what is reported is the first that is wrong, whichever thread
- * met it. */
+/* Parses lines in parallel; reports the first one that is wrong, whichever thread met it. */
 static int parse_lines(json_lines *in, const slice *lines)
 {
     int64_t bad = in->n;

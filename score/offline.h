@@ -1,7 +1,7 @@
-/* Scores predictions that another program made: no model is needed.
+/* Scores predictions that another program made, without a model.
  *
  *     scored s;
- *     int rc = score_by_metric(&(offline_request) { .metrics = "bleu,chrf", .input = "out.jsonl" }, &s);
+ *     int rc = score_by_metric(&(offline_request) { .metrics = "bleu,chrf", .input = "out.jsonl" }, &s, NULL);
  *     scored_free(&s); */
 #ifndef TIEBREAK_SCORE_OFFLINE_H
 #define TIEBREAK_SCORE_OFFLINE_H
@@ -10,34 +10,40 @@
 #include "metrics/squad_report.h"
 
 typedef struct {
-    const char    *metrics; /* names with commas; by task NULL: the task's */
-    metric_options options; /* of those; the task's own metrics have the task's own options */
+    const char *metrics; /* names separated by commas; NULL in scoring by task: the task's */
+    /* the options of those; the task's own metrics have the task's own options */
+    metric_options options;
     /* by metric */
-    const char *input; /* JSON lines {"id", "prediction", "references": [...]}, "-": stdin */
+    const char *input; /* JSON lines {"id", "prediction", "references": [...]}; "-": stdin */
     /* by task */
-    const char     *task, *prompt; /* prompt: of choices, whose lengths count; NULL: the default */
+    const char     *task, *prompt; /* prompt: for choices, whose lengths count; NULL: the default */
     const char     *data, *predictions;
     prediction_form form;
-    int64_t         limit; /* only the first items of the data; 0: all */
-    /* SQuAD: "v1.1" or "v2.0"; NULL: v2.0 where a question has no answer */
+    int64_t         limit; /* takes only the first items of the data; 0: all */
+    /* SQuAD: "v1.1" or "v2.0"; NULL: v2.0 where a question has no answer. */
     const char *rules;
-    const char *na_probs;     /* SQuAD 2.0: a file of probabilities, or NULL */
-    double      na_threshold; /* a question above it counts as not answered; the script's: 1 */
+    const char *na_probs; /* SQuAD 2.0: a file of probabilities, or NULL */
+    /* a question above it counts as not answered; the script's default is 1 */
+    double na_threshold;
 } offline_request;
 
-/* Where the time went, for whoever compares: processor time, of all threads. */
+/* Where the time went: processor time of all threads. */
 typedef struct {
     double read_s, score_s;
 } offline_time;
 
-/* The id may be left out: the line's number. Lines are read, scored and forgotten block by
- * block. Errors name file, line and member; nothing is scored then. time may be NULL. */
+/* Scores lines that bring their own references. An id may be left out and is the line's number
+ * then. Lines are read, scored and forgotten block by block. Errors name file, line and member, and
+ * nothing is scored then. time may be NULL. */
 int score_by_metric(const offline_request *q, scored *out, offline_time *time);
 
-/* Predictions of a task's items, found by id, by place in the data, or in order. Every item
- * needs one and every one an item; the count and the first of those that lack are named. SQuAD's
- * official scripts are milder, and so are we there, with a warning: foreign ids are passed over,
- * a question without prediction is worth 0 (v1.1) or is left out (v2.0). Of GSM8K the share of
- * [invalid] is always told. report: of SQuAD 2.0; all.total is 0 for everything else. */
+/* Scores predictions of a task's items, which are found by id, by place in the data, or in order.
+ * Every item needs one, and every one needs an item; an error tells how many lack one and names the
+ * first.
+ *
+ * SQuAD's official scripts are milder, and so is this for SQuAD, with a warning: unknown ids are
+ * skipped, and a question without prediction scores 0 (v1.1) or is left out (v2.0). For GSM8K
+ * the share of [invalid] is always reported. `report` is for SQuAD 2.0; otherwise its all.total
+ * is 0. */
 int score_by_task(const offline_request *q, scored *out, squad_report *report, offline_time *time);
 #endif

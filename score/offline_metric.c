@@ -1,4 +1,4 @@
-/* By metric: every line brings its own prediction and references. */
+/* Scoring by metric: every line brings its own prediction and references. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "score/offline.h"
 #include "metrics/text_limit.h"
 
-/* One line, read; texts belong to its document. */
+/* One line as read; the texts belong to its document. */
 typedef struct {
     str    id;
     bool   number;
@@ -85,13 +85,13 @@ static void score_items(scored *s, int64_t first, const text_item *items, int64_
 }
 
 typedef struct {
-    int64_t *lines; /* of each item */
+    int64_t *lines; /* the line of each item */
     size_t   cap;
     bool     may_lack;
-    bool     vary; /* the number of references */
+    bool     vary; /* whether the number of references varies */
 } by_metric;
 
-/* A block's items: read all, then score all. */
+/* Reads all items of a block, then scores them all. */
 static int score_block(scored *s, const json_lines *in, by_metric *w, offline_time *time)
 {
     text_item *items = mem_alloc((size_t)in->n, sizeof *items);

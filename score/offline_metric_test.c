@@ -1,4 +1,4 @@
-/* Lines that bring their own references: scored, or refused with their reason. */
+/* Lines that bring their own references are scored, or refused with the reason. */
 #include "score/offline.h"
 #include "score/test_files.h"
 
@@ -64,7 +64,7 @@ static void lines_are_scored_by_metric(void **state)
     scored_free(&s);
 }
 
-/* More than one block of the reader, and lines that end where blocks do. */
+/* The file has more than one block of the reader, and lines that end where blocks do. */
 static void long_files_are_read_block_by_block(void **state)
 {
     (void)state;

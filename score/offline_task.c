@@ -1,4 +1,4 @@
-/* By task: the data file knows the right answers, another file the predictions. */
+/* Scoring by task: the data file knows the right answers, and another file has the predictions. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +17,9 @@ typedef struct {
     dataset               *data;
     predictions            predicted;
     metric_list            metrics;
-    int64_t                n;          /* items scored against: the first of the data */
-    int64_t               *of_item;    /* [n]: which prediction is an item's; -1: none */
-    bool                   squad, v2;  /* every metric is SQuAD's; by its second rules */
+    int64_t                n;          /* the items to score: the first of the data */
+    int64_t               *of_item;    /* [n]: each item's prediction; -1: it has none */
+    bool                   squad, v2;  /* every metric is SQuAD's; it goes by the rules of v2.0 */
     bool                   no_answers; /* the data has questions without an answer */
     probabilities          na;
     id_index               na_index;
@@ -81,7 +81,8 @@ static int plan_metrics(by_task *w)
     return rc;
 }
 
-/* How often no number was found says how far to trust a share of right ones: told with each filter. */
+/* Adds, for each filter, the share of answers without a number: it says how far to trust a share of
+ * right ones. */
 static int add_invalid(by_task *w)
 {
     static const char *const names[] = { "exact_match", "invalid", "exact_match_flexible", "invalid_flexible" };
@@ -99,7 +100,7 @@ static int add_invalid(by_task *w)
     return rc;
 }
 
-/* Of a chosen index nothing is known but whether it is right. */
+/* Drops metrics that need lengths: a chosen index says only whether it is right. */
 static int drop_lengths(by_task *w)
 {
     int kept = 0;
@@ -136,7 +137,8 @@ static int index_data(const by_task *w, id_index *ix)
     return OK;
 }
 
-/* Ids that the data lacks: SQuAD's scripts pass over them, unless there is nothing else. */
+/* Judges ids that the data lacks. SQuAD's scripts skip them, and so does this unless there are no
+ * others. */
 static int judge_foreign(const by_task *w, int64_t foreign, const prediction *first)
 {
     const offline_request *q = w->q;
@@ -244,7 +246,7 @@ static int check_length(const by_task *w, const prediction *p, const task_text *
     return rc;
 }
 
-/* The statistics of item i, and how many references it has. */
+/* Computes the statistics of item i and the number of its references. */
 static int stats_of_item(const by_task *w, int64_t i, double *stats, int64_t *n_refs)
 {
     const data_item  *item = &w->data->items[i];
@@ -268,7 +270,7 @@ static int stats_of_item(const by_task *w, int64_t i, double *stats, int64_t *n_
     return rc;
 }
 
-/* A log's target is one of the item's right answers, or what the task would have taught. */
+/* Whether a log's target is one of the item's right answers, or what the task would have taught. */
 static bool is_target(const task_text *text, slice target)
 {
     target = py_strip(target);
@@ -280,7 +282,8 @@ static bool is_target(const task_text *text, slice target)
     return false;
 }
 
-/* Texts have nothing else to show that a log belongs to another file of the same length. */
+/* A log of texts has nothing but its targets to show that it belongs to another file of the same
+ * length. */
 static void judge_targets(const by_task *w)
 {
     int64_t told = 0, same = 0;
@@ -298,8 +301,8 @@ static void judge_targets(const by_task *w)
              (long long)(told - same), (long long)told, w->q->data);
 }
 
-/* Every item on its own, in parallel; the error is that of the first item that has one. stats
- * [n, width]. */
+/* Computes every item on its own, in parallel; the error is that of the first item that has one.
+ * stats [n, width]. */
 static int all_stats(const by_task *w, double *stats, int width, int64_t *n_refs)
 {
     int64_t bad = w->n;
@@ -317,7 +320,8 @@ static int all_stats(const by_task *w, double *stats, int width, int64_t *n_refs
             why = mem_strdup(error_text());
         }
     }
-    if (why) input_error("%s", why); /* the text is its thread's: say it again in this one */
+    /* an error's text belongs to its thread: record it again in this one */
+    if (why) input_error("%s", why);
     free(why);
     return rc;
 }
@@ -378,7 +382,7 @@ static void question_of(const by_task *w, int64_t i, squad_question *out)
     }
 }
 
-/* The report, and the threshold's part in each question's numbers. */
+/* Writes the report and applies the threshold to each question's numbers. */
 static void report_v2(const by_task *w, double *stats, int width, squad_report *report)
 {
     squad_question *questions = mem_alloc((size_t)w->n, sizeof *questions);

@@ -1,5 +1,5 @@
-/* Predictions of real systems reproduce their published or stored scores; every kind of wrong
- * file is refused with its reason. */
+/* Predictions of real systems give their published or stored scores, and every kind of wrong file
+ * is refused with the reason. */
 #include "score/offline.h"
 #include "score/test_files.h"
 
@@ -97,7 +97,7 @@ static void hellaswag_log_likelihoods_choose_as_expected(void **state)
     json_free(all);
 }
 
-/* The solutions end in "A: 18"; OpenAI's verdicts are of that number, so with "#### 18" both
+/* The solutions end in "A: 18", and OpenAI's verdicts are about that number. So with "#### 18" both
  * filters must agree with them. */
 static void gsm8k_solutions_get_their_verdicts(void **state)
 {
@@ -125,7 +125,7 @@ static void gsm8k_solutions_get_their_verdicts(void **state)
         const char *file = file_of("solutions.jsonl", lines.s, lines.n);
         by_task((offline_request) { .task = "gsm8k", .data = data, .predictions = file, .limit = 660 }, &s);
         assert_int_equal(s.n, 660);
-        assert_int_equal(s.metrics.n, 4); /* with the shares of [invalid] */
+        assert_int_equal(s.metrics.n, 4); /* the shares of [invalid] are among them */
         int64_t i = 0;
         for (const json *one = all->child; one; one = one->next, i++) {
             bool right = json_is_true(at(at(one, systems[k]), "is_correct"));
@@ -160,7 +160,7 @@ static void logs_of_the_harness_are_scored_as_it_did(void **state)
     need_data(questions, "lm-eval-reference/data/gsm8k.docs.jsonl");
     by_task((offline_request) { .task = "gsm8k", .data = questions, .predictions = gsm8k }, &s);
     log            = read_lines(gsm8k);
-    double invalid = 0; /* as the harness extracted */
+    double invalid = 0; /* the share that the harness extracted */
     for (const json *line = log->child; line; line = line->next)
         invalid += !strcmp(at(line, "filter")->valuestring, "strict-match") &&
                    !strcmp(at(line, "filtered_resps")->child->valuestring, "[invalid]");
@@ -259,11 +259,11 @@ static void questions_without_answer_follow_the_second_rules(void **state)
     squad_report r      = by_task(
              (offline_request) { .task = "squad", .data = data, .predictions = answers, .na_threshold = 1 }, &s);
     assert_within(fabs(value(&s, "em") - 100.0 / 3), 1e-12);
-    /* "three" of "two three": P 1, R 1/2 */
+    /* "three" against "two three" has precision 1 and recall 1/2 */
     assert_within(fabs(value(&s, "f1") - 100 * (1 + 2.0 / 3) / 3), 1e-12);
     assert_int_equal(r.has_answer.total, 2);
     scored_free(&s);
-    /* above 0.5 no answer is given: right for q2, wrong for q3 */
+    /* above 0.5 there is no answer, which is right for q2 and wrong for q3 */
     r = by_task(
         (offline_request) {
             .task = "squad", .data = data, .predictions = answers, .na_probs = na, .na_threshold = 0.5 },
@@ -273,7 +273,7 @@ static void questions_without_answer_follow_the_second_rules(void **state)
     assert_within(fabs(r.all.exact - value(&s, "em")), 1e-12);
     assert_within(fabs(r.best_f1 - 100 * (1 + 2.0 / 3 + 1) / 3), 1e-12);
     scored_free(&s);
-    /* q3 is left out, the foreign id passed over */
+    /* q3 is left out, and the unknown id is skipped */
     r = by_task((offline_request) { .task = "squad", .data = data, .predictions = missing, .na_threshold = 1 }, &s);
     assert_int_equal(s.n, 2);
     assert_within(fabs(value(&s, "em") - 100), 0);

@@ -9,12 +9,12 @@
 #include "score/id_index.h"
 #include "score/lines.h"
 
-/* SQuAD's form is one object, so it is read at once: answers to a hundred thousand questions are
- * some 10 MB. */
+/* SQuAD's form is one object, so it is read whole: answers to a hundred thousand questions take
+ * about 10 MB. */
 #define WHOLE_FILE_MAX ((size_t)1 << 30)
 
 enum { CHOICES_MAX = 1 << 20 };
-/* A log-likelihood that a single-precision program rounds up from 0. */
+/* How far above 0 a single-precision program may round a log-likelihood. */
 #define ABOVE_ZERO 1e-3
 
 static prediction *add(predictions *p)
@@ -42,7 +42,7 @@ static int check_likelihood(double x, const char *where, int64_t k)
 
 /* --- one prediction a line */
 
-/* The next number of a line; false at its end. A separator is a comma, blanks, or both. */
+/* Takes the next number of a line; false at its end. A comma, blanks or both separate numbers. */
 static bool next_field(slice *rest, slice *field)
 {
     size_t i = 0;
@@ -61,10 +61,10 @@ static bool field_number(slice field, double *out)
     memcpy(text, field.s, field.n);
     text[field.n] = '\0';
     *out          = strtod(text, &end);
-    return !*end && strspn(text, "+-.0123456789eEinfatyINFATY") == field.n; /* no hexadecimal */
+    return !*end && strspn(text, "+-.0123456789eEinfatyINFATY") == field.n; /* refuses hexadecimal */
 }
 
-/* A line of names, as "nll_0,nll_1": no field is a number. */
+/* Whether it is a line of names, such as "nll_0,nll_1": no field is a number. */
 static bool is_header(slice line)
 {
     slice  field;
@@ -156,14 +156,14 @@ static int set_text(predictions *p, const json *value, const char *where, const 
     return OK;
 }
 
-/* A number, or a text that is one, as some versions of the harness write it. */
+/* Reads a number, or a text that is one, which some versions of the harness write. */
 static bool number_in(const json *value, double *out)
 {
     if (json_is_number(value)) return *out = value->valuedouble, true;
     return json_text(value) && value->valuestring[0] && field_number(slice_of(value->valuestring), out);
 }
 
-/* of(element): where an element's number stands. */
+/* of(element) gives the value that holds an element's number. */
 static int set_likelihoods(predictions *p, const json *array, const char *where, const char *key,
                            const json *of(const json *), prediction *x)
 {
@@ -197,7 +197,7 @@ static int set_chosen(const json *value, const char *where, prediction *x)
     return OK;
 }
 
-/* The right choice, where a log says it: a sign that the log belongs to the data. */
+/* Reads the right choice where a log says it, which shows whether the log belongs to the data. */
 static void set_gold(const json *value, prediction *x)
 {
     double v;
@@ -238,7 +238,7 @@ static int harness_object(predictions *p, const json *line, const char *where, p
     return set_text(p, resps->child->child, where, "resps", x);
 }
 
-/* A line of the form that the file began with. */
+/* Reads a line of the form that the file began with. */
 static int json_line(predictions *p, const json *line, const char *where, prediction_kind kind, prediction *x)
 {
     if (kind == PREDICT_TEXT && json_text(line)) return set_text(p, line, where, "", x);
@@ -271,7 +271,7 @@ static bool same_answer(const prediction *a, const prediction *b)
     return true;
 }
 
-/* What identifies a line of the harness: document and filter. */
+/* A line of the harness is identified by document and filter. */
 static int check_filter(predictions *p, const json *line, const char *where, id_index *seen, const prediction *x)
 {
     const char *filter = json_text(json_find(line, "filter"));
@@ -285,7 +285,7 @@ static int check_filter(predictions *p, const json *line, const char *where, id_
                                  (long long)old);
 }
 
-/* Ids are distinct; a further filter's line for a document is dropped when it holds the same
+/* Ids must be distinct. A further filter's line for a document is dropped when it holds the same
  * answer. */
 static int settle_id(predictions *p, const json *line, const char *where, id_index *ids, id_index *filters)
 {
@@ -365,8 +365,8 @@ static int read_object(predictions *p, line_blocks *b, prediction_kind kind)
 
 typedef int reader(predictions *p, line_blocks *b, prediction_kind kind);
 
-/* A first line of an object with one of the members that lines have, whole or not; else an
- * object is SQuAD's form, of one line or more. */
+/* Whether the first line is an object with a member that lines have, even when the object goes on
+ * in the next line. Any other object is SQuAD's form, on one line or more. */
 static bool has_line_members(slice line, const json *parsed)
 {
     static const char *const members[] = { "\"prediction\"",     "\"loglikelihoods\"", "\"resps\"",

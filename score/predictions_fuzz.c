@@ -1,5 +1,5 @@
-/* Any bytes as a file of predictions, of texts with references, or as a sample log: refused with
- * a message, or read with nothing missing. */
+/* Any bytes as a file of predictions, of texts with references, or as a sample log: either they are
+ * refused with a message, or what is read is complete. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static void read_as(const char *path, prediction_kind kind, prediction_form form
     if (!rc) predictions_free(&p);
 }
 
-/* Every score of what was taken is a number, and the ids are told apart. */
+/* Every score of what was accepted is a number, and the ids are distinct. */
 static void check_scored(scored *s)
 {
     str text = { 0 };

@@ -52,15 +52,15 @@ void scored_free(scored *s)
 
 /* --- JSON and tables */
 
-/* What is said of one metric. */
+/* What is shown of one metric. */
 typedef struct {
     double   value, error;
     interval range;
-    double   mean; /* of the resamples; NaN where there were none */
+    double   mean; /* the mean of the resamples; NaN where there are none */
     str      signature;
 } shown;
 
-/* Bootstraps are the long part: a metric each. */
+/* Bootstraps take longest, so each metric is a task of its own. */
 static void show_all(const scored *s, shown all[METRICS_MAX])
 {
 #pragma omp parallel for schedule(dynamic, 1)

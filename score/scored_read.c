@@ -1,4 +1,4 @@
-/* Sample logs to scores: lines of our samples.jsonl, or of lm-evaluation-harness's
+/* Reads sample logs into scores: lines of our samples.jsonl, or of lm-evaluation-harness's
  * samples_TASK_DATE.jsonl. */
 #include <dirent.h>
 #include <math.h>
@@ -11,16 +11,16 @@
 #include "score/lines.h"
 #include "score/scored_private.h"
 
-/* A log in the making. */
+/* A log while it is read. */
 typedef struct {
     scored    *s;
-    bool       foreign; /* lm-evaluation-harness's */
+    bool       foreign; /* the log is lm-evaluation-harness's */
     id_index   ids;
-    uint32_t  *have; /* of each item: a bit for each metric that it has a number of */
+    uint32_t  *have; /* for each item a bit for each metric that it has a number of */
     size_t     cap;
     json_lines in;
-    bool       vary;                 /* the number of references */
-    char      *skipped[METRICS_MAX]; /* metrics that are no numbers of an item */
+    bool       vary;                 /* whether the number of references varies */
+    char      *skipped[METRICS_MAX]; /* metrics that are no number of an item */
     int        n_skipped;
 } sample_log;
 
@@ -39,7 +39,7 @@ static int find_row(const metric_list *list, const char *name)
     return -1;
 }
 
-/* A metric that the log itself computed: all we know is each item's number. */
+/* A metric that the log itself computed: only each item's number is known. */
 static metric mean_of(const char *name)
 {
     const metric *known = metric_find(name);
@@ -111,7 +111,7 @@ static int likelihood_of(const metric *row, const log_entry *e, double *stats)
     return OK;
 }
 
-/* Our own lines: the score of a mean, the counts of the others. */
+/* For our own lines: the score of a mean, the counts of other metrics. */
 static int own_stats(const metric *row, const log_entry *e, double *stats)
 {
     const json *counts = json_find(json_find(e->line, "stats"), e->name);
@@ -126,7 +126,7 @@ static int own_stats(const metric *row, const log_entry *e, double *stats)
     return rc;
 }
 
-/* lm-evaluation-harness logs what a metric over all items is made of: [reference(s),
+/* Whether the value is what lm-evaluation-harness logs for a metric over all items: [reference(s),
  * prediction], or [log-likelihood, units]. */
 static bool is_pair(const json *value) { return json_is_array(value) && json_size(value) == 2; }
 static bool is_text_pair(const json *value)
@@ -142,8 +142,8 @@ static bool is_number_pair(const json *value)
     return is_pair(value) && json_is_number(value->child) && json_is_number(value->child->next);
 }
 
-/* The row that a value of the harness's log is for; NULL: the log's own number, or none.
- * Accuracies mean the same there and here. */
+/* The row that a value of the harness's log is for; NULL: the log's own number, or none. Accuracies
+ * mean the same there and here. */
 static const metric *foreign_row(const char *name, const json *value)
 {
     const metric *known = metric_find(name);
@@ -182,7 +182,7 @@ static int foreign_stats(sample_log *l, const metric *row, const log_entry *e, d
 
 /* --- lines */
 
-/* The item's place; a new one where `id` was not met yet. */
+/* The item's place; a new one where `id` is new. */
 static int64_t item_of(sample_log *l, const str *id)
 {
     int64_t i = id_index_get(&l->ids, id->s, id->n);
@@ -222,7 +222,7 @@ static int own_line(sample_log *l, const json *line, const char *where, int64_t 
     return rc;
 }
 
-/* Remember a metric that is left out, once. */
+/* Remembers, once, a metric that is left out. */
 static void skip(sample_log *l, const char *name)
 {
     for (int k = 0; k < l->n_skipped; k++)
@@ -239,7 +239,7 @@ static char *skipped_names(const sample_log *l)
 
 static bool is_number(const json *value)
 {
-    /* null: refused as one */
+    /* null is taken for a number here, and refused as one later */
     return json_is_number(value) || json_is_bool(value) || json_is_null(value);
 }
 
@@ -302,7 +302,7 @@ static int add_line(sample_log *l, int64_t i)
     return rc;
 }
 
-/* Every item must have every metric: what is missing in one would be a zero. */
+/* Every item must have every metric: one that is missing would count as zero. */
 static int check_whole(const sample_log *l, const char *path)
 {
     const scored *s     = l->s;
@@ -328,7 +328,7 @@ static int check_whole(const sample_log *l, const char *path)
 
 /* --- the file */
 
-/* The one file of the harness's samples in a folder; an error when there are several. */
+/* Finds the one file of the harness's samples in a folder; several are an error. */
 static int find_foreign(const char *folder, char **out)
 {
     DIR *d  = opendir(folder);

@@ -8,7 +8,7 @@
 #include "core/file.h"
 #include "core/record.h"
 
-/* What stands after "|key:"; NULL: no such part. */
+/* What stands after "|key:" in a signature; NULL when there is no such part. */
 static const char *part_of(const char *signature, const char *key)
 {
     char mark[32];
@@ -23,8 +23,8 @@ static bool part_is(const char *part, const char *word)
     return part && !strncmp(part, word, n) && (part[n] == '|' || !part[n]);
 }
 
-/* The row whose rules the signature begins with, under the name that the log has for it ("em" of
- * either of SQuAD's rules). */
+/* Sets the row whose rules the signature begins with, under the name that the log has for it ("em"
+ * by either of SQuAD's rules). */
 static void set_rules(metric *row, const char *signature)
 {
     if (!strncmp(signature, row->rules, strlen(row->rules))) return;
@@ -38,7 +38,7 @@ static void set_rules(metric *row, const char *signature)
     }
 }
 
-/* What a task file may say of a metric. */
+/* Reads the options that a task file may set. */
 static void set_options(metric *row, const char *signature)
 {
     static const char *const multi[] = {
@@ -62,7 +62,8 @@ static void apply(scored *s, metric *row, const char *signature, const char *pat
     str_free(&now);
 }
 
-/* The JSON file of that name beside the log; NULL where there is none. *path is the caller's. */
+/* Reads the JSON file of that name beside the log; *out is NULL where there is none. The caller
+ * frees *path. */
 static int read_beside(const char *log, const char *name, char **path, json **out)
 {
     char *folder = mem_strndup(log, (size_t)(path_base(log) - log));

@@ -1,4 +1,4 @@
-/* Sample logs become the scores that were printed beside them; what is wrong in one is named. */
+/* Sample logs give the scores that were printed beside them, and a fault in one is named. */
 #include "core/file.h"
 #include "core/stats.h"
 #include "score/scored.h"
@@ -20,7 +20,7 @@ static double error(const scored *s, const char *name)
     return NAN;
 }
 
-/* What the harness itself says of the log, in the results file of the same run. */
+/* Compares with what the harness itself says of the log, in the results file of the same run. */
 static void check_harness_log(const char *log, const char *results, const char *task, const char *const *names,
                               int64_t n)
 {
@@ -85,7 +85,7 @@ static void our_own_lines_keep_scores_and_counts(void **state)
     scored s;
     log_is("{\"id\":\"q1\",\"scores\":{\"em\":100,\"f1\":100,\"bleu\":50},\"stats\":{\"bleu\":[5,5,5,4,3,2,5,4,3,2]}}\n"
            "{\"id\":\"q2\",\"scores\":{\"em\":0,\"f1\":50,\"bleu\":0},\"stats\":{\"bleu\":[3,4,1,0,0,0,3,2,1,0]}}\n");
-    assert_ok(scored_read(&s, dir)); /* the folder of a run */
+    assert_ok(scored_read(&s, dir)); /* a run's folder */
     assert_int_equal(s.n, 2);
     assert_int_equal(s.metrics.n, 3);
     assert_false(s.numbers);
@@ -93,7 +93,8 @@ static void our_own_lines_keep_scores_and_counts(void **state)
     assert_within(fabs(value(&s, "em") - 50), 0);
     assert_within(fabs(value(&s, "f1") - 75), 0);
     assert_within(fabs(error(&s, "f1") - 25), 1e-12);
-    /* hyp 8, ref 9, matches 6 4 3 2 of 8 6 4 2: BP = exp(1 - 9/8), precisions 3/4 2/3 3/4 1 */
+    /* hypothesis 8, reference 9, matches 6 4 3 2 of 8 6 4 2: BP = exp(1 - 9/8), precisions 3/4 2/3
+     * 3/4 1 */
     assert_within(fabs(value(&s, "bleu") - 100 * exp(-1.0 / 8) * pow(0.75 * (2.0 / 3) * 0.75, 0.25)), 1e-10);
     scored_free(&s);
 }
@@ -171,7 +172,7 @@ static void the_harness_says_which_way_is_better(void **state)
          *log                = path_join(dir, "samples_my_task_2026-01-31T10-00-00.5.jsonl");
     assert_ok(file_write_atomic(beside, results, sizeof results - 1));
     assert_ok(file_write_atomic(log, line, sizeof line - 1));
-    assert_ok(scored_read(&s, dir)); /* the one log of the folder */
+    assert_ok(scored_read(&s, dir)); /* the only log of the folder */
     assert_string_equal(metric_name(&s, 0), "ter,f");
     assert_false(s.metrics.rows[0].higher);
     assert_true(s.metrics.rows[1].higher);

@@ -1,5 +1,5 @@
-/* For tests of what reads files: a folder of the test's own, files in it, and the scores that
- * come out. */
+/* For tests that read files: a folder of the test's own, files in it, and the scores that come
+ * out. */
 #ifndef TIEBREAK_SCORE_TEST_FILES_H
 #define TIEBREAK_SCORE_TEST_FILES_H
 #include "core/file.h"
@@ -22,7 +22,7 @@ static inline int tear_down(void **state)
     return 0;
 }
 
-/* A file of the test's folder, valid until 128 more calls. */
+/* Writes a file in the test's folder; the path is valid until 128 more calls. */
 static inline const char *file_of(const char *name, const char *text, size_t n)
 {
     static char path[128][256];
@@ -56,7 +56,7 @@ static inline double item_value(const scored *s, const char *name, int64_t i)
     return metric_sentence(r, s->stats[m] + i * r->n_stats);
 }
 
-/* 100 MB without a line end, the beginning of a JSON line. */
+/* Writes 100 MB without a line end, which begin like a JSON line. */
 static inline const char *huge_file(void)
 {
     const size_t n    = 100u << 20;

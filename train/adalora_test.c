@@ -1,5 +1,5 @@
-/* The allocator by hand: budgets, scores, ties, phases, refusals. PEFT's own 30-step trace is in
- * train/peft_reference_test.c. */
+/* The allocator against hand computation: budgets, scores, ties, phases, refusals. PEFT's own
+ * 30-step trace is in train/peft_reference_test.c. */
 #include "core/test.h"
 #include "train/adalora.h"
 
@@ -8,8 +8,8 @@ static const adalora_options base_options = {
     .target_rank = 1, .tinit = 1, .tfinal = 1, .delta_t = 1, .beta1 = 0.5, .beta2 = 0.25
 };
 
-/* The example of the AdaLoRA authors' schedule: 56 matrices, 64 to 32. m(2500) = 1 - 2300/4300;
- * 1792 m^3 + 1792 = 1972.9. */
+/* The example of the AdaLoRA authors' schedule: 56 matrices, ranks 64 to 32. m(2500) = 1 -
+ * 2300/4300; 1792 m^3 + 1792 = 1972.9. */
 static void budgets(void **state)
 {
     (void)state;
@@ -26,7 +26,7 @@ static void budgets(void **state)
     adalora_free(a);
 }
 
-/* Two modules of rank 2; theta: u u | A 2x2 | B 1x2 | then the second module's u alone. */
+/* Two modules of rank 2. theta holds u u | A 2x2 | B 1x2, then the second module's u alone. */
 static const adalora_module two[] = { { .rank = 2, .in = 2, .out = 1, .u = 0, .A = 2, .B = 6 },
                                       { .rank = 2, .in = 9, .out = 9, .u = 8, .A = -1, .B = -1 } };
 
@@ -72,13 +72,13 @@ static void ties_go_and_losers_return(void **state)
     set_importance(a, (double[]) { 9, 1, 2, 2 });
     assert_true(adalora_observes(a, 4));
     assert_false(adalora_observes(a, 5));
-    /* the final mask: a tie at the threshold goes too, so one is left of two places */
+    /* in the final mask a tie at the threshold goes too, so one of two places is taken */
     assert_true(adalora_allocate(a, 5));
     assert_memory_equal(a->kept, ((unsigned char[]) { 1, 0, 0, 0 }), 4);
     assert_int_equal(adalora_kept(a, 0), 1);
     assert_int_equal(adalora_kept(a, 1), 0);
     set_importance(a, (double[]) { 0, 1, 2, 2 });
-    assert_true(adalora_allocate(a, 6)); /* afterwards importance no longer counts */
+    assert_true(adalora_allocate(a, 6)); /* after it importance no longer counts */
     assert_memory_equal(a->kept, ((unsigned char[]) { 1, 0, 0, 0 }), 4);
     adalora_free(a);
 }

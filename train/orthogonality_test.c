@@ -1,4 +1,5 @@
-/* The regulariser against hand computation and central differences in f64, and cpu against ref. */
+/* The regulariser against hand computation and central differences in f64, and cpu compared with
+ * ref. */
 #include "core/rng.h"
 #include "core/test.h"
 #include "train/orthogonality.h"
@@ -60,8 +61,8 @@ static void central_differences(void **state)
         f.be->upload(f.be, f.p, x, N_A + N_B);
         down = run(&f, 0.5, NULL);
         x[i] = keep;
-        /* h^2 times a third derivative of order 1, and rounding 1e-16 / h: 1e-9 has a decade to
-         * spare */
+        /* h^2 times a third derivative of order 1, and rounding of 1e-16 / h: 1e-9 leaves a decade
+         * of room */
         assert_within(fabs(g[i] - 0.5 * (up - down) / (2 * h)), 1e-9);
     }
     release(&f);
@@ -100,7 +101,7 @@ static void cpu_agrees(void **state)
     draw(x);
     fixture ref = make("ref", x), cpu = make("cpu", x);
     double  a = run(&ref, 0.5, want), b = run(&cpu, 0.5, got);
-    /* f32 sums of up to 11 products of numbers of order 1: a few roundings of 6e-8 */
+    /* f32 sums of up to 11 products of numbers of order 1 round by a few times 6e-8 */
     assert_within(fabs(a - b) / a, 1e-6);
     assert_within(rel_err(got, want, N_A + N_B), 1e-6);
     release(&ref);

@@ -1,5 +1,5 @@
-/* Packing by hand: no position after the last scored one, an item without any left out, rows
- * where something is scored. */
+/* Packing against hand computation: no position after the last scored one, no item without a scored
+ * one, and rows where something is scored. */
 #include "core/test.h"
 #include "train/pack.h"
 

@@ -1,4 +1,5 @@
-/* Against transformers' own rates, two steps past the total (reference data), and by hand. */
+/* Compares with transformers' own rates, two steps past the total (reference data), and with hand
+ * computation. */
 #include "core/file.h"
 #include "core/json.h"
 #include "core/test.h"
@@ -20,7 +21,8 @@ static void equals_transformers(void **state)
         if (!cJSON_IsArray(list)) continue;
         assert_int_equal(sscanf(list->string, "%31s warmup %lld total %lld", name, &warmup, &total), 3);
         assert_ok(schedule_find(&s, name));
-        /* One rounding of a rate up to lr: another order of the same few operations. */
+        /* A rate may differ by one rounding of a number up to lr: the same few operations come in
+         * another order. */
         for (const json *x = list->child; x; x = x->next)
             assert_within(fabs(schedule_lr(s, lr, ++step, warmup, total) - x->valuedouble), 2.3e-16 * lr);
         assert_int_equal(step, total + 2);
