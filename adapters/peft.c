@@ -7,15 +7,18 @@
 #include "core/error.h"
 
 /* The fields that every LoRA-like config has, with PEFT's defaults. AdaLoRA adds its own. */
-#define LORA_FIELDS                                                                                                                       \
-    "\"alora_invocation_tokens\":null,\"alpha_pattern\":{},\"arrow_config\":null,\"auto_mapping\":null,\"base_model_name_or_path\":null," \
-    "\"bias\":\"none\",\"corda_config\":null,\"ensure_weight_tying\":false,\"eva_config\":null,\"exclude_modules\":null,"                 \
-    "\"fan_in_fan_out\":false,\"inference_mode\":true,\"init_lora_weights\":true,\"kasa_config\":null,\"layer_replication\":null,"        \
-    "\"layers_pattern\":null,\"layers_to_transform\":null,\"loftq_config\":{},\"lora_alpha\":8,\"lora_bias\":false,\"lora_dropout\":0.0," \
-    "\"lora_ga_config\":null,\"megatron_config\":null,\"megatron_core\":\"megatron.core\",\"modules_to_save\":null,"                      \
-    "\"monteclora_config\":null,\"peft_version\":\"0.21.2\",\"qalora_group_size\":16,\"r\":8,\"rank_pattern\":{},\"revision\":null,"      \
-    "\"target_modules\":[],\"target_parameters\":null,\"task_type\":\"CAUSAL_LM\",\"trainable_token_indices\":null,\"use_bdlora\":null,"  \
-    "\"use_dora\":false,\"use_qalora\":false,\"use_rslora\":false,\"velora_config\":null"
+#define LORA_FIELDS                                                                                                    \
+    "\"alora_invocation_tokens\":null,\"alpha_pattern\":{},\"arrow_config\":null,\"auto_mapping\":null,"               \
+    "\"base_model_name_or_path\":null,\"bias\":\"none\",\"corda_config\":null,\"ensure_weight_tying\":false,"          \
+    "\"eva_config\":null,\"exclude_modules\":null,\"fan_in_fan_out\":false,\"inference_mode\":true,"                   \
+    "\"init_lora_weights\":true,\"kasa_config\":null,\"layer_replication\":null,\"layers_pattern\":null,"              \
+    "\"layers_to_transform\":null,\"loftq_config\":{},\"lora_alpha\":8,\"lora_bias\":false,"                           \
+    "\"lora_dropout\":0.0,\"lora_ga_config\":null,\"megatron_config\":null,"                                           \
+    "\"megatron_core\":\"megatron.core\",\"modules_to_save\":null,\"monteclora_config\":null,"                         \
+    "\"peft_version\":\"0.21.2\",\"qalora_group_size\":16,\"r\":8,\"rank_pattern\":{},\"revision\":null,"              \
+    "\"target_modules\":[],\"target_parameters\":null,\"task_type\":\"CAUSAL_LM\","                                    \
+    "\"trainable_token_indices\":null,\"use_bdlora\":null,\"use_dora\":false,\"use_qalora\":false,"                    \
+    "\"use_rslora\":false,\"velora_config\":null"
 
 static const peft_layout layouts[] = {
     { "LORA", .module_suffix = { [FACTOR_A] = ".lora_A.weight", [FACTOR_B] = ".lora_B.weight" }, .rule = SCALE_ALPHA_R,

@@ -21,7 +21,7 @@ typedef struct {
     double base_flops, base_bytes; /* of the same without the adapter */
     double fused_s, base_s;        /* floors of the two */
     /* sum of the floors of the ops as they are called now (kernels/pair.h, expand.h, backend.h),
-     * or of a variant's steps: what separate launches can reach */
+     * or of a variant's steps: what separate launches can reach. */
     double ops_s;
 } bench_floor;
 bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates);

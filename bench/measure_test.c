@@ -298,7 +298,7 @@ static void when_a_clock_has_settled(void **state)
 }
 
 /* --- floors: by hand, at 1e12 FLOP/s and 1e10 bytes/s, f32, decode of 8 rows of mini's qkv (384
- * x 128) with LoRA at rank 8 */
+ * x 128) with LoRA at rank 8. */
 
 static void floor_by_hand(void **state)
 {

@@ -18,7 +18,7 @@ static struct {
     bool        json;
 } o;
 
-/* The folder as an adapter on the base's shape: the given base's, or what the folder itself tells. */
+/* Opens the folder as an adapter on the shape of the given base, or else the shape it tells itself. */
 static int open_folder(adapter **a, json **config, const char *dir)
 {
     model_config c;

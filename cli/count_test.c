@@ -74,7 +74,7 @@ static void published_counts_reach_the_command_line(void **state)
 static void flops_are_the_formulas(void **state)
 {
     /* LLaMA-2 7B: 32 layers, d 4096, MLP 11008, vocabulary 32000; q and v: d -> d; rank 8, A and
-     * B trained */
+     * B trained. */
     (void)state;
     int         rc;
     json       *j = count("--model llama2-7b --method lora --rank 8 --sites q,v --json", &rc);

@@ -1,4 +1,4 @@
-/* tiebreak VERB ...: finds the verb, runs it, prints the one error message, exits with its status. */
+/* tiebreak VERB ...: finds the verb, runs it, prints its error message, exits with its status. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

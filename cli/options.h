@@ -30,7 +30,7 @@ typedef struct {
     const char *help;     /* one line or more */
     /* OPT_WORD: what is allowed, NULL at the end; --help lists it */
     const char *const *words;
-    /* Of a table elsewhere: its i-th name, NULL past the end; --help lists them. */
+    /* The i-th name of a table elsewhere, NULL past the end; --help lists them. */
     const char *(*name_in_table)(int i);
     bool     required;
     bool    *given; /* set when the option stands on the command line; may be NULL */

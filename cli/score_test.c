@@ -26,7 +26,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Run the verb on words separated by blanks, in the test's folder; what it printed is the caller's. */
+/* Runs the verb on words separated by blanks in the test's folder. The caller frees *printed. */
 static int score(const char *words, str *printed)
 {
     char copy[1024], *argv[ARGS], *path = path_join(dir, "stdout"), *home = realpath(".", NULL);

@@ -40,7 +40,7 @@ typedef struct {
 typedef struct {
     uint128 state, increment;
     /* 32-bit draws take a 64-bit word in two halves; this is the high one when it is still to
-     * come */
+     * come. */
     uint32_t half;
     bool     has_half;
 } numpy_rng;

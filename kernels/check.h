@@ -38,7 +38,7 @@ typedef struct {
     bool    out;
     double  tol; /* of an output: ||cpu - ref|| / ||ref|| (I32: exact) */
     /* an output of few values that naive code rounds so often on the way, as a pair's h: bounded
-     * for their worst */
+     * for their worst. */
     int           through_bf16;
     double        spread; /* start values are uniform in [-spread, spread]; 0 means 1 */
     const double *values; /* or these */

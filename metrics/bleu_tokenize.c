@@ -14,13 +14,17 @@ enum { DIGIT = 1, POINT = 2, DASH = 4, SPACED = 8, NUMBER = 16, PUNCTUATION = 32
 /* clang-format off */
 enum { FIGURE = DIGIT | NUMBER, MARK = SPACED | PUNCTUATION, SIGN = SPACED | SYMBOL };
 static const unsigned char ascii[256] = {
-    ['\t'] = OTHER, ['\n'] = OTHER, ['\v'] = OTHER, ['\f'] = OTHER, ['\r'] = OTHER, [0x1C] = OTHER, [0x1D] = OTHER, [0x1E] = OTHER, [0x1F] = OTHER,
-    [' '] = SPACED, ['\''] = PUNCTUATION, ['-'] = DASH | PUNCTUATION, ['.'] = POINT | PUNCTUATION, [','] = POINT | PUNCTUATION,
-    ['0'] = FIGURE, ['1'] = FIGURE, ['2'] = FIGURE, ['3'] = FIGURE, ['4'] = FIGURE, ['5'] = FIGURE, ['6'] = FIGURE, ['7'] = FIGURE,
-    ['8'] = FIGURE, ['9'] = FIGURE,
-    ['!'] = MARK, ['"'] = MARK, ['#'] = MARK, ['%'] = MARK, ['&'] = MARK, ['('] = MARK, [')'] = MARK, ['*'] = MARK, ['/'] = MARK, [':'] = MARK,
-    [';'] = MARK, ['?'] = MARK, ['@'] = MARK, ['['] = MARK, ['\\'] = MARK, [']'] = MARK, ['_'] = MARK, ['{'] = MARK, ['}'] = MARK,
-    ['$'] = SIGN, ['+'] = SIGN, ['<'] = SIGN, ['='] = SIGN, ['>'] = SIGN, ['^'] = SIGN, ['`'] = SIGN, ['|'] = SIGN, ['~'] = SIGN,
+    ['\t'] = OTHER, ['\n'] = OTHER, ['\v'] = OTHER, ['\f'] = OTHER, ['\r'] = OTHER, [0x1C] = OTHER,
+    [0x1D] = OTHER, [0x1E] = OTHER, [0x1F] = OTHER,
+    [' '] = SPACED, ['\''] = PUNCTUATION, ['-'] = DASH | PUNCTUATION, ['.'] = POINT | PUNCTUATION,
+    [','] = POINT | PUNCTUATION,
+    ['0'] = FIGURE, ['1'] = FIGURE, ['2'] = FIGURE, ['3'] = FIGURE, ['4'] = FIGURE, ['5'] = FIGURE,
+    ['6'] = FIGURE, ['7'] = FIGURE, ['8'] = FIGURE, ['9'] = FIGURE,
+    ['!'] = MARK, ['"'] = MARK, ['#'] = MARK, ['%'] = MARK, ['&'] = MARK, ['('] = MARK, [')'] = MARK,
+    ['*'] = MARK, ['/'] = MARK, [':'] = MARK, [';'] = MARK, ['?'] = MARK, ['@'] = MARK, ['['] = MARK,
+    ['\\'] = MARK, [']'] = MARK, ['_'] = MARK, ['{'] = MARK, ['}'] = MARK,
+    ['$'] = SIGN, ['+'] = SIGN, ['<'] = SIGN, ['='] = SIGN, ['>'] = SIGN, ['^'] = SIGN, ['`'] = SIGN,
+    ['|'] = SIGN, ['~'] = SIGN,
 };
 /* clang-format on */
 

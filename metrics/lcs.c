@@ -63,7 +63,7 @@ void lcs_mark(lcs_scratch *s, bool *hit, const int32_t *ref, int64_t n_ref, cons
             i--; /* row i adds nothing in this column, so up is as good as here */
         } else {
             /* row i adds something, and not by a match: left is as good as here, and better than
-             * up */
+             * up. */
             j--;
         }
     }

@@ -98,8 +98,7 @@ static void systems_without_a_difference_are_not_told_apart(void **state)
     assert_within(fabs(r.p_bootstrap - 1), 0);
 }
 
-/* --- corpora: made-up texts, which a Python script makes too, through sacreBLEU 2.6.0's
- * PairedTest */
+/* --- corpora: made-up texts, also made in Python, through sacreBLEU 2.6.0's PairedTest */
 
 static uint32_t lcg;
 static uint32_t next(uint32_t k)

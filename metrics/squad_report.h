@@ -1,8 +1,8 @@
 /* What evaluate-v2.0.py reports of a SQuAD 2.0 system: the averages under a no-answer threshold,
  * also for questions with and without an answer apart, and the best that any threshold would give.
  *
- *     squad_question *q = ...;                                  // in the data's order; em and f1 by SQUAD_V2 (metrics/squad.h)
- *     squad_report r = squad_report_of(q, n, true, 1.0);        // with na-probabilities
+ *     squad_question *q = ...;                               // in the data's order; em, f1 by SQUAD_V2
+ *     squad_report r = squad_report_of(q, n, true, 1.0);     // with na-probabilities
  *
  * Source: evaluate-v2.0.py, rajpurkar/SQuAD-explorer eee5fdbf62. Questions without a prediction are
  * left out of every average; the script skips them in the overall average and fails on them in the

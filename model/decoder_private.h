@@ -84,7 +84,7 @@ struct decoder {
     real   *last;      /* [n_rows, hidden] the last layer's output */
 
     /* integers on the device: ids to dev_spans are parts of `integers` in this run; capacities
-     * in elements */
+     * in elements. */
     int32_t              *integers, *ids, *pos, *rows, *row_pos, *cache_rows, *targets, *best;
     const attention_span *dev_spans;
     int64_t               cap_integers, cap_rows;

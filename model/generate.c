@@ -97,7 +97,7 @@ static run_plan plan_step(generation *g)
 }
 
 /* --- steps without prompts, where the backend has graphs: a row for every slot, so that all of
- * them are alike and one graph does for all */
+ * them are alike and one graph does for all. */
 
 /* The least rows of the cache that a graph's attention is cut for: beyond, it is made anew at
  * each power of two. */

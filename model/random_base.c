@@ -170,7 +170,7 @@ static void fill_bf16(uint16_t *values, const tensor_plan *t, int64_t layers, ui
         return;
     }
     /* one draw gives four 16-bit uniforms, whose sum has this mean and variance and is close enough
-     * to normal */
+     * to normal. */
     const float mean = 2 * 65535.0f, scale = (float)(sigma_of(t->name, layers) * sqrt(3.0) / 65536);
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < t->count; i++) {

@@ -60,8 +60,8 @@ typedef struct {
     paired_counts counts;
     double        p_exact, p_mid;
     double        p, p_holm; /* by the test to go by; adjusted by Holm over the systems */
-    /* Of the difference between the systems' mean runs (Welch); NaN when the spread of seeds is
-     * unknown. */
+    /* The difference between the systems' mean runs (Welch): its standard error and p-value; NaN
+     * when the spread of seeds is unknown. */
     double          seed_error, seed_p;
     int64_t         better, worse; /* items */
     compare_verdict verdict;

@@ -94,7 +94,7 @@ static void our_own_lines_keep_scores_and_counts(void **state)
     assert_within(fabs(value(&s, "f1") - 75), 0);
     assert_within(fabs(error(&s, "f1") - 25), 1e-12);
     /* hypothesis 8, reference 9, matches 6 4 3 2 of 8 6 4 2: BP = exp(1 - 9/8), precisions 3/4 2/3
-     * 3/4 1 */
+     * 3/4 1. */
     assert_within(fabs(value(&s, "bleu") - 100 * exp(-1.0 / 8) * pow(0.75 * (2.0 / 3) * 0.75, 0.25)), 1e-10);
     scored_free(&s);
 }

@@ -62,7 +62,7 @@ static void central_differences(void **state)
         down = run(&f, 0.5, NULL);
         x[i] = keep;
         /* h^2 times a third derivative of order 1, and rounding of 1e-16 / h: 1e-9 leaves a decade
-         * of room */
+         * of room. */
         assert_within(fabs(g[i] - 0.5 * (up - down) / (2 * h)), 1e-9);
     }
     release(&f);

@@ -65,7 +65,7 @@ typedef struct {
     int                   count;
     int64_t               blocks;
     /* of each block of rows of k that was asked for: the first span that names any, and one past
-     * the last */
+     * the last. */
     const int *kv_spans;
 } attention_list;
 

@@ -99,7 +99,7 @@ struct visit {
     int part, at, query0;
     int q_len, first, low, high; /* of the part; first: the query that first sees any */
     /* the span's first row of q, and of k from row0; keys that query 0 sees besides, -1 if every
-     * query sees all */
+     * query sees all. */
     int q0, own0, past;
 };
 

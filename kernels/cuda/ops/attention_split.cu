@@ -88,7 +88,7 @@ static __device__ inline void split(bf16 *o, float *lse, attention_bf16 a, atten
     join_tile<D, WARP_KEYS / 8>(&w, sum[0], score[0], a.scale * LOG2_E, limit);
     copy_wait<0>();
     /* values are here, and nobody reads queries and keys any more: sums and their statistics
-     * take their place */
+     * take their place. */
     __syncthreads();
     product_with_tile<D, 1, WARP_KEYS / 8>(sum, score, vt + warp * WARP_KEYS * LD<D>);
     float  *sums  = (float *)kt;

@@ -288,7 +288,7 @@ template <int TILES> static __device__ void decode_expand_block(const decode_arg
     ring_begin(&ring, a, b, rows);
     load_v<TILES>(a, b, rows);
     /* one group more before stage STAGES - 1: the first waits below wait for one stage more than
-     * they need */
+     * they need. */
     copy_commit();
     for (int64_t step = 0; step < steps; step++) {
         copy_wait<STAGES - 2>();
@@ -297,7 +297,7 @@ template <int TILES> static __device__ void decode_expand_block(const decode_arg
         copy_commit();
         if (step == steps / 2) {
             /* every thread of every block comes here: who waits for this launch to end has
-             * waited for the first one too */
+             * waited for the first one too. */
             wait_for_previous();
             load_h<TILES>(a, b, rows);
         }

@@ -147,7 +147,7 @@ static __device__ void part_R(const expand_lists &l, const expand_source &source
 }
 
 /* sum over a run of rows of v_n (BR)_nj G_nj: a block MOST_COLUMNS of them, a thread four of
- * every so many rows */
+ * every so many rows. */
 static __device__ void part_u(const expand_lists &l, const expand_source &source, int64_t block)
 {
     __shared__ float  shared[THREADS * VEC];
