@@ -27,7 +27,7 @@ LIBOBJ  := $(LIBSRC:%=$(B)/%.o) $(B)/tasks/builtin.o
 TESTBIN := $(TESTS:%.c=$(B)/%)
 CUDATEST := $(wildcard $(CUDA:%=%/*_test.cu))
 CUDASRC := $(filter-out $(CUDATEST),$(wildcard $(CUDA:%=%/*.cu)))
-TYPED   := $(shell grep -l '"kernels/cuda/working.h"' $(CUDASRC))
+TYPED   := $(wildcard $(CUDA:%=%/*_typed.cu))
 FUZZBIN := $(FUZZERS:%.c=$(B)/%)
 
 $(B)/tiebreak: $(B)/cli/main.c.o $(B)/libtiebreak.a
@@ -57,7 +57,7 @@ $(TESTBIN) $(FUZZBIN): $(B)/%: $(B)/%.c.o $(B)/libtiebreak.a
 	@echo '  LINK $@'
 	@$(CC) $(FLAGS) $(if $(findstring _fuzz,$@),$(FUZZ_LINK)) $^ -o $@ -lcmocka $(LDLIBS)
 
-# The CUDA backend: by nvcc for GPUs, and by the C++ compiler against an emulator for tests, from the same sources; TYPED ones once in f32, once in bf16.
+# The CUDA backend: by nvcc for GPUs, and by the C++ compiler against an emulator for tests, from the same sources; x_typed.cu once in f32, once in bf16.
 CUDA_ARCH  ?= -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90a,code=sm_90a \
               -gencode=arch=compute_80,code=compute_80 -gencode=arch=compute_90,code=compute_90
 NVCC_FLAGS := -std=c++20 -O3 -lineinfo -Xcompiler -fPIC -I. $(CUDA_ARCH) $(if $(CI),-Werror all-warnings)

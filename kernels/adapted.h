@@ -12,7 +12,7 @@
  *     adapted_linear l = { .n = n, .in = in, .out = out, .x = x, .W = W, .y = y, .pairs = pairs, .count = 3 };
  *     const adapted_variant *v = adapted_default(be, &l);
  *     adapted_room room = adapted_room_of(be, v, &l);
- *     l.kept = be->alloc_bytes(room.kept), l.scratch = be->alloc_bytes(room.scratch);
+ *     l.kept = be->alloc_bytes(be, room.kept), l.scratch = be->alloc_bytes(be, room.scratch);
  *     adapted_forward(be, v, &l);
  *
  * Pairs are those of kernels/pair.h: any rank (0 does nothing), row strides lda and ldb, dA [r, in]

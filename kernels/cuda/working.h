@@ -1,7 +1,7 @@
-/* For files that are compiled once for each working type: `element` is the type, and TYPED(name)
- * the name of an op or kernel in that build. The Makefile compiles every .cu file that names
- * this header a second time, with TIEBREAK_BF16 set. Kernels keep C names that say their type:
- * rope_kernel, rope_kernel_bf16.
+/* For files that are written once for both working types, x_typed.cu: `element` is the type, and
+ * TYPED(name) the name of an op or kernel in that build. The Makefile compiles each of them twice,
+ * the second time with TIEBREAK_BF16 set; bf16 is made in no other way. Kernels keep C names that
+ * say their type: rope_kernel, rope_kernel_bf16.
  *
  * An element is read as a float and assigned a float. In `cond ? x : 0` cast x to float: a bf16
  * beside an int would become an int. */
