@@ -7,7 +7,7 @@
 static constexpr int VEC = 16 / sizeof(element), WIDE = 4;
 
 /* A thread turns VEC neighbours of one half of a head with their partners in the other. count:
- * threads that have something to do */
+ * threads that have something to do. */
 KERNEL __launch_bounds__(THREADS)
     TYPED(rope_kernel)(element *x, const int32_t *pos, const float *table, rope_dims d, float sign, unsigned count)
 {

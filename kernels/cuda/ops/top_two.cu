@@ -10,7 +10,7 @@ struct best_so_far {
     int   at, bad;
 };
 
-/* Of equal logits the smaller index comes first, whatever the order of joining. */
+/* The smaller index of equal logits comes first, whatever the order of joining. */
 static __device__ inline best_so_far join(best_so_far a, best_so_far b)
 {
     const bool  b_wins = b.first > a.first || (b.first == a.first && b.at < a.at);
