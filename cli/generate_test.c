@@ -70,7 +70,7 @@ static void what_cannot_be_is_named(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(the_published_text_comes_out),
+    const struct CMUnitTest tests[] = { reference_test(the_published_text_comes_out),
                                         cmocka_unit_test(what_cannot_be_is_named) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

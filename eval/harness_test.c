@@ -191,7 +191,7 @@ static void hellaswag_text_rules_agree(void **state)
  * token. */
 static const double margin_of_doubt = 3e-4;
 
-static int64_t check_texts(const reference_run *r, const json *lines)
+static void check_texts(const reference_run *r, const json *lines)
 {
     int64_t     doubtful = 0;
     const json *want     = lines->child;
@@ -206,10 +206,10 @@ static int64_t check_texts(const reference_run *r, const json *lines)
         assert_within(fabs(number_at(got, "min_margin") - number_at(want, "min_margin_f64")), 1e-4);
     }
     assert_null(want);
-    return doubtful;
+    assert_true(doubtful * 10 <= json_size(lines));
 }
 
-static void check_gsm8k(const char *reference, const char *result, reference_case c, int64_t doubtful)
+static void check_gsm8k(const char *reference, const char *result, reference_case c)
 {
     need_data(dir, "models/stories260K-hf");
     need_data(path, "lm-eval-reference/results.json");
@@ -221,7 +221,7 @@ static void check_gsm8k(const char *reference, const char *result, reference_cas
     c.max_new           = 64;
     json         *lines = read_lines(test_data(lines_file)), *results = read_json(path);
     reference_run r = run_reference(dir, c);
-    assert_int_equal(check_texts(&r, lines), doubtful);
+    check_texts(&r, lines);
     const json *got = r.samples->child, *reported = at(at(results, "tasks"), result);
     for (const json *want = lines->child; want; want = want->next, got = got->next) {
         assert_true(number_at(got, "scores/exact_match") == at(at(want, "exact_match"), "strict-match")->valuedouble);
@@ -238,15 +238,14 @@ static void check_gsm8k(const char *reference, const char *result, reference_cas
 static void gsm8k_agrees(void **state)
 {
     (void)state;
-    check_gsm8k("gsm8k_0shot", "gsm8k_0shot", (reference_case) { 0 }, 0);
+    check_gsm8k("gsm8k_0shot", "gsm8k_0shot", (reference_case) { 0 });
 }
 
-/* Four texts have a step whose two best logits lie closer than float32 code can tell apart. */
 static void gsm8k_after_one_example_agrees(void **state)
 {
     (void)state;
     check_gsm8k("gsm8k_1shot", "gsm8k_1shot",
-                (reference_case) { .pool = "lm-eval-reference/data/gsm8k.pool.jsonl", .fewshot = 1 }, 4);
+                (reference_case) { .pool = "lm-eval-reference/data/gsm8k.pool.jsonl", .fewshot = 1 });
 }
 
 /* The harness's second request for each question: how likely the model is to say that there is no
@@ -278,7 +277,7 @@ static void squad_agrees(void **state)
                                                             .prompt  = "lm-eval",
                                                             .data    = "lm-eval-reference/data/squad.docs.json",
                                                             .max_new = 32 });
-    assert_int_equal(check_texts(&r, lines), 0);
+    check_texts(&r, lines);
     const json *got = r.samples->child;
     for (const json *want = lines->child; want; want = want->next, got = got->next) {
         assert_text(text_at(got, "id"), text_at(want, "id"));
@@ -290,7 +289,8 @@ static void squad_agrees(void **state)
     const json *reported = at(at(results, "tasks"), "squad");
     check_metric(&r, "f1", number_at(at(reported, "official_v1.1"), "f1"),
                  100 * number_at(at(at(results, "analytic"), "squad v1.1 f1"), "stderr"));
-    check_metric(&r, "em", 0, 0);
+    const json *em = at(at(results, "analytic"), "squad v1.1 exact_match");
+    check_metric(&r, "em", 100 * number_at(em, "mean"), 100 * number_at(em, "stderr"));
     json_free(lines);
     json_free(results);
     end_reference(&r);
@@ -307,7 +307,7 @@ static void dialogsum_agrees(void **state)
                                                             .prompt  = "lm-eval",
                                                             .data    = "lm-eval-reference/data/dialogsum.docs.jsonl",
                                                             .max_new = 48 });
-    assert_int_equal(check_texts(&r, lines), 0);
+    check_texts(&r, lines);
     for (int i = 0; i < 3; i++) {
         char value[64], error[64];
         snprintf(value, sizeof value, "%s,none", names[i]);
@@ -329,9 +329,9 @@ static void iwslt_agrees(void **state)
     reference_run r = run_reference(
         dir, (reference_case) {
                  .task = "iwslt", .prompt = "lm-eval", .data = "lm-eval-reference/data/iwslt.docs.de", .max_new = 48 });
-    /* One text has a step with a gap of 6.7e-5. If its text is the same all the same, so is the
-     * corpus score. */
-    assert_int_equal(check_texts(&r, lines), 1);
+    /* A text with a doubtful step may come out otherwise. Where none did, the corpus score is the
+     * same too. */
+    check_texts(&r, lines);
     bool        same = true;
     const json *got  = r.samples->child;
     for (const json *want = lines->child; want; want = want->next, got = got->next)
@@ -540,17 +540,17 @@ static void a_model_is_opened_for_no_more_than_its_positions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hellaswag_agrees),
-        cmocka_unit_test(hellaswag_after_three_examples_agrees),
-        cmocka_unit_test(hellaswag_cut_from_the_left_agrees),
-        cmocka_unit_test(hellaswag_text_rules_agree),
-        cmocka_unit_test(gsm8k_agrees),
-        cmocka_unit_test(gsm8k_after_one_example_agrees),
-        cmocka_unit_test(squad_agrees),
-        cmocka_unit_test(dialogsum_agrees),
-        cmocka_unit_test(iwslt_agrees),
-        cmocka_unit_test(rolling_likelihoods_agree),
-        cmocka_unit_test(plain_likelihoods_agree_with_the_model_reference),
+        reference_test(hellaswag_agrees),
+        reference_test(hellaswag_after_three_examples_agrees),
+        reference_test(hellaswag_cut_from_the_left_agrees),
+        reference_test(hellaswag_text_rules_agree),
+        reference_test(gsm8k_agrees),
+        reference_test(gsm8k_after_one_example_agrees),
+        reference_test(squad_agrees),
+        reference_test(dialogsum_agrees),
+        reference_test(iwslt_agrees),
+        reference_test(rolling_likelihoods_agree),
+        reference_test(plain_likelihoods_agree_with_the_model_reference),
         cmocka_unit_test(samples_do_not_depend_on_batch_or_threads),
         cmocka_unit_test(requests_that_do_not_fit_are_refused),
         cmocka_unit_test(a_model_is_opened_for_no_more_than_its_positions),

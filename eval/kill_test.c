@@ -140,8 +140,8 @@ static void killed_runs_end_with_the_same_bytes(void **state)
     need_data(base, "models/stories260K-hf");
     need_data(questions, "lm-eval-reference/data/gsm8k.docs.jsonl");
     need_data(choices, "lm-eval-reference/data/hellaswag.docs.jsonl");
-    check_kills(base, (workload) { "gsm8k", questions, "24" }, 1);
-    check_kills(base, (workload) { "hellaswag", choices, "60" }, 2);
+    check_kills(base, (workload) { "gsm8k", questions, "20" }, 1);
+    check_kills(base, (workload) { "hellaswag", choices, "48" }, 2);
 }
 
 int main(int argc, char **argv)

@@ -193,9 +193,9 @@ static void agrees_with_sacrebleu_on_iwslt(void **state)
     (void)state;
     need_data(path, "lm-eval-reference/iwslt_de_en.jsonl");
     json         *lines = read_lines(path), *want = read_json(test_data("lm-eval-reference/results.json"));
-    const metric *m = metric_find("bleu");
-    double        stats[50 * BLEU_STATS];
-    int64_t       n = 0;
+    const metric *m     = metric_find("bleu");
+    double       *stats = mem_alloc((size_t)json_size(lines) * BLEU_STATS, sizeof *stats);
+    int64_t       n     = 0;
     for (const json *j = lines->child; j; j = j->next, n++) {
         slice        reference = text_at(j, "reference");
         metric_input in        = { .prediction = text_at(j, "text"), .references = &reference, .n_references = 1 };
@@ -204,7 +204,6 @@ static void agrees_with_sacrebleu_on_iwslt(void **state)
                       1e-9);
     }
     const json *task = at(at(want, "tasks"), "iwslt_de_en");
-    assert_int_equal(n, 50);
     assert_within(fabs(metric_value(m, stats, n) - number_at(task, "bleu,none")), 1e-9);
     assert_within(fabs(metric_stderr(m, stats, n) - number_at(task, "bleu_stderr,none")), 1e-9);
     slice line = text_at(at(at(task, "official"), "bleu"), "line");
@@ -225,7 +224,7 @@ int main(void)
         cmocka_unit_test(takes_all_references_and_options),
         cmocka_unit_test(counts_against_several_references),
         cmocka_unit_test(smooths_and_stops_as_sacrebleu_does),
-        cmocka_unit_test(agrees_with_sacrebleu_on_iwslt),
+        reference_test(agrees_with_sacrebleu_on_iwslt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

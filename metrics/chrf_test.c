@@ -96,12 +96,11 @@ static void agrees_with_sacrebleu_on_iwslt(void **state)
     for (int words = 0; words < 2; words++) {
         const char *name  = words ? "chrf++" : "chrf";
         metric      m     = prepared(name, (metric_options) { 0 });
-        double     *stats = mem_alloc(50 * (size_t)m.n_stats, sizeof *stats);
+        double     *stats = mem_alloc((size_t)json_size(lines) * (size_t)m.n_stats, sizeof *stats);
         int64_t     n     = 0;
         for (const json *j = lines->child; j; j = j->next, n++) {
             slice        reference = text_at(j, "reference");
             metric_input in        = { .prediction = text_at(j, "text"), .references = &reference, .n_references = 1 };
-            assert_true(n < 50);
             metric_item(&m, &in, stats + n * m.n_stats);
             assert_within(fabs(metric_sentence(&m, stats + n * m.n_stats) - at(at(j, "sentence"), name)->valuedouble),
                           1e-12);
@@ -126,7 +125,7 @@ int main(void)
         cmocka_unit_test(scores_sentences_as_sacrebleu_does),
         cmocka_unit_test(takes_the_best_reference_and_sums_over_segments),
         cmocka_unit_test(signs_as_sacrebleu_does),
-        cmocka_unit_test(agrees_with_sacrebleu_on_iwslt),
+        reference_test(agrees_with_sacrebleu_on_iwslt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,9 +159,12 @@ static void a_table_too_large_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(gsm8k_filters_agree_with_the_harness), IN_FOLDER(lines_are_scored_by_metric),
-        IN_FOLDER(long_files_are_read_block_by_block),   IN_FOLDER(wrong_lines_are_refused),
-        IN_FOLDER(the_longest_line_has_a_limit),         IN_FOLDER(a_table_too_large_is_refused),
+        REFERENCE_IN_FOLDER(gsm8k_filters_agree_with_the_harness),
+        IN_FOLDER(lines_are_scored_by_metric),
+        IN_FOLDER(long_files_are_read_block_by_block),
+        IN_FOLDER(wrong_lines_are_refused),
+        IN_FOLDER(the_longest_line_has_a_limit),
+        IN_FOLDER(a_table_too_large_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,9 +17,8 @@ static inline int set_up(void **state)
 
 static inline int tear_down(void **state)
 {
-    (void)state;
     test_rmdir(dir);
-    return 0;
+    return leave_reference(state);
 }
 
 /* Writes a file in the test's folder; the path is valid until 128 more calls. */
@@ -69,4 +68,8 @@ static inline const char *huge_file(void)
 }
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define REFERENCE_IN_FOLDER(test)                                                                                      \
+    {                                                                                                                  \
+#test, run_in_each_place, set_up, tear_down, &(reference_body) { test }                                        \
+    }
 #endif

@@ -173,7 +173,7 @@ static void pools_that_do_not_do_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hellaswag_draws_and_prompts_agree), cmocka_unit_test(gsm8k_draws_and_prompts_agree),
+        reference_test(hellaswag_draws_and_prompts_agree),   reference_test(gsm8k_draws_and_prompts_agree),
         cmocka_unit_test(copies_of_an_item_are_all_dropped), cmocka_unit_test(no_item_of_the_data_sees_itself),
         cmocka_unit_test(pools_that_do_not_do_are_refused),
     };

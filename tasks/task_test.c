@@ -373,14 +373,14 @@ static void capitalize_is_pythons(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hellaswag_prompts),
-        cmocka_unit_test(hellaswag_edges),
-        cmocka_unit_test(gsm8k_prompts),
-        cmocka_unit_test(squad_prompts),
-        cmocka_unit_test(squad_flat_prompts),
-        cmocka_unit_test(iwslt_json_prompts),
-        cmocka_unit_test(dialogsum_prompts),
-        cmocka_unit_test(iwslt_prompts),
+        reference_test(hellaswag_prompts),
+        reference_test(hellaswag_edges),
+        reference_test(gsm8k_prompts),
+        reference_test(squad_prompts),
+        reference_test(squad_flat_prompts),
+        reference_test(iwslt_json_prompts),
+        reference_test(dialogsum_prompts),
+        reference_test(iwslt_prompts),
         cmocka_unit_test(default_prompts_are_the_tied_lora_authors),
         cmocka_unit_test(labels_are_predicted_one_place_earlier),
         cmocka_unit_test(training_scores_the_answer_and_eos),

@@ -515,7 +515,7 @@ int main(void)
         cmocka_unit_test(scores_through_http_are_the_local_ones),
         cmocka_unit_test(prompts_that_are_too_long_are_cut_as_here),
         cmocka_unit_test(text_prompts_give_the_same_scores),
-        cmocka_unit_test(served_scores_are_the_reference_s),
+        reference_test(served_scores_are_the_reference_s),
         cmocka_unit_test(what_an_api_cannot_score_is_refused),
         cmocka_unit_test(every_failure_has_its_message),
         cmocka_unit_test(a_slow_server_is_waited_for_until_the_limit),
