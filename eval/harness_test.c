@@ -383,11 +383,14 @@ static void plain_likelihoods_agree_with_the_model_reference(void **state)
     need_data(dir, "models/stories260K-hf");
     need_data(path, "models/stories260K/reference.json");
     json *reference = read_json(path);
-    char *tmp = test_tmpdir(), *file = path_join(tmp, "texts.txt");
+    char *tmp = test_tmpdir(), *file = path_join(tmp, "texts.jsonl");
     str   texts = { 0 };
     for (const json *j = at(reference, "logprobs")->child; j; j = j->next) {
-        str_puts(&texts, at(j, "text")->valuestring);
+        json *line = json_object();
+        json_set_str(line, "text", at(j, "text")->valuestring);
+        json_print(line, &texts, false);
         str_putc(&texts, '\n');
+        json_free(line);
     }
     assert_ok(file_write_atomic(file, texts.s, texts.n));
     reference_run r = { .model = open_test_model(dir) };

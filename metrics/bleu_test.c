@@ -1,5 +1,6 @@
 #include "metrics/bleu.h"
 
+#include "core/memory.h"
 #include "metrics/bleu_tokenize.h"
 #include "metrics/test_lines.h"
 

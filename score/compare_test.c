@@ -4,6 +4,7 @@
 #include "core/test_record.h"
 #include "core/stats.h"
 #include "core/test.h"
+#include "metrics/test_lines.h"
 
 static char *dir;
 
