@@ -396,10 +396,10 @@ static void nothing_past_the_end_is_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(real_files_have_their_stated_counts),
-        cmocka_unit_test(the_training_form_skips_its_headers),
-        cmocka_unit_test(xml_and_lines_agree),
-        cmocka_unit_test(csv_and_json_lines_agree),
+        published_test(real_files_have_their_stated_counts),
+        published_test(the_training_form_skips_its_headers),
+        published_test(xml_and_lines_agree),
+        published_test(csv_and_json_lines_agree),
         cmocka_unit_test(forms_made_by_hand),
         cmocka_unit_test(forms_of_a_format_agree),
         cmocka_unit_test(repeated_and_absent_fields),

@@ -99,23 +99,23 @@ static void in_own_form(const char *text, str *out)
     }
 }
 
-static void agrees_with_the_verdicts_on_real_solutions(void **state)
+static void agrees_with_the_verdicts_on_solutions(void **state)
 {
     (void)state;
     need_data(path, "gsm8k/example_model_solutions.part.jsonl");
-    static const char *const models[] = { "6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification" };
-    json                    *lines    = read_lines(path);
-    str                      text = { 0 }, truth = { 0 };
-    int64_t                  n = 0, differ = 0;
+    json   *lines = read_lines(path);
+    str     text = { 0 }, truth = { 0 };
+    int64_t n = 0, differ = 0;
     for (const json *j = lines->child; j; j = j->next)
-        for (int k = 0; k < 4; k++, n++) {
-            const json *one = at(j, models[k]);
+        for (const json *one = j->child; one; one = one->next) {
+            if (!json_find(one, "solution")) continue;
+            n++;
             in_own_form(at(one, "solution")->valuestring, &text);
             in_own_form(at(j, "ground_truth")->valuestring, &truth);
             bool right = gsm8k_match(gsm8k_strict((slice) { text.s, text.n }), (slice) { truth.s, truth.n });
             differ += right != json_is_true(at(one, "is_correct"));
         }
-    assert_int_equal(n, 660 * 4);
+    assert_true(n > 100);
     assert_int_equal(differ, 0);
     str_free(&text);
     str_free(&truth);
@@ -129,7 +129,7 @@ int main(void)
         cmocka_unit_test(extracts_chains_of_thought_by_hand),
         cmocka_unit_test(compares_by_hand),
         reference_test(agrees_with_the_harness_filters),
-        cmocka_unit_test(agrees_with_the_verdicts_on_real_solutions),
+        reference_test(agrees_with_the_verdicts_on_solutions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

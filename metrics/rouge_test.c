@@ -121,7 +121,7 @@ static void agrees_with_rouge_score_on_dialogsum(void **state)
     json_free(lines);
 }
 
-static void agrees_on_the_bart_summaries(void **state)
+static void agrees_on_stored_summaries(void **state)
 {
     (void)state;
     need_data(path, "dialogsum/dialogsum.test.part.jsonl");
@@ -141,11 +141,12 @@ static void agrees_on_the_bart_summaries(void **state)
             for (int k = 0; k < 3; k++) mean[t] += rouge(refs[k], (slice) { line, n }, types[t].order, false).f / 3;
         }
     }
-    assert_int_equal(count, 250);
-    const json *part = at(want, "bart part");
+    const json *part = want->child;
+    while (!json_find(part, "n")) part = part->next;
+    assert_int_equal(count, (int64_t)number_at(part, "n"));
     for (int t = 0; t < 3; t++) {
-        assert_within(fabs(best[t] / 250 - at(at(part, "max_over_refs"), types[t].name)->valuedouble), 1e-9);
-        assert_within(fabs(mean[t] / 250 - at(at(part, "mean_over_refs"), types[t].name)->valuedouble), 1e-9);
+        assert_within(fabs(best[t] / (double)count - at(at(part, "max_over_refs"), types[t].name)->valuedouble), 1e-9);
+        assert_within(fabs(mean[t] / (double)count - at(at(part, "mean_over_refs"), types[t].name)->valuedouble), 1e-9);
     }
     str_free(&text);
     json_free(docs);
@@ -160,7 +161,7 @@ int main(void)
         cmocka_unit_test(counts_up_to_9_grams),
         cmocka_unit_test(several_references_by_name),
         reference_test(agrees_with_rouge_score_on_dialogsum),
-        cmocka_unit_test(agrees_on_the_bart_summaries),
+        reference_test(agrees_on_stored_summaries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

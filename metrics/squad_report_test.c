@@ -74,14 +74,14 @@ static void agrees_with_the_official_report(void **state)
     (void)state;
     need_data(data_path, "squad/dev-v2.0.part.json");
     enum { CAP = 7000 };
-    static squad_question    q[CAP];
-    static const char *const systems[] = { "v2.0.bert", "v2.0.bidaf-self-attention-elmo" };
-    json                    *data = read_json(data_path), *want = read_json(test_data("squad/expected_scores.json"));
-    for (int i = 0; i < 2; i++) {
+    static squad_question q[CAP];
+    json                 *data = read_json(data_path), *want = read_json(test_data("squad/expected_scores.json"));
+    for (const json *system = want->child; system; system = system->next) {
         char name[128];
-        snprintf(name, sizeof name, "squad/predictions/%s.json", systems[i]);
+        if (strncmp(system->string, "v2.0.", 5)) continue;
+        snprintf(name, sizeof name, "squad/predictions/%s.json", system->string);
         json        *predictions = read_json(test_data(name));
-        const json  *part        = at(at(want, systems[i]), "this_part");
+        const json  *part        = at(system, "this_part");
         squad_report r           = squad_report_of(q, read_questions(data, predictions, q, CAP), false, 1);
         const struct {
             const squad_average *a;
@@ -105,7 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reports_by_hand),
         cmocka_unit_test(without_probabilities_nothing_is_withdrawn),
-        cmocka_unit_test(agrees_with_the_official_report),
+        reference_test(agrees_with_the_official_report),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,14 +89,13 @@ static void agrees_with_the_official_v1_scores(void **state)
 {
     (void)state;
     need_data(data_path, "squad/dev-v1.1.part.json");
-    json                    *data = read_json(data_path), *want = read_json(test_data("squad/expected_scores.json"));
-    static const char *const systems[] = { "1.1.bert", "1.1.logistic-regression-baseline" };
-    for (int i = 0; i < 2; i++) {
+    json *data = read_json(data_path), *want = read_json(test_data("squad/expected_scores.json"));
+    for (const json *system = want->child; system; system = system->next) {
         char name[128];
-        snprintf(name, sizeof name, "squad/predictions/%s.json", systems[i]);
+        if (strncmp(system->string, "1.1.", 4)) continue;
+        snprintf(name, sizeof name, "squad/predictions/%s.json", system->string);
         json *predictions = read_json(test_data(name));
-        compare(score_file(data, predictions, SQUAD_V1, 0), at(at(want, systems[i]), "this_part"), "exact_match", "f1",
-                "total");
+        compare(score_file(data, predictions, SQUAD_V1, 0), at(system, "this_part"), "exact_match", "f1", "total");
         json_free(predictions);
     }
     json_free(data);
@@ -107,13 +106,13 @@ static void agrees_with_the_official_v2_scores(void **state)
 {
     (void)state;
     need_data(data_path, "squad/dev-v2.0.part.json");
-    json                    *data = read_json(data_path), *want = read_json(test_data("squad/expected_scores.json"));
-    static const char *const systems[] = { "v2.0.bert", "v2.0.bidaf-self-attention-elmo" };
-    for (int i = 0; i < 2; i++) {
+    json *data = read_json(data_path), *want = read_json(test_data("squad/expected_scores.json"));
+    for (const json *system = want->child; system; system = system->next) {
         char name[128];
-        snprintf(name, sizeof name, "squad/predictions/%s.json", systems[i]);
+        if (strncmp(system->string, "v2.0.", 5)) continue;
+        snprintf(name, sizeof name, "squad/predictions/%s.json", system->string);
         json       *predictions = read_json(test_data(name));
-        const json *part        = at(at(want, systems[i]), "this_part");
+        const json *part        = at(system, "this_part");
         compare(score_file(data, predictions, SQUAD_V2, 0), part, "exact", "f1", "total");
         compare(score_file(data, predictions, SQUAD_V2, 1), part, "HasAns_exact", "HasAns_f1", "HasAns_total");
         compare(score_file(data, predictions, SQUAD_V2, -1), part, "NoAns_exact", "NoAns_f1", "NoAns_total");
@@ -150,7 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(normalises_as_the_official_script_does), cmocka_unit_test(scores_the_edges_of_both_rules),
-        cmocka_unit_test(agrees_with_the_official_v1_scores),     cmocka_unit_test(agrees_with_the_official_v2_scores),
+        reference_test(agrees_with_the_official_v1_scores),       reference_test(agrees_with_the_official_v2_scores),
         reference_test(agrees_with_the_harness_item_by_item),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,9 +166,9 @@ static void check_vectors(const char *folder, const char *texts, const char *vec
     static const char separator[] = "\n__ggml_vocab_test__\n";
     tokenizer        *t;
     str               in = { 0 }, out = { 0 };
-    need_published(root, folder);
-    need_published(in_path, texts);
-    need_published(out_path, vectors);
+    need_data(root, folder);
+    need_data(in_path, texts);
+    need_data(out_path, vectors);
     assert_ok(tokenizer_open(&t, root));
     assert_ok(file_read(in_path, 1u << 20, &in));
     assert_ok(file_read(out_path, 1u << 20, &out));
@@ -205,7 +205,7 @@ static void llama_cpp_agrees(void **state)
                   "tokenizers/reference/llama3.test_vectors.out");
     check_vectors("tokenizers/phi-3-mini", "tokenizers/llama2/test_vectors.inp", "tokenizers/llama2/test_vectors.out");
     tokenizer *t;
-    need_published(damaged, "tokenizers/llama2/tokenizer.json");
+    need_data(damaged, "tokenizers/llama2/tokenizer.json");
     assert_input_error(tokenizer_open(&t, damaged), "merge 18918: ");
 }
 
@@ -214,7 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         reference_test(lines_of_every_kind_agree),
         reference_test(slices_decode_like_the_reference),
-        cmocka_unit_test(llama_cpp_agrees),
+        published_test(llama_cpp_agrees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
