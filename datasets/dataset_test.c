@@ -107,6 +107,12 @@ static void csv_and_json_lines_agree(void **state)
     dataset_free(b);
 }
 
+static void forms_of_published_files_agree(void **state)
+{
+    xml_and_lines_agree(state);
+    csv_and_json_lines_agree(state);
+}
+
 static int parse(dataset **d, const char *reader, const char *text, const char *target)
 {
     return dataset_parse(d, reader, text, strlen(text), target, target ? strlen(target) : 0, "f");
@@ -398,8 +404,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         published_test(real_files_have_their_stated_counts),
         published_test(the_training_form_skips_its_headers),
-        published_test(xml_and_lines_agree),
-        published_test(csv_and_json_lines_agree),
+        published_test(forms_of_published_files_agree),
         cmocka_unit_test(forms_made_by_hand),
         cmocka_unit_test(forms_of_a_format_agree),
         cmocka_unit_test(repeated_and_absent_fields),
