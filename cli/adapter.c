@@ -18,7 +18,8 @@ static struct {
     bool        json;
 } o;
 
-/* Opens the folder as an adapter on the shape of the given base, or else the shape it tells itself. */
+/* Opens the folder as an adapter on the shape of the given base, or else the shape it tells
+ * itself. */
 static int open_folder(adapter **a, json **config, const char *dir)
 {
     model_config c;
@@ -30,7 +31,8 @@ static int open_folder(adapter **a, json **config, const char *dir)
 
 static bool all_finite(const adapter *a)
 {
-    const double *arrays[] = { host_values(a->be, a->theta), host_values(a->be, a->frozen) }; /* f64, as a is on ref */
+    /* f64, as a is on ref */
+    const double *arrays[] = { host_values(a->be, a->theta), host_values(a->be, a->frozen) };
     int64_t       counts[] = { a->theta_count, a->frozen_count };
     for (int k = 0; k < 2; k++)
         for (int64_t i = 0; i < counts[k]; i++)

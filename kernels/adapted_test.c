@@ -341,7 +341,8 @@ static void cuda_agrees_with_ref(void **state)
     check_on_cuda(check_cases);
 }
 
-/* Refusals name what is missing: of a call of two pairs side by side that reach all columns, forward
+/* Refusals name what is missing: of a call of two pairs side by side that reach all columns,
+ * forward
  * and backward, but for what a row says. */
 enum { NO_BACKWARD = 1, BIAS_TOO = 2, ADDED = 4, MANY = 8, ONE_PAIR = 16, GAP_LEFT = 32, SAME_ARRAYS = 64 };
 static const struct {

@@ -178,7 +178,7 @@ static void check_variants(void)
     char what[96];
     for (variant = check_subject->adapted; variant->name; variant++) {
         /* kernels/cuda/ops/producer_test.cu has the rest, and an emulated product is slow; graph is
-         * base-first to the bit, see below */
+         * base-first to the bit, see below. */
         const int part = variant->from_source || variant->same_arrays ? 2 * TEST_PART + 1 : 1;
         for (int i = 0; i < CASES; i += part) {
             snprintf(what, sizeof what, "%s, case %d", variant->name, i);
@@ -311,8 +311,8 @@ static void graph_is_base_first_replayed(void **state)
     check_on_cuda(check_graph);
 }
 
-/* Of each variant with LoRA's factors: launches forward and backward, and bytes forward over the
- * base's, in elements, by hand. A variant that is not here fails the test. */
+/* What each variant costs with LoRA's factors, worked out by hand: launches forward and backward,
+ * and bytes forward over the base's, in elements. A variant that is not here fails the test. */
 static const struct {
     const char *name;
     /* extra: in units of one element, at n = 512, in = 256, out = 1024, r = 16 */

@@ -19,7 +19,7 @@ real *buffer_need(const backend *be, buffer *b, int64_t count)
 {
     if (count <= b->count && b->p) return b->p;
     int64_t step = 64;
-    /* at most an eighth more than asked: batches of nearly the same size do not allocate each time */
+    /* Rounding up by an eighth at most keeps batches of nearly the same size from allocating. */
     while (step * 16 < count) step *= 2;
     be->release(be, b->p);
     b->count = (count + step - 1) / step * step;

@@ -165,7 +165,8 @@ void layer_fwd(decoder *d, int64_t layer)
     d->last = out;
 }
 
-/* The MLP's part: dx [nq, hidden] gains the gradient through it. False when nothing below wants dx. */
+/* The MLP's part: dx [nq, hidden] gains the gradient through it. False when nothing below wants
+ * dx. */
 static bool mlp_bwd(decoder *d, int64_t layer, real *dx, int64_t nq)
 {
     const backend       *be     = d->be;

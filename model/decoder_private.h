@@ -34,10 +34,11 @@ typedef struct {
     buffer pairs_kept[STAGE_COUNT];
 } activations;
 
-/* What a variant made of a stage's W and pairs, of the pairs as they were at this count. */
+/* What a variant made of a stage's W and pairs, and of which adapter (decoder.adapter counts). */
 typedef struct {
-    buffer  room;
-    int64_t adapter;
+    buffer                 room;
+    const adapted_variant *variant;
+    int64_t                adapter;
 } stage_copies;
 
 /* Keys and values of earlier tokens: layer l's rows [rows, 2 kv] at layers[l]. A span's kv0 is a

@@ -129,10 +129,11 @@ static void need_copies(decoder *d, const adapted_variant *v, int64_t layer, sta
 {
     stage_copies *c = &d->copies[layer * STAGE_COUNT + s];
     if (!bytes) return;
-    bool fresh = !c->room.p || c->room.count * (int64_t)d->be->elem < bytes || d->m->flat;
+    bool fresh = c->variant != v || c->room.count * (int64_t)d->be->elem < bytes || d->m->flat;
     l->copies  = bytes_need(d->be, &c->room, bytes);
     if (!fresh && c->adapter == d->adapter) return;
     adapted_run(d->be, v, fresh ? ADAPTED_PREPARE : ADAPTED_ADAPT, l);
+    c->variant = v;
     c->adapter = d->adapter;
 }
 
@@ -205,10 +206,14 @@ int model_use_variant(model *m, const char *name, const pair_arrays *pairs, bool
     int           rc    = adapted_asked(m->be, name, &m->variant);
     if (rc || !name) return rc;
     for (int64_t i = 0; pairs && i < count; i++) ranks += pairs[i].r;
-    if (!ranks) return input_error("--variant %s: there is no adapter, and it is a way of adapted linears alone", name);
-    decoder *d = decoder_new(m);
-    memcpy(d->pairs, pairs, (size_t)count * sizeof *pairs);
-    rc = stage_check(d, rows, backward);
-    decoder_free(d);
+    if (!ranks) {
+        rc = input_error("--variant %s: there is no adapter, and it is a way of adapted linears alone", name);
+    } else {
+        decoder *d = decoder_new(m);
+        memcpy(d->pairs, pairs, (size_t)count * sizeof *pairs);
+        rc = stage_check(d, rows, backward);
+        decoder_free(d);
+    }
+    if (rc) m->variant = NULL;
     return rc;
 }

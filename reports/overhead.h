@@ -1,4 +1,5 @@
-/* Kernel overhead from bench records: what the adapter adds to the base GEMM timed in the same run. */
+/* Kernel overhead from bench records: what the adapter adds to the base GEMM timed in the same
+ * run. */
 #ifndef TIEBREAK_REPORTS_OVERHEAD_H
 #define TIEBREAK_REPORTS_OVERHEAD_H
 #include "core/json.h"
@@ -24,7 +25,8 @@ typedef struct {
     double case_us, byte_share;
     /* bytes of a variant's own steps over the base's, of many adapters; else NaN */
     double moved;
-    /* overhead of the floors, floor / median of the case; NaN in older records, as is what follows */
+    /* The floors' overhead, and floor / median of the case. Older records lack this and all that
+     * follows: NaN. */
     double  floor, share;
     double  launches, base_launches, waited_us; /* waited: the host's clock around one call */
     int64_t n;                                  /* paired samples */
@@ -37,7 +39,7 @@ typedef struct {
 } overhead;
 
 bool overhead_on_gpu(const overhead_point *p); /* or on an emulated one; the CPU is no GPU */
-/* Of records as record_read gives them; other kinds are passed over. */
+/* Collects the bench records among those that record_read gave; other kinds are passed over. */
 void overhead_from_records(overhead *o, json *const *records, int64_t n);
 void overhead_free(overhead *o);
 void overhead_table(const overhead *o, table *t);

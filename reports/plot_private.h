@@ -13,7 +13,8 @@ typedef struct {
 } plot_names;
 int plot_index(plot_names *l, const char *name);
 
-/* Writes the script, runs gnuplot, remembers the SVG. body: all of the script below the terminal. */
+/* Writes the script, runs gnuplot, remembers the SVG. body: all of the script below the
+ * terminal. */
 int plot_finish(plot_list *list, const char *dir, const char *name, const char *caption, const str *body, int width,
                 int height);
 

@@ -33,14 +33,15 @@ typedef struct {
     size_t         n, cap;
 } quality;
 
-/* Of records as record_read gives them; other kinds are passed over. ERR_INPUT when there are more
- * than SEEDS_MAX runs of one cell. */
+/* Collects the eval records among those that record_read gave; other kinds are passed over.
+ * ERR_INPUT when there are more than SEEDS_MAX runs of one cell. */
 int  quality_from_records(quality *q, json *const *records, int64_t n);
 void quality_free(quality *q);
 /* a is better than b beyond what the intervals leave open: |difference| > sqrt(half_a^2 +
  * half_b^2). NaN separates nothing. */
 bool quality_separated(const quality_point *a, const quality_point *b);
 void quality_table(const quality *q, table *t);
-/* The page's first answer: adapters down, tasks across (primary metrics), mean and 95 % half-width. */
+/* The page's first answer: adapters down, tasks across (primary metrics), mean and 95 %
+ * half-width. */
 void quality_summary(const quality *q, table *t);
 #endif

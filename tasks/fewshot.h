@@ -10,7 +10,8 @@
  * They are drawn as lm-evaluation-harness 0.4.13 does (api/samplers.py): by Python's
  * random.Random(seed).sample for each document in turn, with one generator for all documents. Where
  * the pool may hold the document itself (the task file's "drop_self"), one more is drawn, those
- * equal to it as they stand in their files are dropped, and the first k stay. If fewer than k are left, k are
+ * equal to it as they stand in their files are dropped, and the first k stay. If fewer than k
+ * are left, k are
  * drawn anew from the pool without them. A pool that is the data file itself is always treated so:
  * no item sees itself. An item's examples depend on its place in the file, never on which items are
  * asked. */

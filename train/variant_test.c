@@ -33,7 +33,8 @@ typedef struct {
 } setting;
 enum { QKV = 1u << SITE_QKV, Q_V = 1u << SITE_Q | 1u << SITE_V, ALL = (1u << SITE_COUNT) - 2 };
 
-/* Each variant, and why it refuses to train the fused qkv, q and v alone, and all seven sites apart;
+/* Each variant, and why it refuses to train the fused qkv, q and v alone, and all seven sites
+ * apart;
  * and to generate with qkv. NULL: it does not. A variant that is not here fails the test. */
 #define ROOM "at the site qkv of layer 0 it needs room for the ranks behind each row of x and dy"
 #define SOURCE "at the site qkv of layer 0 it needs the input of the op before, RMSNorm or SwiGLU"

@@ -173,7 +173,8 @@ static json *metric_json(const char *name, const json *sample, const task_text *
     return pair;
 }
 
-/* The document: the item as its file has it, and for multiple choice what HellaSwag's process_docs adds. */
+/* The document: the item as its file has it, and for multiple choice what HellaSwag's
+ * process_docs adds. */
 static json *document(const log_file *f, const data_item *item, const task_text *text)
 {
     json *doc = original_or_fields(&f->originals, item);

@@ -5,7 +5,8 @@
  *     if (thread == 0) mbarrier_init(&full, 1);
  *     mbarrier_init_fence(); __syncthreads();
  *     producer   mbarrier_expect(&full, bytes); tma_load(tile, &map, &full, column, row);
- *     consumers  mbarrier_wait(&full, 0); wgmma_fence(); wgmma<false>(sum, a, b, add); wgmma_commit(); wgmma_finish(sum);
+ *     consumers  mbarrier_wait(&full, 0); wgmma_fence(); wgmma<false>(sum, a, b, add);
+ *                wgmma_commit(); wgmma_finish(sum);
  *
  * What is named in quotes is a section of NVIDIA's "PTX ISA". On the host,
  * kernels/cuda/emulator/emulate_hopper.h has the same functions with the same layouts, whose
@@ -180,7 +181,8 @@ template <bool B_N_MAJOR> static __device__ inline void wgmma(float (&d)[128], u
                  "%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111,"
                  "%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
                  "}, %128, %129, p, 1, 1, 0, %131; }"
-                 : ACC_16(d, 0), ACC_16(d, 16), ACC_16(d, 32), ACC_16(d, 48), ACC_16(d, 64), ACC_16(d, 80), ACC_16(d, 96), ACC_16(d, 112)
+                 : ACC_16(d, 0), ACC_16(d, 16), ACC_16(d, 32), ACC_16(d, 48), ACC_16(d, 64), ACC_16(d, 80),
+                   ACC_16(d, 96), ACC_16(d, 112)
                  : "l"(a), "l"(b), "r"(add), "n"(B_N_MAJOR ? 1 : 0)
                  : "memory");
 }

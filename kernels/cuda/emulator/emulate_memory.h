@@ -14,8 +14,8 @@ void emulate_progress(void);
 /* The 128 threads of a warpgroup wait for each other; the last to come does something before
  * they go on. */
 void emulate_warpgroup(void (*last)(void));
-/* Of the thread's block in its cluster; the dynamic shared memory of a block of the cluster; all
- * threads of the cluster wait for each other. */
+/* The rank of the thread's block in its cluster; the dynamic shared memory of a block of the
+ * cluster; a barrier of all threads of the cluster. */
 int            emulate_cluster_rank(void);
 unsigned char *emulate_shared_of(int rank);
 void           emulate_cluster_sync(void);

@@ -74,7 +74,7 @@ static __device__ inline void list_rows(decode_rows *l, const decode_args &a)
     __syncthreads();
 }
 
-/* Of an adapter, whose factors are as large as the largest. */
+/* The rank of one adapter; the factors of all adapters have the size of the largest. */
 static __device__ inline int rank_of(const decode_args &a, int adapter, int r)
 {
     return a.ranks && adapter >= 0 ? min(a.ranks[adapter], r) : r;

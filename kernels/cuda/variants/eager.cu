@@ -23,7 +23,8 @@ template <class T> struct alignas(LOT * sizeof(T)) lot {
     T x[LOT];
 };
 
-/* Loops over a lot have a constant length, so that it stays in registers; beyond `many` it is zero. */
+/* Loops over a lot have a constant length, so that it stays in registers; beyond `many` it is
+ * zero. */
 template <class T> static __device__ lot<T> load_lot(const T *from, int many)
 {
     if (many == LOT) return *(const lot<T> *)from;
@@ -143,8 +144,10 @@ static adapted_factors factors_of(const adapted_linear *l)
 }
 static int64_t ldb_of(const adapted_linear *l) { return l->pairs[0].factors ? l->pairs[0].p.r : l->pairs[0].p.ldb; }
 
-/* h: without and with u; delta: before v; wide: passes over y's shape, in turn; the rest as named.
- * _a is of the adapter's type, the others of the base's. The forward leaves x_a, h, hu and delta. */
+/* h: without and with u; delta: before v; wide: passes over y's shape, in turn; the rest as
+ * named.
+ * _a is of the adapter's type, the others of the base's. The forward leaves x_a, h, hu and
+ * delta. */
 typedef struct {
     void *x_a, *h, *hu, *dh, *dhu, *delta, *wide[3], *dx_a, *dx_pair, *dx_base, *base;
 } eager_arrays;

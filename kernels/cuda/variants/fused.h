@@ -2,8 +2,9 @@
  * follow those of x W^T through the same ring of shared memory into the same sums (bf16, f32
  * sums; compute capability 9.0).
  *
- *     C [m, n] = A [m, k] B + sum over pairs of h [m, r] E          forward    y  = x W^T + h B'^T    B = W [n, k], TRANSPOSED;  E = B' [n, r]
- *                                                                   backward   dx = dy W + dh A'      B = W [k, n], PLAIN;       E = A' [r, n]
+ *     C [m, n] = A [m, k] B + sum over pairs of h [m, r] E
+ *     forward    y  = x W^T + h B'^T    B = W [n, k], TRANSPOSED;  E = B' [n, r]
+ *     backward   dx = dy W + dh A'      B = W [k, n], PLAIN;       E = A' [r, n]
  *
  *     fused f = { n, out, in, x, in, W, in, TRANSPOSED, y, out, false, 1, { { h, r, B, r, r, 0, out } } };
  *     if (!(why = cuda_fused_refuses(&f))) cuda_fused(&f);

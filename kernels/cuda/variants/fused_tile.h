@@ -1,10 +1,12 @@
-/* The device side of kernels/cuda/variants/fused.h. One persistent block on each multiprocessor; of its
- * three warpgroups one thread of the first keeps TMA busy, the other two multiply 64 rows of the
- * block's tile each and write them.
+/* The device side of kernels/cuda/variants/fused.h. One persistent block runs on
+ * each multiprocessor. One thread of its first warpgroup keeps TMA busy; the other two warpgroups
+ * multiply 64 rows of the block's tile each and write them.
  *
  *     ring of STAGES in shared memory, 192 KiB:   A [128 rows, 64 of k]   B [WIDTH columns, 64 of k]
- *     the producer waits until a stage is empty, has two boxes (or one and WIDTH / 64) brought, and goes on to the next, over tiles too;
- *     a consumer waits until a stage is full, starts its products, and when those of the stage before are done, calls that one empty.
+ *     the producer waits until a stage is empty, has two boxes (or one and WIDTH / 64) brought,
+ *     and goes on to the next, over tiles too;
+ *     a consumer waits until a stage is full, starts its products, and calls the stage before
+ *     empty when that one's products are done.
  *
  * The steps of a tile: k / 64 of (A, B), then of every pair whose columns it meets r / 64 of (h,
  * E), of which no more than r / 16 slices are multiplied. What boxes have outside of the
