@@ -13,7 +13,7 @@ typedef struct {
     int64_t  layer; /* of the adapter */
     real    *W, *x, *dy, *y, *dx;
     /* the case's call, and what it points to, as far as the variant wants that: the op before (at
-     * the site `down` SwiGLU, else RMSNorm), many adapters, the method's own factors */
+     * the site `down` SwiGLU, else RMSNorm), many adapters, the method's own factors. */
     adapted_linear  call;
     adapted_pair    pair;
     adapted_source  source;
@@ -29,7 +29,7 @@ typedef struct {
     linear_dims            dims;
     int64_t                ldx, ldy; /* row strides of x and dy; y and dx are contiguous */
     /* lag: the case is on the set that the base is on `lag` calls later, so that neither warms
-     * the other's cache */
+     * the other's cache. */
     int64_t    n_sets, lag;
     bench_set *sets;
 } bench_state;
@@ -41,9 +41,9 @@ int bench_plan(bench_state *s, const bench_spec *spec, const backend *be);
 /* The arrays too. After an error free it all the same. */
 int  bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, uint64_t seed);
 void bench_state_free(bench_state *s);
-/* Of many adapters, bench/many_adapters.c: which each row takes (caller frees), how many different
- * ones that are; a set's batch with its arrays; and what a method's factors of all these hold
- * together, in the working type. */
+/* Many adapters (bench/many_adapters.c): which one each row takes (caller frees), how many
+ * different ones that are; a set's batch with its arrays; and what a method's factors of all
+ * these hold together, in the working type. */
 int32_t *bench_which_of(const bench_spec *spec);
 int64_t  bench_distinct(const bench_spec *spec);
 void     bench_batch_fill(const bench_state *s, bench_set *t);
@@ -65,7 +65,7 @@ void bench_run_forward(bench_state *s, int64_t set);
  * of themselves, which are a small part of that sum. After a backward the gradients too.
  * ERR_FAILED names the case, the element and both values. */
 int bench_check(bench_state *s);
-/* Of the gradients that one run of the case left in zeroed ones: one element each of dA, du, dR,
+/* Checks gradients that one run of the case added to zeros: one element each of dA, du, dR,
  * dB and dv, as far as they train, at a drawn rank, input and output. */
 int bench_check_gradients(bench_state *s, int64_t set, rng *g);
 /* *same: two runs on the first set gave the same bits of y, dx and the adapter's gradients.

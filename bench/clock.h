@@ -1,4 +1,5 @@
-/* Timing something on a backend, and knowing whether the device ran at its usual clock meanwhile. */
+/* Timing something on a backend, and knowing whether the device ran at its usual clock
+ * meanwhile. */
 #ifndef TIEBREAK_BENCH_CLOCK_H
 #define TIEBREAK_BENCH_CLOCK_H
 #include "kernels/backend.h"

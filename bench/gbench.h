@@ -1,6 +1,9 @@
-/* The only door to Google Benchmark: gbench.cc is the only C++ file in the tree.
+/* The only door to Google Benchmark. The library runs a case for a fixed number of iterations and
+ * counts what ran and what failed. Warm-up, pairing and statistics are ours (bench/measure.c): base
+ * and case alternate in one loop, which the library's repetitions cannot do.
  *
- *     int run(void *ctx, double *seconds);       // one iteration: times itself, sets *seconds; non-zero: failed (error_text says why)
+ *     int run(void *ctx, double *seconds);  // one iteration: times itself and sets *seconds;
+ *                                           // non-zero: it failed, and error_text says why
  *     bench_case c = { .name = "fwd/lora/r=8", .run = run, .ctx = &state, .iterations = 200 };
  *     int rc = bench_run(&c, 1); */
 #ifndef TIEBREAK_BENCH_GBENCH_H

@@ -59,7 +59,8 @@ static int pair_of_samples(sampler *m, timer timed, pair_time *t)
     return rc;
 }
 
-/* A pair of which one sample is of a slowed-down device is thrown away, counted, and taken again. */
+/* A pair of which one sample is of a slowed-down device is thrown away, counted, and taken
+ * again. */
 static int sample(void *ctx, double *seconds)
 {
     sampler  *m = ctx;

@@ -1,4 +1,5 @@
-/* The arrays of a bench case: how many sets its mode wants, what they share, and what fills them. */
+/* The arrays of a bench case: how many sets its mode wants, what they share, and what fills
+ * them. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,10 +68,10 @@ real *bench_random(const backend *be, int64_t n, double sd, rng *r)
 /* Non-zero everywhere: no factor hides a wrong one. */
 static int fresh_adapter(adapter **out, const bench_state *s, model_config c, int64_t layers, uint64_t seed, rng *g)
 {
-    const bench_spec *b = s->spec;
-    c.layers            = layers;
-    int rc              = adapter_new(
-                     out, s->be, &c, (adapter_spec) { .method = *b->method, .sites = 1u << b->site, .rank = b->rank, .seed = seed });
+    const bench_spec *b     = s->spec;
+    c.layers                = layers;
+    const adapter_spec spec = { .method = *b->method, .sites = 1u << b->site, .rank = b->rank, .seed = seed };
+    int                rc   = adapter_new(out, s->be, &c, spec);
     if (rc) return rc;
     real *theta = bench_random(s->be->params, (*out)->theta_count, 0.5, g);
     s->be->params->copy(s->be->params, (*out)->theta, theta, (*out)->theta_count);

@@ -212,6 +212,7 @@ static void agrees_with_sacrebleu_on_iwslt(void **state)
     metric_signature(m, 1, &sign);
     assert_true(!strncmp(line.s, sign.s, sign.n));
     str_free(&sign);
+    free(stats);
     json_free(lines);
     json_free(want);
 }

@@ -16,21 +16,21 @@ typedef struct {
 static struct {
     captured *list;
     int       count, room;
-} all;
+} captures;
 
 /* What was captured for these copies, empty at first. NULL: the host has no memory for it. */
 static captured *captured_for(const void *copies)
 {
     int i = 0;
-    while (i < all.count && all.list[i].copies != copies) i++;
-    if (i == all.room) {
-        const int room  = 2 * all.room + 16;
-        captured *grown = (captured *)realloc(all.list, (size_t)room * sizeof *grown);
+    while (i < captures.count && captures.list[i].copies != copies) i++;
+    if (i == captures.room) {
+        const int room  = 2 * captures.room + 16;
+        captured *grown = (captured *)realloc(captures.list, (size_t)room * sizeof *grown);
         if (!grown) return NULL;
-        all.list = grown, all.room = room;
+        captures.list = grown, captures.room = room;
     }
-    if (i == all.count) all.list[all.count++] = { copies, {} };
-    return &all.list[i];
+    if (i == captures.count) captures.list[captures.count++] = { copies, {} };
+    return &captures.list[i];
 }
 
 static void go_through(adapted_walk *w, const adapted_linear *l, direction d)
@@ -109,9 +109,9 @@ void graph_backward(adapted_walk *w, const adapted_linear *l) { replay(w, l, BAC
 
 void graph_release(adapted_walk *w, const adapted_linear *l)
 {
-    for (int i = 0; w->runs && i < all.count; i++) {
-        if (all.list[i].copies != l->copies) continue;
-        for (int d = 0; d < DIRECTIONS; d++) graph_free_cuda(all.list[i].graphs[d]);
-        all.list[i--] = all.list[--all.count];
+    for (int i = 0; w->runs && i < captures.count; i++) {
+        if (captures.list[i].copies != l->copies) continue;
+        for (int d = 0; d < DIRECTIONS; d++) graph_free_cuda(captures.list[i].graphs[d]);
+        captures.list[i--] = captures.list[--captures.count];
     }
 }
