@@ -12,18 +12,21 @@ const char *const bench_mode_name[MODE_COUNT] = { "", "hot", "cold" };
 /* A block of cases is the product of its lists; each list ends with an empty entry. */
 typedef struct {
     const char *shapes[5];
-    int         sites[3]; /* site_id + 1 */
+    site_id     sites[2];
+    int         n_sites;
     bench_op    ops[7];
     int64_t     ranks[8];
     bench_mode  modes[3];
     int         n_modes;
-    bool        variants; /* the backend's, besides the ops that the model uses */
-    int64_t     adapters; /* 0: one; else variants that know many, in all ways of bench_popularity */
+    bool        variants; /* the backend's too, besides the ops that the model uses */
+    /* Adapters per batch; 0: single. Else multi-adapter variants, every popularity pattern. */
+    int64_t adapters;
 } block;
 
 static const block blocks[] = {
     { .shapes  = { "mini", "gpt-2b-001", "llama2-7b", "llama3-8b" },
-      .sites   = { SITE_QKV + 1 },
+      .sites   = { SITE_QKV },
+      .n_sites = 1,
       .ops     = { { "fwd", 512, .forward = true },
                    { "bwd", 512, .backward = true, .expands = true },
                    { "fwd+bwd", 512, .forward = true, .backward = true, .expands = true },
@@ -35,7 +38,8 @@ static const block blocks[] = {
       .n_modes = 1 },
     /* A GPU at its limit: 4096 and 12288 outputs of 4096 inputs; prefill, training, decode. */
     { .shapes   = { "llama2-7b" },
-      .sites    = { SITE_O + 1, SITE_QKV + 1 },
+      .sites    = { SITE_O, SITE_QKV },
+      .n_sites  = 2,
       .ops      = { { "fwd", 4096, .forward = true },
                     { "fwd+bwd", 8192, .forward = true, .backward = true, .expands = true },
                     { "bwd", 8192, .backward = true, .expands = true },
@@ -48,14 +52,16 @@ static const block blocks[] = {
       .variants = true },
     /* Many adapters in one batch. */
     { .shapes   = { "llama2-7b" },
-      .sites    = { SITE_O + 1, SITE_QKV + 1 },
+      .sites    = { SITE_O, SITE_QKV },
+      .n_sites  = 2,
       .ops      = { { "decode", 8, .forward = true }, { "decode", 64, .forward = true } },
       .ranks    = { 16 },
       .modes    = { MODE_HOT, MODE_COLD },
       .n_modes  = 2,
       .adapters = 64 },
     { .shapes   = { "mini" },
-      .sites    = { SITE_QKV + 1 },
+      .sites    = { SITE_QKV },
+      .n_sites  = 1,
       .ops      = { { "decode", 8, .forward = true } },
       .ranks    = { 8 },
       .modes    = { MODE_HOT },
@@ -63,7 +69,8 @@ static const block blocks[] = {
       .adapters = 8 },
     /* The rehearsal of the GPU at its limit. */
     { .shapes   = { "mini" },
-      .sites    = { SITE_QKV + 1 },
+      .sites    = { SITE_QKV },
+      .n_sites  = 1,
       .ops      = { { "fwd+bwd", 32, .forward = true, .backward = true, .expands = true },
                     { "bwd", 32, .backward = true, .expands = true },
                     { "decode", 8, .forward = true } },
@@ -94,7 +101,7 @@ static void add(list *l, const backend *be, bench_spec b)
     l->specs[l->n++] = b;
 }
 
-/* Those that take the factors themselves know A, u, B and v, no R; some have no backward. */
+/* Variants that take the factors themselves know A, u, B and v, but no R. */
 static void add_many_adapters(list *l, const backend *be, bench_spec b)
 {
     for (const adapted_variant *v = be->adapted + 1; v[-1].name && v->name; v++)
@@ -137,11 +144,9 @@ bench_spec *bench_specs(const backend *be, int64_t *n)
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
         const block *k = &blocks[i];
         for (int s = 0; k->shapes[s]; s++)
-            for (int t = 0; k->sites[t]; t++)
+            for (int t = 0; t < k->n_sites; t++)
                 for (int o = 0; k->ops[o].name; o++)
-                    add_ranks(
-                        &l, be, k,
-                        (bench_spec) { .op = &k->ops[o], .shape = k->shapes[s], .site = (site_id)(k->sites[t] - 1) });
+                    add_ranks(&l, be, k, (bench_spec) { .op = &k->ops[o], .shape = k->shapes[s], .site = k->sites[t] });
     }
     *n = (int64_t)l.n;
     return l.specs;

@@ -5,30 +5,33 @@
  * adds its cases. Names read "fwd/lora/r=8/shape=mini/site=qkv/tokens=512/device=cpu/dtype=f32";
  * --filter is a regular expression over them.
  *
- * What is timed, per call, on layers taken in turn (so that a tied A and B stay in cache over
- * layers where an untied pair does not):
- *   fwd      y = x W^T;  the pair's forward                        prefill: the map ran once,
- *   when the adapter was loaded
- *   decode   the same with few rows                                one new token of each of
- *   `tokens` sequences
+ * What is timed is one call. Calls take the layers in turn, so that a tied A and B stay in cache
+ * over layers where an untied pair does not:
+ *   fwd      y = x W^T;  the pair's forward
+ *            Prefill: the map ran once, when the adapter was loaded.
+ *   decode   the same with few rows
+ *            One new token of each of `tokens` sequences.
  *   bwd      dx = dy W;  the pair's backward;  the map's transpose
  *   fwd+bwd  the map; y = x W^T; the pair; dx = dy W; the pair's backward; the map's transpose
- *   a training step of one linear
- * Modes, said in the name and the record where they are not the first:
+ *            A training step of one linear.
+ *
+ * Modes are said in the name and in the record, but for the first:
  *   (none)  the base weights rotate through layers, the activations stay: what a model does
  *   hot     one set of arrays, over and over
- *   cold    sets of all arrays rotate; before one is touched again, twice the device's shared
- *   cache has passed. Only where the device says how large
- *           that is: a server CPU's last cache is hundreds of MiB, and rotating gigabytes there is dear
+ *   cold    sets of all arrays rotate. Before one is touched again, twice the device's shared
+ *           cache has passed. This needs a device that says how large that cache is; a server
+ *           CPU's last cache is hundreds of MiB, and rotating gigabytes there is dear.
+ *
  * Where the backend has several variants of an adapted linear (kernels/variant.h), each but the
- * first is a case more of the modes
- * hot and cold, named in the end: "variant=augmented-k". Its preparing is timed in a training
- * step, where the adapter has changed, and not in fwd and decode. Its base reads x and dy at the
- * variant's strides. Those that know many adapters decode with as many as rows, too:
- * ".../adapters=64/popularity=zipf". Variants that begin with the op before x (`producer`) have
- * that op in their base too: RMSNorm, at the site `down` SwiGLU; compare their time over the
- * base with that of others. The base of each is the same without the adapter. Base and case are
- * timed in turn in one loop, first one first, then the other. */
+ * first is one more case of the modes hot and cold, whose name ends in "variant=augmented-k":
+ *   - Preparing is timed in a training step, where the adapter has changed; not in fwd and decode.
+ *   - The base reads x and dy at the variant's strides.
+ *   - Variants that know many adapters decode with as many adapters as rows, too:
+ *     ".../adapters=64/popularity=zipf".
+ *   - Variants that begin with the op before x (`producer`: RMSNorm, at the site `down` SwiGLU)
+ *     have that op in their base too. Compare their time over the base with that of others.
+ *
+ * A case's base is the same work without the adapter. */
 #ifndef TIEBREAK_BENCH_CASE_H
 #define TIEBREAK_BENCH_CASE_H
 #include "core/json.h"
@@ -42,8 +45,8 @@ typedef struct {
     bool        forward, backward, expands;
 } bench_op;
 
-/* Which of many adapters the rows of a decode step take: each another, all one, or as requests
- * come to a server. */
+/* Which of many adapters the rows of a decode step take: each another one, all the same one, or
+ * some more often than others, as requests come to a server. */
 typedef enum {
     POPULARITY_ONE,
     POPULARITY_DIFFERENT,
@@ -72,14 +75,14 @@ typedef struct {
 /* Every case on a backend, in the order of the lists; caller frees. */
 bench_spec *bench_specs(const backend *be, int64_t *n);
 
-/* Why the case's variant cannot do it on this device, in words; NULL if it can. Such a case is
- * skipped; measuring it all the same is an error. */
+/* Why the case's variant cannot do it on this device, in words; NULL if it can. Such a case is to
+ * be skipped: bench_measure refuses it. */
 const char *bench_refusal(const bench_spec *spec, const backend *be);
 /* The configuration of a case (`bench_case` in core/record_fields.def), which costs nothing. *asked
  * is the caller's. */
 int bench_asked(const bench_spec *spec, const backend *be, json **asked);
-/* Set up, check the answer against f64 at sampled outputs, time at least min_time_s (10 to 4000
- * pairs), check again, write the sample arrays and the summary. *result is `timing` of
+/* Sets up, checks the answer against f64 at sampled outputs, times 10 to 4000 pairs in about
+ * min_time_s, and checks again. *result, the samples and their summary, is `timing` of
  * core/record_fields.def and the caller's. */
 int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, uint64_t seed, json **result);
 #endif

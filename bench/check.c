@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/many_adapters.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/rng.h"

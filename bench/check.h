@@ -1,62 +1,9 @@
-/* The buffers of one bench case, and the check of its answer: sampled outputs against the
- * formula in f64, straight from the factors. */
+/* The checks of a case's answer: sampled outputs and gradients against the formula in f64, straight
+ * from the factors, and the same bits twice. */
 #ifndef TIEBREAK_BENCH_CHECK_H
 #define TIEBREAK_BENCH_CHECK_H
-#include "bench/case.h"
-#include "core/rng.h"
-#include "kernels/variant.h"
-#include "adapters/adapter.h"
+#include "bench/state.h"
 
-/* One set of arrays. Sets may share what their mode leaves in cache. */
-typedef struct {
-    adapter *adapter;
-    int64_t  layer; /* of the adapter */
-    real    *W, *x, *dy, *y, *dx;
-    /* the case's call, and what it points to, as far as the variant wants that: the op before (at
-     * the site `down` SwiGLU, else RMSNorm), many adapters, the method's own factors. */
-    adapted_linear  call;
-    adapted_pair    pair;
-    adapted_source  source;
-    adapted_batch   batch;
-    adapted_factors factors;
-    real           *narrow[FACTOR_COUNT]; /* factors in the working type */
-} bench_set;
-
-typedef struct {
-    const bench_spec      *spec;
-    const backend         *be;
-    const adapted_variant *variant; /* what the case runs: the spec's, or the device's default */
-    linear_dims            dims;
-    int64_t                ldx, ldy; /* row strides of x and dy; y and dx are contiguous */
-    /* lag: the case is on the set that the base is on `lag` calls later, so that neither warms
-     * the other's cache. */
-    int64_t    n_sets, lag;
-    bench_set *sets;
-} bench_state;
-
-/* The cell of the record; caller frees. */
-json *bench_asked_of(const bench_state *s);
-/* What there will be, without the arrays. */
-int bench_plan(bench_state *s, const bench_spec *spec, const backend *be);
-/* The arrays too. After an error free it all the same. */
-int  bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, uint64_t seed);
-void bench_state_free(bench_state *s);
-/* Many adapters (bench/many_adapters.c): which one each row takes (caller frees), how many
- * different ones that are; a set's batch with its arrays; and what a method's factors of all
- * these hold together, in the working type. */
-int32_t *bench_which_of(const bench_spec *spec);
-int64_t  bench_distinct(const bench_spec *spec);
-void     bench_batch_fill(const bench_state *s, bench_set *t);
-double   bench_adapter_bytes(const bench_state *s);
-/* An array of random values of this standard deviation, of a period that divides no row. */
-real *bench_random(const backend *be, int64_t n, double sd, rng *r);
-
-/* The base, and what the case times, once, on one set. */
-void bench_run_base(bench_state *s, int64_t set);
-void bench_run_case(bench_state *s, int64_t set);
-/* The adapter's forward, whose h a backward alone reads: sets that share their arrays have the h
- * of the last one. */
-void bench_run_forward(bench_state *s, int64_t set);
 /* Runs the case once on the first and on the last set and compares sampled elements of y and dx
  * with
  * W x + s v * (B R (u * (A x))) computed in f64. An element may be off by 1e-5 of the sum of its

@@ -17,10 +17,10 @@ int bench_timed(const backend *be, void (*what)(void *ctx), void *ctx, bench_tim
         if (be->time_launches) t->launches = be->time_launches(be);
         return be->sync(be);
     }
-    return bench_waited(be, what, ctx, t);
+    return bench_timed_by_host(be, what, ctx, t);
 }
 
-int bench_waited(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t)
+int bench_timed_by_host(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t)
 {
     *t           = (bench_time) { .clock_hz = NAN, .launches = -1 };
     double start = clock_s();

@@ -1,5 +1,4 @@
-/* Timing something on a backend, and knowing whether the device ran at its usual clock
- * meanwhile. */
+/* Timing something on a backend, and whether the device ran at its usual clock meanwhile. */
 #ifndef TIEBREAK_BENCH_CLOCK_H
 #define TIEBREAK_BENCH_CLOCK_H
 #include "kernels/backend.h"
@@ -13,8 +12,8 @@ typedef struct {
  * Returns what sync returned. */
 int bench_timed(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t);
 
-/* The same by the host's clock, with its part of every launch: what a caller waits for one call. */
-int bench_waited(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t);
+/* The same by the host's clock, launches included: the time that a caller waits for one call. */
+int bench_timed_by_host(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t);
 
 enum { SETTLE_WINDOW = 5 };
 /* True when the medians of the last five values and of the five before differ by at most 1 %.
@@ -25,7 +24,7 @@ double bench_recent(const double *x, int64_t n);
 /* A sample of a slowed-down device: its clock is known and below 75 % of the settled one
  * (NVIDIA's nvbench draws the same line). */
 bool bench_throttled(double clock_hz, double settled_hz);
-/* Waits for a device to recover before the next try: 50 ms, from the fourth in a row on twice as
- * long each, at most a second. */
+/* Waits for a device to recover before the next try: 50 ms for the first three in a row, then
+ * twice as long each time, up to a second. */
 void bench_pause(int64_t in_a_row);
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bench/clock.h"
+#include "bench/many_adapters.h"
 #include "core/error.h"
 
 /* --- rates */
@@ -28,8 +29,8 @@ static void product_once(void *ctx)
 }
 
 enum { TRIES = 64, KEPT = 10 };
-/* seconds: of one call; of all calls of one size */
-static const double long_enough = 1e-3, busy_most = 1;
+static const double call_s_min = 1e-3; /* a call of this length is timed well */
+static const double busy_s_max = 1;    /* in the calls of one size, until the clock settles */
 
 /* Best of ten calls once the clock has settled. */
 static int best_of(probe *p, void (*what)(void *), bool settle, double *best)
@@ -46,30 +47,35 @@ static int best_of(probe *p, void (*what)(void *), bool settle, double *best)
                              t.seconds);
         spent += t.seconds;
         clocks[n++] = isfinite(t.clock_hz) ? t.clock_hz : t.seconds;
-        if (!settle || spent > busy_most || bench_settled(clocks, n)) settle = false, after++;
+        if (!settle || spent > busy_s_max || bench_settled(clocks, n)) settle = false, after++;
         if (t.seconds < *best) *best = t.seconds;
-        if (after && spent > 2 * busy_most) break;
+        if (after && spent > 2 * busy_s_max) break;
     }
     return OK;
 }
 
-/* Doubles the size until one call is long enough to be timed well, and large enough for no cache
- * to help. */
-static int measure(const backend *be, void (*what)(void *), int64_t from, int64_t to, int64_t least, bool product,
-                   double *seconds, int64_t *size)
+/* What is measured, and from which size to which; a cache does not help from `uncached` on. */
+typedef struct {
+    void (*once)(void *ctx);
+    bool    square; /* the size is the side of three matrices, else the elements of two arrays */
+    int64_t from, to, uncached;
+} workload;
+
+/* Doubles the size until one call is long enough to be timed well, and too large for a cache. */
+static int measure(const backend *be, const workload *w, double *seconds, int64_t *size)
 {
     rng g  = rng_stream(1, "bench rates");
     int rc = OK;
-    for (*size = from;; *size *= 2) {
-        int64_t n = product ? *size * *size : *size;
+    for (*size = w->from;; *size *= 2) {
+        int64_t n = w->square ? *size * *size : *size;
         probe   p = { .be   = be,
                       .size = *size,
                       .to   = be->alloc(be, n),
                       .from = bench_random(be, n, 1, &g),
-                      .W    = product ? bench_random(be, n, 1, &g) : NULL };
-        rc        = best_of(&p, what, false, seconds);
-        bool last = rc || *size >= to || (*seconds >= long_enough && *size >= least);
-        if (last && !rc) rc = best_of(&p, what, true, seconds);
+                      .W    = w->square ? bench_random(be, n, 1, &g) : NULL };
+        rc        = best_of(&p, w->once, false, seconds);
+        bool last = rc || *size >= w->to || (*seconds >= call_s_min && *size >= w->uncached);
+        if (last && !rc) rc = best_of(&p, w->once, true, seconds);
         be->release(be, p.to), be->release(be, p.from), be->release(be, p.W);
         if (last) return rc;
     }
@@ -87,12 +93,15 @@ int bench_rates_of(const backend *be, bench_rates *out)
             *out = known[i].rates;
             return OK;
         }
+    const int64_t  cache   = be->cache_bytes ? be->cache_bytes(be) : 0;
+    const workload product = { product_once, true, 64, 8192, 0 },
+                   copy    = { copy_once, false, 1 << 18, 1 << 28, 4 * cache / (int64_t)be->elem };
     double  seconds;
-    int64_t size, cache = be->cache_bytes ? be->cache_bytes(be) : 0;
-    int     rc = measure(be, product_once, 64, 8192, 0, true, &seconds, &size);
+    int64_t size;
+    int     rc = measure(be, &product, &seconds, &size);
     if (rc) return rc;
     out->gemm_flops_per_s = 2 * (double)size * (double)size * (double)size / seconds;
-    rc = measure(be, copy_once, 1 << 18, 1 << 28, 4 * cache / (int64_t)be->elem, false, &seconds, &size);
+    rc                    = measure(be, &copy, &seconds, &size);
     if (rc) return rc;
     out->copy_bytes_per_s = 2 * (double)size * (double)be->elem / seconds;
     known[i].name         = be->name;
@@ -123,54 +132,48 @@ static double steps_floor(const bench_state *s, const bench_rates *rates)
     return sum + seconds_of(cost.flops, cost.bytes, rates);
 }
 
+/* The base's product with a pair beside it: in one pass, which moves `bytes` more than the base,
+ * and as two ops, where the pair's moves pair_bytes. */
+static void add_product(bench_floor *f, const bench_state *s, const bench_rates *rates, double flops, double bytes,
+                        double pair_bytes)
+{
+    double linear = linear_flops(s->dims), traffic = linear_bytes(s->dims, (double)s->be->elem),
+           base_s = seconds_of(linear, traffic, rates);
+    f->base_flops += linear, f->base_bytes += traffic, f->base_s += base_s;
+    f->ops_s += base_s + seconds_of(flops, pair_bytes, rates);
+    f->flops += linear + flops, f->bytes += traffic + bytes;
+    f->fused_s += seconds_of(linear + flops, traffic + bytes, rates);
+}
+
 bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates)
 {
-    const bench_set  *t    = &s->sets[0];
-    const bench_op   *op   = s->spec->op;
-    const expand_job *job  = &t->adapter->jobs[t->layer];
-    pair_arrays       p    = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
-    pair_dims         d    = { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out };
-    double            elem = (double)s->be->elem, wide = (double)s->be->params->elem, r = (double)p.r, n = (double)d.n,
-           in = (double)d.in, out = (double)d.out;
+    const bench_set  *t   = &s->sets[0];
+    const bench_op   *op  = s->spec->op;
+    const expand_job *job = &t->adapter->jobs[t->layer];
+    const pair_arrays p   = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
+    const pair_dims   d   = { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out };
+    const bool        dA = p.dA != NULL, dB = p.dB != NULL;
+    const double      elem = (double)s->be->elem, wide = (double)s->be->params->elem, r = (double)p.r, n = (double)d.n,
+                 in = (double)d.in, out = (double)d.out;
     bench_floor f        = { 0 };
     double      expand_s = 0;
-    double      linear = linear_flops(s->dims), traffic = linear_bytes(s->dims, elem);
     if (op->forward && t->call.source) { /* a variant that begins with the op before: bytes alone count */
         double bytes   = elem * (t->source.gain ? 2 * n * in + in : 3 * n * in),
                seconds = bytes / rates->copy_bytes_per_s;
         f.base_bytes += bytes, f.base_s += seconds;
         f.bytes += bytes, f.fused_s += seconds;
     }
-    if (op->forward) {
-        double flops = pair_fwd_flops(d, p.r);
-        f.base_flops += linear;
-        f.base_bytes += traffic;
-        f.base_s += seconds_of(linear, traffic, rates);
-        f.ops_s += seconds_of(linear, traffic, rates) + seconds_of(flops, pair_fwd_bytes(d, p.r, elem), rates);
-        f.flops += linear + flops;
-        f.bytes += traffic + bench_adapter_bytes(s); /* x, y and W are the base's */
-        f.fused_s += seconds_of(linear + flops, traffic + bench_adapter_bytes(s), rates);
-    }
-    if (op->backward) {
-        double flops = pair_bwd_flops(d, p.r, 1, p.dA != NULL, p.dB != NULL),
-               grads = wide * r * ((p.dA ? 2 * in : 0) + (p.dB ? 2 * out : 0));
-        /* dA reads x, which the base does not */
-        double bytes = traffic + elem * (r * (in + out) + (p.dA ? n * in : 0)) + grads;
-        f.base_flops += linear;
-        f.base_bytes += traffic;
-        f.base_s += seconds_of(linear, traffic, rates);
-        f.ops_s += seconds_of(linear, traffic, rates) +
-                   seconds_of(flops, pair_bwd_bytes(d, p.r, 1, p.dA != NULL, p.dB != NULL, elem), rates);
-        f.flops += linear + flops;
-        f.bytes += bytes;
-        f.fused_s += seconds_of(linear + flops, bytes, rates);
-    }
+    if (op->forward) /* x, y and W are the base's */
+        add_product(&f, s, rates, pair_fwd_flops(d, p.r), bench_adapter_bytes(s), pair_fwd_bytes(d, p.r, elem));
+    if (op->backward) /* dA reads x, which the base does not */
+        add_product(&f, s, rates, pair_bwd_flops(d, p.r, 1, dA, dB),
+                    elem * (r * (in + out) + (dA ? n * in : 0)) + wide * r * ((dA ? 2 * in : 0) + (dB ? 2 * out : 0)),
+                    pair_bwd_bytes(d, p.r, 1, dA, dB, elem));
     if (op->expands) {
-        /* the map is a matter of parameters: bytes count, and its few flops are no product's */
+        /* The map is a matter of parameters: bytes count, and its few FLOPs are no product's. */
         double bytes = (op->forward ? expand_fwd_bytes(job, wide) : 0) +
                        (op->backward ? expand_bwd_bytes(job, wide) : 0);
-        double flops = (op->forward ? expand_fwd_flops(job) : 0) + (op->backward ? expand_bwd_flops(job) : 0);
-        f.flops += flops;
+        f.flops += (op->forward ? expand_fwd_flops(job) : 0) + (op->backward ? expand_bwd_flops(job) : 0);
         f.bytes += bytes;
         f.fused_s += bytes / rates->copy_bytes_per_s;
         if (s->variant->takes == TAKES_PAIR) expand_s = bytes / rates->copy_bytes_per_s;

@@ -4,7 +4,7 @@
  * instead. */
 #ifndef TIEBREAK_BENCH_FLOOR_H
 #define TIEBREAK_BENCH_FLOOR_H
-#include "bench/check.h"
+#include "bench/state.h"
 
 typedef struct {
     double copy_bytes_per_s; /* read and written bytes both count */

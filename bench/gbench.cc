@@ -2,66 +2,89 @@
 
 #include <benchmark/benchmark.h>
 
+#include <memory>
+#include <sstream>
+
 #include "core/error.h"
 
 namespace
 {
 
-class Counter : public benchmark::BenchmarkReporter
+/* Prints nothing. Joins what the library reports call by call into one JSON text. */
+class Report : public benchmark::BenchmarkReporter
 {
   public:
-    bool ReportContext(const Context &) override { return true; }
+    std::ostringstream                       text;
+    std::unique_ptr<benchmark::JSONReporter> json;
+
+    bool ReportContext(const Context &context) override
+    {
+        return begun_ || !json || (begun_ = json->ReportContext(context));
+    }
+    /* Leaves the numbers of iterations and repetitions and the kind of time out of the name, so
+     * that the same case of two files has the same name. */
     void ReportRuns(const std::vector<Run> &runs) override
     {
-        for (const Run &r : runs) {
-            if (r.run_type != Run::RT_Iteration) continue;
-            if (r.error_occurred)
-                failed_++;
-            else
-                ran_++;
-        }
+        std::vector<Run> named = runs;
+        for (Run &r : named) r.run_name.iterations = r.run_name.repetitions = r.run_name.time_type = "";
+        if (json) json->ReportRuns(named);
     }
-    int64_t ran() const { return ran_; }
-    int64_t failed() const { return failed_; }
+    void begin()
+    {
+        text.str("");
+        json = std::make_unique<benchmark::JSONReporter>();
+        json->SetOutputStream(&text);
+        json->SetErrorStream(&text);
+        begun_ = false;
+    }
+    void end()
+    {
+        if (begun_) json->Finalize();
+        json.reset();
+    }
 
   private:
-    int64_t ran_ = 0, failed_ = 0;
+    bool begun_ = false;
 };
 
-void measure(benchmark::State &state, const bench_case *c)
+Report report;
+
+void measure(benchmark::State &state, const bench_case *c, int *rc)
 {
     for (auto _ : state) {
         double seconds = 0;
-        if (c->run(c->ctx, &seconds)) {
+        if (!*rc) *rc = c->run(c->ctx, &seconds);
+        if (*rc) {
             state.SkipWithError(error_text());
-            break;
+            return;
         }
         state.SetIterationTime(seconds);
     }
+    bench_counter counter[BENCH_COUNTERS];
+    c->count(c->ctx, counter);
+    for (const bench_counter &k : counter) state.counters[k.name] = k.value;
 }
 
 } // namespace
 
-int bench_run(const bench_case *cases, int64_t count)
+int bench_run(const bench_case *c)
 {
-    static bool ready = false;
-    if (!ready) {
-        char name[] = "tiebreak", *argv[] = { name, nullptr };
-        int  argc = 1;
-        benchmark::Initialize(&argc, argv);
-        ready = true;
-    }
+    int rc = OK;
     benchmark::ClearRegisteredBenchmarks();
-    for (int64_t i = 0; i < count; i++)
-        benchmark::RegisterBenchmark(cases[i].name, measure, &cases[i])
-            ->UseManualTime()
-            ->Iterations(cases[i].iterations);
-    Counter reporter;
-    benchmark::RunSpecifiedBenchmarks(&reporter);
+    benchmark::RegisterBenchmark(c->name, measure, c, &rc)
+        ->UseManualTime()
+        ->Iterations(c->iterations)
+        ->Repetitions(BENCH_REPETITIONS);
+    size_t ran = benchmark::RunSpecifiedBenchmarks(&report);
     benchmark::ClearRegisteredBenchmarks();
-    if (reporter.failed())
-        return run_error("bench: %lld of %lld cases failed", static_cast<long long>(reporter.failed()),
-                         static_cast<long long>(count));
-    if (!reporter.ran()) return run_error("bench: no case ran");
-    return OK;
+    return ran == 1 ? rc : run_error("bench: %s: Google Benchmark did not run it", c->name);
+}
+
+void bench_report_begin(void) { report.begin(); }
+
+void bench_report_end(str *json)
+{
+    report.end();
+    const std::string text = report.text.str();
+    str_add(json, text.data(), text.size());
 }

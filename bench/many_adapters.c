@@ -1,9 +1,8 @@
-/* Decode steps of many adapters: an adapter's layers stand for the adapters in the batch, so
- * what a method ties over layers is what they share. */
+#include "bench/many_adapters.h"
+
 #include <math.h>
 #include <stdlib.h>
 
-#include "bench/check.h"
 #include "core/memory.h"
 
 const char *const bench_popularity_name[POPULARITY_COUNT] = { "", "different", "same", "zipf" };

@@ -5,6 +5,7 @@
 #include "bench/check.h"
 #include "bench/clock.h"
 #include "bench/floor.h"
+#include "bench/gbench.h"
 #include "core/test.h"
 
 /* The pair left out. */
@@ -322,6 +323,46 @@ static void floor_by_hand(void **state)
     free(specs);
 }
 
+/* --- Google Benchmark's report: a row a repetition, of the very samples that the record has. */
+
+static void the_library_reports_the_same_samples(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "decode/lora/r=8/shape=mini/site=qkv/tokens=8/",
+                                         "decode/vera/r=8/shape=mini/site=qkv/tokens=8/" };
+    json                    *asked[2], *result[2], *report;
+    str                      text = { 0 };
+    bench_report_begin();
+    for (int i = 0; i < 2; i++) assert_ok(measure(backend_find("cpu"), names[i], &asked[i], &result[i]));
+    bench_report_end(&text);
+    assert_ok(json_parse(&report, str_c(&text), text.n, "report"));
+    for (int i = 0; i < 2; i++) {
+        const char *name  = json_text(json_find(asked[i], "case"));
+        double      sum   = 0;
+        int         found = 0;
+        for (const json *r = json_items(json_find(report, "benchmarks")); r; r = r->next) {
+            if (strcmp(json_text(json_find(r, "name")), name) != 0) continue;
+            assert_string_equal(json_text(json_find(r, "run_type")), "iteration");
+            assert_string_equal(json_text(json_find(r, "time_unit")), "ns");
+            assert_near(json_number(json_find(r, "repetition_index")), found++, 0);
+            assert_true(json_number(json_find(r, "base_ns")) > 0);
+            assert_true(json_number(json_find(r, "overhead")) > -1);
+            sum += json_number(json_find(r, "real_time")) * json_number(json_find(r, "iterations"));
+        }
+        assert_int_equal(found, BENCH_REPETITIONS);
+        const json *samples = json_find(result[i], "case_ns");
+        for (const json *v = json_items(samples); v; v = v->next) sum -= json_number(v);
+        assert_near(sum, 0, 0.5 * json_size(samples) + 1e-6); /* a sample is a whole number of ns */
+        json_free(asked[i]);
+        json_free(result[i]);
+    }
+    json_free(report);
+    str_free(&text);
+    bench_report_begin();
+    bench_report_end(&text);
+    assert_int_equal(text.n, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(on_the_cpu),
@@ -333,6 +374,7 @@ int main(void)
                                         cmocka_unit_test(a_refused_case_is_not_measured),
                                         cmocka_unit_test(slow_samples_are_rejected),
                                         cmocka_unit_test(when_a_clock_has_settled),
-                                        cmocka_unit_test(floor_by_hand) };
+                                        cmocka_unit_test(floor_by_hand),
+                                        cmocka_unit_test(the_library_reports_the_same_samples) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

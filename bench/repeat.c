@@ -6,8 +6,8 @@
 #include "core/memory.h"
 
 enum { CHUNK = 1 << 20 };
-/* bytes at the beginning, and as many at the end, of an array: all of most */
-static const int64_t looked_at = INT64_C(32) << 20;
+/* Only the first and the last so many bytes of an array are hashed; most arrays are no longer. */
+static const int64_t hashed_end = INT64_C(32) << 20;
 
 /* Two texts that differ in one word have different values: each step is one to one in h. */
 static uint64_t mix(uint64_t h, const unsigned char *bytes, int64_t n)
@@ -25,7 +25,7 @@ static uint64_t hash_of(const backend *be, const void *p, int64_t bytes, uint64_
 {
     unsigned char *chunk = mem_alloc(CHUNK, 1);
     for (int64_t at = 0, n; at < bytes; at += n) {
-        if (at >= looked_at && at < bytes - looked_at) at = bytes - looked_at;
+        if (at >= hashed_end && at < bytes - hashed_end) at = bytes - hashed_end;
         n = bytes - at < CHUNK ? bytes - at : CHUNK;
         be->get(be, chunk, (const unsigned char *)p + at, n);
         h = mix(h, chunk, n);

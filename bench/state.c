@@ -1,10 +1,10 @@
-/* The arrays of a bench case: how many sets its mode wants, what they share, and what fills
- * them. */
+#include "bench/state.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/check.h"
+#include "bench/many_adapters.h"
 #include "core/error.h"
 #include "core/record.h"
 #include "core/memory.h"

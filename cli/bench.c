@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bench/case.h"
+#include "bench/gbench.h"
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -13,7 +14,7 @@
 #include "kernels/facts.h"
 
 static struct {
-    const char *filter, *device, *dtype, *out;
+    const char *filter, *device, *dtype, *out, *benchmark_json;
     double      min_time_s;
     int64_t     threads, seed;
     bool        list, json, filter_given, resume;
@@ -103,6 +104,22 @@ static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json
     return rc;
 }
 
+/* An empty file first: a path that cannot be written is an error before hours of measuring. */
+static int begin_report(void)
+{
+    bench_report_begin();
+    return file_write_atomic(o.benchmark_json, "", 0);
+}
+
+static int write_report(void)
+{
+    str text = { 0 };
+    bench_report_end(&text);
+    int rc = file_write_atomic(o.benchmark_json, str_c(&text), text.n);
+    str_free(&text);
+    return rc;
+}
+
 static int run(int argc, char **argv)
 {
     static const option table[] = {
@@ -116,6 +133,8 @@ static int run(int argc, char **argv)
           .help = "time spent on a case, at least 10 pairs of samples" },
         { "out", OPT_STR, &o.out, .arg = "DIR",
           .help = "write one record a case here, for `tiebreak report` and `gate`" },
+        { "benchmark-json", OPT_STR, &o.benchmark_json, .arg = "FILE",
+          .help = "also write Google Benchmark's report of the cases that are measured, for its compare.py" },
         { "resume", OPT_FLAG, &o.resume, .help = "leave out cases whose record is in --out already" },
         { "seed", OPT_INT, &o.seed, .min = 0, .max = 1e15, .def = "1", .arg = "N", .help = "of the random arrays" },
         { "threads", OPT_INT, &o.threads, .min = 1, .max = 1024, .arg = "N",
@@ -142,7 +161,11 @@ static int run(int argc, char **argv)
     if (!rc && o.threads) be->set_threads(be, (int)o.threads);
     if (!rc && o.out) rc = file_make_dirs(o.out);
     json *all = json_array();
-    if (!rc) rc = run_cases(specs, n, be, all);
+    if (!rc && o.benchmark_json) rc = begin_report();
+    if (!rc) {
+        rc = run_cases(specs, n, be, all);
+        if (o.benchmark_json && write_report() && !rc) rc = ERR_FAILED;
+    }
     if (!rc && o.json) {
         json *j = json_object();
         json_set_int(j, "cases", n);
