@@ -361,6 +361,7 @@ static void the_library_reports_the_same_samples(void **state)
     bench_report_begin();
     bench_report_end(&text);
     assert_int_equal(text.n, 0);
+    str_free(&text);
 }
 
 int main(void)

@@ -137,10 +137,12 @@ static void check_settings(const char *device)
 {
     static const setting settings[] = { { QKV, "lora" }, { QKV, "vera" }, { Q_V, "tied-lora" }, { ALL, "lora" } };
     const backend       *be         = backend_find(device);
+    int                  seen       = 0;
     for (int s = 0; s < 4; s++) {
         course usual = run(device, NULL, settings[s], NULL, NULL);
         for (const adapted_variant *v = be->adapted; v->name; v++) {
             int row = 0;
+            if (seen++ % TEST_PART != 0) continue;
             while (row < EXPECTED && strcmp(expected[row].name, v->name) != 0) row++;
             if (row == EXPECTED) fail_msg("the variant %s is not expected here", v->name);
             const char *words = s < 2 ? expected[row].qkv : s == 2 ? expected[row].q_v : expected[row].all;
