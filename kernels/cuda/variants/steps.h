@@ -80,43 +80,10 @@ typedef struct {
 DECLARE_STEPS(OF_F32)
 DECLARE_STEPS(OF_BF16)
 
-/* A variant's stages, by the file they are in. */
-#define DECLARE_ORDERS(OF)                                                                                             \
+/* The stages of base-first, which the graph captures, too. */
+#define DECLARE_BASE_FIRST(OF)                                                                                         \
     void OF(base_first_forward)(adapted_walk * w, const adapted_linear *l);                                            \
-    void OF(base_first_backward)(adapted_walk * w, const adapted_linear *l);                                           \
-    void OF(adapter_first_forward)(adapted_walk * w, const adapted_linear *l);                                         \
-    void OF(adapter_first_backward)(adapted_walk * w, const adapted_linear *l);                                        \
-    void OF(stacked_forward)(adapted_walk * w, const adapted_linear *l);                                               \
-    void OF(stacked_backward)(adapted_walk * w, const adapted_linear *l);                                              \
-    void OF(merged_prepare)(adapted_walk * w, const adapted_linear *l);                                                \
-    void OF(merged_forward)(adapted_walk * w, const adapted_linear *l);                                                \
-    void OF(merged_backward)(adapted_walk * w, const adapted_linear *l);                                               \
-    void OF(augmented_prepare)(adapted_walk * w, const adapted_linear *l);                                             \
-    void OF(augmented_adapt)(adapted_walk * w, const adapted_linear *l);                                               \
-    void OF(augmented_forward)(adapted_walk * w, const adapted_linear *l);                                             \
-    void OF(augmented_backward)(adapted_walk * w, const adapted_linear *l);
-DECLARE_ORDERS(OF_F32)
-DECLARE_ORDERS(OF_BF16)
-void        graph_prepare(adapted_walk *w, const adapted_linear *l);
-void        graph_forward(adapted_walk *w, const adapted_linear *l);
-void        graph_backward(adapted_walk *w, const adapted_linear *l);
-void        graph_release(adapted_walk *w, const adapted_linear *l);
-void        one_pass_backward(adapted_walk *w, const adapted_linear *l);
-void        split_k_forward(adapted_walk *w, const adapted_linear *l);
-void        split_k_backward(adapted_walk *w, const adapted_linear *l);
-const char *one_pass_refuses(const adapted_linear *l);
-const char *split_k_refuses(const adapted_linear *l);
-void        fused_prepare(adapted_walk *w, const adapted_linear *l);
-void        fused_forward(adapted_walk *w, const adapted_linear *l);
-void        fused_backward(adapted_walk *w, const adapted_linear *l);
-void        fused_cluster_forward(adapted_walk *w, const adapted_linear *l);
-void        fused_cluster_backward(adapted_walk *w, const adapted_linear *l);
-const char *fused_refuses(const adapted_linear *l);
-void        eager_forward(adapted_walk *w, const adapted_linear *l);
-void        eager_backward(adapted_walk *w, const adapted_linear *l);
-const char *eager_refuses(const adapted_linear *l);
-void        decode_forward(adapted_walk *w, const adapted_linear *l);
-void        gather_forward(adapted_walk *w, const adapted_linear *l);
-const char *decode_refuses(const adapted_linear *l);
-const char *gather_refuses(const adapted_linear *l);
+    void OF(base_first_backward)(adapted_walk * w, const adapted_linear *l);
+DECLARE_BASE_FIRST(OF_F32)
+DECLARE_BASE_FIRST(OF_BF16)
 #endif

@@ -1,6 +1,34 @@
-/* The table of variants, one for each working type. The first row is what the model does. */
+/* The table of variants, one for each working type. The first row is what the model does. A new
+ * variant is a file of its own beside this one, its stages' names here, and a row. */
 #include "kernels/cuda/variants/steps.h"
 #include "kernels/cuda/working.h"
+
+/* Stages in the files beside this one. */
+#define STAGE(name) void name(adapted_walk *w, const adapted_linear *l)
+#define STAGES(one, two) STAGE(one), two(adapted_walk *w, const adapted_linear *l)
+#define REFUSES(name) const char *name(const adapted_linear *l)
+STAGES(TYPED(stacked_forward), TYPED(stacked_backward));
+STAGES(TYPED(adapter_first_forward), TYPED(adapter_first_backward));
+STAGES(TYPED(merged_forward), TYPED(merged_backward));
+STAGE(TYPED(merged_prepare));
+STAGES(TYPED(augmented_forward), TYPED(augmented_backward));
+STAGES(TYPED(augmented_prepare), TYPED(augmented_adapt));
+STAGES(eager_forward, eager_backward);
+REFUSES(eager_refuses);
+STAGES(graph_forward, graph_backward);
+STAGES(graph_prepare, graph_release);
+STAGE(one_pass_backward);
+REFUSES(one_pass_refuses);
+STAGES(split_k_forward, split_k_backward);
+REFUSES(split_k_refuses);
+STAGES(fused_forward, fused_backward);
+STAGES(fused_cluster_forward, fused_cluster_backward);
+STAGE(fused_prepare);
+REFUSES(fused_refuses);
+STAGE(decode_forward);
+REFUSES(decode_refuses);
+STAGE(gather_forward);
+REFUSES(gather_refuses);
 
 extern const adapted_variant TYPED(adapted_cuda)[] = {
     { .name     = "stacked",
