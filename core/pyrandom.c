@@ -20,7 +20,7 @@ double py_random(mt19937 *m)
 }
 
 /* The first 32-bit word is the lowest; the last one gives its top bits. */
-uint64_t py_getrandbits(mt19937 *m, int bits)
+static uint64_t random_bits(mt19937 *m, int bits)
 {
     if (bits <= 32) return mt19937_u32(m) >> (32 - bits);
     uint64_t low = mt19937_u32(m);
@@ -32,7 +32,7 @@ int64_t py_randbelow(mt19937 *m, int64_t n)
     int bits = 0;
     while (bits < 63 && n >> bits) bits++;
     uint64_t r;
-    do r = py_getrandbits(m, bits);
+    do r = random_bits(m, bits);
     while (r >= (uint64_t)n);
     return (int64_t)r;
 }
@@ -70,20 +70,6 @@ void py_sample(mt19937 *m, int64_t n, int64_t k, int64_t *out)
         sample_from_pool(m, n, k, out);
     else
         sample_by_rejection(m, n, k, out);
-}
-
-void py_choices(mt19937 *m, int64_t n, int64_t k, int64_t *out)
-{
-    for (int64_t i = 0; i < k; i++) out[i] = (int64_t)floor(py_random(m) * (double)n);
-}
-
-void py_shuffle(mt19937 *m, int64_t *items, int64_t n)
-{
-    for (int64_t i = n - 1; i > 0; i--) {
-        int64_t j = py_randbelow(m, i + 1), t = items[i];
-        items[i] = items[j];
-        items[j] = t;
-    }
 }
 
 /* --- numpy.random.default_rng */
@@ -152,7 +138,7 @@ numpy_rng numpy_seed(uint64_t seed)
     return g;
 }
 
-uint64_t numpy_u64(numpy_rng *g)
+static uint64_t draw_u64(numpy_rng *g)
 {
     step(g);
     uint64_t x    = g->state.high ^ g->state.low;
@@ -160,27 +146,26 @@ uint64_t numpy_u64(numpy_rng *g)
     return x >> turn | x << (-turn & 63);
 }
 
-uint32_t numpy_u32(numpy_rng *g)
+/* Takes the low half of a word first. */
+static uint32_t draw_u32(numpy_rng *g)
 {
     if (g->has_half) {
         g->has_half = false;
         return g->half;
     }
-    uint64_t x  = numpy_u64(g);
+    uint64_t x  = draw_u64(g);
     g->half     = (uint32_t)(x >> 32);
     g->has_half = true;
     return (uint32_t)x;
 }
 
-double numpy_random(numpy_rng *g) { return (double)(numpy_u64(g) >> 11) * 0x1p-53; }
-
 /* Lemire 2019: the high word of a product, rejecting the draws that would bias it. */
 static int64_t below(numpy_rng *g, uint64_t n)
 {
-    uint64_t product = numpy_u32(g) * n;
+    uint64_t product = draw_u32(g) * n;
     if ((uint32_t)product < n) {
         uint32_t threshold = (uint32_t)((0x100000000u - n) % n);
-        while ((uint32_t)product < threshold) product = numpy_u32(g) * n;
+        while ((uint32_t)product < threshold) product = draw_u32(g) * n;
     }
     return (int64_t)(product >> 32);
 }
@@ -194,26 +179,7 @@ void numpy_bools(numpy_rng *g, int64_t k, bool *out)
 {
     uint32_t bits = 0;
     for (int64_t i = 0; i < k; i++) {
-        bits   = i % 32 ? bits >> 1 : numpy_u32(g);
+        bits   = i % 32 ? bits >> 1 : draw_u32(g);
         out[i] = bits & 1;
-    }
-}
-
-/* Draws 0..most: takes the low bits of a word and draws again while they are too large. */
-static int64_t masked_below(mt19937 *m, uint32_t most)
-{
-    uint32_t mask = most, x;
-    for (int shift = 1; shift < 32; shift *= 2) mask |= mask >> shift;
-    do x = mt19937_u32(m) & mask;
-    while (x > most);
-    return x;
-}
-
-void numpy_legacy_shuffle(mt19937 *m, int64_t *items, int64_t n)
-{
-    for (int64_t i = n - 1; i > 0; i--) {
-        int64_t j = masked_below(m, (uint32_t)i), t = items[i];
-        items[i] = items[j];
-        items[j] = t;
     }
 }

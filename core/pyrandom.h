@@ -20,16 +20,12 @@
 /* --- random.Random */
 
 /* Random(seed) for an int >= 0 (Python takes the absolute value of a negative one) */
-void     py_seed(mt19937 *m, uint64_t seed);
-double   py_random(mt19937 *m);                /* random(): [0, 1), 53 bits from two words */
-uint64_t py_getrandbits(mt19937 *m, int bits); /* 1..64 bits */
-/* randrange(n), also the draw behind sample and shuffle; n >= 1 */
+void   py_seed(mt19937 *m, uint64_t seed);
+double py_random(mt19937 *m); /* random(): [0, 1), 53 bits from two words */
+/* randrange(n), also the draw behind sample; n >= 1 */
 int64_t py_randbelow(mt19937 *m, int64_t n);
 /* sample(range(n), k): k distinct numbers; 0 <= k <= n */
 void py_sample(mt19937 *m, int64_t n, int64_t k, int64_t *out);
-/* choices(range(n), k=k): draws with repeats; n >= 1 */
-void py_choices(mt19937 *m, int64_t n, int64_t k, int64_t *out);
-void py_shuffle(mt19937 *m, int64_t *items, int64_t n); /* shuffle(items) */
 
 /* --- numpy.random.default_rng: SeedSequence, then PCG64 (O'Neill 2014: XSL-RR 128/64) */
 
@@ -46,18 +42,9 @@ typedef struct {
 } numpy_rng;
 
 numpy_rng numpy_seed(uint64_t seed);
-uint64_t  numpy_u64(numpy_rng *g);
-uint32_t  numpy_u32(numpy_rng *g); /* takes the low half of a word first */
-double    numpy_random(numpy_rng *g);
 /* integers(n, size=k), and choice(n, k) with replacement; 1 <= n <= 2^32. n = 1 draws nothing. */
 void numpy_integers(numpy_rng *g, int64_t n, int64_t k, int64_t *out);
 /* integers(2, size=k, dtype=bool): the bits of 32-bit draws, low bit first. Bits left over at the
  * end are dropped, as in NumPy. */
 void numpy_bools(numpy_rng *g, int64_t k, bool *out);
-
-/* --- numpy.random.seed(s), the generator before default_rng: call mt19937_seed(m, s) first */
-
-/* shuffle(items) of a one-dimensional array. PEFT's method_comparison picks its 50 validation items
- * with it: seed 0, arange(7473), the first 50. */
-void numpy_legacy_shuffle(mt19937 *m, int64_t *items, int64_t n); /* n <= 2^32 */
 #endif

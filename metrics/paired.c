@@ -58,12 +58,6 @@ double mcnemar_mid(int64_t only_a, int64_t only_b)
     return 2 * up_to - at;
 }
 
-double paired_share_stderr(paired_counts c)
-{
-    double n = (double)(c.both + c.only_a + c.only_b + c.neither), d = (double)(c.only_b - c.only_a) / n;
-    return n < 2 ? NAN : sqrt(((double)(c.only_a + c.only_b) / n - d * d) / (n - 1));
-}
-
 /* --- resampling */
 
 static void add_item(double *sums, const double *item, int width)

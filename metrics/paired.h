@@ -32,9 +32,6 @@ double mcnemar_exact(int64_t only_a, int64_t only_b);
 /* The same with half the weight on what was observed (Fagerland, Lydersen, Laake 2013). It is near
  * its nominal level: this is the test to go by. */
 double mcnemar_mid(int64_t only_a, int64_t only_b);
-/* The standard error of the difference of two shares on the same items, with b and c the items that
- * only one system has right: sqrt(((b + c) / n - d^2) / (n - 1)). NaN for n < 2. */
-double paired_share_stderr(paired_counts c);
 
 /* --- any statistic of sums */
 

@@ -44,14 +44,3 @@ double jackknife_stderr(statistic *f, const void *ctx, const double *stats, int6
     free(values);
     return error;
 }
-
-double pooled_stderr(const double *errors, const int64_t *n_items, int64_t groups)
-{
-    double squares = 0, total = 0;
-    for (int64_t i = 0; i < groups; i++) {
-        double n = (double)n_items[i];
-        squares += (n - 1) * n * errors[i] * errors[i];
-        total += n;
-    }
-    return sqrt(squares / (total - (double)groups) / total);
-}

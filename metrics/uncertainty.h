@@ -15,9 +15,4 @@ double bootstrap_stderr(statistic *f, const void *ctx, const double *stats, int6
 /* The delete-one jackknife: sqrt((n - 1) / n * sum (theta_i - mean)^2). For a mean it is sd /
  * sqrt(n). NaN for n < 2. */
 double jackknife_stderr(statistic *f, const void *ctx, const double *stats, int64_t n, int width);
-
-/* The standard error of a mean over groups of n_items[i] items with standard errors errors[i]. The
- * groups' variances are pooled as in lm-evaluation-harness, not weighted by their inverse: sqrt(sum
- * (n_i - 1) n_i e_i^2 / (N - k) / N). */
-double pooled_stderr(const double *errors, const int64_t *n_items, int64_t groups);
 #endif
