@@ -26,7 +26,7 @@ static double smooth_value(const metric_options *o)
 }
 
 /* The signature as sacreBLEU prints it. */
-void bleu_sign(const metric *m, int64_t n_refs, str *out)
+static void bleu_sign(const metric *m, int64_t n_refs, str *out)
 {
     const metric_options *o = &m->options;
     if (n_refs)
@@ -114,17 +114,28 @@ bleu_score bleu_from_stats(const double stats[BLEU_STATS], const metric_options 
     return s;
 }
 
-void bleu_item(const metric *m, const metric_input *in, double *stats)
+static void bleu_item(const metric *m, const metric_input *in, double *stats)
 {
     static const slice nothing = { "", 0 };
     bleu_stats(in->prediction, in->n_references ? in->references : &nothing, in->n_references ? in->n_references : 1,
                &m->options, stats);
 }
 
-double bleu_corpus(const metric *m, const double *sums, int64_t n)
+static double bleu_corpus(const metric *m, const double *sums, int64_t n)
 {
     (void)n;
     return bleu_from_stats(sums, &m->options, m->options.effective_order).score;
 }
 
-double bleu_sentence(const metric *m, const double *stats) { return bleu_from_stats(stats, &m->options, true).score; }
+static double bleu_sentence(const metric *m, const double *stats)
+{
+    return bleu_from_stats(stats, &m->options, true).score;
+}
+
+/* A sentence's score has effective order, as sacreBLEU's sentence_bleu does; the corpus score has
+ * it only when asked for. */
+const metric metric_rows_bleu[] = {
+    { "bleu", "corpus BLEU", "BLEU", METRIC_TEXT, .sign = bleu_sign, .higher = true, .error = STDERR_BOOTSTRAP,
+      .n_stats = BLEU_STATS, .item = bleu_item, .corpus = bleu_corpus, .sentence = bleu_sentence },
+    { 0 },
+};

@@ -22,11 +22,4 @@ typedef struct {
 /* effective: leaves out the orders that the hypothesis is too short for. Reads smooth and
  * smooth_value of the options. */
 bleu_score bleu_from_stats(const double stats[BLEU_STATS], const metric_options *o, bool effective);
-
-/* For rows of the metric table. A sentence's score has effective order, as sacreBLEU's
- * sentence_bleu does; the corpus score has it only when asked for. */
-void   bleu_sign(const metric *m, int64_t n_refs, str *out);
-void   bleu_item(const metric *m, const metric_input *in, double *stats);
-double bleu_corpus(const metric *m, const double *sums, int64_t n);
-double bleu_sentence(const metric *m, const double *stats);
 #endif

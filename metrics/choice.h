@@ -7,10 +7,4 @@
 /* The argmax of ll[i] / length[i], or of ll[i] where length is NULL; the first on ties. A choice of
  * length 0 counts as minus infinity. */
 int64_t choice_argmax(const double *ll, const int64_t *length, int64_t n);
-
-/* For rows of the metric table: by the sum; per character (code points, as the harness's code
- * counts them); per UTF-8 byte. */
-void acc_item(const metric *m, const metric_input *in, double *stats);
-void acc_norm_item(const metric *m, const metric_input *in, double *stats);
-void acc_bytes_item(const metric *m, const metric_input *in, double *stats);
 #endif

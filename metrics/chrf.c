@@ -1,7 +1,13 @@
-#include "metrics/chrf.h"
-
+/* chrF (Popovic 2015) and chrF++ (Popovic 2017) as sacreBLEU 2.6.0 computes them: an F-score over
+ * n-grams of characters, and in chrF++ of words too.
+ *
+ * Characters are those of the text without any whitespace, which is kept on demand. Words are split
+ * at whitespace; of a word longer than one character, a final ASCII punctuation character is split
+ * off, or else one at its start. For each segment the reference with the best F counts, the first
+ * on ties. The corpus score is the F of the summed counts, never a mean over segments. */
 #include <string.h>
 
+#include "metrics/metric.h"
 #include "metrics/ngrams.h"
 
 enum { CHAR_ORDER = 6, BETA = 2 };
@@ -10,10 +16,10 @@ static int char_order(const metric *m) { return m->options.char_order ? m->optio
 static int word_order(const metric *m) { return m->options.word_order ? m->options.word_order : m->order; }
 static int beta(const metric *m) { return m->options.beta ? m->options.beta : BETA; }
 
-void chrf_prepare(metric *m) { m->n_stats = 3 * (char_order(m) + word_order(m)); }
+static void chrf_prepare(metric *m) { m->n_stats = 3 * (char_order(m) + word_order(m)); }
 
 /* The signature as sacreBLEU prints it: chrF2, chrF2++. */
-void chrf_sign(const metric *m, int64_t n_refs, str *out)
+static void chrf_sign(const metric *m, int64_t n_refs, str *out)
 {
     const metric_options *o = &m->options;
     str_printf(out, "%d", beta(m));
@@ -138,7 +144,7 @@ static double *count(workspace *w, const token_list *hyp, int32_t width, const t
     return stats;
 }
 
-void chrf_item(const metric *m, const metric_input *in, double *stats)
+static void chrf_item(const metric *m, const metric_input *in, double *stats)
 {
     static const slice nothing = { "", 0 };
     workspace         *w       = &own;
@@ -164,8 +170,19 @@ void chrf_item(const metric *m, const metric_input *in, double *stats)
     }
 }
 
-double chrf_corpus(const metric *m, const double *sums, int64_t n)
+static double chrf_corpus(const metric *m, const double *sums, int64_t n)
 {
     (void)n;
     return f_score(m, sums);
 }
+
+/* order is that of words where the options give none. n_stats: for each order, the n-grams of the
+ * hypothesis, of the reference, and those that match. */
+const metric metric_rows_chrf[] = {
+    { "chrf", "character n-gram F", "chrF", METRIC_TEXT, .prepare = chrf_prepare, .sign = chrf_sign, .higher = true,
+      .error = STDERR_BOOTSTRAP, .n_stats = 18, .item = chrf_item, .corpus = chrf_corpus },
+    { "chrf++", "character and word n-gram F", "chrF", METRIC_TEXT, .order = 2, .prepare = chrf_prepare,
+      .sign = chrf_sign, .higher = true, .error = STDERR_BOOTSTRAP, .n_stats = 24, .item = chrf_item,
+      .corpus = chrf_corpus },
+    { 0 },
+};

@@ -1,4 +1,4 @@
-#include "metrics/chrf.h"
+#include "metrics/metric.h"
 
 #include "core/memory.h"
 #include "metrics/test_lines.h"

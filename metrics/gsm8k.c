@@ -93,12 +93,27 @@ static slice extract(const metric *m, const metric_input *in)
     return filters[m->order](in->prediction);
 }
 
-void gsm8k_match_item(const metric *m, const metric_input *in, double *stats)
+static void gsm8k_match_item(const metric *m, const metric_input *in, double *stats)
 {
     *stats = in->n_references && gsm8k_match(extract(m, in), in->references[0]);
 }
 
-void gsm8k_invalid_item(const metric *m, const metric_input *in, double *stats)
+static void gsm8k_invalid_item(const metric *m, const metric_input *in, double *stats)
 {
     *stats = gsm8k_is_invalid(extract(m, in));
 }
+
+/* order: 0 = strict, 1 = flexible, 2 = gsm8k_cot's strict. */
+const metric metric_rows_gsm8k[] = {
+    { "exact_match", "the number after ####, strictly", "gsm8k|filter:strict|version:lm-eval-3", METRIC_TEXT,
+      METRIC_MEAN(1), .item = gsm8k_match_item },
+    { "exact_match_flexible", "the last number in the text", "gsm8k|filter:flexible|version:lm-eval-3", METRIC_TEXT,
+      METRIC_MEAN(1), .order = 1, .item = gsm8k_match_item },
+    { "gsm8k-cot-strict", "the number after The answer is", "gsm8k_cot|filter:strict|version:lm-eval-3", METRIC_TEXT,
+      METRIC_MEAN(1), .order = 2, .item = gsm8k_match_item },
+    { "invalid", "share of texts without #### and a number", "gsm8k|filter:strict|version:lm-eval-3", METRIC_TEXT,
+      .scale = 1, .higher = false, .n_stats = 1, .item = gsm8k_invalid_item },
+    { "invalid_flexible", "share of texts without a number", "gsm8k|filter:flexible|version:lm-eval-3", METRIC_TEXT,
+      .scale = 1, .higher = false, .n_stats = 1, .order = 1, .item = gsm8k_invalid_item },
+    { 0 },
+};

@@ -18,8 +18,4 @@ slice gsm8k_cot_strict(slice text);
 bool  gsm8k_is_invalid(slice extracted);
 /* Compares the extracted answer with the whole reference solution. */
 bool gsm8k_match(slice extracted, slice reference);
-
-/* For rows of the metric table; order: 0 = strict, 1 = flexible, 2 = gsm8k_cot's strict. */
-void gsm8k_match_item(const metric *m, const metric_input *in, double *stats);
-void gsm8k_invalid_item(const metric *m, const metric_input *in, double *stats);
 #endif

@@ -153,7 +153,7 @@ bool gsm8k_peft_equal(slice a, slice b)
     return x_is ? x == y : a.n == b.n && !memcmp(a.s, b.s, a.n);
 }
 
-void gsm8k_peft_item(const metric *m, const metric_input *in, double *stats)
+static void gsm8k_peft_item(const metric *m, const metric_input *in, double *stats)
 {
     (void)m;
     *stats = 0;
@@ -162,3 +162,10 @@ void gsm8k_peft_item(const metric *m, const metric_input *in, double *stats)
     if (!want.s) want = trim(in->references[0]);
     *stats = got.s && gsm8k_peft_equal(got, want);
 }
+
+/* The reference is a whole solution with one of the phrases, or the bare answer. */
+const metric metric_rows_gsm8k_peft[] = {
+    { "gsm8k-peft", "the answer as PEFT's comparison of methods reads it", "gsm8k|filter:peft|version:013424400c",
+      METRIC_TEXT, METRIC_MEAN(1), .item = gsm8k_peft_item },
+    { 0 },
+};

@@ -22,8 +22,4 @@ slice gsm8k_peft_answer(slice text);
  * 28 digits first: for numbers of up to 9 digits the double is the same, else it may differ in its
  * last place. */
 bool gsm8k_peft_equal(slice a, slice b);
-
-/* For a row of the metric table. The reference is a whole solution with one of the phrases, or the
- * bare answer. */
-void gsm8k_peft_item(const metric *m, const metric_input *in, double *stats);
 #endif

@@ -9,17 +9,7 @@
 #include "core/memory.h"
 #include "core/nearest.h"
 #include "core/stats.h"
-#include "metrics/bleu.h"
-#include "metrics/choice.h"
-#include "metrics/chrf.h"
-#include "metrics/gsm8k.h"
-#include "metrics/gsm8k_peft.h"
-#include "metrics/likelihood.h"
-#include "metrics/rouge.h"
-#include "metrics/squad.h"
 #include "metrics/uncertainty.h"
-
-#define ROUGE_RULES "|case:lower|version:rouge_score-0.1.2"
 
 /* lm-evaluation-harness takes at most 100 resamples for BLEU and chrF; the same number gives the
  * same standard errors. */
@@ -28,87 +18,26 @@ enum { BOOTSTRAP_ITERATIONS = 100 };
 /* chrF has three statistics for each order; METRIC_STATS_MAX has room for all of them. */
 enum { CHAR_ORDER_MAX = 12, WORD_ORDER_MAX = 4, BETA_MAX = 1000, SMOOTH_VALUE_MAX = 1000000 };
 
-#define MEAN(of) .scale = (of), .higher = true, .error = STDERR_MEAN, .n_stats = 1
-#define RATIO .higher = false, .error = STDERR_JACKKNIFE, .n_stats = 2
+/* The rows stand in the metrics' own files. */
+extern const metric metric_rows_squad[], metric_rows_rouge[], metric_rows_bleu[], metric_rows_chrf[],
+    metric_rows_gsm8k[], metric_rows_gsm8k_peft[], metric_rows_choice[], metric_rows_likelihood[];
+static const metric *const files[] = { metric_rows_squad,  metric_rows_rouge,     metric_rows_bleu,
+                                       metric_rows_chrf,   metric_rows_gsm8k,     metric_rows_gsm8k_peft,
+                                       metric_rows_choice, metric_rows_likelihood };
 
-static const metric rows[] = {
-    { "em", "exact match after SQuAD's normalisation", "squad-em|rules:v1.1", METRIC_TEXT, MEAN(100),
-      .item = squad_em_item },
-    { "f1", "word F1 after SQuAD's normalisation", "squad-f1|rules:v1.1", METRIC_TEXT, MEAN(100),
-      .item = squad_f1_item },
-    { "em_v2", "exact match, SQuAD 2.0 rules", "squad-em|rules:v2.0", METRIC_TEXT, MEAN(100), .order = 1,
-      .no_references = true, .item = squad_em_item },
-    { "f1_v2", "word F1, SQuAD 2.0 rules", "squad-f1|rules:v2.0", METRIC_TEXT, MEAN(100), .order = 1,
-      .no_references = true, .item = squad_f1_item },
-    { "rouge1", "unigram F", "rouge1" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 1, .sign = rouge_sign,
-      .item = rouge_item },
-    { "rouge2", "bigram F", "rouge2" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 2, .sign = rouge_sign,
-      .item = rouge_item },
-    { "rouge3", "trigram F", "rouge3" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 3, .sign = rouge_sign,
-      .item = rouge_item },
-    { "rouge4", "4-gram F", "rouge4" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 4, .sign = rouge_sign,
-      .item = rouge_item },
-    { "rouge5", "5-gram F", "rouge5" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 5, .sign = rouge_sign,
-      .item = rouge_item },
-    { "rouge6", "6-gram F", "rouge6" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 6, .sign = rouge_sign,
-      .item = rouge_item },
-    { "rouge7", "7-gram F", "rouge7" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 7, .sign = rouge_sign,
-      .item = rouge_item },
-    { "rouge8", "8-gram F", "rouge8" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 8, .sign = rouge_sign,
-      .item = rouge_item },
-    { "rouge9", "9-gram F", "rouge9" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = 9, .sign = rouge_sign,
-      .item = rouge_item },
-    { "rougeL", "longest common subsequence F", "rougeL" ROUGE_RULES, METRIC_TEXT, MEAN(1), .order = ROUGE_L,
-      .sign = rouge_sign, .item = rouge_item },
-    { "rougeLsum", "summary-level longest common subsequence F", "rougeLsum" ROUGE_RULES, METRIC_TEXT, MEAN(1),
-      .order = ROUGE_LSUM, .sign = rouge_sign, .item = rouge_item },
-    { "bleu", "corpus BLEU", "BLEU", METRIC_TEXT, .sign = bleu_sign, .higher = true, .error = STDERR_BOOTSTRAP,
-      .n_stats = BLEU_STATS, .item = bleu_item, .corpus = bleu_corpus, .sentence = bleu_sentence },
-    { "chrf", "character n-gram F", "chrF", METRIC_TEXT, .prepare = chrf_prepare, .sign = chrf_sign, .higher = true,
-      .error = STDERR_BOOTSTRAP, .n_stats = 18, .item = chrf_item, .corpus = chrf_corpus },
-    { "chrf++", "character and word n-gram F", "chrF", METRIC_TEXT, .order = 2, .prepare = chrf_prepare,
-      .sign = chrf_sign, .higher = true, .error = STDERR_BOOTSTRAP, .n_stats = 24, .item = chrf_item,
-      .corpus = chrf_corpus },
-    { "exact_match", "the number after ####, strictly", "gsm8k|filter:strict|version:lm-eval-3", METRIC_TEXT, MEAN(1),
-      .item = gsm8k_match_item },
-    { "exact_match_flexible", "the last number in the text", "gsm8k|filter:flexible|version:lm-eval-3", METRIC_TEXT,
-      MEAN(1), .order = 1, .item = gsm8k_match_item },
-    { "gsm8k-peft", "the answer as PEFT's comparison of methods reads it", "gsm8k|filter:peft|version:013424400c",
-      METRIC_TEXT, MEAN(1), .item = gsm8k_peft_item },
-    { "gsm8k-cot-strict", "the number after The answer is", "gsm8k_cot|filter:strict|version:lm-eval-3", METRIC_TEXT,
-      MEAN(1), .order = 2, .item = gsm8k_match_item },
-    { "invalid", "share of texts without #### and a number", "gsm8k|filter:strict|version:lm-eval-3", METRIC_TEXT,
-      .scale = 1, .higher = false, .n_stats = 1, .item = gsm8k_invalid_item },
-    { "invalid_flexible", "share of texts without a number", "gsm8k|filter:flexible|version:lm-eval-3", METRIC_TEXT,
-      .scale = 1, .higher = false, .n_stats = 1, .order = 1, .item = gsm8k_invalid_item },
-    { "acc", "the right choice has the largest log-likelihood", "acc|norm:none", METRIC_CHOICES, MEAN(1),
-      .item = acc_item },
-    { "acc_norm", "the same per character", "acc|norm:characters", METRIC_CHOICES, MEAN(1), .lengths = true,
-      .item = acc_norm_item },
-    { "acc_bytes", "the same per byte", "acc|norm:bytes", METRIC_CHOICES, MEAN(1), .lengths = true,
-      .item = acc_bytes_item },
-    { "loss", "mean negative log-likelihood of a target token", "nll|unit:token|log:natural", METRIC_LIKELIHOOD, RATIO,
-      .item = per_token_item, .corpus = nll_rate },
-    { "word_perplexity", "exp of the negative log-likelihood per word", "perplexity|unit:word", METRIC_LIKELIHOOD,
-      RATIO, .item = per_word_item, .corpus = perplexity },
-    { "byte_perplexity", "the same per byte", "perplexity|unit:byte", METRIC_LIKELIHOOD, RATIO, .item = per_byte_item,
-      .corpus = perplexity },
-    { "bits_per_byte", "the same in bits", "bits|unit:byte", METRIC_LIKELIHOOD, RATIO, .item = per_byte_item,
-      .corpus = bits_per_unit },
-    { "loglikelihood", "sum over all tokens scored", "ll|log:natural", METRIC_LIKELIHOOD, .higher = true,
-      .error = STDERR_NONE, .n_stats = 2, .item = per_token_item, .corpus = sum_of_ll },
-    { "tokens", "tokens scored", "count", METRIC_LIKELIHOOD, .higher = false, .error = STDERR_NONE, .n_stats = 2,
-      .item = per_token_item, .corpus = sum_of_units },
-};
-
-enum { ROWS = sizeof rows / sizeof *rows };
-
-const metric *metric_row(int i) { return i >= 0 && i < ROWS ? &rows[i] : NULL; }
+const metric *metric_row(int i)
+{
+    for (size_t f = 0; i >= 0 && f < sizeof files / sizeof *files; f++)
+        for (const metric *m = files[f]; m->name; m++)
+            if (i-- == 0) return m;
+    return NULL;
+}
 
 const metric *metric_find(const char *name)
 {
-    for (int i = 0; metric_row(i); i++)
-        if (!strcmp(rows[i].name, name)) return &rows[i];
+    const metric *m;
+    for (int i = 0; (m = metric_row(i)); i++)
+        if (!strcmp(m->name, name)) return m;
     return NULL;
 }
 
@@ -125,22 +54,21 @@ static const struct {
     { "gsm8k-strict", { "exact_match" }, { "gsm8k-strict" } },
     { "gsm8k-flexible", { "exact_match_flexible" }, { "gsm8k-flexible" } },
 };
-enum { GROUPS = sizeof groups / sizeof *groups };
+enum { GROUPS = sizeof groups / sizeof *groups, NAMES_MAX = 127 };
 
 const char *metric_list_name(int i)
 {
-    if (i < ROWS) return rows[i].name;
-    return i < ROWS + GROUPS ? groups[i - ROWS].name : NULL;
+    int n = 0;
+    for (const metric *m; (m = metric_row(n)); n++)
+        if (n == i) return m->name;
+    return i < n + GROUPS ? groups[i - n].name : NULL;
 }
 
 static int no_such_metric(const char *where, const char *name)
 {
-    const char *names[ROWS + GROUPS + 1] = { 0 };
-    str         all                      = { 0 };
-    for (int i = 0; i < ROWS + GROUPS; i++) {
-        names[i] = metric_list_name(i);
-        str_item(&all, " ", names[i]);
-    }
+    const char *names[NAMES_MAX + 1] = { 0 };
+    str         all                  = { 0 };
+    for (int i = 0; i < NAMES_MAX && (names[i] = metric_list_name(i)); i++) str_item(&all, " ", names[i]);
     int rc = input_error("%s: %.40s: no such metric%s; there are %s", where, name, did_you_mean(name, names).text,
                          str_c(&all));
     str_free(&all);

@@ -1,4 +1,4 @@
-/* Metrics as rows of one table. A new metric is one row in metric.c and at most one file.
+/* Metrics as rows. A metric's file ends with its rows, and metric.c lists the files.
  *
  *     metric_list list = { 0 };
  *     int rc = metric_list_parse(&list, "bleu,rougeL", &(metric_options) { .stemmer = true }, "--metric");
@@ -83,6 +83,9 @@ typedef struct metric {
     bool lengths;
     /* METRIC_TEXT: items without any right answer have a score too (SQuAD 2.0) */
     bool no_references;
+    /* METRIC_TEXT: compares each line with each, so long lines are refused
+     * (metrics/text_limit.h) */
+    bool lines_by_lines;
     /* Sets the members of the row that options change: n_stats. NULL: none. */
     void (*prepare)(struct metric *m);
     /* Appends the part of the signature after `rules`: the options. n_refs is the number of
@@ -98,6 +101,10 @@ typedef struct metric {
     /* the options of a row in use; zeroed in the table */
     metric_options options;
 } metric;
+
+/* For rows: a mean over items, times a factor; and the quotient of two sums, lower being better. */
+#define METRIC_MEAN(of) .scale = (of), .higher = true, .error = STDERR_MEAN, .n_stats = 1
+#define METRIC_RATIO .higher = false, .error = STDERR_JACKKNIFE, .n_stats = 2
 
 /* The metrics in use: rows with their options. Names are borrowed from the table. */
 typedef struct {

@@ -190,7 +190,7 @@ rouge_score rouge_multi(const slice *references, int64_t n, slice prediction, in
     return best;
 }
 
-void rouge_sign(const metric *m, int64_t n_refs, str *out)
+static void rouge_sign(const metric *m, int64_t n_refs, str *out)
 {
     static const char *const multi[] = {
         [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean"
@@ -199,7 +199,7 @@ void rouge_sign(const metric *m, int64_t n_refs, str *out)
     str_printf(out, "|refs:%s|stem:%s", multi[m->options.multi], m->options.stemmer ? "porter-nltk" : "no");
 }
 
-void rouge_item(const metric *m, const metric_input *in, double *stats)
+static void rouge_item(const metric *m, const metric_input *in, double *stats)
 {
     bool    stem = m->options.stemmer;
     int64_t n    = m->options.multi == REFERENCES_FIRST && in->n_references ? 1 : in->n_references;
@@ -212,3 +212,24 @@ void rouge_item(const metric *m, const metric_input *in, double *stats)
         *stats = rouge_multi(in->references, n, in->prediction, m->order, stem).f;
     }
 }
+
+/* The score is F. order says which ROUGE; the options say whether to stem and how several
+ * references count. */
+#define ROUGE(shown, what, which)                                                                                      \
+    .name = (shown), .about = (what), .rules = shown "|case:lower|version:rouge_score-0.1.2", .source = METRIC_TEXT,   \
+    METRIC_MEAN(1), .order = (which), .sign = rouge_sign, .item = rouge_item
+
+const metric metric_rows_rouge[] = {
+    { ROUGE("rouge1", "unigram F", 1) },
+    { ROUGE("rouge2", "bigram F", 2) },
+    { ROUGE("rouge3", "trigram F", 3) },
+    { ROUGE("rouge4", "4-gram F", 4) },
+    { ROUGE("rouge5", "5-gram F", 5) },
+    { ROUGE("rouge6", "6-gram F", 6) },
+    { ROUGE("rouge7", "7-gram F", 7) },
+    { ROUGE("rouge8", "8-gram F", 8) },
+    { ROUGE("rouge9", "9-gram F", 9) },
+    { ROUGE("rougeL", "longest common subsequence F", ROUGE_L) },
+    { ROUGE("rougeLsum", "summary-level longest common subsequence F", ROUGE_LSUM), .lines_by_lines = true },
+    { 0 },
+};

@@ -20,9 +20,4 @@ rouge_score rouge(slice reference, slice prediction, int order, bool stem);
 /* The score of the reference with the highest F, the first on ties: rouge_score's score_multi. n >=
  * 1. */
 rouge_score rouge_multi(const slice *references, int64_t n, slice prediction, int order, bool stem);
-
-/* For rows of the metric table, which report F. The row's order says which ROUGE; the options say
- * whether to stem and how several references count. */
-void rouge_sign(const metric *m, int64_t n_refs, str *out);
-void rouge_item(const metric *m, const metric_input *in, double *stats);
 #endif

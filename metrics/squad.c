@@ -221,12 +221,25 @@ double squad_f1(slice prediction, const slice *references, int64_t n, squad_rule
     return best(token_f1, prediction, references, n, rules);
 }
 
-void squad_em_item(const metric *m, const metric_input *in, double *stats)
+static void squad_em_item(const metric *m, const metric_input *in, double *stats)
 {
     *stats = squad_em(in->prediction, in->references, in->n_references, m->order ? SQUAD_V2 : SQUAD_V1);
 }
 
-void squad_f1_item(const metric *m, const metric_input *in, double *stats)
+static void squad_f1_item(const metric *m, const metric_input *in, double *stats)
 {
     *stats = squad_f1(in->prediction, in->references, in->n_references, m->order ? SQUAD_V2 : SQUAD_V1);
 }
+
+/* order: 0 = v1.1, 1 = v2.0. */
+const metric metric_rows_squad[] = {
+    { "em", "exact match after SQuAD's normalisation", "squad-em|rules:v1.1", METRIC_TEXT, METRIC_MEAN(100),
+      .item = squad_em_item },
+    { "f1", "word F1 after SQuAD's normalisation", "squad-f1|rules:v1.1", METRIC_TEXT, METRIC_MEAN(100),
+      .item = squad_f1_item },
+    { "em_v2", "exact match, SQuAD 2.0 rules", "squad-em|rules:v2.0", METRIC_TEXT, METRIC_MEAN(100), .order = 1,
+      .no_references = true, .item = squad_em_item },
+    { "f1_v2", "word F1, SQuAD 2.0 rules", "squad-f1|rules:v2.0", METRIC_TEXT, METRIC_MEAN(100), .order = 1,
+      .no_references = true, .item = squad_f1_item },
+    { 0 },
+};

@@ -24,8 +24,4 @@ void squad_normalize(slice text, str *out); /* appends the normal form */
 typedef enum { SQUAD_V1, SQUAD_V2 } squad_rules;
 double squad_em(slice prediction, const slice *references, int64_t n, squad_rules rules);
 double squad_f1(slice prediction, const slice *references, int64_t n, squad_rules rules);
-
-/* For rows of the metric table; order: 0 = v1.1, 1 = v2.0. */
-void squad_em_item(const metric *m, const metric_input *in, double *stats);
-void squad_f1_item(const metric *m, const metric_input *in, double *stats);
 #endif

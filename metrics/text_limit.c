@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "metrics/rouge.h"
 
 /* The most bytes of one table. With several threads each may have one. */
 #define TABLE_BYTES_MAX (1u << 30)
@@ -24,7 +23,7 @@ int text_limit_check(const metric_list *list, slice prediction, const slice *ref
 {
     const metric *table = NULL;
     for (int m = 0; m < list->n; m++)
-        if (list->rows[m].item == rouge_item && list->rows[m].order == ROUGE_LSUM) table = &list->rows[m];
+        if (list->rows[m].lines_by_lines) table = &list->rows[m];
     if (!table || prediction.n < 1024) return OK;
     double line = (double)longest_line(prediction);
     for (int64_t i = 0; i < n; i++) {

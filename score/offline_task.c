@@ -27,7 +27,7 @@ typedef struct {
 
 /* --- metrics */
 
-static bool is_squads(const metric *m) { return m->item == squad_em_item || m->item == squad_f1_item; }
+static bool is_squads(const metric *m) { return !strncmp(m->rules, "squad-", 6); }
 
 static int squad_rules_of(by_task *w)
 {
