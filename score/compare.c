@@ -7,7 +7,7 @@
 #include "core/error.h"
 #include "core/record.h"
 #include "core/stats.h"
-#include "score/id_index.h"
+#include "core/string_table.h"
 
 static int count_runs(const comparison *c)
 {
@@ -35,11 +35,11 @@ static int check_asked(const compare_system *a, const compare_system *b)
 }
 
 /* Up to five ids of `from` that `ix` lacks, as text; their number. */
-static int64_t missing_ids(const scored *from, const id_index *ix, str *out)
+static int64_t missing_ids(const scored *from, const string_table *ix, str *out)
 {
     int64_t n = 0;
     for (int64_t i = 0; i < from->n; i++) {
-        if (id_index_get(ix, from->ids[i], strlen(from->ids[i])) >= 0) continue;
+        if (string_table_get(ix, from->ids[i], strlen(from->ids[i])) >= 0) continue;
         if (n < 5) str_printf(out, "%s%.60s", n ? ", " : "", from->ids[i]);
         n++;
     }
@@ -47,8 +47,8 @@ static int64_t missing_ids(const scored *from, const id_index *ix, str *out)
     return n;
 }
 
-static int check_same_items(const scored *first, const id_index *first_ix, const scored *other,
-                            const id_index *other_ix)
+static int check_same_items(const scored *first, const string_table *first_ix, const scored *other,
+                            const string_table *other_ix)
 {
     str     lacks = { 0 }, extra = { 0 };
     int64_t n_lacks = missing_ids(first, other_ix, &lacks), n_extra = missing_ids(other, first_ix, &extra);
@@ -71,10 +71,10 @@ static int check_same_items(const scored *first, const id_index *first_ix, const
     return rc;
 }
 
-static void index_ids(const scored *s, id_index *ix)
+static void index_ids(const scored *s, string_table *ix)
 {
-    *ix = (id_index) { 0 };
-    for (int64_t i = 0; i < s->n; i++) id_index_put(ix, s->ids[i], strlen(s->ids[i]), i);
+    *ix = (string_table) { 0 };
+    for (int64_t i = 0; i < s->n; i++) string_table_put(ix, s->ids[i], strlen(s->ids[i]), i);
 }
 
 /* Items that every run has, in the first one's order, and where each run has them. */
@@ -82,7 +82,7 @@ static int align(comparison *c)
 {
     int           runs = count_runs(c), r = 0, rc = OK;
     const scored *first = &c->systems[0].runs[0], *all[SYSTEMS_MAX * RUNS_MAX];
-    id_index     *ix    = mem_alloc((size_t)runs, sizeof *ix);
+    string_table *ix    = mem_alloc((size_t)runs, sizeof *ix);
     c->places           = mem_alloc((size_t)runs, sizeof *c->places);
     c->ids              = mem_alloc((size_t)first->n, sizeof *c->ids);
     for (int s = 0; s < c->n_systems; s++)
@@ -95,11 +95,11 @@ static int align(comparison *c)
     for (int64_t i = 0; i < first->n && !rc; i++) {
         bool everywhere = true;
         for (r = 0; r < runs && everywhere; r++)
-            everywhere = (c->places[r][c->n] = id_index_get(&ix[r], first->ids[i], strlen(first->ids[i]))) >= 0;
+            everywhere = (c->places[r][c->n] = string_table_get(&ix[r], first->ids[i], strlen(first->ids[i]))) >= 0;
         if (everywhere) c->ids[c->n++] = first->ids[i];
     }
     if (!rc && !c->n) rc = input_error("%s: the systems have no item in common", first->name);
-    for (r = 0; r < runs; r++) id_index_free(&ix[r]);
+    for (r = 0; r < runs; r++) string_table_free(&ix[r]);
     free(ix);
     return rc;
 }

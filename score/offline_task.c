@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "core/progress.h"
-#include "score/id_index.h"
+#include "core/string_table.h"
 #include "score/offline.h"
 #include "tasks/item_stats.h"
 #include "metrics/squad.h"
@@ -22,7 +22,7 @@ typedef struct {
     bool                   squad, v2;  /* every metric is SQuAD's; it goes by the rules of v2.0 */
     bool                   no_answers; /* the data has questions without an answer */
     probabilities          na;
-    id_index               na_index;
+    string_table           na_index;
 } by_task;
 
 /* --- metrics */
@@ -127,10 +127,10 @@ static int64_t digits(const char *id)
     return v;
 }
 
-static int index_data(const by_task *w, id_index *ix)
+static int index_data(const by_task *w, string_table *ix)
 {
     for (int64_t i = 0; i < w->data->n; i++)
-        if (id_index_put(ix, w->data->items[i].id, strlen(w->data->items[i].id), i) >= 0)
+        if (string_table_put(ix, w->data->items[i].id, strlen(w->data->items[i].id), i) >= 0)
             return input_error(
                 "%s: the id \"%.80s\" stands there twice: predictions cannot be told apart by id; give them in the data's order",
                 w->q->data, w->data->items[i].id);
@@ -181,20 +181,20 @@ static int judge_missing(const by_task *w)
 
 static int match_ids(by_task *w)
 {
-    id_index          ix      = { 0 };
+    string_table      ix      = { 0 };
     int64_t           foreign = 0;
     const prediction *first   = NULL;
     int               rc      = w->predicted.by_position ? OK : index_data(w, &ix);
     for (int64_t k = 0; k < w->predicted.n && !rc; k++) {
         const prediction *p    = &w->predicted.items[k];
-        int64_t           item = w->predicted.by_position ? digits(p->id) : id_index_get(&ix, p->id, strlen(p->id));
+        int64_t           item = w->predicted.by_position ? digits(p->id) : string_table_get(&ix, p->id, strlen(p->id));
         if (item < 0 || item >= w->data->n) {
             if (!foreign++) first = p;
         } else if (item < w->n) {
             w->of_item[item] = k;
         }
     }
-    id_index_free(&ix);
+    string_table_free(&ix);
     if (!rc) rc = judge_foreign(w, foreign, first);
     return rc ? rc : judge_missing(w);
 }
@@ -349,12 +349,12 @@ static int read_probabilities(by_task *w)
 {
     if (!w->q->na_probs) return OK;
     int rc = probabilities_read(&w->na, w->q->na_probs);
-    for (int64_t k = 0; k < w->na.n && !rc; k++) id_index_put(&w->na_index, w->na.ids[k], strlen(w->na.ids[k]), k);
+    for (int64_t k = 0; k < w->na.n && !rc; k++) string_table_put(&w->na_index, w->na.ids[k], strlen(w->na.ids[k]), k);
     int64_t     missing = 0;
     const char *first   = NULL;
     for (int64_t i = 0; i < w->n && !rc; i++) {
         const char *id = w->data->items[i].id;
-        if (w->of_item[i] < 0 || id_index_get(&w->na_index, id, strlen(id)) >= 0) continue;
+        if (w->of_item[i] < 0 || string_table_get(&w->na_index, id, strlen(id)) >= 0) continue;
         if (!missing++) first = id;
     }
     if (!rc && missing)
@@ -377,7 +377,7 @@ static void question_of(const by_task *w, int64_t i, squad_question *out)
     out->f1       = squad_f1(text, refs, n, SQUAD_V2);
     free(refs);
     if (w->q->na_probs) {
-        out->na_rank = id_index_get(&w->na_index, item->id, strlen(item->id));
+        out->na_rank = string_table_get(&w->na_index, item->id, strlen(item->id));
         out->na_prob = w->na.values[out->na_rank];
     }
 }
@@ -443,7 +443,7 @@ int score_by_task(const offline_request *q, scored *out, squad_report *report, o
     if (time) *time = (offline_time) { between - start, processor_s() - between };
     predictions_free(&w.predicted);
     probabilities_free(&w.na);
-    id_index_free(&w.na_index);
+    string_table_free(&w.na_index);
     dataset_free(w.data);
     task_close(w.task);
     free(w.of_item);

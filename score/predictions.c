@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "score/id_index.h"
+#include "core/string_table.h"
 #include "score/lines.h"
 
 /* SQuAD's form is one object, so it is read whole: answers to a hundred thousand questions take
@@ -272,13 +272,13 @@ static bool same_answer(const prediction *a, const prediction *b)
 }
 
 /* A line of the harness is identified by document and filter. */
-static int check_filter(predictions *p, const json *line, const char *where, id_index *seen, const prediction *x)
+static int check_filter(predictions *p, const json *line, const char *where, string_table *seen, const prediction *x)
 {
     const char *filter = json_text(json_find(line, "filter"));
     str         both   = { 0 };
     str_printf(&both, "%s %s", x->id, filter ? filter : "none");
     slice   own = keep(p, both.s, both.n);
-    int64_t old = id_index_put(seen, own.s, own.n, x->line);
+    int64_t old = string_table_put(seen, own.s, own.n, x->line);
     str_free(&both);
     return old < 0 ? OK
                    : input_error("%s: document %s stands in line %lld too, with the same filter", where, x->id,
@@ -287,7 +287,7 @@ static int check_filter(predictions *p, const json *line, const char *where, id_
 
 /* Ids must be distinct. A further filter's line for a document is dropped when it holds the same
  * answer. */
-static int settle_id(predictions *p, const json *line, const char *where, id_index *ids, id_index *filters)
+static int settle_id(predictions *p, const json *line, const char *where, string_table *ids, string_table *filters)
 {
     prediction *x = &p->items[p->n - 1];
     if (p->n > 1 && !x->id != !p->items[0].id)
@@ -295,7 +295,7 @@ static int settle_id(predictions *p, const json *line, const char *where, id_ind
                            x->id ? "has" : "lacks");
     if (!x->id) return OK;
     int     rc  = p->by_position ? check_filter(p, line, where, filters, x) : OK;
-    int64_t old = id_index_put(ids, x->id, strlen(x->id), p->n - 1);
+    int64_t old = string_table_put(ids, x->id, strlen(x->id), p->n - 1);
     if (rc || old < 0) return rc;
     if (!p->by_position)
         return input_error("%s: the id \"%.80s\" stands in line %lld too", where, x->id, (long long)p->items[old].line);
@@ -308,10 +308,10 @@ static int settle_id(predictions *p, const json *line, const char *where, id_ind
 
 static int read_json_lines(predictions *p, line_blocks *b, prediction_kind kind)
 {
-    json_lines in;
-    id_index   ids = { 0 }, filters = { 0 };
-    char       where[LINE_WHERE];
-    int        rc;
+    json_lines   in;
+    string_table ids = { 0 }, filters = { 0 };
+    char         where[LINE_WHERE];
+    int          rc;
     json_lines_from(&in, b);
     while (!(rc = json_lines_next(&in)) && in.n) {
         for (int64_t i = 0; i < in.n && !rc; i++) {
@@ -324,28 +324,28 @@ static int read_json_lines(predictions *p, line_blocks *b, prediction_kind kind)
         if (rc) break;
     }
     p->by_id = p->n && p->items[0].id;
-    id_index_free(&ids);
-    id_index_free(&filters);
+    string_table_free(&ids);
+    string_table_free(&filters);
     json_lines_close(&in);
     return rc;
 }
 
 /* --- SQuAD's form */
 
-static int check_key(id_index *ids, const char *where, const json *member, int64_t k)
+static int check_key(string_table *ids, const char *where, const json *member, int64_t k)
 {
     if (!member->string[0]) return input_error("%s: a question's id is the empty text", where);
-    if (id_index_put(ids, member->string, strlen(member->string), k) >= 0)
+    if (string_table_put(ids, member->string, strlen(member->string), k) >= 0)
         return input_error("%s: the id \"%.80s\" stands there twice", where, member->string);
     return OK;
 }
 
 static int read_object(predictions *p, line_blocks *b, prediction_kind kind)
 {
-    str      text = { 0 };
-    json    *doc  = NULL;
-    id_index ids  = { 0 };
-    int      rc   = line_blocks_rest(b, WHOLE_FILE_MAX, &text);
+    str          text = { 0 };
+    json        *doc  = NULL;
+    string_table ids  = { 0 };
+    int          rc   = line_blocks_rest(b, WHOLE_FILE_MAX, &text);
     if (!rc) rc = json_parse_finite(&doc, str_c(&text), text.n, b->name, 1);
     for (const json *m = rc ? NULL : doc->child; m && !rc; m = m->next) {
         prediction *x = add(p);
@@ -356,7 +356,7 @@ static int read_object(predictions *p, line_blocks *b, prediction_kind kind)
     }
     p->by_id = true;
     json_free(doc);
-    id_index_free(&ids);
+    string_table_free(&ids);
     str_free(&text);
     return rc;
 }
@@ -432,10 +432,10 @@ void predictions_free(predictions *p)
 
 int probabilities_read(probabilities *out, const char *path)
 {
-    json    *doc;
-    id_index ids = { 0 };
-    *out         = (probabilities) { 0 };
-    int rc       = json_read_file(&doc, path, WHOLE_FILE_MAX);
+    json        *doc;
+    string_table ids = { 0 };
+    *out             = (probabilities) { 0 };
+    int rc           = json_read_file(&doc, path, WHOLE_FILE_MAX);
     if (rc) return rc;
     if (!json_is_object(doc) || !doc->child) rc = input_error("%s: must be an object {\"id\": probability, ...}", path);
     size_t n    = rc ? 0 : (size_t)json_size(doc);
@@ -448,7 +448,7 @@ int probabilities_read(probabilities *out, const char *path)
         out->values[out->n++] = m->valuedouble;
     }
     json_free(doc);
-    id_index_free(&ids);
+    string_table_free(&ids);
     if (rc) probabilities_free(out);
     return rc;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "score/id_index.h"
+#include "core/string_table.h"
 #include "metrics/interval.h"
 
 int64_t scored_add(scored *s, const char *id, size_t n)
@@ -26,10 +26,10 @@ int64_t scored_add(scored *s, const char *id, size_t n)
 
 int scored_check_ids(const scored *s, const char *where, const int64_t *lines)
 {
-    id_index ix = { 0 };
-    int      rc = OK;
+    string_table ix = { 0 };
+    int          rc = OK;
     for (int64_t i = 0; i < s->n && !rc; i++) {
-        int64_t before = id_index_put(&ix, s->ids[i], strlen(s->ids[i]), i);
+        int64_t before = string_table_put(&ix, s->ids[i], strlen(s->ids[i]), i);
         if (before < 0) continue;
         rc = lines ? input_error(
                          "%s: line %lld: the id \"%.80s\" stands in line %lld too; every item has an id of its own",
@@ -37,7 +37,7 @@ int scored_check_ids(const scored *s, const char *where, const int64_t *lines)
                    : input_error("%s: the id \"%.80s\" stands there twice; every item has an id of its own", where,
                                  s->ids[i]);
     }
-    id_index_free(&ix);
+    string_table_free(&ix);
     return rc;
 }
 

@@ -7,21 +7,21 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "score/id_index.h"
+#include "core/string_table.h"
 #include "score/lines.h"
 #include "score/scored_private.h"
 
 /* A log while it is read. */
 typedef struct {
-    scored    *s;
-    bool       foreign; /* the log is lm-evaluation-harness's */
-    id_index   ids;
-    uint32_t  *have; /* for each item a bit for each metric that it has a number of */
-    size_t     cap;
-    json_lines in;
-    bool       vary;                 /* whether the number of references varies */
-    char      *skipped[METRICS_MAX]; /* metrics that are no number of an item */
-    int        n_skipped;
+    scored      *s;
+    bool         foreign; /* the log is lm-evaluation-harness's */
+    string_table ids;
+    uint32_t    *have; /* for each item a bit for each metric that it has a number of */
+    size_t       cap;
+    json_lines   in;
+    bool         vary;                 /* whether the number of references varies */
+    char        *skipped[METRICS_MAX]; /* metrics that are no number of an item */
+    int          n_skipped;
 } sample_log;
 
 _Static_assert(METRICS_MAX <= 32, "a bit for each metric");
@@ -185,12 +185,12 @@ static int foreign_stats(sample_log *l, const metric *row, const log_entry *e, d
 /* The item's place; a new one where `id` is new. */
 static int64_t item_of(sample_log *l, const str *id)
 {
-    int64_t i = id_index_get(&l->ids, id->s, id->n);
+    int64_t i = string_table_get(&l->ids, id->s, id->n);
     if (i >= 0) return i;
     i = scored_add(l->s, id->s, id->n);
     if ((size_t)i == l->cap) l->have = mem_grow(l->have, &l->cap, sizeof *l->have);
     l->have[i] = 0;
-    id_index_put(&l->ids, l->s->ids[i], id->n, i);
+    string_table_put(&l->ids, l->s->ids[i], id->n, i);
     return i;
 }
 
@@ -374,7 +374,7 @@ int scored_read(scored *out, const char *path)
     if (l.vary) out->n_refs = 0;
     if (!rc) rc = l.foreign ? scored_read_results(out, own) : scored_read_record(out, own);
     json_lines_close(&l.in);
-    id_index_free(&l.ids);
+    string_table_free(&l.ids);
     free(l.have);
     free(own);
     if (rc) scored_free(out);

@@ -5,6 +5,39 @@
 
 #include "tokenizer/tokenizer_private.h"
 
+/* ---- the hash table of merges */
+
+static size_t merge_slot_of(const tokenizer *t, uint64_t pair)
+{
+    size_t i = (pair * 0x9E3779B97F4A7C15u >> 20) & t->merge_mask;
+    while (t->merges[i].pair != pair && t->merges[i].pair != UINT64_MAX) i = (i + 1) & t->merge_mask;
+    return i;
+}
+
+void merges_init(tokenizer *t, size_t count)
+{
+    size_t size = 64;
+    while (size < 2 * count) size *= 2;
+    t->merges     = mem_alloc(size, sizeof *t->merges);
+    t->merge_mask = size - 1;
+    for (size_t i = 0; i < size; i++) t->merges[i].pair = UINT64_MAX;
+}
+
+static uint64_t pair_of(int32_t left, int32_t right) { return (uint64_t)(uint32_t)left << 32 | (uint32_t)right; }
+
+void merges_put(tokenizer *t, int32_t left, int32_t right, int32_t rank, int32_t id)
+{
+    t->merges[merge_slot_of(t, pair_of(left, right))] = (merge_slot) { pair_of(left, right), rank, id };
+}
+
+static const merge_slot *merges_get(const tokenizer *t, int32_t left, int32_t right)
+{
+    const merge_slot *m = &t->merges[merge_slot_of(t, pair_of(left, right))];
+    return m->pair == UINT64_MAX ? NULL : m;
+}
+
+/* ---- merging */
+
 typedef struct {
     int32_t id, prev, next; /* neighbours by index, -1: none; id -1: merged away */
 } symbol;
@@ -94,7 +127,8 @@ static void split_symbols(const tokenizer *t, struct bpe_work *w, const char *s,
     for (size_t i = 0; i < n;) {
         unsigned cp;
         int      k  = t->byte_level ? 1 : utf8_decode(s + i, n - i, &cp);
-        int32_t  id = t->byte_level ? t->byte_id[(unsigned char)s[i]] : text_map_get(&t->vocab, s + i, (size_t)k);
+        int32_t  id = t->byte_level ? t->byte_id[(unsigned char)s[i]]
+                                    : (int32_t)string_table_get(&t->vocab, s + i, (size_t)k);
         if (id >= 0) {
             end_unknown(t, w);
             push_symbol(w, id);
@@ -135,8 +169,8 @@ static void merge_all(const tokenizer *t, struct bpe_work *w)
 void tokenizer_bpe(tokenizer *t, const char *s, size_t n, ids *out)
 {
     if (!t->bpe) t->bpe = mem_alloc(1, sizeof *t->bpe);
-    struct bpe_work *w     = t->bpe;
-    int32_t          whole = t->ignore_merges ? text_map_get(t->byte_level ? &t->whole : &t->vocab, s, n) : -1;
+    struct bpe_work *w = t->bpe;
+    int32_t whole      = t->ignore_merges ? (int32_t)string_table_get(t->byte_level ? &t->whole : &t->vocab, s, n) : -1;
     if (whole >= 0) {
         ids_push(out, whole);
         return;

@@ -5,24 +5,19 @@
 
 #include "tokenizer/tokenizer_private.h"
 
-enum { SLOTS = 1 << 16, WORD_MAX = 256 };
-
-typedef struct {
-    uint64_t hash;                     /* 0 means empty */
-    uint32_t text, n_text, ids, n_ids; /* offsets into the two pools, and lengths */
-} slot;
+enum { WORDS_MAX = 1 << 15, WORD_BYTES_MAX = 256 };
 
 struct word_cache {
-    slot   slots[SLOTS];
-    size_t n;
-    str    texts;
-    ids    ids;
+    string_table words; /* each word's place in `ids`: there stand the number of its ids, then these */
+    arena        texts; /* owns the words */
+    ids          ids;
 };
 
 void word_cache_free(struct word_cache *c)
 {
     if (!c) return;
-    str_free(&c->texts);
+    string_table_free(&c->words);
+    arena_free(&c->texts);
     ids_free(&c->ids);
     free(c);
 }
@@ -31,34 +26,30 @@ static void make_room(tokenizer *t)
 {
     if (!t->cache) t->cache = mem_alloc(1, sizeof *t->cache);
     struct word_cache *c = t->cache;
-    if (c->n < SLOTS / 2) return;
-    memset(c->slots, 0, sizeof c->slots);
-    str_clear(&c->texts);
+    if (c->words.n < WORDS_MAX) return;
+    string_table_clear(&c->words);
+    arena_free(&c->texts);
     ids_clear(&c->ids);
-    c->n = 0;
 }
 
 static void cached(tokenizer *t, const char *s, size_t n, ids *out)
 {
-    if (n > WORD_MAX) {
+    if (n > WORD_BYTES_MAX) {
         tokenizer_bpe(t, s, n, out);
         return;
     }
     make_room(t);
-    struct word_cache *c = t->cache;
-    uint64_t           h = hash_text(s, n) | 1;
-    size_t             i = h >> 40 & (SLOTS - 1);
-    for (const slot *k; (k = &c->slots[i])->hash; i = (i + 1) & (SLOTS - 1)) {
-        if (k->hash != h || k->n_text != n || memcmp(c->texts.s + k->text, s, n)) continue;
-        for (uint32_t j = 0; j < k->n_ids; j++) ids_push(out, c->ids.ids[k->ids + j]);
+    struct word_cache *c  = t->cache;
+    int64_t            at = string_table_get(&c->words, s, n);
+    if (at >= 0) {
+        for (int32_t k = 1; k <= c->ids.ids[at]; k++) ids_push(out, c->ids.ids[at + k]);
         return;
     }
     size_t from = out->n;
     tokenizer_bpe(t, s, n, out);
-    c->slots[i] = (slot) { h, (uint32_t)c->texts.n, (uint32_t)n, (uint32_t)c->ids.n, (uint32_t)(out->n - from) };
-    c->n++;
-    str_add(&c->texts, s, n);
-    for (size_t j = from; j < out->n; j++) ids_push(&c->ids, out->ids[j]);
+    string_table_put(&c->words, arena_strndup(&c->texts, s, n), n, (int64_t)c->ids.n);
+    ids_push(&c->ids, (int32_t)(out->n - from));
+    for (size_t k = from; k < out->n; k++) ids_push(&c->ids, out->ids[k]);
 }
 
 /* Without a pre-tokenizer a word is a whole line. Where no merge crosses from another character to

@@ -94,7 +94,6 @@ static int size_vocabulary(const loading *l, const json *vocab, const json *adde
     t->n_ids      = most + 1;
     t->texts      = mem_alloc((size_t)t->n_ids, sizeof *t->texts);
     t->is_special = mem_alloc((size_t)t->n_ids, sizeof *t->is_special);
-    text_map_init(&t->vocab, count);
     return OK;
 }
 
@@ -109,7 +108,7 @@ static int load_vocabulary(const loading *l, const json *vocab)
             return input_error("%s: vocab: id %d stands for %s and %s; ids must differ", l->where, id,
                                shown(t->texts[id].s, t->texts[id].n, other), shown(v->string, n, text));
         t->texts[id] = span_of(t, v->string, n);
-        if (!text_map_put(&t->vocab, t->texts[id], id))
+        if (string_table_put(&t->vocab, t->texts[id].s, n, id) >= 0)
             return input_error("%s: vocab: %s stands twice", l->where, shown(v->string, n, text));
     }
     return OK;
@@ -151,7 +150,7 @@ static int load_added_token(const loading *l, const json *a)
     if (!rc) rc = optional_bool(l, a, "normalized", !k.special, &is_normalised);
     if (rc) return rc;
     size_t  n     = strlen(content);
-    int32_t known = text_map_get(&t->vocab, content, n);
+    int32_t known = (int32_t)string_table_get(&t->vocab, content, n);
     if (known >= 0 && known != k.id)
         return input_error("%s: %s has id %d, but id %d in the vocabulary", l->where, shown(content, n, text), k.id,
                            known);
@@ -159,7 +158,7 @@ static int load_added_token(const loading *l, const json *a)
         return input_error("%s: %s has id %d, which stands for %s", l->where, shown(content, n, text), k.id,
                            shown(t->texts[k.id].s, t->texts[k.id].n, other));
     k.text = t->texts[k.id] = span_of(t, content, n);
-    if (!text_map_put(&t->added_ids, k.text, k.id))
+    if (string_table_put(&t->added_ids, k.text.s, n, k.id) >= 0)
         return input_error("%s: %s stands twice", l->where, shown(content, n, text));
     t->is_special[k.id] = k.special;
     return place_added(l, k, is_normalised);
@@ -167,10 +166,9 @@ static int load_added_token(const loading *l, const json *a)
 
 static int load_added(const loading *l, const json *added)
 {
-    tokenizer *t     = l->t;
-    size_t     count = (size_t)json_size(added);
-    int        i     = 0;
-    text_map_init(&t->added_ids, count);
+    tokenizer *t         = l->t;
+    size_t     count     = (size_t)json_size(added);
+    int        i         = 0;
     t->raw.tokens        = mem_alloc(count + 1, sizeof *t->raw.tokens);
     t->normalised.tokens = mem_alloc(count + 1, sizeof *t->normalised.tokens);
     for (const json *a = added ? added->child : NULL; a; a = a->next, i++) {
@@ -215,15 +213,16 @@ static int load_merge(const loading *l, const json *m, int32_t rank, str *joined
     char       text[SHOWN_MAX];
     int        rc = merge_parts(l, m, rank + 1, &left, &right);
     if (rc) return rc;
-    int32_t a = text_map_get(&t->vocab, left.s, left.n), b = text_map_get(&t->vocab, right.s, right.n);
-    span    missing = a < 0 ? left : right;
+    int32_t a    = (int32_t)string_table_get(&t->vocab, left.s, left.n),
+            b    = (int32_t)string_table_get(&t->vocab, right.s, right.n);
+    span missing = a < 0 ? left : right;
     if (a < 0 || b < 0)
         return input_error("%s: merge %d: its part %s is not in the vocabulary; the file is damaged", l->where,
                            rank + 1, shown(missing.s, missing.n, text));
     str_clear(joined);
     str_add(joined, left.s, left.n);
     str_add(joined, right.s, right.n);
-    int32_t whole = text_map_get(&t->vocab, str_c(joined), joined->n);
+    int32_t whole = (int32_t)string_table_get(&t->vocab, str_c(joined), joined->n);
     if (whole < 0)
         return input_error("%s: merge %d: its result %s is not in the vocabulary; the file is damaged", l->where,
                            rank + 1, shown(str_c(joined), joined->n, text));
@@ -238,7 +237,7 @@ static int load_merges(const loading *l, const json *merges)
     str        joined = { 0 };
     int        rank = 0, rc = OK;
     merges_init(t, (size_t)json_size(merges));
-    t->cut_at_marks = !t->ignore_merges && text_map_get(&t->vocab, "\xE2\x96\x81", 3) >= 0;
+    t->cut_at_marks = !t->ignore_merges && string_table_get(&t->vocab, "\xE2\x96\x81", 3) >= 0;
     for (const json *m = merges->child; m && !rc; m = m->next) rc = load_merge(l, m, rank++, &joined);
     str_free(&joined);
     return rc;
@@ -287,7 +286,7 @@ static void find_byte_ids(tokenizer *t)
         char text[8];
         int  n        = t->byte_level ? utf8_encode(byte_to_char((unsigned char)b), text)
                                       : snprintf(text, sizeof text, "<0x%02X>", b);
-        t->byte_id[b] = text_map_get(&t->vocab, text, (size_t)n);
+        t->byte_id[b] = (int32_t)string_table_get(&t->vocab, text, (size_t)n);
     }
 }
 
@@ -296,7 +295,6 @@ static void find_whole_words(tokenizer *t, const json *vocab)
 {
     if (!t->byte_level || !t->ignore_merges) return;
     str bytes = { 0 };
-    text_map_init(&t->whole, (size_t)t->n_ids);
     for (const json *v = vocab->child; v; v = v->next) {
         size_t n = strlen(v->string), at = 0;
         str_clear(&bytes);
@@ -306,7 +304,8 @@ static void find_whole_words(tokenizer *t, const json *vocab)
             if (b < 0) break;
             str_putc(&bytes, (char)b);
         }
-        if (at == n) text_map_put(&t->whole, span_of(t, str_c(&bytes), bytes.n), (int32_t)v->valuedouble);
+        if (at == n)
+            string_table_put(&t->whole, span_of(t, str_c(&bytes), bytes.n).s, bytes.n, (int64_t)v->valuedouble);
     }
     str_free(&bytes);
 }

@@ -99,9 +99,9 @@ void tokenizer_close(tokenizer *t)
     bpe_work_free(t->bpe);
     arena_free(&t->memory);
     free(t->texts);
-    text_map_free(&t->vocab);
-    text_map_free(&t->whole);
-    text_map_free(&t->added_ids);
+    string_table_free(&t->vocab);
+    string_table_free(&t->whole);
+    string_table_free(&t->added_ids);
     free(t->merges);
     free(t->raw.tokens);
     free(t->normalised.tokens);
@@ -185,6 +185,6 @@ const char *tokenizer_hash(const tokenizer *t) { return t->sha256; }
 int32_t tokenizer_id(const tokenizer *t, const char *token)
 {
     size_t  n  = strlen(token);
-    int32_t id = text_map_get(&t->added_ids, token, n);
-    return id >= 0 ? id : text_map_get(&t->vocab, token, n);
+    int32_t id = (int32_t)string_table_get(&t->added_ids, token, n);
+    return id >= 0 ? id : (int32_t)string_table_get(&t->vocab, token, n);
 }

@@ -11,6 +11,7 @@
 
 #include "core/json.h"
 #include "core/memory.h"
+#include "core/string_table.h"
 #include "tokenizer/tokenizer.h"
 
 enum { TOKEN_ID_MAX = 1 << 24, STEPS_MAX = 16, BYTE_IDS = 256 };
@@ -20,13 +21,7 @@ typedef struct {
     uint32_t    n;
 } span;
 
-/* A hash table over token texts with open addressing; value -1 means empty. */
-typedef struct {
-    span    *keys;
-    int32_t *values;
-    size_t   mask;
-} text_map;
-
+/* A slot of the hash table of merges, by the pair of ids that is merged. */
 typedef struct {
     uint64_t pair; /* left << 32 | right; UINT64_MAX means empty */
     int32_t  rank, id;
@@ -93,17 +88,17 @@ typedef struct {
 } decode_step;
 
 struct tokenizer {
-    char    *path, sha256[65];
-    arena    memory;
-    span    *texts; /* [n_ids] by id; s is NULL where an id is unused */
-    int64_t  n_ids;
-    text_map vocab; /* the model's tokens, which merging knows */
+    char        *path, sha256[65];
+    arena        memory;
+    span        *texts; /* [n_ids] by id; s is NULL where an id is unused */
+    int64_t      n_ids;
+    string_table vocab; /* the model's tokens, which merging knows */
     /* the same by their bytes; filled where ignore_merges takes byte-level words as they are */
-    text_map    whole;
-    text_map    added_ids; /* contents of the added tokens */
-    merge_slot *merges;
-    size_t      merge_mask;
-    bool        byte_level, byte_fallback, fuse_unk, ignore_merges;
+    string_table whole;
+    string_table added_ids; /* contents of the added tokens */
+    merge_slot  *merges;
+    size_t       merge_mask;
+    bool         byte_level, byte_fallback, fuse_unk, ignore_merges;
     /* no merge crosses from another character to U+2581 */
     bool cut_at_marks;
     /* each byte's token, a byte-level character or <0xXX>; -1: none */
@@ -139,17 +134,6 @@ span span_of(tokenizer *t, const char *s, size_t n);
 int  optional_str(const loading *l, const json *obj, const char *key, const char *other, const char **out);
 int  optional_bool(const loading *l, const json *obj, const char *key, bool other, bool *out);
 int  read_id(const loading *l, const json *number, int32_t *id); /* 0..TOKEN_ID_MAX - 1 */
-
-/* map.c: hash tables */
-uint64_t hash_text(const char *s, size_t n);
-void     text_map_init(text_map *m, size_t count);
-void     text_map_free(text_map *m);
-bool     text_map_put(text_map *m, span key, int32_t value); /* false when the key is there already */
-int32_t  text_map_get(const text_map *m, const char *s, size_t n);
-void     merges_init(tokenizer *t, size_t count);
-/* a later merge of a pair replaces an earlier one */
-void              merges_put(tokenizer *t, int32_t left, int32_t right, int32_t rank, int32_t id);
-const merge_slot *merges_get(const tokenizer *t, int32_t left, int32_t right);
 
 /* bytes.c: GPT-2's table from bytes to characters (encoder.py's bytes_to_unicode). Printable bytes
  * stand for themselves, the others for U+0100 and on. */
@@ -202,7 +186,10 @@ int tokenizer_words(tokenizer *t, const char *s, size_t n, bool first, ids *out)
 void tokenizer_word(tokenizer *t, const char *s, size_t n, ids *out);
 void word_cache_free(struct word_cache *c);
 
-/* bpe.c: the ids of one word, computed */
+/* bpe.c: the merges, which loading enters, and the ids of one word, computed with them. A later
+ * merge of a pair replaces an earlier one. */
+void merges_init(tokenizer *t, size_t count);
+void merges_put(tokenizer *t, int32_t left, int32_t right, int32_t rank, int32_t id);
 void tokenizer_bpe(tokenizer *t, const char *s, size_t n, ids *out);
 void bpe_work_free(struct bpe_work *w);
 
