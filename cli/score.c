@@ -22,16 +22,6 @@ typedef struct {
 static words_and_flags o;
 enum { SYSTEMS = 16 };
 
-/* The reference tools' words, by the numbers that the metrics know them by. */
-static const char *const tokenizers[] = {
-    [BLEU_13A] = "13a", [BLEU_INTL] = "intl", [BLEU_CHAR] = "char", [BLEU_NONE] = "none", NULL
-};
-static const char *const smoothings[] = {
-    [BLEU_EXP] = "exp", [BLEU_FLOOR] = "floor", [BLEU_ADD_K] = "add-k", [BLEU_NO_SMOOTHING] = "none", NULL
-};
-static const char *const multis[] = {
-    [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean", NULL
-};
 static const char *const forms[] = {
     [PREDICTIONS_ANY] = "any", [PREDICTIONS_LINES] = "lines", [PREDICTIONS_JSON] = "json", NULL
 };
@@ -60,9 +50,9 @@ static const option options[] = {
       .help = "names with commas, with --task instead of the task's own; of", .name_in_table = metric_list_name },
     { "input", OPT_STR, &q.input, .arg = "FILE",
       .help = "by metric: JSON lines {\"id\": 1, \"prediction\": \"...\", \"references\": [\"...\"]}; - is stdin" },
-    { "tokenize", OPT_WORD, &o.tokenize, .words = tokenizers, .given = &o.for_metrics, .def = "13a", .arg = "T",
-      .help = "BLEU:" },
-    { "smooth", OPT_WORD, &o.smooth, .words = smoothings, .given = &o.for_metrics, .def = "exp", .arg = "S",
+    { "tokenize", OPT_WORD, &o.tokenize, .words = bleu_tokenizer_names, .given = &o.for_metrics, .def = "13a",
+      .arg = "T", .help = "BLEU:" },
+    { "smooth", OPT_WORD, &o.smooth, .words = bleu_smoothing_names, .given = &o.for_metrics, .def = "exp", .arg = "S",
       .help = "BLEU:" },
     { "smooth-value", OPT_NUM, &q.options.smooth_value, .given = &o.for_metrics, .arg = "X",
       .help = "BLEU: of floor (0.1 when not given) and add-k (1)" },
@@ -81,7 +71,7 @@ static const option options[] = {
       .help = "chrF: epsilon smoothing instead of the effective order" },
     { "stemmer", OPT_FLAG, &q.options.stemmer, .given = &o.for_metrics,
       .help = "ROUGE: Porter's stemmer, as NLTK has it" },
-    { "multi", OPT_WORD, &o.multi, .words = multis, .given = &o.for_metrics, .def = "max", .arg = "M",
+    { "multi", OPT_WORD, &o.multi, .words = metric_multi_names, .given = &o.for_metrics, .def = "max", .arg = "M",
       .help = "ROUGE with several references:" },
     { "compare", OPT_FLAG, &o.compare,
       .help = "compare systems, the first is the baseline: sample logs or folders of runs, also NAME=RUN,RUN (seeds)" },

@@ -2,6 +2,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "core/nearest.h"
 #include "core/rng.h"
 #include "core/stats.h"
 #include "core/str.h"
@@ -211,6 +212,19 @@ static void arena_keeps_what_it_gave(void **state)
     arena_free(&a);
 }
 
+static void lists_of_words_for_messages(void **state)
+{
+    static const char *const words[] = { "lora", "vera", "full", NULL }, *const one[] = { "lora", NULL };
+    (void)state;
+    assert_int_equal(word_index("full", words), 2);
+    assert_int_equal(word_index("ful", words), -1);
+    assert_string_equal(words_listed(words, ", ", " or ").text, "lora, vera or full");
+    assert_string_equal(words_listed(one, ", ", " or ").text, "lora");
+    assert_string_equal(words_listed(one + 1, ", ", " or ").text, "");
+    assert_string_equal(did_you_mean("loro", words).text, "; did you mean lora?");
+    assert_string_equal(did_you_mean("quite another", words).text, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +236,7 @@ int main(void)
         cmocka_unit_test(mt19937_matches_published_streams),
         cmocka_unit_test(rng_is_uniform_normal_and_repeatable),
         cmocka_unit_test(statistics),
+        cmocka_unit_test(lists_of_words_for_messages),
         cmocka_unit_test(arena_keeps_what_it_gave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

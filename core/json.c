@@ -123,22 +123,24 @@ const json *json_members(const json *obj) { return json_is_object(obj) ? obj->ch
 const json *json_at(const json *array, int i) { return cJSON_GetArrayItem(array, i); }
 int         json_size(const json *j) { return cJSON_GetArraySize(j); }
 
+int json_refuse(const json *value, const char *where, const char *key, const char *wanted)
+{
+    str shown = { 0 };
+    if (!value) return input_error("%s: \"%s\" is missing; expected %s", where, key, wanted);
+    json_print(value, &shown, false);
+    int rc = input_error("%s: \"%s\": %.60s: must be %s", where, key, str_c(&shown), wanted);
+    str_free(&shown);
+    return rc;
+}
+
 /* The member, or NULL after recording why it is not usable. */
 static const json *member(const json *obj, const char *where, const char *key, bool ok_type(const json *),
                           const char *type)
 {
     const json *j = json_find(obj, key);
-    if (!j) {
-        input_error("%s: \"%s\" is missing; expected %s", where, key, type);
-        return NULL;
-    }
-    if (!ok_type(j)) {
-        char *shown = cJSON_PrintUnformatted(j);
-        input_error("%s: \"%s\": %.60s: must be %s", where, key, shown ? shown : "?", type);
-        free(shown);
-        return NULL;
-    }
-    return j;
+    if (j && ok_type(j)) return j;
+    json_refuse(j, where, key, type);
+    return NULL;
 }
 
 static bool is_string(const json *j) { return cJSON_IsString(j); }

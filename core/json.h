@@ -33,6 +33,9 @@ int json_get_bool(const json *obj, const char *where, const char *key, bool *out
 int json_get_str(const json *obj, const char *where, const char *key, const char **out);
 int json_get_array(const json *obj, const char *where, const char *key, const json **out);
 int json_get_object(const json *obj, const char *where, const char *key, const json **out);
+/* ERR_INPUT for a member that is missing (value NULL) or not what it should be: the message shows
+ * the value and what is wanted, as those of the getters do. */
+int json_refuse(const json *value, const char *where, const char *key, const char *wanted);
 /* True when the key is there and not null: guards an optional member. */
 bool        json_has(const json *obj, const char *key);
 const json *json_find(const json *obj, const char *key); /* case-sensitive; NULL when absent */

@@ -21,6 +21,13 @@ static int edit_distance(const char *a, const char *b)
     return row[m];
 }
 
+int word_index(const char *word, const char *const *words)
+{
+    for (int i = 0; words[i]; i++)
+        if (!strcmp(words[i], word)) return i;
+    return -1;
+}
+
 const char *nearest_word(const char *word, const char *const *words)
 {
     const char *best   = NULL;
@@ -42,3 +49,16 @@ suggestion did_you_mean_as(const char *word, const char *const *words, const cha
 }
 
 suggestion did_you_mean(const char *word, const char *const *words) { return did_you_mean_as(word, words, "", ""); }
+
+word_list words_listed(const char *const *words, const char *between, const char *before_last)
+{
+    word_list list = { "" };
+    size_t    n    = 0;
+    for (int i = 0; words[i] && n < sizeof list.text; i++)
+        n += (size_t)snprintf(list.text + n, sizeof list.text - n, "%s%s",
+                              !i             ? ""
+                              : words[i + 1] ? between
+                                             : before_last,
+                              words[i]);
+    return list;
+}

@@ -1,9 +1,12 @@
-/* Suggests the word a user probably meant, in messages about options, methods and tasks. */
+/* Words to choose from, in messages about options, methods and tasks: whether one is there, which
+ * are, and which a user probably meant. Lists of words end with NULL. */
 #ifndef TIEBREAK_CORE_NEAREST_H
 #define TIEBREAK_CORE_NEAREST_H
 
-/* Returns the word of a NULL-terminated list nearest to `word`, or NULL when none is within an edit
- * distance of a third of its length plus one. */
+/* The place of a word in a list; -1: it is not there. */
+int word_index(const char *word, const char *const *words);
+/* Returns the word of a list nearest to `word`, or NULL when none is within an edit distance of a
+ * third of its length plus one. */
 const char *nearest_word(const char *word, const char *const *words);
 
 /* "; did you mean NEAREST?" or, where no word is near, "". Returned by value, so that a call can
@@ -14,4 +17,10 @@ typedef struct {
 } suggestion;
 suggestion did_you_mean(const char *word, const char *const *words);
 suggestion did_you_mean_as(const char *word, const char *const *words, const char *before, const char *after);
+
+/* "A, B, C" or, with " or " before the last one, "A, B or C": as much as a message holds. */
+typedef struct {
+    char text[2048];
+} word_list;
+word_list words_listed(const char *const *words, const char *between, const char *before_last);
 #endif

@@ -28,19 +28,11 @@ const char *dataset_reader_name(int i) { return i >= 0 && i < READERS ? readers[
 static int reader_find(const char *name, int *out)
 {
     const char *names[READERS + 1] = { 0 };
-    for (int i = 0; i < READERS; i++) {
-        names[i] = readers[i].name;
-        if (!strcmp(readers[i].name, name)) {
-            *out = i;
-            return OK;
-        }
-    }
-    str list = { 0 };
-    for (int i = 0; i < READERS; i++) str_item(&list, ", ", readers[i].name);
-    int rc = input_error("dataset: \"%s\": no such reader%s; there are %s", name, did_you_mean(name, names).text,
-                         str_c(&list));
-    str_free(&list);
-    return rc;
+    for (int i = 0; i < READERS; i++) names[i] = readers[i].name;
+    *out = word_index(name, names);
+    return *out >= 0 ? OK
+                     : input_error("dataset: \"%s\": no such reader%s; there are %s", name,
+                                   did_you_mean(name, names).text, words_listed(names, ", ", ", ").text);
 }
 
 static void skip_mark(const char **bytes, size_t *n)

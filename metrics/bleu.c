@@ -7,22 +7,14 @@
 #include "metrics/bleu_tokenize.h"
 #include "metrics/ngrams.h"
 
-/* For each smoothing: sacreBLEU's name for it, and the value it takes by default (0: it takes
- * none). */
-static const struct {
-    const char *name;
-    double      value;
-} smoothings[]                        = { [BLEU_EXP]          = { "exp", 0 },
-                                          [BLEU_FLOOR]        = { "floor", 0.1 },
-                                          [BLEU_ADD_K]        = { "add-k", 1 },
-                                          [BLEU_NO_SMOOTHING] = { "none", 0 } };
-static const char *const tokenizers[] = {
-    [BLEU_13A] = "13a", [BLEU_INTL] = "intl", [BLEU_CHAR] = "char", [BLEU_NONE] = "none"
-};
+static double smooth_default(bleu_smoothing smooth)
+{
+    return smooth == BLEU_FLOOR ? 0.1 : smooth == BLEU_ADD_K ? 1 : 0; /* the others take no value */
+}
 
 static double smooth_value(const metric_options *o)
 {
-    return o->smooth_value > 0 ? o->smooth_value : smoothings[o->smooth].value;
+    return o->smooth_value > 0 ? o->smooth_value : smooth_default(o->smooth);
 }
 
 /* The signature as sacreBLEU prints it. */
@@ -34,8 +26,8 @@ static void bleu_sign(const metric *m, int64_t n_refs, str *out)
     else
         str_puts(out, "|nrefs:var");
     str_printf(out, "|case:%s|eff:%s|tok:%s|smooth:%s", o->lowercase ? "lc" : "mixed",
-               o->effective_order ? "yes" : "no", tokenizers[o->tokenize], smoothings[o->smooth].name);
-    if (smoothings[o->smooth].value > 0) str_printf(out, "[%.2f]", smooth_value(o));
+               o->effective_order ? "yes" : "no", bleu_tokenizer_names[o->tokenize], bleu_smoothing_names[o->smooth]);
+    if (smooth_default(o->smooth) > 0) str_printf(out, "[%.2f]", smooth_value(o));
     str_puts(out, "|version:2.6.0");
 }
 

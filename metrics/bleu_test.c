@@ -6,10 +6,12 @@
 
 static void check_tokens(const char *why, const char *text, bleu_tokenizer tokenizer, const char *want)
 {
-    bleu_tokenizer_scratch scratch = { 0 };
-    vocabulary             words   = { 0 };
-    token_list             tokens  = { 0 };
-    str                    got     = { 0 };
+    static bleu_tokenizer_scratch scratch;
+    static vocabulary             words;
+    static token_list             tokens;
+    str                           got = { 0 };
+    vocabulary_clear(&words);
+    tokens_clear(&tokens);
     bleu_tokenize(&scratch, slice_of(text), tokenizer, false, &words, &tokens);
     for (int64_t i = 0; i < tokens.n; i++) {
         slice word = vocabulary_token(&words, tokens.ids[i]);
@@ -18,9 +20,6 @@ static void check_tokens(const char *why, const char *text, bleu_tokenizer token
     }
     if (strcmp(str_c(&got), want)) fail_msg("%s: \"%s\"", why, str_c(&got));
     str_free(&got);
-    tokens_free(&tokens);
-    vocabulary_free(&words);
-    bleu_tokenizer_free(&scratch);
 }
 
 static void tokenizes_as_13a(void **state)

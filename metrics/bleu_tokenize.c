@@ -279,11 +279,3 @@ void bleu_tokenize(bleu_tokenizer_scratch *s, slice segment, bleu_tokenizer toke
     case BLEU_NONE: vocabulary_split(words, segment, out); break;
     }
 }
-
-void bleu_tokenizer_free(bleu_tokenizer_scratch *s)
-{
-    str_free(&s->lower);
-    str_free(&s->text);
-    str_free(&s->next);
-    str_free(&s->pass);
-}

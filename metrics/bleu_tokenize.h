@@ -4,7 +4,7 @@
 #include "metrics/metric.h"
 #include "metrics/tokens.h"
 
-/* Scratch, kept between calls. A zeroed struct is ready. */
+/* Scratch, kept between calls as long as the program runs. A zeroed struct is ready. */
 typedef struct {
     str lower, text, next, pass;
 } bleu_tokenizer_scratch;
@@ -22,5 +22,4 @@ typedef struct {
  * Newer characters count as none of the three, as in any older version of Python's regex module. */
 void bleu_tokenize(bleu_tokenizer_scratch *s, slice segment, bleu_tokenizer tokenizer, bool lowercase,
                    vocabulary *words, token_list *out);
-void bleu_tokenizer_free(bleu_tokenizer_scratch *s);
 #endif

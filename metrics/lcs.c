@@ -68,11 +68,3 @@ void lcs_mark(lcs_scratch *s, bool *hit, const int32_t *ref, int64_t n_ref, cons
         }
     }
 }
-
-void lcs_free(lcs_scratch *s)
-{
-    free(s->places);
-    free(s->carry);
-    free(s->columns);
-    *s = (lcs_scratch) { 0 };
-}

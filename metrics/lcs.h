@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Scratch, kept between calls. A zeroed struct is ready. */
+/* Scratch, kept between calls as long as the program runs. A zeroed struct is ready. */
 typedef struct {
     /* for each token number, where it stands in the block of 64 rows; all 0 between calls */
     uint64_t      *places;
@@ -27,5 +27,4 @@ int64_t lcs_length(lcs_scratch *s, const int32_t *ref, int64_t n_ref, const int3
  * taken; otherwise it steps left in hyp if that is strictly better than a step up in ref. */
 void lcs_mark(lcs_scratch *s, bool *hit, const int32_t *ref, int64_t n_ref, const int32_t *hyp, int64_t n_hyp,
               int64_t vocabulary);
-void lcs_free(lcs_scratch *s);
 #endif

@@ -18,6 +18,16 @@ enum { BOOTSTRAP_ITERATIONS = 100 };
 /* chrF has three statistics for each order; METRIC_STATS_MAX has room for all of them. */
 enum { CHAR_ORDER_MAX = 12, WORD_ORDER_MAX = 4, BETA_MAX = 1000, SMOOTH_VALUE_MAX = 1000000 };
 
+const char *const metric_multi_names[] = {
+    [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean", NULL
+};
+const char *const bleu_tokenizer_names[] = {
+    [BLEU_13A] = "13a", [BLEU_INTL] = "intl", [BLEU_CHAR] = "char", [BLEU_NONE] = "none", NULL
+};
+const char *const bleu_smoothing_names[] = {
+    [BLEU_EXP] = "exp", [BLEU_FLOOR] = "floor", [BLEU_ADD_K] = "add-k", [BLEU_NO_SMOOTHING] = "none", NULL
+};
+
 /* The rows stand in the metrics' own files. */
 extern const metric metric_rows_squad[], metric_rows_rouge[], metric_rows_bleu[], metric_rows_chrf[],
     metric_rows_gsm8k[], metric_rows_gsm8k_peft[], metric_rows_choice[], metric_rows_likelihood[];
@@ -67,19 +77,16 @@ const char *metric_list_name(int i)
 static int no_such_metric(const char *where, const char *name)
 {
     const char *names[NAMES_MAX + 1] = { 0 };
-    str         all                  = { 0 };
-    for (int i = 0; i < NAMES_MAX && (names[i] = metric_list_name(i)); i++) str_item(&all, " ", names[i]);
-    int rc = input_error("%s: %.40s: no such metric%s; there are %s", where, name, did_you_mean(name, names).text,
-                         str_c(&all));
-    str_free(&all);
-    return rc;
+    for (int i = 0; i < NAMES_MAX; i++) names[i] = metric_list_name(i);
+    return input_error("%s: %.40s: no such metric%s; there are %s", where, name, did_you_mean(name, names).text,
+                       words_listed(names, " ", " ").text);
 }
 
-static bool has_name(const metric_list *list, const char *name)
+int metric_list_find(const metric_list *list, const char *name)
 {
     for (int i = 0; i < list->n; i++)
-        if (!strcmp(list->rows[i].name, name)) return true;
-    return false;
+        if (!strcmp(list->rows[i].name, name)) return i;
+    return -1;
 }
 
 /* Adds a row and shows it as `shown`, where that name is still free. `shown` must be of static
@@ -89,8 +96,8 @@ static int add_row(metric_list *list, const char *name, const char *shown, const
 {
     const metric *row = metric_find(name);
     if (!row) return no_such_metric(where, name);
-    if (!shown || has_name(list, shown)) shown = row->name;
-    if (has_name(list, shown)) return input_error("%s: %s: is named twice", where, name);
+    if (!shown || metric_list_find(list, shown) >= 0) shown = row->name;
+    if (metric_list_find(list, shown) >= 0) return input_error("%s: %s: is named twice", where, name);
     if (list->n == METRICS_MAX) return input_error("%s: more than %d metrics", where, METRICS_MAX);
     metric *m = &list->rows[list->n++];
     *m        = *row;

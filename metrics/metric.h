@@ -64,6 +64,9 @@ typedef struct {
     bool whitespace, eps_smoothing;
 } metric_options;
 
+/* The reference tools' words for these choices, by their numbers; NULL at the end. */
+extern const char *const metric_multi_names[], *const bleu_tokenizer_names[], *const bleu_smoothing_names[];
+
 /* ERR_INPUT for values that no metric can take. `where` is the command or file that the options
  * come from, for the message. Whoever reads options calls this once. */
 int metric_options_check(const metric_options *o, const char *where);
@@ -118,6 +121,9 @@ typedef struct {
 int metric_list_add(metric_list *list, const char *name, const metric_options *options, const char *where);
 /* The same for names separated by commas; ERR_INPUT when there are none. */
 int metric_list_parse(metric_list *list, const char *names, const metric_options *options, const char *where);
+
+/* The place of the row that the list shows by that name; -1: there is none. */
+int metric_list_find(const metric_list *list, const char *name);
 
 /* The i-th name that metric_list_add knows, rows first, then groups; NULL past the end. */
 const char *metric_list_name(int i);

@@ -188,12 +188,3 @@ void ngrams_match(ngram_counter *c, const token_list *hyp, int32_t width, const 
         prefixes = t.n + 1;
     }
 }
-
-void ngrams_free(ngram_counter *c)
-{
-    free(c->grams);
-    free(c->slots);
-    free(c->numbers);
-    free(c->places);
-    *c = (ngram_counter) { 0 };
-}

@@ -2,13 +2,12 @@
  *
  *     ngram_counter c = { 0 };
  *     int64_t       matches[4];
- *     ngrams_match(&c, &hyp, width, refs, n_refs, 4, matches);     // matches[n - 1]: order n
- *     ngrams_free(&c); */
+ *     ngrams_match(&c, &hyp, width, refs, n_refs, 4, matches);     // matches[n - 1]: order n */
 #ifndef TIEBREAK_METRICS_NGRAMS_H
 #define TIEBREAK_METRICS_NGRAMS_H
 #include "metrics/tokens.h"
 
-/* Scratch, kept between calls. A zeroed struct is ready. */
+/* Scratch, kept between calls as long as the program runs. A zeroed struct is ready. */
 typedef struct {
     struct gram         *grams;
     struct ngram_places *places;
@@ -21,7 +20,6 @@ typedef struct {
  * larger ids in references are tokens that hyp does not have. */
 void ngrams_match(ngram_counter *c, const token_list *hyp, int32_t width, const token_list *refs, int64_t n_refs,
                   int orders, int64_t *matches);
-void ngrams_free(ngram_counter *c);
 
 /* The number of n-grams in a sequence of n tokens. */
 static inline int64_t ngrams_total(int64_t n, int order) { return n >= order ? n - order + 1 : 0; }

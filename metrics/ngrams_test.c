@@ -43,9 +43,9 @@ static void fill(token_list *t, rng *r, uint64_t length, uint64_t alphabet)
 static void equals_the_definition_on_random_sequences(void **state)
 {
     enum { REFS = 3, ORDERS = 9 };
-    token_list    hyp = { 0 }, refs[REFS] = { { 0 } };
-    ngram_counter c = { 0 };
-    rng           r = rng_seed(7);
+    static token_list    hyp, refs[REFS];
+    static ngram_counter c;
+    rng                  r = rng_seed(7);
     (void)state;
     for (int trial = 0; trial < 400; trial++) {
         int64_t  matches[ORDERS], n_refs = (int64_t)rng_below(&r, REFS) + 1;
@@ -59,15 +59,12 @@ static void equals_the_definition_on_random_sequences(void **state)
             if (matches[order - 1] != matches_by_definition(&hyp, refs, n_refs, order))
                 fail_msg("trial %d, order %d", trial, order);
     }
-    tokens_free(&hyp);
-    for (int k = 0; k < REFS; k++) tokens_free(&refs[k]);
-    ngrams_free(&c);
 }
 
 static void numbers_tokens_by_their_bytes(void **state)
 {
-    vocabulary v = { 0 };
-    token_list t = { 0 };
+    static vocabulary v;
+    static token_list t;
     (void)state;
     for (int round = 0; round < 3; round++) {
         vocabulary_clear(&v);
@@ -87,8 +84,6 @@ static void numbers_tokens_by_their_bytes(void **state)
         /* A byte 0 is a byte like others. */
         assert_true(vocabulary_add(&v, "a\0b", 3) != vocabulary_add(&v, "a\0c", 3));
     }
-    vocabulary_free(&v);
-    tokens_free(&t);
 }
 
 int main(void)

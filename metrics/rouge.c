@@ -192,11 +192,9 @@ rouge_score rouge_multi(const slice *references, int64_t n, slice prediction, in
 
 static void rouge_sign(const metric *m, int64_t n_refs, str *out)
 {
-    static const char *const multi[] = {
-        [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean"
-    };
     (void)n_refs;
-    str_printf(out, "|refs:%s|stem:%s", multi[m->options.multi], m->options.stemmer ? "porter-nltk" : "no");
+    str_printf(out, "|refs:%s|stem:%s", metric_multi_names[m->options.multi],
+               m->options.stemmer ? "porter-nltk" : "no");
 }
 
 static void rouge_item(const metric *m, const metric_input *in, double *stats)

@@ -26,12 +26,6 @@ void tokens_add(token_list *t, int32_t id)
 
 void tokens_clear(token_list *t) { t->n = 0; }
 
-void tokens_free(token_list *t)
-{
-    free(t->ids);
-    *t = (token_list) { 0 };
-}
-
 static uint64_t load(const char *s, size_t n)
 {
     uint64_t x = 0;
@@ -110,12 +104,4 @@ void vocabulary_clear(vocabulary *v)
     for (int64_t i = 0; i < v->n; i++) v->slots[v->entries[i].slot] = 0;
     v->n = 0;
     str_clear(&v->bytes);
-}
-
-void vocabulary_free(vocabulary *v)
-{
-    free(v->entries);
-    free(v->slots);
-    str_free(&v->bytes);
-    *v = (vocabulary) { 0 };
 }

@@ -9,7 +9,8 @@
 #define TIEBREAK_METRICS_TOKENS_H
 #include "metrics/pytext.h"
 
-/* A zeroed struct is the empty sequence. */
+/* A zeroed struct is the empty sequence. Its memory is kept for the next item, as long as the
+ * program runs. */
 typedef struct {
     int32_t *ids;
     int64_t  n;
@@ -20,10 +21,9 @@ void tokens_add(token_list *t, int32_t id);
 /* Makes room for n ids from the start; what is there may be lost. */
 void tokens_reserve(token_list *t, size_t n);
 void tokens_clear(token_list *t);
-void tokens_free(token_list *t);
 
 /* The distinct tokens of one item, numbered from 0 in order of first use. A zeroed struct is
- * empty. */
+ * empty; its memory is kept as that of a list is. */
 typedef struct {
     struct vocabulary_entry *entries;
     int32_t                 *slots; /* open addressing: entry + 1, or 0 */
@@ -37,5 +37,4 @@ slice   vocabulary_token(const vocabulary *v, int32_t id); /* valid until the ne
 /* Python's str.split(): appends the words of text. */
 void vocabulary_split(vocabulary *v, slice text, token_list *out);
 void vocabulary_clear(vocabulary *v); /* takes time by what it holds, not by the most it ever held */
-void vocabulary_free(vocabulary *v);
 #endif

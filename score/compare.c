@@ -106,18 +106,11 @@ static int align(comparison *c)
 
 /* --- the same metrics */
 
-static int find_metric(const scored *s, const char *name)
-{
-    for (int m = 0; m < s->metrics.n; m++)
-        if (!strcmp(s->metrics.rows[m].name, name)) return m;
-    return -1;
-}
-
 static bool in_every_run(const comparison *c, const char *name)
 {
     for (int s = 0; s < c->n_systems; s++)
         for (int r = 0; r < c->systems[s].n_runs; r++)
-            if (find_metric(&c->systems[s].runs[r], name) < 0) return false;
+            if (metric_list_find(&c->systems[s].runs[r].metrics, name) < 0) return false;
     return true;
 }
 
@@ -126,7 +119,7 @@ static int check_rules(const comparison *c, const compare_metric *m)
     for (int s = 0; s < c->n_systems; s++) {
         for (int r = 0; r < c->systems[s].n_runs; r++) {
             const scored *run = &c->systems[s].runs[r];
-            const metric *row = &run->metrics.rows[find_metric(run, m->row.name)];
+            const metric *row = &run->metrics.rows[metric_list_find(&run->metrics, m->row.name)];
             str           own = { 0 };
             metric_signature(row, run->n_refs, &own);
             bool same = !strcmp(str_c(&own), str_c(&m->signature)) && row->n_stats == m->row.n_stats;
@@ -179,7 +172,7 @@ static void gather(comparison *c, compare_metric *m, int s, int64_t *const *plac
     out->run_values = mem_alloc((size_t)system->n_runs, sizeof *out->run_values);
     for (int r = 0; r < system->n_runs; r++) {
         const scored *run = &system->runs[r];
-        const double *all = run->stats[find_metric(run, m->row.name)];
+        const double *all = run->stats[metric_list_find(&run->metrics, m->row.name)];
         for (int64_t i = 0; i < c->n; i++) {
             const double *item = all + places[r][i] * width;
             memcpy(own + i * width, item, (size_t)width * sizeof *own);

@@ -258,11 +258,5 @@ int json_id(const json *value, const char *where, const char *key, str *out)
         str_printf(out, "%.0f", v == 0 ? 0.0 : v);
         return OK;
     }
-    str shown = { 0 };
-    json_print(value, &shown, false);
-    int rc = input_error(
-        "%s: \"%s\": %.60s: must be a text or a whole number (one above 2^53 must be written as a text)", where, key,
-        str_c(&shown));
-    str_free(&shown);
-    return rc;
+    return json_refuse(value, where, key, "a text or a whole number (one above 2^53 must be written as a text)");
 }

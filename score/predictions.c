@@ -139,19 +139,9 @@ static int read_lines(predictions *p, line_blocks *b, prediction_kind kind)
 
 /* --- JSON lines */
 
-static int wrong_value(const char *where, const char *key, const json *value, const char *wanted)
-{
-    str shown = { 0 };
-    if (value) json_print(value, &shown, false);
-    int rc = value ? input_error("%s: \"%s\": %.60s: must be %s", where, key, str_c(&shown), wanted)
-                   : input_error("%s: \"%s\" is missing; expected %s", where, key, wanted);
-    str_free(&shown);
-    return rc;
-}
-
 static int set_text(predictions *p, const json *value, const char *where, const char *key, prediction *x)
 {
-    if (!json_text(value)) return wrong_value(where, key, value, "a text (\"\" for no answer)");
+    if (!json_text(value)) return json_refuse(value, where, key, "a text (\"\" for no answer)");
     x->text = keep(p, value->valuestring, strlen(value->valuestring));
     return OK;
 }
@@ -168,11 +158,11 @@ static int set_likelihoods(predictions *p, const json *array, const char *where,
                            const json *of(const json *), prediction *x)
 {
     if (!json_is_array(array) || !array->child)
-        return wrong_value(where, key, array, "an array, a log-likelihood for each choice");
+        return json_refuse(array, where, key, "an array, a log-likelihood for each choice");
     int     n = json_size(array), k = 0, rc = OK;
     double *ll = arena_alloc(&p->memory, (size_t)n, sizeof *ll);
     for (const json *e = array->child; e && !rc; e = e->next, k++) {
-        if (!number_in(of(e), &ll[k])) rc = wrong_value(where, key, e, "a number (log-likelihoods must be finite)");
+        if (!number_in(of(e), &ll[k])) rc = json_refuse(e, where, key, "a number (log-likelihoods must be finite)");
         if (!rc) rc = check_likelihood(ll[k], where, k);
     }
     x->ll   = ll;
@@ -191,7 +181,7 @@ static int set_chosen(const json *value, const char *where, prediction *x)
 {
     double v = json_number(value);
     if (!(v >= 0 && v < CHOICES_MAX) || v != floor(v))
-        return wrong_value(where, "prediction", value,
+        return json_refuse(value, where, "prediction",
                            "the index of the chosen one, from 0 (or \"loglikelihoods\", a number for each)");
     x->chosen = (int64_t)v;
     return OK;
@@ -231,7 +221,7 @@ static int harness_object(predictions *p, const json *line, const char *where, p
     set_target(p, json_find(line, "target"), x);
     if (!resps && json_is_array(filtered)) return set_text(p, filtered->child, where, "filtered_resps", x);
     if (!json_is_array(resps) || !json_is_array(resps->child))
-        return wrong_value(where, "resps", resps, "[[\"the answer\"]]");
+        return json_refuse(resps, where, "resps", "[[\"the answer\"]]");
     if (resps->child->child && resps->child->child->next)
         return input_error("%s: \"resps\": has %d answers to one question; a log with one each is needed", where,
                            json_size(resps->child));
@@ -254,7 +244,7 @@ static int json_line(predictions *p, const json *line, const char *where, predic
     str         text    = { 0 };
     int         rc      = json_members_once(line, where);
     if (!rc)
-        rc = id ? json_id(id, where, key, &text) : foreign ? wrong_value(where, key, id, "the document's number") : OK;
+        rc = id ? json_id(id, where, key, &text) : foreign ? json_refuse(id, where, key, "the document's number") : OK;
     if (!rc && id) x->id = keep(p, text.s, text.n).s;
     str_free(&text);
     if (p->n > 1 && foreign != p->by_position) rc = input_error("%s: is of another kind than the lines before", where);
@@ -443,7 +433,7 @@ int probabilities_read(probabilities *out, const char *path)
     out->values = mem_alloc(n, sizeof *out->values);
     for (const json *m = rc ? NULL : doc->child; m && !rc; m = m->next) {
         if ((rc = check_key(&ids, path, m, out->n))) break;
-        if (!isfinite(json_number(m))) rc = wrong_value(path, m->string, m, "a finite number");
+        if (!isfinite(json_number(m))) rc = json_refuse(m, path, m->string, "a finite number");
         out->ids[out->n]      = arena_strndup(&out->memory, m->string, strlen(m->string));
         out->values[out->n++] = m->valuedouble;
     }

@@ -87,59 +87,10 @@ static void shown_free(const scored *s, shown all[METRICS_MAX])
     for (int m = 0; m < s->metrics.n; m++) str_free(&all[m].signature);
 }
 
-static json *interval_json(interval i)
-{
-    const double ends[] = { i.low, i.high };
-    return isfinite(i.low) && isfinite(i.high) ? json_of_numbers(ends, 2) : json_null();
-}
-
-static json *metrics_json(const scored *s)
-{
-    json *all = json_object();
-    shown of[METRICS_MAX];
-    show_all(s, of);
-    for (int m = 0; m < s->metrics.n; m++) {
-        json *one = json_object();
-        json_set_num(one, "value", of[m].value);
-        json_set_num(one, "stderr", of[m].error);
-        json_set_str(one, "signature", str_c(&of[m].signature));
-        json_set(one, "interval", interval_json(of[m].range));
-        json_set_str(one, "interval_rule", of[m].range.rule);
-        if (!isnan(of[m].mean)) {
-            json_set_num(one, "mean", of[m].mean);
-            json_set_num(one, "ci", (of[m].range.high - of[m].range.low) / 2);
-        }
-        json_set(all, s->metrics.rows[m].name, one);
-    }
-    shown_free(s, of);
-    return all;
-}
-
 static double item_score(const scored *s, int m, int64_t i)
 {
     const metric *row = &s->metrics.rows[m];
     return metric_sentence(row, s->stats[m] + i * row->n_stats);
-}
-
-json *scored_json(const scored *s, bool per_item)
-{
-    json *j = json_object(), *items = json_array();
-    json_set_int(j, "n", s->n);
-    json_set(j, "metrics", metrics_json(s));
-    for (int64_t i = 0; i < s->n && per_item; i++) {
-        json *one = json_object();
-        if (s->numbers)
-            json_set_num(one, "id", strtod(s->ids[i], NULL));
-        else
-            json_set_str(one, "id", s->ids[i]);
-        for (int m = 0; m < s->metrics.n; m++) json_set_num(one, s->metrics.rows[m].name, item_score(s, m, i));
-        json_push(items, one);
-    }
-    if (per_item)
-        json_set(j, "items", items);
-    else
-        json_free(items);
-    return j;
 }
 
 static void print_number(str *out, double x)

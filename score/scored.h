@@ -43,13 +43,11 @@ void scored_free(scored *s);
  * some lines, a number that is not finite. */
 int scored_read(scored *out, const char *path);
 
-/* Makes { "n", "metrics": { NAME: { "value", "stderr", "signature", "interval": [low, high] (95
+/* Appends { "n", "metrics": { NAME: { "value", "stderr", "signature", "interval": [low, high] (95
  * %; null where there is none), "interval_rule", and for a bootstrap the resamples' "mean" and
- * "ci", half the interval's width } }, "items": [ { "id", NAME: value } ] }; items only when
- * asked for. */
-json *scored_json(const scored *s, bool per_item);
-/* Appends the same as text, an item a line, every number with 17 significant digits. The members of
- * `more`, which may be NULL, follow "metrics". */
+ * "ci", half the interval's width } }, "items": [ { "id", NAME: value } ] }, an item a line, every
+ * number with 17 significant digits; items only when asked for. The members of `more`, which may
+ * be NULL, follow "metrics". */
 void scored_print_json(const scored *s, bool per_item, const json *more, str *out);
 /* Appends one line for each metric: value, standard error, signature. */
 void scored_print_table(const scored *s, str *out);

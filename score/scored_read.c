@@ -32,13 +32,6 @@ typedef struct {
     const json *line, *value;
 } log_entry;
 
-static int find_row(const metric_list *list, const char *name)
-{
-    for (int m = 0; m < list->n; m++)
-        if (!strcmp(list->rows[m].name, name)) return m;
-    return -1;
-}
-
 /* A metric that the log itself computed: only each item's number is known. */
 static metric mean_of(const char *name)
 {
@@ -66,14 +59,7 @@ static int add_row(sample_log *l, const metric *row, const char *where)
 
 /* --- what a value says */
 
-static int not_a_score(const log_entry *e)
-{
-    str shown = { 0 };
-    json_print(e->value, &shown, false);
-    int rc = input_error("%s: \"%s\": %.60s: must be a finite number", e->where, e->name, str_c(&shown));
-    str_free(&shown);
-    return rc;
-}
+static int not_a_score(const log_entry *e) { return json_refuse(e->value, e->where, e->name, "a finite number"); }
 
 static int number_of(const log_entry *e, double *out)
 {
@@ -212,7 +198,7 @@ static int own_line(sample_log *l, const json *line, const char *where, int64_t 
         log_entry     e    = { v->string, where, line, v };
         const metric *row  = metric_find(v->string);
         metric        mean = mean_of(v->string);
-        int           m    = find_row(&l->s->metrics, v->string);
+        int           m    = metric_list_find(&l->s->metrics, v->string);
         if (m < 0 && !first)
             return input_error("%s: \"%.60s\": the lines before have no such metric; every line must have the same",
                                where, v->string);
@@ -259,7 +245,7 @@ static int foreign_line(sample_log *l, const json *line, const char *where, int6
         str_puts(&shown, name->valuestring);
         if (strcmp(filter, "none")) str_printf(&shown, ",%s", filter);
         log_entry e = { shown.s, where, line, json_find(line, name->valuestring) };
-        int       m = find_row(&l->s->metrics, shown.s);
+        int       m = metric_list_find(&l->s->metrics, shown.s);
         if (!e.value)
             rc = input_error("%s: \"%.60s\" is missing, though \"metrics\" names it", where, name->valuestring);
         else if (m < 0 && !is_number(e.value) && !foreign_row(name->valuestring, e.value)) {

@@ -41,11 +41,8 @@ static void set_rules(metric *row, const char *signature)
 /* Reads the options that a task file may set. */
 static void set_options(metric *row, const char *signature)
 {
-    static const char *const multi[] = {
-        [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean"
-    };
-    for (int k = 0; k < 3; k++)
-        if (part_is(part_of(signature, "refs"), multi[k])) row->options.multi = (metric_multi)k;
+    for (int k = 0; metric_multi_names[k]; k++)
+        if (part_is(part_of(signature, "refs"), metric_multi_names[k])) row->options.multi = (metric_multi)k;
     row->options.stemmer = part_of(signature, "stem") && !part_is(part_of(signature, "stem"), "no");
 }
 
@@ -80,7 +77,7 @@ int scored_read_record(scored *s, const char *log)
     int   rc = read_beside(log, "record.json", &path, &record);
     for (int m = 0; m < s->metrics.n && record; m++) {
         const json *metrics = record_get(record_get(record, field_record_result), field_result_metrics);
-        const char *sign = record_text(json_find(metrics, s->metrics.rows[m].name), field_metric_signature, NULL);
+        const char *sign    = record_text(json_find(metrics, s->metrics.rows[m].name), field_metric_signature, NULL);
         if (sign) apply(s, &s->metrics.rows[m], sign, path);
     }
     json_free(record);

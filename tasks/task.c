@@ -116,12 +116,8 @@ static int unknown_member(const char *where, const char *name, const member *row
     size_t      n         = 0;
     for (; rows->name; rows++) names[n++] = rows->name;
     for (; more && more->name; more++) names[n++] = more->name;
-    str list = { 0 };
-    for (size_t i = 0; i < n; i++) str_item(&list, ", ", names[i]);
-    int rc = input_error("%s: \"%.40s\": there is no such member here%s; there are %s", where, name,
-                         did_you_mean_as(name, names, "\"", "\"").text, str_c(&list));
-    str_free(&list);
-    return rc;
+    return input_error("%s: \"%.40s\": there is no such member here%s; there are %s", where, name,
+                       did_you_mean_as(name, names, "\"", "\"").text, words_listed(names, ", ", ", ").text);
 }
 
 /* Reads every member of obj, by the rows, into `into`. Where obj may hold the members of a variant
@@ -133,13 +129,7 @@ static int read_members(const json *obj, const char *where, const member *rows, 
         void         *s = into;
         if (!m && rules) m = find_member(rule_members, j->string), s = rules;
         if (!m) return unknown_member(where, j->string, rows, rules ? rule_members : NULL);
-        if (!is_kind(j, m->kind)) {
-            str shown = { 0 };
-            json_print(j, &shown, false);
-            int rc = input_error("%s: \"%s\": %.60s: must be %s", where, m->name, str_c(&shown), kinds[m->kind]);
-            str_free(&shown);
-            return rc;
-        }
+        if (!is_kind(j, m->kind)) return json_refuse(j, where, m->name, kinds[m->kind]);
         if (json_find(obj, j->string) != j) return input_error("%s: \"%s\": is there twice", where, m->name);
         store(j, m->kind, (char *)s + m->at);
     }
@@ -155,27 +145,15 @@ static const char *const answers[] = {
 /* The index of text in a list that NULL ends, or -1 with a message that names what there is. */
 static int index_in(const char *const *names, const char *text, const char *where, const char *key)
 {
-    str list = { 0 };
-    int n    = 0;
-    for (; names[n]; n++) {
-        if (!strcmp(names[n], text)) {
-            str_free(&list);
-            return n;
-        }
-        str_item(&list, names[n + 1] ? ", " : " or ", names[n]);
-    }
-    input_error("%s: %s: \"%.40s\": must be %s", where, key, text, str_c(&list));
-    str_free(&list);
-    return -1;
+    int i = word_index(text, names);
+    if (i < 0) input_error("%s: %s: \"%.40s\": must be %s", where, key, text, words_listed(names, ", ", " or ").text);
+    return i;
 }
 
 static int read_metric_options(const task_rules *r, const char *where, metric_options *out)
 {
-    static const char *const multi[] = {
-        [REFERENCES_MAX] = "max", [REFERENCES_FIRST] = "first", [REFERENCES_MEAN] = "mean", NULL
-    };
     *out  = (metric_options) { .stemmer = r->stemmer };
-    int k = r->multi ? index_in(multi, r->multi, where, "metric_options: \"multi\"") : REFERENCES_MAX;
+    int k = r->multi ? index_in(metric_multi_names, r->multi, where, "metric_options: \"multi\"") : REFERENCES_MAX;
     if (k < 0) return ERR_INPUT;
     out->multi = (metric_multi)k;
     return OK;
@@ -283,30 +261,18 @@ static int no_variant(const task *t, const char *what, const char *name)
 {
     const char *names[32] = { 0 };
     int         n         = 0;
-    str         list      = { 0 };
-    for (const json *p = t->prompts->child; p && n < 31; p = p->next) {
-        str_item(&list, ", ", p->string);
-        names[n++] = p->string;
-    }
-    int rc = input_error("%s: %s %.40s: the task has no such variant%s; there are %s", t->where, what, name,
-                         did_you_mean(name, names).text, n ? list.s : "none");
-    str_free(&list);
-    return rc;
+    for (const json *p = t->prompts->child; p && n < 31; p = p->next) names[n++] = p->string;
+    return input_error("%s: %s %.40s: the task has no such variant%s; there are %s", t->where, what, name,
+                       did_you_mean(name, names).text, n ? words_listed(names, ", ", ", ").text : "none");
 }
 
 static int check_reader(const task *t)
 {
-    str list = { 0 };
-    for (int i = 0; dataset_reader_name(i); i++) {
-        if (!strcmp(dataset_reader_name(i), t->reader)) {
-            str_free(&list);
-            return OK;
-        }
-        str_item(&list, ", ", dataset_reader_name(i));
-    }
-    int rc = input_error("%s: \"reader\": \"%.40s\": there are %s", t->where, t->reader, str_c(&list));
-    str_free(&list);
-    return rc;
+    const char *names[16] = { 0 };
+    for (int i = 0; i < 15 && dataset_reader_name(i); i++) names[i] = dataset_reader_name(i);
+    if (word_index(t->reader, names) >= 0) return OK;
+    return input_error("%s: \"reader\": \"%.40s\": there are %s", t->where, t->reader,
+                       words_listed(names, ", ", ", ").text);
 }
 
 static int read_task(task *t, const char *prompt)
@@ -318,7 +284,7 @@ static int read_task(task *t, const char *prompt)
     int rc = read_members(t->doc, t->where, file_members, t, &common);
     for (const member *m = file_members; m->name && !rc; m++)
         if (strcmp(m->name, "about") && !json_find(t->doc, m->name))
-            rc = input_error("%s: \"%s\" is missing; expected %s", t->where, m->name, kinds[m->kind]);
+            rc = json_refuse(NULL, t->where, m->name, kinds[m->kind]);
     if (!rc) rc = check_reader(t);
     const char *chosen = prompt ? prompt : t->default_variant;
     for (const json *v = rc ? NULL : t->prompts->child; v && !rc; v = v->next)
@@ -347,15 +313,9 @@ int task_parse(task **out, const char *text, size_t n, const char *where, const 
 static int no_task(const char *name)
 {
     const char *names[64] = { 0 };
-    str         list      = { 0 };
-    for (int i = 0; task_files[i].name && i < 63; i++) {
-        names[i] = task_files[i].name;
-        str_item(&list, ", ", names[i]);
-    }
-    int rc = input_error("task \"%s\": no such task%s; there are %s, or give the path of a task file (.json)", name,
-                         did_you_mean(name, names).text, str_c(&list));
-    str_free(&list);
-    return rc;
+    for (int i = 0; task_files[i].name && i < 63; i++) names[i] = task_files[i].name;
+    return input_error("task \"%s\": no such task%s; there are %s, or give the path of a task file (.json)", name,
+                       did_you_mean(name, names).text, words_listed(names, ", ", ", ").text);
 }
 
 int task_open(task **out, const char *name_or_file, const char *prompt)

@@ -65,23 +65,17 @@ enum { FILTERS = sizeof filters / sizeof filters[0] };
 int template_filter(const char *name, str *text)
 {
     const char *names[FILTERS + 1] = { 0 };
-    str         list               = { 0 };
-    for (int i = 0; i < FILTERS; i++) {
-        names[i] = filters[i].name;
-        str_item(&list, ", ", names[i]);
-        if (strcmp(filters[i].name, name)) continue;
-        str_free(&list);
-        if (!text) return OK;
-        str out = { 0 };
-        filters[i].apply(whole(text), &out);
-        str_free(text);
-        *text = out;
-        return OK;
-    }
-    int rc = input_error("template: filter \"%.40s\": there are %s%s", name, str_c(&list),
-                         did_you_mean(name, names).text);
-    str_free(&list);
-    return rc;
+    str         out                = { 0 };
+    for (int i = 0; i < FILTERS; i++) names[i] = filters[i].name;
+    int i = word_index(name, names);
+    if (i < 0)
+        return input_error("template: filter \"%.40s\": there are %s%s", name, words_listed(names, ", ", ", ").text,
+                           did_you_mean(name, names).text);
+    if (!text) return OK;
+    filters[i].apply(whole(text), &out);
+    str_free(text);
+    *text = out;
+    return OK;
 }
 
 /* --- {field:k|filter|filter} */
@@ -91,17 +85,11 @@ int template_missing(const data_item *item, const char *name, int64_t k)
     if (k > 0 && item_field(item, name))
         return input_error("the field \"%.60s\" is there too few times: number %lld (from 0) is asked for", name,
                            (long long)k);
-    str         list      = { 0 };
     const char *names[65] = { 0 };
-    for (int64_t i = 0, n = 0; i < item->n_fields && n < 64; i++) {
-        if (i && !strcmp(item->fields[i].name, item->fields[i - 1].name)) continue;
-        names[n++] = item->fields[i].name;
-        str_item(&list, ", ", item->fields[i].name);
-    }
-    int rc = input_error("the field \"%.60s\" is missing; the item has %s%s", name, list.n ? list.s : "none",
-                         did_you_mean(name, names).text);
-    str_free(&list);
-    return rc;
+    for (int64_t i = 0, n = 0; i < item->n_fields && n < 64; i++)
+        if (!i || strcmp(item->fields[i].name, item->fields[i - 1].name)) names[n++] = item->fields[i].name;
+    return input_error("the field \"%.60s\" is missing; the item has %s%s", name,
+                       *names ? words_listed(names, ", ", ", ").text : "none", did_you_mean(name, names).text);
 }
 
 /* Appends the field that `inside` names; with item NULL it only checks. */
