@@ -1,6 +1,7 @@
 /* A linear and any number of pairs that read its input: every variant of a backend against the
  * reference's linear and pairs one by one, and what each refuses. */
 #include "kernels/test_adapted.h"
+#include "kernels/test_variants.h"
 
 /* Where a pair's A (and dA) lies: where the one before it ends, with a gap, or it is the same A
  * with a dA of its own. */
@@ -292,31 +293,12 @@ static void check_case(const adapted_case *c)
     check_op(what, arrays, ARRAYS, call, c);
 }
 
-/* What the cases above are to each variant. A variant that is not here fails the test. */
-static const struct {
-    const char *name;
-    bool        one, several; /* some of one pair run, some of several do */
-} expected[] = {
-    { "stacked", true, true },         { "base-first", true, true },
-    { "eager", true, false }, /* takes one pair; in bf16 the pair's factors, which are not here */
-    { "eager-bf16", true, false },     { "one-pass", true, true },
-    { "adapter-first", true, true },   { "split-k", true, true },
-    { "merged", true, true },          { "augmented-k", true, true },
-    { "producer-shrink", true, true }, { "producer-augmented", true, true },
-    { "producer-fused", false, true }, { "decode", true, true },
-    { "gather", true, true },          { "fused", false, true },
-    { "fused-cluster", false, true },  { "graph", true, true },
-};
-enum { EXPECTED = sizeof expected / sizeof *expected };
-
 static void check_cases(void)
 {
     const backend *be = check_subject ? check_subject : backend_find("cpu");
     for (variant = be->adapted; variant->name; variant++) {
-        bool ran[2] = { false, false };
-        int  row    = 0;
-        while (row < EXPECTED && strcmp(expected[row].name, variant->name) != 0) row++;
-        if (row == EXPECTED) fail_msg("the variant %s is not expected here", variant->name);
+        const test_variant *expected = test_variant_of(variant);
+        bool                ran[2]   = { false, false };
         for (int i = 0; i < CASES; i++) {
             /* Strided x and the op before do not go together, and no pair is the linear alone. */
             if (ran[cases[i].count > 1] && i % TEST_PART != 0) continue;
@@ -325,8 +307,8 @@ static void check_cases(void)
             if (cases[i].d.n && cases[i].count) ran[cases[i].count > 1] = true;
         }
         const bool needs_factors = strcmp(variant->name, "eager") == 0 && be->elem == 2;
-        assert_int_equal(ran[0], expected[row].one && !needs_factors);
-        assert_int_equal(ran[1], expected[row].several);
+        assert_int_equal(ran[0], expected->one && !needs_factors);
+        assert_int_equal(ran[1], expected->several);
     }
 }
 

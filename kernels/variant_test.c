@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "kernels/test_adapted.h"
+#include "kernels/test_variants.h"
 
 typedef struct {
     int64_t n, in, out, r, lda;
@@ -311,35 +312,7 @@ static void graph_is_base_first_replayed(void **state)
     check_on_cuda(check_graph);
 }
 
-/* What each variant costs with LoRA's factors, worked out by hand: launches forward and backward,
- * and bytes forward over the base's, in elements. A variant that is not here fails the test. */
-static const struct {
-    const char *name;
-    /* extra: in units of one element, at n = 512, in = 256, out = 1024, r = 16 */
-    double fwd, bwd, extra;
-} expected[] = {
-    { "eager", 5, 7, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 + 6 * 512 * 1024 },
-    { "eager-bf16", 5, 7, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 + 6 * 512 * 1024 },
-    { "base-first", 3, 5, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 + 2 * 512 * 1024 },
-    { "stacked", 3, 5, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 + 2 * 512 * 1024 },
-    { "graph", 3, 5, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 + 2 * 512 * 1024 },
-    { "one-pass", 3, 5, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 + 2 * 512 * 1024 },
-    { "adapter-first", 3, 5, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 + 2 * 512 * 1024 },
-    /* one part of h, in f32, is written and read */
-    { "split-k", 4, 6, 512 * 256 + 6 * 512 * 16 + 16 * 256 + 16 * 1024 + 2 * 512 * 1024 },
-    { "merged", 1, 5, 0 },
-    { "fused", 2, 4, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 },
-    { "fused-cluster", 2, 4, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 },
-    { "augmented-k", 2, 4, 512 * 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 },
-    /* beside the norm's own reading and writing of x and its gains */
-    { "producer-shrink", 3, 5, 2 * 512 * 256 + 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 + 2 * 512 * 1024 },
-    { "producer-augmented", 2, 4, 2 * 512 * 256 + 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 },
-    { "producer-fused", 2, 4, 2 * 512 * 256 + 256 + 2 * 512 * 16 + 16 * 256 + 16 * 1024 },
-    { "decode", 0, 0, 0 },
-    { "gather", 0, 0, 0 },
-};
-enum { EXPECTED = sizeof expected / sizeof *expected };
-
+/* What each variant costs with LoRA's factors, beside what kernels/test_variants.h has by hand. */
 static void check_costs(void)
 {
     static char           there[8];
@@ -354,21 +327,19 @@ static void check_costs(void)
     of_factors.factors               = &factors;
     const adapted_source source      = { .gain = (const real *)some };
     for (const adapted_variant *v = check_subject->adapted; v->name; v++) {
-        size_t i = 0;
-        while (i < EXPECTED && strcmp(expected[i].name, v->name) != 0) i++;
-        if (i == EXPECTED) fail_msg("the costs of the variant %s are not expected here", v->name);
-        adapted_linear l = {
-            .n = 512, .in = 256, .out = 1024, .dx = dummy, .dy = dummy, .pairs = &pair, .count = 1, .source = &source
+        const test_variant *expected = test_variant_of(v);
+        adapted_linear      l        = {
+                        .n = 512, .in = 256, .out = 1024, .dx = dummy, .dy = dummy, .pairs = &pair, .count = 1, .source = &source
         };
         if (v->takes != TAKES_PAIR) l.pairs = &of_factors;
         if (v->pad) l.ldx = adapted_ld(v, l.in, 16), l.ld_dy = adapted_ld(v, l.out, 16);
         /* many_adapters_test.c has those without numbers; what casts add is below */
-        if (expected[i].fwd <= 0 || (v->takes == TAKES_FACTORS && check_subject->elem == 2)) continue;
+        if (expected->fwd <= 0 || (v->takes == TAKES_FACTORS && check_subject->elem == 2)) continue;
         adapted_cost fwd = adapted_cost_of(check_subject, v, ADAPTED_FORWARD, &l),
                      bwd = adapted_cost_of(check_subject, v, ADAPTED_BACKWARD, &l);
-        assert_within(fabs(fwd.launches - expected[i].fwd), 0);
-        assert_within(fabs(bwd.launches - expected[i].bwd), 0);
-        assert_within(fabs(fwd.bytes - base - expected[i].extra * elem), 0.5);
+        assert_within(fabs(fwd.launches - expected->fwd), 0);
+        assert_within(fabs(bwd.launches - expected->bwd), 0);
+        assert_within(fabs(fwd.bytes - base - expected->extra * elem), 0.5);
     }
 }
 

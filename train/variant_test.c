@@ -2,7 +2,7 @@
  * else on the emulator, beside the default: the default by its name gives the same bits, the
  * others compute the same up to rounding, and what a variant cannot do it refuses beforehand,
  * naming the site and the reason. */
-#include "kernels/variant.h"
+#include "kernels/test_variants.h"
 #include "model/generate.h"
 #include "model/test_model.h"
 #include "train/trainer.h"
@@ -32,38 +32,6 @@ typedef struct {
     const char *method;
 } setting;
 enum { QKV = 1u << SITE_QKV, Q_V = 1u << SITE_Q | 1u << SITE_V, ALL = (1u << SITE_COUNT) - 2 };
-
-/* Each variant, and why it refuses to train the fused qkv, q and v alone, and all seven sites
- * apart;
- * and to generate with qkv. NULL: it does not. A variant that is not here fails the test. */
-#define ROOM "at the site qkv of layer 0 it needs room for the ranks behind each row of x and dy"
-#define SOURCE "at the site qkv of layer 0 it needs the input of the op before, RMSNorm or SwiGLU"
-#define ARRAYS "at the site qkv of layer 0 it needs the same arrays in every call"
-#define FORWARD "at the site qkv of layer 0 it has no backward"
-static const struct {
-    const char *name, *qkv, *q_v, *all, *generate;
-} expected[] = {
-    { "stacked", NULL, NULL, NULL, NULL },
-    { "base-first", NULL, NULL, NULL, NULL },
-    { "one-pass", NULL, NULL, NULL, NULL },
-    { "merged", NULL, NULL, NULL, NULL },
-    { "adapter-first", NULL, "at the site q of layer 0 it needs pairs that reach every column of y once", NULL, NULL },
-    { "split-k", NULL, "at the site q of layer 0 it needs pairs that reach every column of y once", NULL, NULL },
-    { "eager", NULL, "at the site q of layer 0 it takes one pair", "at the site q of layer 0 it takes one pair", NULL },
-    { "eager-bf16", NULL, "at the site q of layer 0 it takes one pair", "at the site q of layer 0 it takes one pair",
-      NULL },
-    { "fused", NULL, NULL, "at the site o of layer 0 it overwrites y, which holds what it should be added to", NULL },
-    { "fused-cluster", NULL, NULL, "at the site o of layer 0 it overwrites y, which holds what it should be added to",
-      NULL },
-    { "decode", FORWARD, "it has no backward", "it has no backward", NULL },
-    { "gather", FORWARD, "it has no backward", "it has no backward", NULL },
-    { "augmented-k", ROOM, "it needs room", "it", ROOM },
-    { "producer-shrink", SOURCE, "it needs the input", "it needs the input", SOURCE },
-    { "producer-augmented", SOURCE, "it needs the input", "it needs the input", SOURCE },
-    { "producer-fused", SOURCE, "it needs the input", "it needs the input", SOURCE },
-    { "graph", ARRAYS, "it needs the same", "it", ARRAYS },
-};
-enum { EXPECTED = sizeof expected / sizeof *expected };
 
 typedef struct {
     double  loss[STEPS], *theta;
@@ -141,12 +109,10 @@ static void check_settings(const char *device)
     for (int s = 0; s < 4; s++) {
         course usual = run(device, NULL, settings[s], NULL, NULL);
         for (const adapted_variant *v = be->adapted; v->name; v++) {
-            int row = 0;
+            const test_variant *expected = test_variant_of(v);
             if (seen++ % TEST_PART != 0) continue;
-            while (row < EXPECTED && strcmp(expected[row].name, v->name) != 0) row++;
-            if (row == EXPECTED) fail_msg("the variant %s is not expected here", v->name);
-            const char *words = s < 2 ? expected[row].qkv : s == 2 ? expected[row].q_v : expected[row].all;
-            const char *text  = s < 2 ? expected[row].generate : words;
+            const char *words = s < 2 ? expected->qkv : s == 2 ? expected->q_v : expected->all;
+            const char *text  = s < 2 ? expected->generate : words;
             if (v->takes == TAKES_FACTORS && be->elem == 2) words = text = "it needs the method's own factors in f32";
             if (v->takes == TAKES_FACTORS && be->elem == 2 && s >= 2) words = text = "it takes one pair";
             if (v->forward_only) text = NULL;
