@@ -9,12 +9,12 @@ typedef struct {
     const char *name;
     /* kernels/adapted_test.c: of its cases some with one pair run, and some with several */
     bool one, several;
-    /* kernels/variant_test.c: launches of a forward and a backward of one pair, and the elements that
-     * the forward moves more than the base, at n = 512, in = 256, out = 1024, r = 16. 0, 0: not
-     * counted there, but in kernels/many_adapters_test.c. */
+    /* kernels/variant_test.c: launches of a forward and a backward of one pair, and the elements
+     * that the forward moves more than the base, at n = 512, in = 256, out = 1024, r = 16. 0, 0:
+     * not counted there, but in kernels/many_adapters_test.c. */
     double fwd, bwd, extra;
-    /* train/variant_test.c: why it refuses to train the fused qkv, q and v alone, and all seven sites
-     * apart; and to generate with qkv. NULL: it does not. */
+    /* train/variant_test.c: why it refuses to train the fused qkv, q and v alone, and all seven
+     * sites apart; and to generate with qkv. NULL: it does not. */
     const char *qkv, *q_v, *all, *generate;
 } test_variant;
 
@@ -43,7 +43,8 @@ static const test_variant test_variants[] = {
     { "split-k", true, true, 4, 6, TEST_PAIR + 4 * 512 * 16 + TEST_Y, NULL, TEST_COVER, NULL, NULL },
     { "merged", true, true, 1, 5, 0, NULL, NULL, NULL, NULL },
     { "augmented-k", true, true, 2, 4, TEST_PAIR, TEST_ROOM, "it needs room", "it", TEST_ROOM },
-    /* They take one pair; in bf16 eager takes the pair's factors, which adapted_test.c does not have. */
+    /* They take one pair. In bf16 eager takes the pair's factors, which adapted_test.c does not
+     * have. */
     { "eager", true, false, 5, 7, TEST_PAIR + 3 * TEST_Y, NULL, TEST_SINGLE, TEST_SINGLE, NULL },
     { "eager-bf16", true, false, 5, 7, TEST_PAIR + 3 * TEST_Y, NULL, TEST_SINGLE, TEST_SINGLE, NULL },
     { "fused", false, true, 2, 4, TEST_PAIR, NULL, NULL, TEST_OVER, NULL },

@@ -328,10 +328,8 @@ static void check_costs(void)
     const adapted_source source      = { .gain = (const real *)some };
     for (const adapted_variant *v = check_subject->adapted; v->name; v++) {
         const test_variant *expected = test_variant_of(v);
-        adapted_linear      l        = {
-                        .n = 512, .in = 256, .out = 1024, .dx = dummy, .dy = dummy, .pairs = &pair, .count = 1, .source = &source
-        };
-        if (v->takes != TAKES_PAIR) l.pairs = &of_factors;
+        adapted_linear      l        = { .n = 512, .in = 256, .out = 1024, .dx = dummy, .dy = dummy };
+        l.pairs = v->takes == TAKES_PAIR ? &pair : &of_factors, l.count = 1, l.source = &source;
         if (v->pad) l.ldx = adapted_ld(v, l.in, 16), l.ld_dy = adapted_ld(v, l.out, 16);
         /* many_adapters_test.c has those without numbers; what casts add is below */
         if (expected->fwd <= 0 || (v->takes == TAKES_FACTORS && check_subject->elem == 2)) continue;
