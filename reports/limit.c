@@ -7,6 +7,9 @@
 
 #include "core/memory.h"
 
+/* The name of a variant in a table; what the model calls has none. */
+static const char *shown_variant(const char *name) { return *name ? name : "ops"; }
+
 static const struct {
     const char *op, *name;
 } uses[] = { { "fwd", "prefill" }, { "fwd+bwd", "training" }, { "bwd", "backward" } };
@@ -71,7 +74,7 @@ static void variant_cell(const points *p, size_t from, size_t to, const char *va
         count = mode[k]->launches;
     }
     if (isfinite(count)) str_printf(&s, " · %.0f", count);
-    table_cell(t, "%s", mode[0] || mode[1] ? s.s : "-");
+    table_cells(t, "%s", mode[0] || mode[1] ? s.s : "-");
     str_free(&s);
 }
 
@@ -95,23 +98,13 @@ static void row_of(const points *p, size_t from, size_t to, table *t)
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
         if (!strcmp(uses[i].op, a->op)) name = uses[i].name;
     table_row(t);
-    table_cell(t, "%s, T = %lld", name, (long long)a->tokens);
-    table_cell(t, "%lldx%lld", (long long)a->d_out, (long long)a->d_in);
-    table_cell(t, "%s", a->dtype);
-    table_cell(t, "%s", a->method);
-    table_cell(t, "%lld", (long long)a->rank);
-    table_cell(t, "%.4g", a->base_us);
-    if (isfinite(a->floor))
-        table_cell(t, "%+.2f", 100 * a->floor);
+    table_cells(t, "%s, T = %lld|%lldx%lld|%s|%s|%lld|%.4g|%s", name, (long long)a->tokens, (long long)a->d_out,
+                (long long)a->d_in, a->dtype, a->method, (long long)a->rank, a->base_us,
+                table_number("%+.2f", 100 * a->floor).text);
+    if (best)
+        table_cells(t, "%s %s|%.0f %%", shown_variant(best->variant), best->mode, 100 * best->share);
     else
-        table_cell(t, "-");
-    if (best) {
-        table_cell(t, "%s %s", *best->variant ? best->variant : "ops", best->mode);
-        table_cell(t, "%.0f %%", 100 * best->share);
-    } else {
-        table_cell(t, "-");
-        table_cell(t, "-");
-    }
+        table_cells(t, "-|-");
     for (int v = 0; v < p->n_variants; v++) variant_cell(p, from, to, p->variant[v], t);
 }
 
@@ -126,7 +119,7 @@ void limit_table(const overhead *o, bool emulated, table *t)
     points p    = select_points(o, emulated, false);
     str    head = { 0 };
     str_puts(&head, "case|N x K|type|method|r#|base us#|floor#|best|share of floor#");
-    for (int v = 0; v < p.n_variants; v++) str_printf(&head, "|%s#", *p.variant[v] ? p.variant[v] : "ops");
+    for (int v = 0; v < p.n_variants; v++) str_printf(&head, "|%s#", shown_variant(p.variant[v]));
     table_init(t, emulated ? "floor-rehearsal" : "floor",
                emulated ? "REHEARSAL on an emulated device: nothing was measured here"
                         : "Adapter kernels beside the hardware's floor",
@@ -142,7 +135,7 @@ void limit_table(const overhead *o, bool emulated, table *t)
     free(p.at);
 }
 
-void tenants_table(const overhead *o, bool emulated, table *t)
+void many_adapters_table(const overhead *o, bool emulated, table *t)
 {
     points p = select_points(o, emulated, true);
     table_init(t, emulated ? "tenants-rehearsal" : "tenants",
@@ -156,26 +149,12 @@ void tenants_table(const overhead *o, bool emulated, table *t)
     for (size_t i = 0; i < p.n; i++) {
         const overhead_point *a = p.at[i];
         table_row(t);
-        table_cell(t, "%s", a->op);
-        table_cell(t, "%lldx%lld", (long long)a->d_out, (long long)a->d_in);
-        table_cell(t, "%s", a->dtype);
-        table_cell(t, "%s", a->method);
-        table_cell(t, a->tied ? "tied" : "untied");
-        table_cell(t, "%lld", (long long)a->rank);
-        table_cell(t, "%lld", (long long)a->tokens);
-        table_cell(t, "%lld", (long long)a->adapters);
-        table_cell(t, "%s", a->popularity);
-        table_cell(t, "%s", *a->variant ? a->variant : "ops");
-        table_cell(t, "%s", a->mode);
-        table_cell(t, "%+.1f %%", 100 * a->byte_share);
-        if (isfinite(a->moved))
-            table_cell(t, "%+.1f %%", 100 * a->moved);
-        else
-            table_cell(t, "-");
-        table_cell(t, "%+.1f %%", 100 * a->overhead);
-        table_cell(t, "%+.1f %%", 100 * a->low);
-        table_cell(t, "%+.1f %%", 100 * a->high);
-        table_cell(t, "%.0f", a->launches);
+        table_cells(t, "%s|%lldx%lld|%s|%s|%s|%lld|%lld|%lld|%s|%s|%s", a->op, (long long)a->d_out, (long long)a->d_in,
+                    a->dtype, a->method, a->tied ? "tied" : "untied", (long long)a->rank, (long long)a->tokens,
+                    (long long)a->adapters, a->popularity, shown_variant(a->variant), a->mode);
+        table_cells(t, "%+.1f %%|%s|%+.1f %%|%+.1f %%|%+.1f %%|%.0f", 100 * a->byte_share,
+                    table_number("%+.1f %%", 100 * a->moved).text, 100 * a->overhead, 100 * a->low, 100 * a->high,
+                    a->launches);
     }
     free(p.at);
 }

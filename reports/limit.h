@@ -9,6 +9,7 @@
  * GEMM of the same block, cold and hot, and its launches. emulated: the table of a rehearsal,
  * empty when there was none. */
 void limit_table(const overhead *o, bool emulated, table *t);
-/* Cases with more than one adapter in a batch: bytes and time over the base. */
-void tenants_table(const overhead *o, bool emulated, table *t);
+/* Cases with more than one adapter in a batch: bytes and time over the base. Its file is
+ * tenants.csv. */
+void many_adapters_table(const overhead *o, bool emulated, table *t);
 #endif

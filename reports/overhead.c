@@ -102,14 +102,6 @@ void overhead_free(overhead *o)
 
 bool overhead_on_gpu(const overhead_point *p) { return *p->gpu != 0; }
 
-static void number_cell(table *t, double x, int digits, const char *unit)
-{
-    if (isfinite(x))
-        table_cell(t, "%.*f%s", digits, x, unit);
-    else
-        table_cell(t, "-");
-}
-
 void overhead_table(const overhead *o, table *t)
 {
     table_init(
@@ -123,31 +115,25 @@ void overhead_table(const overhead *o, table *t)
     for (size_t i = 0; i < o->n; i++) {
         const overhead_point *p = &o->points[i];
         table_row(t);
-        table_cell(t, "%s %s%s", p->device, p->dtype, p->emulated ? " (a rehearsal: its times mean nothing)" : "");
-        table_cell(t, "%s", p->shape);
-        table_cell(t, "%s %lldx%lld", p->site, (long long)p->d_out, (long long)p->d_in);
-        table_cell(t, "%s%s%s%s%s", p->op, *p->mode ? ", " : "", p->mode, *p->variant ? ", " : "", p->variant);
-        table_cell(t, "%lld", (long long)p->tokens);
+        table_cells(t, "%s %s%s|%s|%s %lldx%lld|%s%s%s%s%s|%lld", p->device, p->dtype,
+                    p->emulated ? " (a rehearsal: its times mean nothing)" : "", p->shape, p->site, (long long)p->d_out,
+                    (long long)p->d_in, p->op, *p->mode ? ", " : "", p->mode, *p->variant ? ", " : "", p->variant,
+                    (long long)p->tokens);
         if (p->adapters > 1)
-            table_cell(t, "%s, %lld adapters%s%s", p->method, (long long)p->adapters, *p->popularity ? ", " : "",
-                       p->popularity);
+            table_cells(t, "%s, %lld adapters%s%s", p->method, (long long)p->adapters, *p->popularity ? ", " : "",
+                        p->popularity);
         else
-            table_cell(t, "%s", p->method);
-        table_cell(t, p->tied ? "tied" : "untied");
-        table_cell(t, "%lld", (long long)p->rank);
-        table_cell(t, "%+.1f %%", 100 * p->overhead);
-        table_cell(t, "%+.1f %%", 100 * p->low);
-        table_cell(t, "%+.1f %%", 100 * p->high);
-        table_cell(t, "%+.2f %%", 100 * p->flop_share);
-        table_cell(t, "%.4g", p->base_us);
-        table_cell(t, "%lld", (long long)p->n);
-        number_cell(t, 100 * p->floor, 2, " %");
-        number_cell(t, 100 * p->share, 0, " %");
-        if (isfinite(p->launches))
-            table_cell(t, "%.0f, %.0f", p->launches, p->base_launches);
-        else
-            table_cell(t, "-");
-        table_cell(t, "%s", p->same_bits < 0 ? "-" : p->same_bits ? "yes" : "NO");
-        number_cell(t, p->waited_us, 1, "");
+            table_cells(t, "%s", p->method);
+        table_cells(t, "%s|%lld|%+.1f %%|%+.1f %%|%+.1f %%|%+.2f %%|%.4g|%lld", p->tied ? "tied" : "untied",
+                    (long long)p->rank, 100 * p->overhead, 100 * p->low, 100 * p->high, 100 * p->flop_share, p->base_us,
+                    (long long)p->n);
+        table_cells(t, "%s|%s", table_number("%.2f %%", 100 * p->floor).text,
+                    table_number("%.0f %%", 100 * p->share).text);
+        table_cells(t, isfinite(p->launches) ? "%.0f, %.0f" : "-", p->launches, p->base_launches);
+        table_cells(t, "%s|%s",
+                    p->same_bits < 0 ? "-"
+                    : p->same_bits   ? "yes"
+                                     : "NO",
+                    table_number("%.1f", p->waited_us).text);
     }
 }

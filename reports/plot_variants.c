@@ -5,111 +5,103 @@
 #include "core/error.h"
 #include "reports/plot_private.h"
 
+typedef struct {
+    panel      cases;
+    int64_t    rank; /* the only one shown */
+    plot_names variants, methods;
+    /* From below the smallest to above the largest point, in percent: an interval may leave the
+     * plot, a point may not. */
+    double low, high;
+} variant_plot;
+
 /* Many adapters in a batch have a table of their own. */
 static bool shown(const overhead_point *p, int64_t rank) { return p->rank == rank && p->adapters == 1; }
 
-static int64_t rank_with_most(const overhead *o, size_t from, size_t to)
+/* The rank at which most variants were measured; 0: none was. */
+static int64_t common_rank(panel cases)
 {
     int64_t best = 0;
-    int     most = 0;
-    for (size_t i = from; i < to; i++) {
-        int n = 0;
-        for (size_t k = from; k < to; k++) n += *o->points[k].variant && shown(&o->points[k], o->points[i].rank);
-        if (n <= most) continue;
-        most = n;
-        best = o->points[i].rank;
+    int     max  = 0;
+    for (size_t i = 0; i < cases.n; i++) {
+        int64_t rank = cases.points[i].rank;
+        int     n    = 0;
+        for (size_t k = 0; k < cases.n; k++) n += *cases.points[k].variant && shown(&cases.points[k], rank);
+        if (n > max) max = n, best = rank;
     }
     return best;
 }
 
-/* From below the least to above the largest point: an interval may leave the plot, a point may
- * not. In percent. */
-typedef struct {
-    double low, high;
-} range;
-
-static range range_of(const overhead *o, size_t from, size_t to, int64_t rank)
+static void look_through(variant_plot *v)
 {
     double low = 0, high = 0;
-    for (size_t i = from; i < to; i++) {
-        if (!shown(&o->points[i], rank)) continue;
-        low  = fmin(low, fmin(o->points[i].overhead, o->points[i].floor));
-        high = fmax(high, fmax(o->points[i].overhead, o->points[i].floor));
+    for (size_t i = 0; i < v->cases.n; i++) {
+        const overhead_point *p = &v->cases.points[i];
+        if (!shown(p, v->rank)) continue;
+        plot_index(&v->variants, p->variant);
+        plot_index(&v->methods, p->method);
+        low  = fmin(low, fmin(p->overhead, p->floor));
+        high = fmax(high, fmax(p->overhead, p->floor));
     }
     double room = fmax(0.005, 0.12 * (high - low)); /* for the numbers beside the points */
-    return (range) { 100 * (low - room), 100 * (high + 1.5 * room) };
+    v->low      = 100 * (low - room);
+    v->high     = 100 * (high + 1.5 * room);
 }
 
-/* One method: its points, and the floor over all rows, which does not depend on the variant. */
-static void add_method(str *s, const overhead *o, size_t from, size_t to, int64_t rank, const char *method, int m,
-                       int methods, plot_names *variants, double label_most)
+/* Data blocks of one method: its points, and the floor over all rows, which does not depend on the
+ * variant. */
+static void add_method(variant_plot *v, int m, str *out)
 {
-    double floor_ = NAN, lane = methods > 1 ? 0.5 * ((double)m / (methods - 1) - 0.5) : 0;
-    str_printf(s, "$m%d << EOD\n", m);
-    for (size_t i = from; i < to; i++) {
-        const overhead_point *p = &o->points[i];
-        if (!shown(p, rank) || strcmp(p->method, method)) continue;
-        double y = plot_index(variants, p->variant) + lane;
-        str_printf(s, "%.6g %.4f %.6g %.6g \"%+.1f\" %.6g\n", 100 * p->overhead, y, 100 * p->low, 100 * p->high,
-                   100 * p->overhead, fmin(100 * p->high, label_most));
+    double floor_ = NAN, lane = v->methods.n > 1 ? 0.5 * ((double)m / (v->methods.n - 1) - 0.5) : 0;
+    double label_max = v->high - 0.1 * (v->high - v->low);
+    str_printf(out, "$m%d << EOD\n", m);
+    for (size_t i = 0; i < v->cases.n; i++) {
+        const overhead_point *p = &v->cases.points[i];
+        if (!shown(p, v->rank) || strcmp(p->method, v->methods.name[m])) continue;
+        double y = plot_index(&v->variants, p->variant) + lane;
+        str_printf(out, "%.6g %.4f %.6g %.6g \"%+.1f\" %.6g\n", 100 * p->overhead, y, 100 * p->low, 100 * p->high,
+                   100 * p->overhead, fmin(100 * p->high, label_max));
         if (isfinite(p->floor)) floor_ = 100 * p->floor;
     }
-    str_printf(s, "EOD\n$f%d << EOD\n", m);
-    for (int v = 0; v < variants->n && isfinite(floor_); v++)
-        str_printf(s, "%.6g %.4f 0 %.4f\n", floor_, v + lane - 0.12, 0.24);
-    str_puts(s, "EOD\n");
+    str_printf(out, "EOD\n$f%d << EOD\n", m);
+    for (int k = 0; k < v->variants.n && isfinite(floor_); k++)
+        str_printf(out, "%.6g %.4f 0 %.4f\n", floor_, k + lane - 0.12, 0.24);
+    str_puts(out, "EOD\n");
 }
 
-int plot_variants(plot_list *list, const overhead *o, size_t from, size_t to, const char *dir)
+int plot_variants(plot_list *list, panel cases, const char *dir)
 {
-    const overhead_point *first    = &o->points[from];
-    plot_names            variants = { .n = 0 }, methods = { .n = 0 };
-    int64_t               rank = rank_with_most(o, from, to);
-    if (!rank) return OK;
-    for (size_t i = from; i < to; i++) {
-        if (!shown(&o->points[i], rank)) continue;
-        plot_index(&variants, o->points[i].variant);
-        plot_index(&methods, o->points[i].method);
+    const overhead_point *first = cases.points;
+    variant_plot          v     = { .cases = cases, .rank = common_rank(cases) };
+    chart                 c     = { .width = 860 };
+    if (!v.rank) return OK;
+    look_through(&v);
+    for (int m = 0; m < v.methods.n; m++) add_method(&v, m, &c.script);
+    plot_case_name(&c.title, first);
+    str_printf(&c.title, ", rank %lld%s", (long long)v.rank, first->emulated ? " (REHEARSAL: no GPU)" : "");
+    str_printf(&c.script, "set xrange [%.6g:%.6g]\nset title ", v.low, v.high);
+    chart_quote(&c.script, c.title.s);
+    str_puts(&c.script, " font ',11'\nset xlabel 'overhead over the base GEMM, %'\nset ytics scale 0 (");
+    for (int k = 0; k < v.variants.n; k++) {
+        if (k) str_puts(&c.script, ", ");
+        chart_quote(&c.script, *v.variants.name[k] ? v.variants.name[k] : "the model's ops");
+        str_printf(&c.script, " %d", k);
     }
-    range x = range_of(o, from, to, rank);
-    str   s = { 0 }, name = { 0 }, title = { 0 }, caption = { 0 };
-    for (int m = 0; m < methods.n; m++)
-        add_method(&s, o, from, to, rank, methods.name[m], m, methods.n, &variants, x.high - 0.1 * (x.high - x.low));
-    plot_case_name(&title, first);
-    str_printf(&title, ", rank %lld%s", (long long)rank, first->emulated ? " (REHEARSAL: no GPU)" : "");
-    str_printf(&s, "set xrange [%.6g:%.6g]\n", x.low, x.high);
-    str_puts(&s, "set title ");
-    plot_quoted(&s, title.s);
-    str_puts(&s, " font ',11'");
-    str_puts(&s, "\nset xlabel 'overhead over the base GEMM, %'\nset ytics scale 0 (");
-    for (int v = 0; v < variants.n; v++) {
-        if (v) str_puts(&s, ", ");
-        plot_quoted(&s, *variants.name[v] ? variants.name[v] : "the model's ops");
-        str_printf(&s, " %d", v);
+    str_printf(&c.script,
+               ")\nset yrange [%d.5:-0.5]\nset arrow from 0, graph 0 to 0, graph 1 nohead lc rgb '#444444'\n",
+               v.variants.n - 1);
+    for (int m = 0; m < v.methods.n; m++) {
+        chart_series(&c, "", "$f%d using 1:2:3:4 with vectors nohead lw 2 lc rgb '#888888' %s", m,
+                     m ? "notitle" : "title 'floor'");
+        chart_series(&c, v.methods.name[m], "$m%d using 1:2:3:4 with xerrorbars pt 7 ps 0.7 lw 1.4 lc rgb '%s'", m,
+                     plot_color(m));
+        chart_series(&c, "", "$m%d using 6:2:5 with labels left offset 0.6,0 font ',9' tc rgb '%s' notitle", m,
+                     plot_color(m));
     }
-    str_printf(&s,
-               ")\nset yrange [%d.5:-0.5]\nset arrow from 0, graph 0 to 0, graph 1 nohead lc "
-               "rgb '#444444'\nplot ",
-               variants.n - 1);
-    for (int m = 0; m < methods.n; m++) {
-        if (m) str_puts(&s, ", ");
-        str_printf(&s, "$f%d using 1:2:3:4 with vectors nohead lw 2 lc rgb '#888888' %s, ", m,
-                   m ? "notitle" : "title 'floor'");
-        str_printf(&s, "$m%d using 1:2:3:4 with xerrorbars pt 7 ps 0.7 lw 1.4 lc rgb '%s' title ", m, plot_color(m));
-        plot_quoted(&s, methods.name[m]);
-        str_printf(&s, ", $m%d using 6:2:5 with labels left offset 0.6,0 font ',9' tc rgb '%s' notitle", m,
-                   plot_color(m));
-    }
-    str_putc(&s, '\n');
     str_printf(
-        &caption,
+        &c.caption,
         "Variants of the adapted linear, %s. Bars: 95 %% intervals. Grey: the floor, one pass at the device's own measured rates.",
-        title.s);
-    plot_case_file(&name, "variants", first);
-    int rc = plot_finish(list, dir, name.s, caption.s, &s, 860, 110 + variants.n * (18 + 14 * methods.n));
-    str_free(&s);
-    str_free(&name);
-    str_free(&title);
-    str_free(&caption);
-    return rc;
+        c.title.s);
+    plot_case_file(&c.file, "variants", first);
+    c.height = 110 + v.variants.n * (18 + 14 * v.methods.n);
+    return chart_finish(&c, list, dir);
 }

@@ -163,6 +163,8 @@ void quality_free(quality *q)
     *q = (quality) { 0 };
 }
 
+table_text quality_rank(const quality_point *p) { return table_number("%.0f", p->rank >= 0 ? (double)p->rank : NAN); }
+
 void quality_table(const quality *q, table *t)
 {
     table_init(
@@ -174,25 +176,12 @@ void quality_table(const quality *q, table *t)
     for (size_t i = 0; i < q->n; i++) {
         const quality_point *p = &q->points[i];
         table_row(t);
-        table_cell(t, "%s", p->task);
-        table_cell(t, "%s", p->metric);
-        table_cell(t, "%s", p->method);
-        if (p->rank >= 0)
-            table_cell(t, "%lld", (long long)p->rank);
-        else
-            table_cell(t, "-");
-        table_cell(t, "%s", p->sites);
-        table_cell(t, "%lld", (long long)p->trainable);
-        table_cell(t, "%lld", (long long)p->adapter_bytes);
-        table_cell(t, "%.4g", p->mean);
-        table_cell(t, isfinite(p->half) ? "%.2g" : "-", p->half);
-        table_cell(t, isfinite(p->item_error) ? "%.2g" : "-", p->item_error);
-        table_cell(t, isfinite(p->seed_sd) ? "%.2g" : "-", p->seed_sd);
-        table_cell(t, "%d", p->n_seeds);
-        table_cell(t, "%lld", (long long)p->n);
-        double wall = stats_mean(p->wall_s, p->n_seeds);
-        table_cell(t, isfinite(wall) ? "%.1f" : "-", wall);
-        table_cell(t, p->on_front ? "yes" : "");
+        table_cells(t, "%s|%s|%s|%s|%s|%lld|%lld", p->task, p->metric, p->method, quality_rank(p).text, p->sites,
+                    (long long)p->trainable, (long long)p->adapter_bytes);
+        table_cells(t, "%.4g|%s|%s|%s|%d|%lld|%s|%s", p->mean, table_number("%.2g", p->half).text,
+                    table_number("%.2g", p->item_error).text, table_number("%.2g", p->seed_sd).text, p->n_seeds,
+                    (long long)p->n, table_number("%.1f", stats_mean(p->wall_s, p->n_seeds)).text,
+                    p->on_front ? "yes" : "");
     }
 }
 
@@ -240,10 +229,8 @@ void quality_summary(const quality *q, table *t)
         heads.s);
     for (size_t r = 0; r < n_rows; r++) {
         table_row(t);
-        table_cell(t, "%s", rows[r]->method);
-        table_cell(t, rows[r]->rank >= 0 ? "%lld" : "-", (long long)rows[r]->rank);
-        table_cell(t, "%s", rows[r]->sites);
-        table_cell(t, "%lld", (long long)rows[r]->trainable);
+        table_cells(t, "%s|%s|%s|%lld", rows[r]->method, quality_rank(rows[r]).text, rows[r]->sites,
+                    (long long)rows[r]->trainable);
         for (int k = 0; k < n_tasks; k++) {
             const quality_point *found = NULL;
             for (size_t i = 0; i < q->n && !found; i++)
@@ -251,11 +238,9 @@ void quality_summary(const quality *q, table *t)
                     same_adapter(&q->points[i], rows[r]))
                     found = &q->points[i];
             if (!found)
-                table_cell(t, "-");
-            else if (isfinite(found->half))
-                table_cell(t, "%.3g +- %.2g", found->mean, found->half);
+                table_cells(t, "-");
             else
-                table_cell(t, "%.3g", found->mean);
+                table_cells(t, isfinite(found->half) ? "%.3g +- %.2g" : "%.3g", found->mean, found->half);
         }
     }
     free(rows);

@@ -40,7 +40,9 @@ void quality_free(quality *q);
 /* a is better than b beyond what the intervals leave open: |difference| > sqrt(half_a^2 +
  * half_b^2). NaN separates nothing. */
 bool quality_separated(const quality_point *a, const quality_point *b);
-void quality_table(const quality *q, table *t);
+/* The cell of a point's rank. */
+table_text quality_rank(const quality_point *p);
+void       quality_table(const quality *q, table *t);
 /* The page's first answer: adapters down, tasks across (primary metrics), mean and 95 %
  * half-width. */
 void quality_summary(const quality *q, table *t);

@@ -20,7 +20,7 @@ static void gpu_cell(table *t, const json *gpu)
     str s = { 0 };
     for (const json *c = json_members(gpu); c; c = c->next)
         if (json_text(c)) str_printf(&s, "%s%s %s", s.n ? ", " : "", c->string, json_text(c));
-    table_cell(t, "%s", s.n ? s.s : "-");
+    table_cells(t, "%s", s.n ? s.s : "-");
     str_free(&s);
 }
 
@@ -50,15 +50,11 @@ static void machines_table(json *const *records, int64_t n, table *t)
     for (int k = 0; k < kinds; k++) {
         const json *w = record_get(records[first[k]], field_record_where);
         table_row(t);
-        table_cell(t, "%s", record_text(w, field_where_device, "?"));
-        table_cell(t, "%s", record_text(w, field_where_cpu, "?"));
-        table_cell(t, "%lld", (long long)record_count(w, field_where_threads, 0));
-        table_cell(t, "%s", record_text(w, field_where_os, "?"));
-        table_cell(t, "%s", record_text(w, field_where_compiler, "?"));
-        table_cell(t, "%s", record_text(w, field_where_flags, "?"));
-        table_cell(t, "%.12s", record_text(w, field_where_commit, "?"));
-        table_cell(t, "%s", record_flag(w, field_where_dirty) ? "dirty" : "clean");
-        table_cell(t, "%lld", (long long)count[k]);
+        table_cells(t, "%s|%s|%lld|%s|%s|%s|%.12s|%s|%lld", record_text(w, field_where_device, "?"),
+                    record_text(w, field_where_cpu, "?"), (long long)record_count(w, field_where_threads, 0),
+                    record_text(w, field_where_os, "?"), record_text(w, field_where_compiler, "?"),
+                    record_text(w, field_where_flags, "?"), record_text(w, field_where_commit, "?"),
+                    record_flag(w, field_where_dirty) ? "dirty" : "clean", (long long)count[k]);
         gpu_cell(t, record_get(w, field_where_gpu));
         str_free(&seen[k]);
     }
@@ -166,7 +162,7 @@ static int write_page(const char *out, const quality *q, const overhead *o, cons
     quality_table(q, &tables[n_tables++]);
     for (int emulated = 0; emulated < 2; emulated++) {
         limit_table(o, emulated, &tables[n_tables++]);
-        tenants_table(o, emulated, &tables[n_tables++]);
+        many_adapters_table(o, emulated, &tables[n_tables++]);
     }
     peers_table(records, c->records, &tables[n_tables++]);
     overhead_table(o, &tables[n_tables++]);

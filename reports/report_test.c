@@ -141,8 +141,7 @@ static void tables_escape_what_their_format_needs(void **state)
     str   md = { 0 }, csv = { 0 }, html = { 0 };
     table_init(&t, "x", "T", NULL, "a|b#");
     table_row(&t);
-    table_cell(&t, "p|q<%d>", 1);
-    table_cell(&t, "%s", "1,\"2\"");
+    table_cells(&t, "%s<%d>|%s", "p|q", 1, "1,\"2\"");
     table_markdown(&t, &md);
     table_csv(&t, &csv);
     table_html(&t, &html);
@@ -184,7 +183,7 @@ static json *gpu_record(const char *gpu, const char *method, const char *variant
     return test_record_sign(r);
 }
 
-static json *tenants_record(void)
+static json *many_adapters_record(void)
 {
     json *r     = gpu_record("the host, emulated", "lora", "gather", 0.2, 0.01),
          *asked = test_record_part(r, field_record_asked);
@@ -211,11 +210,12 @@ static str csv_of(void (*make)(const overhead *o, bool emulated, table *t), bool
 static void the_floor_table_is_of_real_gpus_and_its_best_serves_any_adapter(void **state)
 {
     (void)state;
-    json *r[] = { gpu_record("GPU X", "lora", "eager", 0.30, 0.001), gpu_record("GPU X", "lora", "beta1", 0.019, 0.002),
+    json *r[] = { gpu_record("GPU X", "lora", "eager", 0.30, 0.001),
+                  gpu_record("GPU X", "lora", "augmented-k", 0.019, 0.002),
                   gpu_record("GPU X", "lora", "merged", 0.0, 0.001),
-                  gpu_record("the host, emulated", "vera", "beta1", 0.0, 0.001) };
+                  gpu_record("the host, emulated", "vera", "augmented-k", 0.0, 0.001) };
     str   csv = csv_of(limit_table, false, r, 4), rehearsal = csv_of(limit_table, true, r, 4);
-    assert_non_null(strstr(csv.s, "\"prefill, T = 4096\",12288x4096,bf16,lora,16,1.002,-,beta1 cold,"));
+    assert_non_null(strstr(csv.s, "\"prefill, T = 4096\",12288x4096,bf16,lora,16,1.002,-,augmented-k cold,"));
     assert_non_null(strstr(csv.s, "+1.9 / -"));
     assert_null(strstr(csv.s, "vera"));
     assert_non_null(strstr(rehearsal.s, "vera"));
@@ -278,8 +278,8 @@ static void a_folder_of_records_becomes_a_page(void **state)
         put(runs, &k, bench_record("vera", true, r, 0.06 + 0.003 * r));
     }
     put(runs, &k, gpu_record("the host, emulated", "lora", "eager", 0.3, 0.01));
-    put(runs, &k, gpu_record("the host, emulated", "lora", "beta1", 0.1, 0.01));
-    put(runs, &k, tenants_record()); /* a panel of nothing but many adapters has no plot */
+    put(runs, &k, gpu_record("the host, emulated", "lora", "augmented-k", 0.1, 0.01));
+    put(runs, &k, many_adapters_record()); /* a panel of nothing but many adapters has no plot */
     assert_ok(report_write(runs, out, NULL, &c));
     assert_int_equal(c.records, k);
     assert_int_equal(c.plots, 3);

@@ -58,21 +58,11 @@ void reproduction_table(const reproduction *r, table *t)
         "Scores here against those of the record set compared with. p: two-sided, pooled over training seeds; Holm's adjustment over all cells.",
         "task|metric|method|rank#|here#|seeds#|there#|seeds there#|p#|Holm p#|verdict");
     for (size_t i = 0; i < r->n; i++) {
-        const reproduced_cell *c = &r->cells[i];
+        const reproduced_cell *c    = &r->cells[i];
+        const quality_point   *here = c->here, *there = c->there;
         table_row(t);
-        table_cell(t, "%s", c->here->task);
-        table_cell(t, "%s", c->here->metric);
-        table_cell(t, "%s", c->here->method);
-        if (c->here->rank >= 0)
-            table_cell(t, "%lld", (long long)c->here->rank);
-        else
-            table_cell(t, "-");
-        table_cell(t, "%.4g", c->here->mean);
-        table_cell(t, "%d", c->here->n_seeds);
-        table_cell(t, "%.4g", c->there->mean);
-        table_cell(t, "%d", c->there->n_seeds);
-        table_cell(t, "%.3g", c->p);
-        table_cell(t, "%.3g", c->adjusted);
-        table_cell(t, c->adjusted >= 0.05 ? "agrees" : "DIFFERS");
+        table_cells(t, "%s|%s|%s|%s|%.4g|%d|%.4g|%d|%.3g|%.3g|%s", here->task, here->metric, here->method,
+                    quality_rank(here).text, here->mean, here->n_seeds, there->mean, there->n_seeds, c->p, c->adjusted,
+                    c->adjusted >= 0.05 ? "agrees" : "DIFFERS");
     }
 }

@@ -1,5 +1,6 @@
 #include "reports/table.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,18 +35,35 @@ void table_row(table *t)
     memset(t->rows[t->n_rows++], 0, sizeof *t->rows);
 }
 
-void table_cell(table *t, const char *format, ...)
+/* What divides cells once a row is printed: a control character that no text holds. */
+enum { CELL_MAX = 511, DIVIDER = 0x1F };
+
+void table_cells(table *t, const char *format, ...)
 {
-    char  **row = t->rows[t->n_rows - 1];
-    int     c   = 0;
-    char    text[512];
+    char  **row     = t->rows[t->n_rows - 1];
+    char   *divided = mem_strdup(format), text[TABLE_COLUMNS * (CELL_MAX + 1)];
+    int     c       = 0;
     va_list args;
-    while (c < t->n_columns && row[c]) c++;
-    if (c == t->n_columns) return;
+    for (char *at = divided; (at = strchr(at, '|')); *at = DIVIDER) {
+    }
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(text, sizeof text, divided, args);
     va_end(args);
-    row[c] = mem_strdup(text);
+    free(divided);
+    while (c < t->n_columns && row[c]) c++;
+    for (const char *at = text; at && c < t->n_columns; c++) {
+        const char *end = strchr(at, DIVIDER);
+        size_t      n   = end ? (size_t)(end - at) : strlen(at);
+        row[c]          = mem_strndup(at, n < CELL_MAX ? n : CELL_MAX);
+        at              = end ? end + 1 : NULL;
+    }
+}
+
+table_text table_number(const char *format, double x)
+{
+    table_text cell = { "-" };
+    if (isfinite(x)) snprintf(cell.text, sizeof cell.text, format, x);
+    return cell;
 }
 
 static const char *cell(const table *t, size_t r, int c) { return t->rows[r][c] ? t->rows[r][c] : ""; }

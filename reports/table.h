@@ -24,9 +24,16 @@ typedef struct {
  * file must outlive the table. */
 void table_init(table *t, const char *file, const char *title, const char *note, const char *heads);
 void table_free(table *t);
-/* Begin a row, then add its cells left to right; cells not added are empty. */
+/* Begin a row, then add its cells left to right; cells not added are empty. A '|' in the format
+ * divides cells, as in the heads; one in a value is part of its cell. */
 void table_row(table *t);
-void table_cell(table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void table_cells(table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A cell's text, "-" where x is not finite. Returned by value, so that a call can stand among
+ * printf's arguments: table_number("%.1f", x).text. */
+typedef struct {
+    char text[48];
+} table_text;
+table_text table_number(const char *format, double x) __attribute__((format(printf, 1, 0)));
 
 void table_markdown(const table *t, str *out);
 void table_csv(const table *t, str *out); /* RFC 4180 */
