@@ -1,5 +1,5 @@
-/* What each variant of an adapted linear (kernels/variant.h) is expected to do, for all tests that go
- * through variants. A variant that is not here fails them. */
+/* What each variant of an adapted linear (kernels/variant.h) is expected to do, for all tests that
+ * go through variants. A variant that is not here fails them. */
 #ifndef TIEBREAK_KERNELS_TEST_VARIANTS_H
 #define TIEBREAK_KERNELS_TEST_VARIANTS_H
 #include "core/test.h"
