@@ -212,6 +212,17 @@ static void arena_keeps_what_it_gave(void **state)
     arena_free(&a);
 }
 
+static void json_from_a_format(void **state)
+{
+    str   text = { 0 };
+    json *j    = json_format("{'a':%s,'b':[%lld,{'c':null}],'d':true}", "it's \"so\"\n\\u0000", -3LL);
+    (void)state;
+    json_print(j, &text, false);
+    assert_string_equal(text.s, "{\"a\":\"it's \\\"so\\\"\\n\\\\u0000\",\"b\":[-3,{\"c\":null}],\"d\":true}");
+    json_free(j);
+    str_free(&text);
+}
+
 static void lists_of_words_for_messages(void **state)
 {
     static const char *const words[] = { "lora", "vera", "full", NULL }, *const one[] = { "lora", NULL };
@@ -236,6 +247,7 @@ int main(void)
         cmocka_unit_test(mt19937_matches_published_streams),
         cmocka_unit_test(rng_is_uniform_normal_and_repeatable),
         cmocka_unit_test(statistics),
+        cmocka_unit_test(json_from_a_format),
         cmocka_unit_test(lists_of_words_for_messages),
         cmocka_unit_test(arena_keeps_what_it_gave),
     };

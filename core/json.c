@@ -1,5 +1,6 @@
 #include "core/json.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -301,6 +302,31 @@ static void print(const json *j, str *out, bool pretty, int depth)
     } else {
         str_puts(out, "null");
     }
+}
+
+json *json_format(const char *format, ...)
+{
+    str     text = { 0 };
+    json   *j    = NULL;
+    va_list args;
+    va_start(args, format);
+    for (const char *f = format; *f; f++) {
+        if (!strncmp(f, "%s", 2)) {
+            const char *value = va_arg(args, const char *);
+            json_quote(&text, value, strlen(value));
+            f += 1;
+        } else if (!strncmp(f, "%lld", 4)) {
+            str_printf(&text, "%lld", va_arg(args, long long));
+            f += 3;
+        } else {
+            str_putc(&text, (char)(*f == '\'' ? '"' : *f));
+        }
+    }
+    va_end(args);
+    bool valid = !json_parse(&j, str_c(&text), text.n, format);
+    assert(valid); /* the format is a constant, and what goes into it is quoted */
+    str_free(&text);
+    return j;
 }
 
 void json_print(const json *j, str *out, bool pretty)

@@ -74,6 +74,12 @@ json *json_of_numbers(const double *values, int n); /* an array */
 json *json_of_bool(bool value);
 json *json_copy(const json *j); /* with all it holds; NULL makes a null */
 
+/* Makes a value from its text, in which ' stands for ", %s for a text and %lld for a whole
+ * number:
+ *
+ *     json *token = json_format("{'id':%lld,'content':%s,'special':true}", id, content); */
+json *json_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* json_set_* append a member and look for no earlier one of that key; json_replace puts the value
  * in the place of an earlier one and appends when there is none. `value` becomes the object's or
  * the array's. */

@@ -65,17 +65,10 @@ static char *item_id(const split_file *f, char *out, size_t size)
 static void add_squad(split_file *f, const mini_item *x)
 {
     char  id[64];
-    json *answer = json_object(), *answers = json_array(), *qa = json_object(), *qas = json_array(),
-         *paragraph = json_object();
-    json_set_int(answer, "answer_start", x->number);
-    json_set_str(answer, "text", str_c(&x->text[2]));
-    json_push(answers, answer);
-    json_set(qa, "answers", answers);
-    json_set_str(qa, "question", str_c(&x->text[1]));
-    json_set_str(qa, "id", item_id(f, id, sizeof id));
-    json_push(qas, qa);
-    json_set_str(paragraph, "context", str_c(&x->text[0]));
-    json_set(paragraph, "qas", qas);
+    json *paragraph = json_format("{'context':%s,'qas':[{'answers':[{'answer_start':%lld,'text':%s}],"
+                                  "'question':%s,'id':%s}]}",
+                                  str_c(&x->text[0]), (long long)x->number, str_c(&x->text[2]), str_c(&x->text[1]),
+                                  item_id(f, id, sizeof id));
     str_puts(&f->text, f->i ? ",\n" : "{\"data\": [{\"title\": \"The_island\", \"paragraphs\": [\n");
     json_print(paragraph, &f->text, false);
     json_free(paragraph);
@@ -109,19 +102,15 @@ static void add_iwslt(split_file *f, const mini_item *x)
 
 static void add_hellaswag(split_file *f, const mini_item *x)
 {
-    char  text[128];
-    json *j = json_object(), *endings = json_array();
-    json_set_int(j, "ind", f->i);
-    json_set_str(j, "activity_label", str_c(&x->text[3]));
-    json_set_str(j, "ctx_a", str_c(&x->text[0]));
-    json_set_str(j, "ctx_b", str_c(&x->text[1]));
+    char        text[128];
+    const char *line, *split = !strcmp(f->split, "validation") ? "val" : f->split;
+    size_t      at      = 0, n;
+    json       *endings = json_array();
     snprintf(text, sizeof text, "%s %s", str_c(&x->text[0]), str_c(&x->text[1]));
-    json_set_str(j, "ctx", text);
-    json_set_str(j, "split", !strcmp(f->split, "validation") ? "val" : f->split);
-    json_set_str(j, "split_type", "indomain");
-    json_set_int(j, "label", x->number);
-    size_t      at = 0, n;
-    const char *line;
+    json *j = json_format("{'ind':%lld,'activity_label':%s,'ctx_a':%s,'ctx_b':%s,'ctx':%s,'split':%s,"
+                          "'split_type':'indomain','label':%lld}",
+                          (long long)f->i, str_c(&x->text[3]), str_c(&x->text[0]), str_c(&x->text[1]), text, split,
+                          (long long)x->number);
     while (next_line(str_c(&x->text[2]), x->text[2].n, &at, &line, &n)) {
         snprintf(text, sizeof text, "%.*s", (int)n, line);
         json_push(endings, json_of_text(text));
@@ -133,10 +122,7 @@ static void add_hellaswag(split_file *f, const mini_item *x)
 
 static void add_gsm8k(split_file *f, const mini_item *x)
 {
-    json *j = json_object();
-    json_set_str(j, "question", str_c(&x->text[0]));
-    json_set_str(j, "answer", str_c(&x->text[1]));
-    add_line(f, j);
+    add_line(f, json_format("{'question':%s,'answer':%s}", str_c(&x->text[0]), str_c(&x->text[1])));
 }
 
 static const struct {

@@ -115,7 +115,6 @@ static void bleu_item(const metric *m, const metric_input *in, double *stats)
 
 static double bleu_corpus(const metric *m, const double *sums, int64_t n)
 {
-    (void)n;
     return bleu_from_stats(sums, &m->options, m->options.effective_order).score;
 }
 

@@ -30,24 +30,12 @@ static const unsigned char ascii[256] = {
 
 static int class_of(unsigned cp)
 {
-    if (cp > 0x10FFFF) return 0;
-    switch (utf8proc_category((utf8proc_int32_t)cp)) {
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO: return NUMBER;
-    case UTF8PROC_CATEGORY_PC:
-    case UTF8PROC_CATEGORY_PD:
-    case UTF8PROC_CATEGORY_PS:
-    case UTF8PROC_CATEGORY_PE:
-    case UTF8PROC_CATEGORY_PI:
-    case UTF8PROC_CATEGORY_PF:
-    case UTF8PROC_CATEGORY_PO: return PUNCTUATION;
-    case UTF8PROC_CATEGORY_SM:
-    case UTF8PROC_CATEGORY_SC:
-    case UTF8PROC_CATEGORY_SK:
-    case UTF8PROC_CATEGORY_SO: return SYMBOL;
-    default: return 0;
-    }
+    static const unsigned numbers     = CATEGORY(ND) | CATEGORY(NL) | CATEGORY(NO),
+                          punctuation = CATEGORY(PC) | CATEGORY(PD) | CATEGORY(PS) | CATEGORY(PE) | CATEGORY(PI) |
+                                        CATEGORY(PF) | CATEGORY(PO),
+                          symbols = CATEGORY(SM) | CATEGORY(SC) | CATEGORY(SK) | CATEGORY(SO);
+    unsigned category             = py_category(cp);
+    return category & numbers ? NUMBER : category & punctuation ? PUNCTUATION : category & symbols ? SYMBOL : 0;
 }
 
 /* The bytes and the class of the character at s. 13a looks at ASCII only, so for it (wide: false)

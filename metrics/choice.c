@@ -13,36 +13,20 @@ int64_t choice_argmax(const double *ll, const int64_t *length, int64_t n)
     return best;
 }
 
-static void right(const metric_input *in, const int64_t *length, double *stats)
+static void choice_item(const metric *m, const metric_input *in, double *stats)
 {
-    *stats = choice_argmax(in->choice_ll, length, in->n_choices) == in->gold;
+    const int64_t *const lengths[] = { NULL, in->choice_chars, in->choice_bytes };
+    *stats                         = choice_argmax(in->choice_ll, lengths[m->order], in->n_choices) == in->gold;
 }
 
-static void acc_item(const metric *m, const metric_input *in, double *stats)
-{
-    (void)m;
-    right(in, NULL, stats);
-}
-
-static void acc_norm_item(const metric *m, const metric_input *in, double *stats)
-{
-    (void)m;
-    right(in, in->choice_chars, stats);
-}
-
-static void acc_bytes_item(const metric *m, const metric_input *in, double *stats)
-{
-    (void)m;
-    right(in, in->choice_bytes, stats);
-}
-
-/* By the sum; per character (code points, as the harness's code counts them); per UTF-8 byte. */
+/* order: what a log-likelihood is divided by. 0 = nothing, 1 = characters (code points, as the
+ * harness's code counts them), 2 = bytes of UTF-8. */
 const metric metric_rows_choice[] = {
     { "acc", "the right choice has the largest log-likelihood", "acc|norm:none", METRIC_CHOICES, METRIC_MEAN(1),
-      .item = acc_item },
-    { "acc_norm", "the same per character", "acc|norm:characters", METRIC_CHOICES, METRIC_MEAN(1), .lengths = true,
-      .item = acc_norm_item },
-    { "acc_bytes", "the same per byte", "acc|norm:bytes", METRIC_CHOICES, METRIC_MEAN(1), .lengths = true,
-      .item = acc_bytes_item },
+      .item = choice_item },
+    { "acc_norm", "the same per character", "acc|norm:characters", METRIC_CHOICES, METRIC_MEAN(1), .order = 1,
+      .lengths = true, .item = choice_item },
+    { "acc_bytes", "the same per byte", "acc|norm:bytes", METRIC_CHOICES, METRIC_MEAN(1), .order = 2, .lengths = true,
+      .item = choice_item },
     { 0 },
 };

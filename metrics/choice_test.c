@@ -51,7 +51,8 @@ static void agrees_on_stored_log_likelihoods(void **state)
             double ll[4];
             assert_true(next_line(str_c(&text), text.n, &pos, &line, &len));
             assert_int_equal(sscanf(line, "%lf,%lf,%lf,%lf", &ll[0], &ll[1], &ll[2], &ll[3]), 4);
-            metric_item(metric_find("acc"), &(metric_input) { .choice_ll = ll, .n_choices = 4, .gold = labels[i] }, &stats[i]);
+            metric_item(metric_find("acc"), &(metric_input) { .choice_ll = ll, .n_choices = 4, .gold = labels[i] },
+                        &stats[i]);
         }
         const json *part = at(system, "part");
         assert_int_equal(n, (int64_t)number_at(part, "n"));

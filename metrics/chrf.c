@@ -170,11 +170,7 @@ static void chrf_item(const metric *m, const metric_input *in, double *stats)
     }
 }
 
-static double chrf_corpus(const metric *m, const double *sums, int64_t n)
-{
-    (void)n;
-    return f_score(m, sums);
-}
+static double chrf_corpus(const metric *m, const double *sums, int64_t n) { return f_score(m, sums); }
 
 /* order is that of words where the options give none. n_stats: for each order, the n-grams of the
  * hypothesis, of the reference, and those that match. */

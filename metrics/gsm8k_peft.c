@@ -155,7 +155,6 @@ bool gsm8k_peft_equal(slice a, slice b)
 
 static void gsm8k_peft_item(const metric *m, const metric_input *in, double *stats)
 {
-    (void)m;
     *stats = 0;
     if (!in->n_references) return;
     slice got = gsm8k_peft_answer(in->prediction), want = gsm8k_peft_answer(in->references[0]);

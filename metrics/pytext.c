@@ -29,16 +29,9 @@ static unsigned previous(const char *s, size_t end, size_t *start)
     return 0xFFFFFFFFu;
 }
 
-static utf8proc_category_t category(unsigned cp)
+unsigned py_category(unsigned cp)
 {
-    return cp > 0x10FFFF ? UTF8PROC_CATEGORY_CN : utf8proc_category((utf8proc_int32_t)cp);
-}
-
-static bool in_ranges(unsigned cp, const unsigned (*ranges)[2], size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (cp >= ranges[i][0] && cp <= ranges[i][1]) return true;
-    return false;
+    return cp > 0x10FFFF ? CATEGORY(CN) : 1u << utf8proc_category((utf8proc_int32_t)cp);
 }
 
 /* Unicode's Cased: letters with case, and those of Other_Lowercase and Other_Uppercase that are not
@@ -48,12 +41,9 @@ static bool is_cased(unsigned cp)
     static const unsigned other[][2] = { { 0xAA, 0xAA },      { 0xBA, 0xBA },       { 0x2160, 0x217F },
                                          { 0x24B6, 0x24E9 },  { 0x1F130, 0x1F149 }, { 0x1F150, 0x1F169 },
                                          { 0x1F170, 0x1F189 } };
-    switch (category(cp)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT: return true;
-    default: return in_ranges(cp, other, sizeof other / sizeof *other);
-    }
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+        if (cp >= other[i][0] && cp <= other[i][1]) return true;
+    return py_category(cp) & (CATEGORY(LU) | CATEGORY(LL) | CATEGORY(LT));
 }
 
 /* Unicode's Case_Ignorable: marks, format characters, modifiers, and the punctuation inside words
@@ -62,17 +52,9 @@ static bool is_case_ignorable(unsigned cp)
 {
     static const unsigned inside_words[] = { 0x27,   0x2E,   0x3A,   0xB7,   0x387,  0x55F,  0x5F4,  0x2018, 0x2019,
                                              0x2024, 0x2027, 0xFE13, 0xFE52, 0xFE55, 0xFF07, 0xFF0E, 0xFF1A };
-    switch (category(cp)) {
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_CF:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_SK: return true;
-    default: break;
-    }
     for (size_t i = 0; i < sizeof inside_words / sizeof *inside_words; i++)
         if (cp == inside_words[i]) return true;
-    return false;
+    return py_category(cp) & (CATEGORY(MN) | CATEGORY(ME) | CATEGORY(CF) | CATEGORY(LM) | CATEGORY(SK));
 }
 
 /* Unicode's Final_Sigma (SpecialCasing): a cased letter stands before it and none after it, where
@@ -134,27 +116,18 @@ void py_lower(slice text, str *out)
 bool py_is_word(unsigned cp)
 {
     if (cp < 0x80) return (cp >= '0' && cp <= '9') || (cp >= 'a' && cp <= 'z') || (cp >= 'A' && cp <= 'Z') || cp == '_';
-    switch (category(cp)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO: return true;
-    default: return false;
-    }
+    return py_category(cp) & (CATEGORY(LU) | CATEGORY(LL) | CATEGORY(LT) | CATEGORY(LM) | CATEGORY(LO) | CATEGORY(ND) |
+                              CATEGORY(NL) | CATEGORY(NO));
 }
 
 int py_digit(unsigned cp)
 {
     if (cp < 0x80) return cp >= '0' && cp <= '9' ? (int)cp - '0' : -1;
-    if (category(cp) != UTF8PROC_CATEGORY_ND) return -1;
+    if (py_category(cp) != CATEGORY(ND)) return -1;
     /* Unicode's decimal digits come in tens, in order. Where runs touch, as mathematical digits do,
      * they still are tens. */
     unsigned first = cp;
-    while (category(first - 1) == UTF8PROC_CATEGORY_ND) first--;
+    while (py_category(first - 1) == CATEGORY(ND)) first--;
     return (int)((cp - first) % 10);
 }
 

@@ -36,6 +36,11 @@ static inline bool py_starts_blank(const char *s, size_t n, size_t *len)
     return is_space_py(cp);
 }
 
+/* A code point's general category by utf8proc's tables, as one bit of a set: CATEGORY(LU) is that
+ * of capital letters. What is no character has CATEGORY(CN). */
+#define CATEGORY(name) (1u << UTF8PROC_CATEGORY_##name)
+unsigned py_category(unsigned cp);
+
 void  py_lower(slice text, str *out); /* str.lower(), appended */
 bool  py_is_word(unsigned cp);        /* \w of re: str.isalnum() or underscore */
 int   py_digit(unsigned cp);          /* 0..9 for a decimal digit of any script, else -1 */

@@ -192,7 +192,6 @@ rouge_score rouge_multi(const slice *references, int64_t n, slice prediction, in
 
 static void rouge_sign(const metric *m, int64_t n_refs, str *out)
 {
-    (void)n_refs;
     str_printf(out, "|refs:%s|stem:%s", metric_multi_names[m->options.multi],
                m->options.stemmer ? "porter-nltk" : "no");
 }

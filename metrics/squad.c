@@ -179,8 +179,6 @@ typedef double score_tokens(workspace *w, const token_list *p, const token_list 
 /* A normal form has one blank between tokens, so two are equal where their tokens are. */
 static double exact(workspace *w, const token_list *p, const token_list *r, squad_rules rules)
 {
-    (void)w;
-    (void)rules;
     return p->n == r->n && !memcmp(p->ids, r->ids, (size_t)p->n * sizeof *p->ids);
 }
 

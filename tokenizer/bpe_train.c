@@ -1,13 +1,10 @@
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "tokenizer/bpe_train.h"
 
-#include <pcre2.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/error.h"
-#include "core/json.h"
-#include "core/memory.h"
+#include "tokenizer/tokenizer_private.h"
 
 enum { FIRST_BYTE = 2, FIRST_MERGE = FIRST_BYTE + 256, VOCAB_MAX = 4096 };
 
@@ -21,43 +18,31 @@ typedef struct {
 typedef struct {
     piece  *pieces;
     size_t  n, cap;
-    int32_t byte_id[256];  /* the id of each byte */
-    char    shown[256][3]; /* each byte as GPT-2 writes it */
+    int32_t byte_id[256]; /* the id of each byte */
     str     token[VOCAB_MAX];
     int32_t left[VOCAB_MAX], right[VOCAB_MAX];
     int64_t vocab;
 } trainer;
 
-/* Numbers the bytes as GPT-2 does: printable Latin-1 bytes stand for themselves, the others for
- * U+0100.. in order. Ids follow the order of those characters. */
+/* Ids follow the order of the characters that stand for the bytes. */
 static void number_bytes(trainer *t)
 {
-    unsigned cp[256], next = 256;
-    for (unsigned b = 0; b < 256; b++) {
-        bool printable = (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
-        cp[b]          = printable ? b : next++;
-        char   c[4]    = { 0 };
-        size_t n       = (size_t)utf8_encode(cp[b], c);
-        memcpy(t->shown[b], c, n);
-    }
-    for (unsigned b = 0; b < 256; b++) {
+    unsigned cp[256];
+    for (int b = 0; b < 256; b++) cp[b] = byte_to_char((unsigned char)b);
+    for (int b = 0; b < 256; b++) {
+        char    shown[4];
         int32_t rank = 0;
-        for (unsigned k = 0; k < 256; k++) rank += cp[k] < cp[b];
+        for (int k = 0; k < 256; k++) rank += cp[k] < cp[b];
         t->byte_id[b] = FIRST_BYTE + rank;
-        str_puts(&t->token[FIRST_BYTE + rank], t->shown[b]);
+        str_add(&t->token[FIRST_BYTE + rank], shown, (size_t)utf8_encode(cp[b], shown));
     }
     t->vocab = FIRST_MERGE;
 }
 
-typedef struct {
-    const char *at;
-    size_t      n;
-} span;
-
 static int compare_spans(const void *a, const void *b)
 {
     const span *x = a, *y = b;
-    int         c = memcmp(x->at, y->at, x->n < y->n ? x->n : y->n);
+    int         c = memcmp(x->s, y->s, x->n < y->n ? x->n : y->n);
     return c ? c : (x->n > y->n) - (x->n < y->n);
 }
 
@@ -77,7 +62,7 @@ static int split(span **out, size_t *n_out, const char *text, size_t n, const ch
         const PCRE2_SIZE *o = pcre2_get_ovector_pointer(match);
         if (o[1] == o[0]) break;
         if (*n_out == cap) *out = mem_grow(*out, &cap, sizeof **out);
-        (*out)[(*n_out)++] = (span) { text + o[0], o[1] - o[0] };
+        (*out)[(*n_out)++] = (span) { text + o[0], (uint32_t)(o[1] - o[0]) };
         at                 = o[1];
     }
     pcre2_match_data_free(match);
@@ -93,7 +78,7 @@ static void collect_pieces(trainer *t, span *spans, size_t n)
         while (j < n && !compare_spans(&spans[i], &spans[j])) j++;
         if (t->n == t->cap) t->pieces = mem_grow(t->pieces, &t->cap, sizeof *t->pieces);
         piece *p = &t->pieces[t->n++];
-        *p       = (piece) { .text  = spans[i].at,
+        *p       = (piece) { .text  = spans[i].s,
                              .ids   = mem_alloc(spans[i].n, sizeof *p->ids),
                              .n     = (int64_t)spans[i].n,
                              .count = (int64_t)(j - i) };
@@ -134,84 +119,42 @@ static void merge_pair(trainer *t, int32_t left, int32_t right)
     }
 }
 
-static json *special_token(int id, const char *content)
-{
-    json *j = json_object();
-    json_set_int(j, "id", id);
-    json_set_str(j, "content", content);
-    static const char *const off[] = { "single_word", "lstrip", "rstrip", "normalized" };
-    for (int i = 0; i < 4; i++) json_set_bool(j, off[i], false);
-    json_set_bool(j, "special", true);
-    return j;
-}
+/* ---- the tokenizer's files */
 
-static json *byte_level(bool prefix, bool trim, bool regex)
+static json *special_token(int64_t id, const char *content)
 {
-    json *j = json_object();
-    json_set_str(j, "type", "ByteLevel");
-    json_set_bool(j, "add_prefix_space", prefix);
-    json_set_bool(j, "trim_offsets", trim);
-    json_set_bool(j, "use_regex", regex);
-    return j;
+    return json_format("{'id':%lld,'content':%s,'single_word':false,'lstrip':false,'rstrip':false,"
+                       "'normalized':false,'special':true}",
+                       (long long)id, content);
 }
 
 static json *pre_tokenizer(const char *pattern)
 {
-    json *split_step = json_object(), *regex = json_object(), *steps = json_array(), *j = json_object();
-    json_set_str(regex, "Regex", pattern);
-    json_set_str(split_step, "type", "Split");
-    json_set(split_step, "pattern", regex);
-    json_set_str(split_step, "behavior", "Isolated");
-    json_set_bool(split_step, "invert", false);
-    json_push(steps, split_step);
-    json_push(steps, byte_level(false, true, false));
-    json_set_str(j, "type", "Sequence");
-    json_set(j, "pretokenizers", steps);
-    return j;
-}
-
-static json *template_piece(const char *kind, const char *id, int type)
-{
-    json *inner = json_object(), *j = json_object();
-    json_set_str(inner, "id", id);
-    json_set_int(inner, "type_id", type);
-    json_set(j, kind, inner);
-    return j;
+    return json_format("{'type':'Sequence','pretokenizers':["
+                       "{'type':'Split','pattern':{'Regex':%s},'behavior':'Isolated','invert':false},"
+                       "{'type':'ByteLevel','add_prefix_space':false,'trim_offsets':true,'use_regex':false}]}",
+                       pattern);
 }
 
 /* Puts BOS before a text, and before each text of a pair. */
 static json *post_processor(const char *bos)
 {
-    json *j = json_object(), *single = json_array(), *pair = json_array(), *specials = json_object(),
-         *one = json_object(), *list = json_array(), *names = json_array();
-    json_set_str(j, "type", "TemplateProcessing");
-    json_push(single, template_piece("SpecialToken", bos, 0));
-    json_push(single, template_piece("Sequence", "A", 0));
-    for (int k = 0; k < 2; k++) {
-        json_push(pair, template_piece("SpecialToken", bos, k));
-        json_push(pair, template_piece("Sequence", k ? "B" : "A", k));
-    }
-    json_push(list, json_of_number(0));
-    json_push(names, json_of_text(bos));
-    json_set_str(one, "id", bos);
-    json_set(one, "ids", list);
-    json_set(one, "tokens", names);
-    json_set(specials, bos, one);
-    json_set(j, "single", single);
-    json_set(j, "pair", pair);
-    json_set(j, "special_tokens", specials);
+    json *j      = json_format("{'type':'TemplateProcessing',"
+                                    "'single':[{'SpecialToken':{'id':%s,'type_id':0}},{'Sequence':{'id':'A','type_id':0}}],"
+                                    "'pair':[{'SpecialToken':{'id':%s,'type_id':0}},{'Sequence':{'id':'A','type_id':0}},"
+                                    "{'SpecialToken':{'id':%s,'type_id':1}},{'Sequence':{'id':'B','type_id':1}}]}",
+                               bos, bos, bos);
+    json *tokens = json_object();
+    json_set(tokens, bos, json_format("{'id':%s,'ids':[0],'tokens':[%s]}", bos, bos));
+    json_set(j, "special_tokens", tokens);
     return j;
 }
 
 static json *bpe_model(const trainer *t, const bpe_options *o)
 {
-    json *j = json_object(), *vocab = json_object(), *merges = json_array();
-    json_set_str(j, "type", "BPE");
-    static const char *const null_keys[] = { "dropout", "unk_token", "continuing_subword_prefix",
-                                             "end_of_word_suffix" };
-    for (int i = 0; i < 4; i++) json_set_str(j, null_keys[i], NULL);
-    json_set_bool(j, "fuse_unk", false);
-    json_set_bool(j, "byte_fallback", false);
+    json *j     = json_format("{'type':'BPE','dropout':null,'unk_token':null,'continuing_subword_prefix':null,"
+                                  "'end_of_word_suffix':null,'fuse_unk':false,'byte_fallback':false}");
+    json *vocab = json_object(), *merges = json_array();
     json_set_int(vocab, o->bos, 0);
     json_set_int(vocab, o->eos, 1);
     for (int64_t i = FIRST_BYTE; i < t->vocab; i++) json_set_int(vocab, str_c(&t->token[i]), i);
@@ -228,17 +171,15 @@ static json *bpe_model(const trainer *t, const bpe_options *o)
 
 static void write_json(str *out, const trainer *t, const bpe_options *o)
 {
-    json *j = json_object(), *added = json_array();
+    json *j = json_format("{'version':'1.0','truncation':null,'padding':null}"), *added = json_array();
     json_push(added, special_token(0, o->bos));
     json_push(added, special_token(1, o->eos));
-    json_set_str(j, "version", "1.0");
-    json_set_str(j, "truncation", NULL);
-    json_set_str(j, "padding", NULL);
     json_set(j, "added_tokens", added);
     json_set_str(j, "normalizer", NULL);
     json_set(j, "pre_tokenizer", pre_tokenizer(o->pattern));
     json_set(j, "post_processor", post_processor(o->bos));
-    json_set(j, "decoder", byte_level(true, true, true));
+    json_set(j, "decoder",
+             json_format("{'type':'ByteLevel','add_prefix_space':true,'trim_offsets':true,'use_regex':true}"));
     json_set(j, "model", bpe_model(t, o));
     json_print(j, out, true);
     json_free(j);
@@ -246,13 +187,10 @@ static void write_json(str *out, const trainer *t, const bpe_options *o)
 
 void bpe_tokenizer_config(str *out, bpe_options o)
 {
-    json *j = json_object();
-    json_set_bool(j, "add_bos_token", true);
-    json_set_bool(j, "add_eos_token", false);
-    json_set_str(j, "bos_token", o.bos);
-    json_set_bool(j, "clean_up_tokenization_spaces", false);
-    json_set_str(j, "eos_token", o.eos);
-    json_set_str(j, "tokenizer_class", "PreTrainedTokenizerFast");
+    json *j = json_format("{'add_bos_token':true,'add_eos_token':false,'bos_token':%s,"
+                          "'clean_up_tokenization_spaces':false,'eos_token':%s,"
+                          "'tokenizer_class':'PreTrainedTokenizerFast'}",
+                          o.bos, o.eos);
     json_print(j, out, true);
     json_free(j);
 }

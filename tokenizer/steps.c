@@ -172,8 +172,7 @@ static int pre_byte_level(const loading *l, const json *step, int kind)
 {
     split_step s = { .prefix = copy(l, " ") };
     bool       prefix, pattern;
-    (void)kind;
-    int rc = optional_bool(l, step, "add_prefix_space", true, &prefix);
+    int        rc = optional_bool(l, step, "add_prefix_space", true, &prefix);
     if (!rc) rc = optional_bool(l, step, "use_regex", true, &pattern);
     if (rc) return rc;
     s.scheme = prefix ? PREFIX_ALWAYS : PREFIX_NEVER;
@@ -187,8 +186,7 @@ static int pre_split(const loading *l, const json *step, int kind)
     split_step  s = { 0 };
     const char *pattern;
     bool        literal;
-    (void)kind;
-    int rc = read_pattern(l, step, &pattern, &literal);
+    int         rc = read_pattern(l, step, &pattern, &literal);
     if (!rc) rc = read_behaviour(l, step, NULL, &s.behaviour);
     if (!rc) rc = optional_bool(l, step, "invert", false, &s.invert);
     return rc ? rc : add_split(l, s, pattern, literal);
@@ -197,17 +195,15 @@ static int pre_split(const loading *l, const json *step, int kind)
 static int pre_digits(const loading *l, const json *step, int kind)
 {
     bool single;
-    (void)kind;
-    int rc = optional_bool(l, step, "individual_digits", false, &single);
+    int  rc = optional_bool(l, step, "individual_digits", false, &single);
     return rc ? rc
               : add_split(l, (split_step) { .behaviour = single ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS }, "\\p{N}", false);
 }
 
 static int pre_punctuation(const loading *l, const json *step, int kind)
 {
-    split_step s = { 0 };
-    (void)kind;
-    int rc = read_behaviour(l, step, "Isolated", &s.behaviour);
+    split_step s  = { 0 };
+    int        rc = read_behaviour(l, step, "Isolated", &s.behaviour);
     return rc ? rc : add_split(l, s, "[!-/:-@\\[-`{-~\\p{P}]", false);
 }
 
@@ -216,21 +212,18 @@ static int pre_whitespace(const loading *l, const json *step, int kind)
 {
     static const char pattern[] =
         "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}]+|[^\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}\\s]+";
-    (void)step, (void)kind;
     return add_split(l, (split_step) { .behaviour = SPLIT_REMOVED, .invert = true }, pattern, false);
 }
 
 static int pre_whitespace_split(const loading *l, const json *step, int kind)
 {
-    (void)step, (void)kind;
     return add_split(l, (split_step) { .behaviour = SPLIT_REMOVED }, "\\s", false);
 }
 
 static int pre_delimiter(const loading *l, const json *step, int kind)
 {
     const char *delimiter;
-    (void)kind;
-    int rc = read_char(l, step, "delimiter", NULL, &delimiter);
+    int         rc = read_char(l, step, "delimiter", NULL, &delimiter);
     return rc ? rc : add_split(l, (split_step) { .behaviour = SPLIT_REMOVED }, delimiter, true);
 }
 
@@ -239,8 +232,7 @@ static int pre_metaspace(const loading *l, const json *step, int kind)
     split_step  s = { .behaviour = SPLIT_MERGE_NEXT };
     const char *replacement;
     bool        split;
-    (void)kind;
-    int rc = read_char(l, step, "replacement", mark, &replacement);
+    int         rc = read_char(l, step, "replacement", mark, &replacement);
     if (!rc) rc = read_scheme(l, step, &s.scheme);
     if (!rc) rc = optional_bool(l, step, "split", true, &split);
     if (rc) return rc;
@@ -272,7 +264,6 @@ static int add_decode(const loading *l, decode_step d, const char *from, const c
 
 static int dec_plain(const loading *l, const json *step, int kind)
 {
-    (void)step;
     return add_decode(l, (decode_step) { .kind = (decode_kind)kind }, "", "");
 }
 
@@ -344,7 +335,6 @@ static int post_template(const loading *l, const json *step, int kind)
     tokenizer  *t = l->t;
     const json *single;
     int         sequences = 0;
-    (void)kind;
     if (t->prefix.n || t->suffix.n) return input_error("%s: a second template is not supported", l->where);
     int rc = json_get_array(step, l->where, "single", &single);
     for (const json *s = rc ? NULL : single->child; s && !rc; s = s->next) {
@@ -362,11 +352,7 @@ static int post_template(const loading *l, const json *step, int kind)
     return !rc && !sequences ? input_error("%s: \"single\" lacks sequence A", l->where) : rc;
 }
 
-static int post_offsets_only(const loading *l, const json *step, int kind)
-{
-    (void)l, (void)step, (void)kind;
-    return OK;
-}
+static int post_offsets_only(const loading *l, const json *step, int kind) { return OK; }
 
 static const step_row processors[] = { { "TemplateProcessing", post_template },
                                        { "ByteLevel", post_offsets_only },
