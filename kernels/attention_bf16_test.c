@@ -1,7 +1,7 @@
 /* Attention in bf16 beside naive bf16 code, both against f64. Naive code keeps scores,
  * probabilities and their gradients as tensors of bf16, as a framework without a fused kernel
  * does; every product is exact and rounded once. Ours may be off by at most twice as much. */
-#include "kernels/check.h"
+#include "kernels/test_check.h"
 
 typedef struct {
     const char    *what;

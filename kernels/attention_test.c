@@ -1,4 +1,4 @@
-#include "kernels/check.h"
+#include "kernels/test_check.h"
 
 /* Rows of q and of k, v are those the spans name plus some nobody names: those must come back
  * unchanged (o, dq) or zero-added (dk, dv). */

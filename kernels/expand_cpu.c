@@ -31,22 +31,11 @@ static row_block block_of(const expand_job *e, int64_t n0)
 /* to [n, r] = B R */
 static void product_BR(float *to, const row_block *b, float *scratch)
 {
-    int64_t r = b->r;
+    gemm_args g = gemm_of(b->n, b->r, b->r, to, b->r, plain(b->B, b->r), plain(b->R, b->r));
     if (b->R)
-        gemm_serial(&(gemm_args) { .m     = b->n,
-                                   .n     = r,
-                                   .k     = r,
-                                   .C     = to,
-                                   .ldc   = r,
-                                   .A     = b->B,
-                                   .a_row = r,
-                                   .a_col = 1,
-                                   .B     = b->R,
-                                   .b_row = r,
-                                   .b_col = 1 },
-                    scratch);
+        gemm_serial(&g, scratch);
     else
-        memcpy(to, b->B, (size_t)(b->n * r) * sizeof *to);
+        memcpy(to, b->B, (size_t)(b->n * b->r) * sizeof *to);
 }
 
 /* to [n, r] = s diag(v) from diag(u); to may be from. */
@@ -84,38 +73,12 @@ SIMD static void add_all(float *restrict dst, const float *restrict src, int64_t
 /* With g = s diag(v) G diag(u):  dB += g R^T,  dR += B^T g */
 static void grad_B_and_R(float *dB, float *dR, const float *g, const row_block *b, float *scratch)
 {
-    int64_t r = b->r;
+    int64_t   r    = b->r;
+    gemm_args of_B = gemm_added(b->n, r, r, dB, r, plain(g, r), transposed(b->R, r));
+    gemm_args of_R = gemm_added(r, r, b->n, dR, r, transposed(b->B, r), plain(g, r));
     if (dB && !b->R) add_all(dB, g, b->n * r);
-    if (dB && b->R)
-        gemm_serial(&(gemm_args) { .m        = b->n,
-                                   .n        = r,
-                                   .k        = r,
-                                   .C        = dB,
-                                   .ldc      = r,
-                                   .start    = dB,
-                                   .ld_start = r,
-                                   .A        = g,
-                                   .a_row    = r,
-                                   .a_col    = 1,
-                                   .B        = b->R,
-                                   .b_row    = 1,
-                                   .b_col    = r },
-                    scratch);
-    if (dR)
-        gemm_serial(&(gemm_args) { .m        = r,
-                                   .n        = r,
-                                   .k        = b->n,
-                                   .C        = dR,
-                                   .ldc      = r,
-                                   .start    = dR,
-                                   .ld_start = r,
-                                   .A        = b->B,
-                                   .a_row    = 1,
-                                   .a_col    = r,
-                                   .B        = g,
-                                   .b_row    = r,
-                                   .b_col    = 1 },
-                    scratch);
+    if (dB && b->R) gemm_serial(&of_B, scratch);
+    if (dR) gemm_serial(&of_R, scratch);
 }
 
 /* w = s BR G in place of BR, then du += v w and the sum over j of u_j w_j: one row. */

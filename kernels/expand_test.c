@@ -1,4 +1,4 @@
-#include "kernels/check.h"
+#include "kernels/test_check.h"
 
 /* Two jobs that share every factor, the second with fewer outputs and another s: sums over jobs,
  * tall B and wide A are in every case. */

@@ -9,6 +9,7 @@
 #ifndef TIEBREAK_KERNELS_GEMM_H
 #define TIEBREAK_KERNELS_GEMM_H
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "kernels/real.h"
@@ -24,6 +25,25 @@ typedef struct {
     const float *B;
     int64_t      b_row, b_col;
 } gemm_args;
+
+/* One factor of a product as it is read: element (i, k) is p[i * row + k * col]. */
+typedef struct {
+    const float *p;
+    int64_t      row, col;
+} gemm_factor;
+/* A matrix with row stride ld as it lies in memory, and its transpose. */
+static inline gemm_factor plain(const float *p, int64_t ld) { return (gemm_factor) { p, ld, 1 }; }
+static inline gemm_factor transposed(const float *p, int64_t ld) { return (gemm_factor) { p, 1, ld }; }
+
+/* C [m, n] = A B, to which `start` may be set; and C += A B. */
+static inline gemm_args gemm_of(int64_t m, int64_t n, int64_t k, float *C, int64_t ldc, gemm_factor A, gemm_factor B)
+{
+    return (gemm_args) { m, n, k, C, ldc, NULL, 0, A.p, A.row, A.col, B.p, B.row, B.col };
+}
+static inline gemm_args gemm_added(int64_t m, int64_t n, int64_t k, float *C, int64_t ldc, gemm_factor A, gemm_factor B)
+{
+    return (gemm_args) { m, n, k, C, ldc, C, ldc, A.p, A.row, A.col, B.p, B.row, B.col };
+}
 
 /* On all threads of the backend. */
 void gemm(const backend *be, const gemm_args *g);

@@ -1,7 +1,7 @@
 /* Graphs of a backend that has them, on a GPU or on the emulator: replay on other inputs, what
  * may not be captured, and memory that moved. Also that what the host puts is what the device
  * sees, when the host is far ahead. */
-#include "kernels/check.h"
+#include "kernels/test_check.h"
 
 enum { N = 5, IN = 37, OUT = 21, R = 3, VOCAB = 11 };
 

@@ -10,19 +10,11 @@ void linear_fwd_cpu(const backend *be, real *y_, const real *x, const real *W, c
     const float *bias = (const float *)bias_;
     for (int64_t t = 0; t < d.n && bias && accumulate; t++)
         for (int64_t o = 0; o < d.out; o++) y[t * d.ldy + o] += bias[o];
-    gemm(be, &(gemm_args) { .m        = d.n,
-                            .n        = d.out,
-                            .k        = d.in,
-                            .C        = y,
-                            .ldc      = d.ldy,
-                            .start    = accumulate ? y : bias,
-                            .ld_start = accumulate ? d.ldy : 0,
-                            .A        = (const float *)x,
-                            .a_row    = d.ldx,
-                            .a_col    = 1,
-                            .B        = (const float *)W,
-                            .b_row    = 1,
-                            .b_col    = d.in });
+    gemm_args g = gemm_of(d.n, d.out, d.in, y, d.ldy, plain((const float *)x, d.ldx),
+                          transposed((const float *)W, d.in));
+    g.start     = accumulate ? y : bias;
+    g.ld_start  = accumulate ? d.ldy : 0;
+    gemm(be, &g);
 }
 
 void linear_fwd_wide_cpu(const backend *be, param *y, const real *x, const real *W, linear_dims d)
@@ -32,19 +24,10 @@ void linear_fwd_wide_cpu(const backend *be, param *y, const real *x, const real 
 
 void linear_bwd_x_cpu(const backend *be, real *dx, const real *dy, const real *W, linear_dims d, bool accumulate)
 {
-    gemm(be, &(gemm_args) { .m        = d.n,
-                            .n        = d.in,
-                            .k        = d.out,
-                            .C        = (float *)dx,
-                            .ldc      = d.ldx,
-                            .start    = accumulate ? (const float *)dx : NULL,
-                            .ld_start = d.ldx,
-                            .A        = (const float *)dy,
-                            .a_row    = d.ldy,
-                            .a_col    = 1,
-                            .B        = (const float *)W,
-                            .b_row    = d.in,
-                            .b_col    = 1 });
+    gemm_args g = gemm_of(d.n, d.in, d.out, (float *)dx, d.ldx, plain((const float *)dy, d.ldy),
+                          plain((const float *)W, d.in));
+    if (accumulate) g.start = g.C, g.ld_start = g.ldc;
+    gemm(be, &g);
 }
 
 SIMD static void add_row(float *dst, const float *src, int64_t n)
@@ -57,20 +40,9 @@ void linear_bwd_w_cpu(const backend *be, param *dW, param *dbias_, const real *d
     enum { COLUMNS = 64 };
     float       *dbias = (float *)dbias_;
     const float *dy    = (const float *)dy_;
-    if (dW)
-        gemm(be, &(gemm_args) { .m        = d.out,
-                                .n        = d.in,
-                                .k        = d.n,
-                                .C        = (float *)dW,
-                                .ldc      = d.in,
-                                .start    = (const float *)dW,
-                                .ld_start = d.in,
-                                .A        = (const float *)dy,
-                                .a_row    = 1,
-                                .a_col    = d.ldy,
-                                .B        = (const float *)x,
-                                .b_row    = d.ldx,
-                                .b_col    = 1 });
+    gemm_args    g     = gemm_added(d.out, d.in, d.n, (float *)dW, d.in, transposed(dy, d.ldy),
+                                    plain((const float *)x, d.ldx));
+    if (dW) gemm(be, &g);
     if (!dbias) return;
 #pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (d.n * d.out > CPU_ALONE)
     /* a thread owns columns: rows are added in order */

@@ -1,4 +1,4 @@
-#include "kernels/check.h"
+#include "kernels/test_check.h"
 #include "kernels/gemm.h"
 
 typedef struct {

@@ -32,30 +32,8 @@ static pair_view view_of(const backend *be, const pair_arrays *p, pair_dims d)
 static void fwd_tokens(float *y, float *h, const float *x, const pair_view *v, int64_t n)
 {
     float    *scratch = part_scratch(v);
-    gemm_args down    = { .m     = n,
-                          .n     = v->r,
-                          .k     = v->in,
-                          .C     = h,
-                          .ldc   = v->r,
-                          .A     = x,
-                          .a_row = v->ldx,
-                          .a_col = 1,
-                          .B     = v->A,
-                          .b_row = 1,
-                          .b_col = v->lda };
-    gemm_args up      = { .m        = n,
-                          .n        = v->out,
-                          .k        = v->r,
-                          .C        = y,
-                          .ldc      = v->ldy,
-                          .start    = y,
-                          .ld_start = v->ldy,
-                          .A        = h,
-                          .a_row    = v->r,
-                          .a_col    = 1,
-                          .B        = v->B,
-                          .b_row    = 1,
-                          .b_col    = v->ldb };
+    gemm_args down    = gemm_of(n, v->r, v->in, h, v->r, plain(x, v->ldx), transposed(v->A, v->lda));
+    gemm_args up      = gemm_added(n, v->out, v->r, y, v->ldy, plain(h, v->r), transposed(v->B, v->ldb));
     gemm_serial(&down, scratch);
     gemm_serial(&up, scratch);
 }
@@ -75,30 +53,8 @@ void pair_fwd_cpu(const backend *be, real *y_, real *h_, const real *x_, const p
 static void bwd_tokens(float *dx, float *dh, const float *dy, const pair_view *v, int64_t n)
 {
     float    *scratch = part_scratch(v);
-    gemm_args down    = { .m     = n,
-                          .n     = v->r,
-                          .k     = v->out,
-                          .C     = dh,
-                          .ldc   = v->r,
-                          .A     = dy,
-                          .a_row = v->ldy,
-                          .a_col = 1,
-                          .B     = v->B,
-                          .b_row = v->ldb,
-                          .b_col = 1 };
-    gemm_args up      = { .m        = n,
-                          .n        = v->in,
-                          .k        = v->r,
-                          .C        = dx,
-                          .ldc      = v->ldx,
-                          .start    = dx,
-                          .ld_start = v->ldx,
-                          .A        = dh,
-                          .a_row    = v->r,
-                          .a_col    = 1,
-                          .B        = v->A,
-                          .b_row    = v->lda,
-                          .b_col    = 1 };
+    gemm_args down    = gemm_of(n, v->r, v->out, dh, v->r, plain(dy, v->ldy), plain(v->B, v->ldb));
+    gemm_args up      = gemm_added(n, v->in, v->r, dx, v->ldx, plain(dh, v->r), plain(v->A, v->lda));
     gemm_serial(&down, scratch);
     if (dx) gemm_serial(&up, scratch);
 }
@@ -108,17 +64,7 @@ static void bwd_tokens(float *dx, float *dh, const float *dy, const pair_view *v
 static void grad_B(float *dB, const float *dy, const float *h, const pair_view *v, int64_t n, int64_t outs)
 {
     float    *scratch = part_scratch(v), *dBt = scratch + gemm_scratch();
-    gemm_args g = { .m     = v->r,
-                    .n     = outs,
-                    .k     = n,
-                    .C     = dBt,
-                    .ldc   = outs,
-                    .A     = h,
-                    .a_row = 1,
-                    .a_col = v->r,
-                    .B     = dy,
-                    .b_row = v->ldy,
-                    .b_col = 1 };
+    gemm_args g = gemm_of(v->r, outs, n, dBt, outs, transposed(h, v->r), plain(dy, v->ldy));
     gemm_serial(&g, scratch);
     for (int64_t o = 0; o < outs; o++)
         for (int64_t j = 0; j < v->r; j++) dB[o * v->r + j] += dBt[j * outs + o];
@@ -127,19 +73,7 @@ static void grad_B(float *dB, const float *dy, const float *h, const pair_view *
 /* dA += dh^T x for some of dA's columns. */
 static void grad_A(float *dA, const float *dh, const float *x, const pair_view *v, int64_t n, int64_t ins)
 {
-    gemm_args g = { .m        = v->r,
-                    .n        = ins,
-                    .k        = n,
-                    .C        = dA,
-                    .ldc      = v->in,
-                    .start    = dA,
-                    .ld_start = v->in,
-                    .A        = dh,
-                    .a_row    = 1,
-                    .a_col    = v->r,
-                    .B        = x,
-                    .b_row    = v->ldx,
-                    .b_col    = 1 };
+    gemm_args g = gemm_added(v->r, ins, n, dA, v->in, transposed(dh, v->r), plain(x, v->ldx));
     gemm_serial(&g, part_scratch(v));
 }
 

@@ -1,4 +1,4 @@
-#include "kernels/check.h"
+#include "kernels/test_check.h"
 
 typedef struct {
     pair_dims d;

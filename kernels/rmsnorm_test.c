@@ -1,4 +1,4 @@
-#include "kernels/check.h"
+#include "kernels/test_check.h"
 
 static void call_fwd(const backend *be, void **a, const void *d)
 {

@@ -1,4 +1,4 @@
-#include "kernels/check.h"
+#include "kernels/test_check.h"
 
 typedef struct {
     rope_dims d;

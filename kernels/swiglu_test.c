@@ -1,4 +1,4 @@
-#include "kernels/check.h"
+#include "kernels/test_check.h"
 
 typedef struct {
     int64_t n, d;

@@ -1,7 +1,7 @@
 /* For tests of variants: a whole call, with memory that nobody wrote before. */
 #ifndef TIEBREAK_KERNELS_TEST_ADAPTED_H
 #define TIEBREAK_KERNELS_TEST_ADAPTED_H
-#include "kernels/check.h"
+#include "kernels/test_check.h"
 #include "kernels/variant.h"
 
 /* Bytes of NaN. */

@@ -1,6 +1,6 @@
 /* The two largest of rows of logits, on every backend: by hand, ties and numbers that are not
  * finite among them. */
-#include "kernels/check.h"
+#include "kernels/test_check.h"
 
 enum { ROWS = 6 };
 

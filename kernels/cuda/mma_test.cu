@@ -1,7 +1,7 @@
 /* The blocks of mma.h against plain loops: on the emulator in every test run, and on a GPU by
  * scripts/gpu-check. Whole numbers, so sums are exact. */
 
-#include "kernels/cuda/device_test.h"
+#include "kernels/cuda/test_device.h"
 #include "kernels/cuda/mma.h"
 
 enum { M = 16, N = 16, K = 48, LD = K + 8, LDN = N + 8, LDM = M + 8 };

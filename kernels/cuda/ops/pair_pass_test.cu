@@ -1,7 +1,7 @@
 /* dh and dB' from one pass over dy, against f64: on the emulator in every test run, and on a GPU
  * by scripts/gpu-check. Naive bf16 code has exact sums and rounds every result once; ours may be
  * off by at most twice as much. */
-#include "kernels/cuda/device_test.h"
+#include "kernels/cuda/test_device.h"
 #include "kernels/cuda/ops/pair_pass.h"
 
 struct pass_case {

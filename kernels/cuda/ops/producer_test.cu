@@ -2,7 +2,7 @@
  * scripts/gpu-check: x has the bits of the op before, h is that of the x that was written, for
  * several adapters of any ranks, and the same for a row in any batch. */
 #define TIEBREAK_BF16
-#include "kernels/cuda/device_test.h"
+#include "kernels/cuda/test_device.h"
 #include "kernels/cuda/ops/producer.h"
 #include "kernels/cuda/working.h"
 

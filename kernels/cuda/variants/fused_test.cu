@@ -2,7 +2,7 @@
  * scripts/gpu-check. Elements are -1, 0 and 1 and sums stay below 256, where bf16 holds every
  * whole number: the answer is one, to the bit. What no product may read is NaN, what none may
  * write is looked at. */
-#include "kernels/cuda/device_test.h"
+#include "kernels/cuda/test_device.h"
 #include "kernels/cuda/variants/fused.h"
 
 typedef struct {

@@ -18,8 +18,8 @@
  *
  * The backend under test is `cpu`, or what check_on_cuda puts in its place: the CUDA kernels, on
  * a GPU or on the emulator. */
-#ifndef TIEBREAK_KERNELS_CHECK_H
-#define TIEBREAK_KERNELS_CHECK_H
+#ifndef TIEBREAK_KERNELS_TEST_CHECK_H
+#define TIEBREAK_KERNELS_TEST_CHECK_H
 #include "core/memory.h"
 #include "core/rng.h"
 #include "core/test.h"

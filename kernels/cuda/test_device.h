@@ -1,8 +1,8 @@
 /* What tests of device code share: the device started, or the reason printed and the tests
  * skipped; arrays there and back. One source for the emulator (build/kernels/cuda/x_test, in
  * every test run) and for a GPU (build/cuda-test/x_test, by scripts/gpu-check). */
-#ifndef TIEBREAK_KERNELS_CUDA_DEVICE_TEST_H
-#define TIEBREAK_KERNELS_CUDA_DEVICE_TEST_H
+#ifndef TIEBREAK_KERNELS_CUDA_TEST_DEVICE_H
+#define TIEBREAK_KERNELS_CUDA_TEST_DEVICE_H
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
