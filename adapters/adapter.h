@@ -92,5 +92,10 @@ int adapter_shape(model_config *c, const char *dir);
 /* Reads a folder's adapter_config.json, with the "tiebreak" block when the folder is ours. The
  * caller frees it. */
 int adapter_read_config(json **out, const char *dir);
+/* What it says: its peft_type; the base's name, NULL where it names none; of the training, what the
+ * "tiebreak" block has beyond the row, null in a folder that is not ours (the caller's). */
+const char *adapter_config_type(const json *config);
+const char *adapter_config_base(const json *config);
+json       *adapter_config_training(const json *config);
 int adapter_hash(const char *dir, char out[65]); /* the sha256 of the weights file */
 #endif

@@ -182,3 +182,18 @@ int adapter_config_json(json **out, const adapter *a, const peft_layout *p, cons
     if (block) json_set(c, "tiebreak", block);
     return OK;
 }
+
+const char *adapter_config_type(const json *config) { return json_text(json_find(config, "peft_type")); }
+
+const char *adapter_config_base(const json *config) { return json_text(json_find(config, "base_model_name_or_path")); }
+
+json *adapter_config_training(const json *config)
+{
+    /* what adapter_block writes */
+    static const char *const row[] = { "method", "spec",      "sites", "rank",  "alpha",
+                                       "seed",   "trainable", "shape", "ranks", "scales" };
+    const json              *block = json_find(config, "tiebreak");
+    json                    *rest  = json_copy(json_is_object(block) ? block : NULL);
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) json_free(json_take(rest, row[i]));
+    return rest;
+}

@@ -70,24 +70,11 @@ static json *modules_json(const adapter *a)
     return list;
 }
 
-/* What the folder says beyond the row: how it was trained, where it came from. */
-static json *training_json(const json *config)
-{
-    static const char *const row[] = { "method",    "spec",  "sites", "rank",   "alpha", "seed",
-                                       "trainable", "shape", "ranks", "scales", NULL };
-    const json              *block = json_find(config, "tiebreak");
-    if (!cJSON_IsObject(block)) return cJSON_CreateNull();
-    json *rest = cJSON_Duplicate(block, true);
-    for (int i = 0; row[i]; i++) cJSON_DeleteItemFromObjectCaseSensitive(rest, row[i]);
-    return rest;
-}
-
 static int describe(json **out, const adapter *a, const json *config, const char *dir)
 {
     char        spec[METHOD_SPEC_MAX], sites[64], hash[65], *weights = path_join(dir, "adapter_model.safetensors");
-    struct stat st   = { .st_size = 0 };
-    const json *base = json_find(config, "base_model_name_or_path");
-    int         rc   = adapter_hash(dir, hash);
+    struct stat st = { .st_size = 0 };
+    int         rc = adapter_hash(dir, hash);
     if (!rc && stat(weights, &st)) rc = input_error("%s: cannot be read", weights);
     free(weights);
     if (rc) return rc;
@@ -95,14 +82,14 @@ static int describe(json **out, const adapter *a, const json *config, const char
     site_set_print(a->spec.sites, sites, sizeof sites);
     json *j = *out = json_object();
     json_set_str(j, "folder", dir);
-    json_set_str(j, "peft_type", json_find(config, "peft_type")->valuestring);
-    json_set_str(j, "base", cJSON_IsString(base) ? base->valuestring : NULL);
+    json_set_str(j, "peft_type", adapter_config_type(config));
+    json_set_str(j, "base", adapter_config_base(config));
     json_set_str(j, "method", a->spec.method.name);
     json_set_str(j, "spec", spec);
     json_set_str(j, "sites", sites);
     json_set_int(j, "layers", a->cfg.layers);
     json_set_int(j, "rank", a->spec.rank);
-    json_set(j, "alpha", method_takes_alpha(&a->spec.method) ? cJSON_CreateNumber(a->spec.alpha) : cJSON_CreateNull());
+    json_set_num(j, "alpha", method_takes_alpha(&a->spec.method) ? a->spec.alpha : NAN);
     json_set_num(j, "s", common_scale(a));
     json_set_int(j, "trainable", a->theta_count);
     json_set_int(j, "frozen", a->frozen_count);
@@ -111,7 +98,7 @@ static int describe(json **out, const adapter *a, const json *config, const char
     json_set_str(j, "sha256", hash);
     json_set_bool(j, "finite", all_finite(a));
     json_set(j, "modules", modules_json(a));
-    json_set(j, "training", training_json(config));
+    json_set(j, "training", adapter_config_training(config));
     return OK;
 }
 
@@ -127,60 +114,63 @@ static void print_ranks(const adapter *a)
     }
 }
 
+static const char *text(const json *d, const char *key) { return json_text(json_find(d, key)); }
+static double      number(const json *d, const char *key) { return json_number(json_find(d, key)); }
+
 static void print_description(const adapter *a, const json *d)
 {
-    const json *base = json_find(d, "base"), *training = json_find(d, "training");
-    double      s = common_scale(a);
-    printf("%s: %s on %s\n", json_find(d, "folder")->valuestring, a->spec.method.name,
-           cJSON_IsString(base) ? base->valuestring : "an unnamed base");
-    printf("  spec          %s\n", json_find(d, "spec")->valuestring);
-    printf("  sites         %s, %lld layers\n", json_find(d, "sites")->valuestring, (long long)a->cfg.layers);
-    printf("  rank          %lld\n", (long long)a->spec.rank);
+    const json *training = json_find(d, "training");
+    printf("%s: %s on %s\n", text(d, "folder"), text(d, "method"),
+           text(d, "base") ? text(d, "base") : "an unnamed base");
+    printf("  spec          %s\n", text(d, "spec"));
+    printf("  sites         %s, %.0f layers\n", text(d, "sites"), number(d, "layers"));
+    printf("  rank          %.0f\n", number(d, "rank"));
     print_ranks(a);
-    if (isnan(s))
+    if (isnan(number(d, "s")))
         puts("  s             differs by module (--json lists them)");
     else
-        printf("  s             %.8g\n", s);
-    printf("  trained       %lld numbers; %lld frozen ones are stored\n", (long long)a->theta_count,
-           (long long)a->frozen_count);
-    printf("  file          %.0f bytes, sha256 %s\n", json_find(d, "file_bytes")->valuedouble,
-           json_find(d, "sha256")->valuestring);
-    if (!cJSON_IsTrue(json_find(d, "finite"))) puts("  NOT FINITE    some numbers are NaN or infinite");
-    if (cJSON_IsObject(training) && training->child) {
-        str text = { 0 };
-        json_print(training, &text, false);
-        printf("  training      %s\n", text.s);
-        str_free(&text);
+        printf("  s             %.8g\n", number(d, "s"));
+    printf("  trained       %.0f numbers; %.0f frozen ones are stored\n", number(d, "trainable"), number(d, "frozen"));
+    printf("  file          %.0f bytes, sha256 %s\n", number(d, "file_bytes"), text(d, "sha256"));
+    if (!json_is_true(json_find(d, "finite"))) puts("  NOT FINITE    some numbers are NaN or infinite");
+    if (json_members(training)) {
+        printf("  training      ");
+        json_show_line(json_copy(training));
     }
 }
 
-static int inspect(const adapter *a, const json *config, const char *dir)
+/* Shows what is in the folder, under a heading where it is read by eye. */
+static int show(const adapter *a, const json *config, const char *dir, const char *heading)
 {
     json *d  = NULL;
     int   rc = describe(&d, a, config, dir);
     if (rc) return rc;
-    if (!o.json) print_description(a, d);
-    o.json ? json_show(d) : json_free(d);
+    if (o.json) {
+        json_show(d);
+        return OK;
+    }
+    fputs(heading, stdout);
+    print_description(a, d);
+    json_free(d);
     return OK;
 }
+
+static int inspect(const adapter *a, const json *config, const char *dir) { return show(a, config, dir, ""); }
 
 static int export(const adapter *a, const json *config, const char *dir)
 {
     if (!o.out) return input_error("--out DIR is needed: where the exported folder goes");
     if (strcmp(o.to, "lora")) return input_error("--to %s: must be lora, the one format that every server loads", o.to);
-    const json *base = json_find(config, "base_model_name_or_path");
-    json       *ours = NULL, *d = NULL;
-    adapter    *e  = NULL;
-    int         rc = adapter_export_lora(a, o.out, cJSON_IsString(base) ? base->valuestring : NULL);
+    json    *ours    = NULL;
+    adapter *e       = NULL;
+    str      heading = { 0 };
+    str_printf(&heading, "%s (%s, %lld numbers) as a plain LoRA:\n", dir, a->spec.method.name,
+               (long long)(a->theta_count + a->frozen_count));
+    int rc = adapter_export_lora(a, o.out, adapter_config_base(config));
     if (!rc) rc = adapter_read_config(&ours, o.out);
     if (!rc) rc = adapter_open(&e, a->be, &a->cfg, o.out);
-    if (!rc) rc = describe(&d, e, ours, o.out);
-    if (!rc && !o.json) {
-        printf("%s (%s, %lld numbers) as a plain LoRA:\n", dir, a->spec.method.name,
-               (long long)(a->theta_count + a->frozen_count));
-        print_description(e, d);
-    }
-    !rc &&o.json ? json_show(d) : json_free(d);
+    if (!rc) rc = show(e, ours, o.out, heading.s);
+    str_free(&heading);
     json_free(ours);
     adapter_free(e);
     return rc;

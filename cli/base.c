@@ -20,13 +20,12 @@ static struct {
 
 static int copy_file(const char *from, const char *name)
 {
-    char *source = path_join(from, name), *target = path_join(o.out, name);
-    str   text = { 0 };
-    int   rc   = file_read(source, 64u << 20, &text);
-    if (!rc) rc = file_write_atomic(target, str_c(&text), text.n);
+    char *source = path_join(from, name);
+    str   text   = { 0 };
+    int   rc     = file_read(source, 64u << 20, &text);
+    if (!rc) rc = file_write_in(o.out, name, &text);
     str_free(&text);
     free(source);
-    free(target);
     return rc;
 }
 

@@ -132,7 +132,7 @@ static int run(int argc, char **argv)
         { "min-time-s", OPT_NUM, &o.min_time_s, .min = 0, .max = 3600, .def = "0.1", .arg = "S",
           .help = "time spent on a case, at least 10 pairs of samples" },
         { "out", OPT_STR, &o.out, .arg = "DIR",
-          .help = "write one record a case here, for `tiebreak report` and `gate`" },
+          .help = "write one record a case here, for `tiebreak report`" },
         { "benchmark-json", OPT_STR, &o.benchmark_json, .arg = "FILE",
           .help = "also write Google Benchmark's report of the cases that are measured, for its compare.py" },
         { "resume", OPT_FLAG, &o.resume, .help = "leave out cases whose record is in --out already" },

@@ -46,8 +46,8 @@ static json *row_json(const row *r)
     if (r->m) method_spec(r->m, spec, sizeof spec);
     json_set_str(j, "method", r->m ? r->m->name : "full");
     json_set_str(j, "spec", r->m ? spec : NULL);
-    json_set(j, "rank", r->m ? cJSON_CreateNumber((double)o.rank) : cJSON_CreateNull());
-    json_set(j, "s", r->m ? cJSON_CreateNumber(r->scale) : cJSON_CreateNull());
+    json_set_num(j, "rank", r->m ? (double)o.rank : NAN);
+    json_set_num(j, "s", r->m ? r->scale : NAN);
     json_set_int(j, "trainable", r->n.trainable);
     json_set_int(j, "frozen", r->n.frozen);
     json_set_int(j, "adapter_bytes", r->n.bytes);
@@ -156,15 +156,15 @@ static int run(int argc, char **argv)
         print_rows(rows, n, &c, site_names);
         return OK;
     }
-    json *list = json_array(), *j = o.method ? row_json(rows) : json_object();
-    for (int i = 0; !o.method && i < n; i++) json_push(list, row_json(&rows[i]));
+    json *j = o.method ? row_json(rows) : json_object();
     json_set_str(j, "model", c.name);
     json_set_int(j, "base_parameters", config_parameters(&c));
     json_set_str(j, "sites", site_names);
-    if (o.method)
-        json_free(list);
-    else
+    if (!o.method) {
+        json *list = json_array();
+        for (int i = 0; i < n; i++) json_push(list, row_json(&rows[i]));
         json_set(j, "methods", list);
+    }
     json_show(j);
     return OK;
 }

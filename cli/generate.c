@@ -114,7 +114,7 @@ static int print(const session *s)
     int rc   = tokenizer_decode(s->t, s->out, (size_t)s->n_out, true, &text);
     if (!rc && o.json) {
         json *j = json_object(), *list = json_array();
-        for (int64_t i = 0; i < s->n_out; i++) json_push(list, cJSON_CreateNumber(s->out[i]));
+        for (int64_t i = 0; i < s->n_out; i++) json_push(list, json_of_number(s->out[i]));
         json_set_str(j, "text", str_c(&text));
         json_set(j, "ids", list);
         if (o.time) set_time(j, s);
@@ -144,16 +144,7 @@ static int run(int argc, char **argv)
           .help = "so many texts of the prompt at once; one is shown" },
         { "time", OPT_FLAG, &o.time,
           .help = "twice, past end tokens: tokens/s of the second, the prompt's pass included" },
-        { "device", OPT_STR, &o.device, .def = "cpu", .arg = "NAME",
-          .help =
-              "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
-        { "dtype", OPT_STR, &o.dtype, .arg = "T",
-          .help =
-              "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
-        { "variant", OPT_STR, &o.variant, .arg = "NAME",
-          .help = "how a GPU computes linears with their adapters, as `tiebreak info` lists it there" },
-        { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N",
-          .help = "worker threads; every core when not given" },
+        OPTIONS_OF_DEVICE(o),
         { "json", OPT_FLAG, &o.json,
           .help = "one JSON object on stdout: text, and ids, the new ones; with --time what it took" },
         { 0 }

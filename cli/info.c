@@ -21,14 +21,14 @@ static const char *after(const char *text, const char *beginning)
 /* One line a member; those of an object under its name: "gpu.driver". */
 static void print_lines(const json *j, const char *under)
 {
-    for (const json *c = j->child; c; c = c->next) {
+    for (const json *c = json_members(j); c; c = c->next) {
         str name = { 0 }, v = { 0 };
         str_printf(&name, "%s%s%s", under, *under ? "." : "", c->string);
         json_print(c, &v, false);
-        if (cJSON_IsObject(c))
+        if (json_is_object(c))
             print_lines(c, c->string);
         else
-            printf("%-10s %s\n", name.s, cJSON_IsString(c) ? c->valuestring : v.s);
+            printf("%-10s %s\n", name.s, json_text(c) ? json_text(c) : v.s);
         str_free(&name);
         str_free(&v);
     }

@@ -17,14 +17,6 @@ static struct {
     bool        tasks_only, json;
 } o;
 
-static int write_file(const char *dir, const char *name, const str *text)
-{
-    char *path = path_join(dir, name);
-    int   rc   = file_write_atomic(path, str_c(text), text->n);
-    free(path);
-    return rc;
-}
-
 static int write_tokenizer(const char *dir, int64_t vocab, uint64_t seed)
 {
     str text = { 0 }, tokenizer = { 0 }, config = { 0 };
@@ -32,8 +24,8 @@ static int write_tokenizer(const char *dir, int64_t vocab, uint64_t seed)
     bpe_options b  = { .vocab = vocab, .bos = "<|bos|>", .eos = "<|eos|>", .pattern = BPE_PATTERN };
     int         rc = bpe_train(&tokenizer, str_c(&text), text.n, b);
     bpe_tokenizer_config(&config, b);
-    if (!rc) rc = write_file(dir, "tokenizer.json", &tokenizer);
-    if (!rc) rc = write_file(dir, "tokenizer_config.json", &config);
+    if (!rc) rc = file_write_in(dir, "tokenizer.json", &tokenizer);
+    if (!rc) rc = file_write_in(dir, "tokenizer_config.json", &config);
     str_free(&text), str_free(&tokenizer), str_free(&config);
     return rc;
 }

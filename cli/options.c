@@ -17,6 +17,8 @@ static const char *listed(const option *o, int i)
     return o->name_in_table ? o->name_in_table(i) : o->words ? o->words[i] : NULL;
 }
 
+static bool has_bounds(const option *o) { return o->min != 0 || o->max != 0; }
+
 /* The words that an option's help ends with, in lines of their own where there are many. */
 static void print_list(const option *o)
 {
@@ -43,7 +45,7 @@ static void print_help(const verb *v, const option *table)
             if (*c == '\n') printf("%*s", HELP_INDENT, "");
         }
         print_list(o);
-        if (o->kind == OPT_INT && (o->min != 0 || o->max != 0)) printf(" (%.0f..%.0f)", o->min, o->max);
+        if (o->kind == OPT_INT && has_bounds(o)) printf(" (%.0f..%.0f)", o->min, o->max);
         if (o->def) printf(" [%s]", o->def);
         if (o->required) printf(" (required)");
         putchar('\n');
@@ -75,25 +77,21 @@ static int set_value(const verb *v, const option *o, const char *text)
     case OPT_FLAG: *(bool *)o->value = true; return OK;
     case OPT_STR: *(const char **)o->value = text; return OK;
     case OPT_WORD: return set_word(v, o, text);
-    case OPT_INT: {
-        long long x = strtoll(text, &end, 10);
-        if (end == text || *end || errno)
-            return input_error("%s: --%s %s: must be a whole number", v->name, o->name, text);
-        if ((o->min != 0 || o->max != 0) && !((double)x >= o->min && (double)x <= o->max))
-            return input_error("%s: --%s %s: must be %.0f..%.0f", v->name, o->name, text, o->min, o->max);
-        *(int64_t *)o->value = x;
-        return OK;
+    case OPT_INT:
+    case OPT_NUM: break;
     }
-    case OPT_NUM: {
-        double x = strtod(text, &end);
-        if (end == text || *end || !isfinite(x))
-            return input_error("%s: --%s %s: must be a number", v->name, o->name, text);
-        if ((o->min != 0 || o->max != 0) && !(x >= o->min && x <= o->max))
-            return input_error("%s: --%s %s: must be %g..%g", v->name, o->name, text, o->min, o->max);
+    bool      whole = o->kind == OPT_INT;
+    long long n     = whole ? strtoll(text, &end, 10) : 0;
+    double    x     = whole ? (double)n : strtod(text, &end);
+    if (end == text || *end || (whole ? errno : !isfinite(x)))
+        return input_error("%s: --%s %s: must be a %snumber", v->name, o->name, text, whole ? "whole " : "");
+    if (has_bounds(o) && !(x >= o->min && x <= o->max))
+        return input_error(whole ? "%s: --%s %s: must be %.0f..%.0f" : "%s: --%s %s: must be %g..%g", v->name, o->name,
+                           text, o->min, o->max);
+    if (whole)
+        *(int64_t *)o->value = n;
+    else
         *(double *)o->value = x;
-        return OK;
-    }
-    }
     return OK;
 }
 

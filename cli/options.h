@@ -37,6 +37,20 @@ typedef struct {
     grid_use in_grid;
 } option;
 
+/* The rows of a verb that runs a model, whose request is q. */
+/* clang-format off */
+#define OPTIONS_OF_DEVICE(q)                                                                                           \
+    { "device", OPT_STR, &(q).device, .def = "cpu", .arg = "NAME",                                                     \
+      .help = "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" }, \
+    { "dtype", OPT_STR, &(q).dtype, .arg = "T",                                                                        \
+      .help = "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); "        \
+              "f32 when not given" },                                                                                  \
+    { "variant", OPT_STR, &(q).variant, .arg = "NAME",                                                                 \
+      .help = "how a GPU computes linears with their adapters, as `tiebreak info` lists it there" },                   \
+    { "threads", OPT_INT, &(q).threads, .min = 1, .max = 4096, .arg = "N",                                             \
+      .help = "worker threads; every core when not given" }
+/* clang-format on */
+
 typedef struct {
     const char *name, *about;          /* "train", "fine-tune one adapter" */
     const char *usage;                 /* what follows the verb: "--model DIR --task T ..." */

@@ -1,5 +1,6 @@
 /* tiebreak tokenize: lines in, ids out, or the other way. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,12 +103,19 @@ static int each_line(const tokenizer *t, FILE *in, str *out)
     return rc;
 }
 
-static void put_id(str *out, const char *name, int32_t id)
+/* The object's beginning; the answers to the lines follow one by one, and "]}". */
+static void begin_json(const tokenizer *t, str *out)
 {
-    if (id < 0)
-        str_printf(out, "\"%s\":null,", name);
-    else
-        str_printf(out, "\"%s\":%d,", name, id);
+    json *j = json_object();
+    json_set_int(j, "vocab", tokenizer_vocab(t));
+    json_set_num(j, "bos", tokenizer_bos(t) < 0 ? NAN : tokenizer_bos(t));
+    json_set_num(j, "eos", tokenizer_eos(t) < 0 ? NAN : tokenizer_eos(t));
+    json_set_str(j, "sha256", tokenizer_hash(t));
+    json_set(j, o.decode ? "texts" : "ids", json_array());
+    json_print(j, out, false);
+    out->n -= strlen("]}");
+    out->s[out->n] = '\0';
+    json_free(j);
 }
 
 static int tokenize(const tokenizer *t)
@@ -117,12 +125,7 @@ static int tokenize(const tokenizer *t)
         return input_error(
             "tokenize: --bos: %s names no beginning-of-sequence token (bos_token in tokenizer_config.json, or a template)",
             o.model);
-    if (o.json) {
-        str_printf(&out, "{\"vocab\":%lld,", (long long)tokenizer_vocab(t));
-        put_id(&out, "bos", tokenizer_bos(t));
-        put_id(&out, "eos", tokenizer_eos(t));
-        str_printf(&out, "\"sha256\":\"%s\",\"%s\":[", tokenizer_hash(t), o.decode ? "texts" : "ids");
-    }
+    if (o.json) begin_json(t, &out);
     int rc = each_line(t, stdin, &out);
     if (!rc && o.json) printf("%s]}\n", out.s);
     str_free(&out);

@@ -111,16 +111,7 @@ static int run(int argc, char **argv)
             { "valid-every", OPT_INT, &q.valid_every, .min = 1, .max = 1e12, .arg = "N", .help = "and every N steps" },
             { "checkpoint-s", OPT_NUM, &q.checkpoint_s, .min = 0, .max = 1e9, .def = "60", .arg = "X",
               .help = "seconds between checkpoints" },
-            { "device", OPT_STR, &q.device, .def = "cpu", .arg = "NAME",
-              .help =
-                  "cpu, cuda (an NVIDIA GPU: `tiebreak info` says whether one can be used), or ref: plain C in f64, slow" },
-            { "dtype", OPT_STR, &q.dtype, .arg = "T",
-              .help =
-                  "with --device cuda: f32, or bf16 (weights and activations; sums and trained numbers stay f32); f32 when not given" },
-            { "variant", OPT_STR, &q.variant, .arg = "NAME",
-              .help = "how a GPU computes linears with their adapters, as `tiebreak info` lists it there" },
-            { "threads", OPT_INT, &q.threads, .min = 1, .max = 4096, .arg = "N",
-              .help = "worker threads; every core when not given" },
+            OPTIONS_OF_DEVICE(q),
             { "json", OPT_FLAG, &as_json, .help = "one JSON object on stdout" },
             { 0 }
     };

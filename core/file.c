@@ -115,6 +115,14 @@ int file_write_atomic(const char *path, const void *bytes, size_t n)
     return file_write_atomic_parts(path, &(file_part) { bytes, n }, 1);
 }
 
+int file_write_in(const char *dir, const char *name, const str *text)
+{
+    char *path = path_join(dir, name);
+    int   rc   = file_write_atomic(path, str_c(text), text->n);
+    free(path);
+    return rc;
+}
+
 int file_make_dirs(const char *path)
 {
     char *p  = mem_strdup(path);

@@ -98,14 +98,6 @@ static int inline_svg(str *html, const char *dir, const plot_item *p, size_t num
     return rc;
 }
 
-static int write_in(const char *dir, const char *name, const str *text)
-{
-    char *path = path_join(dir, name);
-    int   rc   = file_write_atomic(path, str_c(text), text->n);
-    free(path);
-    return rc;
-}
-
 static int write_tables(const char *out, table *tables, int n, str *html, str *md)
 {
     int rc = OK;
@@ -116,7 +108,7 @@ static int write_tables(const char *out, table *tables, int n, str *html, str *m
         table_markdown(&tables[i], md);
         table_csv(&tables[i], &csv);
         str_printf(&name, "%s.csv", tables[i].file);
-        rc = write_in(out, name.s, &csv);
+        rc = file_write_in(out, name.s, &csv);
         str_free(&csv);
         str_free(&name);
     }
@@ -170,8 +162,8 @@ static int write_page(const char *out, const quality *q, const overhead *o, cons
     machines_table(records, c->records, &tables[n_tables++]);
     if (!rc) rc = write_tables(out, tables, n_tables, &html, &md);
     str_puts(&html, "</body></html>\n");
-    if (!rc) rc = write_in(out, "report.md", &md);
-    if (!rc) rc = write_in(out, "index.html", &html);
+    if (!rc) rc = file_write_in(out, "report.md", &md);
+    if (!rc) rc = file_write_in(out, "index.html", &html);
     c->plots = (int64_t)plots.n;
     for (int i = 0; i < n_tables; i++) table_free(&tables[i]);
     plot_list_free(&plots);

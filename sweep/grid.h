@@ -15,6 +15,7 @@
 #ifndef TIEBREAK_SWEEP_GRID_H
 #define TIEBREAK_SWEEP_GRID_H
 #include "core/json.h"
+#include "core/memory.h"
 
 /* Which command a grid's member goes to as an option. */
 typedef enum {
@@ -43,6 +44,7 @@ typedef struct {
 typedef struct {
     grid_cell *cells;
     size_t     n, cap;
+    arena      texts; /* names and arguments */
 } grid;
 
 typedef struct {

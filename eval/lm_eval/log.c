@@ -302,9 +302,7 @@ static void date_of(const lm_eval_run *r, char out[40])
 
 static int write_file(const char *dir, str *name, const str *text)
 {
-    char *path = path_join(dir, name->s);
-    int   rc   = file_write_atomic(path, str_c(text), text->n);
-    free(path);
+    int rc = file_write_in(dir, name->s, text);
     str_free(name);
     return rc;
 }
