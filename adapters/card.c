@@ -44,12 +44,8 @@ int adapter_card_read(json **out, const char *dir, const adapter *a)
         record_put_text(*out, field_adapter_sha256, sha256);
         rc = record_check(*out, object_adapter, RECORD_EVAL, dir);
     }
-    if (rc) {
-        json_free(*out);
-        *out = NULL;
-    }
     json_free(config);
-    return rc;
+    return json_unless(rc, out);
 }
 
 int full_card_read(json **base, json **adapted, const char *dir)
@@ -75,14 +71,11 @@ int full_card_read(json **base, json **adapted, const char *dir)
 int full_card_write(const json *asked, const char *dir)
 {
     json *card = json_object();
-    str   text = { 0 };
     char *path = path_join(dir, full_card);
     record_put(card, field_asked_base, json_copy(record_get(asked, field_asked_base)));
     record_put(card, field_asked_adapter, json_copy(record_get(asked, field_asked_adapter)));
-    json_print(card, &text, true);
-    int rc = file_write_atomic(path, text.s, text.n);
+    int rc = json_write_file(card, path);
     json_free(card);
-    str_free(&text);
     free(path);
     return rc;
 }

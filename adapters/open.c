@@ -13,18 +13,15 @@
 int adapter_read_config(json **out, const char *dir)
 {
     char *path = path_join(dir, ADAPTER_CONFIG);
-    int   rc   = file_exists(path)
+    *out       = NULL;
+    int rc     = file_exists(path)
                      ? json_read_file(out, path, 16u << 20)
                      : input_error(
                            "%s: holds no adapter_config.json; an adapter folder has that and adapter_model.safetensors",
                            dir);
     if (!rc && !json_is_object(*out)) rc = input_error("%s: must be a JSON object", path);
-    if (rc) {
-        json_free(*out);
-        *out = NULL;
-    }
     free(path);
-    return rc;
+    return json_unless(rc, out);
 }
 
 int adapter_hash(const char *dir, char out[65])

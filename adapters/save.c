@@ -116,12 +116,7 @@ int adapter_write(const adapter *a, const char *dir, const char *base_name, json
     if (!rc) rc = file_make_dirs(dir);
     if (!rc && remove(path) && errno != ENOENT) rc = run_error("%s: cannot be replaced: %s", path, strerror(errno));
     if (!rc) rc = write_weights(a, kept, p, weights);
-    if (!rc) { /* written last: a folder with a config is complete */
-        str text = { 0 };
-        json_print(config, &text, true);
-        rc = file_write_atomic(path, text.s, text.n);
-        str_free(&text);
-    }
+    if (!rc) rc = json_write_file(config, path); /* written last: a folder with a config is complete */
     json_free(config);
     free(weights);
     free(path);

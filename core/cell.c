@@ -172,15 +172,6 @@ int cell_look(cell *c, record_kind kind, const char *out, json *asked)
 
 /* --- beginning and finishing */
 
-static int write_start(const cell *c, const char *path)
-{
-    str text = { 0 };
-    json_print(c->asked, &text, true);
-    int rc = file_write_atomic(path, text.s, text.n);
-    str_free(&text);
-    return rc;
-}
-
 static int lock(cell *c, const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -198,7 +189,7 @@ int cell_begin(cell *c)
     int rc = c->out ? file_make_dirs(c->out) : OK;
     if (rc || !has_folder(c)) return rc;
     char *started = path_join(c->out, started_file);
-    if (c->state == CELL_NEW) rc = write_start(c, started);
+    if (c->state == CELL_NEW) rc = json_write_file(c->asked, started);
     if (!rc) rc = lock(c, started);
     free(started);
     return rc;

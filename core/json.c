@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,14 +82,11 @@ int json_parse_from(json **out, const char *text, size_t n, const char *where, i
     if (!*out)
         return at_error(text, end ? (size_t)(end - text) : 0, where, first_line,
                         "not valid JSON here (is the file cut short?)");
-    for (size_t i = (size_t)(end - text); i < n; i++) {
-        if (text[i] != ' ' && text[i] != '\n' && text[i] != '\r' && text[i] != '\t') {
-            json_free(*out);
-            *out = NULL;
-            return at_error(text, i, where, first_line, "text after the end of the JSON value");
-        }
-    }
-    return OK;
+    size_t after = (size_t)(end - text);
+    while (after < n && memchr(" \n\r\t", text[after], 4)) after++;
+    return after == n
+               ? OK
+               : json_unless(at_error(text, after, where, first_line, "text after the end of the JSON value"), out);
 }
 
 int json_read_file(json **out, const char *path, size_t max_bytes)
@@ -98,6 +96,14 @@ int json_read_file(json **out, const char *path, size_t max_bytes)
     int rc   = file_read(path, max_bytes, &text);
     if (!rc) rc = json_parse(out, str_c(&text), text.n, path);
     str_free(&text);
+    return rc;
+}
+
+int json_unless(int rc, json **j)
+{
+    if (!rc) return OK;
+    json_free(*j);
+    *j = NULL;
     return rc;
 }
 
@@ -116,6 +122,7 @@ bool        json_is_null(const json *j) { return cJSON_IsNull(j); }
 bool        json_is_bool(const json *j) { return cJSON_IsBool(j); }
 bool        json_is_true(const json *j) { return cJSON_IsTrue(j); }
 const char *json_text(const json *j) { return cJSON_IsString(j) ? j->valuestring : NULL; }
+const char *json_raw(const json *j) { return cJSON_IsRaw(j) ? j->valuestring : NULL; }
 bool        json_is_number(const json *j) { return cJSON_IsNumber(j); }
 double      json_number(const json *j) { return cJSON_IsNumber(j) ? j->valuedouble : NAN; }
 bool        json_equal(const json *a, const json *b) { return cJSON_Compare(a, b, true); }
@@ -203,7 +210,18 @@ json *json_of_text(const char *s) { return s ? cJSON_CreateString(s) : json_null
 json *json_of_number(double value) { return isfinite(value) ? cJSON_CreateNumber(value) : json_null(); }
 json *json_of_numbers(const double *values, int n) { return cJSON_CreateDoubleArray(values, n); }
 json *json_of_bool(bool value) { return cJSON_CreateBool(value); }
+json *json_of_raw(const char *text) { return cJSON_CreateRaw(text); }
 json *json_copy(const json *j) { return j ? cJSON_Duplicate(j, true) : json_null(); }
+
+json *json_list(json *first, ...)
+{
+    json   *list = json_array();
+    va_list more;
+    va_start(more, first);
+    for (json *j = first; j; j = va_arg(more, json *)) json_push(list, j);
+    va_end(more);
+    return list;
+}
 
 void json_set(json *obj, const char *key, json *value) { cJSON_AddItemToObject(obj, key, value); }
 void json_set_str(json *obj, const char *key, const char *value) { json_set(obj, key, json_of_text(value)); }
@@ -333,6 +351,15 @@ void json_print(const json *j, str *out, bool pretty)
 {
     print(j, out, pretty, 0);
     if (pretty) str_putc(out, '\n');
+}
+
+int json_write_file(const json *j, const char *path)
+{
+    str text = { 0 };
+    json_print(j, &text, true);
+    int rc = file_write_atomic(path, text.s, text.n);
+    str_free(&text);
+    return rc;
 }
 
 static void show(json *j, bool pretty)

@@ -25,6 +25,8 @@ int json_parse(json **out, const char *text, size_t n, const char *where);
 int  json_parse_from(json **out, const char *text, size_t n, const char *where, int64_t first_line);
 int  json_read_file(json **out, const char *path, size_t max_bytes);
 void json_free(json *j); /* NULL is fine */
+/* Ends a function that makes *j: unless rc is OK, frees it and leaves NULL. Returns rc. */
+int json_unless(int rc, json **j);
 
 /* Required members. Ranges are inclusive. A string, an array or an object stays the document's. */
 int json_get_int(const json *obj, const char *where, const char *key, int64_t min, int64_t max, int64_t *out);
@@ -49,6 +51,7 @@ bool        json_is_true(const json *j);
 bool        json_is_number(const json *j);
 double      json_number(const json *j); /* the value of a number, else NaN */
 const char *json_text(const json *j);   /* the text of a string, owned by the document, else NULL */
+const char *json_raw(const json *j);    /* the text of a value of json_of_raw, else NULL */
 
 /* The same value: objects with the same members in any order. */
 bool json_equal(const json *a, const json *b);
@@ -72,6 +75,9 @@ json *json_of_text(const char *s); /* NULL makes a null */
 json *json_of_number(double value);
 json *json_of_numbers(const double *values, int n); /* an array */
 json *json_of_bool(bool value);
+json *json_of_raw(const char *text); /* a value that prints as this text; json_raw reads it */
+/* An array of these values, up to a NULL. */
+json *json_list(json *first, ...) __attribute__((sentinel));
 json *json_copy(const json *j); /* with all it holds; NULL makes a null */
 
 /* Makes a value from its text, in which ' stands for ", %s for a text and %lld for a whole
@@ -95,6 +101,8 @@ json *json_take(json *obj, const char *key);
 
 /* Appends j to out: pretty is two-space indent and a final newline, else one line without one. */
 void json_print(const json *j, str *out, bool pretty);
+/* Writes j, indented, as a file that is there whole or not at all. */
+int json_write_file(const json *j, const char *path);
 /* What a verb's --json prints: one object on stdout, with a final newline; frees j. A result that
  * is also read by eye is indented; a summary of what was done to files is one line. */
 void json_show(json *j);

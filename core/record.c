@@ -122,14 +122,7 @@ record_kind record_kind_of(const json *record)
 
 /* --- files */
 
-int record_write(const json *record, const char *path)
-{
-    str text = { 0 };
-    json_print(record, &text, true);
-    int rc = file_write_atomic(path, text.s, text.n);
-    str_free(&text);
-    return rc;
-}
+int record_write(const json *record, const char *path) { return json_write_file(record, path); }
 
 static int check(const json *r, const char *path)
 {
@@ -158,11 +151,7 @@ int record_read(json **out, const char *path)
 {
     int rc = json_read_file(out, path, 64u << 20);
     if (!rc) rc = check(*out, path);
-    if (rc) {
-        json_free(*out);
-        *out = NULL;
-    }
-    return rc;
+    return json_unless(rc, out);
 }
 
 typedef struct {

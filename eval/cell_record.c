@@ -39,11 +39,7 @@ int eval_asked(const evaluation *e, int64_t max_new, json **asked)
     record_put_count_or_null(j, field_asked_max_new_tokens, max_new);
     for (const json *m; (m = json_members(said));) json_set(j, m->string, json_take(said, m->string));
     json_free(said);
-    if ((rc = put_options(j, q))) {
-        json_free(j);
-        *asked = NULL;
-    }
-    return rc;
+    return json_unless(put_options(j, q), asked);
 }
 
 static json *metrics_json(const harness_plan *plan, const harness_result *r)

@@ -261,7 +261,7 @@ static void check_unanswerable(const reference_run *r, const json *want)
     int64_t    cut  = request_context_cut((int64_t)context.n, (int64_t)cont.n, r->model.model->cfg.positions);
     score_item item = { context.ids + cut, cont.ids, (int64_t)context.n - cut, (int64_t)cont.n };
     assert_int_equal(cut, (int64_t)number_at(wanted, "truncated"));
-    assert_ok(score_items(r->model.dec, NULL, &item, 1, 1024, &got, NULL, NULL, NULL));
+    assert_ok(score_items(r->model.dec, NULL, &item, 1, 1024, &got, NULL, NULL));
     assert_within(fabs(got.ll - number_at(wanted, "ll_f64")), ll_tolerance(number_at(wanted, "ll_f64")));
     ids_free(&context);
     ids_free(&cont);

@@ -153,18 +153,22 @@ static int check_extra(const model *m, const tensor_view *t, const char *path)
                        t->name, (long long)m->cfg.layers);
 }
 
+/* A weight_tensor begins with its name. */
+static int by_name(const void *a, const void *b) { return strcmp(a, b); }
+
 static int check_extras(const model *m)
 {
-    int64_t      n_names;
-    const char **names = weight_names(&m->cfg, &n_names); /* sorted */
-    int          rc    = OK;
+    int64_t        n;
+    weight_tensor *known = weight_tensors(&m->cfg, &n);
+    int            rc    = OK;
+    qsort(known, (size_t)n, sizeof *known, by_name);
     for (int64_t i = 0; i < m->memory->n_files && !rc; i++) {
         const safetensors *f = m->memory->files[i];
         for (int64_t k = 0; k < f->n && !rc; k++)
-            if (!bsearch(&f->tensors[k].name, names, (size_t)n_names, sizeof *names, by_text))
+            if (!bsearch(f->tensors[k].name, known, (size_t)n, sizeof *known, by_name))
                 rc = check_extra(m, &f->tensors[k], f->path);
     }
-    weight_names_free(names, n_names);
+    free(known);
     return rc;
 }
 
@@ -331,17 +335,14 @@ const char *model_hash(model *m)
 static int copy_config(const char *dir, const char *like)
 {
     char *from = path_join(like, "config.json"), *to = path_join(dir, "config.json");
-    json *j    = NULL;
-    str   text = { 0 };
-    int   rc   = json_read_file(&j, from, (size_t)1 << 20);
+    json *j  = NULL;
+    int   rc = json_read_file(&j, from, (size_t)1 << 20);
     for (int i = 0; i < 2 && !rc; i++) {
         const char *key = i ? "torch_dtype" : "dtype";
         if (json_has(j, key)) json_replace(j, key, json_of_text("float32"));
     }
-    if (!rc) json_print(j, &text, true);
-    if (!rc) rc = file_write_atomic(to, text.s, text.n);
+    if (!rc) rc = json_write_file(j, to);
     json_free(j);
-    str_free(&text);
     free(from);
     free(to);
     return rc;
@@ -386,28 +387,24 @@ static const float *host_f32(const model *m, const real *p, int64_t count, float
 
 static int write_weights(const model *m, const char *path)
 {
-    int64_t      n = 0, groups = 0, parts = 0;
-    weight_group g;
-    while (weight_group_at((model *)(uintptr_t)m, groups, &g)) parts += g.n, groups++;
-    tensor_view *t     = mem_alloc((size_t)parts, sizeof *t);
-    float      **owned = mem_alloc((size_t)parts, sizeof *owned);
-    for (int64_t i = 0; i < groups; i++) {
-        weight_group_at((model *)(uintptr_t)m, i, &g);
-        const real *at = *g.slot;
-        for (int k = 0; k < g.n; k++, n++) {
-            int64_t      count = g.rows[k] * (g.cols ? g.cols : 1);
-            const float *v     = host_f32(m, at, count, &owned[n]);
-            t[n]               = tensor_of_f32(mem_strdup(g.name[k]), v, g.rows[k], g.cols);
-            at                 = real_at(m->be, at, count);
+    int64_t        n, at = 0;
+    weight_tensor *known = weight_tensors(&m->cfg, &n);
+    tensor_view   *t     = mem_alloc((size_t)n, sizeof *t);
+    float        **owned = mem_alloc((size_t)n, sizeof *owned);
+    weight_group   g;
+    for (int64_t i = 0; weight_group_at((model *)(uintptr_t)m, i, &g); i++) {
+        const real *values = *g.slot;
+        for (int k = 0; k < g.n; k++, at++) {
+            const weight_tensor *w = &known[at];
+            t[at]  = tensor_of_f32(w->name, host_f32(m, values, w->count, &owned[at]), w->rows, w->cols);
+            values = real_at(m->be, values, w->count);
         }
     }
     int rc = safetensors_write(path, t, n);
-    for (int64_t i = 0; i < n; i++) {
-        free((char *)(uintptr_t)t[i].name);
-        free(owned[i]);
-    }
+    for (int64_t i = 0; i < n; i++) free(owned[i]);
     free(owned);
     free(t);
+    free(known);
     return rc;
 }
 

@@ -1,7 +1,6 @@
 #include "model/model_weights.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -109,26 +108,20 @@ bool weight_group_at(model *m, int64_t i, weight_group *g)
     return true;
 }
 
-static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
-
-const char **weight_names(const model_config *c, int64_t *n)
+weight_tensor *weight_tensors(const model_config *c, int64_t *n)
 {
-    model        shape = { .cfg = *c };
-    weight_group g;
-    size_t       cap = 0, count = 0;
-    const char **names = NULL;
+    model          shape = { .cfg = *c };
+    weight_group   g;
+    size_t         cap = 0, count = 0;
+    weight_tensor *t = NULL;
     for (int64_t i = 0; weight_group_at(&shape, i, &g); i++)
         for (int k = 0; k < g.n; k++) {
-            if (count == cap) names = mem_grow(names, &cap, sizeof *names);
-            names[count++] = mem_strdup(g.name[k]);
+            if (count == cap) t = mem_grow(t, &cap, sizeof *t);
+            t[count] = (weight_tensor) { .rows  = g.rows[k],
+                                         .cols  = g.cols,
+                                         .count = g.rows[k] * (g.cols ? g.cols : 1) };
+            memcpy(t[count++].name, g.name[k], sizeof g.name[k]);
         }
-    qsort(names, count, sizeof *names, by_text);
     *n = (int64_t)count;
-    return names;
-}
-
-void weight_names_free(const char **names, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) free((char *)(uintptr_t)names[i]);
-    free(names);
+    return t;
 }

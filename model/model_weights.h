@@ -19,7 +19,12 @@ typedef struct {
 /* The i-th array of the model that m's config describes; false past the end. */
 bool weight_group_at(model *m, int64_t i, weight_group *out);
 
-/* All tensor names, sorted. */
-const char **weight_names(const model_config *c, int64_t *n);
-void         weight_names_free(const char **names, int64_t n);
+/* A tensor of the files. cols 0 makes a vector. */
+typedef struct {
+    char    name[64];
+    int64_t rows, cols, count;
+} weight_tensor;
+
+/* All tensors of a model of this shape, in the order of weight_group_at. The caller frees them. */
+weight_tensor *weight_tensors(const model_config *c, int64_t *n);
 #endif

@@ -1,6 +1,7 @@
 #include "model/random_base.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,11 +14,8 @@
 
 static int write_json(const char *dir, const char *name, json *j)
 {
-    str   text = { 0 };
     char *path = path_join(dir, name);
-    json_print(j, &text, true);
-    int rc = file_write_atomic(path, str_c(&text), text.n);
-    str_free(&text);
+    int   rc   = json_write_file(j, path);
     free(path);
     json_free(j);
     return rc;
@@ -31,9 +29,8 @@ static void set_ends(json *j, const model_config *c)
 
 static int write_config(const char *dir, const model_config *c, const char *torch_dtype)
 {
-    json *j = json_object(), *names = json_array(), *g = json_object();
-    json_push(names, json_of_text("LlamaForCausalLM"));
-    json_set(j, "architectures", names);
+    json *j = json_object(), *g = json_object();
+    json_set(j, "architectures", json_list(json_of_text("LlamaForCausalLM"), NULL));
     json_set_bool(j, "attention_bias", c->qkv_bias);
     json_set_num(j, "attention_dropout", 0);
     set_ends(j, c);
@@ -83,65 +80,32 @@ int random_base_write(const char *dir, const model_config *c, uint64_t seed)
     int rc = file_make_dirs(dir);
     if (!rc) rc = write_config(dir, c, "float32");
     if (rc) return rc;
-    model        m       = { .cfg = *c };
-    tensor_view *tensors = NULL;
-    size_t       n = 0, cap = 0;
-    m.layers            = mem_alloc((size_t)c->layers, sizeof *m.layers);
-    m.grads             = mem_alloc((size_t)c->layers, sizeof *m.grads);
-    arena        values = { 0 };
-    weight_group g;
-    for (int64_t i = 0; weight_group_at(&m, i, &g); i++)
-        for (int k = 0; k < g.n; k++) {
-            int64_t count = g.rows[k] * (g.cols ? g.cols : 1);
-            char   *name  = arena_strndup(&values, g.name[k], strlen(g.name[k]));
-            float  *v     = arena_alloc(&values, (size_t)count, sizeof *v);
-            fill(v, count, name, c->layers, seed);
-            if (n == cap) tensors = mem_grow(tensors, &cap, sizeof *tensors);
-            tensors[n++] = tensor_of_f32(name, v, g.rows[k], g.cols);
-        }
+    int64_t        n;
+    weight_tensor *t       = weight_tensors(c, &n);
+    tensor_view   *tensors = mem_alloc((size_t)n, sizeof *tensors);
+    arena          values  = { 0 };
+    for (int64_t i = 0; i < n; i++) {
+        float *v = arena_alloc(&values, (size_t)t[i].count, sizeof *v);
+        fill(v, t[i].count, t[i].name, c->layers, seed);
+        tensors[i] = tensor_of_f32(t[i].name, v, t[i].rows, t[i].cols);
+    }
     char *path = path_join(dir, "model.safetensors");
-    rc         = safetensors_write(path, tensors, (int64_t)n);
+    rc         = safetensors_write(path, tensors, n);
     free(path);
     free(tensors);
-    free(m.layers);
-    free(m.grads);
+    free(t);
     arena_free(&values);
     return rc;
 }
 
 /* --- in bf16, by shards: for measuring, so it has to be fast */
 
-typedef struct {
-    char    name[64];
-    int64_t rows, cols, count, shard;
-} tensor_plan;
-
-/* The tensors in order, each with its shard's number from 0. The caller frees them. */
-static tensor_plan *plan_shards(const model_config *c, int64_t shard_bytes, int64_t *n, int64_t *shards)
+/* How many of the tensors, from the first of n on, a file of so many bytes holds: one at least. */
+static int64_t shard_size(const weight_tensor *t, int64_t n, int64_t shard_bytes)
 {
-    model        m    = { .cfg = *c };
-    tensor_plan *plan = NULL;
-    size_t       used = 0, cap = 0;
-    int64_t      bytes = 0;
-    weight_group g;
-    m.layers = mem_alloc((size_t)c->layers, sizeof *m.layers);
-    m.grads  = mem_alloc((size_t)c->layers, sizeof *m.grads);
-    *shards  = 0;
-    for (int64_t i = 0; weight_group_at(&m, i, &g); i++)
-        for (int k = 0; k < g.n; k++) {
-            tensor_plan t = { .rows = g.rows[k], .cols = g.cols, .count = g.rows[k] * (g.cols ? g.cols : 1) };
-            memcpy(t.name, g.name[k], sizeof t.name);
-            if (bytes && bytes + 2 * t.count > shard_bytes) ++*shards, bytes = 0;
-            bytes += 2 * t.count;
-            t.shard = *shards;
-            if (used == cap) plan = mem_grow(plan, &cap, sizeof *plan);
-            plan[used++] = t;
-        }
-    ++*shards;
-    free(m.layers);
-    free(m.grads);
-    *n = (int64_t)used;
-    return plan;
+    int64_t size = 1, bytes = 2 * t[0].count;
+    while (size < n && bytes + 2 * t[size].count <= shard_bytes) bytes += 2 * t[size++].count;
+    return size;
 }
 
 /* splitmix64's output function: it gives the value at any index at once, so threads need no
@@ -161,7 +125,7 @@ static uint16_t bf16_of(float x)
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-static void fill_bf16(uint16_t *values, const tensor_plan *t, int64_t layers, uint64_t seed)
+static void fill_bf16(uint16_t *values, const weight_tensor *t, int64_t layers, uint64_t seed)
 {
     rng      r   = rng_stream(seed, t->name);
     uint64_t key = rng_u64(&r);
@@ -180,54 +144,26 @@ static void fill_bf16(uint16_t *values, const tensor_plan *t, int64_t layers, ui
     }
 }
 
-static void shard_name(str *s, int64_t shard, int64_t shards)
-{
-    str_printf(s, "model-%05lld-of-%05lld.safetensors", (long long)shard + 1, (long long)shards);
-}
-
-static int write_shard(const char *dir, const tensor_plan *plan, int64_t n, int64_t shards, int64_t layers,
+static int write_shard(const char *dir, const char *file, const weight_tensor *t, int64_t n, int64_t layers,
                        uint64_t seed)
 {
     tensor_view *views = mem_alloc((size_t)n, sizeof *views);
     int64_t      total = 0, at = 0;
-    for (int64_t i = 0; i < n; i++) total += plan[i].count;
+    for (int64_t i = 0; i < n; i++) total += t[i].count;
     uint16_t *values = mem_alloc((size_t)total, sizeof *values);
     for (int64_t i = 0; i < n; i++) {
-        fill_bf16(values + at, &plan[i], layers, seed);
-        views[i] = (tensor_view) { .name   = plan[i].name,
-                                   .dtype  = DT_BF16,
-                                   .n_dims = plan[i].cols ? 2 : 1,
-                                   .shape  = { plan[i].rows, plan[i].cols },
-                                   .count  = plan[i].count,
-                                   .bytes  = (const unsigned char *)(values + at) };
-        at += plan[i].count;
+        fill_bf16(values + at, &t[i], layers, seed);
+        views[i]       = tensor_of_f32(t[i].name, NULL, t[i].rows, t[i].cols);
+        views[i].dtype = DT_BF16;
+        views[i].bytes = (const unsigned char *)(values + at);
+        at += t[i].count;
     }
-    str file = { 0 };
-    shard_name(&file, plan[0].shard, shards);
-    char *path = path_join(dir, file.s);
+    char *path = path_join(dir, file);
     int   rc   = safetensors_write(path, views, n);
     free(path);
     free(values);
     free(views);
-    str_free(&file);
     return rc;
-}
-
-static int write_index(const char *dir, const tensor_plan *plan, int64_t n, int64_t shards)
-{
-    json   *j = json_object(), *meta = json_object(), *map = json_object();
-    int64_t total = 0;
-    for (int64_t i = 0; i < n; i++) {
-        str file = { 0 };
-        shard_name(&file, plan[i].shard, shards);
-        json_set_str(map, plan[i].name, file.s);
-        str_free(&file);
-        total += 2 * plan[i].count;
-    }
-    json_set_int(meta, "total_size", total);
-    json_set(j, "metadata", meta);
-    json_set(j, "weight_map", map);
-    return write_json(dir, "model.safetensors.index.json", j);
 }
 
 int random_base_write_bf16(const char *dir, const model_config *c, uint64_t seed, int64_t shard_bytes)
@@ -235,14 +171,25 @@ int random_base_write_bf16(const char *dir, const model_config *c, uint64_t seed
     int rc = file_make_dirs(dir);
     if (!rc) rc = write_config(dir, c, "bfloat16");
     if (rc) return rc;
-    int64_t      n, shards;
-    tensor_plan *plan = plan_shards(c, shard_bytes, &n, &shards);
-    for (int64_t from = 0, to; from < n && !rc; from = to) {
-        for (to = from; to < n && plan[to].shard == plan[from].shard; to++) {
+    int64_t        n, shard = 0, shards = 0, bytes = 0;
+    weight_tensor *t     = weight_tensors(c, &n);
+    json          *index = json_object(), *meta = json_object(), *map = json_object();
+    for (int64_t at = 0; at < n; at += shard_size(t + at, n - at, shard_bytes)) shards++;
+    for (int64_t at = 0, end; at < n && !rc; at = end) {
+        char file[64];
+        end = at + shard_size(t + at, n - at, shard_bytes);
+        snprintf(file, sizeof file, "model-%05lld-of-%05lld.safetensors", (long long)++shard, (long long)shards);
+        rc = write_shard(dir, file, t + at, end - at, c->layers, seed);
+        for (int64_t i = at; i < end; i++) {
+            json_set_str(map, t[i].name, file);
+            bytes += 2 * t[i].count;
         }
-        rc = write_shard(dir, plan + from, to - from, shards, c->layers, seed);
     }
-    if (!rc) rc = write_index(dir, plan, n, shards);
-    free(plan);
+    free(t);
+    json_set_int(meta, "total_size", bytes);
+    json_set(index, "metadata", meta);
+    json_set(index, "weight_map", map);
+    if (!rc) return write_json(dir, "model.safetensors.index.json", index);
+    json_free(index);
     return rc;
 }

@@ -1,77 +1,7 @@
 #include "model/score.h"
 
-#include <stdlib.h>
-
 #include "core/error.h"
-#include "core/memory.h"
-
-/* The items of one forward, packed. rows[k] predicts token `index[k]` of the continuation of item
- * `owner[k]`. */
-typedef struct {
-    int32_t *ids, *pos, *rows, *targets, *index;
-    int64_t *owner;
-    double  *nll;
-    int32_t *best;
-    segment *segments;
-    int64_t  n_tokens, n_rows, n_segments;
-    int64_t  cap_tokens, cap_rows, cap_segments;
-} pack;
-
-static void pack_free(pack *p)
-{
-    void *all[] = { p->ids, p->pos, p->rows, p->targets, p->index, p->owner, p->nll, p->best, p->segments };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
-}
-
-static int64_t grown(int64_t need) { return need + need / 2 + 64; }
-
-static void reserve(pack *p, int64_t tokens, int64_t rows, int64_t segments)
-{
-    if (p->n_tokens + tokens > p->cap_tokens) {
-        p->cap_tokens = grown(p->n_tokens + tokens);
-        p->ids        = mem_resize(p->ids, (size_t)p->cap_tokens, sizeof *p->ids);
-        p->pos        = mem_resize(p->pos, (size_t)p->cap_tokens, sizeof *p->pos);
-    }
-    if (p->n_rows + rows > p->cap_rows) {
-        p->cap_rows = grown(p->n_rows + rows);
-        p->rows     = mem_resize(p->rows, (size_t)p->cap_rows, sizeof *p->rows);
-        p->targets  = mem_resize(p->targets, (size_t)p->cap_rows, sizeof *p->targets);
-        p->index    = mem_resize(p->index, (size_t)p->cap_rows, sizeof *p->index);
-        p->owner    = mem_resize(p->owner, (size_t)p->cap_rows, sizeof *p->owner);
-        p->nll      = mem_resize(p->nll, (size_t)p->cap_rows, sizeof *p->nll);
-        p->best     = mem_resize(p->best, (size_t)p->cap_rows, sizeof *p->best);
-    }
-    if (p->n_segments + segments > p->cap_segments) {
-        p->cap_segments = grown(p->n_segments + segments);
-        p->segments     = mem_resize(p->segments, (size_t)p->cap_segments, sizeof *p->segments);
-    }
-}
-
-/* Adds a segment of n ids at positions pos, pos + 1, ...; with `join` it continues the segment
- * being built. */
-static void add_tokens(pack *p, const int32_t *ids, int64_t n, int64_t pos, int32_t prefix, bool join)
-{
-    if (!n) return;
-    reserve(p, n, 0, 1);
-    if (join)
-        p->segments[p->n_segments - 1].len += (int32_t)n;
-    else
-        p->segments[p->n_segments++] = (segment) { (int32_t)p->n_tokens, (int32_t)n, prefix };
-    for (int64_t i = 0; i < n; i++) {
-        p->ids[p->n_tokens]   = ids[i];
-        p->pos[p->n_tokens++] = (int32_t)(pos + i);
-    }
-}
-
-/* Notes that token `row` predicts cont[index] of an item. */
-static void add_row(pack *p, const score_item *items, int64_t item, int64_t row, int64_t index)
-{
-    reserve(p, 0, 1, 0);
-    p->rows[p->n_rows]    = (int32_t)row;
-    p->targets[p->n_rows] = items[item].cont[index];
-    p->index[p->n_rows]   = (int32_t)index;
-    p->owner[p->n_rows++] = item;
-}
+#include "model/pack.h"
 
 static bool same_context(const score_item *a, const score_item *b)
 {
@@ -88,18 +18,20 @@ static bool stands_alone(const score_item *items, int64_t i, int64_t n)
 }
 
 /* Adds items first .. first+count-1, which share a context: the context once, then each
- * continuation without its last token, which is never fed. */
+ * continuation without its last token, which is never fed. With `join` it goes on the context's
+ * own segment. */
 static void add_group(pack *p, const score_item *items, int64_t first, int64_t count, bool join)
 {
-    const score_item *lead = &items[first];
-    add_tokens(p, lead->context, lead->n_context, 0, -1, false);
-    int64_t last_of_context = p->n_tokens - 1;
-    int32_t context         = (int32_t)p->n_segments - 1;
-    for (int64_t i = first; i < first + count; i++) add_row(p, items, i, last_of_context, 0);
+    const score_item *lead    = &items[first];
+    const int64_t     at      = pack_tokens(p, lead->context, lead->n_context, 0, -1);
+    const int64_t     context = p->batch.n_segments - 1;
+    for (int64_t i = first; i < first + count; i++) pack_row(p, at + lead->n_context - 1, items[i].cont[0], i);
     for (int64_t i = first; i < first + count; i++) {
-        int64_t at = p->n_tokens;
-        add_tokens(p, items[i].cont, items[i].n_cont - 1, lead->n_context, context, join);
-        for (int64_t k = 1; k < items[i].n_cont; k++) add_row(p, items, i, at + k - 1, k);
+        const int32_t *cont = items[i].cont;
+        const int64_t  n = items[i].n_cont - 1, pos = lead->n_context;
+        if (!n) continue;
+        int64_t row = join ? pack_join(p, cont, n, pos) : pack_tokens(p, cont, n, pos, context);
+        for (int64_t k = 1; k <= n; k++) pack_row(p, row++, cont[k], i);
     }
 }
 
@@ -118,29 +50,20 @@ static int64_t next_group(const score_item *items, int64_t first, int64_t n, int
     return count;
 }
 
-static int run(decoder *d, pack *p, const pair_arrays *pairs, score_result *results, double *const *token_ll)
+static int run(decoder *d, pack *p, const pair_arrays *pairs, score_result *results)
 {
-    batch b  = { .n_tokens   = p->n_tokens,
-                 .n_segments = p->n_segments,
-                 .n_rows     = p->n_rows,
-                 .ids        = p->ids,
-                 .pos        = p->pos,
-                 .segments   = p->segments,
-                 .rows       = p->rows,
-                 .targets    = p->targets };
-    int   rc = decoder_forward(d, &b, pairs, false);
-    if (!rc) rc = decoder_nll(d, p->nll, p->best);
-    for (int64_t k = 0; k < p->n_rows && !rc; k++) {
+    int rc = pack_score(p, d, pairs);
+    for (int64_t k = 0; k < p->batch.n_rows && !rc; k++) {
         score_result *r = &results[p->owner[k]];
         r->ll -= p->nll[k];
         r->greedy = r->greedy && p->best[k] == p->targets[k];
-        if (token_ll && token_ll[p->owner[k]]) token_ll[p->owner[k]][p->index[k]] = -p->nll[k];
     }
+    pack_clear(p);
     return rc;
 }
 
 int score_items(decoder *d, const pair_arrays *pairs, const score_item *items, int64_t n, int64_t max_tokens,
-                score_result *results, double *const *token_ll, void (*done)(void *ctx, int64_t count), void *ctx)
+                score_result *results, void (*done)(void *ctx, int64_t count), void *ctx)
 {
     const model *m = decoder_model(d);
     for (int64_t i = 0; i < n; i++) {
@@ -156,14 +79,13 @@ int score_items(decoder *d, const pair_arrays *pairs, const score_item *items, i
     pack p  = { 0 };
     int  rc = OK;
     for (int64_t at = 0; at < n && !rc;) {
-        p.n_tokens = p.n_rows = p.n_segments = 0;
         while (at < n) {
             int64_t tokens, count = next_group(items, at, n, max_tokens, &tokens);
-            if (p.n_tokens && p.n_tokens + tokens > max_tokens) break;
+            if (p.batch.n_tokens && p.batch.n_tokens + tokens > max_tokens) break;
             add_group(&p, items, at, count, stands_alone(items, at, n));
             at += count;
         }
-        rc = run(d, &p, pairs, results, token_ll);
+        rc = run(d, &p, pairs, results);
         if (!rc && done) done(ctx, at);
     }
     pack_free(&p);

@@ -18,9 +18,8 @@ typedef struct {
 } score_result;
 
 /* max_tokens bounds the tokens of one forward, except that a longer item gets a forward of its own;
- * it changes no bit of a result. token_ll is NULL or has a pointer to [n_cont] doubles for each
- * item. Unless it is NULL, done(ctx, count) is called after each forward with the number of items
- * finished so far. */
+ * it changes no bit of a result. Unless it is NULL, done(ctx, count) is called after each forward
+ * with the number of items finished so far. */
 int score_items(decoder *d, const pair_arrays *pairs, const score_item *items, int64_t n, int64_t max_tokens,
-                score_result *results, double *const *token_ll, void (*done)(void *ctx, int64_t count), void *ctx);
+                score_result *results, void (*done)(void *ctx, int64_t count), void *ctx);
 #endif

@@ -28,7 +28,7 @@ static void check_request(test_model *t, const json *j)
     int64_t cut = request_context_cut((int64_t)context.n, (int64_t)cont.n, positions);
     assert_int_equal(cut, (int64_t)number_at(j, "truncated"));
     score_item item = { context.ids + cut, cont.ids, (int64_t)context.n - cut, (int64_t)cont.n };
-    assert_ok(score_items(t->dec, NULL, &item, 1, 1024, &result, NULL, NULL, NULL));
+    assert_ok(score_items(t->dec, NULL, &item, 1, 1024, &result, NULL, NULL));
     assert_within(fabs(result.ll - number_at(j, "ll_f64")), ll_tolerance(number_at(j, "ll_f64")));
     assert_int_equal(result.greedy, cJSON_IsTrue(at(j, "is_greedy")));
     ids_free(&context);

@@ -107,11 +107,6 @@ int checkpoint_read(trainer *t, json **state, const char *path)
             path);
     if (!rc) rc = json_get_int(*state, path, "trainer_step", 0, INT64_MAX / 2, &t->step);
     safetensors_close(f);
-    if (rc) {
-        json_free(*state);
-        *state = NULL;
-        return rc;
-    }
-    trainer_refresh(t);
-    return OK;
+    if (!rc) trainer_refresh(t);
+    return json_unless(rc, state);
 }

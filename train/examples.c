@@ -52,3 +52,19 @@ void examples_free(examples *x)
     free(x->items);
     *x = (examples) { 0 };
 }
+
+int64_t example_length(const train_example *e)
+{
+    int64_t n = e->n;
+    while (n && e->targets[n - 1] < 0) n--;
+    return n;
+}
+
+void example_pack(pack *p, const train_example *e)
+{
+    const int64_t n = example_length(e);
+    if (!n) return;
+    const int64_t at = pack_tokens(p, e->ids, n, 0, -1);
+    for (int64_t i = 0; i < n; i++)
+        if (e->targets[i] >= 0) pack_row(p, at + i, e->targets[i], 0);
+}

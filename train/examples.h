@@ -5,6 +5,7 @@
  *     examples_free(&x); */
 #ifndef TIEBREAK_TRAIN_EXAMPLES_H
 #define TIEBREAK_TRAIN_EXAMPLES_H
+#include "model/pack.h"
 #include "tasks/task.h"
 
 typedef struct {
@@ -22,4 +23,10 @@ typedef struct {
  * remains. tok may be NULL where the task needs none. */
 int  examples_read(examples *out, const task *t, const char *path, const tokenizer *tok, int64_t max_length);
 void examples_free(examples *x);
+
+/* How many positions of an item the model has to see: up to the last that is scored, because what
+ * follows changes no loss. */
+int64_t example_length(const train_example *e);
+/* Adds these positions to a batch; nothing where none is scored. */
+void example_pack(pack *p, const train_example *e);
 #endif

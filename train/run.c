@@ -142,10 +142,7 @@ static int measure_valid(run *r, double *loss)
     if (!r->state.valid) r->state.valid = json_array();
     int rc = trainer_loss(r->trainer, r->s.valid.items, r->s.valid.n, VALID_TOKENS, loss, &r->state.valid_tokens);
     if (rc) return error_context(rc, "%s: after step %lld", r->s.q->valid, (long long)r->trainer->step);
-    json *point = json_array();
-    json_push(point, json_of_number((double)r->trainer->step));
-    json_push(point, json_of_number(*loss));
-    json_push(r->state.valid, point);
+    json_push(r->state.valid, json_list(json_of_number((double)r->trainer->step), json_of_number(*loss), NULL));
     return OK;
 }
 

@@ -6,6 +6,8 @@
 #include "core/error.h"
 #include "core/memory.h"
 
+enum { ITEMS_MAX = 64 }; /* of one forward of the held-out set */
+
 /* --- what the allocator and its regulariser see of an adapter: places in theta */
 
 static int64_t trained_at(const adapter_tensor *t) { return t && t->trained ? t->offset : -1; }
@@ -114,7 +116,8 @@ static int micro_batch(trainer *t, const train_example *const *items, int64_t n,
                        double *loss_sum)
 {
     pack *p = &t->packed;
-    pack_items(p, items, n);
+    pack_clear(p);
+    for (int64_t i = 0; i < n; i++) example_pack(p, items[i]);
     if (!p->batch.n_rows) return OK;
     int rc = decoder_forward(t->dec, &p->batch, pairs_of(t), true);
     if (rc) return rc;
@@ -201,22 +204,19 @@ int trainer_step(trainer *t, const train_example *const *items, int64_t n, int64
 
 int trainer_loss(trainer *t, const train_example *items, int64_t n, int64_t tokens_max, double *loss, int64_t *scored)
 {
-    const train_example *group[64];
-    double               sum = 0;
-    int                  rc  = OK;
-    *scored                  = 0;
+    pack  *p   = &t->packed;
+    double sum = 0;
+    int    rc  = OK;
+    *scored    = 0;
     for (int64_t i = 0; i < n && !rc;) {
-        int64_t count = 0, tokens = 0;
-        while (i < n && count < 64 && (!count || tokens + pack_length(&items[i]) <= tokens_max)) {
-            tokens += pack_length(&items[i]);
-            group[count++] = &items[i++];
-        }
-        pack_items(&t->packed, group, count);
-        if (!t->packed.batch.n_rows) continue;
-        rc = decoder_forward(t->dec, &t->packed.batch, pairs_of(t), false);
-        if (!rc) rc = decoder_nll(t->dec, t->packed.nll, NULL);
-        for (int64_t k = 0; !rc && k < t->packed.batch.n_rows; k++) sum += t->packed.nll[k];
-        *scored += t->packed.batch.n_rows;
+        int64_t first = i;
+        pack_clear(p);
+        do example_pack(p, &items[i++]);
+        while (i < n && i - first < ITEMS_MAX && p->batch.n_tokens + example_length(&items[i]) <= tokens_max);
+        if (!p->batch.n_rows) continue;
+        rc = pack_score(p, t->dec, pairs_of(t));
+        for (int64_t k = 0; !rc && k < p->batch.n_rows; k++) sum += p->nll[k];
+        *scored += p->batch.n_rows;
     }
     *loss = sum / (double)*scored;
     if (!rc && !isfinite(*loss)) rc = run_error("the held-out loss is %g", *loss);

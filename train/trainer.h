@@ -17,7 +17,7 @@
 #include "model/decoder.h"
 #include "train/adalora.h"
 #include "train/orthogonality.h"
-#include "train/pack.h"
+#include "train/examples.h"
 
 typedef struct {
     double          beta1, beta2, eps, weight_decay; /* AdamW in PyTorch's order */

@@ -13,6 +13,7 @@
 #include "eval/lm/window.h"
 #include "kernels/variant.h"
 #include "model/generate.h"
+#include "model/pack.h"
 #include "model/score.h"
 
 /* A batch at work. */
@@ -23,6 +24,7 @@ typedef struct {
     lm_listener     told;
     int64_t         count;         /* requests that are done */
     const int64_t  *requests_done; /* CHOICES: by the number of choices that are done */
+    pack            packed;        /* TEXT, TARGET: windows of the next forward */
 } work;
 
 static void report(work *w, int64_t count)
@@ -106,7 +108,7 @@ static int answer_choices(work *w)
         }
     }
     w->requests_done = done;
-    int rc           = score_items(w->m->dec, w->m->pairs, items, parts, b->max_tokens, results, NULL, choices_done, w);
+    int rc           = score_items(w->m->dec, w->m->pairs, items, parts, b->max_tokens, results, choices_done, w);
     p                = 0;
     for (int64_t i = 0; i < b->n && !rc; i++) {
         answer *a = &w->answers[i];
@@ -125,91 +127,46 @@ static int answer_choices(work *w)
 
 /* --- targets: the windows of all requests, packed into forwards */
 
-typedef struct {
-    int64_t request;
-    window  w;
-} piece;
-
-static piece *all_pieces(const lm_batch *b, int64_t *n_pieces)
+/* One forward over the windows packed so far adds their log-likelihoods to the answers. */
+static int score_packed(work *w, int64_t requests_done)
 {
-    size_t cap    = 0;
-    piece *pieces = NULL;
-    *n_pieces     = 0;
-    for (int64_t i = 0; i < b->n; i++) {
-        const request *r = b->requests[i];
-        window         w;
-        for (int64_t k = 0; window_at(&w, k, (int64_t)r->input.n, r->row, b->rules.positions); k++) {
-            if ((size_t)*n_pieces == cap) pieces = mem_grow(pieces, &cap, sizeof *pieces);
-            pieces[(*n_pieces)++] = (piece) { i, w };
-        }
+    pack *p  = &w->packed;
+    int   rc = pack_score(p, w->m->dec, w->m->pairs);
+    for (int64_t i = 0; i < p->batch.n_rows && !rc; i++) {
+        answer *a = &w->answers[p->owner[i]];
+        a->ll[0] -= p->nll[i];
+        a->greedy[0] &= p->best[i] == p->targets[i];
     }
-    return pieces;
+    pack_clear(p);
+    if (!rc) report(w, requests_done);
+    return rc;
 }
 
-/* One forward over `count` pieces, which adds their rows' log-likelihoods to the answers. */
-static int score_pieces(const work *w, const piece *pieces, int64_t count)
+static void pack_window(pack *p, const request *r, int64_t request_index, window part)
 {
-    int64_t tokens = 0, at = 0, rows = 0;
-    for (int64_t k = 0; k < count; k++) tokens += pieces[k].w.n;
-    int32_t *packed = mem_alloc((size_t)tokens * 4, sizeof *packed);
-    int32_t *pos = packed + tokens, *row = packed + 2 * tokens, *target = packed + 3 * tokens;
-    int64_t *owner      = mem_alloc((size_t)tokens, sizeof *owner);
-    double  *nll        = mem_alloc((size_t)tokens, sizeof *nll);
-    int32_t *best       = mem_alloc((size_t)tokens, sizeof *best);
-    segment *segment_of = mem_alloc((size_t)count, sizeof *segment_of);
-    for (int64_t k = 0; k < count; k++) {
-        const request *r    = w->b->requests[pieces[k].request];
-        window         part = pieces[k].w;
-        segment_of[k]       = (segment) { .start = (int32_t)at, .len = (int32_t)part.n, .prefix = -1 };
-        for (int64_t i = 0; i < part.n; i++, at++) {
-            packed[at] = r->input.ids[part.first + i];
-            pos[at]    = (int32_t)i;
-            if (part.first + i < part.row || r->targets[part.first + i] < 0) continue;
-            row[rows]     = (int32_t)at;
-            target[rows]  = r->targets[part.first + i];
-            owner[rows++] = pieces[k].request;
-        }
-    }
-    batch b  = { .n_tokens   = tokens,
-                 .n_segments = count,
-                 .n_rows     = rows,
-                 .ids        = packed,
-                 .pos        = pos,
-                 .segments   = segment_of,
-                 .rows       = row,
-                 .targets    = target };
-    int   rc = decoder_forward(w->m->dec, &b, w->m->pairs, false);
-    if (!rc) rc = decoder_nll(w->m->dec, nll, best);
-    for (int64_t i = 0; i < rows && !rc; i++) {
-        w->answers[owner[i]].ll[0] -= nll[i];
-        w->answers[owner[i]].greedy[0] &= best[i] == target[i];
-    }
-    free(packed);
-    free(owner);
-    free(nll);
-    free(best);
-    free(segment_of);
-    return rc;
+    int64_t first = pack_tokens(p, r->input.ids + part.first, part.n, 0, -1) - part.first;
+    for (int64_t i = part.row > part.first ? part.row : part.first; i < part.first + part.n; i++)
+        if (r->targets[i] >= 0) pack_row(p, first + i, r->targets[i], request_index);
 }
 
 static int answer_targets(work *w)
 {
-    const lm_batch *b = w->b;
-    int64_t         n_pieces;
-    piece          *pieces = all_pieces(b, &n_pieces);
-    int             rc     = OK;
+    const lm_batch *b  = w->b;
+    int             rc = OK;
     for (int64_t i = 0; i < b->n; i++) {
         answer_sums(&w->answers[i], 1);
         w->answers[i].tokens[0] = b->requests[i]->scored;
     }
-    for (int64_t first = 0, end; first < n_pieces && !rc; first = end) {
-        int64_t tokens = pieces[first].w.n;
-        for (end = first + 1; end < n_pieces && tokens + pieces[end].w.n <= b->max_tokens; end++)
-            tokens += pieces[end].w.n;
-        rc = score_pieces(w, pieces + first, end - first);
-        if (!rc) report(w, end < n_pieces ? pieces[end].request : b->n);
+    for (int64_t i = 0; i < b->n && !rc; i++) {
+        const request *r = b->requests[i];
+        window         part;
+        for (int64_t k = 0; !rc && window_at(&part, k, (int64_t)r->input.n, r->row, b->rules.positions); k++) {
+            if (w->packed.batch.n_tokens && w->packed.batch.n_tokens + part.n > b->max_tokens) rc = score_packed(w, i);
+            pack_window(&w->packed, r, i, part);
+        }
     }
-    free(pieces);
+    if (!rc && w->packed.batch.n_tokens) rc = score_packed(w, b->n);
+    pack_free(&w->packed);
     return rc;
 }
 

@@ -31,7 +31,7 @@ json *py_float(double x)
 {
     str text = { 0 };
     py_repr(x, &text);
-    json *j = cJSON_CreateRaw(text.s);
+    json *j = json_of_raw(text.s);
     str_free(&text);
     return j;
 }
@@ -70,8 +70,8 @@ static void dump(const json *j, int indent, int depth, str *out)
     bool object = json_is_object(j);
     if (json_text(j)) {
         quote(j->valuestring, out);
-    } else if (cJSON_IsRaw(j)) {
-        str_puts(out, j->valuestring);
+    } else if (json_raw(j)) {
+        str_puts(out, json_raw(j));
     } else if (json_is_number(j)) {
         number(j->valuedouble, out);
     } else if (json_is_bool(j) || json_is_null(j)) {

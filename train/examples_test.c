@@ -1,19 +1,21 @@
 /* Packing against hand computation: no position after the last scored one, no item without a scored
  * one, and rows where something is scored. */
 #include "core/test.h"
-#include "train/pack.h"
+#include "train/examples.h"
 
 static void by_hand(void **state)
 {
     (void)state;
-    int32_t              ids1[] = { 1, 7, 8, 9, 2 }, targets1[] = { -1, 8, -1, 2, -1 };
-    int32_t              ids2[] = { 1, 5 }, targets2[] = { -1, -1 };
-    int32_t              ids3[] = { 1, 6, 7 }, targets3[] = { 6, -1, -1 };
-    train_example        a = { ids1, targets1, 5, 2 }, b = { ids2, targets2, 2, 0 }, c = { ids3, targets3, 3, 1 };
-    const train_example *items[] = { &a, &b, &c };
-    pack                 p       = { 0 };
+    int32_t       ids1[] = { 1, 7, 8, 9, 2 }, targets1[] = { -1, 8, -1, 2, -1 };
+    int32_t       ids2[] = { 1, 5 }, targets2[] = { -1, -1 };
+    int32_t       ids3[] = { 1, 6, 7 }, targets3[] = { 6, -1, -1 };
+    train_example a = { ids1, targets1, 5, 2 }, b = { ids2, targets2, 2, 0 }, c = { ids3, targets3, 3, 1 };
+    pack          p = { 0 };
     for (int again = 0; again < 2; again++) {
-        pack_items(&p, items, 3);
+        pack_clear(&p);
+        example_pack(&p, &a);
+        example_pack(&p, &b);
+        example_pack(&p, &c);
         assert_int_equal(p.batch.n_tokens, 5);
         assert_int_equal(p.batch.n_rows, 3);
         assert_int_equal(p.batch.n_segments, 2);
@@ -25,7 +27,8 @@ static void by_hand(void **state)
         assert_int_equal(p.batch.segments[1].len, 1);
         assert_int_equal(p.batch.segments[1].prefix, -1);
     }
-    pack_items(&p, items + 1, 1);
+    pack_clear(&p);
+    example_pack(&p, &b);
     assert_int_equal(p.batch.n_tokens, 0);
     assert_int_equal(p.batch.n_rows, 0);
     pack_free(&p);
