@@ -205,11 +205,8 @@ static int merge(const adapter *a, const json *config, const char *dir)
 }
 
 /* What can be done with a folder. */
-static const struct {
-    const char *name;
-    int (*run)(const adapter *a, const json *config, const char *dir);
-} actions[] = { { "inspect", inspect }, { "export", export }, { "merge", merge } };
-enum { ACTIONS = sizeof actions / sizeof *actions };
+static const char *const actions[] = { "inspect", "export", "merge", NULL };
+static int (*const run_action[])(const adapter *a, const json *config, const char *dir) = { inspect, export, merge };
 
 static int run(int argc, char **argv)
 {
@@ -223,19 +220,17 @@ static int run(int argc, char **argv)
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
         { 0 },
     };
-    positionals p                  = { .min = 2, .max = 2, .what = "inspect DIR, export DIR or merge DIR" };
-    const char *names[ACTIONS + 1] = { 0 };
+    positionals p  = { .min = 2, .max = 2, .what = "inspect DIR, export DIR or merge DIR" };
     int         rc = options_parse(&verb_adapter, table, argc, argv, &p), k = 0;
     if (rc) return rc;
-    for (int i = 0; i < ACTIONS; i++) names[i] = actions[i].name;
-    while (k < ACTIONS && strcmp(p.args[0], names[k])) k++;
-    if (k == ACTIONS)
-        return input_error("adapter: \"%s\": must be inspect, export or merge%s", p.args[0],
-                           did_you_mean(p.args[0], names).text);
+    while (actions[k] && strcmp(p.args[0], actions[k])) k++;
+    if (!actions[k])
+        return input_error("adapter: \"%s\": must be %s%s", p.args[0], words_listed(actions, ", ", " or ").text,
+                           did_you_mean(p.args[0], actions).text);
     json    *config = NULL;
     adapter *a      = NULL;
     rc              = open_folder(&a, &config, p.args[1]);
-    if (!rc) rc = actions[k].run(a, config, p.args[1]);
+    if (!rc) rc = run_action[k](a, config, p.args[1]);
     adapter_free(a);
     json_free(config);
     return rc ? error_context(rc, "adapter") : OK;

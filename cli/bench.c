@@ -51,55 +51,60 @@ static void print_result(const char *name, const json *result)
     fflush(stdout);
 }
 
-static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json *all)
+/* What became of the cases that were not measured. */
+typedef struct {
+    int64_t failed, before, skipped;
+    str     reasons; /* of those that failed */
+} tally;
+
+/* A case that fails or is refused is counted; an error is a record that cannot be written. */
+static int run_case(const bench_spec *spec, const backend *be, json *all, tally *t)
 {
-    progress p      = progress_start("bench", n, "case", false);
-    int64_t  failed = 0, before = 0, skipped = 0;
-    str      reasons = { 0 };
-    if (!o.json) printf("%-96s %10s %9s  95 %% interval\n", "case", "base us", "overhead");
-    for (int64_t i = 0; i < n; i++) {
-        json       *asked = NULL, *result = NULL;
-        cell        c   = { 0 };
-        const char *why = bench_refusal(&specs[i], be);
-        progress_update(&p, i, specs[i].name);
-        if (why) {
-            fprintf(stderr, "bench: SKIP %s: the variant %s\n", specs[i].name, why);
-            skipped++;
-            continue;
-        }
-        int rc = bench_asked(&specs[i], be, &asked);
-        if (!rc) rc = cell_look(&c, RECORD_BENCH, o.out, asked);
-        if (!rc && o.resume && c.state == CELL_FINISHED) {
-            cell_close(&c);
-            before++;
-            continue;
-        }
-        if (!rc) rc = bench_measure(&specs[i], be, o.min_time_s, (uint64_t)o.seed, &result);
-        if (rc) {
-            cell_close(&c);
-            failed++;
-            str_printf(&reasons, "%s%s", reasons.n ? "; " : "", error_text());
-            continue;
-        }
-        if (!o.json) print_result(specs[i].name, result);
+    json       *asked = NULL, *result = NULL;
+    cell        c   = { 0 };
+    const char *why = bench_refusal(spec, be);
+    if (why) {
+        fprintf(stderr, "bench: SKIP %s: the variant %s\n", spec->name, why);
+        t->skipped++;
+        return OK;
+    }
+    int rc = bench_asked(spec, be, &asked);
+    if (!rc) rc = cell_look(&c, RECORD_BENCH, o.out, asked);
+    bool before = !rc && o.resume && c.state == CELL_FINISHED;
+    t->before += before;
+    if (!rc && !before) rc = bench_measure(spec, be, o.min_time_s, (uint64_t)o.seed, &result);
+    if (rc) {
+        t->failed++;
+        str_item(&t->reasons, "; ", error_text());
+        rc = OK;
+    } else if (!before) {
+        if (!o.json) print_result(spec->name, result);
         rc = cell_finish(&c, result, be->params->name, be->threads(be), backend_facts(be));
         json_push(all, cell_take_record(&c));
-        cell_close(&c);
-        if (rc) {
-            progress_end(&p);
-            str_free(&reasons);
-            return rc;
-        }
+    }
+    cell_close(&c);
+    return rc;
+}
+
+static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json *all)
+{
+    progress p  = progress_start("bench", n, "case", false);
+    tally    t  = { 0 };
+    int      rc = OK;
+    if (!o.json) printf("%-96s %10s %9s  95 %% interval\n", "case", "base us", "overhead");
+    for (int64_t i = 0; i < n && !rc; i++) {
+        progress_update(&p, i, specs[i].name);
+        rc = run_case(&specs[i], be, all, &t);
     }
     progress_end(&p);
-    if (before)
+    if (!rc && t.before)
         fprintf(stderr, "bench: %lld of %lld cases were measured before; their records in %s stand\n",
-                (long long)before, (long long)n, o.out);
-    int rc = failed ? run_error("bench: %lld of %lld cases failed: %.1500s", (long long)failed, (long long)n,
-                                str_c(&reasons))
-                    : OK;
-    str_free(&reasons);
-    if (!rc && skipped == n)
+                (long long)t.before, (long long)n, o.out);
+    if (!rc && t.failed)
+        rc = run_error("bench: %lld of %lld cases failed: %.1500s", (long long)t.failed, (long long)n,
+                       str_c(&t.reasons));
+    str_free(&t.reasons);
+    if (!rc && t.skipped == n)
         rc = run_error("bench: none of %lld cases can be measured on this device; each says why above", (long long)n);
     return rc;
 }
@@ -131,8 +136,7 @@ static int run(int argc, char **argv)
           .help = "of weights and activations, with --device cuda; f32 when not given" },
         { "min-time-s", OPT_NUM, &o.min_time_s, .min = 0, .max = 3600, .def = "0.1", .arg = "S",
           .help = "time spent on a case, at least 10 pairs of samples" },
-        { "out", OPT_STR, &o.out, .arg = "DIR",
-          .help = "write one record a case here, for `tiebreak report`" },
+        { "out", OPT_STR, &o.out, .arg = "DIR", .help = "write one record a case here, for `tiebreak report`" },
         { "benchmark-json", OPT_STR, &o.benchmark_json, .arg = "FILE",
           .help = "also write Google Benchmark's report of the cases that are measured, for its compare.py" },
         { "resume", OPT_FLAG, &o.resume, .help = "leave out cases whose record is in --out already" },

@@ -12,21 +12,6 @@
 static eval_request q;
 static bool         as_json;
 
-/* The record's result, flat, with the task's name: what scripts read. */
-static json *summary(const json *record)
-{
-    static const record_field fields[] = { field_asked_task, field_asked_task_version, field_asked_prompt };
-    const json               *asked    = record_get(record, field_record_asked);
-    json                     *j        = json_object();
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        record_put(j, fields[i], json_copy(record_get(asked, fields[i])));
-    for (const json *m = json_members(record_get(record, field_record_result)); m; m = m->next)
-        json_set(j, m->string, json_copy(m));
-    record_put_text(j, field_record_id, record_text(record, field_record_id, NULL));
-    json_set_str(j, "out", q.out);
-    return j;
-}
-
 static void print_metric(const json *m)
 {
     double error = record_number(m, field_metric_stderr);
@@ -118,12 +103,13 @@ const option eval_options[] = {
 
 static int run(int argc, char **argv)
 {
-    json *record;
-    int   rc = options_parse(&verb_eval, eval_options, argc, argv, NULL);
+    static const record_field asked[] = { field_asked_task, field_asked_task_version, field_asked_prompt };
+    json                     *record;
+    int                       rc = options_parse(&verb_eval, eval_options, argc, argv, NULL);
     if (rc) return rc;
     if ((rc = eval_run(&q, &record))) return error_context(rc, "eval");
     if (as_json)
-        json_show(summary(record));
+        json_show(record_summary(record, asked, sizeof asked / sizeof *asked, q.out));
     else
         print_result(record);
     json_free(record);

@@ -56,17 +56,13 @@ static void print_help(const verb *v, const option *table)
 
 static int set_word(const verb *v, const option *o, const char *text)
 {
-    str all = { 0 };
     for (int i = 0; o->words[i]; i++) {
-        str_item(&all, ", ", o->words[i]);
         if (strcmp(o->words[i], text)) continue;
         *(int *)o->value = i;
-        str_free(&all);
         return OK;
     }
-    int rc = input_error("%s: --%s %s: must be one of %s", v->name, o->name, text, str_c(&all));
-    str_free(&all);
-    return rc;
+    return input_error("%s: --%s %s: must be one of %s", v->name, o->name, text,
+                       words_listed(o->words, ", ", ", ").text);
 }
 
 static int set_value(const verb *v, const option *o, const char *text)

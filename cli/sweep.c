@@ -1,6 +1,7 @@
 /* tiebreak sweep: run a grid of cells. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/verbs.h"
 #include "core/error.h"
@@ -12,14 +13,12 @@ static struct {
     bool        dry_run, json;
 } o;
 
-/* What of a grid goes to eval, by eval's own table; name NULL at the end. */
-enum { EVAL_OPTIONS_MAX = 127 };
-static void list_handed(grid_option list[EVAL_OPTIONS_MAX + 1])
+/* What of a grid goes to eval, by eval's own table. */
+static grid_use use_of(const char *name)
 {
-    int n = 0;
-    for (const option *e = eval_options; e->name && n < EVAL_OPTIONS_MAX; e++)
-        if (e->in_grid != GRID_TRAIN) list[n++] = (grid_option) { e->name, e->in_grid };
-    list[n].name = NULL;
+    for (const option *e = eval_options; e->name; e++)
+        if (!strcmp(e->name, name)) return e->in_grid;
+    return GRID_TRAIN;
 }
 
 static void show(const grid *g, int64_t done)
@@ -47,14 +46,12 @@ static int run(int argc, char **argv)
     };
     positionals p  = { .min = 1, .max = 1, .what = "GRID, the grid's JSON file" };
     int         rc = options_parse(&verb_sweep, table, argc, argv, &p);
-    grid_option handed[EVAL_OPTIONS_MAX + 1];
     shard       part;
     grid        g;
     int64_t     done;
     if (!rc) rc = shard_parse(&part, o.shard);
     if (rc) return rc;
-    list_handed(handed);
-    grid_request request = { p.args[0], o.out, o.threads, o.seeds, handed };
+    grid_request request = { p.args[0], o.out, o.threads, o.seeds, use_of };
     if ((rc = grid_read(&g, &request))) return rc;
     if (o.dry_run) {
         sweep_print_commands(&g, part);

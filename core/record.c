@@ -222,3 +222,15 @@ int record_scan(json ***out, int64_t *n, const char *dir)
     *out = records;
     return OK;
 }
+
+json *record_summary(const json *record, const record_field *asked, int n, const char *out)
+{
+    json *j = json_object();
+    for (int i = 0; i < n; i++)
+        record_put(j, asked[i], json_copy(record_get(record_get(record, field_record_asked), asked[i])));
+    for (const json *m = json_members(record_get(record, field_record_result)); m; m = m->next)
+        json_set(j, m->string, json_copy(m));
+    record_put_text(j, field_record_id, record_text(record, field_record_id, NULL));
+    json_set_str(j, "out", out);
+    return j;
+}

@@ -31,4 +31,8 @@ int record_read(json **out, const char *path);
  * are skipped, broken records are errors. *out is an array of *n records, all the caller's. */
 int         record_scan(json ***out, int64_t *n, const char *dir);
 record_kind record_kind_of(const json *record);
+
+/* What scripts read of a record, flat, the caller's: n members of its configuration, all of its
+ * result, its id and where it lies. */
+json *record_summary(const json *record, const record_field *asked, int n, const char *out);
 #endif

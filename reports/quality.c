@@ -192,6 +192,13 @@ static bool same_adapter(const quality_point *a, const quality_point *b)
     return !strcmp(a->method, b->method) && a->rank == b->rank && !strcmp(a->sites, b->sites);
 }
 
+static const quality_point *find_primary(const quality *q, const char *task, const quality_point *adapter)
+{
+    for (const quality_point *p = q->points; p < q->points + q->n; p++)
+        if (p->primary && !strcmp(p->task, task) && same_adapter(p, adapter)) return p;
+    return NULL;
+}
+
 /* Where a point stands in the summary: by trained parameters, then as its label reads. */
 static int by_cost(const void *x, const void *y)
 {
@@ -232,15 +239,11 @@ void quality_summary(const quality *q, table *t)
         table_cells(t, "%s|%s|%s|%lld", rows[r]->method, quality_rank(rows[r]).text, rows[r]->sites,
                     (long long)rows[r]->trainable);
         for (int k = 0; k < n_tasks; k++) {
-            const quality_point *found = NULL;
-            for (size_t i = 0; i < q->n && !found; i++)
-                if (q->points[i].primary && !strcmp(q->points[i].task, tasks[k]->task) &&
-                    same_adapter(&q->points[i], rows[r]))
-                    found = &q->points[i];
-            if (!found)
-                table_cells(t, "-");
+            const quality_point *p = find_primary(q, tasks[k]->task, rows[r]);
+            if (p)
+                table_cells(t, isfinite(p->half) ? "%.3g +- %.2g" : "%.3g", p->mean, p->half);
             else
-                table_cells(t, isfinite(found->half) ? "%.3g +- %.2g" : "%.3g", found->mean, found->half);
+                table_cells(t, "-");
         }
     }
     free(rows);

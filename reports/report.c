@@ -77,18 +77,10 @@ static int inline_svg(str *html, const char *dir, const plot_item *p, size_t num
     const char *start = rc ? NULL : strstr(svg.s, "<svg");
     if (!rc && !start) rc = run_error("%s: gnuplot wrote no <svg> element", path);
     str_puts(html, "<figure>\n");
-    for (const char *at = start; start && *at;) {
-        const char *id = strstr(at, "gnuplot_plot_"), *use = strstr(at, "gpPt"),
-                   *next = id && (!use || id < use) ? id : use;
-        if (!next) {
-            str_puts(html, at);
-            break;
-        }
-        str_add(html, at, (size_t)(next - at));
-        str_printf(html, "f%zu-", number);
-        size_t n = next == id ? strlen("gnuplot_plot_") : strlen("gpPt");
-        str_add(html, next, n);
-        at = next + n;
+    for (const char *at = start; at && *at; at++) {
+        bool id = !strncmp(at, "gnuplot_plot_", strlen("gnuplot_plot_")) || !strncmp(at, "gpPt", strlen("gpPt"));
+        if (id) str_printf(html, "f%zu-", number);
+        str_putc(html, *at);
     }
     str_puts(html, "<figcaption>");
     html_escape(html, p->caption);

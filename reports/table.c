@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,17 +67,18 @@ table_text table_number(const char *format, double x)
     return cell;
 }
 
-static const char *cell(const table *t, size_t r, int c) { return t->rows[r][c] ? t->rows[r][c] : ""; }
+/* Row -1 is that of the heads. */
+static const char *cell(const table *t, int64_t r, int c)
+{
+    const char *text = r < 0 ? t->heads[c] : t->rows[r][c];
+    return text ? text : "";
+}
 
 void table_markdown(const table *t, str *out)
 {
     str_printf(out, "## %s\n\n", t->title);
     if (t->note) str_printf(out, "%s\n\n", t->note);
-    for (int c = 0; c < t->n_columns; c++) str_printf(out, "| %s ", t->heads[c]);
-    str_puts(out, "|\n");
-    for (int c = 0; c < t->n_columns; c++) str_puts(out, t->numeric[c] ? "|---:" : "|---");
-    str_puts(out, "|\n");
-    for (size_t r = 0; r < t->n_rows; r++) {
+    for (int64_t r = -1; r < (int64_t)t->n_rows; r++) {
         for (int c = 0; c < t->n_columns; c++) {
             str_puts(out, "| ");
             for (const char *s = cell(t, r, c); *s; s++) {
@@ -86,6 +88,8 @@ void table_markdown(const table *t, str *out)
             str_putc(out, ' ');
         }
         str_puts(out, "|\n");
+        for (int c = 0; r < 0 && c < t->n_columns; c++) str_puts(out, t->numeric[c] ? "|---:" : "|---");
+        if (r < 0) str_puts(out, "|\n");
     }
     str_putc(out, '\n');
 }
@@ -106,12 +110,7 @@ static void csv_field(str *out, const char *s)
 
 void table_csv(const table *t, str *out)
 {
-    for (int c = 0; c < t->n_columns; c++) {
-        if (c) str_putc(out, ',');
-        csv_field(out, t->heads[c]);
-    }
-    str_putc(out, '\n');
-    for (size_t r = 0; r < t->n_rows; r++) {
+    for (int64_t r = -1; r < (int64_t)t->n_rows; r++) {
         for (int c = 0; c < t->n_columns; c++) {
             if (c) str_putc(out, ',');
             csv_field(out, cell(t, r, c));
@@ -133,31 +132,27 @@ void html_escape(str *out, const char *s)
     }
 }
 
+static void html_element(str *out, const char *name, const char *attributes, const char *text)
+{
+    str_printf(out, "<%s%s>", name, attributes);
+    html_escape(out, text);
+    str_printf(out, "</%s>", name);
+}
+
 void table_html(const table *t, str *out)
 {
-    str_puts(out, "<h2>");
-    html_escape(out, t->title);
-    str_puts(out, "</h2>\n");
+    html_element(out, "h2", "", t->title);
+    str_putc(out, '\n');
     if (t->note) {
-        str_puts(out, "<p>");
-        html_escape(out, t->note);
-        str_puts(out, "</p>\n");
+        html_element(out, "p", "", t->note);
+        str_putc(out, '\n');
     }
-    str_puts(out, "<div class=\"wide\"><table><thead><tr>");
-    for (int c = 0; c < t->n_columns; c++) {
-        str_puts(out, t->numeric[c] ? "<th class=\"n\">" : "<th>");
-        html_escape(out, t->heads[c]);
-        str_puts(out, "</th>");
-    }
-    str_puts(out, "</tr></thead><tbody>\n");
-    for (size_t r = 0; r < t->n_rows; r++) {
+    str_puts(out, "<div class=\"wide\"><table><thead>");
+    for (int64_t r = -1; r < (int64_t)t->n_rows; r++) {
         str_puts(out, "<tr>");
-        for (int c = 0; c < t->n_columns; c++) {
-            str_puts(out, t->numeric[c] ? "<td class=\"n\">" : "<td>");
-            html_escape(out, cell(t, r, c));
-            str_puts(out, "</td>");
-        }
-        str_puts(out, "</tr>\n");
+        for (int c = 0; c < t->n_columns; c++)
+            html_element(out, r < 0 ? "th" : "td", t->numeric[c] ? " class=\"n\"" : "", cell(t, r, c));
+        str_puts(out, r < 0 ? "</tr></thead><tbody>\n" : "</tr>\n");
     }
     str_puts(out, "</tbody></table></div>\n");
 }

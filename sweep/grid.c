@@ -82,16 +82,9 @@ static int add_value(const making *m, command_line *c, const char *name, const j
     return OK;
 }
 
-static grid_use use_of(const making *m, const char *name)
-{
-    for (const grid_option *o = m->request->options; o->name; o++)
-        if (!strcmp(o->name, name)) return o->use;
-    return GRID_TRAIN;
-}
-
 static int add_member(const making *m, const json *member, grid_cell *c)
 {
-    grid_use    use  = use_of(m, member->string);
+    grid_use    use  = m->request->use_of(member->string);
     const char *path = use == GRID_EVAL_FILE ? json_text(member) : NULL;
     if (path) {
         add_option(m, &c->eval, member->string, beside(m, path));
@@ -239,19 +232,21 @@ void grid_free(grid *g)
 
 void command_print(const command_line *c, str *out)
 {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+";
     str_puts(out, "tiebreak");
     for (int i = 0; i < c->n; i++) {
-        bool plain = c->args[i][0] &&
-                     strspn(c->args[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+") ==
-                         strlen(c->args[i]);
-        str_putc(out, ' ');
-        if (!plain) str_putc(out, '\'');
-        for (const char *s = c->args[i]; *s; s++) {
-            if (*s == '\'')
+        const char *arg = c->args[i];
+        if (*arg && !arg[strspn(arg, plain)]) {
+            str_printf(out, " %s", arg);
+            continue;
+        }
+        str_puts(out, " '");
+        for (; *arg; arg++) {
+            if (*arg == '\'')
                 str_puts(out, "'\\''");
             else
-                str_putc(out, *s);
+                str_putc(out, *arg);
         }
-        if (!plain) str_putc(out, '\'');
+        str_putc(out, '\'');
     }
 }

@@ -11,7 +11,10 @@
  * Paths are relative to the grid file's folder. Members that the grid itself does not know are
  * options by their names: of `eval` where its table says so, else of `train`. A member of a method
  * overrides the same member of a task, and that one the grid's. The method "base" trains nothing;
- * "tasks" in a method keeps it to these tasks. */
+ * "tasks" in a method keeps it to these tasks.
+ *
+ * "device", "dtype" and "variant" go to `train` alone: cells are scored on the host, whatever they
+ * were trained on, and the host computes a linear in one way. */
 #ifndef TIEBREAK_SWEEP_GRID_H
 #define TIEBREAK_SWEEP_GRID_H
 #include "core/json.h"
@@ -24,11 +27,6 @@ typedef enum {
     GRID_EVAL_FILE, /* the same, a path from the grid file's folder */
     GRID_BOTH
 } grid_use;
-typedef struct {
-    const char *name;
-    grid_use    use;
-} grid_option;
-
 typedef struct {
     char **args; /* without the program's name: "train", "--model", ...; NULL at the end */
     int    n;
@@ -48,10 +46,10 @@ typedef struct {
 } grid;
 
 typedef struct {
-    const char        *path, *out; /* the grid file; the sweep's folder */
-    int64_t            threads;    /* of each command; 0: not passed on */
-    int64_t            seeds_max;  /* only the first so many seeds of the list; 0: all */
-    const grid_option *options;    /* those that do not go to train alone; name NULL at the end */
+    const char *path, *out; /* the grid file; the sweep's folder */
+    int64_t     threads;    /* of each command; 0: not passed on */
+    int64_t     seeds_max;  /* only the first so many seeds of the list; 0: all */
+    grid_use (*use_of)(const char *option);
 } grid_request;
 
 int  grid_read(grid *g, const grid_request *request);

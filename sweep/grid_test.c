@@ -2,18 +2,19 @@
 #include "core/file.h"
 #include "core/test.h"
 
+static grid_use use_of(const char *name)
+{
+    if (!strcmp(name, "limit") || !strcmp(name, "max-new-tokens") || !strcmp(name, "fewshot")) return GRID_EVAL;
+    return strcmp(name, "fewshot-data") ? GRID_TRAIN : GRID_EVAL_FILE;
+}
+
 static grid read_text(const char *text, int64_t seeds_max, int want)
 {
     char *dir = test_tmpdir(), *path = path_join(dir, "g.json");
     grid  g;
     assert_ok(file_write_atomic(path, text, strlen(text)));
-    static const grid_option options[] = { { "limit", GRID_EVAL },
-                                           { "max-new-tokens", GRID_EVAL },
-                                           { "fewshot", GRID_EVAL },
-                                           { "fewshot-data", GRID_EVAL_FILE },
-                                           { NULL, GRID_TRAIN } };
-    grid_request             request   = { path, "out", 2, seeds_max, options };
-    int                      rc        = grid_read(&g, &request);
+    grid_request request = { path, "out", 2, seeds_max, use_of };
+    int          rc      = grid_read(&g, &request);
     if (rc != want) fail_msg("status %d: %s", rc, error_text());
     free(path);
     test_rmdir(dir);
