@@ -137,14 +137,6 @@ static json *id_json(const comparison *c, int64_t i)
     return c->systems[0].runs[0].numbers ? json_of_number(strtod(c->ids[i], NULL)) : json_of_text(c->ids[i]);
 }
 
-static json *pair_json(double low, double high)
-{
-    const double both[] = { low, high };
-    json        *j      = json_array();
-    for (int i = 0; i < 2; i++) json_push(j, json_of_number(both[i]));
-    return j;
-}
-
 static json *flips_json(const comparison *c, const compare_metric *m, const compare_score *s, bool to_right, bool all)
 {
     json   *j = json_object(), *ids = json_array();
@@ -203,7 +195,7 @@ static void set_difference(json *j, const comparison *c, const compare_metric *m
     json *items = json_object();
     json_set_num(j, "difference", s->test.difference);
     json_set_num(j, "difference_stderr", s->difference_error);
-    json_set(j, "difference_interval", pair_json(s->test.gap.low, s->test.gap.high));
+    json_set(j, "difference_interval", json_of_numbers((const double[]) { s->test.gap.low, s->test.gap.high }, 2));
     json_set_str(j, "test", compare_test_name(s));
     json_set_num(j, "p", s->p);
     json_set_num(j, "p_holm", s->p_holm);
@@ -223,14 +215,13 @@ static void set_difference(json *j, const comparison *c, const compare_metric *m
 static json *score_json(const comparison *c, const compare_metric *m, int s, bool per_item)
 {
     const compare_score *at = &m->scores[s];
-    json                *j = json_object(), *runs = json_array();
+    json                *j  = json_object();
     json_set_str(j, "name", c->systems[s].name);
     json_set_num(j, "value", at->value);
     json_set_num(j, "stderr", at->error);
-    json_set(j, "interval", pair_json(at->range.low, at->range.high));
+    json_set(j, "interval", json_of_numbers((const double[]) { at->range.low, at->range.high }, 2));
     json_set_str(j, "interval_rule", at->range.rule);
-    for (int r = 0; r < c->systems[s].n_runs; r++) json_push(runs, json_of_number(at->run_values[r]));
-    json_set(j, "runs", runs);
+    json_set(j, "runs", json_of_numbers(at->run_values, c->systems[s].n_runs));
     json_set_num(j, "seed_sd", at->seed_sd);
     if (s) set_difference(j, c, m, at, per_item);
     return j;

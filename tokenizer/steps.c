@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/nearest.h"
 #include "tokenizer/tokenizer_private.h"
 
 static const char mark[] = "\xE2\x96\x81"; /* U+2581, SentencePiece's blank */
@@ -31,15 +32,12 @@ static int load_section(const loading *l, const json *step, const section *s, in
     int rc = json_get_str(step, l->where, "type", &type);
     if (rc) return rc;
     if (strcmp(type, "Sequence")) {
-        const step_row *row = s->rows;
-        while (row->type && strcmp(row->type, type)) row++;
-        if (row->type) return row->load(l, step, row->kind);
-        str known = { 0 };
-        for (row = s->rows; row->type; row++) str_printf(&known, "%s%s", row == s->rows ? "" : ", ", row->type);
-        rc = input_error("%s: type \"%.40s\" is not supported; supported are %s, Sequence", l->where, type,
-                         str_c(&known));
-        str_free(&known);
-        return rc;
+        const char *known[16] = { 0 };
+        for (int i = 0; s->rows[i].type; i++) known[i] = s->rows[i].type;
+        int i = word_index(type, known);
+        return i >= 0 ? s->rows[i].load(l, step, s->rows[i].kind)
+                      : input_error("%s: type \"%.40s\" is not supported; supported are %s, Sequence", l->where, type,
+                                    words_listed(known, ", ", ", ").text);
     }
     rc    = json_get_array(step, l->where, s->list, &steps);
     int i = 0;
@@ -76,6 +74,15 @@ static int read_char(const loading *l, const json *step, const char *key, const 
     return rc;
 }
 
+/* Finds a word in a list; its place goes to *out. */
+static int find_word(const loading *l, const char *key, const char *word, const char *const *words, int *out)
+{
+    *out = word_index(word, words);
+    return *out >= 0 ? OK
+                     : input_error("%s: %s \"%.40s\": must be %s", l->where, key, word,
+                                   words_listed(words, ", ", " or ").text);
+}
+
 /* Reads Metaspace's prepend_scheme, or add_prefix_space of older files. */
 static int read_scheme(const loading *l, const json *step, prefix_scheme *out)
 {
@@ -84,15 +91,11 @@ static int read_scheme(const loading *l, const json *step, prefix_scheme *out)
     };
     const char *name;
     bool        add;
-    int         rc = optional_bool(l, step, "add_prefix_space", true, &add);
+    int         found = 0, rc = optional_bool(l, step, "add_prefix_space", true, &add);
     if (!rc) rc = optional_str(l, step, "prepend_scheme", add ? "always" : "never", &name);
-    if (rc) return rc;
-    for (int i = 0; names[i]; i++) {
-        if (strcmp(names[i], name)) continue;
-        *out = (prefix_scheme)i;
-        return OK;
-    }
-    return input_error("%s: prepend_scheme \"%.40s\": must be never, first or always", l->where, name);
+    if (!rc) rc = find_word(l, "prepend_scheme", name, names, &found);
+    *out = (prefix_scheme)found;
+    return rc;
 }
 
 /* ---- normalizer */
@@ -156,16 +159,11 @@ static int read_behaviour(const loading *l, const json *step, const char *other,
         [SPLIT_MERGE_NEXT] = "MergedWithNext", NULL
     };
     const char *name;
-    int rc = other ? optional_str(l, step, "behavior", other, &name) : json_get_str(step, l->where, "behavior", &name);
-    if (rc) return rc;
-    for (int i = 0; names[i]; i++) {
-        if (strcmp(names[i], name)) continue;
-        *out = (split_behaviour)i;
-        return OK;
-    }
-    return input_error(
-        "%s: behavior \"%.40s\": must be Isolated, Removed, Contiguous, MergedWithPrevious or MergedWithNext", l->where,
-        name);
+    int         found = 0,
+        rc = other ? optional_str(l, step, "behavior", other, &name) : json_get_str(step, l->where, "behavior", &name);
+    if (!rc) rc = find_word(l, "behavior", name, names, &found);
+    *out = (split_behaviour)found;
+    return rc;
 }
 
 static int pre_byte_level(const loading *l, const json *step, int kind)
