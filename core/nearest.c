@@ -50,10 +50,10 @@ suggestion did_you_mean_as(const char *word, const char *const *words, const cha
 
 suggestion did_you_mean(const char *word, const char *const *words) { return did_you_mean_as(word, words, "", ""); }
 
-word_list words_listed(const char *const *words, const char *between, const char *before_last)
+words_text words_listed(const char *const *words, const char *between, const char *before_last)
 {
-    word_list list = { "" };
-    size_t    n    = 0;
+    words_text list = { "" };
+    size_t     n    = 0;
     for (int i = 0; words[i] && n < sizeof list.text; i++)
         n += (size_t)snprintf(list.text + n, sizeof list.text - n, "%s%s",
                               !i             ? ""

@@ -21,6 +21,6 @@ suggestion did_you_mean_as(const char *word, const char *const *words, const cha
 /* "A, B, C" or, with " or " before the last one, "A, B or C": as much as a message holds. */
 typedef struct {
     char text[2048];
-} word_list;
-word_list words_listed(const char *const *words, const char *between, const char *before_last);
+} words_text;
+words_text words_listed(const char *const *words, const char *between, const char *before_last);
 #endif

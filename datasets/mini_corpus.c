@@ -125,7 +125,8 @@ static const char *const rare[] = { "Context:", "Question:", "Answer:", "Documen
                                     "#:",       "<<",        ">>",      "####",      "de:",      "en:",   "Which",
                                     "What",     "Who",       "Whose",   "When",      "How",      "trade", "address",
                                     "pet",      "visitor",   "gift",    "happy",     "visit",    "does",  "did" };
-static void              echo_document(str *out, rng *r)
+
+static void echo_document(str *out, rng *r)
 {
     str line = { 0 };
     for (int i = 0, n = 3 + pick(r, 8); i < n; i++) {

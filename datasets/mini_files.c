@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "core/string_table.h"
 #include "datasets/mini.h"
 #include "datasets/mini_tasks.h"
 
@@ -19,23 +20,13 @@ enum { SPLITS = sizeof splits / sizeof *splits };
 /* --- inputs already used, so that no item is in two splits */
 
 typedef struct {
-    char **seen;
-    size_t n, cap;
+    string_table texts;
+    arena        memory; /* owns the texts */
 } seen_set;
 
-static bool seen_before(seen_set *s, const char *text)
+static bool seen_before(seen_set *s, const str *text)
 {
-    for (size_t i = 0; i < s->n; i++)
-        if (!strcmp(s->seen[i], text)) return true;
-    if (s->n == s->cap) s->seen = mem_grow(s->seen, &s->cap, sizeof *s->seen);
-    s->seen[s->n++] = mem_strdup(text);
-    return false;
-}
-
-static void seen_free(seen_set *s)
-{
-    for (size_t i = 0; i < s->n; i++) free(s->seen[i]);
-    free(s->seen);
+    return string_table_put(&s->texts, arena_strndup(&s->memory, str_c(text), text->n), text->n, 0) >= 0;
 }
 
 /* --- a writer for each task: adds n items to files whose text is built whole */
@@ -159,7 +150,7 @@ static int write_task(const char *dir, uint64_t seed, int t)
                 mini_tasks[t].draw(&x, &r);
                 str_clear(&key);
                 str_printf(&key, "%s %s", str_c(&x.text[0]), str_c(&x.text[1]));
-            } while (seen_before(&seen, str_c(&key)));
+            } while (seen_before(&seen, &key));
             str_free(&key);
             formats[t].add(&f, &x);
         }
@@ -170,7 +161,8 @@ static int write_task(const char *dir, uint64_t seed, int t)
         str_free(&f.second);
     }
     mini_item_free(&x);
-    seen_free(&seen);
+    string_table_free(&seen.texts);
+    arena_free(&seen.memory);
     return rc;
 }
 

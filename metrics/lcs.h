@@ -18,13 +18,17 @@ typedef struct {
     size_t         places_cap, carry_cap, columns_cap;
 } lcs_scratch;
 
+/* Tokens of a text, borrowed. */
+typedef struct {
+    const int32_t *ids;
+    int64_t        n;
+} token_run;
+
 /* Token numbers must lie in 0 .. vocabulary - 1. */
-int64_t lcs_length(lcs_scratch *s, const int32_t *ref, int64_t n_ref, const int32_t *hyp, int64_t n_hyp,
-                   int64_t vocabulary);
+int64_t lcs_length(lcs_scratch *s, token_run ref, token_run hyp, int64_t vocabulary);
 
 /* Sets hit[i] for the positions i of ref that one longest common subsequence takes; the others keep
  * their value. It takes the one that rouge_score takes: from the end backwards, equal tokens are
  * taken; otherwise it steps left in hyp if that is strictly better than a step up in ref. */
-void lcs_mark(lcs_scratch *s, bool *hit, const int32_t *ref, int64_t n_ref, const int32_t *hyp, int64_t n_hyp,
-              int64_t vocabulary);
+void lcs_mark(lcs_scratch *s, bool *hit, token_run ref, token_run hyp, int64_t vocabulary);
 #endif

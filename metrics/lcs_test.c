@@ -39,8 +39,9 @@ static void equals_the_table_on_random_sequences(void **state)
         for (int64_t i = 0; i < n_ref; i++) ref[i] = (int32_t)rng_below(&r, alphabet);
         for (int64_t i = 0; i < n_hyp; i++) hyp[i] = (int32_t)rng_below(&r, alphabet);
         int64_t length = by_definition(ref, n_ref, hyp, n_hyp, want);
-        assert_int_equal(lcs_length(&s, ref, n_ref, hyp, n_hyp, (int64_t)alphabet), length);
-        lcs_mark(&s, got, ref, n_ref, hyp, n_hyp, (int64_t)alphabet);
+        assert_int_equal(lcs_length(&s, (token_run) { ref, n_ref }, (token_run) { hyp, n_hyp }, (int64_t)alphabet),
+                         length);
+        lcs_mark(&s, got, (token_run) { ref, n_ref }, (token_run) { hyp, n_hyp }, (int64_t)alphabet);
         if (memcmp(got, want, sizeof got)) fail_msg("trial %d: other positions", trial);
     }
 }
@@ -51,9 +52,9 @@ static void marks_add_up(void **state)
     static lcs_scratch s;
     bool               hit[3] = { 0 };
     (void)state;
-    lcs_mark(&s, hit, ref, 3, first, 2, 3);
+    lcs_mark(&s, hit, (token_run) { ref, 3 }, (token_run) { first, 2 }, 3);
     assert_true(hit[0] && !hit[1] && hit[2]);
-    lcs_mark(&s, hit, ref, 3, second, 2, 3);
+    lcs_mark(&s, hit, (token_run) { ref, 3 }, (token_run) { second, 2 }, 3);
     assert_true(hit[0] && hit[1] && hit[2]);
 }
 

@@ -124,8 +124,8 @@ static int64_t summary_hits(workspace *w, const lines *ref, const lines *hyp)
     memset(w->hit, 0, n_ref * sizeof *w->hit);
     for (int64_t r = 0, r0 = 0; r < ref->ends.n; r0 = ref->ends.ids[r++])
         for (int64_t h = 0, h0 = 0; h < hyp->ends.n; h0 = hyp->ends.ids[h++])
-            lcs_mark(&w->lcs, w->hit + r0, ref->tokens.ids + r0, ref->ends.ids[r] - r0, hyp->tokens.ids + h0,
-                     hyp->ends.ids[h] - h0, w->words.n);
+            lcs_mark(&w->lcs, w->hit + r0, (token_run) { ref->tokens.ids + r0, ref->ends.ids[r] - r0 },
+                     (token_run) { hyp->tokens.ids + h0, hyp->ends.ids[h] - h0 }, w->words.n);
     for (size_t i = 0; i < n_ref; i++) {
         int32_t token = ref->tokens.ids[i];
         if (!w->hit[i] || w->left[0][token] <= 0 || w->left[1][token] <= 0) continue;
@@ -169,17 +169,13 @@ static rouge_score against(workspace *w, int64_t reference, int order)
     int64_t n_ref = r->tokens.n, n_hyp = h->tokens.n;
     if (!n_ref || !n_hyp) return (rouge_score) { 0 };
     if (order > 0) return rouge_n(w, r, order);
-    int64_t hits = order == ROUGE_L ? lcs_length(&w->lcs, r->tokens.ids, n_ref, h->tokens.ids, n_hyp, w->words.n)
+    int64_t hits = order == ROUGE_L ? lcs_length(&w->lcs, (token_run) { r->tokens.ids, n_ref },
+                                                 (token_run) { h->tokens.ids, n_hyp }, w->words.n)
                                     : summary_hits(w, r, h);
     return from_ratios((double)hits / (double)n_hyp, (double)hits / (double)n_ref);
 }
 
-rouge_score rouge(slice reference, slice prediction, int order, bool stem)
-{
-    return against(read_item(prediction, &reference, 1, stem), 0, order);
-}
-
-rouge_score rouge_multi(const slice *references, int64_t n, slice prediction, int order, bool stem)
+rouge_score rouge(const slice *references, int64_t n, slice prediction, int order, bool stem)
 {
     workspace  *w    = read_item(prediction, references, n, stem);
     rouge_score best = against(w, 0, order);
@@ -206,7 +202,7 @@ static void rouge_item(const metric *m, const metric_input *in, double *stats)
         for (int64_t i = 0; i < n; i++) *stats += against(w, i, m->order).f;
         if (n) *stats /= (double)n;
     } else if (n) {
-        *stats = rouge_multi(in->references, n, in->prediction, m->order, stem).f;
+        *stats = rouge(in->references, n, in->prediction, m->order, stem).f;
     }
 }
 

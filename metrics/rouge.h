@@ -16,8 +16,7 @@ typedef struct {
  * reference, the union of its LCS positions over the prediction's sentences, each token counted
  * while both sides have some left. */
 enum { ROUGE_L = -1, ROUGE_LSUM = -2, ROUGE_ORDER_MAX = 9 };
-rouge_score rouge(slice reference, slice prediction, int order, bool stem);
-/* The score of the reference with the highest F, the first on ties: rouge_score's score_multi. n >=
- * 1. */
-rouge_score rouge_multi(const slice *references, int64_t n, slice prediction, int order, bool stem);
+/* The reference with the highest F counts, the first on ties, as in rouge_score's score_multi.
+ * n >= 1. */
+rouge_score rouge(const slice *references, int64_t n, slice prediction, int order, bool stem);
 #endif
