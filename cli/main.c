@@ -49,15 +49,13 @@ int main(int argc, char **argv)
         usage(stdout);
         return OK;
     }
-    const char *names[32];
-    int         n = 0;
-    for (const verb *const *v = verb_table; *v; v++) {
-        names[n++] = (*v)->name;
-        names[n]   = NULL;
-        if (strcmp(argv[1], (*v)->name)) continue;
-        int rc = (*v)->run(argc - 1, argv + 1);
+    const char *names[32] = { NULL };
+    for (int i = 0; verb_table[i]; i++) {
+        names[i] = verb_table[i]->name;
+        if (strcmp(argv[1], names[i])) continue;
+        int rc = verb_table[i]->run(argc - 1, argv + 1);
         if (rc == OPTIONS_HELP) return OK;
-        if (rc) print_error((*v)->name);
+        if (rc) print_error(names[i]);
         if (fflush(stdout) && !rc) return ERR_FAILED;
         return rc;
     }

@@ -43,15 +43,6 @@ static int write_start(void)
     return rc;
 }
 
-static void print_json(void)
-{
-    json *j = json_object();
-    json_set_str(j, "out", o.out);
-    json_set_int(j, "seed", o.seed);
-    json_set_int(j, "documents", o.tasks_only ? 0 : o.documents);
-    json_show_line(j);
-}
-
 static int run(int argc, char **argv)
 {
     static const option table[] = {
@@ -71,7 +62,12 @@ static int run(int argc, char **argv)
     rc = mini_write_tasks(o.out, (uint64_t)o.seed);
     if (!rc && !o.tasks_only) rc = write_start();
     if (rc) return error_context(rc, "mini");
-    if (o.json) print_json();
+    if (!o.json) return OK;
+    json *j = json_object();
+    json_set_str(j, "out", o.out);
+    json_set_int(j, "seed", o.seed);
+    json_set_int(j, "documents", o.tasks_only ? 0 : o.documents);
+    json_show_line(j);
     return OK;
 }
 

@@ -224,6 +224,22 @@ static void members_are_checked_by_file_and_name(void **state)
 
 /* --- the documentation */
 
+static void a_summary_is_flat(void **state)
+{
+    (void)state;
+    static const record_field asked[] = { field_asked_task };
+    json                     *record = test_record("eval-base"), *j = record_summary(record, asked, 1, "runs/a");
+    const json               *result = record_get(record, field_record_result);
+    assert_string_equal(json_text(json_find(j, "task")),
+                        record_text(record_get(record, field_record_asked), asked[0], ""));
+    assert_string_equal(json_text(json_find(j, "id")), record_text(record, field_record_id, ""));
+    assert_string_equal(json_text(json_find(j, "out")), "runs/a");
+    assert_int_equal(json_size(j), json_size(result) + 3);
+    for (const json *m = json_members(result); m; m = m->next) assert_true(json_equal(m, json_find(j, m->string)));
+    json_free(j);
+    json_free(record);
+}
+
 static void the_page_in_the_repository_is_the_list(void **state)
 {
     (void)state;
@@ -244,6 +260,7 @@ int main(void)
         cmocka_unit_test(records_of_every_age_are_read),
         cmocka_unit_test(writing_gives_the_same_bytes),
         cmocka_unit_test(members_are_checked_by_file_and_name),
+        cmocka_unit_test(a_summary_is_flat),
         cmocka_unit_test(the_page_in_the_repository_is_the_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

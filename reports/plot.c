@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/process.h"
 
 static const char *const colors[] = { "#0072B2", "#D55E00", "#009E73", "#CC79A7",
                                       "#E69F00", "#56B4E9", "#000000", "#8C510A" };
@@ -60,28 +60,19 @@ static char *slug(const char *text)
     return s;
 }
 
-static int run_gnuplot(const char *script, const char *name)
+static int run_gnuplot(char *script, const char *name)
 {
     char log[] = "/tmp/tiebreak-gnuplot-XXXXXX";
-    int  fd    = mkstemp(log);
+    int  fd    = mkstemp(log), status;
+    str  said  = { 0 };
     if (fd < 0) return run_error("report: no temporary file for gnuplot's messages: %s", strerror(errno));
-    pid_t pid = fork();
-    if (pid == 0) {
-        dup2(fd, 1);
-        dup2(fd, 2);
-        execlp("gnuplot", "gnuplot", script, (char *)NULL);
-        _exit(127);
-    }
-    int status = 0;
-    if (pid < 0 || waitpid(pid, &status, 0) < 0) status = 127 << 8;
     close(fd);
-    str said = { 0 };
+    int rc = process_run("gnuplot", (char *[]) { (char[]) { "gnuplot" }, script, NULL }, log, &status);
     file_read(log, 4096, &said);
     unlink(log);
-    int rc = OK;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+    if (!rc && status == 127)
         rc = run_error("report: gnuplot was not found; install it (scripts/deps does) and run the report again");
-    else if (status)
+    else if (!rc && status)
         rc = run_error("report: gnuplot failed on %s: %.400s", name, str_c(&said));
     str_free(&said);
     return rc;

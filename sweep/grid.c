@@ -56,6 +56,12 @@ static void add(command_line *c, char *text)
     c->args[c->n]   = NULL;
 }
 
+static void begin(const making *m, command_line *c, const char *verb)
+{
+    add(c, text_of(m, "tiebreak"));
+    add(c, text_of(m, "%s", verb));
+}
+
 /* value NULL: a flag. */
 static void add_option(const making *m, command_line *c, const char *name, const char *value)
 {
@@ -127,13 +133,13 @@ static int add_cell(const making *m, const char *label, const json *rank, const 
     if (seed) c->name = text_of(m, "%s/s%.0f", c->name, json_number(seed));
     const char *dir = text_of(m, "%s/%s/train", m->request->out, c->name), *base = beside(m, model);
     bool        full = seed && !strcmp(row, "full");
-    add(&c->eval, text_of(m, "eval"));
+    begin(m, &c->eval, "eval");
     add_option(m, &c->eval, "model", full ? dir : base);
     if (seed && !full) add_option(m, &c->eval, "adapter", dir);
     add_option(m, &c->eval, "task", task);
     add_option(m, &c->eval, "data", beside(m, test));
     add_option(m, &c->eval, "out", text_of(m, "%s/%s/eval", m->request->out, c->name));
-    add(&c->train, text_of(m, "train"));
+    begin(m, &c->train, "train");
     add_option(m, &c->train, "model", base);
     add_option(m, &c->train, "task", task);
     add_option(m, &c->train, "data", beside(m, train));
@@ -233,14 +239,14 @@ void grid_free(grid *g)
 void command_print(const command_line *c, str *out)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+";
-    str_puts(out, "tiebreak");
     for (int i = 0; i < c->n; i++) {
         const char *arg = c->args[i];
+        if (i) str_putc(out, ' ');
         if (*arg && !arg[strspn(arg, plain)]) {
-            str_printf(out, " %s", arg);
+            str_puts(out, arg);
             continue;
         }
-        str_puts(out, " '");
+        str_putc(out, '\'');
         for (; *arg; arg++) {
             if (*arg == '\'')
                 str_puts(out, "'\\''");

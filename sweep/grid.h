@@ -28,7 +28,7 @@ typedef enum {
     GRID_BOTH
 } grid_use;
 typedef struct {
-    char **args; /* without the program's name: "train", "--model", ...; NULL at the end */
+    char **args; /* "tiebreak", "train", "--model", ...; NULL at the end */
     int    n;
     size_t cap;
 } command_line;

@@ -1,16 +1,12 @@
 #include "sweep/run.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "core/error.h"
 #include "core/file.h"
-#include "core/memory.h"
+#include "core/process.h"
 #include "core/progress.h"
 
 int shard_parse(shard *s, const char *text)
@@ -40,18 +36,6 @@ void sweep_print_commands(const grid *g, shard s)
     }
 }
 
-/* In the child: this program with the command's arguments, its output in the log. */
-static _Noreturn void become(const command_line *c, int log)
-{
-    char **argv = mem_alloc((size_t)c->n + 2, sizeof *argv);
-    argv[0]     = (char[]) { "tiebreak" };
-    for (int i = 0; i < c->n; i++) argv[i + 1] = c->args[i];
-    dup2(log, 1);
-    dup2(log, 2);
-    execv("/proc/self/exe", argv);
-    _exit(127);
-}
-
 /* The error of a command that failed: the last line of its log. */
 static int failure(int status, const char *log)
 {
@@ -61,8 +45,8 @@ static int failure(int status, const char *log)
         if (text.s[text.n - 1] == '\n') text.s[--text.n] = '\0';
         last = strrchr(text.s, '\n') ? strrchr(text.s, '\n') + 1 : text.s;
     }
-    int rc = WIFEXITED(status) && WEXITSTATUS(status) == ERR_INPUT ? input_error("%.1000s (log: %s)", last, log)
-                                                                   : run_error("%.1000s (log: %s)", last, log);
+    int rc = status == ERR_INPUT ? input_error("%.1000s (log: %s)", last, log)
+                                 : run_error("%.1000s (log: %s)", last, log);
     str_free(&text);
     return rc;
 }
@@ -71,13 +55,7 @@ static int run_command(const command_line *c, const char *dir, const char *log_n
 {
     char *log = path_join(dir, log_name);
     int   rc = file_make_dirs(dir), status = 0;
-    int   fd = rc ? -1 : open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (!rc && fd < 0) rc = run_error("%s: cannot be written: %s", log, strerror(errno));
-    pid_t pid = rc ? -1 : fork();
-    if (pid == 0) become(c, fd);
-    if (!rc && (pid < 0 || waitpid(pid, &status, 0) < 0))
-        rc = run_error("sweep: a process could not be started: %s", strerror(errno));
-    if (fd >= 0) close(fd);
+    if (!rc) rc = process_run("/proc/self/exe", c->args, log, &status);
     if (!rc && status) rc = failure(status, log);
     free(log);
     return rc;

@@ -1,0 +1,44 @@
+#include "core/process.h"
+
+#include "core/file.h"
+#include "core/test.h"
+
+static void output_and_status_come_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *command;
+        int         status;
+        const char *log;
+    } cases[] = {
+        { "echo said; echo complained >&2", 0, "said\ncomplained\n" },
+        { "exit 3", 3, "" },
+        { "kill -9 $$", 128 + 9, "" },
+    };
+    char *dir = test_tmpdir(), *log = path_join(dir, "log"), *nowhere = path_join(dir, "no/log");
+    int   status;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        str   text = { 0 };
+        char *copy = strdup(cases[i].command);
+        assert_ok(process_run("sh", (char *[]) { (char[]) { "sh" }, (char[]) { "-c" }, copy, NULL }, log, &status));
+        assert_ok(file_read(log, 1000, &text));
+        assert_int_equal(status, cases[i].status);
+        assert_string_equal(str_c(&text), cases[i].log);
+        str_free(&text);
+        free(copy);
+    }
+    char *const none[] = { (char[]) { "no-such-program" }, NULL };
+    assert_ok(process_run(none[0], none, log, &status));
+    assert_int_equal(status, 127);
+    assert_int_equal(process_run("sh", none, nowhere, &status), ERR_FAILED);
+    assert_non_null(strstr(error_text(), "cannot be written"));
+    free(nowhere);
+    free(log);
+    test_rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(output_and_status_come_back) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
