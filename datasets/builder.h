@@ -20,7 +20,7 @@ typedef struct builder_part builder_part;
 typedef struct {
     dataset      *d;
     size_t        cap_items;
-    builder_part *parts; /* of the item in the making */
+    builder_part *parts; /* the fields of the item that is being built */
     size_t        n_parts, cap_parts;
     str           text, id;
     int64_t       line;

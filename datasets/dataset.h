@@ -40,7 +40,7 @@ typedef struct {
     arena      memory; /* owns all that follows */
     int64_t    n;
     data_item *items;
-    char       sha256[65]; /* of the file; for a pair of files, the hash of their two hashes */
+    char       sha256[65]; /* the file's; for a pair of files, that of their two hashes */
 } dataset;
 
 /* Reads a file. reader: a row of the reader table (squad, dialogsum, iwslt, hellaswag, gsm8k, text,

@@ -18,8 +18,6 @@ int mini_write_tasks(const char *dir, uint64_t seed);
 /* Writes `documents` lines of {"text": ...}. `ending` closes each text: the end-of-text token's
  * string, or "". */
 int mini_write_corpus(const char *path, uint64_t seed, int64_t documents, const char *ending);
-/* Appends one document of the pre-training text. */
-void mini_document(str *out, rng *r);
 /* Appends what the tokenizer's vocabulary is counted on: documents, and the tasks' texts as models
  * see them. */
 void mini_vocabulary_text(str *out, uint64_t seed);

@@ -154,7 +154,7 @@ static const struct {
     { 0.18, lum_document },   { 0.04, glossary_document }, { 0.06, echo_document }, { 0.06, craft_document }
 };
 
-void mini_document(str *out, rng *r)
+static void add_document(str *out, rng *r)
 {
     double u = rng_uniform(r);
     size_t k = 0, last = sizeof kinds / sizeof *kinds - 1;
@@ -169,7 +169,7 @@ int mini_write_corpus(const char *path, uint64_t seed, int64_t documents, const 
     str file = { 0 }, text = { 0 };
     for (int64_t i = 0; i < documents; i++) {
         str_clear(&text);
-        mini_document(&text, &r);
+        add_document(&text, &r);
         str_puts(&text, ending);
         str_puts(&file, "{\"text\": ");
         json_quote(&file, str_c(&text), text.n);
@@ -187,7 +187,7 @@ void mini_vocabulary_text(str *out, uint64_t seed)
     rng       r = rng_stream(seed, "mini-vocabulary");
     mini_item x = { 0 };
     for (int i = 0; i < DOCUMENTS; i++) {
-        mini_document(out, &r);
+        add_document(out, &r);
         str_putc(out, '\n');
     }
     for (int t = 0; t < MINI_TASKS; t++)

@@ -50,11 +50,6 @@ slice gsm8k_flexible(slice text)
     return py_strip(last);
 }
 
-bool gsm8k_is_invalid(slice extracted)
-{
-    return extracted.n == sizeof invalid - 1 && !memcmp(extracted.s, invalid, extracted.n);
-}
-
 /* Applies the regexes of what the task ignores, in their order, then lower case. kept is
  * scratch. */
 static void normalize(slice text, str *kept, str *out)
@@ -100,7 +95,7 @@ static void gsm8k_match_item(const metric *m, const metric_input *in, double *st
 
 static void gsm8k_invalid_item(const metric *m, const metric_input *in, double *stats)
 {
-    *stats = gsm8k_is_invalid(extract(m, in));
+    *stats = slice_equal(extract(m, in), slice_of(invalid));
 }
 
 /* order: 0 = strict, 1 = flexible, 2 = gsm8k_cot's strict. */

@@ -15,7 +15,6 @@
 slice gsm8k_strict(slice text);
 slice gsm8k_flexible(slice text);
 slice gsm8k_cot_strict(slice text);
-bool  gsm8k_is_invalid(slice extracted);
 /* Compares the extracted answer with the whole reference solution. */
 bool gsm8k_match(slice extracted, slice reference);
 #endif

@@ -150,7 +150,7 @@ bool gsm8k_peft_equal(slice a, slice b)
     double x, y;
     bool   x_is = read_value(a, &x), y_is = read_value(b, &y);
     if (x_is != y_is) return false;
-    return x_is ? x == y : a.n == b.n && !memcmp(a.s, b.s, a.n);
+    return x_is ? x == y : slice_equal(a, b);
 }
 
 static void gsm8k_peft_item(const metric *m, const metric_input *in, double *stats)

@@ -30,7 +30,7 @@ typedef struct {
     struct gram *grams;
     int32_t     *slots; /* a gram's number, or ABSENT */
     int32_t      width, n;
-    int          shift; /* of the hash; 0 means a table of all pairs */
+    int          shift; /* by which the hash is cut; 0: a table of all pairs */
     size_t       mask;
 } gram_table;
 

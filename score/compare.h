@@ -97,7 +97,6 @@ void comparison_free(comparison *c);
 
 /* Whether two numbers of one item differ by more than rounding. */
 bool        compare_differs(double x, double y);
-const char *compare_test_name(const compare_score *s);
 const char *compare_verdict_text(const compare_metric *m, const compare_score *s);
 /* Appends the comparison as text; per_item lists every item that changed, not only the first
  * few. */

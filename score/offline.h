@@ -11,7 +11,7 @@
 
 typedef struct {
     const char *metrics; /* names separated by commas; NULL in scoring by task: the task's */
-    /* the options of those; the task's own metrics have the task's own options */
+    /* their options; a task's own metrics have those of the task's file */
     metric_options options;
     /* by metric */
     const char *input; /* JSON lines {"id", "prediction", "references": [...]}; "-": stdin */

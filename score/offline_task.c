@@ -277,7 +277,7 @@ static bool is_target(const task_text *text, slice target)
     for (int64_t k = -1; k < text->n_references; k++) {
         const char *own = k < 0 ? text->target : text->references[k];
         slice       one = py_strip(slice_of(own ? own : ""));
-        if (one.n == target.n && !memcmp(one.s, target.s, one.n)) return true;
+        if (slice_equal(one, target)) return true;
     }
     return false;
 }

@@ -255,7 +255,7 @@ static int json_line(predictions *p, const json *line, const char *where, predic
 
 static bool same_answer(const prediction *a, const prediction *b)
 {
-    if (a->n_ll != b->n_ll || a->text.n != b->text.n || memcmp(a->text.s, b->text.s, a->text.n)) return false;
+    if (a->n_ll != b->n_ll || !slice_equal(a->text, b->text)) return false;
     for (int64_t k = 0; k < a->n_ll; k++)
         if (a->ll[k] != b->ll[k]) return false;
     return true;

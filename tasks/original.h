@@ -1,6 +1,5 @@
 /* The items of a data file as they stand there. Readers keep only the fields that a task needs;
- * logs
- * and comparisons of whole items want the rest too. */
+ * logs and comparisons of whole items want the rest too. */
 #ifndef TIEBREAK_TASKS_ORIGINAL_H
 #define TIEBREAK_TASKS_ORIGINAL_H
 #include "core/json.h"

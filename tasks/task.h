@@ -50,13 +50,13 @@ typedef struct {
 /* An opened task, in one of its prompt variants. Read it; only task.c writes it. */
 typedef struct {
     const char      *name, *about;
-    const char      *reader; /* of its data: a row of datasets/dataset.c */
+    const char      *reader; /* reads its data: a row of datasets/dataset.c */
     int64_t          version;
     const char      *variant, *default_variant;
     task_rules       rules; /* of the variant in use */
     task_answer_kind answer;
     metric_list      metrics;
-    metric_options   options; /* of the metrics, as the file says them */
+    metric_options   options; /* the metrics' options in the file */
     char            *where;   /* the file, in messages */
     json            *doc;     /* owns every string and list above */
     const json      *prompts; /* the variants */

@@ -41,7 +41,7 @@ int read_id(const loading *l, const json *number, int32_t *id)
     return OK;
 }
 
-/* room for 32 bytes that each become an escape of six at most, and for quotes */
+/* Room for 32 bytes, each at most an escape of six characters, and for the quotes. */
 enum { SHOWN_MAX = 200 };
 /* A token's text for a message: in quotes, control characters escaped, a long one cut. */
 static const char *shown(const char *text, size_t n, char out[SHOWN_MAX])
