@@ -30,11 +30,7 @@ static json *count(const char *words, int *rc)
     return j;
 }
 
-static double number(const json *j, const char *key)
-{
-    const json *x = json_find(j, key);
-    return cJSON_IsNumber(x) ? x->valuedouble : NAN;
-}
+static double number(const json *j, const char *key) { return json_number(json_find(j, key)); }
 
 static void every_method_is_listed(void **state)
 {

@@ -63,8 +63,7 @@ static const char lines[] =
 
 static double number_of(const json *j, const char *a, const char *b, const char *c)
 {
-    const json *x = json_find(json_find(json_find(j, a), b), c);
-    return cJSON_IsNumber(x) ? x->valuedouble : NAN;
+    return json_number(json_find(json_find(json_find(j, a), b), c));
 }
 
 static void json_has_metrics_and_items(void **state)
@@ -78,19 +77,19 @@ static void json_has_metrics_and_items(void **state)
     assert_within(fabs(json_find(j, "n")->valuedouble - 2), 0);
     assert_within(fabs(number_of(j, "metrics", "em", "value") - 50), 0);
     assert_within(fabs(number_of(j, "metrics", "em", "stderr") - 50), 1e-12);
-    assert_true(cJSON_IsString(json_find(json_find(json_find(j, "metrics"), "bleu"), "signature")));
+    assert_non_null(json_text(json_find(json_find(json_find(j, "metrics"), "bleu"), "signature")));
     const json *items = json_find(j, "items");
-    assert_int_equal(cJSON_GetArraySize(items), 2);
+    assert_int_equal(json_size(items), 2);
     assert_string_equal(json_find(items->child, "id")->valuestring, "a");
     /* exp of a mean of logs */
     assert_within(fabs(json_find(items->child, "bleu")->valuedouble - 100), 1e-10);
     assert_within(fabs(json_find(items->child->next, "rouge1")->valuedouble), 0);
-    assert_int_equal(cJSON_GetArraySize(items->child), 5); /* id, bleu, em, f1, rouge1 */
+    assert_int_equal(json_size(json_items(items)), 5); /* id, bleu, em, f1, rouge1 */
     json_free(j);
 
     assert_int_equal(score("--metric squad-v1.1 --input in.jsonl --json", &out), OK);
     assert_ok(json_parse(&j, out.s, out.n, "stdout"));
-    assert_int_equal(cJSON_GetArraySize(j), 2); /* n and metrics alone */
+    assert_int_equal(json_size(j), 2); /* n and metrics alone */
     json_free(j);
     str_free(&out);
 }
@@ -178,7 +177,7 @@ static void a_sample_log_alone_shows_its_scores(void **state)
     assert_int_equal(score(". --json --per-item", &out), OK);
     assert_ok(json_parse(&j, out.s, out.n, "stdout"));
     assert_within(fabs(number_of(j, "metrics", "acc", "value") - 0.5), 0);
-    assert_int_equal(cJSON_GetArraySize(json_find(j, "items")), 2);
+    assert_int_equal(json_size(json_find(j, "items")), 2);
     json_free(j);
     str_free(&out);
 }
