@@ -10,7 +10,6 @@
 #define TIEBREAK_DATASETS_MINI_H
 #include <stdint.h>
 
-#include "core/rng.h"
 #include "core/str.h"
 
 /* Writes all splits of all tasks under dir. The same seed gives the same bytes. */
@@ -21,5 +20,4 @@ int mini_write_corpus(const char *path, uint64_t seed, int64_t documents, const 
 /* Appends what the tokenizer's vocabulary is counted on: documents, and the tasks' texts as models
  * see them. */
 void mini_vocabulary_text(str *out, uint64_t seed);
-
 #endif
