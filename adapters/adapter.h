@@ -65,7 +65,8 @@ param *adapter_gradient(const adapter *a, const adapter_tensor *t);
 void               adapter_expand(adapter *a);
 const pair_arrays *adapter_pairs(const adapter *a); /* [layers * SITE_COUNT] */
 void               adapter_zero_grad(adapter *a);   /* zeroes the pairs' dA, dB and grad */
-/* Call it once an optimiser step, after all micro-batches. */
+/* Turns the pairs' dA and dB into the factors' gradients (expand_bwd of kernels/expand.h). Call it
+ * once an optimiser step, after all micro-batches. */
 void adapter_backward(adapter *a);
 
 /* Folders. A method with `peft` set on separate sites is written in PEFT's format

@@ -32,7 +32,7 @@
 #include "kernels/pair.h"
 
 /* The method's own factors behind a pair, y += s v (B (u (A x))), for variants that read those
- * instead of the pair they expand to. */
+ * instead of the pair they expand to. Benchmarks and tests give them; model and training do not. */
 typedef struct {
     bool        narrow;        /* A, B, u, v are of the working type; else of the parameter type */
     const void *A, *B, *u, *v; /* [r, in] with row stride lda, [out, r], [r] or NULL, [out] or NULL */

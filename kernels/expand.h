@@ -2,7 +2,6 @@
  * transpose.
  *
  *   y = W x + s v * (B R (u * (A x)))   becomes   A' = A,   B' = s diag(v) B R diag(u)
- *   (DESIGN section 1)
  *
  *   forward   Bp [out, r]  = s v_n (B R)_nj u_j,   Ap [r, lda] = A  (or NULL)
  *   backward  with G = dBp [out, r]:
@@ -17,7 +16,10 @@
  * made. B's rows are the first `out` of a taller shared B; B [., r] is contiguous. Gradients that
  * are NULL are not computed. Jobs that share a factor add to the same array in job order, site by
  * site and then layer by layer, so the bits do not depend on threads. A job of rank 0 does
- * nothing. */
+ * nothing.
+ *
+ * Training computes the gradients of the factors here and nowhere else; the variant `eager`
+ * (kernels/cuda/variants/eager.cu) makes them itself, for benchmarks and tests. */
 #ifndef TIEBREAK_KERNELS_EXPAND_H
 #define TIEBREAK_KERNELS_EXPAND_H
 #include <stdint.h>

@@ -1,5 +1,5 @@
-/* pair: what every adapter is at run time, a low-rank pair beside a linear (DESIGN: the map
- * folds u, R, v and s into B). The gradients dA and dB are where the pair says.
+/* pair: what every adapter is at run time, a low-rank pair beside a linear; kernels/expand.h folds
+ * u, R, v and s into its B. The gradients dA and dB are where the pair says.
  *
  *   forward   h = x A^T            [n, r]    overwritten; the backward reads it
  *             y += h B^T           [n, out]  accumulated: the frozen x W^T is already there

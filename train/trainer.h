@@ -25,8 +25,8 @@ typedef struct {
     adalora_options adalora;                         /* for methods whose row `allocates` */
 } trainer_options;
 
-/* One array of trained numbers with its gradient and moments, all [count] of the backend's
- * parameter type. */
+/* One array of trained numbers with its gradient and AdamW's first and second moment, m and v, all
+ * [count] of the backend's parameter type. */
 typedef struct {
     param  *value, *grad, *m, *v;
     int64_t count;
