@@ -27,6 +27,15 @@ void adapter_tensor_name(const adapter_tensor *t, const adapter *a, char out[TEN
     }
 }
 
+static int check_module(const adapter_spec *spec, bool shared, int64_t rank, double scale)
+{
+    if (rank < 0 || rank > RANK_MAX) return input_error("rank %lld: must be 0..%d", (long long)rank, RANK_MAX);
+    if (shared && rank && rank != spec->rank)
+        return input_error("rank %lld differs from %lld: modules that share a factor need one rank", (long long)rank,
+                           (long long)spec->rank);
+    return isfinite(scale) ? OK : input_error("the scale is not a finite number");
+}
+
 /* Sets the rank and the scale of every module: from the spec's lists, or one r and one s for
  * all. */
 static int set_modules(adapter *a)
@@ -36,23 +45,13 @@ static int set_modules(adapter *a)
     bool                    shared = false;
     for (int f = 0; f < FACTOR_COUNT; f++) shared |= !per_module(&spec->method.factor[f]);
     double s = method_scale(&spec->method, spec->alpha, spec->rank);
-    for (int64_t l = 0; l < a->cfg.layers; l++) {
-        for (int site = 0; site < SITE_COUNT; site++) {
-            int64_t m = module_of(l, site);
-            if (!has_site(a, site)) continue;
-            p->rank[m]  = spec->module_rank ? spec->module_rank[m] : spec->rank;
-            p->scale[m] = spec->module_scale ? spec->module_scale[m] : s;
-            if (p->rank[m] < 0 || p->rank[m] > RANK_MAX)
-                return input_error("adapter: layer %lld %s: rank %lld: must be 0..%d", (long long)l,
-                                   site_table[site].name, (long long)p->rank[m], RANK_MAX);
-            if (shared && p->rank[m] && p->rank[m] != spec->rank)
-                return input_error(
-                    "adapter: layer %lld %s: rank %lld differs from %lld: modules that share a factor need one rank",
-                    (long long)l, site_table[site].name, (long long)p->rank[m], (long long)spec->rank);
-            if (!isfinite(p->scale[m]))
-                return input_error("adapter: layer %lld %s: the scale is not a finite number", (long long)l,
-                                   site_table[site].name);
-        }
+    for (int64_t m = 0; m < p->modules; m++) {
+        int site = (int)(m % SITE_COUNT);
+        if (!has_site(a, site)) continue;
+        p->rank[m]  = spec->module_rank ? spec->module_rank[m] : spec->rank;
+        p->scale[m] = spec->module_scale ? spec->module_scale[m] : s;
+        int rc      = check_module(spec, shared, p->rank[m], p->scale[m]);
+        if (rc) return error_context(rc, "adapter: layer %lld %s", (long long)m / SITE_COUNT, site_table[site].name);
     }
     return OK;
 }
@@ -80,15 +79,12 @@ static void stack(adapter *a, factor_id f)
 
 static void add_factor(adapter *a, factor_id f)
 {
-    const factor_spec *spec   = &a->spec.method.factor[f];
-    int64_t            in_max = 0, out_max = 0;
-    a->priv->first[f] = a->n_tensors;
+    const factor_spec *spec = &a->spec.method.factor[f];
+    a->priv->first[f]       = a->n_tensors;
     if (spec->scope == SCOPE_ONE) return;
     for (int site = 0; site < SITE_COUNT; site++) {
         if (!has_site(a, site)) continue;
         int64_t in = site_in(&a->cfg, (site_id)site), out = site_out(&a->cfg, (site_id)site);
-        if (in > in_max) in_max = in;
-        if (out > out_max) out_max = out;
         for (int64_t i = 0; i < factor_instances(spec, a->cfg.layers); i++) {
             int64_t      r     = spec->scope == SCOPE_LAYER ? a->priv->rank[module_of(i, site)] : a->spec.rank;
             factor_shape shape = factor_shape_of(f, in, out, r);
@@ -96,7 +92,8 @@ static void add_factor(adapter *a, factor_id f)
             add_tensor(a, f, spec->scope == SCOPE_TIED ? -1 : i, site, shape);
         }
     }
-    if (spec->scope == SCOPE_MODEL) add_tensor(a, f, -1, -1, factor_shape_of(f, in_max, out_max, a->spec.rank));
+    if (spec->scope == SCOPE_MODEL)
+        add_tensor(a, f, -1, -1, factor_shape_widest(f, &a->cfg, a->spec.sites, a->spec.rank));
     stack(a, f);
 }
 
@@ -216,7 +213,7 @@ static void wire(adapter *a)
     p->dBp               = a->be->params->alloc(a->be->params, Bp);
     p->dAp_count         = A->trained && A->scope != SCOPE_LAYER ? dAp : 0;
     p->dAp               = a->be->params->alloc(a->be->params, p->dAp_count);
-    a->jobs              = mem_alloc((size_t)p->modules, sizeof *a->jobs);
+    a->jobs              = arena_alloc(&a->priv->memory, (size_t)p->modules, sizeof *a->jobs);
     for (int site = 0; site < SITE_COUNT; site++)
         for (int64_t l = 0; has_site(a, site) && l < a->cfg.layers; l++) wire_job(a, l, site);
 }
@@ -242,11 +239,11 @@ int adapter_new_within(adapter **out, const backend *be, const model_config *c, 
     *a                        = (adapter) { .spec = spec, .cfg = *c, .be = be, .priv = mem_alloc(1, sizeof *a->priv) };
     struct adapter_private *p = a->priv;
     p->modules                = c->layers * SITE_COUNT;
-    p->rank                   = mem_alloc((size_t)p->modules, sizeof *p->rank);
-    p->scale                  = mem_alloc((size_t)p->modules, sizeof *p->scale);
-    p->pairs                  = mem_alloc((size_t)p->modules, sizeof *p->pairs);
-    p->dAp_first              = mem_alloc((size_t)p->modules, sizeof *p->dAp_first);
-    a->tensors                = mem_alloc((size_t)(FACTOR_COUNT * p->modules), sizeof *a->tensors);
+    p->rank                   = arena_alloc(&a->priv->memory, (size_t)p->modules, sizeof *p->rank);
+    p->scale                  = arena_alloc(&a->priv->memory, (size_t)p->modules, sizeof *p->scale);
+    p->pairs                  = arena_alloc(&a->priv->memory, (size_t)p->modules, sizeof *p->pairs);
+    p->dAp_first              = arena_alloc(&a->priv->memory, (size_t)p->modules, sizeof *p->dAp_first);
+    a->tensors                = arena_alloc(&a->priv->memory, (size_t)(FACTOR_COUNT * p->modules), sizeof *a->tensors);
     int rc                    = set_modules(a);
     a->spec.module_rank       = p->rank; /* the caller's lists are not kept */
     a->spec.module_scale      = p->scale;
@@ -275,13 +272,8 @@ void adapter_free(adapter *a)
     struct adapter_private *p        = a->priv;
     void                   *arrays[] = { a->theta, a->grad, a->frozen, p->A, p->Bp, p->dBp, p->dAp };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) a->be->release(a->be, arrays[i]);
-    free(p->rank);
-    free(p->scale);
-    free(p->pairs);
-    free(p->dAp_first);
+    arena_free(&p->memory);
     free(p);
-    free(a->tensors);
-    free(a->jobs);
     free(a);
 }
 

@@ -2,8 +2,10 @@
 #ifndef TIEBREAK_ADAPTERS_ADAPTER_PRIVATE_H
 #define TIEBREAK_ADAPTERS_ADAPTER_PRIVATE_H
 #include "adapters/adapter.h"
+#include "core/memory.h"
 
 struct adapter_private {
+    arena   memory;  /* of the host's arrays */
     int64_t modules; /* layers * SITE_COUNT */
     /* Index of each factor's first tensor. Its tensors follow site by site, then instance by
      * instance. */

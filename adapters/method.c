@@ -109,26 +109,23 @@ int method_find(method *m, const char *name_or_spec)
 
 bool method_takes_alpha(const method *m) { return m->rule != SCALE_CONST; }
 
-double method_scale(const method *m, double alpha, int64_t r_init)
-{
-    switch (m->rule) {
-    case SCALE_CONST: return m->scale;
-    case SCALE_ALPHA_R: return alpha / (double)r_init;
-    case SCALE_ALPHA_SQRT_R: return alpha / sqrt((double)r_init);
-    case SCALE_ALPHA_R_EPS: return alpha / ((double)r_init + 1e-5);
-    }
-    return NAN;
-}
-
-double method_alpha(scale_rule rule, double s, int64_t r_init)
+/* What alpha is divided by to make s; 1 where s is a constant. */
+static double divisor(scale_rule rule, double r)
 {
     switch (rule) {
-    case SCALE_ALPHA_R: return s * (double)r_init;
-    case SCALE_ALPHA_SQRT_R: return s * sqrt((double)r_init);
-    case SCALE_ALPHA_R_EPS: return s * ((double)r_init + 1e-5);
-    default: return s;
+    case SCALE_ALPHA_R: return r;
+    case SCALE_ALPHA_SQRT_R: return sqrt(r);
+    case SCALE_ALPHA_R_EPS: return r + 1e-5;
+    default: return 1;
     }
 }
+
+double method_scale(const method *m, double alpha, int64_t r_init)
+{
+    return m->rule == SCALE_CONST ? m->scale : alpha / divisor(m->rule, (double)r_init);
+}
+
+double method_alpha(scale_rule rule, double s, int64_t r_init) { return s * divisor(rule, (double)r_init); }
 
 const char *method_peft_type(const method *m)
 {
@@ -164,21 +161,29 @@ int64_t factor_instances(const factor_spec *f, int64_t layers)
     }
 }
 
+factor_shape factor_shape_widest(factor_id f, const model_config *c, site_set sites, int64_t r)
+{
+    int64_t in = 0, out = 0;
+    for (int s = 0; s < SITE_COUNT; s++) {
+        if (!site_set_has(sites, s)) continue;
+        if (site_in(c, (site_id)s) > in) in = site_in(c, (site_id)s);
+        if (site_out(c, (site_id)s) > out) out = site_out(c, (site_id)s);
+    }
+    return factor_shape_of(f, in, out, r);
+}
+
 static int64_t factor_parameters(factor_id f, const factor_spec *spec, const model_config *c, site_set sites,
                                  int64_t rank)
 {
-    int64_t total = 0, in_max = 0, out_max = 0;
+    factor_shape shape = factor_shape_widest(f, c, sites, rank);
+    int64_t      total = 0;
+    if (spec->scope == SCOPE_MODEL) return shape.rows * shape.cols;
     for (int s = 0; s < SITE_COUNT; s++) {
         if (!site_set_has(sites, s)) continue;
-        int64_t      in = site_in(c, (site_id)s), out = site_out(c, (site_id)s);
-        factor_shape shape = factor_shape_of(f, in, out, rank);
+        shape = factor_shape_of(f, site_in(c, (site_id)s), site_out(c, (site_id)s), rank);
         total += factor_instances(spec, c->layers) * shape.rows * shape.cols;
-        if (in > in_max) in_max = in;
-        if (out > out_max) out_max = out;
     }
-    if (spec->scope != SCOPE_MODEL) return total;
-    factor_shape largest = factor_shape_of(f, in_max, out_max, rank);
-    return largest.rows * largest.cols;
+    return total;
 }
 
 int method_count(method_counts *out, const method *m, const model_config *c, site_set sites, int64_t rank)

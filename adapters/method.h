@@ -99,6 +99,8 @@ typedef struct {
     int64_t rows, cols;
 } factor_shape;
 factor_shape factor_shape_of(factor_id f, int64_t in, int64_t out, int64_t r);
+/* That of one instance that all sites of a set share: as wide as the widest. */
+factor_shape factor_shape_widest(factor_id f, const model_config *c, site_set sites, int64_t r);
 /* The instances that a site has over the layers: L, ceil(L/k) or 1; 0 for ONE and MODEL. */
 int64_t factor_instances(const factor_spec *f, int64_t layers);
 

@@ -189,14 +189,6 @@ static int read_spec(reading *r)
     return rc;
 }
 
-static void tensor_key(const reading *r, const adapter *a, const adapter_tensor *t, char name[PEFT_KEY_MAX])
-{
-    if (r->layout)
-        peft_tensor_key(r->layout, t->factor, t->layer, t->site, name);
-    else
-        adapter_tensor_name(t, a, name);
-}
-
 /* Whether the folder may leave this tensor out: adapter_new has drawn VeRA's projections from the
  * key. */
 static bool drawn_again(const reading *r, factor_id f, const char *name)
@@ -207,16 +199,14 @@ static bool drawn_again(const reading *r, factor_id f, const char *name)
 
 static int read_tensor(const reading *r, adapter *a, const adapter_tensor *t, int64_t *used)
 {
-    char name[PEFT_KEY_MAX];
-    tensor_key(r, a, t, name);
-    int64_t n   = t->rows * t->cols;
-    bool vector = t->factor == FACTOR_U || t->factor == FACTOR_V, flat = vector && (!r->layout || r->layout->vector_1d);
+    char               name[PEFT_KEY_MAX];
+    const tensor_view  want = folder_tensor(a, r->layout, t, (factor_shape) { t->rows, t->cols }, name);
+    const int64_t      n    = want.count;
     const tensor_view *view;
     if (drawn_again(r, t->factor, name)) return OK;
     /* at rank 0 PEFT's AdaLoRA saves an empty tensor, and others save none */
     if (!n && !safetensors_find(r->file, name)) return OK;
-    int64_t shape[2] = { vector ? t->cols : t->rows, vector ? 1 : t->cols };
-    int     rc       = safetensors_get(r->file, name, flat ? 1 : 2, shape, &view);
+    int rc = safetensors_get(r->file, name, want.n_dims, want.shape, &view);
     if (rc) return rc;
     double *values = mem_alloc((size_t)n + 1, sizeof *values);
     rc             = tensor_read_f64(values, view, 0, n);
@@ -246,15 +236,10 @@ static int read_all(const reading *r, adapter *a)
  * again. */
 static int64_t numbers_of(const reading *r, const model_config *c)
 {
-    int64_t numbers = 0, in = 0, out = 0;
+    int64_t numbers = 0;
     for (int64_t i = 0; i < r->file->n; i++) numbers += r->file->tensors[i].count;
-    for (int s = 0; s < SITE_COUNT; s++) {
-        if (!site_set_has(r->spec.sites, s)) continue;
-        if (site_in(c, (site_id)s) > in) in = site_in(c, (site_id)s);
-        if (site_out(c, (site_id)s) > out) out = site_out(c, (site_id)s);
-    }
     for (int f = 0; r->layout && f < FACTOR_COUNT; f++) {
-        factor_shape shape = factor_shape_of((factor_id)f, in, out, r->spec.rank);
+        factor_shape shape = factor_shape_widest((factor_id)f, c, r->spec.sites, r->spec.rank);
         const char  *key   = r->layout->model_key[f];
         if (key && drawn_again(r, (factor_id)f, key)) numbers += shape.rows * shape.cols;
     }

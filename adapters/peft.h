@@ -42,6 +42,11 @@ scale_rule peft_scale_rule(const peft_layout *p, bool use_rslora);
 int adapter_config_json(json **out, const adapter *a, const peft_layout *p, const char *base_name, json *block,
                         const bool *kept);
 
+/* How a folder stores a factor's tensor, of which `s` is kept: its name, and the shape: [n] or [1, n]
+ * for vectors, as the layout has them. A rank of 0 keeps its empty dimension. No bytes. (save.c) */
+tensor_view folder_tensor(const adapter *a, const peft_layout *p, const adapter_tensor *t, factor_shape s,
+                          char name[PEFT_KEY_MAX]);
+
 /* adapter_open for a folder whose two parts are read already; `where` is the config's path.
  * (open.c) */
 int adapter_read(adapter **out, const backend *be, const model_config *c, const json *config, const safetensors *file,

@@ -39,14 +39,13 @@ int64_t adapter_kept_rows(const adapter *a, const bool *kept, int64_t job, int64
 
 /* The values of one tensor as F32, without the rows (A) or columns (B, u) that the allocator
  * pruned. */
-static float *saved_values(const adapter *a, const bool *kept, const adapter_tensor *t, int64_t *rows, int64_t *cols)
+static float *saved_values(const adapter *a, const bool *kept, const adapter_tensor *t, factor_shape *shape)
 {
     int64_t n   = t->rows * t->cols;
     double *all = mem_alloc((size_t)n + 1, sizeof *all);
     float  *out = mem_alloc((size_t)n + 1, sizeof *out);
     a->be->params->download(a->be->params, all, adapter_values(a, t), n);
-    *rows = t->rows;
-    *cols = t->cols;
+    *shape = (factor_shape) { t->rows, t->cols };
     if (!kept || a->spec.method.factor[t->factor].scope != SCOPE_LAYER) {
         for (int64_t i = 0; i < n; i++) out[i] = (float)all[i];
     } else {
@@ -54,10 +53,9 @@ static float *saved_values(const adapter *a, const bool *kept, const adapter_ten
         while (a->jobs[job].layer != t->layer || a->jobs[job].site != t->site) job++;
         int64_t k      = adapter_kept_rows(a, kept, job, keep);
         bool    by_row = t->factor == FACTOR_A, by_col = t->factor == FACTOR_B || t->factor == FACTOR_U;
-        *rows = by_row ? k : t->rows;
-        *cols = by_col ? k : t->cols;
-        for (int64_t i = 0; i < *rows; i++)
-            for (int64_t j = 0; j < *cols; j++)
+        *shape = (factor_shape) { by_row ? k : t->rows, by_col ? k : t->cols };
+        for (int64_t i = 0; i < shape->rows; i++)
+            for (int64_t j = 0; j < shape->cols; j++)
                 out[at++] = (float)all[(by_row ? keep[i] : i) * t->cols + (by_col ? keep[j] : j)];
         free(keep);
     }
@@ -65,19 +63,19 @@ static float *saved_values(const adapter *a, const bool *kept, const adapter_ten
     return out;
 }
 
-/* Vectors [n] where the layout has them, else matrices. A rank of 0 keeps its empty dimension. */
-static tensor_view view_of(const char *name, const adapter_tensor *t, const peft_layout *p, const float *values,
-                           int64_t rows, int64_t cols)
+tensor_view folder_tensor(const adapter *a, const peft_layout *p, const adapter_tensor *t, factor_shape s,
+                          char name[PEFT_KEY_MAX])
 {
-    bool        vector = t->factor == FACTOR_U || t->factor == FACTOR_V, flat = vector && (!p || p->vector_1d);
-    tensor_view v = { .name   = name,
-                      .dtype  = DT_F32,
-                      .n_dims = flat ? 1 : 2,
-                      .count  = rows * cols,
-                      .bytes  = (const unsigned char *)values };
-    v.shape[0]    = vector ? cols : rows;
-    v.shape[1]    = vector ? 1 : cols;
-    return v;
+    bool vector = t->factor == FACTOR_U || t->factor == FACTOR_V, flat = vector && (!p || p->vector_1d);
+    if (p)
+        peft_tensor_key(p, t->factor, t->layer, t->site, name);
+    else
+        adapter_tensor_name(t, a, name);
+    return (tensor_view) { .name   = name,
+                           .dtype  = DT_F32,
+                           .n_dims = flat ? 1 : 2,
+                           .shape  = { vector ? s.cols : s.rows, vector ? 1 : s.cols },
+                           .count  = s.rows * s.cols };
 }
 
 static int write_weights(const adapter *a, const bool *kept, const peft_layout *p, const char *path)
@@ -86,19 +84,14 @@ static int write_weights(const adapter *a, const bool *kept, const peft_layout *
     char(*names)[PEFT_KEY_MAX] = mem_alloc((size_t)a->n_tensors + 1, sizeof *names);
     int64_t n                  = 0;
     for (int64_t i = 0; i < a->n_tensors; i++) {
-        const adapter_tensor *t = &a->tensors[i];
-        int64_t               rows, cols;
-        float                *values = saved_values(a, kept, t, &rows, &cols);
-        if (p)
-            peft_tensor_key(p, t->factor, t->layer, t->site, names[n]);
-        else
-            adapter_tensor_name(t, a, names[n]);
-        if (rows * cols > 0 || (p && p->keeps_empty)) {
-            views[n] = view_of(names[n], t, p, values, rows, cols);
+        factor_shape shape;
+        float       *values = saved_values(a, kept, &a->tensors[i], &shape);
+        views[n]            = folder_tensor(a, p, &a->tensors[i], shape, names[n]);
+        views[n].bytes      = (const unsigned char *)values;
+        if (views[n].count > 0 || (p && p->keeps_empty))
             n++;
-        } else {
+        else
             free(values);
-        }
     }
     int rc = safetensors_write(path, views, n);
     for (int64_t i = 0; i < n; i++) free((void *)(uintptr_t)views[i].bytes);

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/memory.h"
 
 enum { MAX_DEPTH = 512 };
 
@@ -240,6 +241,7 @@ json *json_take(json *obj, const char *key) { return cJSON_DetachItemFromObjectC
 
 void json_quote(str *out, const char *s, size_t n)
 {
+    static const char from[] = "\"\\\n\t\r", to[] = "\"\\ntr";
     str_putc(out, '"');
     for (size_t i = 0; i < n;) {
         unsigned cp;
@@ -249,14 +251,9 @@ void json_quote(str *out, const char *s, size_t n)
             i++;
             continue;
         }
-        if (cp == '"' || cp == '\\')
-            str_printf(out, "\\%c", (char)cp);
-        else if (cp == '\n')
-            str_puts(out, "\\n");
-        else if (cp == '\t')
-            str_puts(out, "\\t");
-        else if (cp == '\r')
-            str_puts(out, "\\r");
+        const char *at = cp && cp < 0x80 ? strchr(from, (int)cp) : NULL;
+        if (at)
+            str_printf(out, "\\%c", to[at - from]);
         else if (cp < 0x20 || cp == 0x7F)
             str_printf(out, "\\u%04x", cp);
         else
@@ -284,42 +281,68 @@ static void print_number(double v, str *out)
     str_puts(out, buf);
 }
 
-static void newline(str *out, int depth)
+/* The members in the order of their keys, ended by NULL. */
+static int by_key(const void *a, const void *b)
 {
-    str_putc(out, '\n');
-    for (int i = 0; i < depth; i++) str_puts(out, "  ");
+    return strcmp((*(const json *const *)a)->string, (*(const json *const *)b)->string);
+}
+static const json **sorted(const json *object)
+{
+    const int    n     = json_size(object);
+    const json **items = mem_alloc((size_t)n + 1, sizeof *items);
+    for (int i = 0; i < n; i++) items[i] = i ? items[i - 1]->next : object->child;
+    qsort(items, (size_t)n, sizeof *items, by_key);
+    return items;
 }
 
-static void print(const json *j, str *out, bool pretty, int depth)
+static bool holds_scalars_alone(const json *array)
 {
-    bool object = cJSON_IsObject(j);
-    if (cJSON_IsString(j)) {
-        json_quote(out, j->valuestring, strlen(j->valuestring));
-    } else if (cJSON_IsNumber(j)) {
-        print_number(j->valuedouble, out);
-    } else if (cJSON_IsBool(j)) {
-        str_puts(out, cJSON_IsTrue(j) ? "true" : "false");
-    } else if (object || cJSON_IsArray(j)) {
-        bool flat = !pretty;
-        if (pretty && !object) { /* arrays of scalars stay on one line */
-            flat = true;
-            for (const json *c = j->child; c; c = c->next) flat = flat && !cJSON_IsObject(c) && !cJSON_IsArray(c);
+    for (const json *c = json_items(array); c; c = c->next)
+        if (json_is_object(c) || json_is_array(c)) return false;
+    return json_is_array(array);
+}
+
+static void print(const json *j, str *out, const json_style *s, int depth);
+static void quote(str *out, const char *text, const json_style *s)
+{
+    (s->quote ? s->quote : json_quote)(out, text, strlen(text));
+}
+
+static void print_items(const json *j, str *out, const json_style *s, int depth)
+{
+    const bool   object = json_is_object(j);
+    const bool   lines  = s->indent && j->child && !(s->flat && holds_scalars_alone(j));
+    const json **order  = object && s->sorted ? sorted(j) : NULL, *next;
+    str_putc(out, object ? '{' : '[');
+    for (const json *c = order ? order[0] : j->child, *const *at = order; c; c = next) {
+        next = at ? *++at : c->next;
+        if (lines) str_printf(out, "\n%*s", s->indent * (depth + 1), "");
+        if (object) {
+            quote(out, c->string, s);
+            str_puts(out, s->colon);
         }
-        str_putc(out, object ? '{' : '[');
-        for (const json *c = j->child; c; c = c->next) {
-            if (!flat) newline(out, depth + 1);
-            if (object) {
-                json_quote(out, c->string, strlen(c->string));
-                str_puts(out, pretty ? ": " : ":");
-            }
-            print(c, out, pretty, depth + 1);
-            if (c->next) str_puts(out, flat && pretty ? ", " : ",");
-        }
-        if (!flat && j->child) newline(out, depth);
-        str_putc(out, object ? '}' : ']');
-    } else {
-        str_puts(out, "null");
+        print(c, out, s, depth + 1);
+        if (next) str_puts(out, lines ? "," : s->comma);
     }
+    if (lines) str_printf(out, "\n%*s", s->indent * depth, "");
+    str_putc(out, object ? '}' : ']');
+    free(order);
+}
+
+static void print(const json *j, str *out, const json_style *s, int depth)
+{
+    if (json_text(j))
+        quote(out, j->valuestring, s);
+    else if (json_raw(j))
+        str_puts(out, j->valuestring);
+    else if (json_is_number(j))
+        (s->number ? s->number : print_number)(j->valuedouble, out);
+    else if (json_is_bool(j))
+        str_puts(out, json_is_true(j) ? "true" : "false");
+    else if (json_is_object(j) || json_is_array(j))
+        print_items(j, out, s, depth);
+    else
+        str_puts(out, "null");
 }
 
 json *json_format(const char *format, ...)
@@ -347,9 +370,13 @@ json *json_format(const char *format, ...)
     return j;
 }
 
+void json_print_as(const json *j, str *out, const json_style *style) { print(j, out, style, 0); }
+
 void json_print(const json *j, str *out, bool pretty)
 {
-    print(j, out, pretty, 0);
+    static const json_style line = { .comma = ",", .colon = ":" },
+                            page = { .indent = 2, .flat = true, .comma = ", ", .colon = ": " };
+    print(j, out, pretty ? &page : &line, 0);
     if (pretty) str_putc(out, '\n');
 }
 

@@ -101,6 +101,16 @@ json *json_take(json *obj, const char *key);
 
 /* Appends j to out: pretty is two-space indent and a final newline, else one line without one. */
 void json_print(const json *j, str *out, bool pretty);
+/* Another way to print. */
+typedef struct {
+    int         indent;        /* blanks a level; 0: one line */
+    bool        flat;          /* an array of scalars stays on one line where the rest is indented */
+    bool        sorted;        /* members in the order of their keys */
+    const char *comma, *colon; /* ", " and ": ", or without the blank */
+    void (*quote)(str *out, const char *s, size_t n); /* NULL: json_quote */
+    void (*number)(double value, str *out);           /* NULL: as in json_print */
+} json_style;
+void json_print_as(const json *j, str *out, const json_style *style);
 /* Writes j, indented, as a file that is there whole or not at all. */
 int json_write_file(const json *j, const char *path);
 /* What a verb's --json prints: one object on stdout, with a final newline; frees j. A result that

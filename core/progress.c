@@ -5,19 +5,15 @@
 #include <time.h>
 #include <unistd.h>
 
-double clock_s(void)
+static double seconds(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-double processor_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+double clock_s(void) { return seconds(CLOCK_MONOTONIC); }
+double processor_s(void) { return seconds(CLOCK_PROCESS_CPUTIME_ID); }
 
 progress progress_start(const char *label, int64_t total, const char *unit, bool quiet)
 {

@@ -31,41 +31,13 @@ json *record_named(const char *path, const char *sha256)
 
 /* --- ids */
 
-static int by_key(const void *a, const void *b)
-{
-    return strcmp((*(const json *const *)a)->string, (*(const json *const *)b)->string);
-}
-
-/* One text for equal values: object keys sorted, no blanks. */
-static void canonical(const json *j, str *out)
-{
-    if (!json_is_object(j) && !json_is_array(j)) {
-        json_print(j, out, false);
-        return;
-    }
-    bool         object = json_is_object(j);
-    int          n = json_size(j), i = 0;
-    const json **items = mem_alloc((size_t)n + 1, sizeof *items);
-    for (const json *c = j->child; c; c = c->next) items[i++] = c;
-    if (object) qsort(items, (size_t)n, sizeof *items, by_key);
-    str_putc(out, object ? '{' : '[');
-    for (i = 0; i < n; i++) {
-        if (i) str_putc(out, ',');
-        if (object) {
-            json_quote(out, items[i]->string, strlen(items[i]->string));
-            str_putc(out, ':');
-        }
-        canonical(items[i], out);
-    }
-    str_putc(out, object ? '}' : ']');
-    free(items);
-}
-
 void record_id(const json *asked, char out[17])
 {
-    str  text = { 0 };
-    char hex[65];
-    canonical(asked, &text);
+    /* One text for equal values: object keys sorted, no blanks. */
+    static const json_style canonical = { .sorted = true, .comma = ",", .colon = ":" };
+    str                     text      = { 0 };
+    char                    hex[65];
+    json_print_as(asked, &text, &canonical);
     sha256_hex(str_c(&text), text.n, hex);
     str_free(&text);
     memcpy(out, hex, 16);
@@ -169,17 +141,14 @@ static int collect(path_list *list, const char *dir, int depth)
         char       *path = path_join(dir, e->d_name);
         struct stat st;
         size_t      n = strlen(path);
-        if (lstat(path, &st)) {
-            free(path);
-        } else if (S_ISDIR(st.st_mode) && depth < 16) {
-            rc = collect(list, path, depth + 1);
-            free(path);
-        } else if (S_ISREG(st.st_mode) && n > 5 && !strcmp(path + n - 5, ".json")) {
+        if (lstat(path, &st)) st.st_mode = 0;
+        if (S_ISDIR(st.st_mode) && depth < 16) rc = collect(list, path, depth + 1);
+        if (S_ISREG(st.st_mode) && n > 5 && !strcmp(path + n - 5, ".json")) {
             if (list->n == list->cap) list->paths = mem_grow(list->paths, &list->cap, sizeof *list->paths);
             list->paths[list->n++] = path;
-        } else {
-            free(path);
+            path                   = NULL; /* the list's now */
         }
+        free(path);
     }
     closedir(d);
     return rc;

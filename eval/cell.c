@@ -30,15 +30,13 @@ static int open_all(evaluation *e)
 
 static int write_samples(const harness_result *r, const char *out)
 {
-    str   text = { 0 };
-    char *path = path_join(out, "samples.jsonl");
+    str text = { 0 };
     for (int64_t i = 0; i < r->n; i++) {
         str_puts(&text, r->items.items[i].sample);
         str_putc(&text, '\n');
     }
-    int rc = file_write_atomic(path, str_c(&text), text.n);
+    int rc = file_write_in(out, "samples.jsonl", &text);
     str_free(&text);
-    free(path);
     return rc;
 }
 

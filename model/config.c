@@ -67,8 +67,6 @@ static const model_config presets[] = {
 /* clang-format on */
 enum { N_PRESETS = sizeof presets / sizeof *presets };
 
-const char *config_preset_name(int i) { return i >= 0 && i < N_PRESETS ? presets[i].name : NULL; }
-
 /* --- config.json */
 
 /* Sizes a decoder can have: far above any published model, far below what overflows. */
@@ -82,23 +80,19 @@ enum {
 };
 static const int64_t PARAMETERS_MAX = (int64_t)1 << 41;
 
-static int optional_int(const json *j, const char *path, const char *key, int64_t min, int64_t max, int64_t missing,
-                        int64_t *out)
+/* Members that may be missing; *out then keeps the value it has. */
+static int optional_int(const json *j, const char *path, const char *key, int64_t min, int64_t max, int64_t *out)
 {
-    *out = missing;
     return json_has(j, key) ? json_get_int(j, path, key, min, max, out) : OK;
 }
 
-static int optional_num(const json *j, const char *path, const char *key, double min, double max, double missing,
-                        double *out)
+static int optional_num(const json *j, const char *path, const char *key, double min, double max, double *out)
 {
-    *out = missing;
     return json_has(j, key) ? json_get_num(j, path, key, min, max, out) : OK;
 }
 
-static int optional_bool(const json *j, const char *path, const char *key, bool missing, bool *out)
+static int optional_bool(const json *j, const char *path, const char *key, bool *out)
 {
-    *out = missing;
     return json_has(j, key) ? json_get_bool(j, path, key, out) : OK;
 }
 
@@ -110,8 +104,9 @@ static int read_shape(model_config *c, const json *j, const char *path)
     if (!rc) rc = json_get_int(j, path, "num_attention_heads", 1, HEADS_MAX, &c->heads);
     if (!rc) rc = json_get_int(j, path, "vocab_size", 1, VOCAB_MAX, &c->vocab);
     if (!rc) rc = json_get_int(j, path, "max_position_embeddings", 1, POSITIONS_MAX, &c->positions);
-    if (!rc) rc = optional_int(j, path, "num_key_value_heads", 1, HEADS_MAX, c->heads, &c->kv_heads);
-    if (!rc) rc = optional_int(j, path, "head_dim", 1, HEAD_DIM_MAX, 0, &c->head_dim);
+    c->kv_heads = c->heads;
+    if (!rc) rc = optional_int(j, path, "num_key_value_heads", 1, HEADS_MAX, &c->kv_heads);
+    if (!rc) rc = optional_int(j, path, "head_dim", 1, HEAD_DIM_MAX, &c->head_dim);
     if (rc) return rc;
     if (c->heads % c->kv_heads)
         return input_error("%s: \"num_key_value_heads\": %lld: must divide num_attention_heads, which is %lld", path,
@@ -149,10 +144,10 @@ static int read_rope(model_config *c, const json *j, const char *path)
 {
     const char *key  = json_has(j, "rope_parameters") ? "rope_parameters" : "rope_scaling";
     const json *rope = NULL;
-    int         rc   = optional_num(j, path, "rope_theta", 1, 1e12, 10000, &c->rope_theta);
+    int         rc   = optional_num(j, path, "rope_theta", 1, 1e12, &c->rope_theta);
     if (rc || !json_has(j, key)) return rc;
     if ((rc = json_get_object(j, path, key, &rope))) return rc;
-    if ((rc = optional_num(rope, path, "rope_theta", 1, 1e12, c->rope_theta, &c->rope_theta))) return rc;
+    if ((rc = optional_num(rope, path, "rope_theta", 1, 1e12, &c->rope_theta))) return rc;
     for (const json *m = rope->child; m; m = m->next)
         if (json_is_object(m))
             return input_error("%s: \"%s\": \"%s\": rotary settings that differ by layer are not supported", path, key,
@@ -161,7 +156,7 @@ static int read_rope(model_config *c, const json *j, const char *path)
     const char *type_key = json_has(rope, "rope_type") ? "rope_type" : "type";
     if (json_has(rope, type_key) && (rc = json_get_str(rope, path, type_key, &type))) return rc;
     double part = 1;
-    if ((rc = optional_num(rope, path, "partial_rotary_factor", 0, 1, 1, &part))) return rc;
+    if ((rc = optional_num(rope, path, "partial_rotary_factor", 0, 1, &part))) return rc;
     if (part != 1) return input_error("%s: \"partial_rotary_factor\": %g: only 1 is supported", path, part);
     if (!strcmp(type, "default")) return OK;
     if (!strcmp(type, "llama3")) return read_rope_llama3(c, rope, path);
@@ -205,8 +200,8 @@ static int read_family(model_config *c, const json *j, const char *path)
         return input_error("%s: \"model_type\": \"%.40s\" is not supported; \"llama\", \"mistral\" and \"qwen2\" are",
                            path, type);
     bool attention_bias = false;
-    rc                  = optional_bool(j, path, "attention_bias", false, &attention_bias);
-    if (!rc) rc = optional_bool(j, path, "mlp_bias", false, &c->mlp_bias);
+    rc                  = optional_bool(j, path, "attention_bias", &attention_bias);
+    if (!rc) rc = optional_bool(j, path, "mlp_bias", &c->mlp_bias);
     if (families[f].bias != BIAS_BY_CONFIG) attention_bias = false, c->mlp_bias = false;
     c->qkv_bias = attention_bias || families[f].bias == BIAS_QKV;
     c->o_bias   = attention_bias;
@@ -223,8 +218,8 @@ static int refuse_unsupported(const json *j, const char *path)
         double      only;
     } numbers[] = { { "pretraining_tp", 1 }, { "partial_rotary_factor", 1 } };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        double v  = 0;
-        int    rc = optional_num(j, path, numbers[i].key, -1e9, 1e9, numbers[i].only, &v);
+        double v  = numbers[i].only;
+        int    rc = optional_num(j, path, numbers[i].key, -1e9, 1e9, &v);
         if (rc) return rc;
         if (v != numbers[i].only)
             return input_error("%s: \"%s\": %g: only %g is supported", path, numbers[i].key, v, numbers[i].only);
@@ -240,8 +235,9 @@ static int refuse_unsupported(const json *j, const char *path)
         return input_error(
             "%s: \"quantization_config\": quantised weights are not supported; use the folder they were made from",
             path);
-    bool windows = true; /* qwen2 keeps the size of a window that use_sliding_window switches off */
-    int  rc      = optional_bool(j, path, "use_sliding_window", json_has(j, "sliding_window"), &windows);
+    /* qwen2 keeps the size of a window that use_sliding_window switches off */
+    bool windows = json_has(j, "sliding_window");
+    int  rc      = optional_bool(j, path, "use_sliding_window", &windows);
     if (rc) return rc;
     if (windows)
         return input_error("%s: \"%s\": sliding-window attention is not supported", path,
@@ -255,7 +251,7 @@ static int refuse_unsupported(const json *j, const char *path)
 
 int config_parse(model_config *c, const char *text, size_t n, const char *where)
 {
-    *c          = (model_config) { .bos = -1 };
+    *c          = (model_config) { .bos = -1, .rope_theta = 10000, .norm_eps = 1e-6 };
     json   *j   = NULL;
     int64_t bos = -1;
     int     rc  = json_parse(&j, text, n, where);
@@ -264,9 +260,9 @@ int config_parse(model_config *c, const char *text, size_t n, const char *where)
     if (!rc) rc = refuse_unsupported(j, where);
     if (!rc) rc = read_shape(c, j, where);
     if (!rc) rc = read_rope(c, j, where);
-    if (!rc) rc = optional_num(j, where, "rms_norm_eps", 0, 1, 1e-6, &c->norm_eps);
-    if (!rc) rc = optional_bool(j, where, "tie_word_embeddings", false, &c->tied_embeddings);
-    if (!rc) rc = optional_int(j, where, "bos_token_id", 0, c->vocab - 1, -1, &bos);
+    if (!rc) rc = optional_num(j, where, "rms_norm_eps", 0, 1, &c->norm_eps);
+    if (!rc) rc = optional_bool(j, where, "tie_word_embeddings", &c->tied_embeddings);
+    if (!rc) rc = optional_int(j, where, "bos_token_id", 0, c->vocab - 1, &bos);
     if (!rc) rc = read_eos(c, j, where);
     c->bos = (int32_t)bos;
     json_free(j);

@@ -29,8 +29,6 @@ int config_load(model_config *c, const char *preset_or_dir);
 int config_read(model_config *c, const char *path);
 /* the same from memory; where: for messages */
 int config_parse(model_config *c, const char *text, size_t n, const char *where);
-/* The i-th preset's name, NULL past the end. */
-const char *config_preset_name(int i);
 
 /* Weights in the base: embedding, layers, norms, and lm_head when it is its own (an encoder's:
  * with its pooler, without a head). */

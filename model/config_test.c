@@ -36,9 +36,6 @@ static void parameters_of_presets_are_the_published_ones(void **state)
         assert_string_equal(c.name, cases[i].name);
         assert_int_equal(config_parameters(&c), cases[i].parameters);
     }
-    assert_string_equal(config_preset_name(0), "mini");
-    assert_null(config_preset_name(100));
-    assert_null(config_preset_name(-1));
     model_config c;
     assert_input_error(config_load(&c, "llama9-1t"), "presets: mini, llama2-7b");
 }

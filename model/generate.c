@@ -36,6 +36,7 @@ typedef struct {
     attention_span *spans, *row_spans;
     int64_t        *active; /* slot of each row */
     int64_t         cap_ids;
+    arena           memory;           /* of the arrays of n_slots and of the layers' addresses */
     top_two        *best, *host_best; /* of each row: on the device, on the host */
 } generation;
 
@@ -239,15 +240,15 @@ static void start(generation *g)
 {
     const model *m = g->d->m;
     for (int64_t i = 0; i < g->n; i++) g->items[i].n_new = 0, g->items[i].min_margin = INFINITY;
-    g->slots        = mem_alloc((size_t)g->n_slots, sizeof *g->slots);
-    g->rows         = mem_alloc((size_t)g->n_slots, sizeof *g->rows);
-    g->spans        = mem_alloc((size_t)g->n_slots, sizeof *g->spans);
-    g->row_spans    = mem_alloc((size_t)g->n_slots, sizeof *g->row_spans);
-    g->active       = mem_alloc((size_t)g->n_slots, sizeof *g->active);
-    g->host_best    = mem_alloc((size_t)g->n_slots, sizeof *g->host_best);
+    g->slots        = arena_alloc(&g->memory, (size_t)g->n_slots, sizeof *g->slots);
+    g->rows         = arena_alloc(&g->memory, (size_t)g->n_slots, sizeof *g->rows);
+    g->spans        = arena_alloc(&g->memory, (size_t)g->n_slots, sizeof *g->spans);
+    g->row_spans    = arena_alloc(&g->memory, (size_t)g->n_slots, sizeof *g->row_spans);
+    g->active       = arena_alloc(&g->memory, (size_t)g->n_slots, sizeof *g->active);
+    g->host_best    = arena_alloc(&g->memory, (size_t)g->n_slots, sizeof *g->host_best);
     g->best         = m->be->alloc_bytes(m->be, g->n_slots * (int64_t)sizeof *g->best);
     g->cache.rows   = g->n_slots * g->per_slot;
-    g->cache.layers = mem_alloc((size_t)m->cfg.layers, sizeof *g->cache.layers);
+    g->cache.layers = arena_alloc(&g->memory, (size_t)m->cfg.layers, sizeof *g->cache.layers);
     for (int64_t l = 0; l < m->cfg.layers; l++)
         g->cache.layers[l] = m->be->alloc(m->be, g->cache.rows * 2 * g->d->kv_out);
     for (int64_t s = 0; s < g->n_slots; s++) g->slots[s].item = -1;
@@ -258,11 +259,10 @@ static void finish(generation *g)
     drop_graph(g);
     for (int64_t l = 0; g->cache.layers && l < g->d->m->cfg.layers; l++)
         g->d->be->release(g->d->be, g->cache.layers[l]);
-    void *all[] = {
-        g->slots, g->rows, g->spans, g->row_spans, g->active, g->cache.layers, g->ids, g->pos, g->host_best
-    };
     g->d->be->release(g->d->be, g->best);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+    free(g->ids);
+    free(g->pos);
+    arena_free(&g->memory);
 }
 
 int generate_items(decoder *d, const pair_arrays *pairs, generate_item *items, int64_t n, generate_options o)

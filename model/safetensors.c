@@ -13,16 +13,11 @@ static const double EXACT = 9007199254740992.0; /* 2^53, from where JSON numbers
 /* the most elements of one tensor: 8 bytes each still count exactly */
 static const int64_t COUNT_MAX = (int64_t)1 << 50;
 
+#define DTYPE_ROW(name, bytes) { #name, bytes },
 static const struct {
     const char *name;
     size_t      bytes;
-} dtypes[DT_COUNT] = {
-    [DT_F64] = { "F64", 8 },   [DT_F32] = { "F32", 4 },         [DT_F16] = { "F16", 2 },
-    [DT_BF16] = { "BF16", 2 }, [DT_I64] = { "I64", 8 },         [DT_I32] = { "I32", 4 },
-    [DT_I16] = { "I16", 2 },   [DT_I8] = { "I8", 1 },           [DT_U64] = { "U64", 8 },
-    [DT_U32] = { "U32", 4 },   [DT_U16] = { "U16", 2 },         [DT_U8] = { "U8", 1 },
-    [DT_BOOL] = { "BOOL", 1 }, [DT_F8_E4M3] = { "F8_E4M3", 1 }, [DT_F8_E5M2] = { "F8_E5M2", 1 },
-};
+} dtypes[DT_COUNT] = { DTYPES(DTYPE_ROW) };
 
 const char *dtype_name(dtype d) { return dtypes[d].name; }
 size_t      dtype_bytes(dtype d) { return dtypes[d].bytes; }
@@ -42,9 +37,10 @@ static const char *shown(const char *name)
     return out;
 }
 
-static int bad_tensor(const char *path, const char *name, const char *why)
+/* Says which tensor an error is about. */
+static int about(int rc, const char *path, const tensor_view *t)
 {
-    return input_error("%s: tensor \"%s\": %s", path, shown(name), why);
+    return rc ? error_context(rc, "%s: tensor \"%s\"", path, shown(t->name)) : OK;
 }
 
 static bool whole(const json *j)
@@ -53,54 +49,50 @@ static bool whole(const json *j)
     return v >= 0 && v <= EXACT && v == (double)(int64_t)v;
 }
 
-static int read_dtype(tensor_view *t, const json *entry, const char *path)
+static int read_dtype(tensor_view *t, const json *entry)
 {
     const json *j = json_find(entry, "dtype");
-    if (!json_text(j)) return bad_tensor(path, t->name, "has no \"dtype\" string");
+    if (!json_text(j)) return input_error("has no \"dtype\" string");
     for (int d = 0; d < DT_COUNT; d++) {
         if (strcmp(dtypes[d].name, j->valuestring) != 0) continue;
         t->dtype = (dtype)d;
         return OK;
     }
-    return input_error(
-        "%s: tensor \"%s\": dtype \"%.20s\" is not supported; F32, F16, BF16, F64, integers and BOOL are", path,
-        shown(t->name), shown(j->valuestring));
+    return input_error("dtype \"%.20s\" is not supported; F32, F16, BF16, F64, integers and BOOL are",
+                       shown(j->valuestring));
 }
 
-static int read_shape(tensor_view *t, const json *entry, const char *path)
+static int read_shape(tensor_view *t, const json *entry)
 {
     const json *j = json_find(entry, "shape");
-    if (!json_is_array(j)) return bad_tensor(path, t->name, "has no \"shape\" array");
+    if (!json_is_array(j)) return input_error("has no \"shape\" array");
     t->count = 1;
     for (const json *e = j->child; e; e = e->next) {
-        if (t->n_dims == TENSOR_DIMS) return bad_tensor(path, t->name, "\"shape\" has more than 8 dimensions");
-        if (!whole(e)) return bad_tensor(path, t->name, "\"shape\" holds something that is no whole number, 0..2^53");
+        if (t->n_dims == TENSOR_DIMS) return input_error("\"shape\" has more than 8 dimensions");
+        if (!whole(e)) return input_error("\"shape\" holds something that is no whole number, 0..2^53");
         int64_t size          = (int64_t)e->valuedouble;
         t->shape[t->n_dims++] = size;
-        if (size > 0 && t->count > COUNT_MAX / size) return bad_tensor(path, t->name, "\"shape\" overflows");
+        if (size > 0 && t->count > COUNT_MAX / size) return input_error("\"shape\" overflows");
         t->count *= size;
     }
     return OK;
 }
 
 /* Checks data_offsets [begin, end) against the shape and the file. */
-static int read_offsets(tensor_view *t, const json *entry, const char *path, const unsigned char *data, size_t n_data)
+static int read_offsets(tensor_view *t, const json *entry, const unsigned char *data, size_t n_data)
 {
     const json *j = json_find(entry, "data_offsets");
     const json *b = json_items(j), *e = b ? b->next : NULL;
-    if (!e || e->next || !whole(b) || !whole(e))
-        return bad_tensor(path, t->name, "\"data_offsets\" must be two whole numbers");
+    if (!e || e->next || !whole(b) || !whole(e)) return input_error("\"data_offsets\" must be two whole numbers");
     uint64_t begin = (uint64_t)b->valuedouble, end = (uint64_t)e->valuedouble,
              need = (uint64_t)t->count * dtypes[t->dtype].bytes;
     if (end > n_data)
-        return input_error(
-            "%s: tensor \"%s\": ends at byte %llu of the data, but the file holds %zu; is it cut short? Fetch it again",
-            path, shown(t->name), (unsigned long long)end, n_data);
+        return input_error("ends at byte %llu of the data, but the file holds %zu; is it cut short? Fetch it again",
+                           (unsigned long long)end, n_data);
     if (begin > end || end - begin != need)
-        return input_error(
-            "%s: tensor \"%s\": \"data_offsets\" %llu..%llu do not hold its shape as %s, which needs %llu bytes", path,
-            shown(t->name), (unsigned long long)begin, (unsigned long long)end, dtypes[t->dtype].name,
-            (unsigned long long)need);
+        return input_error("\"data_offsets\" %llu..%llu do not hold its shape as %s, which needs %llu bytes",
+                           (unsigned long long)begin, (unsigned long long)end, dtypes[t->dtype].name,
+                           (unsigned long long)need);
     t->bytes = data + begin;
     return OK;
 }
@@ -126,11 +118,9 @@ static int check_cover(tensor_view *t, int64_t n, const char *path, const unsign
     qsort(t, (size_t)n, sizeof *t, by_place);
     const unsigned char *at = data;
     for (int64_t i = 0; i < n; i++) {
-        if (t[i].bytes < at)
-            return input_error("%s: tensor \"%s\": overlaps the tensor before it", path, shown(t[i].name));
+        if (t[i].bytes < at) return about(input_error("overlaps the tensor before it"), path, &t[i]);
         if (t[i].bytes > at)
-            return input_error("%s: tensor \"%s\": %td bytes before it belong to no tensor", path, shown(t[i].name),
-                               t[i].bytes - at);
+            return about(input_error("%td bytes before it belong to no tensor", t[i].bytes - at), path, &t[i]);
         at += view_bytes(&t[i]);
     }
     if (at != data + n_data)
@@ -138,17 +128,14 @@ static int check_cover(tensor_view *t, int64_t n, const char *path, const unsign
     return OK;
 }
 
-static int read_tensor(tensor_view *t, const json *entry, const char *path, const unsigned char *data, size_t n_data)
+static int read_tensor(tensor_view *t, const json *entry, const unsigned char *data, size_t n_data)
 {
-    int members = 0;
-    if (!json_is_object(entry)) return bad_tensor(path, t->name, "must be an object");
-    for (const json *m = entry->child; m; m = m->next) members++;
-    if (members != 3)
-        return bad_tensor(path, t->name,
-                          "must have \"dtype\", \"shape\" and \"data_offsets\", once each, and nothing else");
-    int rc = read_dtype(t, entry, path);
-    if (!rc) rc = read_shape(t, entry, path);
-    if (!rc) rc = read_offsets(t, entry, path, data, n_data);
+    if (!json_is_object(entry)) return input_error("must be an object");
+    if (json_size(entry) != 3)
+        return input_error("must have \"dtype\", \"shape\" and \"data_offsets\", once each, and nothing else");
+    int rc = read_dtype(t, entry);
+    if (!rc) rc = read_shape(t, entry);
+    if (!rc) rc = read_offsets(t, entry, data, n_data);
     return rc;
 }
 
@@ -156,13 +143,12 @@ static int read_header(safetensors *f, json *header, const unsigned char *data, 
 {
     if (!json_is_object(header)) return input_error("%s: the header must be one JSON object", f->path);
     f->metadata = json_take(header, "__metadata__");
-    int64_t n   = 0;
-    for (const json *e = header->child; e; e = e->next) n++;
-    f->tensors = mem_alloc((size_t)n, sizeof *f->tensors);
+    int64_t n   = json_size(header);
+    f->tensors  = mem_alloc((size_t)n, sizeof *f->tensors);
     for (const json *e = header->child; e; e = e->next) {
         tensor_view *t = &f->tensors[f->n++];
         t->name        = mem_strdup(e->string);
-        int rc         = read_tensor(t, e, f->path, data, n_data);
+        int rc         = about(read_tensor(t, e, data, n_data), f->path, t);
         if (rc) return rc;
     }
     int rc = check_cover(f->tensors, n, f->path, data, n_data);
@@ -170,7 +156,7 @@ static int read_header(safetensors *f, json *header, const unsigned char *data, 
     qsort(f->tensors, (size_t)n, sizeof *f->tensors, by_name);
     for (int64_t i = 1; i < n; i++)
         if (!strcmp(f->tensors[i - 1].name, f->tensors[i].name))
-            return bad_tensor(f->path, f->tensors[i].name, "stands there twice");
+            return about(input_error("stands there twice"), f->path, &f->tensors[i]);
     return OK;
 }
 

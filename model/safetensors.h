@@ -20,24 +20,16 @@
 #include "core/file.h"
 #include "core/json.h"
 
-typedef enum {
-    DT_F64,
-    DT_F32,
-    DT_F16,
-    DT_BF16,
-    DT_I64,
-    DT_I32,
-    DT_I16,
-    DT_I8,
-    DT_U64,
-    DT_U32,
-    DT_U16,
-    DT_U8,
-    DT_BOOL,
-    DT_F8_E4M3,
-    DT_F8_E5M2,
-    DT_COUNT
-} dtype;
+/* X(name, bytes of an element) */
+#define DTYPES(X)                                                                                                      \
+    X(F64, 8)                                                                                                          \
+    X(F32, 4)                                                                                                          \
+    X(F16, 2)                                                                                                          \
+    X(BF16, 2)                                                                                                         \
+    X(I64, 8) X(I32, 4) X(I16, 2) X(I8, 1) X(U64, 8) X(U32, 4) X(U16, 2) X(U8, 1) X(BOOL, 1) X(F8_E4M3, 1) X(F8_E5M2, 1)
+#define DTYPE_ID(name, bytes) DT_##name,
+typedef enum { DTYPES(DTYPE_ID) DT_COUNT } dtype;
+#undef DTYPE_ID
 const char *dtype_name(dtype d); /* "F32" */
 size_t      dtype_bytes(dtype d);
 

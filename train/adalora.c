@@ -46,12 +46,12 @@ int adalora_new(adalora **out, const adalora_options *o, int64_t total, const ad
     a->n_triplets  = n_triplets;
     a->theta_count = theta_count;
     a->target      = o->target_rank * n_modules;
-    a->modules     = mem_alloc((size_t)n_modules, sizeof *modules);
-    a->sensitivity = mem_alloc((size_t)theta_count, sizeof(double));
-    a->uncertainty = mem_alloc((size_t)theta_count, sizeof(double));
-    a->scores      = mem_alloc((size_t)n_triplets, sizeof(double));
-    a->sorted      = mem_alloc((size_t)n_triplets, sizeof(double));
-    a->kept        = mem_alloc((size_t)n_triplets, 1);
+    a->modules     = arena_alloc(&a->memory, (size_t)n_modules, sizeof *modules);
+    a->sensitivity = arena_alloc(&a->memory, (size_t)theta_count, sizeof(double));
+    a->uncertainty = arena_alloc(&a->memory, (size_t)theta_count, sizeof(double));
+    a->scores      = arena_alloc(&a->memory, (size_t)n_triplets, sizeof(double));
+    a->sorted      = arena_alloc(&a->memory, (size_t)n_triplets, sizeof(double));
+    a->kept        = arena_alloc(&a->memory, (size_t)n_triplets, 1);
     if (n_modules) memcpy(a->modules, modules, (size_t)n_modules * sizeof *modules);
     memset(a->kept, 1, (size_t)n_triplets);
     *out = a;
@@ -61,12 +61,7 @@ int adalora_new(adalora **out, const adalora_options *o, int64_t total, const ad
 void adalora_free(adalora *a)
 {
     if (!a) return;
-    free(a->modules);
-    free(a->sensitivity);
-    free(a->uncertainty);
-    free(a->scores);
-    free(a->sorted);
-    free(a->kept);
+    arena_free(&a->memory);
     free(a);
 }
 
@@ -75,12 +70,6 @@ adalora_phase adalora_phase_at(const adalora *a, int64_t step)
     if (step <= a->options->tinit) return ADALORA_WARM_UP;
     if (step == last_mask(a)) return ADALORA_FINAL_MASK;
     return step < last_mask(a) ? ADALORA_PRUNING : ADALORA_RE_MASK;
-}
-
-const char *adalora_phase_name(adalora_phase p)
-{
-    static const char *const names[] = { "warm-up", "pruning", "final mask", "re-mask" };
-    return names[p];
 }
 
 /* The cubic that both public implementations run. The paper prints another numerator. */
@@ -157,12 +146,4 @@ bool adalora_allocate(adalora *a, int64_t step)
     }
     mask(a, adalora_budget(a, step));
     return true;
-}
-
-int64_t adalora_kept(const adalora *a, int64_t m)
-{
-    int64_t first = 0, kept = 0;
-    for (int64_t k = 0; k < m; k++) first += a->modules[k].rank;
-    for (int64_t i = 0; i < a->modules[m].rank; i++) kept += a->kept[first + i];
-    return kept;
 }

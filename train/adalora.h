@@ -26,6 +26,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/memory.h"
+
 /* The settings that a user chooses, in one list: X(member, type, field, peft, option, min, max,
  * def, help). `field` is the record's (core/record_fields.def), `peft` is PEFT's name, and from
  * `option` on it is an option of `tiebreak train`. Whole numbers are INT, others NUM. `orth` is the
@@ -68,6 +70,7 @@ typedef struct {
     double                *scores, *sorted;           /* [n_triplets], module by module */
     unsigned char         *kept;                      /* [n_triplets] by the latest mask; 1 before the first */
     double                 threshold;                 /* of the latest mask */
+    arena                  memory;                    /* of these arrays */
 } adalora;
 
 /* For a run of `total` optimiser steps; borrows the options. ERR_INPUT naming the option when the
@@ -77,7 +80,6 @@ int  adalora_new(adalora **out, const adalora_options *o, int64_t total, const a
 void adalora_free(adalora *a); /* NULL is fine */
 
 adalora_phase adalora_phase_at(const adalora *a, int64_t step);
-const char   *adalora_phase_name(adalora_phase p);
 int64_t       adalora_budget(const adalora *a, int64_t step); /* triplets in all */
 
 bool adalora_observes(const adalora *a, int64_t step);
@@ -86,6 +88,4 @@ void adalora_observe(adalora *a, const double *theta, const double *grad, double
 void adalora_score(adalora *a); /* fills scores from I and U */
 /* Makes a new mask where the schedule has one. True: u of every triplet not kept must be 0 now. */
 bool adalora_allocate(adalora *a, int64_t step);
-/* How many triplets of module m the latest mask keeps. */
-int64_t adalora_kept(const adalora *a, int64_t m);
 #endif

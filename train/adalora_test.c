@@ -1,6 +1,7 @@
 /* The allocator against hand computation: budgets, scores, ties, phases, refusals. PEFT's own
  * 30-step trace is in train/peft_reference_test.c. */
 #include "core/test.h"
+#include "train/test_adalora.h"
 #include "train/adalora.h"
 
 enum { STEPS = 6 };
@@ -75,8 +76,8 @@ static void ties_go_and_losers_return(void **state)
     /* in the final mask a tie at the threshold goes too, so one of two places is taken */
     assert_true(adalora_allocate(a, 5));
     assert_memory_equal(a->kept, ((unsigned char[]) { 1, 0, 0, 0 }), 4);
-    assert_int_equal(adalora_kept(a, 0), 1);
-    assert_int_equal(adalora_kept(a, 1), 0);
+    assert_int_equal(kept_of(a, 0), 1);
+    assert_int_equal(kept_of(a, 1), 0);
     set_importance(a, (double[]) { 0, 1, 2, 2 });
     assert_true(adalora_allocate(a, 6)); /* after it importance no longer counts */
     assert_memory_equal(a->kept, ((unsigned char[]) { 1, 0, 0, 0 }), 4);

@@ -58,7 +58,7 @@ int train_asked(json **asked, const setup *s)
     json *j = *asked = json_object();
     record_put(j, field_asked_base, record_named(s->q->model, model_hash(s->model)));
     /* Other devices and types add in another order, so their cells are others. */
-    if (s->be->facts) record_put_text(j, field_asked_device, s->be->params->name);
+    if (!s->be->host) record_put_text(j, field_asked_device, s->be->params->name);
     if (s->be->params != s->be) record_put_text(j, field_asked_dtype, s->be->dtype);
     if (s->q->variant) record_put_text(j, field_asked_variant, s->q->variant);
     record_put_text(j, field_asked_task, s->task->name);

@@ -3,6 +3,7 @@
  * The bounds are those that the reference derives from PyTorch's own f32 error, and 1e-10 (1e-8
  * along training) where we compute in f64. */
 #include "adapters/test_peft.h"
+#include "train/test_adalora.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
 
@@ -251,7 +252,7 @@ static void check_masks(const session *s, const json *trace)
             assert_int_equal(alloc->kept[m * rank + k], (int)mask[i * rank + k]);
             mine[i * rank + k] = alloc->scores[m * rank + k];
         }
-        assert_int_equal(adalora_kept(alloc, m), (int)num_at(trace, "kept", i));
+        assert_int_equal(kept_of(alloc, m), (int)num_at(trace, "kept", i));
         s->t->model->be->download(s->t->model->be, my_u + i * rank,
                                   param_at(s->t->model->be, s->t->params.value, alloc->modules[m].u), rank);
     }
@@ -267,13 +268,13 @@ static void check_masks(const session *s, const json *trace)
 
 static void check_trace(const session *s, const step_result *x)
 {
-    const json *start = peft_case_start(s->c, s->start),
-               *trace = cJSON_GetArrayItem(json_find(start, "trace"), (int)s->t->step - 1),
-               *truth = cJSON_GetArrayItem(json_find(start, "trace_f64"), (int)s->t->step - 1),
-               *steps = json_find(start, "trace_array_steps");
-    adalora *alloc    = s->t->allocator;
-    assert_string_equal(adalora_phase_name(adalora_phase_at(alloc, s->t->step)),
-                        json_find(trace, "phase")->valuestring);
+    const json *start                 = peft_case_start(s->c, s->start),
+               *trace                 = cJSON_GetArrayItem(json_find(start, "trace"), (int)s->t->step - 1),
+               *truth                 = cJSON_GetArrayItem(json_find(start, "trace_f64"), (int)s->t->step - 1),
+               *steps                 = json_find(start, "trace_array_steps");
+    adalora                 *alloc    = s->t->allocator;
+    static const char *const phases[] = { "warm-up", "pruning", "final mask", "re-mask" };
+    assert_string_equal(phases[adalora_phase_at(alloc, s->t->step)], json_find(trace, "phase")->valuestring);
     assert_int_equal(adalora_budget(alloc, s->t->step), (int)num(trace, "budget"));
     assert_int_equal(x->masked_anew, cJSON_IsTrue(json_find(trace, "masked_by_score")));
     check(fabs(x->loss - num(truth, "task_loss")) / num(truth, "task_loss"), s->allowed->along, "task loss");

@@ -304,7 +304,7 @@ static json *result_json(const run *r)
     record_put_count(j, field_result_tokens, p->tokens);
     if (a) {
         int64_t kept = 0;
-        for (int64_t m = 0; m < a->n_modules; m++) kept += adalora_kept(a, m);
+        for (int64_t i = 0; i < a->n_triplets; i++) kept += a->kept[i];
         record_put_count(j, field_result_ranks_kept, kept);
     }
     return j;

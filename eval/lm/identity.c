@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/memory.h"
+#include "model/pack.h"
 
 /* Few prompts and short ones, so that the check costs less than one item of most tasks. It looks at
  * a prompt's end, where the answer begins. */
@@ -16,15 +17,13 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int logits_of(decoder *dec, const pair_arrays *pairs, const int32_t *tokens, int64_t n, int64_t rows,
                      double *logits)
 {
-    int32_t pos[TOKENS], row[ROWS];
-    segment whole = { .start = 0, .len = (int32_t)n, .prefix = -1 };
-    for (int64_t i = 0; i < n; i++) pos[i] = (int32_t)i;
-    for (int64_t i = 0; i < rows; i++) row[i] = (int32_t)(n - rows + i);
-    batch b = {
-        .n_tokens = n, .n_segments = 1, .n_rows = rows, .ids = tokens, .pos = pos, .segments = &whole, .rows = row
-    };
-    int rc = decoder_forward(dec, &b, pairs, false);
-    return rc ? rc : decoder_logits(dec, 0, rows, logits);
+    pack    p  = { 0 };
+    int64_t at = pack_tokens(&p, tokens, n, 0, -1) + n - rows;
+    for (int64_t i = 0; i < rows; i++) pack_row(&p, at + i, -1, 0);
+    int rc = decoder_forward(dec, &p.batch, pairs, false);
+    if (!rc) rc = decoder_logits(dec, 0, rows, logits);
+    pack_free(&p);
+    return rc;
 }
 
 static int64_t argmax(const double *x, int64_t n)

@@ -204,7 +204,7 @@ static int local_describe(const lm *m, json **asked)
     record_put(j, field_asked_adapter, json_copy(l->card));
     if (l->asked.max_length) record_put_count(j, field_asked_max_length, l->asked.max_length);
     /* Other devices and types add in another order, so their cells are others. */
-    if (m->be->facts) record_put_text(j, field_asked_device, m->device);
+    if (!m->be->host) record_put_text(j, field_asked_device, m->device);
     if (m->be->params != m->be) record_put_text(j, field_asked_dtype, m->be->dtype);
     if (l->asked.variant) record_put_text(j, field_asked_variant, l->asked.variant);
     return OK;

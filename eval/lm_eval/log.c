@@ -53,40 +53,39 @@ static void set_hash(json *line, const char *key, const char *text, size_t n)
     json_set_str(line, key, hex);
 }
 
-static json *text_list(const char *a, const char *b)
+/* A log-likelihood as the harness's logs have it: a text. */
+static json *repr(double ll)
 {
-    json *list = json_array();
-    json_push(list, json_of_text(a));
-    if (b) json_push(list, json_of_text(b));
-    return list;
+    str number = { 0 };
+    py_repr(ll, &number);
+    json *text = json_of_text(number.s);
+    str_free(&number);
+    return text;
 }
 
 /* The pair (log-likelihood, is_greedy) as two strings. */
 static json *scored_response(double ll, bool greedy)
 {
-    str number = { 0 };
-    py_repr(ll, &number);
-    json *pair = text_list(number.s, greedy ? "True" : "False");
-    str_free(&number);
-    return pair;
+    return json_list(repr(ll), json_of_text(greedy ? "True" : "False"), NULL);
 }
 
-static json *list_of(json *only)
-{
-    json *list = json_array();
-    json_push(list, only);
-    return list;
-}
+/* What a sample's requests were and what was answered. */
+typedef struct {
+    json *arguments, *resps, *filtered;
+} exchange;
 
-/* Adds arguments.gen_args_I, which say what the model was asked. second may be NULL. */
-static void add_arguments(json *arguments, int i, const char *first, json *second)
+/* Adds arguments.gen_args_I, which say what the model was asked, and its answer. second may be
+ * NULL; filtered NULL: the answer as it is. */
+static void add_request(exchange *x, const char *first, json *second, json *answer, json *filtered)
 {
     char  key[32];
     json *args = json_object();
-    snprintf(key, sizeof key, "gen_args_%d", i);
+    snprintf(key, sizeof key, "gen_args_%d", json_size(x->resps));
     json_set_str(args, "arg_0", first);
     if (second) json_set(args, "arg_1", second);
-    json_set(arguments, key, args);
+    json_set(x->arguments, key, args);
+    json_push(x->filtered, filtered ? filtered : json_copy(answer));
+    json_push(x->resps, json_list(answer, NULL));
 }
 
 json *lm_eval_generation_kwargs(const lm_eval_run *r)
@@ -103,45 +102,40 @@ json *lm_eval_generation_kwargs(const lm_eval_run *r)
 /* Adds the three members that hold a sample's requests and answers, in the harness's order. */
 static void add_exchange(json *line, const lm_eval_run *r, const json *sample, const metric_name *filter)
 {
-    json       *arguments = json_object(), *resps = json_array(), *filtered = json_array();
+    exchange    x       = { json_object(), json_array(), json_array() };
     const char *prompt  = json_find(sample, "prompt") ? json_find(sample, "prompt")->valuestring : "";
     const json *choices = json_find(sample, "choices"), *text = json_find(sample, "prediction");
+    const json *greedy = json_find(sample, "greedy");
     if (choices) {
         int k = 0;
         for (const json *c = choices->child; c; c = c->next, k++) {
-            double ll     = json_at(json_find(sample, "loglikelihoods"), k)->valuedouble;
-            bool   greedy = json_is_true(json_at(json_find(sample, "greedy"), k));
-            add_arguments(arguments, k, prompt, json_of_text(c->valuestring));
-            json_push(resps, list_of(scored_response(ll, greedy)));
-            json_push(filtered, scored_response(ll, greedy));
+            double ll = json_number(json_at(json_find(sample, "loglikelihoods"), k));
+            add_request(&x, prompt, json_copy(c), scored_response(ll, json_is_true(json_at(greedy, k))), NULL);
         }
     } else if (text) {
         slice whole = slice_of(text->valuestring), kept = filter && filter->extract ? filter->extract(whole) : whole;
         char *own = mem_strndup(kept.s, kept.n);
-        add_arguments(arguments, 0, prompt, lm_eval_generation_kwargs(r));
-        json_push(resps, text_list(text->valuestring, NULL));
-        json_push(filtered, json_of_text(own));
+        add_request(&x, prompt, lm_eval_generation_kwargs(r), json_copy(text), json_of_text(own));
         free(own);
     } else {
         const char *target = json_text(json_find(sample, "target"));
         double      ll     = json_number(json_find(sample, "loglikelihood"));
-        if (*prompt) {
-            bool greedy = json_is_true(json_find(sample, "greedy"));
-            add_arguments(arguments, 0, prompt, target ? json_of_text(target) : NULL);
-            json_push(resps, list_of(scored_response(ll, greedy)));
-            json_push(filtered, scored_response(ll, greedy));
-        } else { /* a rolling request has the text alone, and its answer no is_greedy */
-            str number = { 0 };
-            py_repr(ll, &number);
-            add_arguments(arguments, 0, target ? target : "", NULL);
-            json_push(resps, list_of(text_list(number.s, NULL)));
-            json_push(filtered, json_of_text(number.s));
-            str_free(&number);
-        }
+        if (*prompt)
+            add_request(&x, prompt, target ? json_of_text(target) : NULL, scored_response(ll, json_is_true(greedy)),
+                        NULL);
+        else /* a rolling request has the text alone, and its answer no is_greedy */
+            add_request(&x, target ? target : "", NULL, json_list(repr(ll), NULL), repr(ll));
     }
-    json_set(line, "arguments", arguments);
-    json_set(line, "resps", resps);
-    json_set(line, "filtered_resps", filtered);
+    json_set(line, "arguments", x.arguments);
+    json_set(line, "resps", x.resps);
+    json_set(line, "filtered_resps", x.filtered);
+}
+
+static json *texts(char *const *items, int64_t n)
+{
+    json *list = json_array();
+    for (int64_t i = 0; i < n; i++) json_push(list, json_of_text(items[i]));
+    return list;
 }
 
 /* A metric's value for one document: a number, or the pieces that the metric over all documents is
@@ -156,21 +150,12 @@ static json *metric_json(const char *name, const json *sample, const task_text *
         in.words = text->target ? py_resplit_words(slice_of(text->target)) : 0;
         in.bytes = text->target ? (int64_t)strlen(text->target) : 0;
         metric_item(m, &in, stats);
-        json *pair = list_of(py_float(json_find(sample, "loglikelihood")->valuedouble));
-        json_push(pair, json_of_number(stats[1]));
-        return pair;
+        return json_list(py_float(json_number(json_find(sample, "loglikelihood"))), json_of_number(stats[1]), NULL);
     }
     if (m->n_stats == 1) return py_float(score->valuedouble);
-    json *pair = json_array(), *references = json_array();
-    for (int64_t i = 0; i < text->n_references; i++) json_push(references, json_of_text(text->references[i]));
-    if (text->n_references == 1) {
-        json_push(pair, json_of_text(text->references[0]));
-        json_free(references);
-    } else {
-        json_push(pair, references);
-    }
-    json_push(pair, json_of_text(json_find(sample, "prediction")->valuestring));
-    return pair;
+    json *references = text->n_references == 1 ? json_of_text(text->references[0])
+                                               : texts(text->references, text->n_references);
+    return json_list(references, json_copy(json_find(sample, "prediction")), NULL);
 }
 
 /* The document: the item as its file has it, and for multiple choice what HellaSwag's
@@ -187,16 +172,14 @@ static json *document(const log_file *f, const data_item *item, const task_text 
     return doc;
 }
 
-/* The target as the harness logs it: the right choice's index, or the answer without its
- * delimiter. */
-static char *target_text(const task_text *text)
+/* Appends the target as the harness logs it: the right choice's index, or the answer without its
+ * delimiter; nothing where there is none. */
+static void put_target(const task_text *text, str *out)
 {
-    str s = { 0 };
-    if (text->n_choices)
-        str_printf(&s, "%lld", (long long)text->gold);
-    else
-        str_puts(&s, text->target + text->delimiter);
-    return s.s ? s.s : mem_strdup("");
+    if (text->target && text->n_choices)
+        str_printf(out, "%lld", (long long)text->gold);
+    else if (text->target)
+        str_puts(out, text->target + text->delimiter);
 }
 
 static void add_line(log_file *f, int64_t i, const json *sample, const task_text *text, const char *filter)
@@ -205,9 +188,9 @@ static void add_line(log_file *f, int64_t i, const json *sample, const task_text
     json *line = json_object(), *doc = document(f, &r->data->items[r->chosen[i]], text), *listed = json_array(),
          *values              = json_object();
     const metric_name *how    = NULL;
-    char              *target = text->target ? target_text(text) : mem_strdup("");
-    str                dumped = { 0 };
-    const char        *theirs, *of;
+    str                dumped = { 0 }, target = { 0 };
+    put_target(text, &target);
+    const char *theirs, *of;
     for (const json *s = json_find(sample, "scores")->child; s; s = s->next) {
         lm_eval_metric(s->string, &theirs, &of);
         if (strcmp(of, filter)) continue;
@@ -218,14 +201,14 @@ static void add_line(log_file *f, int64_t i, const json *sample, const task_text
     json_set_int(line, "doc_id", r->chosen[i]);
     py_dumps(doc, 2, &dumped);
     json_set(line, "doc", doc);
-    json_set_str(line, "target", target);
+    json_set_str(line, "target", str_c(&target));
     add_exchange(line, r, sample, how);
     json_set_str(line, "filter", filter);
     json_set(line, "metrics", listed);
     const char *first = json_find(json_find(json_find(line, "arguments"), "gen_args_0"), "arg_0")->valuestring;
     set_hash(line, "doc_hash", dumped.s, dumped.n);
     set_hash(line, "prompt_hash", first, strlen(first));
-    set_hash(line, "target_hash", target, strlen(target));
+    set_hash(line, "target_hash", str_c(&target), target.n);
     for (const char *const *h = (const char *const[]) { "doc_hash", "prompt_hash", "target_hash", NULL }; *h; h++)
         str_puts(&f->hashes, json_find(line, *h)->valuestring);
     for (json *v = values->child, *next; v; v = next) {
@@ -235,7 +218,7 @@ static void add_line(log_file *f, int64_t i, const json *sample, const task_text
     py_dumps(line, 0, &f->out);
     str_putc(&f->out, '\n');
     str_free(&dumped);
-    free(target);
+    str_free(&target);
     json_free(values);
     json_free(line);
 }
@@ -300,13 +283,6 @@ static void date_of(const lm_eval_run *r, char out[40])
         if (*c == ':') *c = '-';
 }
 
-static int write_file(const char *dir, str *name, const str *text)
-{
-    int rc = file_write_in(dir, name->s, text);
-    str_free(name);
-    return rc;
-}
-
 int lm_eval_log_write(const lm_eval_run *r, const char *dir)
 {
     log_file f       = { .run = r };
@@ -319,17 +295,18 @@ int lm_eval_log_write(const lm_eval_run *r, const char *dir)
     if (!rc) originals_find_lists(&f.originals, r->data);
     if (!rc) rc = add_lines(&f, samples);
     if (!rc) {
-        str name = { 0 }, other = { 0 };
+        str name = { 0 };
         date_of(r, date);
         sha256_hex(str_c(&f.hashes), f.hashes.n, hash);
         json *all = lm_eval_results(r, hash);
         py_dumps(all, 2, &results);
         json_free(all);
         str_printf(&name, "samples_%s_%s.jsonl", r->task->name, date);
-        str_printf(&other, "results_%s.json", date);
-        rc         = write_file(dir, &name, &f.out);
-        int second = write_file(dir, &other, &results);
-        if (!rc) rc = second;
+        rc = file_write_in(dir, name.s, &f.out);
+        str_clear(&name);
+        str_printf(&name, "results_%s.json", date);
+        if (!rc) rc = file_write_in(dir, name.s, &results);
+        str_free(&name);
     }
     for (int64_t i = 0; samples && i < r->n; i++) json_free(samples[i]);
     free(samples);

@@ -36,11 +36,11 @@ json *py_float(double x)
     return j;
 }
 
-static void quote(const char *s, str *out)
+static void quote(str *out, const char *s, size_t n)
 {
     static const char from[] = "\"\\\n\r\t\f\b", to[] = "\"\\nrtfb";
     str_putc(out, '"');
-    for (; *s; s++) {
+    for (; n; s++, n--) {
         const char *at = strchr(from, *s);
         if (at)
             str_printf(out, "\\%c", to[at - from]);
@@ -60,38 +60,8 @@ static void number(double x, str *out)
         py_repr(x, out);
 }
 
-static void new_line(int indent, int depth, str *out)
+void py_dumps(const json *j, int indent, str *out)
 {
-    if (indent) str_printf(out, "\n%*s", indent * depth, "");
+    json_print_as(j, out,
+                  &(json_style) { .indent = indent, .comma = ", ", .colon = ": ", .quote = quote, .number = number });
 }
-
-static void dump(const json *j, int indent, int depth, str *out)
-{
-    bool object = json_is_object(j);
-    if (json_text(j)) {
-        quote(j->valuestring, out);
-    } else if (json_raw(j)) {
-        str_puts(out, json_raw(j));
-    } else if (json_is_number(j)) {
-        number(j->valuedouble, out);
-    } else if (json_is_bool(j) || json_is_null(j)) {
-        str_puts(out, json_is_null(j) ? "null" : json_is_true(j) ? "true" : "false");
-    } else if (!j->child) {
-        str_puts(out, object ? "{}" : "[]");
-    } else {
-        str_putc(out, object ? '{' : '[');
-        for (const json *c = j->child; c; c = c->next) {
-            new_line(indent, depth + 1, out);
-            if (object) {
-                quote(c->string, out);
-                str_puts(out, ": ");
-            }
-            dump(c, indent, depth + 1, out);
-            if (c->next) str_puts(out, indent ? "," : ", ");
-        }
-        new_line(indent, depth, out);
-        str_putc(out, object ? '}' : ']');
-    }
-}
-
-void py_dumps(const json *j, int indent, str *out) { dump(j, indent, 0, out); }

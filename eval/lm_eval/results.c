@@ -1,5 +1,6 @@
 /* results_DATE.json, as lm-evaluation-harness lays it out. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -133,15 +134,11 @@ static json *sample_counts(const lm_eval_run *r)
 /* Sets a token as its text and its id: ["<s>", "1"]. */
 static void set_token(json *j, const char *key, const tokenizer *tok, int32_t id)
 {
-    str   text = { 0 };
-    json *pair = json_array();
-    if (id >= 0 && !tokenizer_decode(tok, &id, 1, false, &text)) {
-        json_push(pair, json_of_text(str_c(&text)));
-        str_clear(&text);
-        str_printf(&text, "%d", (int)id);
-        json_push(pair, json_of_text(text.s));
-    }
-    json_set(j, key, pair);
+    str  text = { 0 };
+    char number[16];
+    bool there = id >= 0 && !tokenizer_decode(tok, &id, 1, false, &text);
+    snprintf(number, sizeof number, "%d", (int)id);
+    json_set(j, key, there ? json_list(json_of_text(str_c(&text)), json_of_text(number), NULL) : json_array());
     str_free(&text);
 }
 

@@ -70,35 +70,32 @@ static int parse(json **doc, const char *body, size_t n, const char *where)
     return rc;
 }
 
-static const char *shown(const json *j, str *out)
+/* How a value begins, valid until the next call. */
+static const char *shown(const json *j)
 {
-    str_clear(out);
-    if (j) json_print(j, out, false);
-    if (out->n > SHOWN) {
-        out->n         = utf8_valid_prefix(out->s, SHOWN);
-        out->s[out->n] = '\0';
-        str_puts(out, "...");
-    }
-    return j ? str_c(out) : "nothing";
+    static _Thread_local char out[SHOWN + sizeof "..."];
+    str                       text = { 0 };
+    if (!j) return "nothing";
+    json_print(j, &text, false);
+    bool cut = text.n > SHOWN;
+    snprintf(out, sizeof out, "%.*s%s", (int)(cut ? utf8_valid_prefix(text.s, SHOWN) : text.n), text.s,
+             cut ? "..." : "");
+    str_free(&text);
+    return out;
 }
 
 /* Finds choices[0]; refuses an error object and a second choice. */
 static int only_choice(const json *doc, const char *where, const json **choice)
 {
     const json *choices;
-    str         text = { 0 };
-    int         rc   = OK;
-    if (json_is_object(doc) && json_has(doc, "error")) {
-        rc = input_error("%s: the server says %s", where, shown(json_find(doc, "error"), &text));
-    } else if (!json_is_object(doc)) {
-        rc = input_error("%s: the answer is %s, not a JSON object", where, shown(doc, &text));
-    } else if (!(rc = json_get_array(doc, where, "choices", &choices))) {
-        *choice = choices->child;
-        if (!*choice || (*choice)->next || !json_is_object(*choice))
-            rc = input_error("%s: \"choices\": %s: one choice was asked for", where, shown(choices, &text));
-    }
-    str_free(&text);
-    return rc;
+    if (!json_is_object(doc)) return input_error("%s: the answer is %s, not a JSON object", where, shown(doc));
+    if (json_has(doc, "error")) return input_error("%s: the server says %s", where, shown(json_find(doc, "error")));
+    int rc = json_get_array(doc, where, "choices", &choices);
+    if (rc) return rc;
+    *choice = choices->child;
+    if (!*choice || (*choice)->next || !json_is_object(*choice))
+        return input_error("%s: \"choices\": %s: one choice was asked for", where, shown(choices));
+    return OK;
 }
 
 /* A count in `usage`, or -1 where it is not there. */
@@ -143,37 +140,24 @@ int completion_read_text(completion_text *out, const char *body, size_t n, const
     return rc;
 }
 
-void completion_text_free(completion_text *t)
-{
-    str_free(&t->text);
-    *t = (completion_text) { 0 };
-}
-
 /* --- an echoed prompt */
 
 /* Finds the array `key` of logprobs. All its arrays have one length; the first one read sets it. */
 static int rows_of(const json *logprobs, const char *where, const char *key, bool first, completion_echo *out,
                    const json **rows)
 {
-    const json *j    = json_find(logprobs, key);
-    str         text = { 0 };
-    int         rc   = OK;
-    *rows            = NULL;
-    if (!json_is_array(j)) {
-        rc = input_error(
+    const json *j = json_find(logprobs, key);
+    if (!json_is_array(j))
+        return input_error(
             "%s: \"logprobs\" has no list \"%s\" (it is %s): "
             "log-likelihoods need a server whose /completions gives token_logprobs and top_logprobs of an echoed prompt",
-            where, key, shown(logprobs, &text));
-    } else {
-        int64_t n = json_size(j);
-        if (first) out->n = n;
-        if (n != out->n)
-            rc = input_error("%s: \"logprobs\": %lld entries in \"%s\", %lld in \"token_logprobs\"", where,
-                             (long long)n, key, (long long)out->n);
-        *rows = j->child;
-    }
-    str_free(&text);
-    return rc;
+            where, key, shown(logprobs));
+    if (first) out->n = json_size(j);
+    if (json_size(j) != out->n)
+        return input_error("%s: \"logprobs\": %d entries in \"%s\", %lld in \"token_logprobs\"", where, json_size(j),
+                           key, (long long)out->n);
+    *rows = j->child;
+    return OK;
 }
 
 static int read_logprobs(const json *row, const char *where, completion_echo *out)
@@ -186,12 +170,9 @@ static int read_logprobs(const json *row, const char *where, completion_echo *ou
             /* A sum in float32 may round to just above 0. */
             out->logprob[i] = row->valuedouble;
         } else {
-            str text = { 0 };
-            int rc   = input_error(
-                  "%s: \"token_logprobs\": %s at token %lld: must be a logarithm of a probability, or null", where,
-                  shown(row, &text), (long long)i);
-            str_free(&text);
-            return rc;
+            return input_error(
+                "%s: \"token_logprobs\": %s at token %lld: must be a logarithm of a probability, or null", where,
+                shown(row), (long long)i);
         }
     }
     return OK;
@@ -209,57 +190,64 @@ static int read_top(const json *row, const char *where, completion_echo *out)
             good = json_is_number(t) && isfinite(t->valuedouble);
             if (good && t->valuedouble > out->logprob[i]) out->greedy[i] = false;
         }
-        if (!good) {
-            str text = { 0 };
-            int rc = input_error("%s: \"top_logprobs\": %s at token %lld: must map tokens to log-probabilities", where,
-                                 shown(row, &text), (long long)i);
-            str_free(&text);
-            return rc;
-        }
+        if (!good)
+            return input_error("%s: \"top_logprobs\": %s at token %lld: must map tokens to log-probabilities", where,
+                               shown(row), (long long)i);
     }
     return OK;
+}
+
+/* The first entry of an optional list, which counts only where it has one for each token. */
+static const json *entries(const json *logprobs, const char *key, int64_t n)
+{
+    const json *list = json_find(logprobs, key);
+    return json_size(list) == n ? json_items(list) : NULL;
+}
+
+static int64_t *whole_or_null(int64_t *list, bool whole)
+{
+    if (whole) return list;
+    free(list);
+    return NULL;
 }
 
 /* Reads the texts of the tokens and where the server places them. Each list is optional, and is
  * dropped when it is not whole. */
 static void read_spelling(const json *logprobs, completion_echo *out)
 {
-    const json *tokens = json_find(logprobs, "tokens"), *offsets = json_find(logprobs, "text_offset");
-    if (json_is_array(tokens) && json_size(tokens) == out->n) {
-        int64_t i  = 0;
-        out->begin = mem_alloc((size_t)out->n + 1, sizeof *out->begin);
-        for (const json *t = tokens->child; t && json_text(t); t = t->next) {
-            str_puts(&out->spelt, t->valuestring);
-            out->begin[++i] = (int64_t)out->spelt.n;
-        }
-        if (i < out->n) {
-            free(out->begin);
-            out->begin = NULL;
-        }
+    int64_t n = 0, last = 0;
+    out->begin  = mem_alloc((size_t)out->n + 1, sizeof *out->begin);
+    out->offset = mem_alloc((size_t)out->n, sizeof *out->offset);
+    for (const json *t = entries(logprobs, "tokens", out->n); json_text(t); t = t->next) {
+        str_puts(&out->spelt, t->valuestring);
+        out->begin[++n] = (int64_t)out->spelt.n;
     }
-    if (json_is_array(offsets) && json_size(offsets) == out->n) {
-        int64_t i = 0, last = 0;
-        out->offset = mem_alloc((size_t)out->n, sizeof *out->offset);
-        for (const json *o                                                                        = offsets->child;
-             o && json_is_number(o) && o->valuedouble >= (double)last && o->valuedouble < 1e12; o = o->next)
-            last = out->offset[i++] = (int64_t)o->valuedouble;
-        if (i < out->n) {
-            free(out->offset);
-            out->offset = NULL;
-        }
+    out->begin = whole_or_null(out->begin, n == out->n);
+    n          = 0;
+    for (const json *o = entries(logprobs, "text_offset", out->n); o; o = o->next) {
+        if (!(json_number(o) >= (double)last && json_number(o) < 1e12)) break;
+        last = out->offset[n++] = (int64_t)json_number(o);
     }
+    out->offset = whole_or_null(out->offset, n == out->n);
+}
+
+/* How a text begins, in quotes, valid until the next call. */
+static const char *quoted(const char *text)
+{
+    static _Thread_local char out[6 * SHOWN + 3];
+    str                       begin = { 0 };
+    json_quote(&begin, text, utf8_valid_prefix(text, strnlen(text, SHOWN)));
+    snprintf(out, sizeof out, "%s", begin.s);
+    str_free(&begin);
+    return out;
 }
 
 static int no_logprobs(const char *where, const char *text)
 {
-    str begins = { 0 };
-    json_quote(&begins, text, utf8_valid_prefix(text, strnlen(text, SHOWN)));
-    int rc = input_error(
+    return input_error(
         "%s: asked to echo a prompt with log-probabilities, the server gave none, and the text %s: "
         "it honours neither \"logprobs\" nor, perhaps, \"echo\". Texts can be scored there, log-likelihoods cannot",
-        where, str_c(&begins));
-    str_free(&begins);
-    return rc;
+        where, quoted(text));
 }
 
 int completion_read_echo(completion_echo *out, const char *body, size_t n, const char *where)
@@ -303,14 +291,10 @@ void completion_echo_free(completion_echo *e)
 
 static int no_echo(const completion_echo *e, const char *where, const char *asked)
 {
-    str text = { 0 };
-    json_quote(&text, str_c(&e->text), e->text.n < SHOWN ? e->text.n : utf8_valid_prefix(e->text.s, SHOWN));
-    int rc = input_error(
+    return input_error(
         "%s: asked to echo %s, the server gave log-probabilities of %lld tokens and the text %s: "
         "it does not honour \"echo\", and scores from it would be chance. Serve the model with one that does, as vLLM",
-        where, asked, (long long)e->n, str_c(&text));
-    str_free(&text);
-    return rc;
+        where, asked, (long long)e->n, quoted(str_c(&e->text)));
 }
 
 static int add(const completion_echo *e, const char *where, int64_t i, completion_sum *out)

@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     echo((const char *)bytes, n);
     error_clear();
     if (completion_read_text(&text, (const char *)bytes, n, "fuzz", 8) && !*error_text()) abort();
-    completion_text_free(&text);
+    str_free(&text.text);
     error_clear();
     int rc = completion_read_models(&name, &positions, NULL, (const char *)bytes, n, "fuzz");
     if (rc ? !*error_text() : !name || positions < 0) abort();

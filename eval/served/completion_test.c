@@ -42,10 +42,10 @@ static void texts_are_read_and_checked(void **state)
         &t));
     assert_string_equal(str_c(&t.text), " 7");
     assert_true(t.stopped && t.prompt_tokens == 5 && t.completion_tokens == 2);
-    completion_text_free(&t);
+    str_free(&t.text);
     assert_ok(read_text("{\"choices\":[{\"text\":\"\",\"finish_reason\":\"length\"}]}", &t));
     assert_true(!t.stopped && t.prompt_tokens == -1 && t.completion_tokens == -1 && !t.text.n);
-    completion_text_free(&t);
+    str_free(&t.text);
     static const char *const bad[][2] = {
         { "", "empty" },
         { "<html>no</html>", "answers with a page" },

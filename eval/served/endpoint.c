@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
 #include "core/record.h"
@@ -14,14 +15,6 @@ enum { CONCURRENCY = 4, REQUESTS_PER_CONNECTION = 64, TIMEOUT_S = 300, MAX_LENGT
 /* --- opening */
 
 bool is_endpoint_url(const char *model) { return !strncmp(model, "http://", 7) || !strncmp(model, "https://", 8); }
-
-static char *join(const char *url, const char *path)
-{
-    str text = { 0 };
-    str_puts(&text, url);
-    str_puts(&text, path);
-    return text.s;
-}
 
 /* The API's address, whatever slashes or /completions end what was given. */
 static char *trimmed(const char *url)
@@ -39,7 +32,7 @@ static char *trimmed(const char *url)
 static int learn_model(endpoint *e, const endpoint_options *o)
 {
     str     body      = { 0 };
-    char   *where     = join(e->url, "/models");
+    char   *where     = path_join(e->url, "models");
     int64_t positions = 0;
     int     rc        = http_get(e->http, where, o->model ? 0 : o->retries, &body);
     if (!rc) rc = completion_read_models(&e->model, &positions, o->model, str_c(&body), body.n, where);
@@ -141,7 +134,7 @@ int endpoint_open(lm **out, const endpoint_options *o)
     e->concurrency = o->concurrency ? o->concurrency : CONCURRENCY;
     e->lm.group    = e->concurrency * REQUESTS_PER_CONNECTION;
     e->url         = trimmed(o->url);
-    e->completions = join(e->url, "/completions");
+    e->completions = path_join(e->url, "completions");
     int rc         = o->tokenizer ? tokenizer_open(&e->tok, o->tokenizer) : OK;
     e->lm.tok      = e->tok;
     if (!rc && o->key_env && !key) rc = input_error("--api-key-env %s: no such variable in the environment", env);

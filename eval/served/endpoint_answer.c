@@ -35,37 +35,35 @@ typedef struct {
 
 /* --- requests to parts */
 
-static part *new_part(asking *k, int64_t item, str **body)
+/* Adds a part; returns where its request's body goes. */
+static str *new_part(asking *k, int64_t item)
 {
     if ((size_t)k->n_parts == k->cap) {
         k->parts  = mem_grow(k->parts, &k->cap, sizeof *k->parts);
         k->bodies = mem_resize(k->bodies, k->cap, sizeof *k->bodies);
     }
-    *body            = &k->bodies[k->n_parts];
-    **body           = (str) { 0 };
-    part *p          = &k->parts[k->n_parts++];
-    *p               = (part) { .request = item };
-    k->missing[item] = k->n_parts - k->first[item];
-    return p;
+    k->parts[k->n_parts]  = (part) { .request = item };
+    k->bodies[k->n_parts] = (str) { 0 };
+    k->missing[item]      = k->n_parts + 1 - k->first[item];
+    return &k->bodies[k->n_parts++];
 }
 
-static void ask_echo(asking *k, int64_t item, completion_prompt prompt, part **p)
+static part *ask_echo(asking *k, int64_t item, completion_prompt prompt)
 {
-    str *body;
-    *p          = new_part(k, item, &body);
-    (*p)->n_ids = prompt.ids ? prompt.n : 0;
-    completion_ask_echo(body, k->e->model, prompt);
+    completion_ask_echo(new_part(k, item), k->e->model, prompt);
+    part *p  = &k->parts[k->n_parts - 1];
+    p->n_ids = prompt.ids ? prompt.n : 0;
+    return p;
 }
 
 /* Asks for a context and what follows it, as text. Trailing blanks of the context belong to what
  * follows, just as they do where ids are made. */
 static void ask_echo_text(asking *k, int64_t item, const char *context, const char *rest)
 {
-    str   text = { 0 };
-    part *p;
+    str text = { 0 };
     str_puts(&text, context);
     str_puts(&text, rest);
-    ask_echo(k, item, (completion_prompt) { .text = { str_c(&text), text.n } }, &p);
+    part *p   = ask_echo(k, item, (completion_prompt) { .text = { str_c(&text), text.n } });
     p->text   = text;
     p->border = py_rstrip(slice_of(context)).n;
 }
@@ -75,11 +73,9 @@ static int add_generate(asking *k, int64_t item)
     const request   *r     = k->b->requests[item];
     const stop_list *s     = k->b->stops;
     const char     **stops = mem_alloc((size_t)s->n, sizeof *stops);
-    str             *body;
-    new_part(k, item, &body);
     for (int64_t i = 0; i < s->n; i++) stops[i] = s->items[i].text;
     completion_ask_text(
-        body, k->e->model,
+        new_part(k, item), k->e->model,
         (completion_prompt) { r->input.n ? r->input.ids : NULL, (int64_t)r->input.n, slice_of(r->text.prompt) },
         k->b->rules.max_new, stops, s->n, k->e->gen_kwargs);
     free(stops);
@@ -98,11 +94,10 @@ static int add_choices(asking *k, int64_t item)
         int64_t n_cont    = (int64_t)r->choices[c].n,
                 cut       = request_context_cut((int64_t)r->input.n, n_cont, k->b->rules.positions);
         int64_t n_context = (int64_t)r->input.n - cut;
-        part   *p;
         ids_clear(&both);
         for (int64_t i = 0; i < n_context; i++) ids_push(&both, r->input.ids[cut + i]);
         for (int64_t i = 0; i < n_cont; i++) ids_push(&both, r->choices[c].ids[i]);
-        ask_echo(k, item, (completion_prompt) { .ids = both.ids, .n = (int64_t)both.n }, &p);
+        part *p = ask_echo(k, item, (completion_prompt) { .ids = both.ids, .n = (int64_t)both.n });
         p->at   = mem_alloc((size_t)n_cont, sizeof *p->at);
         p->n_at = n_cont;
         for (int64_t i = 0; i < n_cont; i++) p->at[i] = n_context + i;
@@ -118,7 +113,6 @@ static int add_window(asking *k, int64_t item, window w)
     const request *r    = k->b->requests[item];
     ids            all  = { 0 };
     int64_t        last = w.first + w.n - 1;
-    part          *p;
     for (int64_t i = w.first; i <= last; i++) {
         if (i >= w.row && i < last && r->targets[i] >= 0 && r->targets[i] != r->input.ids[i + 1]) {
             ids_free(&all);
@@ -129,8 +123,8 @@ static int add_window(asking *k, int64_t item, window w)
         ids_push(&all, r->input.ids[i]);
     }
     if (r->targets[last] >= 0) ids_push(&all, r->targets[last]);
-    ask_echo(k, item, (completion_prompt) { .ids = all.ids, .n = (int64_t)all.n }, &p);
-    p->at = mem_alloc(all.n, sizeof *p->at);
+    part *p = ask_echo(k, item, (completion_prompt) { .ids = all.ids, .n = (int64_t)all.n });
+    p->at   = mem_alloc(all.n, sizeof *p->at);
     for (int64_t i = w.row > w.first ? w.row : w.first; i <= last; i++)
         if (r->targets[i] >= 0) p->at[p->n_at++] = i - w.first + 1;
     ids_free(&all);
