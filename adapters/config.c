@@ -120,14 +120,9 @@ static void set_patterns(json *config, const adapter *a, const bool *kept, const
 
 static json *shape_block(const model_config *c)
 {
-    json *s = json_object();
-    json_set_int(s, "layers", c->layers);
-    json_set_int(s, "hidden", c->hidden);
-    json_set_int(s, "inter", c->inter);
-    json_set_int(s, "heads", c->heads);
-    json_set_int(s, "kv_heads", c->kv_heads);
-    json_set_int(s, "head_dim", c->head_dim);
-    return s;
+    return json_format("{'layers':%lld,'hidden':%lld,'inter':%lld,'heads':%lld,'kv_heads':%lld,'head_dim':%lld}",
+                       (long long)c->layers, (long long)c->hidden, (long long)c->inter, (long long)c->heads,
+                       (long long)c->kv_heads, (long long)c->head_dim);
 }
 
 json *adapter_block(const adapter *a, const json *extra, const bool *kept)

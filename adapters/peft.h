@@ -42,8 +42,9 @@ scale_rule peft_scale_rule(const peft_layout *p, bool use_rslora);
 int adapter_config_json(json **out, const adapter *a, const peft_layout *p, const char *base_name, json *block,
                         const bool *kept);
 
-/* How a folder stores a factor's tensor, of which `s` is kept: its name, and the shape: [n] or [1, n]
- * for vectors, as the layout has them. A rank of 0 keeps its empty dimension. No bytes. (save.c) */
+/* The name and the shape that a folder stores a factor's tensor with, of which `s` is kept: vectors
+ * are [n] or [1, n], as the layout has them, and a rank of 0 keeps its empty dimension. The view
+ * has no bytes. (save.c) */
 tensor_view folder_tensor(const adapter *a, const peft_layout *p, const adapter_tensor *t, factor_shape s,
                           char name[PEFT_KEY_MAX]);
 

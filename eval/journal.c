@@ -96,10 +96,7 @@ static int write_line(journal *j, const str *line)
 static int begin(journal *j, const char *cell, const char *plan)
 {
     str   line = { 0 };
-    json *head = json_object();
-    json_set_str(head, "journal", schema);
-    json_set_str(head, "cell", cell);
-    json_set_str(head, "plan", plan);
+    json *head = json_format("{'journal':%s,'cell':%s,'plan':%s}", schema, cell, plan);
     json_print(head, &line, false);
     str_putc(&line, '\n');
     int rc = write_line(j, &line);

@@ -30,8 +30,9 @@ typedef struct {
     int64_t prompt_tokens, completion_tokens; /* -1 where the server does not say */
 } completion_text;
 
-/* The caller frees out->text. Messages name `where`, the URL. ERR_INPUT for what is not JSON (a page, an answer cut short), for
- * an error object, for no text, and for more tokens than were allowed. */
+/* Messages name `where`, the URL. ERR_INPUT for what is not JSON (a page, an answer cut short), for
+ * an error object, for no text, and for more tokens than were allowed. The caller frees
+ * out->text. */
 int completion_read_text(completion_text *out, const char *body, size_t n, const char *where, int64_t max_tokens);
 
 /* An echoed prompt: one row a token, those of the prompt before the new one. */
