@@ -20,18 +20,9 @@ void cuda_skinny(const gemm *g)
         cuda_gemm(g);
         return;
     }
-    const bool    a = g->a == PLAIN, b = g->b == PLAIN;
-    const product p = { g->m,
-                        g->n,
-                        g->k,
-                        (const float *)g->A,
-                        a ? g->lda : 1,
-                        a ? 1 : g->lda,
-                        (const float *)g->B,
-                        b ? g->ldb : 1,
-                        b ? 1 : g->ldb,
-                        (float *)g->C,
-                        g->ldc,
-                        g->accumulate };
+    const int64_t a_row = g->a == PLAIN ? g->lda : 1, a_col = g->a == PLAIN ? 1 : g->lda,
+                  b_row = g->b == PLAIN ? g->ldb : 1, b_col = g->b == PLAIN ? 1 : g->ldb;
+    const float  *A = (const float *)g->A, *B = (const float *)g->B;
+    const product p = { g->m, g->n, g->k, A, a_row, a_col, B, b_row, b_col, (float *)g->C, g->ldc, g->accumulate };
     cuda_product(&p);
 }

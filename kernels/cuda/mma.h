@@ -45,37 +45,19 @@ static __device__ inline void mma(mma_c *c, const mma_a &a, const mma_b &b)
 }
 
 /* 8 x 8 matrices from shared memory, PTX ISA, "Warp-level matrix load instruction: ldmatrix":
- * lane l gives the address of row l % 8 of matrix l / 8 (x2: lanes 0 to 15) and gets of each
- * matrix (g, 2t) and (g, 2t + 1), transposed (2t, g) and (2t + 1, g). volatile and memory: they
- * stay where they stand between copies and barriers. */
-static __device__ inline void ldmatrix_x4(uint32_t *to, const bf16 *row)
-{
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(shared_address(row))
-                 : "memory");
-}
-static __device__ inline void ldmatrix_x4_trans(uint32_t *to, const bf16 *row)
-{
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(shared_address(row))
-                 : "memory");
-}
-static __device__ inline void ldmatrix_x2(uint32_t *to, const bf16 *row)
-{
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
-                 : "=r"(to[0]), "=r"(to[1])
-                 : "r"(shared_address(row))
-                 : "memory");
-}
-static __device__ inline void ldmatrix_x2_trans(uint32_t *to, const bf16 *row)
-{
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
-                 : "=r"(to[0]), "=r"(to[1])
-                 : "r"(shared_address(row))
-                 : "memory");
-}
+ * lane l gives the address of row l % 8 of matrix l / 8. From each matrix it gets the elements
+ * (g, 2t) and (g, 2t + 1), or transposed (2t, g) and (2t + 1, g). `volatile` and `memory` keep the
+ * loads where they stand between copies and barriers. */
+#define LDMATRIX_X4(name, transposed)                                                                                  \
+    static __device__ inline void name(uint32_t *to, const bf16 *row)                                                  \
+    {                                                                                                                  \
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4" transposed ".shared.b16 {%0, %1, %2, %3}, [%4];"                  \
+                     : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])                                              \
+                     : "r"(shared_address(row))                                                                        \
+                     : "memory");                                                                                      \
+    }
+LDMATRIX_X4(ldmatrix_x4, "")
+LDMATRIX_X4(ldmatrix_x4_trans, ".trans")
 
 /* 16 bytes on their way from global to shared memory past the registers, both 16-byte aligned;
  * of them `bytes` (0 to 16) are read and the rest are zero. PTX ISA, "Non-bulk copy: cp.async".
@@ -103,13 +85,11 @@ static __device__ inline uint32_t bf16_pair(float first, float second)
 }
 #else
 void emulate_mma(float d[4], const uint32_t a[4], const uint32_t b[2]);
-void emulate_ldmatrix(uint32_t *to, int matrices, bool transposed, const void *row);
+void emulate_ldmatrix(uint32_t to[4], bool transposed, const void *row);
 
 static inline void mma(mma_c *c, const mma_a &a, const mma_b &b) { emulate_mma(c->x, a.x, b.x); }
-static inline void ldmatrix_x4(uint32_t *to, const bf16 *row) { emulate_ldmatrix(to, 4, false, row); }
-static inline void ldmatrix_x4_trans(uint32_t *to, const bf16 *row) { emulate_ldmatrix(to, 4, true, row); }
-static inline void ldmatrix_x2(uint32_t *to, const bf16 *row) { emulate_ldmatrix(to, 2, false, row); }
-static inline void ldmatrix_x2_trans(uint32_t *to, const bf16 *row) { emulate_ldmatrix(to, 2, true, row); }
+static inline void ldmatrix_x4(uint32_t *to, const bf16 *row) { emulate_ldmatrix(to, false, row); }
+static inline void ldmatrix_x4_trans(uint32_t *to, const bf16 *row) { emulate_ldmatrix(to, true, row); }
 static inline void copy_async(void *to, const void *from, int bytes) { emulate_copy_begin(to, from, (size_t)bytes); }
 static inline void copy_commit(void) { emulate_copy_commit(); }
 template <int N> static inline void copy_wait(void) { emulate_copy_wait(N); }

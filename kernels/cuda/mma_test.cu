@@ -43,8 +43,7 @@ KERNEL mma_test_kernel(float *c, const bf16 *a, const bf16 *b, int way)
     for (int x = 0; x < 8; x++) c[(g + x % 4 / 2 * 8) * N + x / 4 * 8 + 2 * t + x % 2] = sum[x / 4].x[x % 4];
 }
 
-/* c [M, M] = (a a^T) a[:, :M]: sums that become the A of a second product; and its B by ldmatrix
- * x2, to either side. */
+/* c [M, M] = (a a^T) a[:, :M]: the sums become the A of a second product. */
 KERNEL mma_test_chain_kernel(float *c, const bf16 *a)
 {
     __shared__ __align__(16) bf16 rows[M * LD];
@@ -53,9 +52,9 @@ KERNEL mma_test_chain_kernel(float *c, const bf16 *a)
     mma_b                         b[2];
     for (int i = lane; i < M * K; i += WARP) rows[i / K * LD + i % K] = a[i];
     __syncthreads();
-    for (int n = 0; n < 2; n++) ldmatrix_x2(b[n].x, rows + (n * 8 + lane % 8) * LD + lane / 8 % 2 * 8);
+    load_b(b, rows, LD);
     for (int n = 0; n < 2; n++) mma(&sum[n], load_a(rows, LD), b[n]);
-    for (int n = 0; n < 2; n++) ldmatrix_x2_trans(b[n].x, rows + lane % 16 * LD + n * 8);
+    load_b_trans(b, rows, LD);
     for (int n = 0; n < 2; n++) mma(&again[n], as_a(sum[0], sum[1]), b[n]);
     for (int x = 0; x < 8; x++) c[(g + x % 4 / 2 * 8) * M + x / 4 * 8 + 2 * t + x % 2] = again[x / 4].x[x % 4];
 }

@@ -2,6 +2,8 @@
  * kernels/cuda/product.h. */
 #include "kernels/cuda/product.h"
 
+#include "kernels/cuda/reduce.h"
+
 static constexpr int STEP = 16; /* of k per strip */
 /* a block is SIDE x SIDE threads; a thread owns every SIDE-th row and column of the tile */
 static constexpr int SIDE        = 16;
@@ -103,14 +105,13 @@ void cuda_product(const product *p)
 KERNEL __launch_bounds__(THREADS) add_parts_kernel(float *to, int64_t ld, const float *parts, int64_t count,
                                                    int64_t rows, int64_t cols, bool accumulate)
 {
-    int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x, n = rows * cols;
+    int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x, n = rows * cols, row, col;
     if (at >= n) return;
     float sum = 0;
     for (int64_t i = 0; i < count; i++) sum += parts[i * n + at];
-    /* 64-bit division is slow */
-    const int64_t row = at < (int64_t)1 << 32 && cols < (int64_t)1 << 32 ? (uint32_t)at / (uint32_t)cols : at / cols;
-    float        *c   = to + row * ld + at - row * cols;
-    *c                = accumulate ? *c + sum : sum;
+    place_of(at, cols, &row, &col);
+    float *c = to + row * ld + col;
+    *c       = accumulate ? *c + sum : sum;
 }
 
 void cuda_add_parts(float *to, int64_t ld, const float *parts, int64_t count, int64_t rows, int64_t cols,

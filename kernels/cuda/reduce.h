@@ -55,6 +55,14 @@ static __device__ inline int block_min(int v, int *shared)
     return low;
 }
 
+/* Row and column of element `at` of a matrix: 64-bit division is slow. */
+static __device__ inline void place_of(int64_t at, int64_t cols, int64_t *row, int64_t *col)
+{
+    const bool small = at < (int64_t)1 << 32 && cols < (int64_t)1 << 32;
+    *row             = small ? (uint32_t)at / (uint32_t)cols : at / cols;
+    *col             = at - *row * cols;
+}
+
 /* The part that owns a block: the last one whose first block is not greater than the block's
  * number. Parts without blocks own none. */
 static __device__ inline int part_of_block(const int64_t *first_block, int count, int64_t block)

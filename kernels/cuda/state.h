@@ -32,6 +32,10 @@ static constexpr int64_t UPLOAD_SLOT_BYTES = 32 << 10;
 
 static constexpr int FACTS_MOST = 20, FACT_LENGTH = 96;
 
+struct captured_graphs {
+    backend_graph *forward, *backward; /* NULL: not yet, or no more */
+};
+
 struct backend_state {
     int            device;                      /* its number in CUDA */
     int            capability, multiprocessors; /* 90 for compute capability 9.0 */
@@ -81,6 +85,9 @@ struct backend_state {
         bool    on;
         int64_t launches, released; /* as they were at the beginning */
     } capture;
+
+    /* What the variant `graph` has captured, by the copies of the call it belongs to. */
+    std::unordered_map<const void *, captured_graphs> captured;
 
     device_fact facts[FACTS_MOST + 1];
     char        fact_values[FACTS_MOST][FACT_LENGTH];

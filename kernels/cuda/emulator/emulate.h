@@ -107,18 +107,21 @@ void emulate_launch(const char *name, dim3 grid, dim3 block, int64_t shared_byte
         name, grid, block, shared_bytes, [=] { kernel(args...); }, [=] { (emulate_check(name, args), ...); });
 }
 
-typedef enum {
-    cudaSuccess,
-    cudaErrorMemoryAllocation,
-    cudaErrorInvalidValue,
-    cudaErrorInsufficientDriver,
-    cudaErrorNoDevice,
-    cudaErrorNoKernelImageForDevice,
-    cudaErrorIllegalAddress,
-    cudaErrorIllegalState,
-    cudaErrorStreamCaptureUnsupported,
-    cudaErrorStreamCaptureInvalidated
-} cudaError_t;
+/* CUDA's errors as far as they are used, and its words for them. */
+#define EMULATED_ERRORS(ERROR)                                                                                         \
+    ERROR(cudaSuccess, "no error")                                                                                     \
+    ERROR(cudaErrorMemoryAllocation, "out of memory")                                                                  \
+    ERROR(cudaErrorInvalidValue, "invalid argument")                                                                   \
+    ERROR(cudaErrorInsufficientDriver, "the driver is too old")                                                        \
+    ERROR(cudaErrorNoDevice, "no device")                                                                              \
+    ERROR(cudaErrorNoKernelImageForDevice, "no kernel image for the device")                                           \
+    ERROR(cudaErrorIllegalAddress, "an illegal memory access was encountered")                                         \
+    ERROR(cudaErrorIllegalState, "the operation cannot be performed in the present state")                             \
+    ERROR(cudaErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing")                       \
+    ERROR(cudaErrorStreamCaptureInvalidated, "operation failed due to a previous error during capture")
+#define ERROR_NUMBER(name, text) name,
+typedef enum { EMULATED_ERRORS(ERROR_NUMBER) } cudaError_t;
+#undef ERROR_NUMBER
 typedef enum { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice } cudaMemcpyKind;
 typedef struct {
     char   name[64];
@@ -141,14 +144,8 @@ typedef enum {
 const char *cudaGetErrorName(cudaError_t e);
 const char *cudaGetErrorString(cudaError_t e);
 cudaError_t cudaGetLastError(void);
-cudaError_t cudaGetDeviceCount(int *count);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device);
-cudaError_t cudaDriverGetVersion(int *version);
-cudaError_t cudaRuntimeGetVersion(int *version);
-cudaError_t cudaDeviceGetPCIBusId(char *id, int length, int device); /* fails: there is no bus */
-cudaError_t cudaSetDevice(int device);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
-cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
@@ -156,8 +153,6 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsig
 cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream);
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
-cudaError_t cudaEventCreate(cudaEvent_t *event);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
@@ -171,6 +166,21 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all_bytes);
 cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t stream);
 
+/* There is one device, without a bus and without versions. */
+template <class STATUS> STATUS emulate_answer(int *to, int value)
+{
+    *to = value;
+    return STATUS();
+}
+inline cudaError_t cudaGetDeviceCount(int *count) { return emulate_answer<cudaError_t>(count, 1); }
+inline cudaError_t cudaDriverGetVersion(int *version) { return emulate_answer<cudaError_t>(version, 0); }
+inline cudaError_t cudaRuntimeGetVersion(int *version) { return emulate_answer<cudaError_t>(version, 0); }
+inline cudaError_t cudaDeviceGetPCIBusId(char *, int, int) { return cudaErrorInvalidValue; }
+inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+inline cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) { return cudaGraphDestroy(exec); }
+inline cudaError_t cudaEventCreate(cudaEvent_t *event) { return cudaEventCreateWithFlags(event, 0); }
+
 typedef enum { CUBLAS_STATUS_SUCCESS, CUBLAS_STATUS_INVALID_VALUE, CUBLAS_STATUS_EXECUTION_FAILED } cublasStatus_t;
 typedef enum { CUBLAS_OP_N, CUBLAS_OP_T } cublasOperation_t;
 typedef enum { CUBLAS_DEFAULT_MATH, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION = 16 } cublasMath_t;
@@ -179,15 +189,15 @@ typedef enum { CUBLAS_GEMM_DEFAULT = -1 } cublasGemmAlgo_t;
 typedef enum { CUDA_R_32F = 0, CUDA_R_16BF = 14 } cudaDataType;
 typedef int *cublasHandle_t;
 
-const char    *cublasGetStatusString(cublasStatus_t s);
-cublasStatus_t cublasGetVersion(cublasHandle_t handle, int *version);
-cublasStatus_t cublasCreate(cublasHandle_t *handle);
-cublasStatus_t cublasDestroy(cublasHandle_t handle);
-cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream);
-cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode);
-cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void *workspace, size_t bytes);
-cublasStatus_t cublasGemmEx_64(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int64_t m,
-                               int64_t n, int64_t k, const void *alpha, const void *A, cudaDataType type_a, int64_t lda,
-                               const void *B, cudaDataType type_b, int64_t ldb, const void *beta, void *C,
-                               cudaDataType type_c, int64_t ldc, cublasComputeType_t compute, cublasGemmAlgo_t algo);
+const char           *cublasGetStatusString(cublasStatus_t s);
+inline cublasStatus_t cublasGetVersion(cublasHandle_t, int *v) { return emulate_answer<cublasStatus_t>(v, 0); }
+inline cublasStatus_t cublasCreate(cublasHandle_t *) { return CUBLAS_STATUS_SUCCESS; }
+inline cublasStatus_t cublasDestroy(cublasHandle_t) { return CUBLAS_STATUS_SUCCESS; }
+inline cublasStatus_t cublasSetStream(cublasHandle_t, cudaStream_t) { return CUBLAS_STATUS_SUCCESS; }
+inline cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t) { return CUBLAS_STATUS_SUCCESS; }
+cublasStatus_t        cublasSetWorkspace(cublasHandle_t handle, void *workspace, size_t bytes);
+cublasStatus_t        cublasGemmEx_64(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int64_t m,
+                                      int64_t n, int64_t k, const void *alpha, const void *A, cudaDataType type_a, int64_t lda,
+                                      const void *B, cudaDataType type_b, int64_t ldb, const void *beta, void *C,
+                                      cudaDataType type_c, int64_t ldc, cublasComputeType_t compute, cublasGemmAlgo_t algo);
 #endif

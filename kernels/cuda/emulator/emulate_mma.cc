@@ -36,17 +36,13 @@ void emulate_mma(float d[4], const uint32_t a[4], const uint32_t b[2])
 
 /* Lane l names row l % 8 of matrix l / 8, and gets from each matrix the pair in row l / 4,
  * columns l % 4 * 2 and the next; transposed, the pair in column l / 4, those rows. */
-void emulate_ldmatrix(uint32_t *to, int matrices, bool transposed, const void *row)
+void emulate_ldmatrix(uint32_t to[4], bool transposed, const void *row)
 {
-    unsigned char row_of_mine[16] = { 0 };
-    const void   *all[32];
-    const int     lane = emulate_thread_number() % 32;
-    if (lane < 8 * matrices) {
-        emulate_check_shared(row, 16, 16);
-        memcpy(row_of_mine, row, 16);
-    }
-    emulate_gather(row_of_mine, 16, all);
-    for (int m = 0; m < matrices; m++) {
+    const void *all[32];
+    const int   lane = emulate_thread_number() % 32;
+    emulate_check_shared(row, 16, 16);
+    emulate_gather(row, 16, all);
+    for (int m = 0; m < 4; m++) {
         uint16_t pair[2];
         for (int i = 0; i < 2; i++) {
             const int at = lane / 4, next = lane % 4 * 2 + i;

@@ -156,36 +156,11 @@ int64_t sm_number(void) { return 0; }
 static const struct {
     const char *name, *text;
 } errors[] = {
-    { "cudaSuccess", "no error" },
-    { "cudaErrorMemoryAllocation", "out of memory" },
-    { "cudaErrorInvalidValue", "invalid argument" },
-    { "cudaErrorInsufficientDriver", "the driver is too old" },
-    { "cudaErrorNoDevice", "no device" },
-    { "cudaErrorNoKernelImageForDevice", "no kernel image for the device" },
-    { "cudaErrorIllegalAddress", "an illegal memory access was encountered" },
-    { "cudaErrorIllegalState", "the operation cannot be performed in the present state" },
-    { "cudaErrorStreamCaptureUnsupported", "operation not permitted when stream is capturing" },
-    { "cudaErrorStreamCaptureInvalidated", "operation failed due to a previous error during capture" },
+#define ERROR_TEXT(name, text) { #name, text },
+    EMULATED_ERRORS(ERROR_TEXT)
 };
 const char *cudaGetErrorName(cudaError_t e) { return errors[e].name; }
 const char *cudaGetErrorString(cudaError_t e) { return errors[e].text; }
-cudaError_t cudaSetDevice(int) { return cudaSuccess; }
-cudaError_t cudaGetDeviceCount(int *count)
-{
-    *count = 1;
-    return cudaSuccess;
-}
-cudaError_t cudaDriverGetVersion(int *version)
-{
-    *version = 0;
-    return cudaSuccess;
-}
-cudaError_t cudaRuntimeGetVersion(int *version)
-{
-    *version = 0;
-    return cudaSuccess;
-}
-cudaError_t cudaDeviceGetPCIBusId(char *, int, int) { return cudaErrorInvalidValue; }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int)
 {
     *p = { "the host, emulated", 9, 0, 4, region_bytes, 1 << 18, EMULATE_SHARED_BYTES };
@@ -198,16 +173,6 @@ const char *cublasGetStatusString(cublasStatus_t s)
            : s == CUBLAS_STATUS_INVALID_VALUE ? "an invalid argument"
                                               : "the GPU program failed to execute";
 }
-cublasStatus_t cublasGetVersion(cublasHandle_t, int *version)
-{
-    *version = 0;
-    return CUBLAS_STATUS_SUCCESS;
-}
-cublasStatus_t cublasCreate(cublasHandle_t *) { return CUBLAS_STATUS_SUCCESS; }
-cublasStatus_t cublasDestroy(cublasHandle_t) { return CUBLAS_STATUS_SUCCESS; }
-cublasStatus_t cublasSetStream(cublasHandle_t, cudaStream_t) { return CUBLAS_STATUS_SUCCESS; }
-cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t) { return CUBLAS_STATUS_SUCCESS; }
-
 cublasStatus_t cublasSetWorkspace(cublasHandle_t, void *p, size_t bytes)
 {
     return owner(p, bytes) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;

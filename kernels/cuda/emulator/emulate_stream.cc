@@ -87,7 +87,6 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *made, unsigned)
     *made = &all;
     return cudaSuccess;
 }
-cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaStreamSynchronize(cudaStream_t)
 {
     if (!emulate_wait()) return cudaErrorStreamCaptureUnsupported;
@@ -176,7 +175,6 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
     delete event;
     return cudaSuccess;
 }
-cudaError_t cudaEventCreate(cudaEvent_t *event) { return cudaEventCreateWithFlags(event, 0); }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t)
 {
@@ -243,4 +241,3 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
     delete graph;
     return cudaSuccess;
 }
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) { return cudaGraphDestroy(exec); }

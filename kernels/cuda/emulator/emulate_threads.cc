@@ -161,31 +161,34 @@ int __syncthreads_or(int any)
     return run.any[b];
 }
 
+/* Shows the warp `bytes` at value, and gives back which exchange of this thread it is. */
+static unsigned show(const void *value, size_t bytes)
+{
+    const int me = run.current;
+    if (bytes > MOST_BYTES) emulate_stop("shows its warp a value that is too large");
+    const unsigned n = ++run.exchanges[me];
+    memcpy(run.values[n % 2][me], value, bytes);
+    wait(&run.warps[me / WARP]);
+    return n;
+}
+/* What another thread shows in that exchange. */
+static const void *shown(int thread, unsigned n)
+{
+    if (thread >= run.count || run.exchanges[thread] < n)
+        emulate_stop("does with its warp what takes a lane that is not there");
+    return run.values[n % 2][thread];
+}
+
 void emulate_exchange(void *value, size_t bytes, int mask)
 {
-    int        me   = run.current;
-    gathering *warp = &run.warps[me / WARP];
-    if (bytes > MOST_BYTES) emulate_stop("exchanges a value that is too large");
-    unsigned n = ++run.exchanges[me];
-    memcpy(run.values[n % 2][me], value, bytes);
-    wait(warp);
-    if ((me ^ mask) >= run.count || run.exchanges[me ^ mask] < n)
-        emulate_stop("exchanges with a lane that is not there");
-    memcpy(value, run.values[n % 2][me ^ mask], bytes);
+    const unsigned n = show(value, bytes);
+    memcpy(value, shown(run.current ^ mask, n), bytes);
 }
 
 void emulate_gather(const void *value, size_t bytes, const void *all[WARP])
 {
-    const int me = run.current, first = me / WARP * WARP;
-    if (bytes > MOST_BYTES) emulate_stop("shows its warp a value that is too large");
-    unsigned n = ++run.exchanges[me];
-    memcpy(run.values[n % 2][me], value, bytes);
-    wait(&run.warps[me / WARP]);
-    for (int lane = 0; lane < WARP; lane++) {
-        if (first + lane >= run.count || run.exchanges[first + lane] < n)
-            emulate_stop("does with its warp what takes all 32 lanes, and one is not there");
-        all[lane] = run.values[n % 2][first + lane];
-    }
+    const unsigned n = show(value, bytes);
+    for (int lane = 0; lane < WARP; lane++) all[lane] = shown(run.current / WARP * WARP + lane, n);
 }
 
 int emulate_thread_number(void) { return run.current; }
@@ -207,15 +210,13 @@ static void fiber_body(void)
         (*run.thread)();
         emulate_copy_end_of_thread();
         if (run.reached) emulate_stop("ends while its cluster may reach for its block: nobody waited for all");
-        int me               = run.current;
+        const int me         = run.current;
         run.fibers[me].alive = false;
-        run.whole.alive--;
-        run.blocks[me / run.of_block].alive--;
-        run.warps[me / WARP].alive--;
-        run.idle = 0;
-        release_if_complete(&run.whole);
-        release_if_complete(&run.blocks[me / run.of_block]);
-        release_if_complete(&run.warps[me / WARP]);
+        run.idle             = 0;
+        for (gathering *g : { &run.whole, &run.blocks[me / run.of_block], &run.warps[me / WARP] }) {
+            g->alive--;
+            release_if_complete(g);
+        }
         leave();
     }
 }

@@ -37,25 +37,10 @@ bool attention_mma_bwd(bf16 *dq, bf16 *dk, bf16 *dv, const float *lse, const att
                        const attention_span *spans, int64_t n_spans);
 bool attention_split_decode(bf16 *o, const attention_arrays<bf16> &a, const attention_span *spans, int64_t n,
                             int64_t kv_most);
-static inline bool attention_split_decode(float *, const attention_arrays<float> &, const attention_span *, int64_t,
-                                          int64_t)
-{
-    return false;
-}
-static inline bool attention_mma_fwd(float *, float *, const attention_arrays<float> &, const attention_span *, int64_t)
-{
-    return false;
-}
-static inline bool attention_split_fwd(float *, float *, const attention_arrays<float> &, const attention_span *,
-                                       int64_t)
-{
-    return false;
-}
-static inline bool attention_mma_bwd(float *, float *, float *, const float *, const attention_arrays<float> &,
-                                     const attention_span *, int64_t)
-{
-    return false;
-}
+template <class... A> static inline bool attention_mma_fwd(float *, A &&...) { return false; }
+template <class... A> static inline bool attention_split_fwd(float *, A &&...) { return false; }
+template <class... A> static inline bool attention_mma_bwd(float *, A &&...) { return false; }
+template <class... A> static inline bool attention_split_decode(float *, A &&...) { return false; }
 
 /* A list of spans on the device, each cut into blocks of `queries` queries: block first_block[i]
  * is the first of span i. NULL: a block a span. */

@@ -135,6 +135,49 @@ static __device__ inline bool next_visit(visit *v, const attention_list &list, i
     return false;
 }
 
+/* Rows of the block that the queries of a tile see: those in [low, high), and query i of the tile
+ * those below see + i. */
+struct seen_rows {
+    int low, high, see;
+};
+
+/* A warp's scores, of 16 rows from line0 on against the tile's queries, become probabilities.
+ * stats: log-sum-exp and delta of each query. */
+static __device__ inline void probabilities(mma_c *p, const seen_rows &s, int line0, float scale, const float2 *stats)
+{
+    const int lane = (int)threadIdx.x % WARP;
+    UNROLL
+    for (int i = 0; i < TILE / 2; i++) {
+        const int   line = line0 + lane / 4 + i / 2 % 2 * 8, query = i / 4 * 8 + lane % 4 * 2 + i % 2;
+        const bool  seen  = line >= s.low && line < s.high && line < s.see + query;
+        const float e     = exp2f(p[i / 4].x[i % 4] * (scale * LOG2_E) - stats[query].x);
+        p[i / 4].x[i % 4] = seen ? e : 0;
+    }
+}
+
+/* Gradients of the probabilities become gradients of the scores, without the scale. */
+static __device__ inline void score_gradients(mma_c *ds, const mma_c *p, const float2 *stats)
+{
+    const int lane = (int)threadIdx.x % WARP;
+    UNROLL
+    for (int i = 0; i < TILE / 2; i++)
+        ds[i / 4].x[i % 4] = p[i / 4].x[i % 4] * (ds[i / 4].x[i % 4] - stats[i / 4 * 8 + lane % 4 * 2 + i % 2].y);
+}
+
+/* A warp's 16 rows of dk or dv, `to` being the first, += scale times their sums. named: a bit for
+ * each of the lane's two rows that is written. */
+template <int D>
+static __device__ inline void add_rows(bf16 *to, int64_t ld, const mma_c *sum, float scale, int named, int head_dim)
+{
+    const int lane = (int)threadIdx.x % WARP;
+    UNROLL
+    for (int i = 0; i < D / 8 * 2; i++) {
+        const int r = i % 2, c = i / 2 * 8 + lane % 4 * 2;
+        if (c < head_dim && (named >> r & 1))
+            add_pair(to + (lane / 4 + 8 * r) * ld + c, scale * sum[i / 2].x[2 * r], scale * sum[i / 2].x[2 * r + 1]);
+    }
+}
+
 template <int D>
 static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, const float *lse, attention_bf16 a,
                                      attention_list list, int64_t kv_rows)
@@ -146,7 +189,7 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
     const int     rows            = (int)min(kv_rows - row0, (int64_t)OWN);
     mma_c         sum_k[1][D / 8] = {}, sum_v[1][D / 8] = {};
     visit         v = first_visit(list);
-    /* bits: the lane's rows that a span names; what the others hold may be anything, NaN too */
+    /* A bit for each of the lane's rows that a span names. The others may hold anything, NaN too. */
     int named = 0;
 
     auto copy_queries = [&](int turn) {
@@ -174,67 +217,45 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
     for (int turn = 0; more; turn++) {
         float2 *stats = passing_stats<D>(turn);
         if (me < TILE) stats[me] = mine;
-        /* own rows that query i of the tile sees: below see + i */
-        const int last = min(v.q_len - v.query0, TILE) - 1, see = v.past < 0 ? OWN : v.own0 + v.past + v.query0 + 1,
-                  low = v.low, high = v.high;
+        const int       last = min(v.q_len - v.query0, TILE) - 1; /* the last query of the tile */
+        const seen_rows seen = { v.low, v.high, v.past < 0 ? OWN : v.own0 + v.past + v.query0 + 1 };
         copy_wait<0>();
         __syncthreads(); /* these queries are here, and nobody reads those before them any more */
         more = next_visit(&v, list, group, row0, rows);
         if (more) copy_queries(turn + 1), mine = stats_of_mine();
-        if (line0 >= high || line0 + 16 <= low || line0 >= see + last) continue;
-        for (int r = 0; r < 2; r++) named |= (line0 + lane / 4 + 8 * r >= low && line0 + lane / 4 + 8 * r < high) << r;
+        if (line0 >= seen.high || line0 + 16 <= seen.low || line0 >= seen.see + last) continue;
+        for (int r = 0; r < 2; r++) {
+            const int line = line0 + lane / 4 + 8 * r;
+            named |= (line >= seen.low && line < seen.high) << r;
+        }
         const bf16 *qt = passing_tile<D>(0, turn), *ot = passing_tile<D>(1, turn);
         mma_c       p[1][SCORES] = {}, ds[1][SCORES] = {};
         product_of_rows<D, 1, SCORES>(p, own_tile<D>(0) + line0 * LD<D>, qt);
-        UNROLL
-        for (int i = 0; i < 4 * SCORES; i++) {
-            const int   line = line0 + lane / 4 + i / 2 % 2 * 8, query = i / 4 * 8 + lane % 4 * 2 + i % 2;
-            const bool  seen     = line >= low && line < high && line < see + query;
-            const float e        = exp2f(p[0][i / 4].x[i % 4] * (a.scale * LOG2_E) - stats[query].x);
-            p[0][i / 4].x[i % 4] = seen ? e : 0;
-        }
+        probabilities(p[0], seen, line0, a.scale, stats);
         product_with_tile<D, 1, SCORES>(sum_v, p, ot);
         product_of_rows<D, 1, SCORES>(ds, own_tile<D>(1) + line0 * LD<D>, ot);
-        UNROLL
-        for (int i = 0; i < 4 * SCORES; i++)
-            ds[0][i / 4].x[i % 4] = p[0][i / 4].x[i % 4] *
-                                    (ds[0][i / 4].x[i % 4] - stats[i / 4 * 8 + lane % 4 * 2 + i % 2].y);
+        score_gradients(ds[0], p[0], stats);
         product_with_tile<D, 1, SCORES>(sum_k, ds, qt);
     }
-    UNROLL
-    for (int i = 0; i < D / 8 * 2; i++) {
-        const int r = i % 2, line = line0 + lane / 4 + 8 * r, c = i / 2 * 8 + lane % 4 * 2;
-        if (line >= rows || c >= H || !(named >> r & 1)) continue;
-        add_pair(dk + (row0 + line) * a.d.ldk + kv_head * H + c, a.scale * sum_k[0][i / 2].x[2 * r],
-                 a.scale * sum_k[0][i / 2].x[2 * r + 1]);
-        add_pair(dv + (row0 + line) * a.d.ldv + kv_head * H + c, sum_v[0][i / 2].x[2 * r],
-                 sum_v[0][i / 2].x[2 * r + 1]);
-    }
+    add_rows<D>(dk + (row0 + line0) * a.d.ldk + kv_head * H, a.d.ldk, sum_k[0], a.scale, named, H);
+    add_rows<D>(dv + (row0 + line0) * a.d.ldv + kv_head * H, a.d.ldv, sum_v[0], 1, named, H);
 }
 
 /* Blocks on a multiprocessor at once, as registers allow: the compiler keeps to it. */
-KERNEL __launch_bounds__(MMA_THREADS, 4)
-    attention_mma_bwd_q_64_kernel(bf16 *dq, float *delta, const float *lse, attention_bf16 a, attention_list list)
-{
-    bwd_q<64>(dq, delta, lse, a, list);
-}
-KERNEL __launch_bounds__(MMA_THREADS, 2)
-    attention_mma_bwd_q_128_kernel(bf16 *dq, float *delta, const float *lse, attention_bf16 a, attention_list list)
-{
-    bwd_q<128>(dq, delta, lse, a, list);
-}
-KERNEL __launch_bounds__(MMA_THREADS, 3)
-    attention_mma_bwd_kv_64_kernel(bf16 *dk, bf16 *dv, const float *delta, const float *lse, attention_bf16 a,
-                                   attention_list list, int64_t kv_rows)
-{
-    bwd_kv<64>(dk, dv, delta, lse, a, list, kv_rows);
-}
-KERNEL __launch_bounds__(MMA_THREADS, 2)
-    attention_mma_bwd_kv_128_kernel(bf16 *dk, bf16 *dv, const float *delta, const float *lse, attention_bf16 a,
-                                    attention_list list, int64_t kv_rows)
-{
-    bwd_kv<128>(dk, dv, delta, lse, a, list, kv_rows);
-}
+#define BWD_KERNELS(D, q_blocks, kv_blocks)                                                                            \
+    KERNEL __launch_bounds__(MMA_THREADS, q_blocks) attention_mma_bwd_q_##D##_kernel(                                  \
+        bf16 *dq, float *delta, const float *lse, attention_bf16 a, attention_list list)                               \
+    {                                                                                                                  \
+        bwd_q<D>(dq, delta, lse, a, list);                                                                             \
+    }                                                                                                                  \
+    KERNEL __launch_bounds__(MMA_THREADS, kv_blocks)                                                                   \
+        attention_mma_bwd_kv_##D##_kernel(bf16 *dk, bf16 *dv, const float *delta, const float *lse, attention_bf16 a,  \
+                                          attention_list list, int64_t kv_rows)                                        \
+    {                                                                                                                  \
+        bwd_kv<D>(dk, dv, delta, lse, a, list, kv_rows);                                                               \
+    }
+BWD_KERNELS(64, 4, 3)
+BWD_KERNELS(128, 2, 2)
 
 bool attention_mma_bwd(bf16 *dq, bf16 *dk, bf16 *dv, const float *lse, const attention_bf16 &a,
                        const attention_span *spans, int64_t n_spans)

@@ -320,8 +320,6 @@ DECODE_KERNEL(decode_16_kernel, 2)
 DECODE_KERNEL(decode_32_kernel, 4)
 DECODE_KERNEL(decode_64_kernel, 8)
 
-static int tiles_of(int n) { return n <= 8 ? 1 : n <= 16 ? 2 : n <= 32 ? 4 : 8; }
-
 /* x passes through every block: as many rows of W as it has tokens, and more, to a block; but
  * enough blocks to fill a GPU. */
 static int row_bits_of(int tiles, int64_t out)
@@ -350,16 +348,30 @@ template <int TILES> static void plan_shared(decode_args *a)
                       (a->v ? tokens * b.lines * 2 : 0);
 }
 
+/* By the most rows of a batch: its tiles of 8 tokens. */
+typedef struct {
+    int rows, tiles;
+    void (*kernel)(decode_args);
+    void (*plan_shared)(decode_args *a);
+} decode_size;
+static const decode_size &size_of(int n)
+{
+    static const decode_size sizes[] = { { 8, 1, decode_8_kernel, plan_shared<1> },
+                                         { 16, 2, decode_16_kernel, plan_shared<2> },
+                                         { 32, 4, decode_32_kernel, plan_shared<4> },
+                                         { 64, 8, decode_64_kernel, plan_shared<8> } };
+    int                      i       = 0;
+    while (i < 3 && n > sizes[i].rows) i++;
+    return sizes[i];
+}
+
 const char *decode_plan_expand(decode_args *a, int64_t groups)
 {
-    const int tiles   = tiles_of(a->n);
-    a->row_bits       = row_bits_of(tiles, a->out);
-    const int64_t all = ring_steps(a, groups);
-    a->ring           = (int)(all < 1 ? 1 : all < RING_MOST ? all : RING_MOST);
-    tiles == 1   ? plan_shared<1>(a)
-              : tiles == 2 ? plan_shared<2>(a)
-              : tiles == 4 ? plan_shared<4>(a)
-                           : plan_shared<8>(a);
+    const decode_size &size = size_of(a->n);
+    a->row_bits             = row_bits_of(size.tiles, a->out);
+    const int64_t all       = ring_steps(a, groups);
+    a->ring                 = (int)(all < 1 ? 1 : all < RING_MOST ? all : RING_MOST);
+    size.plan_shared(a);
     /* what is static, up to where dynamic_shared() is aligned */
     const int64_t fixed = (sizeof(decode_rows) + 1023) / 1024 * 1024;
     return a->shared_bytes + fixed > cuda->shared_most
@@ -369,11 +381,7 @@ const char *decode_plan_expand(decode_args *a, int64_t groups)
 
 void decode_expand(const decode_args *a)
 {
-    const int tiles  = tiles_of(a->n);
-    auto     *decode = tiles == 1   ? decode_8_kernel
-                       : tiles == 2 ? decode_16_kernel
-                       : tiles == 4 ? decode_32_kernel
-                                    : decode_64_kernel;
+    auto *decode = size_of(a->n).kernel;
     /* Without a first launch there is nothing that has waited for what made x. */
     LAUNCH_AS(decode,
               (launch_shape { blocks_of(a->out, WARP_LINES << a->row_bits), THREADS, a->shared_bytes, a->columns > 0 }),

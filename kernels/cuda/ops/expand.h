@@ -30,12 +30,4 @@ static __device__ inline floats4 vec_BR(const expand_job &e, int64_t n, int64_t 
         if (j + i < e.r) v.x[i] = product_BR(e, n, j + i);
     return v;
 }
-
-/* Row and column of an element: 64-bit division is slow. */
-static __device__ inline void place_of(int64_t at, int64_t cols, int64_t *row, int64_t *col)
-{
-    const bool small = at < (int64_t)1 << 32 && cols < (int64_t)1 << 32;
-    *row             = small ? (uint32_t)at / (uint32_t)cols : at / cols;
-    *col             = at - *row * cols;
-}
 #endif

@@ -102,13 +102,15 @@ static __device__ void grad_B(const expand_lists &l, const expand_task &task, in
     vec_store<VEC>(to, sum, most - at, fits);
 }
 
-/* Lanes that share a row of r: a power of two, four elements each. */
-static __host__ __device__ int lanes_of(int64_t r)
+/* Lanes of a warp that share `items`, as many as a warp has at most: a power of two. */
+static __host__ __device__ int lanes_for(int64_t items)
 {
     int lanes = 1;
-    while (lanes < WARP && lanes * VEC < r) lanes *= 2;
+    while (lanes < WARP && lanes < items) lanes *= 2;
     return lanes;
 }
+/* Lanes that share a row of r, four elements each. */
+static __host__ __device__ int lanes_of(int64_t r) { return lanes_for((r + VEC - 1) / VEC); }
 
 /* dv_n += s sum_j u_j (BR)_nj G_nj: some lanes of a warp an element */
 static __device__ void grad_v(const expand_lists &l, const expand_task &task, int64_t block)
@@ -187,14 +189,6 @@ KERNEL __launch_bounds__(THREADS)
     if (task.kind == GRAD_U) part_u(l, l.sources[task.first], block);
 }
 
-/* Lanes that share an element of dR or du: a power of two. */
-static __host__ __device__ int sharers_of(int sources)
-{
-    int lanes = 1;
-    while (lanes < WARP && lanes < sources) lanes *= 2;
-    return lanes;
-}
-
 /* du_j += s sum of its runs,  dR_kj += s u_j sum of its runs: some lanes of a warp an element,
  * each the sums of some jobs, which are then added in job order. Where one array is shared by
  * all jobs, one thread would add up thousands of runs. */
@@ -205,7 +199,7 @@ KERNEL __launch_bounds__(THREADS)
     const expand_task    task  = tasks[i];
     const expand_source *mine  = l.sources + task.first;
     const bool           is_R  = task.kind == GRAD_R;
-    const int            lanes = sharers_of(task.count), lane = (int)threadIdx.x % lanes;
+    const int            lanes = lanes_for(task.count), lane = (int)threadIdx.x % lanes;
     const int64_t at = (blockIdx.x - first_block[i]) * (THREADS / lanes) + threadIdx.x / lanes, size = size_of(&task);
     float *to = (float *)(is_R ? l.jobs[mine[0].job].dR : l.jobs[mine[0].job].du) + at, total = at < size ? *to : 0;
     for (int t0 = 0; t0 < task.count; t0 += lanes) {
@@ -328,7 +322,7 @@ static void plan_kind(plan *p, const expand_job *jobs, int64_t count, int kind)
             if (e->out > task.out) task.out = e->out;
         }
         if (in_runs)
-            add_task(&p->add, task, blocks_of(size_of(&task), THREADS / sharers_of(task.count)));
+            add_task(&p->add, task, blocks_of(size_of(&task), THREADS / lanes_for(task.count)));
         else
             add_task(&p->first, task, blocks_for(&task, 0));
     }

@@ -4,6 +4,8 @@
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/working.h"
 
+static constexpr cudaDataType TYPE = ELEMENT_DATA_TYPE;
+
 /* A row has `per_row` blocks, so a thread divides in 32 bits. */
 KERNEL __launch_bounds__(THREADS)
     TYPED(linear_bias_kernel)(element *y, const element *bias, linear_dims d, bool accumulate, unsigned per_row)
@@ -23,37 +25,22 @@ void TYPED(linear_fwd_cuda)(real *y, const real *x, const real *W, const real *b
     if (bias)
         LAUNCH(TYPED(linear_bias_kernel), (unsigned)d.n * per_row, THREADS, (element *)y, (const element *)bias, d,
                accumulate, per_row);
-    const gemm g = { d.n,
-                     d.out,
-                     d.in,
-                     x,
-                     d.ldx,
-                     PLAIN,
-                     W,
-                     d.in,
-                     TRANSPOSED,
-                     y,
-                     d.ldy,
-                     bias || accumulate,
-                     ELEMENT_DATA_TYPE,
-                     ELEMENT_DATA_TYPE };
+    const bool adds = bias || accumulate;
+    const gemm g    = { d.n, d.out, d.in, x, d.ldx, PLAIN, W, d.in, TRANSPOSED, y, d.ldy, adds, TYPE, TYPE };
     cuda_gemm(&g);
 }
 
 void TYPED(linear_fwd_wide_cuda)(param *y, const real *x, const real *W, linear_dims d)
 {
     if (d.n == 0) return;
-    const gemm g = { d.n,       d.out, d.in, x, d.ldx, PLAIN, W, d.in, TRANSPOSED, y, d.ldy, false, ELEMENT_DATA_TYPE,
-                     CUDA_R_32F };
+    const gemm g = { d.n, d.out, d.in, x, d.ldx, PLAIN, W, d.in, TRANSPOSED, y, d.ldy, false, TYPE, CUDA_R_32F };
     cuda_gemm(&g);
 }
 
 void TYPED(linear_bwd_x_cuda)(real *dx, const real *dy, const real *W, linear_dims d, bool accumulate)
 {
     if (d.n == 0) return;
-    const gemm g = {
-        d.n, d.in, d.out, dy, d.ldy, PLAIN, W, d.in, PLAIN, dx, d.ldx, accumulate, ELEMENT_DATA_TYPE, ELEMENT_DATA_TYPE
-    };
+    const gemm g = { d.n, d.in, d.out, dy, d.ldy, PLAIN, W, d.in, PLAIN, dx, d.ldx, accumulate, TYPE, TYPE };
     cuda_gemm(&g);
 }
 
@@ -72,8 +59,7 @@ KERNEL __launch_bounds__(THREADS)
 void TYPED(linear_bwd_w_cuda)(param *dW, param *dbias, const real *dy, const real *x, linear_dims d)
 {
     if (d.n == 0) return;
-    const gemm g = { d.out, d.in,  d.n, dy,   d.ldy, TRANSPOSED,        x,
-                     d.ldx, PLAIN, dW,  d.in, true,  ELEMENT_DATA_TYPE, CUDA_R_32F };
+    const gemm g = { d.out, d.in, d.n, dy, d.ldy, TRANSPOSED, x, d.ldx, PLAIN, dW, d.in, true, TYPE, CUDA_R_32F };
     if (dW) cuda_gemm(&g);
     if (!dbias) return;
     row_parts p     = row_parts_of(d.n);

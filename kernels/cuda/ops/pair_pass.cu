@@ -228,42 +228,24 @@ KERNEL __launch_bounds__(THREADS)
 static int64_t dh_count(const pair_pass *p) { return p->want != DB_ALONE ? p->n * p->r : 0; }
 static int64_t dB_count(const pair_pass *p) { return p->want != DH_ALONE ? p->out * p->r : 0; }
 
-/* Where the parts lie: dh's, then dB's. */
-static float *parts_of(const pair_pass *p, const pass_cut *c, float **dB_parts)
+void cuda_pair_pass(const pair_pass *p)
 {
-    const int64_t of_dh = c->col_parts * dh_count(p), of_dB = c->row_parts * dB_count(p);
-    float        *parts = (float *)cuda_scratch(SCRATCH_PARTS, (of_dh + of_dB) * (int64_t)sizeof(float));
-    *dB_parts           = parts + of_dh;
-    return parts;
-}
-
-void cuda_pair_pass_parts(const pair_pass *p)
-{
-    const pass_cut c = cut_of(p->n, p->out, p->r);
-    float         *dB_parts, *dh_parts = parts_of(p, &c, &dB_parts);
-    /* ranks first: they read one tile, which L2 then has */
-    const dim3 grid((unsigned)c.rank_parts, (unsigned)c.col_parts, (unsigned)c.row_parts);
     static void (*const kernels[][2])(pair_pass, float *, float *,
                                       int64_t) = { { pair_pass_16_kernel, pair_pass_32_kernel },
                                                    { pair_pass_down_16_kernel, pair_pass_down_32_kernel },
                                                    { pair_pass_grad_16_kernel, pair_pass_grad_32_kernel } };
-    auto *pair_pass_kernel                     = kernels[p->want][c.ranks > 16];
+    if (p->n == 0 || p->out == 0 || p->r == 0) return;
+    /* The parts of dh lie before those of dB. */
+    const pass_cut c     = cut_of(p->n, p->out, p->r);
+    const int64_t  of_dh = c.col_parts * dh_count(p), of_dB = c.row_parts * dB_count(p);
+    float         *dh_parts = (float *)cuda_scratch(SCRATCH_PARTS, (of_dh + of_dB) * (int64_t)sizeof(float)),
+          *dB_parts         = dh_parts + of_dh;
+    /* Blocks of the same tile and other ranks come one after the other: L2 then has the tile. */
+    const dim3 grid((unsigned)c.rank_parts, (unsigned)c.col_parts, (unsigned)c.row_parts);
+    auto      *pair_pass_kernel = kernels[p->want][c.ranks > 16];
     LAUNCH_SHARED(pair_pass_kernel, grid, THREADS, shared_bytes_of(c.ranks), *p, dh_parts, dB_parts, c.tiles);
-}
-
-void cuda_pair_pass_sums(const pair_pass *p)
-{
-    const pass_cut c = cut_of(p->n, p->out, p->r);
-    float         *dB_parts, *dh_parts = parts_of(p, &c, &dB_parts);
     LAUNCH(pair_pass_sums_kernel, blocks_of(dh_count(p) + dB_count(p), THREADS), THREADS, *p, dh_parts, c.col_parts,
            dB_parts, c.row_parts);
-}
-
-void cuda_pair_pass(const pair_pass *p)
-{
-    if (p->n == 0 || p->out == 0 || p->r == 0) return;
-    cuda_pair_pass_parts(p);
-    cuda_pair_pass_sums(p);
 }
 
 bool pair_pass_can(const pair_pass *p) { return (uintptr_t)p->dy % 16 == 0 && p->ldy % 8 == 0; }

@@ -38,7 +38,4 @@ void cuda_pair_pass(const pair_pass *p);
  * parts read, dh and dB'. */
 double pair_pass_flops(const pair_pass *p);
 void   pair_pass_bytes(const pair_pass *p, double bytes[2]);
-/* The same in two steps, for a variant's list. */
-void cuda_pair_pass_parts(const pair_pass *p);
-void cuda_pair_pass_sums(const pair_pass *p);
 #endif

@@ -8,6 +8,7 @@
  * same h in any batch. */
 #ifndef TIEBREAK_KERNELS_CUDA_OPS_PRODUCER_H
 #define TIEBREAK_KERNELS_CUDA_OPS_PRODUCER_H
+#include "kernels/cuda/ops/shrink.h"
 #include "kernels/cuda/reduce.h"
 #include "kernels/cuda/vector.h"
 #include "kernels/cuda/working.h"
@@ -15,20 +16,9 @@
 static constexpr int      VEC = 16 / sizeof(element);
 typedef vec<element, VEC> element_vec;
 
-/* One adapter's part of the work: h [n, r] with row stride ldh, A [r, in] with row stride lda. */
-typedef struct {
-    const element *A;
-    int64_t        lda, r;
-    element       *h;
-    int64_t        ldh;
-} shrink;
-static constexpr int SHRINKS_MOST = 8; /* adapters of one input: q, k, v and company */
-
-/* x [n, d.d] with row stride d.ldy from `from` with row stride d.ldx; in d, 0 is contiguous.
- * SwiGLU's `from` is gate | up, [n, 2 d.d]. */
-void TYPED(rmsnorm_shrink_cuda)(real *x, param *rstd, const real *from, const real *g, norm_dims d, double eps,
-                                const shrink *list, int count);
-void TYPED(swiglu_shrink_cuda)(real *x, const real *from, norm_dims d, const shrink *list, int count);
+/* x [n, d.d] with row stride d.ldy, by the op that `source` describes (its `from` has row stride
+ * d.ldx), and the h of every entry of the list. In d, 0 is contiguous. */
+void TYPED(produce_cuda)(real *x, const adapted_source *source, norm_dims d, const shrink *list, int count);
 
 static __device__ inline float squares_added(float sum, const element_vec &x)
 {

@@ -85,12 +85,11 @@ static void run(const setup *s, int64_t first, int64_t n)
     norm_dims     d  = { n, in, 0, s->c.ldx };
     for (int i = 0; i < s->count; i++)
         list[i] = { s->A[i], s->lda[i], s->c.ranks[i], s->h[i] + first * s->ldh[i], s->ldh[i] };
-    if (s->norm)
-        rmsnorm_shrink_cuda_bf16((real *)(s->x + first * s->c.ldx), (param *)(s->rstd + first),
-                                 (const real *)(s->from + first * in), (const real *)s->g, d, 1e-5, list, s->count);
-    else
-        swiglu_shrink_cuda_bf16((real *)(s->x + first * s->c.ldx), (const real *)(s->from + first * 2 * in), d, list,
-                                s->count);
+    const adapted_source source = { .from = (const real *)(s->from + first * (s->norm ? 1 : 2) * in),
+                                    .gain = s->norm ? (const real *)s->g : NULL,
+                                    .rstd = s->norm ? (param *)(s->rstd + first) : NULL,
+                                    .eps  = 1e-5 };
+    produce_cuda_bf16((real *)(s->x + first * s->c.ldx), &source, d, list, s->count);
 }
 
 static void check_x(const setup *s)

@@ -52,8 +52,8 @@ template <int RANKS> static __device__ void fill_table(rank_table<RANKS> *table,
     for (int s = 0; s < a.count; s++) {
         const shrink &one = a.list[s];
         if (j >= 0 && j < one.r) {
-            table->A[i]   = one.A + j * one.lda;
-            table->h[i]   = one.h + j;
+            table->A[i]   = (const element *)one.A + j * one.lda;
+            table->h[i]   = (element *)one.h + j;
             table->ldh[i] = one.ldh;
         }
         j -= one.r;
@@ -264,35 +264,34 @@ static int rows_of(int64_t n)
     return (int)(rows < ROWS_MOST ? rows : ROWS_MOST);
 }
 
-static produce_args args_of(real *x, param *rstd, const real *from, const real *g, norm_dims d, double eps,
-                            const shrink *list, int count)
+static produce_args args_of(real *x, const adapted_source *s, norm_dims d, const shrink *list, int count)
 {
     produce_args a = {};
-    a.x = (element *)x, a.rstd = (float *)rstd, a.from = (const element *)from, a.g = (const element *)g;
-    a.n = d.n, a.in = d.d, a.ldx = d.ldy ? d.ldy : d.d, a.ld_from = d.ldx ? d.ldx : (g ? 1 : 2) * d.d;
-    a.eps = (float)eps, a.rows = rows_of(d.n), a.count = count, a.A_fits = true;
-    a.from_fits = vec_fits<VEC>(a.from, a.ld_from) && (g || a.in % VEC == 0);
+    a.x = (element *)x, a.rstd = (float *)s->rstd, a.from = (const element *)s->from, a.g = (const element *)s->gain;
+    a.n = d.n, a.in = d.d, a.ldx = d.ldy ? d.ldy : d.d, a.ld_from = d.ldx ? d.ldx : (a.g ? 1 : 2) * d.d;
+    a.eps = (float)s->eps, a.rows = rows_of(d.n), a.count = count, a.A_fits = true;
+    a.from_fits = vec_fits<VEC>(a.from, a.ld_from) && (a.g || a.in % VEC == 0);
     a.x_fits    = vec_fits<VEC>(a.x, a.ldx);
     for (int i = 0; i < count; i++) {
         a.list[i] = list[i];
         a.ranks += (int)list[i].r;
-        a.A_fits = a.A_fits && vec_fits<VEC>(list[i].A, list[i].lda);
+        a.A_fits = a.A_fits && vec_fits<VEC>((const element *)list[i].A, list[i].lda);
     }
     return a;
 }
 
-static void produce_all(const produce_args &a)
+void TYPED(produce_cuda)(real *x, const adapted_source *source, norm_dims d, const shrink *list, int count)
 {
-    const bool     norm   = a.g != NULL;
-    const unsigned blocks = blocks_of(a.n, a.rows > 0 ? a.rows : 1);
+    const produce_args a      = args_of(x, source, d, list, count);
+    const bool         norm   = a.g != NULL;
+    const unsigned     blocks = blocks_of(a.n, a.rows > 0 ? a.rows : 1);
     if (blocks == 0) return;
 #ifdef TIEBREAK_BF16
-    if (a.ranks > NARROW * COLUMNS && norm) {
-        LAUNCH(rmsnorm_shrink_wide_kernel, blocks, THREADS, a);
-        return;
-    }
     if (a.ranks > NARROW * COLUMNS) {
-        LAUNCH(swiglu_shrink_wide_kernel, blocks, THREADS, a);
+        if (norm)
+            LAUNCH(rmsnorm_shrink_wide_kernel, blocks, THREADS, a);
+        else
+            LAUNCH(swiglu_shrink_wide_kernel, blocks, THREADS, a);
         return;
     }
 #endif
@@ -300,15 +299,4 @@ static void produce_all(const produce_args &a)
         LAUNCH(TYPED(rmsnorm_shrink_kernel), blocks, THREADS, a);
     else
         LAUNCH(TYPED(swiglu_shrink_kernel), blocks, THREADS, a);
-}
-
-void TYPED(rmsnorm_shrink_cuda)(real *x, param *rstd, const real *from, const real *g, norm_dims d, double eps,
-                                const shrink *list, int count)
-{
-    produce_all(args_of(x, rstd, from, g, d, eps, list, count));
-}
-
-void TYPED(swiglu_shrink_cuda)(real *x, const real *from, norm_dims d, const shrink *list, int count)
-{
-    produce_all(args_of(x, NULL, from, NULL, d, 0, list, count));
 }

@@ -15,24 +15,25 @@ static __device__ place place_of_thread(unsigned vectors)
     return { (int64_t)(blockIdx.x / vectors) * THREADS + row, (int64_t)(at - row * vectors) * VEC };
 }
 
+/* The elements from i on of one row, as many as a thread reads at once. */
+static __device__ void copy_vector(element *to, const element *from, int64_t i, int64_t d)
+{
+    const bool fits = vec_fits<VEC>(from, d) && vec_fits<VEC>(to, d);
+    vec_store<VEC>(to + i, vec_load<VEC>(from + i, d - i, fits), d - i, fits);
+}
+
 KERNEL __launch_bounds__(THREADS) TYPED(gather_rows_kernel)(element *dst, const element *src, const int32_t *rows,
                                                             int64_t n, int64_t d, unsigned vectors)
 {
-    const place at   = place_of_thread(vectors);
-    const bool  fits = vec_fits<VEC>(src, d) && vec_fits<VEC>(dst, d);
-    if (at.row < n)
-        vec_store<VEC>(dst + at.row * d + at.i, vec_load<VEC>(src + rows[at.row] * d + at.i, d - at.i, fits), d - at.i,
-                       fits);
+    const place at = place_of_thread(vectors);
+    if (at.row < n) copy_vector(dst + at.row * d, src + rows[at.row] * d, at.i, d);
 }
 
 KERNEL __launch_bounds__(THREADS) TYPED(scatter_rows_kernel)(element *dst, const element *src, const int32_t *rows,
                                                              int64_t n, int64_t d, unsigned vectors)
 {
-    const place at   = place_of_thread(vectors);
-    const bool  fits = vec_fits<VEC>(src, d) && vec_fits<VEC>(dst, d);
-    if (at.row < n)
-        vec_store<VEC>(dst + rows[at.row] * d + at.i, vec_load<VEC>(src + at.row * d + at.i, d - at.i, fits), d - at.i,
-                       fits);
+    const place at = place_of_thread(vectors);
+    if (at.row < n) copy_vector(dst + rows[at.row] * d, src + at.row * d, at.i, d);
 }
 
 void TYPED(gather_rows_cuda)(real *dst, const real *src, const int32_t *rows, int64_t n, int64_t d)

@@ -95,8 +95,8 @@ void TYPED(augmented_prepare)(adapted_walk *w, const adapted_linear *l)
 
 void TYPED(augmented_forward)(adapted_walk *w, const adapted_linear *l)
 {
-    const augmented   g   = augmented_of(w, l);
-    const step_shrink all = { g.A, g.ldw, g.room, g.h, l->ldx };
+    const augmented g   = augmented_of(w, l);
+    const shrink    all = { g.A, g.ldw, g.room, g.h, l->ldx };
     if (w->variant->from_source)
         TYPED(produce)(w, l, &all, 1);
     else

@@ -13,42 +13,28 @@
  * of both are f32, and the gradient in the base is cast back. Gradients of parameters are f32 and
  * added to; a framework in bf16 would keep these small arrays in bf16. */
 #include "kernels/cuda/product.h"
+#include "kernels/cuda/vector.h"
 #include "kernels/cuda/variants/steps.h"
 
 typedef enum { CONVERT, SCALE, COLUMNS, PRODUCT, SUM } pass_kind;
 
 /* Elements that a thread reads and writes at once, as a framework's kernels do. */
-static constexpr int LOT = 4;
-template <class T> struct alignas(LOT * sizeof(T)) lot {
-    T x[LOT];
-};
-
-/* Loops over a lot have a constant length, so that it stays in registers; beyond `many` it is
- * zero. */
-template <class T> static __device__ lot<T> load_lot(const T *from, int many)
-{
-    if (many == LOT) return *(const lot<T> *)from;
-    lot<T> l = {};
-    for (int i = 0; i < LOT; i++)
-        if (i < many) l.x[i] = from[i];
-    return l;
-}
+static constexpr int VEC = 4;
 
 /* to [count] = a, s a, a times the factor b of its column (of cols), a b, or a + b. */
 template <pass_kind K, class T, class FROM, class WITH>
 static __device__ void pass(T *to, const FROM *a_, const WITH *b_, float s, int64_t count, int64_t cols)
 {
-    const int64_t first = ((int64_t)blockIdx.x * THREADS + threadIdx.x) * LOT;
-    if (first >= count) return;
-    const int       many = count - first < LOT ? (int)(count - first) : LOT;
-    const lot<FROM> a    = load_lot(a_ + first, many);
-    lot<WITH>       b    = {};
-    lot<T>          out  = {};
-    int64_t         col  = 0;
+    const int64_t first = ((int64_t)blockIdx.x * THREADS + threadIdx.x) * VEC, left = count - first;
+    if (left <= 0) return;
+    const vec<FROM, VEC> a   = vec_load<VEC>(a_ + first, left, true);
+    vec<WITH, VEC>       b   = {};
+    vec<T, VEC>          out = {};
+    int64_t              col = 0;
     /* 64-bit division is slow */
     if (K == COLUMNS) col = count < (int64_t)1 << 32 ? (uint32_t)first % (uint32_t)cols : first % cols;
-    if (K == PRODUCT || K == SUM) b = load_lot(b_ + first, many);
-    for (int i = 0; i < LOT; i++) {
+    if (K == PRODUCT || K == SUM) b = vec_load<VEC>(b_ + first, left, true);
+    for (int i = 0; i < VEC; i++) {
         const float x = a.x[i];
         if (K == CONVERT) out.x[i] = x;
         if (K == SCALE) out.x[i] = s * x;
@@ -57,12 +43,7 @@ static __device__ void pass(T *to, const FROM *a_, const WITH *b_, float s, int6
         if (K == SUM) out.x[i] = x + b.x[i];
         if (++col == cols) col = 0;
     }
-    if (many == LOT) {
-        *(lot<T> *)(to + first) = out;
-        return;
-    }
-    for (int i = 0; i < LOT; i++)
-        if (i < many) to[first + i] = out.x[i];
+    vec_store<VEC>(to + first, out, left, true);
 }
 
 /* A kernel, and what launches it. */
@@ -75,7 +56,7 @@ static __device__ void pass(T *to, const FROM *a_, const WITH *b_, float s, int6
     static void run_##name##type(void *to, const void *a, const void *b, float s, int64_t rows, int64_t cols)          \
     {                                                                                                                  \
         const int64_t count = rows * cols;                                                                             \
-        LAUNCH(eager_##name##_kernel##type, blocks_of(count, LOT *THREADS), THREADS, (T *)to, (const FROM *)a,         \
+        LAUNCH(eager_##name##_kernel##type, blocks_of(count, VEC *THREADS), THREADS, (T *)to, (const FROM *)a,         \
                (const WITH *)b, s, count, cols);                                                                       \
     }
 PASS(widen, , CONVERT, float, bf16, bf16)

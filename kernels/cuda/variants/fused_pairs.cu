@@ -68,8 +68,8 @@ static void step_fused(adapted_walk *w, fused f)
 
 static void forward(adapted_walk *w, const adapted_linear *l, bool cluster)
 {
-    fused       f = { l->n, l->out, l->in, l->x, l->ldx, l->W, l->in, TRANSPOSED, l->y, l->ldy, cluster, 0, {} };
-    step_shrink list[FUSED_PAIRS];
+    fused  f = { l->n, l->out, l->in, l->x, l->ldx, l->W, l->in, TRANSPOSED, l->y, l->ldy, cluster, 0, {} };
+    shrink list[FUSED_PAIRS];
     for (const adapted_pair *a = l->pairs; a < end(l); a++) {
         const fused_arrays t = take(w, l, a);
         if (!a->p.r) continue;
@@ -84,13 +84,8 @@ static void forward(adapted_walk *w, const adapted_linear *l, bool cluster)
 /* dB' and dh, from one reading of dy where that pays. */
 static void through_B(adapted_walk *w, const adapted_linear *l, const adapted_pair *a, const fused_arrays *t)
 {
-    pair_pass pass = {};
-    pass.n = l->n, pass.out = a->out, pass.r = a->p.r;
-    pass.dy = at<bf16>(l->dy, a->at), pass.B = (const bf16 *)a->p.B, pass.h = (const bf16 *)t->h;
-    pass.dh = (bf16 *)t->dh, pass.dB = (float *)a->p.dB;
-    pass.ldy = l->ld_dy, pass.ldb = a->p.ldb, pass.ldh = pass.ld_dh = t->ldh;
     if (a->p.dB && (l->dx || a->p.dA) && pair_pass_pays(l->n, a->out, a->p.r)) {
-        step_pair_pass(w, pass);
+        step_pair_pass(w, pass_over_dy(l, a, t->h, t->dh, t->ldh));
         return;
     }
     grad_B_bf16(w, l, a, t->h, t->ldh);

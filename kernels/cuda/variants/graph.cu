@@ -1,37 +1,11 @@
 /* The variant graph: the launches of base-first, captured once and replayed.
  *
  * A graph knows its arrays by address, and the caller has promised the same ones in every call.
- * What was captured is kept here, found again by the call's copies, and made anew where memory has
- * moved. Other contents of the arrays need nothing. */
-#include <stdlib.h>
-
+ * The handle keeps what was captured and finds it by the call's copies. It is captured anew where
+ * memory has moved. Other contents of the arrays need nothing. */
 #include "kernels/cuda/variants/steps.h"
 
-typedef enum { FORWARD, BACKWARD, DIRECTIONS } direction;
-typedef struct {
-    const void    *copies;
-    backend_graph *graphs[DIRECTIONS];
-} captured;
-
-static struct {
-    captured *list;
-    int       count, room;
-} captures;
-
-/* What was captured for these copies, empty at first. NULL: the host has no memory for it. */
-static captured *captured_for(const void *copies)
-{
-    int i = 0;
-    while (i < captures.count && captures.list[i].copies != copies) i++;
-    if (i == captures.room) {
-        const int room  = 2 * captures.room + 16;
-        captured *grown = (captured *)realloc(captures.list, (size_t)room * sizeof *grown);
-        if (!grown) return NULL;
-        captures.list = grown, captures.room = room;
-    }
-    if (i == captures.count) captures.list[captures.count++] = { copies, {} };
-    return &captures.list[i];
-}
+typedef enum { FORWARD, BACKWARD } direction;
 
 static void go_through(adapted_walk *w, const adapted_linear *l, direction d)
 {
@@ -82,26 +56,22 @@ void graph_prepare(adapted_walk *w, const adapted_linear *l)
 {
     for (const adapted_pair *a = l->pairs; a < l->pairs + l->count; a++)
         w->used.copies += a->p.r * (l->in + a->out) * (int64_t)sizeof(float);
-    captured *c = w->runs && !cuda_failed() ? captured_for(l->copies) : NULL;
-    if (c && !c->graphs[FORWARD] && l->y) c->graphs[FORWARD] = capture(w, l, FORWARD);
-    if (c && !c->graphs[BACKWARD] && l->dx) c->graphs[BACKWARD] = capture(w, l, BACKWARD);
+    if (!w->runs || cuda_failed()) return;
+    captured_graphs *c = &cuda->captured[l->copies];
+    if (!c->forward && l->y) c->forward = capture(w, l, FORWARD);
+    if (!c->backward && l->dx) c->backward = capture(w, l, BACKWARD);
 }
 
 static void replay(adapted_walk *w, const adapted_linear *l, direction d)
 {
-    if (!w->runs || cuda_failed()) {
-        if (!w->runs) go_through(w, l, d);
-        return;
-    }
-    captured *c = captured_for(l->copies);
-    if (!c) {
-        run(w, l, d);
-        return;
-    }
-    if (c->graphs[d] && graph_run_cuda(c->graphs[d])) return;
-    graph_free_cuda(c->graphs[d]);
-    c->graphs[d] = capture(w, l, d);
-    if (c->graphs[d]) graph_run_cuda(c->graphs[d]);
+    if (!w->runs) go_through(w, l, d);
+    if (!w->runs || cuda_failed()) return;
+    captured_graphs *c     = &cuda->captured[l->copies];
+    backend_graph  **graph = d == FORWARD ? &c->forward : &c->backward;
+    if (*graph && graph_run_cuda(*graph)) return;
+    graph_free_cuda(*graph);
+    *graph = capture(w, l, d);
+    if (*graph) graph_run_cuda(*graph);
 }
 
 void graph_forward(adapted_walk *w, const adapted_linear *l) { replay(w, l, FORWARD); }
@@ -109,9 +79,9 @@ void graph_backward(adapted_walk *w, const adapted_linear *l) { replay(w, l, BAC
 
 void graph_release(adapted_walk *w, const adapted_linear *l)
 {
-    for (int i = 0; w->runs && i < captures.count; i++) {
-        if (captures.list[i].copies != l->copies) continue;
-        for (int d = 0; d < DIRECTIONS; d++) graph_free_cuda(captures.list[i].graphs[d]);
-        captures.list[i--] = captures.list[--captures.count];
-    }
+    auto known = cuda->captured.find(l->copies);
+    if (!w->runs || known == cuda->captured.end()) return;
+    graph_free_cuda(known->second.forward);
+    graph_free_cuda(known->second.backward);
+    cuda->captured.erase(known);
 }

@@ -26,19 +26,28 @@ void TYPED(base_first_forward)(adapted_walk *w, const adapted_linear *l)
     }
 }
 
-void TYPED(base_first_backward)(adapted_walk *w, const adapted_linear *l)
+/* dB, dh and dA of a pair, of what is wanted. */
+typedef void pair_grads(adapted_walk *w, const adapted_linear *l, const adapted_pair *a, element *h, element *dh);
+static void  grads(adapted_walk *w, const adapted_linear *l, const adapted_pair *a, element *h, element *dh)
+{
+    TYPED(grad_B)(w, l, a, h, a->p.r);
+    if (l->dx || a->p.dA) TYPED(grad_h)(w, l, a, dh, a->p.r);
+    TYPED(grad_A)(w, l, a, dh, a->p.r);
+}
+
+static void base_then_pairs_backward(adapted_walk *w, const adapted_linear *l, pair_grads *pair)
 {
     void *all_h = take_kept(w, l, room_of_pairs(l)), *all_dh = take_scratch(w, l, room_of_pairs(l));
     if (l->dx) TYPED(base_backward)(w, l, l->W, false);
     for (const adapted_pair *a = l->pairs; a < end(l); a++) {
         if (!a->p.r) continue;
         element *dh = of_pair(l, all_dh, a);
-        TYPED(grad_B)(w, l, a, of_pair(l, all_h, a), a->p.r);
-        if (l->dx || a->p.dA) TYPED(grad_h)(w, l, a, dh, a->p.r);
-        TYPED(grad_A)(w, l, a, dh, a->p.r);
+        pair(w, l, a, of_pair(l, all_h, a), dh);
         if (l->dx) TYPED(grad_x)(w, l, a, dh, a->p.r, true);
     }
 }
+
+void TYPED(base_first_backward)(adapted_walk *w, const adapted_linear *l) { base_then_pairs_backward(w, l, grads); }
 
 /* The pairs are written first, so the large product adds to them as it ends: y is read in the
  * shadow of arithmetic, and rounded once as a whole. */
@@ -51,9 +60,9 @@ static void pairs_then_base(adapted_walk *w, const adapted_linear *l, void *all_
 
 void TYPED(adapter_first_forward)(adapted_walk *w, const adapted_linear *l)
 {
-    void       *all_h = take_kept(w, l, room_of_pairs(l));
-    step_shrink list[8];
-    int         count = 0;
+    void  *all_h = take_kept(w, l, room_of_pairs(l));
+    shrink list[SHRINKS_MOST];
+    int    count = 0;
     for (const adapted_pair *a = l->pairs; a < end(l); a++) {
         element *h = of_pair(l, all_h, a);
         if (!a->p.r) continue;
@@ -67,9 +76,12 @@ void TYPED(adapter_first_forward)(adapted_walk *w, const adapted_linear *l)
 }
 
 /* dx is written by the first pair that has a rank, and added to from then on. */
-static void pairs_then_base_backward(adapted_walk *w, const adapted_linear *l, void *all_dh)
+static void pairs_then_base_backward(adapted_walk *w, const adapted_linear *l, pair_grads *pair)
 {
-    bool written = false;
+    void *all_h = take_kept(w, l, room_of_pairs(l)), *all_dh = take_scratch(w, l, room_of_pairs(l));
+    bool  written = false;
+    for (const adapted_pair *a = l->pairs; a < end(l); a++)
+        if (a->p.r) pair(w, l, a, of_pair(l, all_h, a), of_pair(l, all_dh, a));
     if (!l->dx) return;
     for (const adapted_pair *a = l->pairs; a < end(l); a++) {
         if (!a->p.r) continue;
@@ -79,49 +91,29 @@ static void pairs_then_base_backward(adapted_walk *w, const adapted_linear *l, v
     TYPED(base_backward)(w, l, l->W, written);
 }
 
-void TYPED(adapter_first_backward)(adapted_walk *w, const adapted_linear *l)
-{
-    void *all_h = take_kept(w, l, room_of_pairs(l)), *all_dh = take_scratch(w, l, room_of_pairs(l));
-    for (const adapted_pair *a = l->pairs; a < end(l); a++) {
-        if (!a->p.r) continue;
-        element *dh = of_pair(l, all_dh, a);
-        TYPED(grad_B)(w, l, a, of_pair(l, all_h, a), a->p.r);
-        if (l->dx || a->p.dA) TYPED(grad_h)(w, l, a, dh, a->p.r);
-        TYPED(grad_A)(w, l, a, dh, a->p.r);
-    }
-    pairs_then_base_backward(w, l, all_dh);
-}
+void TYPED(adapter_first_backward)(adapted_walk *w, const adapted_linear *l) { pairs_then_base_backward(w, l, grads); }
 
 #ifdef TIEBREAK_BF16
 /* dh and dB' of a pair from one reading of dy (kernels/cuda/ops/pair_pass.h), of what is wanted. */
 static void through_B(adapted_walk *w, const adapted_linear *l, const adapted_pair *a, const bf16 *h, bf16 *dh)
 {
-    pair_pass  pass    = {};
+    pair_pass  pass    = pass_over_dy(l, a, h, dh, a->p.r);
     const bool want_dh = l->dx || a->p.dA;
     if (!want_dh && !a->p.dB) return;
     pass.want = want_dh && a->p.dB ? BOTH : want_dh ? DH_ALONE : DB_ALONE;
-    pass.n = l->n, pass.out = a->out, pass.r = a->p.r;
-    pass.dy = at<bf16>(l->dy, a->at), pass.B = (const bf16 *)a->p.B, pass.h = h, pass.dh = dh;
-    pass.dB  = (float *)a->p.dB;
-    pass.ldy = l->ld_dy, pass.ldb = a->p.ldb, pass.ldh = pass.ld_dh = a->p.r;
     step_pair_pass(w, pass);
 }
 
-void one_pass_backward(adapted_walk *w, const adapted_linear *l)
+static void one_pass_grads(adapted_walk *w, const adapted_linear *l, const adapted_pair *a, bf16 *h, bf16 *dh)
 {
-    void *all_h = take_kept(w, l, room_of_pairs(l)), *all_dh = take_scratch(w, l, room_of_pairs(l));
-    if (l->dx) base_backward_bf16(w, l, l->W, false);
-    for (const adapted_pair *a = l->pairs; a < end(l); a++) {
-        if (!a->p.r) continue;
-        bf16 *h = of_pair(l, all_h, a), *dh = of_pair(l, all_dh, a);
-        if (a->p.dB)
-            through_B(w, l, a, h, dh);
-        else if (l->dx || a->p.dA)
-            grad_h_bf16(w, l, a, dh, a->p.r);
-        grad_A_bf16(w, l, a, dh, a->p.r);
-        if (l->dx) grad_x_bf16(w, l, a, dh, a->p.r, true);
-    }
+    if (a->p.dB)
+        through_B(w, l, a, h, dh);
+    else if (l->dx || a->p.dA)
+        grad_h_bf16(w, l, a, dh, a->p.r);
+    grad_A_bf16(w, l, a, dh, a->p.r);
 }
+
+void one_pass_backward(adapted_walk *w, const adapted_linear *l) { base_then_pairs_backward(w, l, one_pass_grads); }
 
 /* 16 bytes of dy are read at a time. */
 static const char *refuses_columns(const adapted_linear *l)
@@ -160,19 +152,15 @@ void split_k_forward(adapted_walk *w, const adapted_linear *l)
     pairs_then_base(w, l, all_h);
 }
 
-void split_k_backward(adapted_walk *w, const adapted_linear *l)
+static void split_k_grads(adapted_walk *w, const adapted_linear *l, const adapted_pair *a, bf16 *h, bf16 *dh)
 {
-    void *all_h = take_kept(w, l, room_of_pairs(l)), *all_dh = take_scratch(w, l, room_of_pairs(l));
-    for (const adapted_pair *a = l->pairs; a < end(l); a++) {
-        if (!a->p.r) continue;
-        bf16 *dh = of_pair(l, all_dh, a);
-        through_B(w, l, a, of_pair(l, all_h, a), dh);
-        pair_pass pass = along_x(l, a, DB_ALONE);
-        pass.h = dh, pass.dB = (float *)a->p.dA;
-        if (a->p.dA) step_pair_pass(w, pass);
-    }
-    pairs_then_base_backward(w, l, all_dh);
+    pair_pass pass = along_x(l, a, DB_ALONE);
+    pass.h = dh, pass.dB = (float *)a->p.dA;
+    through_B(w, l, a, h, dh);
+    if (a->p.dA) step_pair_pass(w, pass);
 }
+
+void split_k_backward(adapted_walk *w, const adapted_linear *l) { pairs_then_base_backward(w, l, split_k_grads); }
 
 const char *split_k_refuses(const adapted_linear *l)
 {

@@ -67,31 +67,22 @@ void TYPED(grad_B)(adapted_walk *w, const adapted_linear *l, const adapted_pair 
                     a->p.r, true, TYPE, CUDA_R_32F });
 }
 
-void TYPED(produce)(adapted_walk *w, const adapted_linear *l, const step_shrink *list, int count)
+void TYPED(produce)(adapted_walk *w, const adapted_linear *l, const shrink *list, int count)
 {
     const adapted_source *s = l->source;
     const double          n = (double)l->n, in = (double)l->in;
     double                ranks = 0;
-    shrink                shrinks[SHRINKS_MOST];
-    for (int i = 0; i < count; i++) {
-        shrinks[i] = { (const element *)list[i].A, list[i].lda, list[i].r, (element *)list[i].h, list[i].ld };
-        ranks += (double)list[i].r;
-    }
-    if (!adapted_step(w, 1, 2 * n * in * ranks, SIZE * ((s->gain ? 2 * n + 1 : 3 * n) * in + ranks * (in + n)))) return;
-    const norm_dims d = { l->n, l->in, 0, l->ldx };
-    if (s->gain)
-        TYPED(rmsnorm_shrink_cuda)((real *)l->x, s->rstd, s->from, s->gain, d, s->eps, shrinks, count);
-    else
-        TYPED(swiglu_shrink_cuda)((real *)l->x, s->from, d, shrinks, count);
+    for (int i = 0; i < count; i++) ranks += (double)list[i].r;
+    if (adapted_step(w, 1, 2 * n * in * ranks, SIZE * ((s->gain ? 2 * n + 1 : 3 * n) * in + ranks * (in + n))))
+        TYPED(produce_cuda)((real *)l->x, s, { l->n, l->in, 0, l->ldx }, list, count);
 }
 
 KERNEL __launch_bounds__(THREADS)
     TYPED(place_kernel)(element *to, int64_t ld_to, int64_t rows, int64_t cols, const element *from, int64_t ld_from,
                         int64_t used_rows, int64_t used_cols)
 {
-    const int64_t at    = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-    const bool    small = rows * cols < (int64_t)1 << 31; /* 64-bit division is slow */
-    const int64_t i = small ? (uint32_t)at / (uint32_t)cols : at / cols, j = at - i * cols;
+    int64_t i, j;
+    place_of((int64_t)blockIdx.x * THREADS + threadIdx.x, cols, &i, &j);
     if (i < rows) to[i * ld_to + j] = i < used_rows && j < used_cols ? (float)from[i * ld_from + j] : 0;
 }
 

@@ -89,13 +89,8 @@ void TYPED(stacked_forward)(adapted_walk *w, const adapted_linear *l)
 /* dB and dh of pair i from one reading of dy, where that can be and pays; false: not done. */
 static bool one_pass(adapted_walk *w, const adapted_linear *l, int64_t i, element *dh, const element *h)
 {
-    const adapted_pair *a = &l->pairs[i];
-    pair_pass           p = {};
-    p.n = l->n, p.out = a->out, p.r = a->p.r;
-    p.dy = at<bf16>(l->dy, a->at), p.B = (const bf16 *)a->p.B, p.h = (const bf16 *)h, p.dh = (bf16 *)dh;
-    p.dB  = (float *)a->p.dB;
-    p.ldy = l->ld_dy, p.ldb = a->p.ldb, p.ldh = p.ld_dh = row(l);
-    p.add = i > 0 && same_dh(l, i);
+    pair_pass p = pass_over_dy(l, &l->pairs[i], h, dh, row(l));
+    p.add       = i > 0 && same_dh(l, i);
     if (sizeof(element) != sizeof(bf16) || !pair_pass_can(&p) || !pair_pass_pays(p.n, p.out, p.r)) return false;
     step_pair_pass(w, p);
     return true;

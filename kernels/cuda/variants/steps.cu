@@ -15,3 +15,13 @@ void step_pair_pass(adapted_walk *w, pair_pass pass)
     pair_pass_bytes(&pass, bytes);
     if (adapted_step(w, 2, pair_pass_flops(&pass), bytes[0] + bytes[1])) cuda_pair_pass(&pass);
 }
+
+pair_pass pass_over_dy(const adapted_linear *l, const adapted_pair *a, const void *h, void *dh, int64_t ld)
+{
+    pair_pass pass = {};
+    pass.n = l->n, pass.out = a->out, pass.r = a->p.r;
+    pass.dy = at<bf16>(l->dy, a->at), pass.ldy = l->ld_dy;
+    pass.B = (const bf16 *)a->p.B, pass.ldb = a->p.ldb, pass.dB = (float *)a->p.dB;
+    pass.h = (const bf16 *)h, pass.dh = (bf16 *)dh, pass.ldh = pass.ld_dh = ld;
+    return pass;
+}

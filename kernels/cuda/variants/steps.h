@@ -10,6 +10,7 @@
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/ops/decode.h"
 #include "kernels/cuda/ops/pair_pass.h"
+#include "kernels/cuda/ops/shrink.h"
 #include "kernels/variant.h"
 
 static inline void *take_kept(adapted_walk *w, const adapted_linear *l, int64_t bytes)
@@ -33,20 +34,14 @@ template <class E> static inline E *at(const void *array, int64_t i) { return ar
 void step_gemm(adapted_walk *w, bool skinny, gemm g);
 /* dh and dB' from one reading of dy, or one of them: two launches. */
 void step_pair_pass(adapted_walk *w, pair_pass pass);
+/* The pass over dy of one pair, for both results; h and dh have row stride ld. */
+pair_pass pass_over_dy(const adapted_linear *l, const adapted_pair *a, const void *h, void *dh, int64_t ld);
 
 /* What decode.h takes of a call, before decode_plan: of the pairs, at most DECODE_LIST, or of their
  * narrow factors where there are any. h is not kept. */
 decode_args decode_of(const adapted_linear *l, bool of_factors);
 /* Its two launches, after decode_plan. */
 void step_decode(adapted_walk *w, const adapted_linear *l, decode_args *a);
-
-/* Some h, [n, ld], and what makes it: A [r, in] with row stride lda. */
-typedef struct {
-    const void *A;
-    int64_t     lda, r;
-    void       *h;
-    int64_t     ld;
-} step_shrink;
 
 /* The first `rows` rows of `to`, `cols` columns of each, become `from`, [used_rows, used_cols], and
  * zero where that ends. ld_to and ld_from are row strides. */
@@ -75,15 +70,14 @@ typedef struct {
                     bool accumulate);                                                                                  \
     void OF(grad_A)(adapted_walk * w, const adapted_linear *l, const adapted_pair *a, const void *dh, int64_t ld);     \
     void OF(grad_B)(adapted_walk * w, const adapted_linear *l, const adapted_pair *a, const void *h, int64_t ld);      \
-    void OF(produce)(adapted_walk * w, const adapted_linear *l, const step_shrink *list, int count);                   \
+    void OF(produce)(adapted_walk * w, const adapted_linear *l, const shrink *list, int count);                        \
     void OF(place)(adapted_walk * w, step_place p);
 DECLARE_STEPS(OF_F32)
 DECLARE_STEPS(OF_BF16)
 
+/* A variant's stages, and what refuses a call in words (kernels/variant.h). */
+typedef void        variant_stage(adapted_walk *w, const adapted_linear *l);
+typedef const char *variant_refusal(const adapted_linear *l);
 /* The stages of base-first, which the graph captures, too. */
-#define DECLARE_BASE_FIRST(OF)                                                                                         \
-    void OF(base_first_forward)(adapted_walk * w, const adapted_linear *l);                                            \
-    void OF(base_first_backward)(adapted_walk * w, const adapted_linear *l);
-DECLARE_BASE_FIRST(OF_F32)
-DECLARE_BASE_FIRST(OF_BF16)
+variant_stage base_first_forward, base_first_backward, base_first_forward_bf16, base_first_backward_bf16;
 #endif

@@ -3,32 +3,14 @@
 #include "kernels/cuda/variants/steps.h"
 #include "kernels/cuda/working.h"
 
-/* Stages in the files beside this one. */
-#define STAGE(name) void name(adapted_walk *w, const adapted_linear *l)
-#define STAGES(one, two) STAGE(one), two(adapted_walk *w, const adapted_linear *l)
-#define REFUSES(name) const char *name(const adapted_linear *l)
-STAGES(TYPED(stacked_forward), TYPED(stacked_backward));
-STAGES(TYPED(adapter_first_forward), TYPED(adapter_first_backward));
-STAGES(TYPED(merged_forward), TYPED(merged_backward));
-STAGE(TYPED(merged_prepare));
-STAGES(TYPED(augmented_forward), TYPED(augmented_backward));
-STAGES(TYPED(augmented_prepare), TYPED(augmented_adapt));
-STAGES(eager_forward, eager_backward);
-REFUSES(eager_refuses);
-STAGES(graph_forward, graph_backward);
-STAGES(graph_prepare, graph_release);
-STAGE(one_pass_backward);
-REFUSES(one_pass_refuses);
-STAGES(split_k_forward, split_k_backward);
-REFUSES(split_k_refuses);
-STAGES(fused_forward, fused_backward);
-STAGES(fused_cluster_forward, fused_cluster_backward);
-STAGE(fused_prepare);
-REFUSES(fused_refuses);
-STAGE(decode_forward);
-REFUSES(decode_refuses);
-STAGE(gather_forward);
-REFUSES(gather_refuses);
+/* Stages and refusals in the files beside this one. */
+variant_stage TYPED(stacked_forward), TYPED(stacked_backward), TYPED(adapter_first_forward),
+    TYPED(adapter_first_backward), TYPED(merged_prepare), TYPED(merged_forward), TYPED(merged_backward),
+    TYPED(augmented_prepare), TYPED(augmented_adapt), TYPED(augmented_forward), TYPED(augmented_backward);
+variant_stage   eager_forward, eager_backward, graph_prepare, graph_forward, graph_backward, graph_release;
+variant_stage   one_pass_backward, split_k_forward, split_k_backward, decode_forward, gather_forward;
+variant_stage   fused_prepare, fused_forward, fused_backward, fused_cluster_forward, fused_cluster_backward;
+variant_refusal eager_refuses, one_pass_refuses, split_k_refuses, decode_refuses, gather_refuses, fused_refuses;
 
 extern const adapted_variant TYPED(adapted_cuda)[] = {
     { .name     = "stacked",
