@@ -93,26 +93,31 @@ static attention_args args_of(const attention_case *c, void **first)
                               .scale   = c->scale };
 }
 
+/* The arrays of each call, in this order. */
+enum { F_O, F_LSE, F_Q, F_K, F_V, F_ALL };
+enum { B_DQ, B_DK, B_DV, B_DO, B_Q, B_K, B_V, B_O, B_LSE, B_ALL };
+enum { D_O, D_Q, D_K, D_V, D_SPANS, D_ALL };
+
 static void call_fwd(const backend *be, void **a, const void *c)
 {
-    const attention_args args = args_of(c, a + 2);
-    be->attention_fwd(be, a[0], a[1], &args);
+    const attention_args args = args_of(c, a + F_Q);
+    be->attention_fwd(be, a[F_O], a[F_LSE], &args);
 }
 
 /* The forward of the same backend first, for o and lse. */
 static void call_bwd(const backend *be, void **a, const void *c)
 {
-    const attention_args args = args_of(c, a + 4);
-    be->attention_fwd(be, a[7], a[8], &args);
-    be->attention_bwd(be, a[0], a[1], a[2], a[3], a[7], a[8], &args);
+    const attention_args args = args_of(c, a + B_Q);
+    be->attention_fwd(be, a[B_O], a[B_LSE], &args);
+    be->attention_bwd(be, a[B_DQ], a[B_DK], a[B_DV], a[B_DO], a[B_O], a[B_LSE], &args);
 }
 
 /* One query a span, and the spans an array like the others. */
 static void call_decode(const backend *be, void **a, const void *c)
 {
-    attention_args args = args_of(c, a + 1);
-    args.spans          = a[4];
-    be->attention_decode(be, a[0], DECODE_MOST, &args);
+    attention_args args = args_of(c, a + D_Q);
+    args.spans          = a[D_SPANS];
+    be->attention_decode(be, a[D_O], DECODE_MOST, &args);
 }
 
 /* Spans of one key up to DECODE_MOST, with and without a prefix, in no order; rows of k and v
@@ -138,7 +143,7 @@ static void check_decode(void)
                                     check_rows("k", ROWS, d.ldk, d.kv_heads * d.head_dim, false, 0),
                                     check_rows("v", ROWS, d.ldv, d.kv_heads * d.head_dim, false, 0),
                                     { "spans", .n = N * 6, .kind = I32, .values = values } };
-        check_op(c.what, arrays, 5, call_decode, &c);
+        check_op(c.what, arrays, D_ALL, call_decode, &c);
     }
 }
 
@@ -166,34 +171,34 @@ static void check_cases(void)
         attention_dims        d  = c->d;
         int64_t               wq = d.heads * d.head_dim, wk = d.kv_heads * d.head_dim;
         /* A score is a sum of head_dim products and an exponential turns its absolute error into
-         * a relative one; scores here are at most
-         * scale * head_dim. Then up to kv_rows terms are summed. */
+         * a relative one; scores here are at most scale * head_dim. Then up to kv_rows terms are
+         * summed. */
         double      tol  = check_sum_tol(d.head_dim + c->kv_rows) * (1 + c->scale * sqrt((double)d.head_dim));
         check_array q    = check_rows("q", c->q_rows, d.ldq, wq, false, 0),
                     k    = check_rows("k", c->kv_rows, d.ldk, wk, false, 0),
                     v    = check_rows("v", c->kv_rows, d.ldv, wk, false, 0);
         double *k_values = named_rows(c, d.ldk ? d.ldk : wk, 2), *v_values = named_rows(c, d.ldv ? d.ldv : wk, 3);
         k.values = k_values, v.values = v_values;
-        check_array fwd[] = { check_rows("o", c->q_rows, d.ldo, wq, true, tol),
-                              { "lse", .kind = PARAM, .n = c->q_rows * d.heads, .out = true, .tol = tol },
-                              q,
-                              k,
-                              v };
-        check_op(c->what, fwd, 5, call_fwd, c);
-        fwd[1].n = -1;
-        check_op(c->what, fwd, 5, call_fwd, c);
-        check_array bwd[] = { check_rows("dq", c->q_rows, d.ldq, wq, true, 4 * tol),
-                              check_rows("dk", c->kv_rows, d.ldk, wk, true, 4 * tol),
-                              check_rows("dv", c->kv_rows, d.ldv, wk, true, 4 * tol),
-                              check_rows("do", c->q_rows, d.ldo, wq, false, 0),
-                              q,
-                              k,
-                              v,
-                              check_rows("o", c->q_rows, d.ldo, wq, true, tol),
-                              { "lse", .kind = PARAM, .n = c->q_rows * d.heads, .out = true, .tol = tol } };
+        check_array fwd[F_ALL] = { check_rows("o", c->q_rows, d.ldo, wq, true, tol),
+                                   { "lse", .kind = PARAM, .n = c->q_rows * d.heads, .out = true, .tol = tol },
+                                   q,
+                                   k,
+                                   v };
+        check_op(c->what, fwd, F_ALL, call_fwd, c);
+        fwd[F_LSE].n = -1;
+        check_op(c->what, fwd, F_ALL, call_fwd, c);
+        check_array bwd[B_ALL] = { check_rows("dq", c->q_rows, d.ldq, wq, true, 4 * tol),
+                                   check_rows("dk", c->kv_rows, d.ldk, wk, true, 4 * tol),
+                                   check_rows("dv", c->kv_rows, d.ldv, wk, true, 4 * tol),
+                                   check_rows("do", c->q_rows, d.ldo, wq, false, 0),
+                                   q,
+                                   k,
+                                   v,
+                                   check_rows("o", c->q_rows, d.ldo, wq, true, tol),
+                                   { "lse", .kind = PARAM, .n = c->q_rows * d.heads, .out = true, .tol = tol } };
         /* p and then o, whose product with do is subtracted from what may be close to it */
         bwd[0].through_bf16 = bwd[1].through_bf16 = 2;
-        check_op(c->what, bwd, 9, call_bwd, c);
+        check_op(c->what, bwd, B_ALL, call_bwd, c);
         free(k_values), free(v_values);
     }
 }

@@ -23,19 +23,24 @@ static const linear_case cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
+/* The arrays of each call, in this order. */
+enum { F_Y, F_X, F_W, F_BIAS };
+enum { X_DX, X_DY, X_W };
+enum { W_DW, W_DBIAS, W_DY, W_X };
+
 static void call_fwd(const backend *be, void **a, const void *c_)
 {
     const linear_case *c = c_;
-    be->linear_fwd(be, a[0], a[1], a[2], a[3], c->d, c->accumulate);
+    be->linear_fwd(be, a[F_Y], a[F_X], a[F_W], a[F_BIAS], c->d, c->accumulate);
 }
 static void call_bwd_x(const backend *be, void **a, const void *c_)
 {
     const linear_case *c = c_;
-    be->linear_bwd_x(be, a[0], a[1], a[2], c->d, c->accumulate);
+    be->linear_bwd_x(be, a[X_DX], a[X_DY], a[X_W], c->d, c->accumulate);
 }
 static void call_bwd_w(const backend *be, void **a, const void *c_)
 {
-    be->linear_bwd_w(be, a[0], a[1], a[2], a[3], ((const linear_case *)c_)->d);
+    be->linear_bwd_w(be, a[W_DW], a[W_DBIAS], a[W_DY], a[W_X], ((const linear_case *)c_)->d);
 }
 
 static void check_cases(void)
@@ -60,8 +65,8 @@ static void check_cases(void)
                                 check_rows("dy", d.n, d.ldy, d.out, false, 0),
                                 check_rows("x", d.n, d.ldx, d.in, false, 0) };
         check_op(what, bwd_w, 4, call_bwd_w, c);
-        bwd_w[0].n = -1;
-        bwd_w[1].n = d.out;
+        bwd_w[W_DW].n    = -1;
+        bwd_w[W_DBIAS].n = d.out;
         check_op(what, bwd_w, 4, call_bwd_w, c);
     }
 }

@@ -33,17 +33,21 @@ static pair_arrays pair_of(const pair_case *c, void *A, void *B, void *dA, void 
         .A = A, .B = B, .r = c->r, .lda = c->lda ? c->lda : c->d.in, .ldb = c->ldb ? c->ldb : c->r, .dA = dA, .dB = dB
     };
 }
+/* The arrays of both calls, in this order. */
+enum { F_Y, F_H, F_X, F_A, F_B, F_ALL };
+enum { B_DX, B_DA, B_DB, B_DH, B_DY, B_X, B_H, B_A, B_B, B_ALL };
+
 static void call_fwd(const backend *be, void **a, const void *c_)
 {
     const pair_case *c = c_;
-    pair_arrays      p = pair_of(c, a[3], a[4], NULL, NULL);
-    be->pair_fwd(be, a[0], a[1], a[2], &p, c->d);
+    pair_arrays      p = pair_of(c, a[F_A], a[F_B], NULL, NULL);
+    be->pair_fwd(be, a[F_Y], a[F_H], a[F_X], &p, c->d);
 }
 static void call_bwd(const backend *be, void **a, const void *c_)
 {
     const pair_case *c = c_;
-    pair_arrays      p = pair_of(c, a[7], a[8], a[1], a[2]);
-    be->pair_bwd(be, a[0], a[3], a[4], a[5], a[6], &p, c->d);
+    pair_arrays      p = pair_of(c, a[B_A], a[B_B], a[B_DA], a[B_DB]);
+    be->pair_bwd(be, a[B_DX], a[B_DH], a[B_DY], a[B_X], a[B_H], &p, c->d);
 }
 
 static void check_cases(void)
@@ -54,30 +58,30 @@ static void check_cases(void)
         int64_t          r = c->r;
         char             what[64];
         snprintf(what, sizeof what, "pair case %d", i);
-        check_array A       = check_rows("A", r, c->lda, d.in, false, 0),
-                    B       = check_rows("B", r ? d.out : 0, c->ldb, r, false, 0);
-        check_array fwd[]   = { check_rows("y", d.n, d.ldy, d.out, true, check_sum_tol(d.in + r)),
-                                { "h", .n = d.n * r, .out = true, .tol = check_sum_tol(d.in) },
-                                check_rows("x", d.n, d.ldx, d.in, false, 0),
-                                A,
-                                B };
-        fwd[0].through_bf16 = true;
-        check_op(what, fwd, 5, call_fwd, c);
+        check_array A          = check_rows("A", r, c->lda, d.in, false, 0),
+                    B          = check_rows("B", r ? d.out : 0, c->ldb, r, false, 0);
+        check_array fwd[F_ALL] = { check_rows("y", d.n, d.ldy, d.out, true, check_sum_tol(d.in + r)),
+                                   { "h", .n = d.n * r, .out = true, .tol = check_sum_tol(d.in) },
+                                   check_rows("x", d.n, d.ldx, d.in, false, 0),
+                                   A,
+                                   B };
+        fwd[F_Y].through_bf16  = true;
+        check_op(what, fwd, F_ALL, call_fwd, c);
         check_array dx  = check_rows("dx", d.n, d.ldx, d.in, true, check_sum_tol(d.out + r));
         dx.through_bf16 = true;
         if (!c->dx) dx.n = -1;
-        check_array bwd[] = { dx,
-                              { "dA", .kind = PARAM, .through_bf16 = true, .n = c->dA ? r * d.in : -1, .out = true,
-                                .tol = check_sum_tol(d.out + d.n) },
-                              { "dB", .kind = PARAM, .n = c->dB ? r * d.out : -1, .out = true,
-                                .tol = check_sum_tol(d.n) },
-                              { "dh", .n = d.n * r, .out = true, .tol = check_sum_tol(d.out) },
-                              check_rows("dy", d.n, d.ldy, d.out, false, 0),
-                              check_rows("x", d.n, d.ldx, d.in, false, 0),
-                              { "h", .n = d.n * r },
-                              A,
-                              B };
-        check_op(what, bwd, 9, call_bwd, c);
+        check_array bwd[B_ALL] = { dx,
+                                   { "dA", .kind = PARAM, .through_bf16 = true, .n = c->dA ? r * d.in : -1, .out = true,
+                                     .tol = check_sum_tol(d.out + d.n) },
+                                   { "dB", .kind = PARAM, .n = c->dB ? r * d.out : -1, .out = true,
+                                     .tol = check_sum_tol(d.n) },
+                                   { "dh", .n = d.n * r, .out = true, .tol = check_sum_tol(d.out) },
+                                   check_rows("dy", d.n, d.ldy, d.out, false, 0),
+                                   check_rows("x", d.n, d.ldx, d.in, false, 0),
+                                   { "h", .n = d.n * r },
+                                   A,
+                                   B };
+        check_op(what, bwd, B_ALL, call_bwd, c);
     }
 }
 
@@ -88,23 +92,25 @@ static void check_ranks(void)
         pair_case c = { { .n = 5, .in = 21, .out = 37 }, r, 0, 0, true, true, true };
         char      what[64];
         snprintf(what, sizeof what, "pair of rank %d", (int)r);
-        check_array fwd[] = { { "y", .n = 5 * 37, .through_bf16 = true, .out = true, .tol = check_sum_tol(21 + r) },
-                              { "h", .n = 5 * r, .out = true, .tol = check_sum_tol(21) },
-                              { "x", .n = 5 * 21 },
-                              { "A", .n = r * 21 },
-                              { "B", .n = 37 * r } };
-        check_op(what, fwd, 5, call_fwd, &c);
-        check_array bwd[] = { { "dx", .n = 5 * 21, .through_bf16 = true, .out = true, .tol = check_sum_tol(37 + r) },
-                              { "dA", .kind = PARAM, .through_bf16 = true, .n = r * 21, .out = true,
-                                .tol = check_sum_tol(37 + 5) },
-                              { "dB", .kind = PARAM, .n = 37 * r, .out = true, .tol = check_sum_tol(5) },
-                              { "dh", .n = 5 * r, .out = true, .tol = check_sum_tol(37) },
-                              { "dy", .n = 5 * 37 },
-                              { "x", .n = 5 * 21 },
-                              { "h", .n = 5 * r },
-                              { "A", .n = r * 21 },
-                              { "B", .n = 37 * r } };
-        check_op(what, bwd, 9, call_bwd, &c);
+        check_array fwd[F_ALL] = { { "y", .n = 5 * 37, .through_bf16 = true, .out = true,
+                                     .tol = check_sum_tol(21 + r) },
+                                   { "h", .n = 5 * r, .out = true, .tol = check_sum_tol(21) },
+                                   { "x", .n = 5 * 21 },
+                                   { "A", .n = r * 21 },
+                                   { "B", .n = 37 * r } };
+        check_op(what, fwd, F_ALL, call_fwd, &c);
+        check_array bwd[B_ALL] = {
+            { "dx", .n = 5 * 21, .through_bf16 = true, .out = true, .tol = check_sum_tol(37 + r) },
+            { "dA", .kind = PARAM, .through_bf16 = true, .n = r * 21, .out = true, .tol = check_sum_tol(37 + 5) },
+            { "dB", .kind = PARAM, .n = 37 * r, .out = true, .tol = check_sum_tol(5) },
+            { "dh", .n = 5 * r, .out = true, .tol = check_sum_tol(37) },
+            { "dy", .n = 5 * 37 },
+            { "x", .n = 5 * 21 },
+            { "h", .n = 5 * r },
+            { "A", .n = r * 21 },
+            { "B", .n = 37 * r }
+        };
+        check_op(what, bwd, B_ALL, call_bwd, &c);
     }
 }
 

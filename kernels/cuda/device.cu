@@ -236,6 +236,7 @@ backend_state *cuda_start(backend_report report, int number)
 void cuda_stop(void)
 {
     if (cuda->stream) cudaStreamSynchronize(cuda->stream);
+    for (auto &c : cuda->captured) graph_free_cuda(c.second.forward), graph_free_cuda(c.second.backward);
     for (cuda_memory &s : cuda->scratch) cuda_release(s.p);
     cuda_release(cuda->blas_workspace);
     for (cudaEvent_t e : cuda->upload.copied)

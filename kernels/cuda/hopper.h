@@ -8,12 +8,12 @@
  *     consumers  mbarrier_wait(&full, 0); wgmma_fence(); wgmma<false>(sum, a, b, add);
  *                wgmma_commit(); wgmma_finish(sum);
  *
- * What is named in quotes is a section of NVIDIA's "PTX ISA". On the host,
- * kernels/cuda/emulator/emulate_hopper.h has the same functions with the same layouts, whose
- * effects come as late, or as early, as the hardware may bring them.
+ * Names in quotes are sections of NVIDIA's "PTX ISA". On the host,
+ * kernels/cuda/emulator/emulate_hopper.h has the same functions with the same layouts; there their
+ * effects come as early or as late as the hardware allows.
  *
- * Other GPUs get an empty kernel: #if HOPPER_CODE around its body, and hopper_refuses() before
- * it is launched. */
+ * For other GPUs the kernel is empty: its body stands in #if HOPPER_CODE, and hopper_refuses() is
+ * asked before it is launched. */
 #ifndef TIEBREAK_KERNELS_CUDA_HOPPER_H
 #define TIEBREAK_KERNELS_CUDA_HOPPER_H
 #include "kernels/cuda/mma.h"
@@ -38,14 +38,14 @@ static constexpr int WARPGROUP = 128; /* threads */
  * with bits 7..9, so tiles start at multiples of 1024). */
 static constexpr int SWIZZLE_ROW = 128, SWIZZLE_ATOM = 1024;
 
-/* A matrix of bf16 [rows, cols] with this row stride, of which boxes of [box_rows, box_cols] are
- * copied, box_cols * 2 <= SWIZZLE_ROW. What of a box lies outside the matrix arrives as zero,
- * and counts as bytes all the same. False after an error. base and stride have to be multiples
- * of 16 bytes. */
+/* Describes a bf16 matrix [rows, cols] with row stride ld, from which boxes of [box_rows, box_cols]
+ * are copied; box_cols * 2 <= SWIZZLE_ROW. The part of a box outside the matrix arrives as zeros,
+ * and its bytes are counted too. base and the stride have to be multiples of 16 bytes. False after
+ * an error. */
 bool tensor_map(CUtensorMap *map, const void *base, int64_t rows, int64_t cols, int64_t ld, int box_rows, int box_cols);
-/* NULL, or why a kernel of HOPPER_CODE cannot run: the GPU is another one, or the library was
- * not built for it: then `kernel` is empty, as its number of registers tells, which has to be 64
- * or more where it is not. */
+/* NULL, or why a kernel with HOPPER_CODE cannot run: the GPU is another one, or the library was not
+ * built for it. In the second case `kernel` is empty, which shows in its registers: a kernel with
+ * a body has to use at least 64. */
 const char *hopper_refuses(const void *kernel);
 
 #ifdef __CUDACC__
@@ -57,8 +57,8 @@ static __device__ inline void mbarrier_init(uint64_t *b, uint32_t count)
 {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(b)), "r"(count) : "memory");
 }
-/* So that TMA sees them: its accesses go through the async proxy. Other threads need a barrier
- * on top. */
+/* Makes initialized barriers visible to TMA, whose accesses go through the async proxy. Other
+ * threads need a barrier as well. */
 static __device__ inline void mbarrier_init_fence(void)
 {
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
@@ -111,9 +111,9 @@ static __device__ inline void tma_prefetch(const CUtensorMap *map)
     asm volatile("prefetch.tensormap [%0];" ::"l"((uint64_t)map) : "memory");
 }
 
-/* Clusters of blocks along x. Nobody may reach into a block before it has made its barriers, or
- * after it ended: cluster_sync stands between, "Parallel Synchronization and Communication
- * Instructions: barrier.cluster"; its default is release and acquire. */
+/* Clusters of blocks along x. No block may reach into another before that one has initialized its
+ * barriers, or after it has ended; cluster_sync makes sure of both. "Parallel Synchronization and
+ * Communication Instructions: barrier.cluster", with its default, release and acquire. */
 static __device__ inline int cluster_rank(void)
 {
     uint32_t rank;
@@ -149,12 +149,12 @@ template <int COUNT> static __device__ inline void registers_take(void)
  * first product and the wait nothing may touch its sums. */
 static __device__ inline void wgmma_fence(void) { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 static __device__ inline void wgmma_commit(void) { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-/* Until at most LEFT groups are under way: the others have read their tiles. */
+/* Waits until at most LEFT groups are under way. The others have read their tiles by then. */
 template <int LEFT> static __device__ inline void wgmma_wait(void)
 {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory");
 }
-/* Until all is done and the sums can be read, which the compiler may not move ahead of this. */
+/* Waits until all products are done. The compiler may not move reads of the sums ahead of this. */
 template <int COUNT> static __device__ inline void wgmma_finish(float (&d)[COUNT])
 {
     wgmma_wait<0>();
@@ -162,10 +162,10 @@ template <int COUNT> static __device__ inline void wgmma_finish(float (&d)[COUNT
     for (int i = 0; i < COUNT; i++) asm volatile("" : "+f"(d[i])::"memory");
 }
 
-/* d [64, N] = or (add) += A [64, 16] B [16, N], bf16 to f32; A K-major, B K-major or N-major,
- * both by wgmma_tile. Thread t's sums, by
- * "Register Fragments for wgmma.mma_async.m64nNk16":
- * d[4 j + 2 i + c] is row 16 (t / 32) + t % 32 / 4 + 8 i, column 8 j + 2 (t % 4) + c. */
+/* d [64, N] = A [64, 16] B [16, N], or += if `add`, bf16 to f32. A is K-major, B K-major or
+ * N-major; both are descriptors of wgmma_tile. By "Register Fragments for
+ * wgmma.mma_async.m64nNk16", thread t's sum d[4 j + 2 i + c] is row 16 (t / 32) + t % 32 / 4 + 8 i,
+ * column 8 j + 2 (t % 4) + c. */
 #define ACC_4(d, i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define ACC_16(d, i) ACC_4(d, i), ACC_4(d, i + 4), ACC_4(d, i + 8), ACC_4(d, i + 12)
 /* clang-format off */
@@ -202,12 +202,15 @@ template <bool B_N_MAJOR> static __device__ inline void wgmma(float (&d)[64], ui
 #endif
 
 /* A matrix descriptor, "Matrix Descriptor Format" and "Shared Memory Matrix Layout", with 128B
- * swizzle: bits 0-13 the address, 16-29 the leading and 32-45 the stride offset, all in 16
- * bytes; 49-51 base offset, 0 as tiles start at SWIZZLE_ATOM; 62-63 the swizzle, 1. K-major
- * rows of 64 elements of k, one below the other: `stride` from 8 rows to the next 8; leading is
- * not used. Another 16 of k lie 32 bytes on. N-major   rows of 64 elements of n, one for each k:
- * `stride` from 8 k to the next 8, `leading` from 64 n to the next 64. Another 16 of k lie 2 *
- * SWIZZLE_ATOM on. */
+ * swizzle:
+ *   bits 0-13    address             bits 16-29   leading offset
+ *   bits 32-45   stride offset       these three in units of 16 bytes
+ *   bits 49-51   base offset, 0 as tiles start at multiples of SWIZZLE_ATOM
+ *   bits 62-63   swizzle, 1
+ * K-major: rows of 64 elements of k lie one below the other. `stride` leads from 8 rows to the next
+ * 8; `leading` is not used. The next 16 of k lie 32 bytes further.
+ * N-major: there is a row of 64 elements of n for each k. `stride` leads from 8 k to the next 8,
+ * `leading` from 64 n to the next 64. The next 16 of k lie 2 * SWIZZLE_ATOM further. */
 static __device__ inline uint64_t wgmma_tile(const void *tile, uint32_t leading, uint32_t stride)
 {
     return (uint64_t)(shared_address(tile) >> 4 & 0x3fff) | (uint64_t)(leading >> 4 & 0x3fff) << 16 |

@@ -12,12 +12,12 @@
  *     A [16, 16]   x[0] (g, 2t) (g, 2t + 1)   x[1] the same, 8 rows down   x[2] 8 columns on   x[3] both
  *     B [16, 8]    x[0] (2t, g) (2t + 1, g)   x[1] 8 rows down
  *     C [16, 8]    x[0] (g, 2t)   x[1] (g, 2t + 1)   x[2] (g + 8, 2t)   x[3] (g + 8, 2t + 1)
- * of (row, column); of two bf16 in a register the first is in the lower half. So two C side by
- * side, rounded and packed, are an A: as_a.
+ * Pairs are (row, column). Of two bf16 in a register the first is in the lower half. So two C side
+ * by side, rounded and packed, are an A, which as_a makes.
  *
- * Everything but the copies is done by all 32 lanes of a warp together. Rows of tiles are
- * 16-byte aligned; they are read without bank conflicts when their stride is an odd number of 16
- * bytes, as it is with 8 elements added to a multiple of 16. */
+ * All 32 lanes of a warp call these functions together, except the copies. Rows of tiles are
+ * 16-byte aligned. They are read without bank conflicts when their stride is an odd number of 16
+ * bytes, as it is when 8 elements are added to a multiple of 16. */
 #ifndef TIEBREAK_KERNELS_CUDA_MMA_H
 #define TIEBREAK_KERNELS_CUDA_MMA_H
 #include "kernels/cuda/device.h"
@@ -59,11 +59,11 @@ static __device__ inline void mma(mma_c *c, const mma_a &a, const mma_b &b)
 LDMATRIX_X4(ldmatrix_x4, "")
 LDMATRIX_X4(ldmatrix_x4_trans, ".trans")
 
-/* 16 bytes on their way from global to shared memory past the registers, both 16-byte aligned;
- * of them `bytes` (0 to 16) are read and the rest are zero. PTX ISA, "Non-bulk copy: cp.async".
- * The thread's copies since its last commit are a group; a wait ends when no more than N of its
- * groups, the latest, are under way. Other threads see the bytes after a barrier behind the
- * wait. No thread ends with copies under way. */
+/* Begins to copy 16 bytes from global to shared memory without passing through registers; both are
+ * 16-byte aligned. The first `bytes` (0 to 16) are read, the rest become zero. PTX ISA, "Non-bulk
+ * copy: cp.async". A thread's copies since its last commit are a group. copy_wait<N> returns when
+ * at most the latest N of its groups are under way. Other threads see the bytes after a barrier
+ * that follows the wait. No thread may end with copies under way. */
 static __device__ inline void copy_async(void *to, const void *from, int bytes)
 {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)),
@@ -107,7 +107,7 @@ static __device__ inline mma_a load_a(const bf16 *tile, int ld)
     ldmatrix_x4(a.x, tile + lane % 16 * ld + lane / 16 * 8);
     return a;
 }
-/* A from a tile whose rows are k, of 16: what lies in memory is A transposed. */
+/* A from a tile of 16 rows that are k: the tile in memory is A transposed. */
 static __device__ inline mma_a load_a_trans(const bf16 *tile, int ld)
 {
     const int lane = (int)threadIdx.x % WARP;
@@ -115,8 +115,8 @@ static __device__ inline mma_a load_a_trans(const bf16 *tile, int ld)
     ldmatrix_x4_trans(a.x, tile + (lane % 8 + lane / 16 * 8) * ld + lane / 8 % 2 * 8);
     return a;
 }
-/* B of 16 columns, two fragments, from a tile with a row for each column, k along it: weights
- * [out, in], keys [key, head_dim]. */
+/* B of 16 columns, two fragments, from a tile that has a row for each column of B, with k along
+ * it, as weights [out, in] and keys [key, head_dim] lie. */
 static __device__ inline void load_b(mma_b b[2], const bf16 *tile, int ld)
 {
     const int lane = (int)threadIdx.x % WARP;
@@ -125,7 +125,7 @@ static __device__ inline void load_b(mma_b b[2], const bf16 *tile, int ld)
     b[0] = { x[0], x[1] };
     b[1] = { x[2], x[3] };
 }
-/* The same from a tile whose rows are k: values [key, head_dim] where keys are summed over. */
+/* The same from a tile whose rows are k, as values [key, head_dim] where keys are summed over. */
 static __device__ inline void load_b_trans(mma_b b[2], const bf16 *tile, int ld)
 {
     const int lane = (int)threadIdx.x % WARP;

@@ -2,21 +2,20 @@
  * without a GPU. Tests alone load what is built with it (libtiebreak-cuda-emulated.so); it says
  * nothing about speed, and little about a GPU's memory model.
  *
- * Threads of a block are fibers that change at barriers and warp exchanges. To bring mistakes to
- * light rather than to please:
- *   - every other launch runs blocks and threads in the opposite order, and every other pair of
- *     launches each warp as far as it gets before the next:
- * a race or a missing barrier gives other bits on repeat;
- *   - shared memory holds NaN when a block begins, new device memory holds NaN, and guard bands
- *     around it are looked at;
- *   - device memory cannot be touched from a synchronization to the next launch or copy: host
- *     code that takes a device pointer for its own stops;
- *   - pointers given to kernels and copies have to lie in device memory; barriers that not all
- *     threads reach stop with the kernel's name;
- *   - the stream is as late as CUDA allows: what is put on it runs when the host waits for it,
- *     or when more than a thousand items wait. Pageable
- * memory is read at the call, pinned memory when the stream gets there: a slot written again too
- * early shows. */
+ * The threads of a block are fibers, which switch at barriers and warp exchanges. The emulator is
+ * made to expose mistakes:
+ *   - Every other launch runs its blocks and threads in the opposite order. In every other pair of
+ *     launches a warp runs as far as it can before the next one does. So a race or a missing
+ *     barrier gives other bits when the call is repeated.
+ *   - Shared memory holds NaN when a block begins, and so does new device memory. Guard bands
+ *     around device arrays are checked.
+ *   - Device memory cannot be touched between a synchronization and the next launch or copy, so
+ *     host code that uses a device pointer as its own stops.
+ *   - Pointers given to kernels and copies have to lie in device memory. A barrier that not all
+ *     threads reach stops the program with the kernel's name.
+ *   - The stream is as late as CUDA allows. Work that is put on it runs when the host waits for
+ *     it, or when more than a thousand items wait. Memory that a copy reads is read then, so a
+ *     pinned slot that is written again too early shows. */
 #ifndef TIEBREAK_KERNELS_CUDA_EMULATOR_EMULATE_H
 #define TIEBREAK_KERNELS_CUDA_EMULATOR_EMULATE_H
 #include <functional>
@@ -189,15 +188,16 @@ typedef enum { CUBLAS_GEMM_DEFAULT = -1 } cublasGemmAlgo_t;
 typedef enum { CUDA_R_32F = 0, CUDA_R_16BF = 14 } cudaDataType;
 typedef int *cublasHandle_t;
 
-const char           *cublasGetStatusString(cublasStatus_t s);
+const char    *cublasGetStatusString(cublasStatus_t s);
+cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void *workspace, size_t bytes);
+cublasStatus_t cublasGemmEx_64(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int64_t m,
+                               int64_t n, int64_t k, const void *alpha, const void *A, cudaDataType type_a, int64_t lda,
+                               const void *B, cudaDataType type_b, int64_t ldb, const void *beta, void *C,
+                               cudaDataType type_c, int64_t ldc, cublasComputeType_t compute, cublasGemmAlgo_t algo);
+
 inline cublasStatus_t cublasGetVersion(cublasHandle_t, int *v) { return emulate_answer<cublasStatus_t>(v, 0); }
 inline cublasStatus_t cublasCreate(cublasHandle_t *) { return CUBLAS_STATUS_SUCCESS; }
 inline cublasStatus_t cublasDestroy(cublasHandle_t) { return CUBLAS_STATUS_SUCCESS; }
 inline cublasStatus_t cublasSetStream(cublasHandle_t, cudaStream_t) { return CUBLAS_STATUS_SUCCESS; }
 inline cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t) { return CUBLAS_STATUS_SUCCESS; }
-cublasStatus_t        cublasSetWorkspace(cublasHandle_t handle, void *workspace, size_t bytes);
-cublasStatus_t        cublasGemmEx_64(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int64_t m,
-                                      int64_t n, int64_t k, const void *alpha, const void *A, cudaDataType type_a, int64_t lda,
-                                      const void *B, cudaDataType type_b, int64_t ldb, const void *beta, void *C,
-                                      cudaDataType type_c, int64_t ldc, cublasComputeType_t compute, cublasGemmAlgo_t algo);
 #endif

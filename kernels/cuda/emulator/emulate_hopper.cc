@@ -15,8 +15,8 @@ uint32_t shared_address(const void *p)
     return (uint32_t)((const unsigned char *)p - emulate_dynamic_shared()) + FIRST_ADDRESS;
 }
 
-/* In a block of the cluster. Offsets are checked where the thread's own block has them: all
- * blocks are laid out alike. */
+/* Where an address lies in the given block of the cluster. It is checked against the thread's own
+ * block, as all blocks have the same layout. */
 static unsigned char *at_address_of(int rank, uint32_t address, size_t bytes)
 {
     emulate_check_shared(emulate_dynamic_shared() + (int64_t)address - FIRST_ADDRESS, bytes, 1);
@@ -36,7 +36,7 @@ static uint32_t swizzled(uint32_t address) { return address ^ (address >> 7 & 7)
 /* --- tensor maps, by the rules in the documentation of cuTensorMapEncodeTiled */
 
 struct map_of_2d {
-    uint64_t             magic; /* said to be encoded */
+    uint64_t             magic; /* MAGIC in every map that was encoded */
     const unsigned char *base;
     uint64_t             cols, rows, stride; /* stride in bytes */
     uint32_t             box_cols, box_rows;
@@ -88,9 +88,9 @@ static map_of_2d map_at(const CUtensorMap *map)
 
 struct barrier {
     uint16_t count, pending : 15, phase : 1;
-    int32_t  bytes; /* expected and not yet there */
+    int32_t  bytes; /* expected, but not yet arrived */
 };
-static bool unfenced; /* barriers were initialized, and TMA may not see it */
+static bool unfenced; /* a barrier was initialized, and no fence has shown it to TMA */
 
 static barrier barrier_at(const uint64_t *b)
 {
@@ -272,7 +272,7 @@ static void check_descriptor(uint64_t d)
 
 static float a[ROWS][DEPTH], b[DEPTH][MOST_COLUMNS]; /* of the product that is done */
 
-/* Most of the time goes here: rows as wide as they come, none of which a sanitizer need look at. */
+/* The innermost loop, so it is hidden from sanitizers, which would make it slow. */
 __attribute__((no_sanitize("address", "undefined"))) static void add_rows(float *to, const float *factors, int n)
 {
     for (int k = 0; k < DEPTH; k++)

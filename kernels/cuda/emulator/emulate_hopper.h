@@ -1,11 +1,11 @@
-/* What of Hopper's instructions kernels/cuda/hopper.h wraps, on the host, with the same names
- * and the hardware's own layouts: tensor maps, barriers that count bytes, TMA's swizzled boxes,
- * matrix descriptors, fragments of a warpgroup.
+/* The Hopper instructions that kernels/cuda/hopper.h wraps, on the host, with the same names and
+ * the hardware's own layouts: tensor maps, barriers that count bytes, TMA's swizzled boxes, matrix
+ * descriptors, fragments of a warpgroup.
  *
- * What is asynchronous there comes at its worst time here. Every other launch TMA writes at
- * once, over what may still be read; in the launches between it writes when somebody waits for
- * it, and until then the box is NaN. Products read shared memory when they are waited for, and
- * until then the sums of their threads are NaN. */
+ * Asynchronous operations take effect at the worst time. In every other launch TMA writes at once,
+ * over data that may still be read. In the launches between it writes when a thread waits for it,
+ * and until then the box is NaN. Products read shared memory when they are waited for, and until
+ * then the sums of their threads are NaN. */
 #ifndef TIEBREAK_KERNELS_CUDA_EMULATOR_EMULATE_HOPPER_H
 #define TIEBREAK_KERNELS_CUDA_EMULATOR_EMULATE_HOPPER_H
 #include "kernels/cuda/emulator/emulate.h"

@@ -1,4 +1,4 @@
-/* Between the emulator's halves. */
+/* What the files of the emulator use from each other. */
 #ifndef TIEBREAK_KERNELS_CUDA_EMULATOR_EMULATE_MEMORY_H
 #define TIEBREAK_KERNELS_CUDA_EMULATOR_EMULATE_MEMORY_H
 #include "kernels/cuda/emulator/emulate.h"
@@ -7,8 +7,9 @@
  * fibers and protection changes are quick then. */
 unsigned char *emulate_region(size_t bytes, int protection);
 
-/* For what threads wait for in other ways than at barriers: lets the others run, and stops with
- * this mistake when none of them gets on any more. Whoever lets others get on says so. */
+/* Lets the other threads run, for a thread that waits for something else than a barrier. Stops
+ * with `mistake` when no thread makes progress any more. A thread on whose work others may wait
+ * calls emulate_progress. */
 void emulate_pause(const char *mistake);
 void emulate_progress(void);
 /* The 128 threads of a warpgroup wait for each other; the last to come does something before
@@ -20,12 +21,12 @@ int            emulate_cluster_rank(void);
 unsigned char *emulate_shared_of(int rank);
 void           emulate_cluster_sync(void);
 bool           emulate_backwards(void); /* the launch runs its threads in the opposite order */
-/* Nothing may be under way at the end of a block. */
+/* Called when blocks have ended: stops if copies or products are still under way. */
 void emulate_hopper_end(void);
 
-/* Device memory can be touched from here on; cudaStreamSynchronize closes it again. */
+/* Device memory can be touched after this, until cudaStreamSynchronize closes it. */
 void emulate_memory_open(void);
-void emulate_memory_close(void); /* after a look at every guard band */
+void emulate_memory_close(void); /* checks every guard band first */
 /* Whether [p, p + bytes) lies in one array of the device. */
 bool emulate_on_device(const void *p, size_t bytes);
 
@@ -33,9 +34,10 @@ bool emulate_on_device(const void *p, size_t bytes);
 cudaError_t emulate_enqueue(const std::function<void()> &work);
 /* Keeps a launch's error for cudaGetLastError. */
 void emulate_launched(cudaError_t e);
-/* The stream has done all it was given. False in a capture, which may not wait and is spoiled by
- * it. */
+/* Runs all that the stream was given. False during a capture, which may not wait and is spoiled
+ * by this. */
 bool emulate_wait(void);
-/* What CUDA calls unsafe in a capture: false, and the capture is spoiled, if there is one. */
+/* Called by what CUDA forbids during a capture. If there is one, it is spoiled, and this is
+ * false. */
 bool emulate_allowed(void);
 #endif

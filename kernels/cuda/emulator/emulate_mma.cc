@@ -24,7 +24,7 @@ void emulate_mma(float d[4], const uint32_t a[4], const uint32_t b[2])
         const int row = lane / 4 + (i >= 2 ? 8 : 0), column = lane % 4 * 2 + i % 2;
         float     sum = 0;
         for (int k = 0; k < 16; k++) {
-            /* the lane of four that holds k, in the lower or the upper half of the registers */
+            /* which of four lanes holds element k of a row; k / 8 says in which registers */
             const int group = k % 8 / 2;
             auto     *of_a  = (const uint32_t *)all[row % 8 * 4 + group],
                  *of_b      = (const uint32_t *)all[column * 4 + group] + 4;

@@ -18,7 +18,7 @@ typedef struct {
     bool  alive;
 } fiber;
 
-/* Threads that wait for each other: a block or a warp. Whoever comes last lets all go on. */
+/* Threads that wait for each other: a block or a warp. The last to arrive releases all. */
 typedef struct {
     unsigned alive, arrived, round;
 } gathering;
@@ -32,16 +32,16 @@ static struct {
     /* threads of a block, blocks of a cluster, which run together */
     int       of_block, cluster;
     gathering whole, blocks[MOST_BLOCKS], warps[MOST_THREADS / WARP], warpgroups[MOST_THREADS / WARPGROUP];
-    /* of one exchange and the next: nobody is two ahead */
+    /* values of this exchange and of the next; no thread is two ahead */
     unsigned char values[2][MOST_THREADS][MOST_BYTES];
-    /* that a thread has come to */
+    /* how many exchanges each thread has reached */
     unsigned exchanges[MOST_THREADS];
     int      any[MOST_BLOCKS];
     bool     warp_by_warp;
-    /* one block of a cluster for another, since they last waited for each other */
+    /* has a block reached into another of its cluster since their last common barrier? */
     bool    reached;
     int64_t shared_bytes;
-    /* idle: changes of fiber since any of them got on */
+    /* idle: switches of fiber since any thread made progress */
     unsigned   idle, launches;
     void      *host[5];
     ucontext_t host_first;
@@ -67,8 +67,8 @@ void emulate_stop(const char *what)
     abort();
 }
 
-/* From one fiber to another. AddressSanitizer would take the jump for the end of the frames on
- * this stack. */
+/* Switches from one fiber to another. It is hidden from AddressSanitizer, which would take the
+ * jump for the end of the frames on this stack. */
 __attribute__((noinline, noreturn, no_sanitize("address"))) static void jump(void **to) { __builtin_longjmp(to, 1); }
 __attribute__((noinline, no_sanitize("address"))) static void           change_now(void **from, void **to)
 {
@@ -78,8 +78,8 @@ __attribute__((noinline, no_sanitize("address"))) static void           change_n
  * registers survive while other fibers run. */
 static void (*volatile change)(void **from, void **to) = change_now;
 
-/* The next fiber in the launch's order that is alive, of `count` that this one is among; itself
- * where there is none. */
+/* The next fiber alive, in the launch's order, in this one's group of `count` fibers; this one
+ * itself where there is no other. */
 static int next_alive(int count)
 {
     const int from = run.current;
@@ -89,9 +89,9 @@ static int next_alive(int count)
     return at;
 }
 
-/* To the next fiber alive, or the host when there is none. In a cluster one block runs as far as
- * it gets before another does, and every other pair of launches a warp does: what it does not
- * wait for will not have happened. */
+/* Switches to the next fiber alive, or to the host when there is none. In a cluster one block runs
+ * as far as it can before another does; in every other pair of launches a warp does. So whatever
+ * a thread fails to wait for has not happened yet. */
 static void leave(void)
 {
     int from = run.current, at = from;
@@ -228,7 +228,7 @@ static void make_fibers(int count)
         ucontext_t first; /* used once, to get onto the stack */
         getcontext(&first);
         first.uc_stack.ss_sp = stacks + (size_t)run.made * STACK;
-        /* tops apart, or all would meet in the same lines of the cache */
+        /* the tops of the stacks are spread, or all would share the same cache sets */
         first.uc_stack.ss_size = (size_t)(STACK - run.made % 64 * 320);
         first.uc_link          = NULL;
         makecontext(&first, fiber_body, 0);
@@ -236,7 +236,7 @@ static void make_fibers(int count)
     }
 }
 
-/* A cluster's blocks, of which `first` is the first; without clusters that is one block. */
+/* Runs the blocks of one cluster, from `first` on; without clusters that is one block. */
 static void run_blocks(dim3 first)
 {
     memset(__start_emulated_shared, 0xff, (size_t)(__stop_emulated_shared - __start_emulated_shared));

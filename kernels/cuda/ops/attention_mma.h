@@ -1,7 +1,7 @@
 /* Attention in bf16 on tensor cores: what forward, backward and decode share. Heads of up to
- * 128, a multiple of 8, rows 16-byte aligned; what else there is goes to the kernels of
- * attention.cu and attention_bwd.cu, which are those of f32. Tiles are rows of D elements, D of
- * 64 or 128, zero past head_dim. Contract: kernels/attention.h. */
+ * 128, a multiple of 8, with rows 16-byte aligned. Other shapes go to the kernels of
+ * attention_typed.cu and attention_bwd_typed.cu, which f32 uses too. A tile has rows of D elements,
+ * D being 64 or 128, which are zero past head_dim. Contract: kernels/attention.h. */
 #ifndef TIEBREAK_KERNELS_CUDA_OPS_ATTENTION_MMA_H
 #define TIEBREAK_KERNELS_CUDA_OPS_ATTENTION_MMA_H
 #include "kernels/cuda/ops/attention.h"
@@ -15,16 +15,16 @@ static constexpr float LOG2_E = 1.4426950408889634f, LN_2 = 0.6931471805599453f;
 /* a tile's stride, without bank conflicts: kernels/cuda/mma.h */
 template <int D> static constexpr int LD = D + 8;
 
-/* Rows of 16-byte pieces: shapes here, and every array at 16 bytes. */
+/* Whether rows are whole pieces of 16 bytes. Every array has to be aligned to 16 bytes as well. */
 static inline bool attention_mma_takes(const attention_dims &d)
 {
     return d.head_dim > 0 && d.head_dim <= 128 && (d.head_dim | d.ldq | d.ldk | d.ldv | d.ldo) % 8 == 0;
 }
 static inline bool aligned_16(const void *p) { return (uintptr_t)p % 16 == 0; }
 
-/* Begins to copy `lines` rows of one head into a tile of LINES rows; the rest, and columns past
- * head_dim, become zero. By COPIERS threads, of which this is number `me`. Row `line` begins at
- * from[offset_of(line)]. */
+/* Begins to copy `lines` rows of one head into a tile of LINES rows; the other rows, and columns
+ * past head_dim, become zero. COPIERS threads share the work; this one is number `me`. Row `line`
+ * begins at from[offset_of(line)]. */
 template <int D, int LINES, int COPIERS, class OFFSET>
 static __device__ inline void copy_tile(bf16 *to, int lines, const bf16 *from, int head_dim, int me, OFFSET offset_of)
 {
@@ -71,7 +71,7 @@ static __device__ inline void product_with_tile(mma_c (*sum)[D / 8], const mma_c
     }
 }
 
-/* Over the four lanes that hold a row of sums. */
+/* Sum and maximum over the four lanes that hold a row of a C fragment. */
 static __device__ inline float quad_sum(float v)
 {
     v += __shfl_xor_sync(ALL_LANES, v, 1);
@@ -83,15 +83,15 @@ static __device__ inline float quad_max(float v)
     return fmaxf(v, __shfl_xor_sync(ALL_LANES, v, 2));
 }
 
-/* 16 queries of a warp while keys pass (Milakov and Gimelshein 2018); of two rows a lane holds
- * parts: those of queries g and g + 8. */
+/* The state of a warp's 16 queries while keys pass (Milakov and Gimelshein 2018). A lane holds
+ * parts of two rows, those of queries g and g + 8. */
 struct running {
     float max[2], sum[2]; /* max in units of log2; sum is this lane's part */
 };
 static __device__ inline running nothing_yet(void) { return { { -INFINITY, -INFINITY }, { 0, 0 } }; }
 
-/* Scores become probabilities against the maximum so far, and the sums o shrink to it. The
- * lane's row r sees the tile's keys below limit[r]. */
+/* Turns scores into probabilities relative to the maximum so far, and scales the sums o to that
+ * maximum. The lane's row r sees the tile's keys below limit[r]. */
 template <int D, int SCORES>
 static __device__ inline void join_tile(running *w, mma_c *o, mma_c *score, float scale, const int *limit)
 {
@@ -119,7 +119,7 @@ static __device__ inline void join_tile(running *w, mma_c *o, mma_c *score, floa
     }
 }
 
-/* Two neighbours in a row. */
+/* Stores two neighbours of a row. */
 static __device__ inline void store_pair(bf16 *to, float first, float second)
 {
     *(uint32_t *)to = bf16_pair(first, second);

@@ -7,13 +7,14 @@
 
 #include "kernels/cuda/ops/attention_mma.h"
 
-/* queries, or rows of k and v, of a block; of what passes, keys or queries */
+/* OWN: queries, or rows of k and v, that a block owns. TILE: keys, or queries, that pass at a
+ * time. */
 static constexpr int OWN = 16 * MMA_WARPS, TILE = 32;
 template <int D>
 static constexpr int SHARED = (2 * OWN + 4 * TILE) * LD<D> *(int)sizeof(bf16) + 2 * TILE *(int)sizeof(float2);
 
-/* In shared memory: two tiles of the block's own rows, and two of what passes, twice: one turn
- * uses one pair while the next is on its way. */
+/* Shared memory holds two tiles of the block's own rows, and two pairs of tiles of the rows that
+ * pass: one turn uses one pair while the next pair is being copied. */
 template <int D> static __device__ inline bf16 *own_tile(int which)
 {
     return (bf16 *)dynamic_shared() + which * OWN * LD<D>;
@@ -23,7 +24,7 @@ template <int D> static __device__ inline bf16 *passing_tile(int which, int turn
     return (bf16 *)dynamic_shared() + (2 * OWN + (turn % 2 * 2 + which) * TILE) * LD<D>;
 }
 
-/* Behind them, of the queries that pass: log-sum-exp in units of log2, and delta. */
+/* Behind them lie log-sum-exp, in units of log2, and delta of the queries that pass. */
 template <int D> static __device__ inline float2 *passing_stats(int turn)
 {
     return (float2 *)((bf16 *)dynamic_shared() + (2 * OWN + 4 * TILE) * LD<D>)+turn % 2 * TILE;
@@ -92,18 +93,18 @@ static __device__ inline void bwd_q(bf16 *dq, float *delta, const float *lse, at
     }
 }
 
-/* A tile of queries of one head that see some of the block's rows [row0, row0 + rows) of k:
- * those in [low, high), all of them or up to their own. */
+/* A tile of queries of one head that see some of the block's rows [row0, row0 + rows) of k: the
+ * rows in [low, high), either all of these or those up to the query's own. */
 struct visit {
-    /* which run of which span, which head of the group, the first query */
+    /* run part % 2 of span part / 2; the head within its group; the first query of the tile */
     int part, at, query0;
-    int q_len, first, low, high; /* of the part; first: the query that first sees any */
-    /* the span's first row of q, and of k from row0; keys that query 0 sees besides, -1 if every
-     * query sees all. */
+    int q_len, first, low, high; /* of the part; `first` is the first query that sees any row */
+    /* The span's first row of q, and its first row of k counted from row0; past: the keys that
+     * query 0 sees besides its own, -1 if every query sees all. */
     int q0, own0, past;
 };
 
-/* Before all others. */
+/* A place before the first visit, for next_visit. */
 static __device__ inline visit first_visit(const attention_list &list)
 {
     visit v = {};
@@ -111,7 +112,7 @@ static __device__ inline visit first_visit(const attention_list &list)
     v.at    = INT_MAX - 1;
     return v;
 }
-/* The one after it; false at the end. */
+/* Goes on to the next visit; false at the end. */
 static __device__ inline bool next_visit(visit *v, const attention_list &list, int group, int64_t row0, int rows)
 {
     v->query0 += TILE;
@@ -189,7 +190,7 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
     const int     rows            = (int)min(kv_rows - row0, (int64_t)OWN);
     mma_c         sum_k[1][D / 8] = {}, sum_v[1][D / 8] = {};
     visit         v = first_visit(list);
-    /* A bit for each of the lane's rows that a span names. The others may hold anything, NaN too. */
+    /* A bit for each of the lane's rows that a span names. Others may hold anything, even NaN. */
     int named = 0;
 
     auto copy_queries = [&](int turn) {
@@ -201,7 +202,7 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
         copy_commit();
     };
     auto stats_of_mine = [&](void) -> float2 {
-        /* query `me` of the tile; one that is not there has no probabilities */
+        /* Query `me` of the tile. A query that is not there gets probabilities of 0. */
         const int64_t of = (int64_t)(v.q0 + v.query0 + me) * a.d.heads + kv_head * group + v.at;
         if (me >= TILE || me >= v.q_len - v.query0) return { INFINITY, 0 };
         return { lse[of] * LOG2_E, delta[of] };
@@ -241,7 +242,8 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
     add_rows<D>(dv + (row0 + line0) * a.d.ldv + kv_head * H, a.d.ldv, sum_v[0], 1, named, H);
 }
 
-/* Blocks on a multiprocessor at once, as registers allow: the compiler keeps to it. */
+/* The numbers are blocks on a multiprocessor at once; the compiler limits registers to allow
+ * them. */
 #define BWD_KERNELS(D, q_blocks, kv_blocks)                                                                            \
     KERNEL __launch_bounds__(MMA_THREADS, q_blocks) attention_mma_bwd_q_##D##_kernel(                                  \
         bf16 *dq, float *delta, const float *lse, attention_bf16 a, attention_list list)                               \

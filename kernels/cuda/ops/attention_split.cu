@@ -1,29 +1,30 @@
-/* Attention in bf16 of few queries over many keys, as decode has it: keys are split over blocks,
- * and a second kernel joins what they found, in the order of keys (Dao et al. 2023,
- * Flash-Decoding). A split is always SPLIT keys from the span's first, so a query's bits depend
- * on its own keys alone, not on the batch or the grid; the grid has room for the splits of the
- * bound that the caller gives, so a recorded launch serves spans that grow within it. The
- * queries of all heads that read one kv head share its keys: they are the rows of one product.
- * Contract: kernels/attention.h. */
+/* Attention in bf16 of few queries over many keys, as decoding has it. Keys are split over blocks,
+ * and a second kernel joins the results in the order of keys (Dao et al. 2023, Flash-Decoding).
+ * Splits are SPLIT keys each, counted from the span's first key, so a query's bits depend on its
+ * own keys alone, not on the batch or the grid. The grid has room for as many splits as the
+ * caller's bound allows, so a captured launch serves spans that grow up to it. The queries of all
+ * heads that read one kv head share its keys: they are the rows of one product. Contract:
+ * kernels/attention.h. */
 #include "kernels/cuda/ops/attention_mma.h"
 
 /* rows of a block: queries times heads */
 static constexpr int                  ROWS = 16, WARP_KEYS = 32, SPLIT = WARP_KEYS * MMA_WARPS, MOST_QUERIES = 16;
 template <int D> static constexpr int SHARED = (ROWS + 2 * SPLIT) * LD<D> *(int)sizeof(bf16);
 
-/* bytes of parts: so many queries fill a GPU without splits, and do better with tiles of queries */
+/* Bytes of partial results. With more, the queries fill a GPU without splits, and tiles of queries
+ * are faster. */
 static constexpr int64_t PARTS_MOST = 256 << 20;
 
-/* What blocks leave for the second kernel, for each row of q, head and split: o before its
- * division, the maximum it is relative to, the sum. */
+/* What the blocks leave for the second kernel, for each row of q, head and split: o before its
+ * division by the sum; the maximum that it is relative to; the sum. */
 struct split_parts {
     float  *o; /* [rows of q * heads, splits, head_dim] */
     float2 *stats;
     int     splits;
 };
 
-/* What four warps found about the block's rows becomes one: by all threads, a row and column
- * each at a time. */
+/* Joins what the four warps found about the block's rows. Every thread does one row and column at
+ * a time. */
 template <int D>
 static __device__ inline void join_warps(bf16 *o, float *lse, const attention_bf16 &a, const attention_span &s,
                                          split_parts parts, int row0, int rows, const float *sums, const float2 *stats)
@@ -87,8 +88,8 @@ static __device__ inline void split(bf16 *o, float *lse, attention_bf16 a, atten
     product_of_rows<D, 1, WARP_KEYS / 8>(score, qt, kt + warp * WARP_KEYS * LD<D>);
     join_tile<D, WARP_KEYS / 8>(&w, sum[0], score[0], a.scale * LOG2_E, limit);
     copy_wait<0>();
-    /* values are here, and nobody reads queries and keys any more: sums and their statistics
-     * take their place. */
+    /* The values are here, and nobody reads queries and keys any more, so the sums and their
+     * statistics take their place. */
     __syncthreads();
     product_with_tile<D, 1, WARP_KEYS / 8>(sum, score, vt + warp * WARP_KEYS * LD<D>);
     float  *sums  = (float *)kt;
@@ -160,7 +161,7 @@ static bool takes(const attention_bf16 &a, const bf16 *o, int64_t n_spans)
            n_spans <= 65535;
 }
 
-/* What bounds the work: queries and keys of any span, rows of q of all. */
+/* queries and keys: the most of any span. q_rows: the rows of q of all spans. */
 static void run_splits(bf16 *o, float *lse, const attention_bf16 &a, attention_list list, int64_t queries, int64_t keys,
                        int64_t q_rows)
 {
@@ -170,8 +171,8 @@ static void run_splits(bf16 *o, float *lse, const attention_bf16 &a, attention_l
     const unsigned rows = blocks_of(queries * (a.d.heads / a.d.kv_heads), ROWS), count = (unsigned)list.count;
     const dim3     grid((unsigned)splits, (unsigned)a.d.kv_heads * rows, count);
     split_parts    parts = { floats, (float2 *)(floats + stats), splits };
-    /* Behind a launch alone a launch may begin early: not where the list of spans has just been
-     * copied. */
+    /* A launch may begin early only behind another launch, so not where the list of spans has just
+     * been copied. */
     const launch_shape shape = { grid, MMA_THREADS, a.d.head_dim <= 64 ? SHARED<64> : SHARED<128>,
                                  list.first_block == NULL };
     if (a.d.head_dim <= 64)

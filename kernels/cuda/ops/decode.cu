@@ -1,25 +1,27 @@
 /* The second launch of a decode step: y = x W^T + s v (B (u h)), W streamed once. Contract:
  * kernels/cuda/ops/decode.h.
  *
- * A block has 8 warps and 32 R rows of W, R = 1, 2 or 4; warp w computes rows 32 (w % R) .. + 31
- * of them in slice w / R of each stage's k.
- * A stage in shared memory, `slices` = 8 / R of these, each for 32 of k:
- *     [rows of W / 16][16][32 of k] bf16, and for all slices behind them [TILES][8 tokens][32 of k] bf16
- * Lane 4 g + t reads 16 bytes at 8 t of row g: a warp reads 512 bytes in one piece. What is 64
- * bytes behind each slice keeps the copies of a warp, which run along k over the slices, off
- * each other's banks. */
+ * A block has 8 warps and 32 R rows of W, R = 1, 2 or 4. Warp w computes 32 of these rows, from
+ * 32 (w % R) on, in slice w / R of each stage's k.
+ * A stage in shared memory has `slices` = 8 / R slices, each for 32 of k:
+ *     W   [rows of W / 16][16][32 of k] bf16 for each slice
+ *     x   behind all of these, [TILES][8 tokens][32 of k] bf16 for each slice
+ * Lane 4 g + t reads 16 bytes at 8 t of row g, so a warp reads 512 bytes in one piece. The 64
+ * unused bytes behind each slice keep the copies of a warp, which run along k over the slices, on
+ * different banks. */
 #include "kernels/cuda/ops/decode_rows.h"
 
-/* bytes of a line, and behind a slice */
+/* WARP_LINES: rows of W of a warp. LINE: bytes of a row in a slice. PAD: unused bytes behind
+ * one. */
 static constexpr int STAGES = 4, SLICE_K = 32, WARP_LINES = 32, LINE = SLICE_K * 2, PAD = 64;
-/* steps of B under way; bytes of one for all warps */
+/* RING_MOST: the most steps of B under way. RING_STEP: bytes of one step, for all warps. */
 static constexpr int RING_MOST = 8, RING_STEP = WARPS * WARP * 16;
-/* floats, bf16: rows off each other's banks */
+/* Elements added to rows of sums and of h, so that rows begin on different banks. */
 static constexpr int SUM_PAD = 4, H_PAD = 8;
 static constexpr int BLOCKS_LEAST = 64;
 
-/* Where a block's pieces of shared memory lie, and what part of the work is its own. Powers of
- * two are kept as bits: the GPU has no division. */
+/* Where a block's pieces of shared memory lie, and which part of the work it does. Powers of two
+ * are kept as their exponents, as the GPU has no instruction for division. */
 struct decode_block {
     int            row_bits, slices, lines, W_slice, x_slice, stage; /* bytes */
     int64_t        first;                                            /* row of W, column of y */
@@ -44,8 +46,8 @@ template <int TILES> static __host__ __device__ decode_block block_of(const deco
     return b;
 }
 
-/* What of a stage this thread brings: vectors of 16 bytes, at one place in k, of every `next`-th
- * row of W and of x. */
+/* The part of a stage that this thread copies: 16 bytes at one place in k, of every `next`-th row
+ * of W and of x. */
 struct decode_loads {
     const bf16 *W, *x;         /* rows */
     int         k, line, next; /* line: the first, of W and of x */
@@ -64,7 +66,7 @@ static __device__ decode_loads loads_of(const decode_args &a, const decode_block
     return l;
 }
 
-/* One stage on its way; zero beyond W, x and k. */
+/* Begins to copy one stage; it is zero past the ends of W, x and k. */
 template <int TILES>
 static __device__ void load_stage(const decode_args &a, const decode_block &b, const decode_loads &l, int64_t step)
 {
@@ -78,7 +80,7 @@ static __device__ void load_stage(const decode_args &a, const decode_block &b, c
 
 /* --- B, a ring of tiles for each warp: 16 rows of one B, 16 ranks, for 8 tokens */
 
-/* Where a warp is: rows of up[up].B from its 16 on, for one group of rows, from rank k on. */
+/* Where a warp is: its 16 rows of up[up].B, one group of tokens, the ranks from k on. */
 struct decode_walk {
     int up, group, k;
 };
@@ -88,7 +90,8 @@ static __device__ bool touches(const decode_args &a, const decode_block &b, int 
     return a.up[up].at < b.first + b.lines && a.up[up].at + a.up[up].out > b.first;
 }
 
-/* A warp's 16 rows of the block's, and its groups: this and every (4 >> row_bits)-th. */
+/* Which 16 of the block's rows are the warp's, and its first group; its next group is
+ * 4 >> row_bits further. */
 static __device__ int sub_of(const decode_block &b) { return (int)threadIdx.x / WARP & ((2 << b.row_bits) - 1); }
 static __device__ int group_first(const decode_block &b) { return (int)threadIdx.x / WARP >> (b.row_bits + 1); }
 
@@ -109,7 +112,7 @@ static __device__ void walk_on(decode_walk *w, const decode_args &a, const decod
     if (w->group >= rows.count) walk_up(w, a, b, rows);
 }
 
-/* Each lane brings 8 ranks of one row; halves of 8 ranks lie apart, as ldmatrix reads them. */
+/* Each lane copies 8 ranks of one row. The two halves of 8 ranks lie apart, as ldmatrix wants. */
 static __device__ void load_B(const decode_walk &w, const decode_args &a, const decode_block &b,
                               const decode_rows &rows, unsigned char *tile)
 {
@@ -121,8 +124,8 @@ static __device__ void load_B(const decode_walk &w, const decode_args &a, const 
            p.vector, p.B);
 }
 
-/* delta of this warp's rows and the group's tokens. No other warp touches them, nor in another
- * B's turn: sums over several B have one order. */
+/* Adds to delta of this warp's rows and the group's tokens. No other warp ever touches these, so
+ * sums over several B have one order. */
 static __device__ void add_delta(const decode_walk &w, const decode_block &b, const decode_rows &rows, const mma_c &sum)
 {
     const int lane = (int)threadIdx.x % WARP, sub = sub_of(b);
@@ -159,10 +162,10 @@ static __device__ void ring_begin(decode_ring *q, const decode_args &a, const de
     for (int i = 0; i < a.ring; i++) ring_load(q, a, b, rows);
 }
 
-/* delta += B h, with h of all tokens in shared memory. A warp is alone with its tiles: it waits
- * for its copies, its lanes for each other, and what it has read is loaded anew once all lanes
- * have it in registers. The first tiles are there before; where there are more, the ring is
- * whole, each later one is a group of its own, and RING_MOST - 1 of them may still be under way. */
+/* delta += B h, with h of all tokens in shared memory. Every warp has its own tiles: it waits for
+ * its copies, its lanes wait for each other, and a tile is overwritten once all lanes have read it.
+ * The first tiles were copied before. If there are more than the ring holds, each later one is a
+ * group of copies of its own, of which RING_MOST - 1 may still be under way. */
 static __device__ void ring_run(decode_ring *q, const decode_args &a, const decode_block &b, const decode_rows &rows)
 {
     const int lane = (int)threadIdx.x % WARP, g = lane / 4, t = lane % 4, ld = a.columns + H_PAD;
@@ -190,8 +193,8 @@ static __device__ void ring_run(decode_ring *q, const decode_args &a, const deco
 
 /* --- h, v, and the end */
 
-/* h of all tokens, its parts added in order, times u, rounded; 0 for tokens without an adapter
- * and beyond their rank. The first block keeps it. */
+/* Loads h of all tokens: the sum of its parts in order, times u, rounded. It is 0 for tokens
+ * without an adapter and past their rank. The first block also stores it where it is to be kept. */
 template <int TILES> static __device__ void load_h(const decode_args &a, const decode_block &b, const decode_rows &rows)
 {
     for (int i = (int)threadIdx.x; i < TILES * GROUP * a.columns; i += THREADS) {
@@ -222,7 +225,7 @@ template <int TILES> static __device__ void load_v(const decode_args &a, const d
     }
 }
 
-/* The warp's 32 rows of W by all tokens, in its slice of one stage. */
+/* Multiplies the warp's 32 rows of W with all tokens, in its slice of one stage. */
 template <int TILES> static __device__ void use_stage(mma_c sum[2][TILES], const decode_block &b, int64_t step)
 {
     const int            warp = (int)threadIdx.x / WARP, lane = (int)threadIdx.x % WARP, slice = warp >> b.row_bits;
@@ -241,7 +244,7 @@ template <int TILES> static __device__ void use_stage(mma_c sum[2][TILES], const
     }
 }
 
-/* Each slice's sums where write_y adds them up, and delta cleared. */
+/* Stores each slice's sums where write_y adds them, and clears delta. */
 template <int TILES> static __device__ void put_parts(const mma_c sum[2][TILES], const decode_block &b)
 {
     const int warp = (int)threadIdx.x / WARP, lane = (int)threadIdx.x % WARP, ld = b.lines + SUM_PAD;
@@ -287,8 +290,8 @@ template <int TILES> static __device__ void decode_expand_block(const decode_arg
     list_rows(&rows, a);
     ring_begin(&ring, a, b, rows);
     load_v<TILES>(a, b, rows);
-    /* one group more before stage STAGES - 1: the first waits below wait for one stage more than
-     * they need. */
+    /* This makes one more group before stage STAGES - 1, so the first waits below wait for one
+     * stage more than they need. */
     copy_commit();
     for (int64_t step = 0; step < steps; step++) {
         copy_wait<STAGES - 2>();
@@ -296,8 +299,8 @@ template <int TILES> static __device__ void decode_expand_block(const decode_arg
         if (step + STAGES - 1 < steps) load_stage<TILES>(a, b, loads, step + STAGES - 1);
         copy_commit();
         if (step == steps / 2) {
-            /* every thread of every block comes here: who waits for this launch to end has
-             * waited for the first one too. */
+            /* Every thread of every block comes here, so whoever waits for this launch has also
+             * waited for the first one. */
             wait_for_previous();
             load_h<TILES>(a, b, rows);
         }
@@ -320,8 +323,8 @@ DECODE_KERNEL(decode_16_kernel, 2)
 DECODE_KERNEL(decode_32_kernel, 4)
 DECODE_KERNEL(decode_64_kernel, 8)
 
-/* x passes through every block: as many rows of W as it has tokens, and more, to a block; but
- * enough blocks to fill a GPU. */
+/* Every block reads all of x, so a block has at least as many rows of W as there are tokens, but
+ * there have to be enough blocks to fill a GPU. */
 static int row_bits_of(int tiles, int64_t out)
 {
     int bits = tiles == 1 ? 0 : tiles == 2 ? 1 : 2;
@@ -329,7 +332,7 @@ static int row_bits_of(int tiles, int64_t out)
     return bits;
 }
 
-/* Tiles of B that one warp needs at most. */
+/* The most tiles of B that one warp needs. */
 static int64_t ring_steps(const decode_args *a, int64_t groups)
 {
     const int64_t turns = ((groups * 2 << a->row_bits) + WARPS - 1) / WARPS;
@@ -348,7 +351,7 @@ template <int TILES> static void plan_shared(decode_args *a)
                       (a->v ? tokens * b.lines * 2 : 0);
 }
 
-/* By the most rows of a batch: its tiles of 8 tokens. */
+/* Kernels by the most rows of a batch; tiles: of 8 tokens each. */
 typedef struct {
     int rows, tiles;
     void (*kernel)(decode_args);
@@ -372,7 +375,7 @@ const char *decode_plan_expand(decode_args *a, int64_t groups)
     const int64_t all       = ring_steps(a, groups);
     a->ring                 = (int)(all < 1 ? 1 : all < RING_MOST ? all : RING_MOST);
     size.plan_shared(a);
-    /* what is static, up to where dynamic_shared() is aligned */
+    /* static shared memory, up to where dynamic_shared() is aligned */
     const int64_t fixed = (sizeof(decode_rows) + 1023) / 1024 * 1024;
     return a->shared_bytes + fixed > cuda->shared_most
                ? "needs more shared memory than this GPU has, for so many ranks and rows"
@@ -382,7 +385,7 @@ const char *decode_plan_expand(decode_args *a, int64_t groups)
 void decode_expand(const decode_args *a)
 {
     auto *decode = size_of(a->n).kernel;
-    /* Without a first launch there is nothing that has waited for what made x. */
+    /* Without a first launch nothing has waited for the launch that made x. */
     LAUNCH_AS(decode,
               (launch_shape { blocks_of(a->out, WARP_LINES << a->row_bits), THREADS, a->shared_bytes, a->columns > 0 }),
               *a);

@@ -4,24 +4,24 @@
  *     h [n, columns] = x A^T          decode_shrink: cut along k; the next sums its parts in order
  *     y = x W^T + s v (B (u h))       decode_expand: streams W once, begins while the first runs
  *
- * At these sizes a product is a walk over W: what it costs beside that is launches, and bytes of
- * adapters. So W goes through shared memory by asynchronous copies, several stages ahead, with
- * its rows as the 16 rows of a tensor core's tile and the tokens as the 8 columns; the warps of
- * a block share its rows and cut k between them, and add up in a fixed order at the end. B waits
- * in shared memory by then, and so does v.
+ * At these sizes a product's time is the time to read W. What comes on top is launches, and bytes
+ * of the adapters. So W goes through shared memory by asynchronous copies, several stages ahead.
+ * Rows of W are the 16 rows of a tensor core's tile, tokens its 8 columns. The warps of a block
+ * share its rows, divide k between them, and add their sums in a fixed order at the end. By then B
+ * and v are in shared memory too.
  *
- * Many adapters: row i takes adapter which[i], and what lies `stride` elements apart belongs to
- * the next adapter. A stride of 0 says that all share it: that is the tie, and all there is to
- * it. Where A or B has a stride, rows of one adapter are gathered, 8 at a time; where neither
- * has, rows are taken as they come, in one dense product, and u and v are scales of a row. */
+ * Many adapters: row i takes adapter which[i], and a factor of the next adapter lies `stride`
+ * elements further. A stride of 0 means that all adapters share the factor, as tied ones do. Where
+ * A or B has a stride, rows of one adapter are gathered, 8 at a time. Where neither has, rows are
+ * taken as they come, in one dense product, and u and v scale each row. */
 #ifndef TIEBREAK_KERNELS_CUDA_OPS_DECODE_H
 #define TIEBREAK_KERNELS_CUDA_OPS_DECODE_H
 #include "kernels/cuda/device.h"
 
 static constexpr int DECODE_ROWS = 64, DECODE_LIST = 4, DECODE_COLUMNS_STEP = 16;
 
-/* One A. Of h it makes columns `column` .. `column` + r, each r rounded up to
- * DECODE_COLUMNS_STEP; that and `vector` are decode_plan's. */
+/* One A, which makes columns `column` .. `column` + r of h, where every A has a multiple of
+ * DECODE_COLUMNS_STEP columns. decode_plan sets `column` and `vector`. */
 typedef struct {
     const bf16 *A, *u; /* [r, in]; [r] or NULL */
     int64_t     lda, stride_a, stride_u;
@@ -34,8 +34,8 @@ typedef struct {
 typedef struct {
     const bf16 *B; /* [out, r] */
     int64_t     ldb, stride_b, at, out;
-    int         r, down; /* of the h that this A makes */
-    int         column;  /* decode_plan's: where it begins */
+    int         r, down; /* down: the index of the A whose h it reads */
+    int         column;  /* where that h begins; set by decode_plan */
     bool        vector;
 } decode_up;
 
@@ -54,16 +54,16 @@ typedef struct {
     bool           accumulate; /* y += */
     decode_down    down[DECODE_LIST];
     decode_up      up[DECODE_LIST];
-    /* The rest is decode_plan's. */
-    int     columns, k_parts, row_bits, ring; /* row_bits: of 32 << row_bits rows of W to a block */
+    /* The rest is set by decode_plan. */
+    int     columns, k_parts, row_bits, ring; /* a block has 32 << row_bits rows of W */
     int64_t k_part, main_bytes, shared_bytes;
     bool    grouped, vector_x, vector_W, vector_v;
 } decode_args;
 
-/* Fills in how the work is cut, which depends on dimensions alone. NULL, or why it cannot be
- * done here, in words. Pointers may be NULL. */
+/* Fills in how the work is cut, which depends on dimensions alone. Gives NULL, or in words why it
+ * cannot be done on this GPU. Pointers may be NULL. */
 const char *decode_plan(decode_args *a);
-/* of these the second launch's share; groups of rows at most */
+/* The part of it that concerns the second launch. groups: the most groups of rows. */
 const char *decode_plan_expand(decode_args *a, int64_t groups);
 int64_t     decode_sums(const decode_args *a);
 void        decode_shrink(const decode_args *a);

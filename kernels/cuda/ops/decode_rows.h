@@ -5,18 +5,18 @@
 #include "kernels/cuda/ops/decode.h"
 #include "kernels/cuda/mma.h"
 
-/* rows of a group at most: the columns of a tensor core's tile */
+/* GROUP: the most rows of a group, which are the columns of a tensor core's tile. */
 static constexpr int WARPS = THREADS / WARP, GROUP = 8;
 
-/* Group g: rows order[first[g]] .. order[first[g] + size[g] - 1], all of adapter
- * group_adapter[g] where rows are grouped by it. */
+/* Group g has rows order[first[g]] .. order[first[g] + size[g] - 1]. Where rows are grouped by
+ * adapter, all of them take adapter group_adapter[g]. */
 struct decode_rows {
     int adapter[DECODE_ROWS]; /* of a row; -1: the base alone */
     int order[DECODE_ROWS], first[DECODE_ROWS], size[DECODE_ROWS], group_adapter[DECODE_ROWS], count;
     int starts[DECODE_ROWS]; /* does the row begin a group? */
 };
 
-/* As they come: rows without an adapter are among them, and their h is 0. */
+/* Groups of rows as they come. Rows without an adapter are among them; their h is 0. */
 static __device__ inline void rows_in_order(decode_rows *l, int n)
 {
     const int i = (int)threadIdx.x;
@@ -29,8 +29,8 @@ static __device__ inline void rows_in_order(decode_rows *l, int n)
     if (i == 0) l->count = (n + GROUP - 1) / GROUP;
 }
 
-/* By adapter, in the order of their numbers, then of rows; without those that have none. Every
- * row counts for itself how many come before it. */
+/* Groups of one adapter each, in the order of adapters, then of rows. Rows without an adapter are
+ * left out. Every row counts for itself how many rows come before it. */
 static __device__ inline void rows_by_adapter(decode_rows *l)
 {
     const int i = (int)threadIdx.x, mine = i < DECODE_ROWS ? l->adapter[i] : -1;
@@ -58,7 +58,7 @@ static __device__ inline void rows_by_adapter(decode_rows *l)
     if (i == 0) l->count = groups;
 }
 
-/* All threads of the block; ends with a barrier. */
+/* Called by all threads of the block; ends with a barrier. */
 static __device__ inline void list_rows(decode_rows *l, const decode_args &a)
 {
     const int i = (int)threadIdx.x;
@@ -74,14 +74,14 @@ static __device__ inline void list_rows(decode_rows *l, const decode_args &a)
     __syncthreads();
 }
 
-/* The rank of one adapter; the factors of all adapters have the size of the largest. */
+/* The rank of one adapter. The arrays of all adapters have room for the largest rank, r. */
 static __device__ inline int rank_of(const decode_args &a, int adapter, int r)
 {
     return a.ranks && adapter >= 0 ? min(a.ranks[adapter], r) : r;
 }
 
-/* 8 elements row[k ..] of a row of `end` elements, zero behind it. In vectors the row is 16-byte
- * aligned and 8 divides k and end. */
+/* The 8 elements from row[k] on, of a row of `end` elements; zero past its end. With `vector` the
+ * row is 16-byte aligned, and 8 divides k and end. */
 static __device__ inline uint4 load_8(const bf16 *row, int64_t k, int64_t end, bool valid, bool vector)
 {
     uint4 to = { 0, 0, 0, 0 };
@@ -96,9 +96,9 @@ static __device__ inline uint4 load_8(const bf16 *row, int64_t k, int64_t end, b
     return { pair[0], pair[1], pair[2], pair[3] };
 }
 
-/* The same into shared memory, to be waited for as an asynchronous copy is. `anywhere`: aligned
- * device memory for a copy that reads nothing. In vectors the row alone is aligned: `end` may be
- * anything. */
+/* The same into shared memory; it is waited for like an asynchronous copy. `anywhere` is aligned
+ * device memory, named by copies that read nothing. With `vector` the row is aligned, and `end` may
+ * be anything. */
 static __device__ inline void copy_8(unsigned char *to, const bf16 *row, int64_t k, int64_t end, bool valid,
                                      bool vector, const void *anywhere)
 {
@@ -110,11 +110,11 @@ static __device__ inline void copy_8(unsigned char *to, const bf16 *row, int64_t
     copy_async(to, left > 0 ? (const void *)(row + k) : anywhere, left >= 8 ? 16 : left > 0 ? (int)left * 2 : 0);
 }
 
-/* sum [16, 8] += over 32 of k. lo, hi: a row of A and the row 8 below; b: a row of B; of each
- * the 8 elements that lie at 8 (lane % 4). A tensor core takes other elements from a lane, but a
- * sum over k does not mind in which order k is counted, if both factors count alike: what it
- * calls 2t and 2t + 1 are elements 0 and 1 of the 8 in the first product, 4 and 5 in the second,
- * and what it calls 2t + 8 and 2t + 9 are those behind. */
+/* sum [16, 8] += a product over 32 of k. lo and hi are a row of A and the row 8 below it, b is a
+ * row of B; each is the 8 elements from k = 8 (lane % 4) on. A tensor core assigns other elements
+ * to a lane. A sum over k may be taken in any order, though, as long as both factors use the same
+ * one: its 2t and 2t + 1 are elements 0 and 1 in the first product and 4 and 5 in the second; its
+ * 2t + 8 and 2t + 9 are the two that follow. */
 static __device__ inline void mma_32(mma_c *sum, const uint4 &lo, const uint4 &hi, const uint4 &b)
 {
     mma(sum, mma_a { { lo.x, hi.x, lo.y, hi.y } }, mma_b { { b.x, b.y } });

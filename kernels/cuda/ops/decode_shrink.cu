@@ -3,13 +3,14 @@
 #include "kernels/cuda/ops/decode_rows.h"
 
 static constexpr int BLOCKS_WANT = 256, K_PART_LEAST = 1024, PARTS_MOST = 8, K_STEP = 32;
-/* of h in parts, which every block of the second launch reads */
+/* The most numbers of h, all parts counted: every block of the second launch reads them. */
 static constexpr int PART_NUMBERS_MOST = 16384;
 static constexpr int DEEP              = 4; /* steps of k whose loads a warp has under way */
 
 static __device__ int groups_of_ranks(int r) { return (r + DECODE_COLUMNS_STEP - 1) / DECODE_COLUMNS_STEP; }
 
-/* Block (16 ranks of one A, 8 rows, part of k). Its warps take steps of the part in turn. */
+/* A block does 16 ranks of one A for one group of rows in one part of k. Its warps take the steps
+ * of the part in turn. */
 KERNEL __launch_bounds__(THREADS) decode_shrink_kernel(const __grid_constant__ decode_args a)
 {
     __shared__ decode_rows rows;
@@ -57,7 +58,7 @@ static bool aligned(const void *p, int64_t stride, int64_t next)
 
 static int64_t rounded(int64_t r) { return (r + DECODE_COLUMNS_STEP - 1) / DECODE_COLUMNS_STEP * DECODE_COLUMNS_STEP; }
 
-/* Columns of h, and how A and B can be read. */
+/* Sets the columns of h, and how A and B can be read. */
 static void plan_list(decode_args *a)
 {
     a->columns = 0;
@@ -65,7 +66,7 @@ static void plan_list(decode_args *a)
     for (int i = 0; i < a->downs; i++) {
         decode_down *d = &a->down[i];
         d->column      = a->columns;
-        /* else a row ends within a vector, and what follows may be anything */
+        /* Otherwise a row ends within a vector, and what follows it may be anything. */
         d->vector = aligned(d->A, d->lda, d->stride_a) && a->in % 8 == 0;
         a->columns += (int)rounded(d->r);
         a->grouped = a->grouped || d->stride_a != 0;
@@ -79,8 +80,8 @@ static void plan_list(decode_args *a)
 
 static int64_t groups_most(const decode_args *a) { return a->grouped ? a->n : (a->n + GROUP - 1) / GROUP; }
 
-/* Parts of k for about BLOCKS_WANT blocks, none too short, and not so many that summing them up
- * takes long. */
+/* Cuts k into parts for about BLOCKS_WANT blocks. No part is too short, and there are not so many
+ * that adding them takes long. */
 static void cut_k(decode_args *a)
 {
     const int64_t blocks = groups_most(a) * a->columns / DECODE_COLUMNS_STEP, numbers = (int64_t)a->n * a->columns;

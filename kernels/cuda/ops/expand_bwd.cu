@@ -1,24 +1,24 @@
 /* expand's backward on the GPU: two launches for a list of any length, one where only A, B and v
  * are trained. Contract: kernels/expand.h.
  *
- * The list is turned around. Jobs that share a gradient add to it in job order, so each gradient
- * array is one task that knows its jobs, and an element of it belongs to one thread (or the
- * lanes of a row), which adds what the jobs give, one after the other. No atomics, the same bits
- * every run, and untied factors are the case of tasks with one job each.
+ * The work is listed by gradient instead of by job. Each gradient array is one task that knows the
+ * jobs that add to it. An element belongs to one thread (or to the lanes that share a row), which
+ * adds what the jobs give in job order. So there are no atomics, and the bits are the same every
+ * run. With untied factors every task has one job.
  *
- * du and dR are sums over all outputs of few elements: too few to fill a GPU. There a job's
- * outputs are cut into runs of PART_ROWS, each run's sum goes to memory of its own, and a second
- * launch adds the runs in order. */
+ * du and dR have few elements, too few to fill a GPU, and each is a sum over all outputs. There a
+ * job's outputs are cut into runs of PART_ROWS. Each run's sum goes to memory of its own, and a
+ * second launch adds the runs in order. */
 #include <stdlib.h>
 
 #include "kernels/cuda/ops/expand.h"
 
 static constexpr int SIDE = 16, MOST_COLUMNS = 256;
-/* of dR: no more blocks a job than these where its tiles alone are as many */
+/* R_BLOCKS: about so many blocks do the dR of a job, more only where its tiles are more. */
 static constexpr int64_t PART_ROWS = 256, R_BLOCKS = 32;
 
-/* What a task adds: which job's, and for sums over outputs how many runs, whose sums begin at
- * parts[at]. */
+/* One job whose gradient a task adds. Where that is a sum over outputs, `runs` says how many runs
+ * it has, whose sums begin at parts[at]. */
 typedef struct {
     int     job, runs;
     int64_t at;
@@ -26,11 +26,11 @@ typedef struct {
 
 enum { GRAD_A, GRAD_B, GRAD_V, GRAD_R, GRAD_U, GRADS };
 
-/* One gradient array and what adds to it: sources[first .. first+count-1]. Of dR and du, first
- * the runs of one source, later the array. */
+/* One gradient array and what adds to it: sources[first .. first+count-1]. For dR and du a task of
+ * the first launch is the runs of one source, and a task of the second is the array. */
 typedef struct {
     int     kind, first, count;
-    int64_t r, in, out; /* the largest of its jobs; r differs in dA alone */
+    int64_t r, in, out; /* the largest of its jobs; only in dA may r differ */
 } expand_task;
 
 /* Elements of dR or du. */
@@ -134,7 +134,7 @@ static __device__ void grad_v(const expand_lists &l, const expand_task &task, in
 
 static __host__ __device__ int64_t tiles_of(int64_t r) { return (r + SIDE - 1) / SIDE * ((r + SIDE - 1) / SIDE); }
 
-/* sum over a run of rows of B_nk v_n G_nj: a thread an element of a SIDE x SIDE tile */
+/* Sum over a run of rows of B_nk v_n G_nj: a thread does an element of a SIDE x SIDE tile. */
 static __device__ void part_R(const expand_lists &l, const expand_source &source, int64_t block)
 {
     const expand_job &e    = l.jobs[source.job];
@@ -148,8 +148,8 @@ static __device__ void part_R(const expand_lists &l, const expand_source &source
     l.parts[source.at + run * e.r * e.r + k * e.r + j] = sum;
 }
 
-/* sum over a run of rows of v_n (BR)_nj G_nj: a block MOST_COLUMNS of them, a thread four of
- * every so many rows. */
+/* Sum over a run of rows of v_n (BR)_nj G_nj: a block does MOST_COLUMNS columns, a thread four of
+ * them in every lanes-th row. */
 static __device__ void part_u(const expand_lists &l, const expand_source &source, int64_t block)
 {
     __shared__ float  shared[THREADS * VEC];
@@ -189,9 +189,9 @@ KERNEL __launch_bounds__(THREADS)
     if (task.kind == GRAD_U) part_u(l, l.sources[task.first], block);
 }
 
-/* du_j += s sum of its runs,  dR_kj += s u_j sum of its runs: some lanes of a warp an element,
- * each the sums of some jobs, which are then added in job order. Where one array is shared by
- * all jobs, one thread would add up thousands of runs. */
+/* du_j += s sum of its runs,  dR_kj += s u_j sum of its runs. Some lanes of a warp share an
+ * element: each adds up the runs of some jobs, and the results are added in job order. One thread
+ * alone would add thousands of runs where all jobs share one array. */
 KERNEL __launch_bounds__(THREADS)
     expand_add_kernel(expand_lists l, const expand_task *tasks, const int64_t *first_block, int count)
 {
@@ -235,7 +235,7 @@ static int runs_of(const expand_job *e, int kind)
     return (int)(kind == GRAD_U || most < wanted ? most : wanted);
 }
 
-/* Blocks of a task in the first launch; of dR and du, of the runs of a task's one job. */
+/* Blocks of a task in the first launch. runs: those of its one job, in dR and du. */
 static int64_t blocks_for(const expand_task *t, int runs)
 {
     const int64_t all[GRADS] = { blocks_of(t->r * blocks_of(t->in, VEC), THREADS),
@@ -263,14 +263,14 @@ typedef struct {
     expand_task *tasks;
 } stage;
 
-/* The lists of a backward, in one block of memory that is sent as it is: at most GRADS tasks a
- * job in each stage, and as many sources. */
+/* The lists of a backward, in one block of memory that is sent as it is. Each stage has at most
+ * GRADS tasks for a job, and there are at most as many sources. */
 typedef struct {
     int64_t        bytes, n_sources, parts;
     char          *list;
     stage          first, add;
     expand_source *sources;
-    target        *targets; /* of one kind at a time; stays on the host */
+    target        *targets; /* those of one kind at a time; not sent */
 } plan;
 
 static plan plan_new(const expand_job *jobs, int64_t count)

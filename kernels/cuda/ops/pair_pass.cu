@@ -1,24 +1,24 @@
 /* dh and dB' from one reading of dy. Contract: kernels/cuda/ops/pair_pass.h.
  *
- * A block owns ROWS rows of dy and a run of its columns, and walks along them in tiles of COLS
- * columns, two in shared memory: one at work, one on its way. A warp owns ROWS_OF_WARP of the
- * rows. It keeps their dh in registers all the way, and their h, and of every tile makes dB'
- * over its rows, which the block then adds up over warps in order. Each 16 x 16 piece of the
- * tile is read twice from shared memory: as it lies for dh, transposed for dB'. */
+ * A block owns ROWS rows of dy and a run of its columns. It walks along them in tiles of COLS
+ * columns, of which two are in shared memory: one in use, one being copied. A warp owns
+ * ROWS_OF_WARP of the rows and keeps their dh and h in registers. From every tile it makes dB' over
+ * its rows, and the block then adds these over its warps in order. Each 16 x 16 piece of a tile is
+ * read twice from shared memory: as it lies for dh, transposed for dB'. */
 #include "kernels/cuda/ops/pair_pass.h"
 
 #include "kernels/cuda/mma.h"
 
 static constexpr int WARPS = THREADS / WARP, ROWS_OF_WARP = 64, ROWS = WARPS * ROWS_OF_WARP, COLS = 32;
-/* of a tile in shared memory: an odd number of 16 bytes */
+/* Row stride of a tile in shared memory: an odd number of 16 bytes. */
 static constexpr int LD          = COLS + 8;
 static constexpr int TILE_BYTES  = ROWS * LD * (int)sizeof(bf16);
 static constexpr int BLOCKS_WANT = 256; /* about two on each multiprocessor of a large GPU */
-/* of a block: shorter walks cost more in parts than they bring in company */
+/* Tiles of a block at least: with fewer the parts cost more than the additional blocks gain. */
 static constexpr int TILES_LEAST = 8;
 
-/* How dy is cut: column parts of `tiles` tiles each, row parts of ROWS rows, and ranks, of which
- * a block does RANKS. */
+/* How dy is cut: into column parts of `tiles` tiles and row parts of ROWS rows; a block does
+ * `ranks` of the ranks. */
 typedef struct {
     int     ranks;
     int64_t rank_parts, col_parts, row_parts, tiles;
@@ -39,9 +39,9 @@ static pass_cut cut_of(int64_t n, int64_t out, int64_t r)
 
 static constexpr int shared_bytes_of(int ranks) { return 2 * TILE_BYTES + COLS * (ranks + 8) * (int)sizeof(bf16); }
 
-/* The tile's columns c0 .. c0 + COLS of rows row0 .. row0 + ROWS on their way, zero outside dy;
- * nothing past the block's last column. A group of copies all the same, so that waits count
- * alike. */
+/* Begins to copy columns c0 .. c0 + COLS of rows row0 .. row0 + ROWS, zero outside dy. Past the
+ * block's last column nothing is copied, but the group of copies is committed all the same, so
+ * that every wait counts the same groups. */
 static __device__ void fetch_tile(bf16 *tile, const pair_pass &p, int64_t row0, int64_t c0, int64_t end)
 {
     constexpr int PIECE = 8, PIECES = COLS / PIECE; /* of 16 bytes */
@@ -54,8 +54,8 @@ static __device__ void fetch_tile(bf16 *tile, const pair_pass &p, int64_t row0, 
     copy_commit();
 }
 
-/* The block's rows of h into fragments, by way of the memory of a tile: hf[k][j] holds rows 16 k
- * .. of the warp's, ranks 8 j .. */
+/* Loads the block's rows of h into fragments, by way of a tile's memory. hf[k][j] holds 16 of the
+ * warp's rows from 16 k on, and 8 ranks from 8 j on. */
 template <int RANKS>
 static __device__ void fetch_h(mma_b (*hf)[RANKS / 8], bf16 *room, const pair_pass &p, int64_t row0, int64_t rank0)
 {
@@ -73,7 +73,7 @@ static __device__ void fetch_h(mma_b (*hf)[RANKS / 8], bf16 *room, const pair_pa
     __syncthreads();
 }
 
-/* Where element `at` of a tile of B' [COLS, RANKS] belongs: threads run along what is contiguous
+/* Where element `at` of a tile of B' [COLS, RANKS] belongs. Neighbouring threads read neighbours
  * in memory. */
 typedef struct {
     int col, rank;
@@ -265,9 +265,9 @@ void pair_pass_bytes(const pair_pass *p, double bytes[2])
     bytes[1] = parts + (p->add ? 2 : 1) * 2 * of_dh + 2 * 4 * of_dB;
 }
 
-/* The rule, in one place. Two products read dy twice; this reads it once and writes and reads
- * the parts, and has to save a quarter of that; and a block should find all its rows. No GPU has
- * confirmed it; `tiebreak bench` times the variant `one-pass` beside `base-first`. */
+/* Two products read dy twice. The pass reads it once, but writes and reads its parts. It has to
+ * move a quarter fewer bytes, and there have to be rows for a whole block. No GPU has confirmed
+ * this rule; `tiebreak bench` times the variant `one-pass` beside `base-first`. */
 bool pair_pass_pays(int64_t n, int64_t out, int64_t r)
 {
     double    bytes[2], twice = 2 * 2.0 * (double)n * (double)out;

@@ -11,8 +11,8 @@
 #define TIEBREAK_KERNELS_CUDA_OPS_PAIR_PASS_H
 #include "kernels/cuda/device.h"
 
-/* One of the two results alone is the pair's other skinny product: h = x A'^T and dA' += dh^T x,
- * with x as dy and A' as B, `turned`. */
+/* With one result alone, x for dy and A' for B, `turned`, this also computes the pair's other
+ * products with a rank for a side: h = x A'^T (DH_ALONE) and dA' += dh^T x (DB_ALONE). */
 typedef enum { BOTH, DH_ALONE, DB_ALONE } pass_want;
 typedef struct {
     int64_t     n, out, r;
@@ -28,14 +28,14 @@ typedef struct {
     pass_want   want;   /* without dh B is not read, without dB h is not */
 } pair_pass;
 
-/* Can it: rows of dy must begin at multiples of 16 bytes. */
+/* Whether it can: rows of dy must begin at multiples of 16 bytes. */
 bool pair_pass_can(const pair_pass *p);
-/* Should it, from shapes, where both are wanted: true where it moves clearly fewer bytes than
- * two products. */
+/* Whether it should where both results are wanted: true where, by the shape, it moves clearly fewer
+ * bytes than two products. */
 bool pair_pass_pays(int64_t n, int64_t out, int64_t r);
 void cuda_pair_pass(const pair_pass *p);
-/* Multiply-adds count 2. Bytes of its two launches: of dy, B', h and the parts written; of the
- * parts read, dh and dB'. */
+/* A multiply-add counts as 2. The bytes are those of its two launches: the first moves dy, B', h
+ * and the parts it writes, the second the parts it reads, dh and dB'. */
 double pair_pass_flops(const pair_pass *p);
 void   pair_pass_bytes(const pair_pass *p, double bytes[2]);
 #endif

@@ -1,11 +1,11 @@
-/* What makes a linear's input x, 16 bytes of a row at a time: RMSNorm and SwiGLU; and the
- * kernels that make h = x A'^T of its adapters while they hold the row, so that nothing reads x
- * for the adapters' sake. Contracts and formulas of both: kernels/backend.h, kernels/rmsnorm.c,
+/* The ops that make a linear's input x, RMSNorm and SwiGLU, 16 bytes of a row at a time. Kernels
+ * here also make h = x A'^T of its adapters while they hold the row, so that x is not read again
+ * for them. Contracts and formulas: kernels/rmsnorm.h, kernels/swiglu.h, kernels/rmsnorm.c,
  * kernels/swiglu.c.
  *
- * x has the bits of rmsnorm_fwd and swiglu_fwd. h is made of x as it is written, rounded, and
- * sums in f32 in an order of its own that does not depend on the number of rows: a row has the
- * same h in any batch. */
+ * x has the bits of rmsnorm_fwd and swiglu_fwd. h is made from the rounded x that is written. Its
+ * sums are f32, in an order that does not depend on the number of rows, so a row has the same h in
+ * any batch. */
 #ifndef TIEBREAK_KERNELS_CUDA_OPS_PRODUCER_H
 #define TIEBREAK_KERNELS_CUDA_OPS_PRODUCER_H
 #include "kernels/cuda/ops/shrink.h"

@@ -1,24 +1,24 @@
 /* The kernels that make a linear's input and its adapters' h in one reading. Contract:
  * kernels/cuda/ops/producer.h.
  *
- * A block has some rows, at most ROWS_MOST, and RMSNorm's statistics come first, by all threads
- * as in rmsnorm_fwd. Then each warp takes every WARPS-th K_STEP of the row's columns. Lane (g,
- * t) = (lane / 4, lane % 4) makes 16 bytes of rows g, g + 8, g + 16, g + 24, at column t of the
- * step's four, stores them, and has them in registers where a product wants them: nothing of x
- * is read. A' comes from L2, 16 bytes of a row of it at a time, and serves all rows of the
- * block. The warps' sums meet in shared memory and are added in one order.
+ * A block has at most ROWS_MOST rows. For RMSNorm all threads first compute the statistics of the
+ * rows, as rmsnorm_fwd does. Then the warps take the columns in turn, K_STEP at a time. Lane (g, t)
+ * = (lane / 4, lane % 4) makes 16 bytes of rows g, g + 8, g + 16 and g + 24, in the t-th quarter of
+ * the step. It stores them, and they are already in the registers where the product needs them, so
+ * x is not read. A' comes from L2, 16 bytes of a row at a time, and serves all rows of the block.
+ * The warps' sums meet in shared memory and are added in one order.
  *
  * In bf16 the products run on tensor cores (mma.m16n8k16, kernels/cuda/mma.h). A lane's 8
- * neighbours are not the elements that a fragment names, but a sum over k does not mind in which
- * order k is counted if both factors count alike: what the first product calls k = 2t, 2t + 1,
- * 2t + 8, 2t + 9 are the lane's elements 0 to 3, and its second's are 4 to 7. */
+ * neighbours along k are not the elements that a fragment assigns to it. A sum over k may be taken
+ * in any order, though, as long as both factors use the same one: the first product's k = 2t,
+ * 2t + 1, 2t + 8, 2t + 9 are the lane's elements 0 to 3, and the second's are elements 4 to 7. */
 #include "kernels/cuda/mma.h"
 #include "kernels/cuda/ops/producer.h"
 #include "kernels/cuda/working.h"
 
 /* a lane's rows, 8 apart */
 static constexpr int WARPS = THREADS / WARP, ROWS_MOST = 32, STRIPES = ROWS_MOST / 8;
-/* rows whose squares are added at once */
+/* STATISTICS: rows whose squares are added at the same time. */
 static constexpr int K_STEP = 4 * VEC, BLOCKS_WANT = 128, STATISTICS = 8;
 /* ranks of a tile */
 static constexpr int COLUMNS = 8;
@@ -60,8 +60,8 @@ template <int RANKS> static __device__ void fill_table(rank_table<RANKS> *table,
     }
 }
 
-/* rstd of the block's rows, with the sums of rmsnorm_fwd: thread by thread, a warp's, then over
- * warps. */
+/* rstd of the block's rows. The sums have the order of rmsnorm_fwd: each thread's own, then over
+ * the warp, then over warps. */
 static __device__ void statistics(const produce_args &a, int64_t row0, int rows, float *rstd)
 {
     __shared__ float sums[ROWS_MOST][WARPS];
@@ -90,9 +90,9 @@ static __device__ void statistics(const produce_args &a, int64_t row0, int rows,
     __syncthreads();
 }
 
-/* What a lane gathers of a tile: its C fragment (kernels/cuda/mma.h), for rows 0 to 15 and 16 to
- * 31 of the block. load comes before x is stored, so that all of a step's loads are under way
- * together. */
+/* The sums that a lane gathers: its C fragments (kernels/cuda/mma.h) for rows 0 to 15 and 16 to 31
+ * of the block. load is called before x is stored, so that all loads of a step are under way at
+ * once. */
 template <int TILES> struct products {
 #ifdef TIEBREAK_BF16
     mma_c       sum[2][TILES];
@@ -125,7 +125,7 @@ template <int TILES> struct products {
     __device__ void  settle(void) {}
     __device__ float take(int m, int tile, int i) { return sum[m][tile].x[i]; }
 #else
-    /* of the columns that the lane reads, for every rank */
+    /* sums over the columns that the lane reads, for every rank */
     float                 part[STRIPES][TILES * COLUMNS];
     const element *const *rows_of_A;
     int64_t               at, left_of_A;
@@ -168,8 +168,8 @@ template <int TILES> struct products {
 #endif
 };
 
-/* h of the block's rows: the upper warps' sums onto the lower's, then those in order, each
- * element by one thread. */
+/* Stores h of the block's rows. The sums of the upper half of the warps are added to those of the
+ * lower half, and these in order; one thread does each element. */
 template <int TILES>
 static __device__ void store_h(products<TILES> *mine, const rank_table<TILES * COLUMNS> &table, int64_t row0, int rows)
 {
@@ -196,8 +196,8 @@ static __device__ void store_h(products<TILES> *mine, const rank_table<TILES * C
     __syncthreads();
 }
 
-/* The lane's 16 bytes of its rows of x, made and stored; again: as they were stored by the same
- * lane before. */
+/* Makes and stores the lane's 16 bytes of its rows of x. again: reads what this lane stored
+ * before. */
 template <bool NORM>
 static __device__ void make(element_vec x[STRIPES], const produce_args &a, int64_t row0, int rows, int64_t k,
                             const float *rstd, bool again)
