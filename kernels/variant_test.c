@@ -204,39 +204,39 @@ static void every_variant_agrees_with_ref(void **state)
 static void check_base_first(void)
 {
     enum { N = 21, IN = 67, OUT = 45, R = 6 };
-    enum { X, DY, W, A, B, ARRAYS };
+    enum { BASE_X, BASE_DY, BASE_W, PAIR_A, PAIR_B, INPUTS };
     const backend    *be           = check_subject;
     rng               g            = rng_seed(3);
-    const int64_t     size[ARRAYS] = { N * IN, N * OUT, OUT * IN, R * IN, OUT * R };
+    const int64_t     size[INPUTS] = { N * IN, N * OUT, OUT * IN, R * IN, OUT * R };
     const linear_dims d            = { .n = N, .in = IN, .out = OUT };
     const pair_dims   pd           = { .n = N, .in = IN, .out = OUT };
-    real             *a[ARRAYS], *y[2], *dx[2], *h = be->alloc(be, N * R), *dh = be->alloc(be, N * R);
-    for (int i = 0; i < ARRAYS; i++) {
+    real             *a[INPUTS], *y[2], *dx[2], *h = be->alloc(be, N * R), *dh = be->alloc(be, N * R);
+    for (int i = 0; i < INPUTS; i++) {
         double *host = check_random(&g, size[i]);
         a[i]         = be->alloc(be, size[i]);
         be->upload(be, a[i], host, size[i]);
         free(host);
     }
     for (int k = 0; k < 2; k++) y[k] = be->alloc(be, N * OUT), dx[k] = be->alloc(be, N * IN);
-    const adapted_pair   pair = { .p = { .A = a[A], .B = a[B], .r = R, .lda = IN, .ldb = R }, .out = OUT };
+    const adapted_pair   pair = { .p = { .A = a[PAIR_A], .B = a[PAIR_B], .r = R, .lda = IN, .ldb = R }, .out = OUT };
     const adapted_linear l    = { .n     = N,
                                   .in    = IN,
                                   .out   = OUT,
-                                  .x     = a[X],
-                                  .dy    = a[DY],
-                                  .W     = a[W],
+                                  .x     = a[BASE_X],
+                                  .dy    = a[BASE_DY],
+                                  .W     = a[BASE_W],
                                   .y     = y[1],
                                   .dx    = dx[1],
                                   .pairs = &pair,
                                   .count = 1 };
-    be->linear_fwd(be, y[0], a[X], a[W], NULL, d, false);
-    be->pair_fwd(be, y[0], h, a[X], &pair.p, pd);
-    be->linear_bwd_x(be, dx[0], a[DY], a[W], d, false);
-    be->pair_bwd(be, dx[0], dh, a[DY], a[X], h, &pair.p, pd);
+    be->linear_fwd(be, y[0], a[BASE_X], a[BASE_W], NULL, d, false);
+    be->pair_fwd(be, y[0], h, a[BASE_X], &pair.p, pd);
+    be->linear_bwd_x(be, dx[0], a[BASE_DY], a[BASE_W], d, false);
+    be->pair_bwd(be, dx[0], dh, a[BASE_DY], a[BASE_X], h, &pair.p, pd);
     test_adapted(be, adapted_find(be, "base-first"), l);
     test_same_rows(be, y[0], OUT, y[1], OUT, N, OUT);
     test_same_rows(be, dx[0], IN, dx[1], IN, N, IN);
-    for (int i = 0; i < ARRAYS; i++) be->release(be, a[i]);
+    for (int i = 0; i < INPUTS; i++) be->release(be, a[i]);
     for (int k = 0; k < 2; k++) be->release(be, y[k]), be->release(be, dx[k]);
     be->release(be, h), be->release(be, dh);
 }
