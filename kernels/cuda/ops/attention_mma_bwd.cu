@@ -165,17 +165,20 @@ static __device__ inline void score_gradients(mma_c *ds, const mma_c *p, const f
         ds[i / 4].x[i % 4] = p[i / 4].x[i % 4] * (ds[i / 4].x[i % 4] - stats[i / 4 * 8 + lane % 4 * 2 + i % 2].y);
 }
 
-/* A warp's 16 rows of dk or dv, `to` being the first, += scale times their sums. named: a bit for
- * each of the lane's two rows that is written. */
+/* A warp's 16 rows of dk and dv, from row0 on, += their sums. named: a bit for each of the lane's
+ * two rows that is written. */
 template <int D>
-static __device__ inline void add_rows(bf16 *to, int64_t ld, const mma_c *sum, float scale, int named, int head_dim)
+static __device__ inline void add_rows(bf16 *dk, bf16 *dv, const attention_bf16 &a, int64_t row0, const mma_c *sum_k,
+                                       const mma_c *sum_v, int named)
 {
-    const int lane = (int)threadIdx.x % WARP;
+    const int lane = (int)threadIdx.x % WARP, H = (int)a.d.head_dim, kv_head = (int)blockIdx.y;
     UNROLL
     for (int i = 0; i < D / 8 * 2; i++) {
-        const int r = i % 2, c = i / 2 * 8 + lane % 4 * 2;
-        if (c < head_dim && (named >> r & 1))
-            add_pair(to + (lane / 4 + 8 * r) * ld + c, scale * sum[i / 2].x[2 * r], scale * sum[i / 2].x[2 * r + 1]);
+        const int r = i % 2, line = lane / 4 + 8 * r, c = i / 2 * 8 + lane % 4 * 2;
+        if (c >= H || !(named >> r & 1)) continue;
+        add_pair(dk + (row0 + line) * a.d.ldk + kv_head * H + c, a.scale * sum_k[i / 2].x[2 * r],
+                 a.scale * sum_k[i / 2].x[2 * r + 1]);
+        add_pair(dv + (row0 + line) * a.d.ldv + kv_head * H + c, sum_v[i / 2].x[2 * r], sum_v[i / 2].x[2 * r + 1]);
     }
 }
 
@@ -238,8 +241,7 @@ static __device__ inline void bwd_kv(bf16 *dk, bf16 *dv, const float *delta, con
         score_gradients(ds[0], p[0], stats);
         product_with_tile<D, 1, SCORES>(sum_k, ds, qt);
     }
-    add_rows<D>(dk + (row0 + line0) * a.d.ldk + kv_head * H, a.d.ldk, sum_k[0], a.scale, named, H);
-    add_rows<D>(dv + (row0 + line0) * a.d.ldv + kv_head * H, a.d.ldv, sum_v[0], 1, named, H);
+    add_rows<D>(dk, dv, a, row0 + line0, sum_k[0], sum_v[0], named);
 }
 
 /* The numbers are blocks on a multiprocessor at once; the compiler limits registers to allow
