@@ -7,24 +7,17 @@ static void set_text(json *j, const char *key, const char *text)
     if (text) json_set_str(j, key, text);
 }
 
-static json *choice_numbers(const answer *a, json *tokens, json *greedy)
-{
-    json *lls = json_array();
-    for (int64_t i = 0; i < a->n_ll; i++) {
-        json_push(lls, json_of_number(a->ll[i]));
-        json_push(tokens, json_of_number((double)a->tokens[i]));
-        json_push(greedy, json_of_bool(a->greedy[i]));
-    }
-    return lls;
-}
-
 static void set_choices(json *j, const request *r, const answer *a)
 {
     json *choices = json_array(), *tokens = json_array(), *greedy = json_array();
-    for (int64_t i = 0; i < r->text.n_choices; i++) json_push(choices, json_of_text(r->text.choices[i]));
+    for (int64_t i = 0; i < r->text.n_choices; i++) {
+        json_push(choices, json_of_text(r->text.choices[i]));
+        json_push(tokens, json_of_number((double)a->tokens[i]));
+        json_push(greedy, json_of_bool(a->greedy[i]));
+    }
     json_set(j, "choices", choices);
     json_set_int(j, "gold", r->text.gold);
-    json_set(j, "loglikelihoods", choice_numbers(a, tokens, greedy));
+    json_set(j, "loglikelihoods", json_of_numbers(a->ll, (int)a->n_ll));
     json_set(j, "tokens", tokens);
     json_set(j, "greedy", greedy);
 }

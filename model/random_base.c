@@ -172,8 +172,8 @@ int random_base_write_bf16(const char *dir, const model_config *c, uint64_t seed
     if (!rc) rc = write_config(dir, c, "bfloat16");
     if (rc) return rc;
     int64_t        n, shard = 0, shards = 0, bytes = 0;
-    weight_tensor *t     = weight_tensors(c, &n);
-    json          *index = json_object(), *meta = json_object(), *map = json_object();
+    weight_tensor *t   = weight_tensors(c, &n);
+    json          *map = json_object();
     for (int64_t at = 0; at < n; at += shard_size(t + at, n - at, shard_bytes)) shards++;
     for (int64_t at = 0, end; at < n && !rc; at = end) {
         char file[64];
@@ -186,8 +186,7 @@ int random_base_write_bf16(const char *dir, const model_config *c, uint64_t seed
         }
     }
     free(t);
-    json_set_int(meta, "total_size", bytes);
-    json_set(index, "metadata", meta);
+    json *index = json_format("{'metadata':{'total_size':%lld}}", (long long)bytes);
     json_set(index, "weight_map", map);
     if (!rc) return write_json(dir, "model.safetensors.index.json", index);
     json_free(index);

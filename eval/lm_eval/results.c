@@ -85,7 +85,7 @@ static json *task_config(const lm_eval_run *r)
     static const char *const types[] = { [TASK_GENERATE]   = "generate_until",
                                          [TASK_CHOICES]    = "multiple_choice",
                                          [TASK_LIKELIHOOD] = "loglikelihood_rolling" };
-    json                    *j = json_object(), *metadata = json_object();
+    json                    *j       = json_object();
     json_set_str(j, "task", r->task->name);
     json_set_str(j, "dataset_path", r->data_file);
     json_set_str(j, "doc_to_text", r->task->rules.prompt);
@@ -99,9 +99,7 @@ static json *task_config(const lm_eval_run *r)
     if (r->task->answer == TASK_GENERATE) json_set(j, "generation_kwargs", lm_eval_generation_kwargs(r));
     json_set_int(j, "repeats", 1);
     json_set_bool(j, "should_decontaminate", false);
-    json_set_int(metadata, "version", r->task->version);
-    json_set_str(metadata, "prompt", r->task->variant);
-    json_set(j, "metadata", metadata);
+    json_set(j, "metadata", json_format("{'version':%lld,'prompt':%s}", (long long)r->task->version, r->task->variant));
     return j;
 }
 
@@ -125,10 +123,7 @@ static json *run_config(const lm_eval_run *r)
 
 static json *sample_counts(const lm_eval_run *r)
 {
-    json *j = json_object();
-    json_set_int(j, "original", r->data->n);
-    json_set_int(j, "effective", r->n);
-    return j;
+    return json_format("{'original':%lld,'effective':%lld}", (long long)r->data->n, (long long)r->n);
 }
 
 /* Sets a token as its text and its id: ["<s>", "1"]. */
