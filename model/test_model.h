@@ -118,7 +118,7 @@ static inline pair_arrays *random_pairs(const model *m, unsigned sites, uint64_t
     rng                 r = rng_stream(seed, "pairs");
     for (int64_t i = 0; i < c->layers * SITE_COUNT; i++) {
         site_id s = (site_id)(i % SITE_COUNT);
-        if (!(sites & 1u << s)) continue;
+        if (!site_set_has(sites, (int)s)) continue;
         int64_t rank = 2 + i % 2, in = site_in(c, s), out = site_out(c, s);
         double *v = mem_alloc((size_t)((in + out) * rank), sizeof *v);
         for (int64_t k = 0; k < (in + out) * rank; k++) v[k] = 0.3 * rng_normal(&r);
