@@ -85,4 +85,8 @@ int bench_asked(const bench_spec *spec, const backend *be, json **asked);
  * min_time_s, and checks again. *result, the samples and their summary, is `timing` of
  * core/record_fields.def and the caller's. */
 int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, uint64_t seed, json **result);
+
+/* For a signal handler: bench_measure gives up at its next pair, with ERR_FAILED. */
+void bench_interrupt(int signal_number);
+bool bench_interrupted(void);
 #endif

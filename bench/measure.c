@@ -48,13 +48,12 @@ static int ascending(const void *a, const void *b)
 
 static void set_overhead(json *j, const bench_samples *m)
 {
-    /* order statistics n/2 -+ k: 95 % for the median */
-    int64_t n = m->n, k = (int64_t)floor(0.98 * sqrt((double)n));
-    double *ratio = read_all(m, over_base);
+    const int64_t n = m->n, l = stats_median_low(n);
+    double       *ratio = read_all(m, over_base);
     qsort(ratio, (size_t)n, sizeof *ratio, ascending);
     record_put_number(j, field_timing_overhead, stats_median(ratio, n));
-    record_put_number(j, field_timing_overhead_low, ratio[n / 2 - k < 0 ? 0 : n / 2 - k]);
-    record_put_number(j, field_timing_overhead_high, ratio[n / 2 + k > n - 1 ? n - 1 : n / 2 + k]);
+    record_put_number(j, field_timing_overhead_low, ratio[l]);
+    record_put_number(j, field_timing_overhead_high, ratio[n - 1 - l]);
     free(ratio);
 }
 

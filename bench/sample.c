@@ -1,6 +1,7 @@
 #include "bench/sample.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "core/error.h"
@@ -19,9 +20,18 @@ static void case_once(void *ctx) { bench_run_case(((call *)ctx)->s, ((call *)ctx
 
 typedef int (*timer)(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t);
 
+static volatile sig_atomic_t stop;
+void                         bench_interrupt(int signal_number)
+{
+    (void)signal_number;
+    stop = 1;
+}
+bool bench_interrupted(void) { return stop; }
+
 /* Which of the two comes first alternates, so a drift of the machine's speed hits both alike. */
 static int time_pair(bench_samples *m, timer timed, bench_pair *p)
 {
+    if (stop) return run_error("bench: %s: interrupted", m->s->spec->name);
     bench_state *s          = m->s;
     int64_t      turn       = m->calls % s->n_sets;
     bool         base_first = (m->calls / s->n_sets) % 2;

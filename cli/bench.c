@@ -1,5 +1,7 @@
 /* tiebreak bench: time adapter kernels beside their base GEMM, one record a case. */
+#include <math.h>
 #include <regex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +11,18 @@
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/memory.h"
 #include "core/progress.h"
 #include "core/cell.h"
 #include "kernels/facts.h"
+
+/* What became of the cases, for --json and the closing lines. */
+static struct {
+    json       *records, *failed, *skipped; /* arrays */
+    int64_t     cases, resumed;
+    str         reasons; /* of what failed */
+    const char *current;
+} done;
 
 static struct {
     const char *filter, *device, *dtype, *out, *benchmark_json;
@@ -20,8 +31,23 @@ static struct {
     bool        list, json, filter_given, resume;
 } o;
 
+/* A signal ends the run after the pair that is being timed; a second one ends the program. */
+static void catch_signals(void)
+{
+    const struct sigaction once = { .sa_handler = bench_interrupt, .sa_flags = (int)SA_RESETHAND };
+    sigaction(SIGINT, &once, NULL);
+    sigaction(SIGTERM, &once, NULL);
+}
+
+/* An exact name matches itself, though a + in it is an operator. */
 static int select_cases(bench_spec *specs, int64_t *n)
 {
+    for (int64_t i = 0; i < *n; i++)
+        if (!strcmp(specs[i].name, o.filter)) {
+            specs[0] = specs[i];
+            *n       = 1;
+            return OK;
+        }
     regex_t re;
     int     bad = regcomp(&re, o.filter, REG_EXTENDED | REG_NOSUB);
     if (bad) {
@@ -36,77 +62,221 @@ static int select_cases(bench_spec *specs, int64_t *n)
         if (regexec(&re, specs[i].name, 0, NULL, 0) == 0) specs[kept++] = specs[i];
     regfree(&re);
     *n = kept;
-    return kept ? OK
-                : input_error(
-                      "bench: --filter %s: no case has such a name; `tiebreak bench --list --filter .` shows them all",
-                      o.filter);
+    if (kept) return OK;
+    const size_t operator= strcspn(o.filter, "+*?()[]{}|^$.\\");
+    return o.filter[operator]
+               ? input_error("bench: --filter %s: no case has such a name; the %c in it is an operator, as in grep -E "
+                             "(\\%c is the character); `tiebreak bench --list --filter .` shows all names",
+                             o.filter, o.filter[operator], o.filter[operator])
+               : input_error(
+                     "bench: --filter %s: no case has such a name; `tiebreak bench --list --filter .` shows them all",
+                     o.filter);
 }
 
-static void print_result(const char *name, const json *result)
+/* --- the table */
+
+static bool has_part(const char *name, const char *part, size_t n)
 {
-    printf("%-96s %10.1f %+8.1f %%  %+.1f .. %+.1f %%\n", name,
-           record_number(result, field_timing_base_ns_median) / 1e3, 100 * record_number(result, field_timing_overhead),
-           100 * record_number(result, field_timing_overhead_low),
-           100 * record_number(result, field_timing_overhead_high));
+    for (const char *p = name; p; p = strchr(p, '/') ? strchr(p, '/') + 1 : NULL)
+        if (strcspn(p, "/") == n && !strncmp(p, part, n)) return true;
+    return false;
+}
+
+/* The parts of a name, "shape=mini", that all cases have are said once, above the table; `rest`
+ * gets the others. */
+static void split_name(const char *name, const bench_spec *specs, int64_t n, str *common, str *rest)
+{
+    for (const char *p = name; *p;) {
+        const size_t len    = strcspn(p, "/");
+        bool         shared = n > 1;
+        for (int64_t i = 0; i < n && shared; i++) shared = has_part(specs[i].name, p, len);
+        str *to = shared ? common : rest;
+        if (to->n) str_putc(to, '/');
+        str_add(to, p, len);
+        p += len + (p[len] == '/');
+    }
+}
+
+enum { NAME_COLUMNS = 46 };
+static const double noisy_width = 0.1;
+
+static void print_heading(const bench_spec *specs, int64_t n)
+{
+    str common = { 0 }, rest = { 0 };
+    split_name(specs[0].name, specs, n, &common, &rest);
+    if (common.n) printf("of all cases: %s\n", common.s);
+    printf("%-*s %10s %10s %9s  95 %% interval\n", NAME_COLUMNS, "case", "base us", "adapter us", "overhead");
+    str_free(&common);
+    str_free(&rest);
+}
+
+static void print_result(const bench_spec *specs, int64_t n, int64_t at, const json *result)
+{
+    str          common = { 0 }, rest = { 0 };
+    const double base = record_number(result, field_timing_base_ns_median) / 1e3,
+                 over = record_number(result, field_timing_overhead),
+                 low  = record_number(result, field_timing_overhead_low),
+                 high = record_number(result, field_timing_overhead_high);
+    split_name(specs[at].name, specs, n, &common, &rest);
+    const char *name = str_c(&rest);
+    if (rest.n > NAME_COLUMNS) {
+        puts(name);
+        name = "";
+    }
+    printf("%-*s %10.1f %+10.1f %+7.1f %%  %+.1f .. %+.1f %%%s%s\n", NAME_COLUMNS, name, base, base * over, 100 * over,
+           100 * low, 100 * high, high - low > noisy_width ? " ~" : "",
+           json_is_true(record_get(result, field_timing_settled)) ? "" : " !");
     fflush(stdout);
+    str_free(&common);
+    str_free(&rest);
 }
 
-/* What became of the cases that were not measured. */
-typedef struct {
-    int64_t failed, before, skipped;
-    str     reasons; /* of those that failed */
-} tally;
-
-/* A case that fails or is refused is counted; an error is a record that cannot be written. */
-static int run_case(const bench_spec *spec, const backend *be, json *all, tally *t)
+/* What the marks of the lines above say. */
+static void print_marks(void)
 {
-    json       *asked = NULL, *result = NULL;
-    cell        c   = { 0 };
-    const char *why = bench_refusal(spec, be);
-    if (why) {
-        fprintf(stderr, "bench: SKIP %s: the variant %s\n", spec->name, why);
-        t->skipped++;
+    bool noisy = false, unsettled = false;
+    for (const json *r = json_items(done.records); r; r = r->next) {
+        const json *result = record_get(r, field_record_result);
+        noisy |= record_number(result, field_timing_overhead_high) - record_number(result, field_timing_overhead_low) >
+                 noisy_width;
+        unsettled |= !json_is_true(record_get(result, field_timing_settled));
+    }
+    if (noisy) printf("~ noisy: the interval is wider than %.0f points\n", 100 * noisy_width);
+    if (unsettled) puts("! warm-up ended before the clock had settled: --min-time-s gives it longer");
+}
+
+/* --- the run */
+
+static json *named(const char *name, const char *key, const char *text)
+{
+    json *j = json_object();
+    json_set_str(j, "case", name);
+    json_set_str(j, key, text);
+    return j;
+}
+
+static void add_failure(const char *name, const char *why)
+{
+    str_printf(&done.reasons, "%s%s", done.reasons.n ? "; " : "", why);
+    json_push(done.failed, named(name, "error", why));
+}
+
+/* --json's one object: also of a run that failed, was interrupted or ran out of memory. */
+static void print_json(void)
+{
+    json *j = json_object();
+    json_set_int(j, "cases", done.cases);
+    json_set_int(j, "resumed", done.resumed);
+    json_set_bool(j, "interrupted", bench_interrupted());
+    json_set(j, "records", done.records);
+    json_set(j, "failed", done.failed);
+    json_set(j, "skipped", done.skipped);
+    json_show_line(j);
+}
+
+static void out_of_memory(void)
+{
+    add_failure(done.current, "out of memory");
+    fprintf(stderr, "bench: %s: the memory did not suffice; what was measured before stands\n", done.current);
+    if (o.json) print_json();
+}
+
+/* A record of another machine or build is no measurement of this one, and is not written over. */
+static int check_resumed(const cell *c, const char *name, const backend *be)
+{
+    json *here    = record_new(RECORD_BENCH, json_object(), json_object(), be->params->name, be->threads(be),
+                               backend_facts(be));
+    str   differs = { 0 };
+    cell_difference(record_get(c->record, field_record_where), record_get(here, field_record_where), &differs);
+    json_free(here);
+    int rc = differs.n
+                 ? input_error("bench: --resume: %s: the record in %s is of another machine or build (%s); choose "
+                               "another --out, or leave --resume out to measure over what lies there",
+                               name, o.out, differs.s)
+                 : OK;
+    str_free(&differs);
+    return rc;
+}
+
+/* Measures one case, or takes its record. An error that ends the run is returned; one of this case
+ * is kept. */
+static int run_case(const bench_spec *specs, int64_t n, int64_t i, const backend *be)
+{
+    const bench_spec *spec  = &specs[i];
+    json             *asked = NULL, *result = NULL;
+    cell              c  = { 0 };
+    int               rc = bench_asked(spec, be, &asked);
+    if (!rc) rc = cell_look(&c, RECORD_BENCH, o.out, asked);
+    if (!rc && o.resume && c.state == CELL_FINISHED) {
+        rc = check_resumed(&c, spec->name, be);
+        done.resumed += !rc;
+        if (!rc) json_push(done.records, cell_take_record(&c));
+        cell_close(&c);
+        return rc;
+    }
+    if (!rc) rc = bench_measure(spec, be, o.min_time_s, (uint64_t)o.seed, &result);
+    if (rc) {
+        if (!bench_interrupted()) add_failure(spec->name, error_text());
+        cell_close(&c);
         return OK;
     }
-    int rc = bench_asked(spec, be, &asked);
-    if (!rc) rc = cell_look(&c, RECORD_BENCH, o.out, asked);
-    bool before = !rc && o.resume && c.state == CELL_FINISHED;
-    t->before += before;
-    if (!rc && !before) rc = bench_measure(spec, be, o.min_time_s, (uint64_t)o.seed, &result);
-    if (rc) {
-        t->failed++;
-        str_item(&t->reasons, "; ", error_text());
-        rc = OK;
-    } else if (!before) {
-        if (!o.json) print_result(spec->name, result);
-        rc = cell_finish(&c, result, be->params->name, be->threads(be), backend_facts(be));
-        json_push(all, cell_take_record(&c));
-    }
+    if (!o.json) print_result(specs, n, i, result);
+    rc = cell_finish(&c, result, be->params->name, be->threads(be), backend_facts(be));
+    json_push(done.records, cell_take_record(&c));
     cell_close(&c);
     return rc;
 }
 
-static int run_cases(const bench_spec *specs, int64_t n, const backend *be, json *all)
+static int run_cases(const bench_spec *specs, int64_t n, const backend *be)
 {
     progress p  = progress_start("bench", n, "case", false);
-    tally    t  = { 0 };
     int      rc = OK;
-    if (!o.json) printf("%-96s %10s %9s  95 %% interval\n", "case", "base us", "overhead");
-    for (int64_t i = 0; i < n && !rc; i++) {
+    catch_signals();
+    mem_at_failure(out_of_memory);
+    if (!o.json) print_heading(specs, n);
+    for (int64_t i = 0; i < n && !rc && !bench_interrupted(); i++) {
+        const char *why = bench_refusal(&specs[i], be);
+        done.current    = specs[i].name;
         progress_update(&p, i, specs[i].name);
-        rc = run_case(&specs[i], be, all, &t);
+        if (!why) {
+            rc = run_case(specs, n, i, be);
+            continue;
+        }
+        fprintf(stderr, "bench: SKIP %s: the variant %s\n", specs[i].name, why);
+        json_push(done.skipped, named(specs[i].name, "why", why));
     }
+    mem_at_failure(NULL);
     progress_end(&p);
-    if (!rc && t.before)
+    if (!o.json) print_marks();
+    if (done.resumed)
         fprintf(stderr, "bench: %lld of %lld cases were measured before; their records in %s stand\n",
-                (long long)t.before, (long long)n, o.out);
-    if (!rc && t.failed)
-        rc = run_error("bench: %lld of %lld cases failed: %.1500s", (long long)t.failed, (long long)n,
-                       str_c(&t.reasons));
-    str_free(&t.reasons);
-    if (!rc && t.skipped == n)
+                (long long)done.resumed, (long long)n, o.out);
+    const int failed = json_size(done.failed);
+    if (!rc && bench_interrupted())
+        rc = run_error("bench: interrupted after %d of %lld cases", json_size(done.records), (long long)n);
+    if (!rc && failed)
+        rc = run_error("bench: %d of %lld cases failed: %.1500s", failed, (long long)n, str_c(&done.reasons));
+    if (!rc && json_size(done.skipped) == n)
         rc = run_error("bench: none of %lld cases can be measured on this device; each says why above", (long long)n);
     return rc;
+}
+
+/* The names alone. */
+static void list_cases(const bench_spec *specs, int64_t n)
+{
+    json *names = json_array();
+    for (int64_t i = 0; i < n; i++)
+        if (o.json)
+            json_push(names, json_of_text(specs[i].name));
+        else
+            puts(specs[i].name);
+    if (!o.json) {
+        json_free(names);
+        return;
+    }
+    json *j = json_object();
+    json_set(j, "cases", names);
+    json_show_line(j);
 }
 
 /* An empty file first: a path that cannot be written is an error before hours of measuring. */
@@ -156,7 +326,7 @@ static int run(int argc, char **argv)
     bench_spec *specs = bench_specs(be, &n);
     rc                = select_cases(specs, &n);
     if (!rc && o.list) {
-        for (int64_t i = 0; i < n; i++) puts(specs[i].name);
+        list_cases(specs, n);
         free(specs);
         return OK;
     }
@@ -164,20 +334,19 @@ static int run(int argc, char **argv)
         fprintf(stderr, "bench: %lld cases of the shape `mini`; --list --filter . shows the others\n", (long long)n);
     if (!rc && o.threads) be->set_threads(be, (int)o.threads);
     if (!rc && o.out) rc = file_make_dirs(o.out);
-    json *all = json_array();
+    done.cases = n, done.resumed = 0;
+    done.records = json_array(), done.failed = json_array(), done.skipped = json_array();
     if (!rc && o.benchmark_json) rc = begin_report();
     if (!rc) {
-        rc = run_cases(specs, n, be, all);
+        rc = run_cases(specs, n, be);
         if (o.benchmark_json && write_report() && !rc) rc = ERR_FAILED;
     }
-    if (!rc && o.json) {
-        json *j = json_object();
-        json_set_int(j, "cases", n);
-        json_set(j, "records", all);
-        json_show_line(j);
+    if (o.json && done.cases) {
+        print_json();
     } else {
-        json_free(all);
+        json_free(done.records), json_free(done.failed), json_free(done.skipped);
     }
+    str_free(&done.reasons);
     free(specs);
     return rc;
 }

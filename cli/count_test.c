@@ -1,34 +1,8 @@
 /* `tiebreak count --json`: what scripts read, and the refusals. */
-#include <fcntl.h>
-
 #include "adapters/method.h"
-#include "cli/verbs.h"
-#include "core/json.h"
-#include "core/test.h"
+#include "cli/test_verb.h"
 
-enum { ARGS = 16 };
-
-/* Run the verb on words separated by blanks with stdout in a file; the JSON it printed, or NULL
- * with *rc set. */
-static json *count(const char *words, int *rc)
-{
-    char  copy[512], *argv[ARGS], path[] = "/tmp/tiebreak-count-XXXXXX", text[65536];
-    int   argc = 0, file = mkstemp(path), keep = dup(1);
-    json *j = NULL;
-    snprintf(copy, sizeof copy, "count %s", words);
-    for (char *w = strtok(copy, " "); w && argc < ARGS; w = strtok(NULL, " ")) argv[argc++] = w;
-    fflush(stdout);
-    dup2(file, 1);
-    *rc = verb_count.run(argc, argv);
-    fflush(stdout);
-    dup2(keep, 1);
-    close(keep);
-    ssize_t n = pread(file, text, sizeof text, 0);
-    close(file);
-    unlink(path);
-    if (!*rc) assert_ok(json_parse(&j, text, (size_t)n, "stdout"));
-    return j;
-}
+static json *count(const char *words, int *rc) { return test_verb_json(&verb_count, words, rc); }
 
 static double number(const json *j, const char *key) { return json_number(json_find(j, key)); }
 

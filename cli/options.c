@@ -135,6 +135,7 @@ int options_parse(const verb *v, const option *table, int argc, char **argv, pos
     for (const option *o = table; o->name; o++) {
         count++;
         if (o->given) *o->given = false;
+        if (o->kind == OPT_FLAG) *(bool *)o->value = false;
         if (o->def && set_value(v, o, o->def)) return ERR_INPUT;
     }
     bool *seen = mem_alloc((size_t)count + 1, sizeof *seen);

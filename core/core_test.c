@@ -236,6 +236,53 @@ static void lists_of_words_for_messages(void **state)
     assert_string_equal(did_you_mean("quite another", words).text, "");
 }
 
+/* The interval of a median: its coverage by the binomial distribution, summed here in another way,
+ * and of simulated samples whose distribution is skewed as times are. The place further in would
+ * cover less than 95 %. */
+static double coverage_of(int64_t n, int64_t l)
+{
+    double inside = 0; /* of n values, more than l and fewer than n - l lie below the median */
+    for (int64_t k = l + 1; k < n - l; k++) {
+        double log2_p = -(double)n;
+        for (int64_t i = 1; i <= k; i++) log2_p += log2((double)(n - k + i) / (double)i);
+        inside += exp2(log2_p);
+    }
+    return inside;
+}
+
+static int ascending_double(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void the_interval_of_a_median_covers(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = { 6, 10, 16, 20, 30, 50, 100, 179, 300, 1000, 4000 };
+    rng                  r       = rng_stream(1, "coverage");
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        const int64_t n = sizes[s], l = stats_median_low(n), draws = test_part(n > 500 ? 2000 : 20000);
+        const double  exact = coverage_of(n, l);
+        double       *x     = mem_alloc((size_t)n, sizeof *x);
+        int64_t       holds = 0;
+        for (int64_t d = 0; d < draws; d++) {
+            for (int64_t i = 0; i < n; i++) x[i] = exp(rng_normal(&r)); /* median 1 */
+            qsort(x, (size_t)n, sizeof *x, ascending_double);
+            holds += x[l] <= 1 && 1 <= x[n - 1 - l];
+        }
+        free(x);
+        const double share = (double)holds / (double)draws;
+        print_message("n %4d: x[%d] .. x[%d], coverage %.3f, simulated %.3f\n", (int)n, (int)l, (int)(n - 1 - l), exact,
+                      share);
+        assert_true(exact >= 0.95 && exact < 0.98);
+        assert_true(coverage_of(n, l + 1) < 0.95);
+        assert_within(fabs(share - exact), 5 * sqrt(exact * (1 - exact) / (double)draws));
+    }
+    assert_int_equal(stats_median_low(5), 0);
+    assert_int_equal(stats_median_low(1), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +295,7 @@ int main(void)
         cmocka_unit_test(rng_is_uniform_normal_and_repeatable),
         cmocka_unit_test(statistics),
         cmocka_unit_test(json_from_a_format),
+        cmocka_unit_test(the_interval_of_a_median_covers),
         cmocka_unit_test(lists_of_words_for_messages),
         cmocka_unit_test(arena_keeps_what_it_gave),
     };

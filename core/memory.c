@@ -10,10 +10,16 @@ struct arena_block {
     unsigned char      *bytes;
 };
 
+static void (*at_failure)(void);
+void mem_at_failure(void (*call)(void)) { at_failure = call; }
+
 static void out_of_memory(size_t count, size_t size)
 {
+    void (*call)(void) = at_failure;
+    at_failure         = NULL;
     fprintf(stderr, "out of memory: %zu items of %zu bytes could not be had; use a smaller batch, rank or model\n",
             count, size);
+    if (call) call();
     exit(1);
 }
 

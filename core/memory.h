@@ -32,6 +32,10 @@ void *arena_alloc(arena *a, size_t count, size_t size); /* zeroed, 64-byte align
 char *arena_strndup(arena *a, const char *s, size_t n);
 void  arena_free(arena *a); /* frees everything; the arena can be used again */
 
+/* What is called before the process ends for want of memory: to print what is done so far. NULL:
+ * nothing. */
+void mem_at_failure(void (*call)(void));
+
 /* The peak resident memory of this process in bytes. */
 int64_t mem_peak_bytes(void);
 #endif

@@ -50,6 +50,18 @@ double stats_quantile(const double *x, int64_t n, double q)
 
 double stats_median(const double *x, int64_t n) { return stats_quantile(x, n, 0.5); }
 
+/* The median lies below x[l] when at most l of n values do, each with probability 1/2. */
+int64_t stats_median_low(int64_t n)
+{
+    int64_t l     = 0;
+    double  below = 0;
+    for (; 2 * l < n; l++) {
+        below += exp(lgamma((double)n + 1) - lgamma((double)l + 1) - lgamma((double)(n - l) + 1) - (double)n * M_LN2);
+        if (below > 0.025) break;
+    }
+    return l > 0 ? l - 1 : 0;
+}
+
 double stats_t975(int64_t df)
 {
     static const double t[] = { 0,     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,

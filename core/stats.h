@@ -11,6 +11,10 @@ double stats_stderr(const double *x, int64_t n);
 /* The q-quantile by linear interpolation between order statistics (R's type 7). Sorts a copy. */
 double stats_quantile(const double *x, int64_t n, double q);
 double stats_median(const double *x, int64_t n);
+/* The place l of an order statistic such that x[l] .. x[n - 1 - l] of n sorted values hold the
+ * median of their distribution, whatever that is, in at least 95 % of all samples: the largest such
+ * l, exact by the binomial distribution. Below n = 6 even the whole range, l = 0, holds less. */
+int64_t stats_median_low(int64_t n);
 /* The two-sided 95 % quantile of Student's t for df >= 1: for intervals over few seeds. */
 double stats_t975(int64_t df);
 double stats_normal_cdf(double z);
