@@ -1,4 +1,5 @@
-/* `tiebreak bench`: which cases a filter names, and that --json is whole whatever becomes of a case. */
+/* `tiebreak bench`: which cases a filter names, and that --json is whole whatever becomes of a
+ * case. */
 #include <sys/resource.h>
 #include <sys/wait.h>
 
