@@ -9,23 +9,39 @@
 
 #include "core/memory.h"
 
+void table_head(table *t, bool numeric, const char *name)
+{
+    if ((size_t)t->n_columns == t->heads_cap) {
+        size_t cap = t->heads_cap;
+        t->heads   = mem_grow(t->heads, &t->heads_cap, sizeof *t->heads);
+        t->numeric = mem_grow(t->numeric, &cap, sizeof *t->numeric);
+    }
+    t->numeric[t->n_columns] = numeric;
+    t->heads[t->n_columns++] = mem_strdup(name);
+}
+
 void table_init(table *t, const char *file, const char *title, const char *note, const char *heads)
 {
     *t = (table) { .file = file, .title = title, .note = note };
-    for (const char *at = heads; *at && t->n_columns < TABLE_COLUMNS;) {
-        size_t n                 = strcspn(at, "|");
-        bool   numeric           = n > 0 && at[n - 1] == '#';
-        t->numeric[t->n_columns] = numeric;
-        t->heads[t->n_columns++] = mem_strndup(at, n - numeric);
+    for (const char *at = heads; *at;) {
+        size_t n       = strcspn(at, "|");
+        bool   numeric = n > 0 && at[n - 1] == '#';
+        char  *name    = mem_strndup(at, n - numeric);
+        table_head(t, numeric, name);
+        free(name);
         at += n + (at[n] == '|');
     }
 }
 
 void table_free(table *t)
 {
-    for (int c = 0; c < t->n_columns; c++) free((char *)(size_t)t->heads[c]);
-    for (size_t r = 0; r < t->n_rows; r++)
-        for (int c = 0; c < TABLE_COLUMNS; c++) free(t->rows[r][c]);
+    for (size_t r = 0; r < t->n_rows; r++) {
+        for (int c = 0; c < t->n_columns; c++) free(t->rows[r][c].text);
+        free(t->rows[r]);
+    }
+    for (int c = 0; c < t->n_columns; c++) free(t->heads[c]);
+    free(t->heads);
+    free(t->numeric);
     free(t->rows);
     *t = (table) { 0 };
 }
@@ -33,31 +49,44 @@ void table_free(table *t)
 void table_row(table *t)
 {
     if (t->n_rows == t->cap) t->rows = mem_grow(t->rows, &t->cap, sizeof *t->rows);
-    memset(t->rows[t->n_rows++], 0, sizeof *t->rows);
+    t->rows[t->n_rows++] = mem_alloc((size_t)t->n_columns, sizeof **t->rows);
 }
 
-/* What divides cells once a row is printed: a control character that no text holds. */
-enum { CELL_MAX = 511, DIVIDER = 0x1F };
+static table_cell *next_cell(table *t)
+{
+    table_cell *row = t->rows[t->n_rows - 1];
+    for (int c = 0; c < t->n_columns; c++)
+        if (!row[c].text) return &row[c];
+    return NULL;
+}
+
+/* What divides cells once a row is printed: a control character that no record's text holds. */
+enum { DIVIDER = 0x1F };
 
 void table_cells(table *t, const char *format, ...)
 {
-    char  **row     = t->rows[t->n_rows - 1];
-    char   *divided = mem_strdup(format), text[TABLE_COLUMNS * (CELL_MAX + 1)];
-    int     c       = 0;
+    char   *divided = mem_strdup(format);
+    str     text    = { 0 };
     va_list args;
     for (char *at = divided; (at = strchr(at, '|')); *at = DIVIDER) {
     }
     va_start(args, format);
-    vsnprintf(text, sizeof text, divided, args);
+    str_vprintf(&text, divided, args);
     va_end(args);
     free(divided);
-    while (c < t->n_columns && row[c]) c++;
-    for (const char *at = text; at && c < t->n_columns; c++) {
+    table_cell *cell;
+    for (const char *at = str_c(&text); at && (cell = next_cell(t));) {
         const char *end = strchr(at, DIVIDER);
-        size_t      n   = end ? (size_t)(end - at) : strlen(at);
-        row[c]          = mem_strndup(at, n < CELL_MAX ? n : CELL_MAX);
+        cell->text      = mem_strndup(at, end ? (size_t)(end - at) : strlen(at));
         at              = end ? end + 1 : NULL;
     }
+    str_free(&text);
+}
+
+void table_value(table *t, const char *format, double x)
+{
+    table_cell *cell = next_cell(t);
+    if (cell) *cell = (table_cell) { mem_strdup(table_number(format, x).text), true, x };
 }
 
 table_text table_number(const char *format, double x)
@@ -68,10 +97,19 @@ table_text table_number(const char *format, double x)
 }
 
 /* Row -1 is that of the heads. */
-static const char *cell(const table *t, int64_t r, int c)
+static const char *cell_text(const table *t, int64_t r, int c)
 {
-    const char *text = r < 0 ? t->heads[c] : t->rows[r][c];
+    const char *text = r < 0 ? t->heads[c] : t->rows[r][c].text;
     return text ? text : "";
+}
+
+/* Blanks in place of what would end the line; a backslash before what Markdown reads. */
+void markdown_escape(str *out, const char *s)
+{
+    for (; *s; s++) {
+        if (strchr("\\`*_[]<>|&#!~", *s)) str_putc(out, '\\');
+        str_putc(out, (unsigned char)*s < ' ' ? ' ' : *s);
+    }
 }
 
 void table_markdown(const table *t, str *out)
@@ -81,10 +119,7 @@ void table_markdown(const table *t, str *out)
     for (int64_t r = -1; r < (int64_t)t->n_rows; r++) {
         for (int c = 0; c < t->n_columns; c++) {
             str_puts(out, "| ");
-            for (const char *s = cell(t, r, c); *s; s++) {
-                if (*s == '|') str_putc(out, '\\');
-                str_putc(out, *s);
-            }
+            markdown_escape(out, cell_text(t, r, c));
             str_putc(out, ' ');
         }
         str_puts(out, "|\n");
@@ -94,13 +129,14 @@ void table_markdown(const table *t, str *out)
     str_putc(out, '\n');
 }
 
-static void csv_field(str *out, const char *s)
+void csv_escape(str *out, const char *s)
 {
+    const char *formula = s[0] && s[1] && strchr("=+-@\t\r", s[0]) ? "'" : "";
     if (!strpbrk(s, ",\"\n\r")) {
-        str_puts(out, s);
+        str_printf(out, "%s%s", formula, s);
         return;
     }
-    str_putc(out, '"');
+    str_printf(out, "\"%s", formula);
     for (; *s; s++) {
         if (*s == '"') str_putc(out, '"');
         str_putc(out, *s);
@@ -108,12 +144,29 @@ static void csv_field(str *out, const char *s)
     str_putc(out, '"');
 }
 
+static void csv_cell(const table *t, int64_t r, int c, str *out)
+{
+    const char *text = cell_text(t, r, c);
+    if (r >= 0 && t->rows[r][c].exact) {
+        if (isfinite(t->rows[r][c].number)) str_number(out, t->rows[r][c].number);
+    } else if (r >= 0 && t->numeric[c]) {
+        char *end;
+        strtod(text, &end);
+        if (!*end)
+            str_puts(out, text);
+        else if (strcmp(text, "-") != 0)
+            csv_escape(out, text);
+    } else {
+        csv_escape(out, text);
+    }
+}
+
 void table_csv(const table *t, str *out)
 {
     for (int64_t r = -1; r < (int64_t)t->n_rows; r++) {
         for (int c = 0; c < t->n_columns; c++) {
             if (c) str_putc(out, ',');
-            csv_field(out, cell(t, r, c));
+            csv_cell(t, r, c, out);
         }
         str_putc(out, '\n');
     }
@@ -127,6 +180,7 @@ void html_escape(str *out, const char *s)
         case '<': str_puts(out, "&lt;"); break;
         case '>': str_puts(out, "&gt;"); break;
         case '"': str_puts(out, "&quot;"); break;
+        case '\'': str_puts(out, "&#39;"); break;
         default: str_putc(out, *s);
         }
     }
@@ -151,7 +205,7 @@ void table_html(const table *t, str *out)
     for (int64_t r = -1; r < (int64_t)t->n_rows; r++) {
         str_puts(out, "<tr>");
         for (int c = 0; c < t->n_columns; c++)
-            html_element(out, r < 0 ? "th" : "td", t->numeric[c] ? " class=\"n\"" : "", cell(t, r, c));
+            html_element(out, r < 0 ? "th" : "td", t->numeric[c] ? " class=\"n\"" : "", cell_text(t, r, c));
         str_puts(out, r < 0 ? "</tr></thead><tbody>\n" : "</tr>\n");
     }
     str_puts(out, "</tbody></table></div>\n");
