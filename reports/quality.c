@@ -6,124 +6,242 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "core/memory.h"
 #include "core/record.h"
 #include "core/stats.h"
+#include "core/string_table.h"
+#include "reports/apart.h"
 
-static quality_point *find_or_add(quality *q, const quality_point *like)
+/* --- what was asked, in two halves */
+
+static const record_field who[] = { field_asked_base, field_asked_adapter, field_asked_device, field_asked_dtype,
+                                    field_asked_variant };
+enum { WHO = sizeof who / sizeof *who };
+
+static void drop(json *object, record_field f) { json_free(json_take(object, record_key(f))); }
+
+/* Base and adapter with its training, and how they were computed. seed: the training's, too. What
+ * came of the training, its hash, is left out. */
+static json *row_of(const json *asked, bool seed)
 {
-    for (size_t i = 0; i < q->n; i++)
-        if (!strcmp(q->points[i].group, like->group) && !strcmp(q->points[i].metric, like->metric))
-            return &q->points[i];
-    if (q->n == q->cap) q->points = mem_grow(q->points, &q->cap, sizeof *q->points);
-    q->points[q->n] = *like;
-    return &q->points[q->n++];
+    json *row = json_object();
+    for (int i = 0; i < WHO; i++)
+        if (record_get(asked, who[i])) json_set(row, record_key(who[i]), json_copy(record_get(asked, who[i])));
+    json *adapter = json_take(row, record_key(field_asked_adapter));
+    drop(adapter, field_adapter_sha256);
+    if (!seed) drop(adapter, field_adapter_seed);
+    if (adapter) record_put(row, field_asked_adapter, adapter);
+    return row;
 }
 
-/* Base and adapter as asked for, seed included, what came of it left out: equal in the record of a
- * training and in those of its scores. */
-static void training_key(const json *record, char out[17])
+/* All the rest, and the metric's rules. */
+static json *column_of(const json *asked, const json *metric)
 {
-    const json *asked = record_get(record, field_record_asked);
-    json       *key = json_object(), *adapter = json_copy(record_get(asked, field_asked_adapter));
-    json_free(json_take(adapter, record_key(field_adapter_sha256)));
-    json_set(key, record_key(field_asked_base), json_copy(record_get(asked, field_asked_base)));
-    json_set(key, record_key(field_asked_adapter), adapter);
-    record_id(key, out);
-    json_free(key);
+    json *column = json_copy(asked);
+    for (int i = 0; i < WHO; i++) drop(column, who[i]);
+    json_set_str(column, "rules", record_text(metric, field_metric_signature, ""));
+    return column;
 }
+
+/* The hash of a training's row: of its own record, and of those of its scores. */
+static void training_id(const json *asked, bool seed, char out[17])
+{
+    json *row = row_of(asked, seed);
+    record_id(row, out);
+    json_free(row);
+}
+
+/* --- collecting */
 
 typedef struct {
-    char   key[17];
-    double wall_s;
+    const json *record;
+    char        id[17], cell[17]; /* with the seed, without */
+    bool        scored;
 } training;
 
 typedef struct {
-    training *items;
-    size_t    n;
-} trainings;
+    quality     *q;
+    training    *trainings;
+    size_t       n_trainings;
+    string_table by_id;  /* trainings */
+    string_table points; /* by row, column and metric */
+} collecting;
 
-static trainings find_trainings(json *const *records, int64_t n)
+/* The eval and train records, those left out whose id was there before. */
+static const json **distinct(quality *q, json *const *records, int64_t n, int64_t *kept)
 {
-    trainings t = { mem_alloc((size_t)n + 1, sizeof *t.items), 0 };
+    string_table ids = { 0 };
+    const json **out = mem_alloc((size_t)n + 1, sizeof *out);
+    *kept            = 0;
     for (int64_t i = 0; i < n; i++) {
-        if (record_kind_of(records[i]) != RECORD_TRAIN) continue;
-        training_key(records[i], t.items[t.n].key);
-        t.items[t.n++].wall_s = record_number(record_get(records[i], field_record_result), field_result_wall_s);
+        const record_kind kind = record_kind_of(records[i]);
+        const char       *id   = record_text(records[i], field_record_id, "");
+        if (kind != RECORD_EVAL && kind != RECORD_TRAIN) continue;
+        const int64_t before = string_table_put(&ids, id, strlen(id), *kept);
+        if (before < 0) {
+            out[(*kept)++] = records[i];
+            continue;
+        }
+        q->copies++;
+        q->conflicts += !json_equal(record_get(record_get(out[before], field_record_result), field_result_metrics),
+                                    record_get(record_get(records[i], field_record_result), field_result_metrics));
     }
-    return t;
+    string_table_free(&ids);
+    return out;
 }
 
-static double training_s(const trainings *t, const json *record)
+static void add_training(collecting *c, const json *record)
 {
-    char key[17];
-    training_key(record, key);
-    for (size_t i = 0; i < t->n; i++)
-        if (!strcmp(t->items[i].key, key)) return t->items[i].wall_s;
-    return NAN;
+    training   *t     = &c->trainings[c->n_trainings];
+    const json *asked = record_get(record, field_record_asked);
+    t->record         = record;
+    training_id(asked, true, t->id);
+    training_id(asked, false, t->cell);
+    string_table_put(&c->by_id, t->id, strlen(t->id), (int64_t)c->n_trainings++);
 }
 
-static int add_record(quality *q, const json *record, const trainings *t)
+/* The point of this row, column and metric, new where there is none. Takes the halves. */
+static quality_point *point_for(collecting *c, quality_point p)
 {
-    const json   *asked = record_get(record, field_record_asked), *result = record_get(record, field_record_result);
-    const json   *adapter = record_get(asked, field_asked_adapter), *metrics = record_get(result, field_result_metrics);
-    quality_point p = { .base          = record_text(record_get(asked, field_asked_base), field_source_name, "?"),
-                        .task          = record_text(asked, field_asked_task, "?"),
-                        .method        = adapter ? record_text(adapter, field_adapter_method, "?") : "base",
-                        .sites         = record_text(adapter, field_adapter_sites, ""),
-                        .rank          = record_count(adapter, field_adapter_rank, -1),
-                        .lr            = record_number(adapter, field_adapter_lr),
-                        .n             = record_count(result, field_result_n, 0),
-                        .trainable     = record_count(result, field_result_trainable, 0),
-                        .adapter_bytes = record_count(result, field_result_adapter_bytes, 0) };
+    quality *q   = c->q;
+    str      key = { 0 };
+    record_id(p.row, p.row_id);
+    record_id(p.column, p.column_id);
+    str_printf(&key, "%s %s %s", p.row_id, p.column_id, p.metric);
+    const char   *kept = arena_strndup(&q->texts, key.s, key.n);
+    const int64_t at   = string_table_put(&c->points, kept, key.n, (int64_t)q->n);
+    str_free(&key);
+    if (at >= 0) {
+        json_free(p.row), json_free(p.column);
+        return &q->points[at];
+    }
+    if (q->n == q->cap) q->points = mem_grow(q->points, &q->cap, sizeof *q->points);
+    q->points[q->n] = p;
+    return &q->points[q->n++];
+}
+
+static void add_evaluation(collecting *c, const json *record)
+{
+    const json *asked = record_get(record, field_record_asked), *result = record_get(record, field_record_result);
+    const json *adapter = record_get(asked, field_asked_adapter), *metrics = record_get(result, field_result_metrics),
+               *base = record_get(asked, field_asked_base);
+    char id[17];
+    training_id(asked, true, id);
+    const int64_t at = string_table_get(&c->by_id, id, strlen(id));
+    training     *t  = at < 0 ? NULL : &c->trainings[at];
+    if (t) t->scored = true;
+    const json   *trained = t ? record_get(t->record, field_record_result) : result;
+    quality_point p       = { .base          = record_text(base, field_source_name, "?"),
+                              .base_sha256   = record_text(base, field_source_sha256, ""),
+                              .task          = record_text(asked, field_asked_task, "?"),
+                              .method        = adapter ? record_text(adapter, field_adapter_method, "?") : "base",
+                              .sites         = record_text(adapter, field_adapter_sites, ""),
+                              .rank          = record_count(adapter, field_adapter_rank, -1),
+                              .lr            = record_number(adapter, field_adapter_lr),
+                              .steps         = record_count(adapter, field_adapter_steps, -1),
+                              .n             = record_count(result, field_result_n, 0),
+                              .kept          = record_count(result, field_result_trainable, 0),
+                              .trained       = record_count(trained, field_result_trainable, 0),
+                              .adapter_bytes = record_count(result, field_result_adapter_bytes, 0) };
     record_cell_id(asked, p.group);
     for (const json *m = json_members(metrics); m; m = m->next) {
         p.metric           = m->string;
         p.primary          = m == json_members(metrics);
         p.higher_is_better = strcmp(record_text(m, field_metric_better, ""), "lower") != 0;
-        quality_point *at  = find_or_add(q, &p);
-        if (at->n_seeds == SEEDS_MAX)
-            return input_error("record %s: more than %d runs of one cell", record_text(record, field_record_id, "?"),
-                               SEEDS_MAX);
-        at->values[at->n_seeds]      = record_number(m, field_metric_value);
-        at->item_stderr[at->n_seeds] = record_number(m, field_metric_stderr);
-        at->wall_s[at->n_seeds]      = training_s(t, record);
-        at->n_seeds++;
+        p.row              = row_of(asked, false);
+        p.column           = column_of(asked, m);
+        quality_point *to  = point_for(c, p);
+        if ((size_t)to->n_runs == to->runs_cap) to->runs = mem_grow(to->runs, &to->runs_cap, sizeof *to->runs);
+        to->runs[to->n_runs++] = (quality_run) {
+            .seed        = record_count(adapter, field_adapter_seed, -1),
+            .value       = record_number(m, field_metric_value),
+            .item_stderr = record_number(m, field_metric_stderr),
+            .wall_s      = t ? record_number(trained, field_result_wall_s) : NAN,
+        };
     }
-    return OK;
+}
+
+/* How many seeds of a row were trained; and trainings without a score. */
+static void count_trainings(collecting *c)
+{
+    quality     *q     = c->q;
+    string_table cells = { 0 };
+    int         *count = mem_alloc(c->n_trainings + 1, sizeof *count);
+    q->unscored        = mem_alloc(c->n_trainings + 1, sizeof *q->unscored);
+    for (size_t i = 0; i < c->n_trainings; i++) {
+        const training *t  = &c->trainings[i];
+        const int64_t   at = string_table_put(&cells, t->cell, strlen(t->cell), (int64_t)i);
+        count[at < 0 ? (int64_t)i : at]++;
+        if (!t->scored) q->unscored[q->n_unscored++] = t->record;
+    }
+    for (quality_point *p = q->points; p < q->points + q->n; p++) {
+        const int64_t at = string_table_get(&cells, p->row_id, strlen(p->row_id));
+        p->n_trained     = at >= 0 && count[at] > p->n_runs ? count[at] : p->n_runs;
+    }
+    string_table_free(&cells);
+    free(count);
+}
+
+/* --- statistics */
+
+static const double normal_975 = 1.959963984540054;
+
+static int by_seed(const void *x, const void *y)
+{
+    const quality_run *a = x, *b = y;
+    return (a->seed > b->seed) - (a->seed < b->seed);
 }
 
 static void summarise(quality_point *p)
 {
-    int64_t k       = p->n_seeds;
-    double  squares = 0;
-    for (int64_t i = 0; i < k; i++) squares += p->item_stderr[i] * p->item_stderr[i];
+    const int64_t k       = p->n_runs;
+    double       *values  = mem_alloc((size_t)k, sizeof *values), squares = 0;
+    qsort(p->runs, (size_t)k, sizeof *p->runs, by_seed);
+    for (int64_t i = 0; i < k; i++) {
+        values[i] = p->runs[i].value;
+        squares += p->runs[i].item_stderr * p->runs[i].item_stderr;
+    }
     p->item_error = sqrt(squares / (double)k);
-    p->mean       = stats_mean(p->values, k);
-    p->seed_sd    = stats_sd(p->values, k);
-    p->half       = k > 1 ? stats_t975(k - 1) * p->seed_sd / sqrt((double)k) : 1.959963984540054 * p->item_stderr[0];
+    p->item_half  = normal_975 * p->item_error;
+    p->mean       = stats_mean(values, k);
+    p->seed_sd    = stats_sd(values, k);
+    p->half       = k > 1 ? stats_t975(k - 1) * p->seed_sd / sqrt((double)k) : NAN;
+    free(values);
 }
+
+double quality_half(const quality_point *p) { return p->n_runs > 1 ? p->half : p->item_half; }
 
 bool quality_separated(const quality_point *a, const quality_point *b)
 {
-    double gap = a->higher_is_better ? a->mean - b->mean : b->mean - a->mean;
-    return gap > sqrt(a->half * a->half + b->half * b->half);
+    const double gap = a->higher_is_better ? a->mean - b->mean : b->mean - a->mean;
+    return gap > hypot(quality_half(a), quality_half(b));
 }
 
-/* A point leaves the front only when a point with no more trained parameters is better beyond
- * the intervals. */
-static void mark_front(quality *q)
+bool quality_same_panel(const quality_point *a, const quality_point *b)
 {
-    for (size_t i = 0; i < q->n; i++) {
-        quality_point *p = &q->points[i];
-        p->on_front      = true;
-        for (size_t k = 0; k < q->n && p->on_front; k++) {
-            const quality_point *o = &q->points[k];
-            if (o == p || strcmp(o->task, p->task) || strcmp(o->metric, p->metric) || strcmp(o->base, p->base))
-                continue;
-            if (o->trainable <= p->trainable && quality_separated(o, p)) p->on_front = false;
+    return !strcmp(a->column_id, b->column_id) && !strcmp(a->metric, b->metric) && !strcmp(a->base, b->base) &&
+           !strcmp(a->base_sha256, b->base_sha256);
+}
+
+/* A point leaves the front only when a point with no more trained numbers is better beyond the
+ * intervals. Who beats a point that beats another beats that one, too: the halves of intervals obey
+ * the triangle's inequality. So only the front so far is looked at. */
+static void mark_front(quality_point *points, size_t n)
+{
+    quality_point **front = mem_alloc(n + 1, sizeof *front);
+    size_t          kept  = 0;
+    for (size_t from = 0, to; from < n; from = to) {
+        for (to = from; to < n && points[to].trained == points[from].trained; to++) front[kept++] = &points[to];
+        size_t still = 0;
+        for (size_t i = 0; i < kept; i++) {
+            front[i]->on_front = true;
+            for (size_t k = 0; k < kept && front[i]->on_front; k++)
+                front[i]->on_front = front[k]->trained > front[i]->trained || !quality_separated(front[k], front[i]);
         }
+        for (size_t i = 0; i < kept; i++)
+            if (front[i]->on_front) front[still++] = front[i];
+        kept = still;
     }
+    free(front);
 }
 
 static int by_place(const void *x, const void *y)
@@ -132,120 +250,59 @@ static int by_place(const void *x, const void *y)
     int                  c = strcmp(a->task, b->task);
     if (!c) c = b->primary - a->primary;
     if (!c) c = strcmp(a->metric, b->metric);
+    if (!c) c = strcmp(a->answered, b->answered);
+    if (!c) c = strcmp(a->column_id, b->column_id);
     if (!c) c = strcmp(a->base, b->base);
-    if (!c) c = (a->trainable > b->trainable) - (a->trainable < b->trainable);
+    if (!c) c = strcmp(a->base_sha256, b->base_sha256);
+    if (!c) c = (a->trained > b->trained) - (a->trained < b->trained);
     if (!c) c = strcmp(a->method, b->method);
     if (!c) c = (a->rank > b->rank) - (a->rank < b->rank);
-    return c ? c : strcmp(a->group, b->group);
+    if (!c) c = strcmp(a->settings, b->settings);
+    return c ? c : strcmp(a->row_id, b->row_id);
 }
 
-int quality_from_records(quality *q, json *const *records, int64_t n)
+/* --- names */
+
+/* Gives each point what tells its half from others of the same name. */
+typedef struct {
+    const char *(*text)(quality_point *p, const char *set);
+    bool rows;
+} half_of;
+
+static void name_halves(quality *q, bool rows)
 {
-    *q           = (quality) { 0 };
-    int       rc = OK;
-    trainings t  = find_trainings(records, n);
-    for (int64_t i = 0; i < n && !rc; i++)
-        if (record_kind_of(records[i]) == RECORD_EVAL) rc = add_record(q, records[i], &t);
-    free(t.items);
-    if (rc) {
-        quality_free(q);
-        return rc;
+    apart       *things = mem_alloc(q->n + 1, sizeof *things);
+    size_t       n      = 0;
+    string_table known  = { 0 }, named = { 0 };
+    for (quality_point *p = q->points; p < q->points + q->n; p++) {
+        str key = { 0 }, name = { 0 };
+        str_printf(&key, "%s %s", rows ? p->row_id : p->column_id, rows ? p->column_id : p->metric);
+        if (rows)
+            str_printf(&name, "%s\x1f%lld\x1f%s\x1f%s\x1f%s", p->method, (long long)p->rank, p->sites, p->base,
+                       p->base_sha256);
+        else
+            str_printf(&name, "%s\x1f%s", p->task, p->metric);
+        const char *kept = arena_strndup(&q->texts, key.s, key.n);
+        if (string_table_put(&known, kept, key.n, 0) < 0)
+            things[n++] = (apart) { arena_strndup(&q->texts, name.s, name.n), rows ? p->column_id : "",
+                                    rows ? p->row : p->column, NULL };
+        str_free(&key);
+        str_free(&name);
     }
-    for (size_t i = 0; i < q->n; i++) summarise(&q->points[i]);
-    if (q->n) qsort(q->points, q->n, sizeof *q->points, by_place);
-    mark_front(q);
-    return OK;
-}
-
-void quality_free(quality *q)
-{
-    free(q->points);
-    *q = (quality) { 0 };
-}
-
-table_text quality_rank(const quality_point *p) { return table_number("%.0f", p->rank >= 0 ? (double)p->rank : NAN); }
-
-void quality_table(const quality *q, table *t)
-{
-    table_init(
-        t, "quality", "Quality against cost",
-        "Mean over training seeds with its 95 % interval (Student's t over seeds; of the items where there is one seed). Two sources of "
-        "variance, apart: item stderr is how far other items would move one run, seed sd how far another training seed would. "
-        "Front: no adapter with as few or fewer trained parameters is better beyond the intervals.",
-        "task|metric|method|rank#|sites|trainable#|adapter bytes#|score#|95 % half-width#|item stderr#|seed sd#|seeds#|items#|train s#|front");
-    for (size_t i = 0; i < q->n; i++) {
-        const quality_point *p = &q->points[i];
-        table_row(t);
-        table_cells(t, "%s|%s|%s|%s|%s|%lld|%lld", p->task, p->metric, p->method, quality_rank(p).text, p->sites,
-                    (long long)p->trainable, (long long)p->adapter_bytes);
-        table_cells(t, "%.4g|%s|%s|%s|%d|%lld|%s|%s", p->mean, table_number("%.2g", p->half).text,
-                    table_number("%.2g", p->item_error).text, table_number("%.2g", p->seed_sd).text, p->n_seeds,
-                    (long long)p->n, table_number("%.1f", stats_mean(p->wall_s, p->n_seeds)).text,
-                    p->on_front ? "yes" : "");
+    tell_apart(things, n);
+    /* by the object's address: the texts come back in another order */
+    for (size_t i = 0; i < n; i++) {
+        char id[17];
+        record_id(things[i].object, id);
+        string_table_put(&named, arena_strndup(&q->texts, id, 16), 16, (int64_t)i);
     }
-}
-
-enum { SUMMARY_TASKS = TABLE_COLUMNS - 4 };
-
-static bool same_adapter(const quality_point *a, const quality_point *b)
-{
-    return !strcmp(a->method, b->method) && a->rank == b->rank && !strcmp(a->sites, b->sites);
-}
-
-static const quality_point *find_primary(const quality *q, const char *task, const quality_point *adapter)
-{
-    for (const quality_point *p = q->points; p < q->points + q->n; p++)
-        if (p->primary && !strcmp(p->task, task) && same_adapter(p, adapter)) return p;
-    return NULL;
-}
-
-/* Where a point stands in the summary: by trained parameters, then as its label reads. */
-static int by_cost(const void *x, const void *y)
-{
-    const quality_point *a = *(const quality_point *const *)x, *b = *(const quality_point *const *)y;
-    int                  c = (a->trainable > b->trainable) - (a->trainable < b->trainable);
-    if (!c) c = strcmp(a->method, b->method);
-    return c ? c : (a->rank > b->rank) - (a->rank < b->rank);
-}
-
-void quality_summary(const quality *q, table *t)
-{
-    const quality_point *tasks[SUMMARY_TASKS], **rows = mem_alloc(q->n + 1, sizeof *rows);
-    int                  n_tasks = 0;
-    size_t               n_rows  = 0;
-    str                  heads   = { 0 };
-    str_puts(&heads, "method|rank#|sites|trained parameters#");
-    for (size_t i = 0; i < q->n; i++) {
-        const quality_point *p = &q->points[i];
-        int                  k = 0;
-        size_t               r = 0;
-        if (!p->primary) continue;
-        while (k < n_tasks && strcmp(tasks[k]->task, p->task)) k++;
-        if (k == n_tasks && n_tasks < SUMMARY_TASKS) {
-            tasks[n_tasks++] = p;
-            str_printf(&heads, "|%s, %s#", p->task, p->metric);
-        }
-        while (r < n_rows && !same_adapter(rows[r], p)) r++;
-        if (r == n_rows) rows[n_rows++] = p;
+    for (quality_point *p = q->points; p < q->points + q->n; p++) {
+        const int64_t at = string_table_get(&named, rows ? p->row_id : p->column_id, 16);
+        const char   *text = arena_strndup(&q->texts, things[at].text, strlen(things[at].text));
+        *(rows ? &p->settings : &p->answered) = text;
     }
-    qsort(rows, n_rows, sizeof *rows, by_cost);
-    table_init(
-        t, "summary", "Which adapter: scores by task",
-        "Mean over training seeds +- half of its 95 % interval; the base alone has the interval of its items. AdaLoRA's rank is the one it starts "
-        "with; its allocator prunes to target_r.",
-        heads.s);
-    for (size_t r = 0; r < n_rows; r++) {
-        table_row(t);
-        table_cells(t, "%s|%s|%s|%lld", rows[r]->method, quality_rank(rows[r]).text, rows[r]->sites,
-                    (long long)rows[r]->trainable);
-        for (int k = 0; k < n_tasks; k++) {
-            const quality_point *p = find_primary(q, tasks[k]->task, rows[r]);
-            if (p)
-                table_cells(t, isfinite(p->half) ? "%.3g +- %.2g" : "%.3g", p->mean, p->half);
-            else
-                table_cells(t, "-");
-        }
-    }
-    free(rows);
-    str_free(&heads);
+    for (size_t i = 0; i < n; i++) free(things[i].text);
+    string_table_free(&known);
+    string_table_free(&named);
+    free(things);
 }
