@@ -9,12 +9,13 @@
 
 #include "core/error.h"
 
-int process_run(const char *program, char *const argv[], const char *log, int *status)
+int process_run(const char *program, char *const argv[], const char *dir, const char *log, int *status)
 {
     int state = 0, fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0) return run_error("%s: cannot be written: %s", log, strerror(errno));
     pid_t pid = fork();
     if (pid == 0) {
+        if (dir && chdir(dir)) _exit(127);
         dup2(fd, 1);
         dup2(fd, 2);
         execvp(program, argv);

@@ -20,7 +20,7 @@ static void output_and_status_come_back(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         str   text = { 0 };
         char *copy = strdup(cases[i].command);
-        assert_ok(process_run("sh", (char *[]) { (char[]) { "sh" }, (char[]) { "-c" }, copy, NULL }, log, &status));
+        assert_ok(process_run("sh", (char *[]) { (char[]) { "sh" }, (char[]) { "-c" }, copy, NULL }, NULL, log, &status));
         assert_ok(file_read(log, 1000, &text));
         assert_int_equal(status, cases[i].status);
         assert_string_equal(str_c(&text), cases[i].log);
@@ -28,9 +28,9 @@ static void output_and_status_come_back(void **state)
         free(copy);
     }
     char *const none[] = { (char[]) { "no-such-program" }, NULL };
-    assert_ok(process_run(none[0], none, log, &status));
+    assert_ok(process_run(none[0], none, NULL, log, &status));
     assert_int_equal(status, 127);
-    assert_int_equal(process_run("sh", none, nowhere, &status), ERR_FAILED);
+    assert_int_equal(process_run("sh", none, NULL, nowhere, &status), ERR_FAILED);
     assert_non_null(strstr(error_text(), "cannot be written"));
     free(nowhere);
     free(log);

@@ -24,7 +24,8 @@ void record_cell_id(const json *asked, char out[17]);
 json *record_new(record_kind kind, json *asked, json *result, const char *device, int threads, json *gpu);
 int   record_write(const json *record, const char *path);
 
-/* Reads and checks: schema, the id, and of a kind that is known every member that the list has.
+/* Reads and checks: schema, the id, of a kind that is known every member that the list has, and
+ * that no text or name of a member holds a control character.
  * Errors name file and member. *out is the caller's. */
 int record_read(json **out, const char *path);
 /* All records under a folder (files *.json that begin as ours do), sorted by path; other JSON files

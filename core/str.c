@@ -40,11 +40,17 @@ void str_putc(str *b, char c) { str_add(b, &c, 1); }
 
 void str_printf(str *b, const char *format, ...)
 {
-    va_list args, again;
+    va_list args;
     va_start(args, format);
+    str_vprintf(b, format, args);
+    va_end(args);
+}
+
+void str_vprintf(str *b, const char *format, va_list args)
+{
+    va_list again;
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
-    va_end(args);
     if (n > 0) {
         reserve(b, (size_t)n);
         vsnprintf(b->s + b->n, (size_t)n + 1, format, again);

@@ -15,6 +15,7 @@ void str_add(str *b, const char *bytes, size_t n);
 void str_puts(str *b, const char *s);
 void str_putc(str *b, char c);
 void str_printf(str *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void str_vprintf(str *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 /* Adds an item to a list, with `between` before it unless b is empty. */
 void str_item(str *b, const char *between, const char *item);
 /* Makes room for n more bytes and the final NUL and returns where they go. The caller writes them,

@@ -126,7 +126,7 @@ static double bleu_sentence(const metric *m, const double *stats)
 /* A sentence's score has effective order, as sacreBLEU's sentence_bleu does; the corpus score has
  * it only when asked for. */
 const metric metric_rows_bleu[] = {
-    { "bleu", "corpus BLEU", "BLEU", METRIC_TEXT, .sign = bleu_sign, .higher = true, .error = STDERR_BOOTSTRAP,
+    { "bleu", "corpus BLEU", "BLEU", METRIC_TEXT, .scale = 100, .sign = bleu_sign, .higher = true, .error = STDERR_BOOTSTRAP,
       .n_stats = BLEU_STATS, .item = bleu_item, .corpus = bleu_corpus, .sentence = bleu_sentence },
     { 0 },
 };

@@ -175,9 +175,9 @@ static double chrf_corpus(const metric *m, const double *sums, int64_t n) { retu
 /* order is that of words where the options give none. n_stats: for each order, the n-grams of the
  * hypothesis, of the reference, and those that match. */
 const metric metric_rows_chrf[] = {
-    { "chrf", "character n-gram F", "chrF", METRIC_TEXT, .prepare = chrf_prepare, .sign = chrf_sign, .higher = true,
+    { "chrf", "character n-gram F", "chrF", METRIC_TEXT, .scale = 100, .prepare = chrf_prepare, .sign = chrf_sign, .higher = true,
       .error = STDERR_BOOTSTRAP, .n_stats = 18, .item = chrf_item, .corpus = chrf_corpus },
-    { "chrf++", "character and word n-gram F", "chrF", METRIC_TEXT, .order = 2, .prepare = chrf_prepare,
+    { "chrf++", "character and word n-gram F", "chrF", METRIC_TEXT, .order = 2, .scale = 100, .prepare = chrf_prepare,
       .sign = chrf_sign, .higher = true, .error = STDERR_BOOTSTRAP, .n_stats = 24, .item = chrf_item,
       .corpus = chrf_corpus },
     { 0 },

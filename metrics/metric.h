@@ -76,7 +76,7 @@ typedef struct metric {
     /* the signature's fixed part: the rules behind the number, for records and tables */
     const char   *rules;
     metric_source source;
-    double        scale;  /* the factor of a mean: 100 for percentages */
+    double        scale;  /* the largest score, and the factor of a mean: 100 for percentages */
     bool          higher; /* whether higher is better */
     stderr_rule   error;
     int           n_stats;

@@ -27,9 +27,8 @@ static void flatten(members *m, const json *object, const char *path)
             flatten(m, j, name.s);
         } else {
             if (json_text(j))
-                str_add(&value, json_text(j), strstr(j->string, "sha256")
-                                                  ? strnlen(json_text(j), 8)
-                                                  : strlen(json_text(j)));
+                str_add(&value, json_text(j),
+                        strstr(j->string, "sha256") ? strnlen(json_text(j), 8) : strlen(json_text(j)));
             else
                 json_print(j, &value, false);
             if (m->n == m->cap) m->items = mem_grow(m->items, &m->cap, sizeof *m->items);
@@ -106,7 +105,8 @@ void tell_apart(apart *things, size_t n)
         for (size_t i = from; i < to; i++) {
             str text = { 0 };
             for (const member *k = all[i].items; k < all[i].items + all[i].n; k++)
-                if (string_table_get(&differing, k->path, strlen(k->path)) >= 0) say(k, &text);
+                if (strcmp(k->value, "null") != 0 && string_table_get(&differing, k->path, strlen(k->path)) >= 0)
+                    say(k, &text);
             things[i].text = mem_strdup(str_c(&text));
             str_free(&text);
         }

@@ -12,6 +12,6 @@ typedef struct {
 } apart;
 
 /* Fills the texts of n configurations; their order may change. Members named `seed` are no
- * difference; of a hash 8 digits are said. */
+ * difference; of a hash 8 digits are said, and of a null nothing. */
 void tell_apart(apart *things, size_t n);
 #endif

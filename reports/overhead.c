@@ -8,6 +8,7 @@
 #include "core/memory.h"
 #include "core/record.h"
 #include "core/stats.h"
+#include "core/string_table.h"
 
 /* The median of a list of times in us; NaN where the record has none. */
 static double median_us(const json *result, record_field f)
@@ -29,6 +30,7 @@ static overhead_point point_of(const json *record)
     double      floor = record_number(result, field_timing_floor_ns), bytes = record_number(result, field_timing_bytes),
            flops     = record_number(result, field_timing_flops);
     overhead_point p = {
+        .id            = record_text(record, field_record_id, ""),
         .op            = record_text(asked, field_bench_case_op, ""),
         .method        = record_text(asked, field_bench_case_method, ""),
         .shape         = record_text(asked, field_bench_case_shape, ""),
@@ -41,6 +43,7 @@ static overhead_point point_of(const json *record)
         .gpu           = gpu ? gpu : "",
         .popularity    = record_text(asked, field_bench_case_popularity, ""),
         .tied          = record_flag(asked, field_bench_case_tied),
+        .settled       = record_flag(result, field_timing_settled),
         .same_bits     = same ? record_flag(result, field_timing_same_bits) : -1,
         .rank          = record_count(asked, field_bench_case_rank, 0),
         .d_in          = record_count(asked, field_bench_case_d_in, 0),
@@ -62,6 +65,7 @@ static overhead_point point_of(const json *record)
         .waited_us     = median_us(result, field_timing_case_waited_ns),
         .n             = record_count(result, field_timing_n, 0),
     };
+    p.machine  = *p.gpu ? p.gpu : p.cpu;
     p.emulated = strstr(p.device, "emulated") != NULL || strstr(p.gpu, "emulated") != NULL;
     return p;
 }
@@ -69,7 +73,8 @@ static overhead_point point_of(const json *record)
 static int by_place(const void *x, const void *y)
 {
     const overhead_point *a = x, *b = y;
-    int                   c = strcmp(a->device, b->device);
+    int                   c = strcmp(a->machine, b->machine);
+    if (!c) c = strcmp(a->device, b->device);
     if (!c) c = strcmp(a->dtype, b->dtype);
     if (!c) c = strcmp(a->shape, b->shape);
     if (!c) c = strcmp(a->site, b->site);
@@ -106,16 +111,15 @@ void overhead_table(const overhead *o, table *t)
 {
     table_init(
         t, "overhead", "Kernel overhead over the base GEMM",
-        "Median of paired samples (adapter and base in the same run, interleaved), 95 % interval. FLOP share: the adapter's arithmetic over "
-        "the base's; "
-        "what is above it is memory traffic, launches and loops. Floor: the overhead of one pass at the device's own rates, and its share of the "
-        "time; launches: of the case, of the base; waited: one call by the host's clock, median.",
-        "device|shape|site|op|tokens#|method|tied|rank#|overhead#|95 % low#|95 % high#|FLOP share#|base us#|samples#|"
-        "floor#|share of floor#|launches#|same bits|waited us#");
+        "Median of paired samples (adapter and base in the same run, interleaved), 95 % interval by order statistics. FLOP share: the adapter's "
+        "arithmetic over the base's; what is above it is memory traffic, launches and loops. Floor: the overhead of one pass at the device's own "
+        "rates, and its share of the time; launches: of the case, of the base; waited: one call by the host's clock, median.",
+        "machine|device|shape|site|op|tokens#|method|tied|rank#|overhead %#|95 % low#|95 % high#|FLOP share %#|base us#|adapter us#|"
+        "samples#|settled|floor %#|share of floor %#|launches#|same bits|waited us#");
     for (size_t i = 0; i < o->n; i++) {
         const overhead_point *p = &o->points[i];
         table_row(t);
-        table_cells(t, "%s %s%s|%s|%s %lldx%lld|%s%s%s%s%s|%lld", p->device, p->dtype,
+        table_cells(t, "%s|%s %s%s|%s|%s %lldx%lld|%s%s%s%s%s|%lld", p->machine, p->device, p->dtype,
                     p->emulated ? " (a rehearsal: its times mean nothing)" : "", p->shape, p->site, (long long)p->d_out,
                     (long long)p->d_in, p->op, *p->mode ? ", " : "", p->mode, *p->variant ? ", " : "", p->variant,
                     (long long)p->tokens);
@@ -124,16 +128,59 @@ void overhead_table(const overhead *o, table *t)
                         p->popularity);
         else
             table_cells(t, "%s", p->method);
-        table_cells(t, "%s|%lld|%+.1f %%|%+.1f %%|%+.1f %%|%+.2f %%|%.4g|%lld", p->tied ? "tied" : "untied",
-                    (long long)p->rank, 100 * p->overhead, 100 * p->low, 100 * p->high, 100 * p->flop_share, p->base_us,
-                    (long long)p->n);
-        table_cells(t, "%s|%s", table_number("%.2f %%", 100 * p->floor).text,
-                    table_number("%.0f %%", 100 * p->share).text);
+        table_cells(t, "%s|%lld", p->tied ? "tied" : "untied", (long long)p->rank);
+        table_value(t, "%+.1f", 100 * p->overhead);
+        table_value(t, "%+.1f", 100 * p->low);
+        table_value(t, "%+.1f", 100 * p->high);
+        table_value(t, "%+.2f", 100 * p->flop_share);
+        table_value(t, "%.4g", p->base_us);
+        table_value(t, "%.4g", p->base_us * p->overhead);
+        table_cells(t, "%lld|%s", (long long)p->n, p->settled ? "yes" : "NO");
+        table_value(t, "%.2f", 100 * p->floor);
+        table_value(t, "%.0f", 100 * p->share);
         table_cells(t, isfinite(p->launches) ? "%.0f, %.0f" : "-", p->launches, p->base_launches);
-        table_cells(t, "%s|%s",
-                    p->same_bits < 0 ? "-"
-                    : p->same_bits   ? "yes"
-                                     : "NO",
-                    table_number("%.1f", p->waited_us).text);
+        table_cells(t, "%s", p->same_bits < 0 ? "-" : p->same_bits ? "yes" : "NO");
+        table_value(t, "%.1f", p->waited_us);
     }
+}
+
+static const double noisy_width = 0.1;
+
+overhead_verdicts overhead_against(const overhead *here, const overhead *there, table *t)
+{
+    overhead_verdicts v      = { 0 };
+    string_table      before = { 0 };
+    arena             keys   = { 0 };
+    table_init(
+        t, "reproduction-bench", "The same bench cases, measured before",
+        "On the same machine. Overhead in percent, with its 95 % interval; two agree where their intervals meet.",
+        "machine|device|shape|site|op|tokens#|method|rank#|here %#|low#|high#|there %#|low there#|high there#|verdict");
+    for (int round = 0; round < 2; round++) {
+        const overhead *o = round ? here : there;
+        for (const overhead_point *p = o->points; p < o->points + o->n; p++) {
+            str key = { 0 };
+            str_printf(&key, "%s %s", p->id, p->machine);
+            const int64_t at = round ? string_table_get(&before, key.s, key.n)
+                                     : string_table_put(&before, arena_strndup(&keys, key.s, key.n), key.n,
+                                                        p - o->points);
+            str_free(&key);
+            if (!round || at < 0) continue;
+            const overhead_point *b    = &there->points[at];
+            const bool            meet = p->low <= b->high && b->low <= p->high,
+                       noisy           = meet && fmax(p->high - p->low, b->high - b->low) > noisy_width;
+            v.compared++;
+            v.differ += !meet;
+            v.too_noisy += noisy;
+            table_row(t);
+            table_cells(t, "%s|%s %s|%s|%s|%s%s%s%s%s|%lld|%s|%lld", p->machine, p->device, p->dtype, p->shape, p->site,
+                        p->op, *p->mode ? ", " : "", p->mode, *p->variant ? ", " : "", p->variant, (long long)p->tokens,
+                        p->method, (long long)p->rank);
+            const double shown[] = { p->overhead, p->low, p->high, b->overhead, b->low, b->high };
+            for (int i = 0; i < 6; i++) table_value(t, "%+.1f", 100 * shown[i]);
+            table_cells(t, "%s", !meet ? "DIFFERS" : noisy ? "too noisy to tell" : "agrees");
+        }
+    }
+    string_table_free(&before);
+    arena_free(&keys);
+    return v;
 }

@@ -6,15 +6,21 @@
 #include "reports/table.h"
 
 typedef struct {
+    const char *id; /* the record's: the hash of what was asked */
+
     const char *op, *method, *shape, *site, *device, *dtype, *cpu; /* strings live in the records */
     /* "hot", "cold" or ""; of kernels/variant.h or "" */
     const char *mode, *variant;
     /* what the device calls itself, "" where the record does not say */
     const char *gpu;
+    /* the GPU, or the processor where there is none. Times of two machines are never
+     * put together. */
+    const char *machine;
     /* which adapters a batch's rows take: "different", "same", "zipf"; "" where there is one */
     const char *popularity;
     bool        tied;
     bool        emulated;  /* on an emulated device: the times mean nothing */
+    bool        settled;   /* the device's clock had settled before the samples */
     int         same_bits; /* 1, 0, or -1: not looked at */
     int64_t     rank, d_in, d_out, tokens, adapters;
     /* fractions of the base GEMM's time, 95 % interval */
@@ -33,7 +39,8 @@ typedef struct {
 } overhead_point;
 
 typedef struct {
-    /* sorted by device, type, shape, site, tokens, op, mode, variant, method, rank, adapters */
+    /* Sorted by machine, device, type, shape, site, tokens, op, mode, variant, method, rank,
+     * adapters. */
     overhead_point *points;
     size_t          n, cap;
 } overhead;
@@ -43,4 +50,11 @@ bool overhead_on_gpu(const overhead_point *p); /* or on an emulated one; the CPU
 void overhead_from_records(overhead *o, json *const *records, int64_t n);
 void overhead_free(overhead *o);
 void overhead_table(const overhead *o, table *t);
+/* The same cases on the same machine, measured before. Two differ where their intervals do not
+ * meet; where they meet, two agree if neither interval is wider than 10 points. Cases that only
+ * another machine measured are not compared. */
+typedef struct {
+    int64_t compared, differ, too_noisy;
+} overhead_verdicts;
+overhead_verdicts overhead_against(const overhead *here, const overhead *there, table *t);
 #endif

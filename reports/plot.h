@@ -7,6 +7,7 @@
 
 typedef struct {
     char *file, *caption; /* file name inside the report's folder */
+    char *missing;        /* why the picture could not be drawn; NULL: it is there */
 } plot_item;
 
 typedef struct {
@@ -14,10 +15,11 @@ typedef struct {
     size_t     n, cap;
 } plot_list;
 
-/* One plot per task (its primary metric) and per (device, shape, site, tokens, op, type, mode):
- * against rank, and where variants were timed one across them. The gnuplot scripts stay beside
- * the SVGs (plots/NAME.gp), so a plot can be restyled by hand. ERR_FAILED when gnuplot is
- * missing or fails, with its own message. */
+/* Removes the pictures of an earlier report in dir, then draws one plot for each column of scores
+ * and base (its primary metric), and for each machine and (device, shape, site, tokens, op, type,
+ * mode): against rank, and where variants were timed one across them. The gnuplot scripts stay
+ * beside the SVGs (plots/NAME.gp), so a plot can be restyled by hand: gnuplot NAME.gp there. A
+ * picture that gnuplot cannot draw costs that picture. */
 int  plot_all(plot_list *list, const quality *q, const overhead *o, const char *dir);
 void plot_list_free(plot_list *list);
 #endif

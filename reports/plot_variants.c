@@ -57,7 +57,9 @@ static void add_method(variant_plot *v, int m, str *out)
     for (size_t i = 0; i < v->cases.n; i++) {
         const overhead_point *p = &v->cases.points[i];
         if (!shown(p, v->rank) || strcmp(p->method, v->methods.name[m])) continue;
-        double y = plot_index(&v->variants, p->variant) + lane;
+        const int row = plot_index(&v->variants, p->variant);
+        if (row < 0) continue;
+        double y = row + lane;
         str_printf(out, "%.6g %.4f %.6g %.6g \"%+.1f\" %.6g\n", 100 * p->overhead, y, 100 * p->low, 100 * p->high,
                    100 * p->overhead, fmin(100 * p->high, label_max));
         if (isfinite(p->floor)) floor_ = 100 * p->floor;

@@ -19,9 +19,9 @@ typedef struct {
 
 /* One point: a row and a column. Names live in the records. */
 typedef struct {
-    json       *row, *column;             /* the halves of what was asked, without the seed; owned */
+    json       *row, *column;              /* the halves of what was asked, without the seed; owned */
     char        row_id[17], column_id[17]; /* their hashes */
-    char        group[17];                /* that of what was asked, without seed and hashes */
+    char        group[17];                 /* that of what was asked, without seed and hashes */
     const char *base, *base_sha256, *task, *metric, *method, *sites;
     const char *settings; /* what tells its row from others of its name; "" mostly */
     const char *answered; /* the same of its column */
@@ -67,10 +67,10 @@ bool quality_same_panel(const quality_point *a, const quality_point *b); /* colu
 table_text quality_rank(const quality_point *p);
 /* "3", or "2 of 3" where seeds were trained and not scored. */
 table_text quality_seeds(const quality_point *p);
-void quality_table(const quality *q, table *t);
+void       quality_table(const quality *q, table *t);
 /* Every run by itself; the CSV alone. */
 void quality_runs_table(const quality *q, table *t);
 void quality_unscored_table(const quality *q, table *t);
 /* The page's first answer: adapters down, tasks across (primary metrics). */
-void quality_summary(const quality *q, table *t);
+void quality_summary(quality *q, table *t);
 #endif

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "core/record.h"
+#include "core/string_table.h"
 #include "reports/limit.h"
 #include "reports/overhead.h"
 #include "reports/peers.h"
@@ -31,33 +33,29 @@ static void machines_table(json *const *records, int64_t n, table *t)
         t, "machines", "Where it was measured",
         "Every distinct machine and build among the records. A build from uncommitted changes is marked dirty: not for publication.",
         "device|CPU|threads#|system|compiler|flags|commit|dirty|records#|GPU");
-    str     seen[64]  = { { 0 } };
-    int64_t count[64] = { 0 }, first[64] = { 0 };
-    int     kinds = 0;
+    string_table known = { 0 };
+    str         *keys  = mem_alloc((size_t)n + 1, sizeof *keys);
+    int64_t     *count = mem_alloc((size_t)n + 1, sizeof *count);
     for (int64_t i = 0; i < n; i++) {
-        str key = { 0 };
-        json_print(record_get(records[i], field_record_where), &key, false);
-        int k = 0;
-        while (k < kinds && strcmp(seen[k].s, key.s)) k++;
-        if (k == kinds && kinds < 64) {
-            first[kinds]  = i;
-            seen[kinds++] = key;
-        } else {
-            str_free(&key);
-        }
-        if (k < 64) count[k]++;
+        json_print(record_get(records[i], field_record_where), &keys[i], false);
+        const int64_t first = string_table_put(&known, str_c(&keys[i]), keys[i].n, i);
+        count[first < 0 ? i : first]++;
     }
-    for (int k = 0; k < kinds; k++) {
-        const json *w = record_get(records[first[k]], field_record_where);
+    for (int64_t i = 0; i < n; i++) {
+        if (!count[i]) continue;
+        const json *w = record_get(records[i], field_record_where);
         table_row(t);
         table_cells(t, "%s|%s|%lld|%s|%s|%s|%.12s|%s|%lld", record_text(w, field_where_device, "?"),
                     record_text(w, field_where_cpu, "?"), (long long)record_count(w, field_where_threads, 0),
                     record_text(w, field_where_os, "?"), record_text(w, field_where_compiler, "?"),
                     record_text(w, field_where_flags, "?"), record_text(w, field_where_commit, "?"),
-                    record_flag(w, field_where_dirty) ? "dirty" : "clean", (long long)count[k]);
+                    record_flag(w, field_where_dirty) ? "dirty" : "clean", (long long)count[i]);
         gpu_cell(t, record_get(w, field_where_gpu));
-        str_free(&seen[k]);
     }
+    for (int64_t i = 0; i < n; i++) str_free(&keys[i]);
+    string_table_free(&known);
+    free(keys);
+    free(count);
 }
 
 static const char style[] =
@@ -68,39 +66,60 @@ static const char style[] =
     "figure{margin:1em 0}figure svg{max-width:100%;height:auto}figcaption{font-size:.85em;color:#555}";
 
 /* An SVG inside HTML starts at its element: the XML prolog and doctype stay out. Ids are made
- * unique per figure, since gnuplot repeats them. */
-static int inline_svg(str *html, const char *dir, const plot_item *p, size_t number)
+ * unique per figure, since gnuplot repeats them. A picture that is not there has its reason in its
+ * place. */
+static void figure(str *html, str *md, const char *dir, const plot_item *p, size_t number)
 {
-    char       *path  = path_join(dir, p->file);
-    str         svg   = { 0 };
-    int         rc    = file_read(path, 16u << 20, &svg);
-    const char *start = rc ? NULL : strstr(svg.s, "<svg");
-    if (!rc && !start) rc = run_error("%s: gnuplot wrote no <svg> element", path);
+    char       *path    = path_join(dir, p->file);
+    str         svg     = { 0 };
+    const char *missing = p->missing, *start = NULL;
+    if (!missing && file_read(path, 16u << 20, &svg)) missing = error_text();
+    if (!missing && !(start = strstr(str_c(&svg), "<svg"))) missing = "gnuplot wrote no <svg> element";
+    if (missing) fprintf(stderr, "report: no picture %s: %s\n", p->file, missing);
     str_puts(html, "<figure>\n");
     for (const char *at = start; at && *at; at++) {
         bool id = !strncmp(at, "gnuplot_plot_", strlen("gnuplot_plot_")) || !strncmp(at, "gpPt", strlen("gpPt"));
         if (id) str_printf(html, "f%zu-", number);
         str_putc(html, *at);
     }
+    str_puts(md, missing ? "No picture: " : "![");
+    markdown_escape(md, p->caption);
+    if (missing) {
+        str_puts(html, "<p>No picture: ");
+        html_escape(html, missing);
+        str_puts(html, "</p>\n");
+        str_puts(md, " (");
+        markdown_escape(md, missing);
+        str_puts(md, ")\n\n");
+    } else {
+        str_printf(md, "](%s)\n\n", p->file);
+    }
     str_puts(html, "<figcaption>");
     html_escape(html, p->caption);
     str_puts(html, "</figcaption>\n</figure>\n");
     str_free(&svg);
     free(path);
-    return rc;
 }
 
+/* A table without rows leaves none of an earlier report. */
 static int write_tables(const char *out, table *tables, int n, str *html, str *md)
 {
     int rc = OK;
     for (int i = 0; i < n && !rc; i++) {
-        if (!tables[i].n_rows) continue;
         str csv = { 0 }, name = { 0 };
-        table_html(&tables[i], html);
-        table_markdown(&tables[i], md);
-        table_csv(&tables[i], &csv);
         str_printf(&name, "%s.csv", tables[i].file);
-        rc = file_write_in(out, name.s, &csv);
+        if (tables[i].n_rows && !tables[i].csv_only) {
+            table_html(&tables[i], html);
+            table_markdown(&tables[i], md);
+        }
+        if (tables[i].n_rows) {
+            table_csv(&tables[i], &csv);
+            rc = file_write_in(out, name.s, &csv);
+        } else {
+            char *old = path_join(out, name.s);
+            unlink(old);
+            free(old);
+        }
         str_free(&csv);
         str_free(&name);
     }
@@ -118,15 +137,19 @@ static void count_kinds(json *const *records, int64_t n, report_counts *c)
     }
 }
 
-static int write_page(const char *out, const quality *q, const overhead *o, const reproduction *r, json *const *records,
-                      report_counts *c)
+static int write_page(const char *out, quality *q, const overhead *o, const reproduction *r, const overhead *before,
+                      json *const *records, report_counts *c)
 {
     plot_list plots;
     int       rc = plot_all(&plots, q, o, out);
     if (rc) return rc;
-    str html = { 0 }, md = { 0 }, summary = { 0 };
+    int64_t drawn = 0;
+    str     html = { 0 }, md = { 0 }, summary = { 0 };
     str_printf(&summary, "%lld records: %lld scored cells, %lld trainings, %lld bench cases.", (long long)c->records,
                (long long)c->evals, (long long)c->trains, (long long)c->benches);
+    if (q->copies)
+        str_printf(&summary, " %lld scored cells or trainings stand there more than once and count once%s.",
+                   (long long)q->copies, q->conflicts ? "; NOT ALL COPIES SAY THE SAME, the first by path counts" : "");
     str_printf(
         &html,
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tiebreak report</title>\n<style>%s</style></head><body>\n"
@@ -138,12 +161,14 @@ static int write_page(const char *out, const quality *q, const overhead *o, cons
     if (!rc) rc = write_tables(out, &summary_rows, 1, &html, &md);
     table_free(&summary_rows);
     for (size_t i = 0; i < plots.n && !rc; i++) {
-        rc = inline_svg(&html, out, &plots.items[i], i);
-        str_printf(&md, "![%s](%s)\n\n", plots.items[i].caption, plots.items[i].file);
+        figure(&html, &md, out, &plots.items[i], i);
+        drawn += !plots.items[i].missing;
     }
-    table tables[10];
+    table tables[13];
     int   n_tables = 0;
     quality_table(q, &tables[n_tables++]);
+    quality_unscored_table(q, &tables[n_tables++]);
+    quality_runs_table(q, &tables[n_tables++]);
     for (int emulated = 0; emulated < 2; emulated++) {
         limit_table(o, emulated, &tables[n_tables++]);
         many_adapters_table(o, emulated, &tables[n_tables++]);
@@ -151,12 +176,13 @@ static int write_page(const char *out, const quality *q, const overhead *o, cons
     peers_table(records, c->records, &tables[n_tables++]);
     overhead_table(o, &tables[n_tables++]);
     reproduction_table(r, &tables[n_tables++]);
+    c->before = overhead_against(o, before, &tables[n_tables++]);
     machines_table(records, c->records, &tables[n_tables++]);
     if (!rc) rc = write_tables(out, tables, n_tables, &html, &md);
     str_puts(&html, "</body></html>\n");
     if (!rc) rc = file_write_in(out, "report.md", &md);
     if (!rc) rc = file_write_in(out, "index.html", &html);
-    c->plots = (int64_t)plots.n;
+    c->plots = drawn;
     for (int i = 0; i < n_tables; i++) table_free(&tables[i]);
     plot_list_free(&plots);
     str_free(&html);
@@ -176,28 +202,30 @@ int report_write(const char *runs, const char *out, const char *against, report_
     json   **records = NULL, **others = NULL;
     int64_t  n = 0, n_others = 0;
     quality  q = { 0 }, before = { 0 };
-    overhead o  = { 0 };
+    overhead o = { 0 }, o_before = { 0 };
     int      rc = record_scan(&records, &n, runs);
     if (!rc && against) rc = record_scan(&others, &n_others, against);
     count_kinds(records, n, counts);
     if (!rc && !n)
         rc = input_error(
             "report: %s: holds no record; run `tiebreak eval`, `bench` or `sweep` with --out inside it first", runs);
-    if (!rc) rc = quality_from_records(&q, records, n);
-    if (!rc) rc = quality_from_records(&before, others, n_others);
+    if (!rc) quality_from_records(&q, records, n);
+    if (!rc) quality_from_records(&before, others, n_others);
     if (!rc) overhead_from_records(&o, records, n);
+    if (!rc) overhead_from_records(&o_before, others, n_others);
     if (!rc) rc = file_make_dirs(out);
     if (!rc) {
         reproduction r;
         reproduce(&r, &q, &before);
         counts->compared = (int64_t)r.n;
         counts->differ   = r.differ;
-        rc               = write_page(out, &q, &o, &r, records, counts);
+        rc               = write_page(out, &q, &o, &r, &o_before, records, counts);
         reproduction_free(&r);
     }
     quality_free(&q);
     quality_free(&before);
     overhead_free(&o);
+    overhead_free(&o_before);
     free_records(records, n);
     free_records(others, n_others);
     return rc;

@@ -2,12 +2,13 @@
  * CSV per table. Records made on another machine give the same report. */
 #ifndef TIEBREAK_REPORTS_REPORT_H
 #define TIEBREAK_REPORTS_REPORT_H
-#include <stdint.h>
+#include "reports/overhead.h"
 
 typedef struct {
     int64_t records, evals, trains, benches, plots;
     /* cells found in `against` too, and those of them that differ (Holm, 5 %) */
-    int64_t compared, differ;
+    int64_t           compared, differ;
+    overhead_verdicts before; /* of the bench cases there */
 } report_counts;
 
 /* Reads every record under runs (a folder), writes into out (made if missing). against: another

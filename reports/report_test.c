@@ -1,54 +1,9 @@
-#include "core/file.h"
-#include "core/stats.h"
-#include "core/test_record.h"
 #include "reports/limit.h"
 #include "reports/peers.h"
 #include "reports/quality.h"
 #include "reports/report.h"
 #include "reports/reproduce.h"
-
-static json *number(double x) { return json_of_number(x); }
-static json *text(const char *s) { return json_of_text(s); }
-
-static json *eval_record(const char *method, int64_t rank, int64_t seed, double value, double trainable,
-                         const char *task)
-{
-    json *r = test_record(method ? "eval-full" : "eval-base"), *metrics = json_object(), *em = json_object();
-    json *asked = test_record_part(r, field_record_asked), *result = test_record_part(r, field_record_result);
-    json *adapter = test_record_part(asked, field_asked_adapter);
-    test_record_set(asked, field_asked_task, text(task));
-    if (method) {
-        test_record_set(adapter, field_adapter_method, text(method));
-        test_record_set(adapter, field_adapter_rank, rank < 0 ? json_null() : number((double)rank));
-        test_record_set(adapter, field_adapter_sites, text("qkv"));
-        test_record_set(adapter, field_adapter_seed, number((double)seed));
-    }
-    record_put_number(em, field_metric_value, value);
-    record_put_number(em, field_metric_stderr, 1.5);
-    record_put_text(em, field_metric_better, "higher");
-    record_put_text(em, field_metric_signature, "squad-em|rules:v1.1");
-    json_set(metrics, "em", em);
-    test_record_set(result, field_result_metrics, metrics);
-    test_record_set(result, field_result_trainable, number(trainable));
-    test_record_set(result, field_result_adapter_bytes, number(4 * trainable));
-    return test_record_sign(r);
-}
-
-/* A record of the oldest form, which has no floors. */
-static json *bench_record(const char *method, bool tied, int64_t rank, double over)
-{
-    json *r = test_record("bench-first"), *asked = test_record_part(r, field_record_asked),
-         *result = test_record_part(r, field_record_result);
-    test_record_set(asked, field_bench_case_op, text("fwd"));
-    test_record_set(asked, field_bench_case_method, text(method));
-    test_record_set(asked, field_bench_case_tied, json_of_bool(tied));
-    test_record_set(asked, field_bench_case_rank, number((double)rank));
-    test_record_set(result, field_timing_base_ns, json_of_numbers((double[]) { 1000, 1001, 1002, 1003, 1004 }, 5));
-    test_record_set(result, field_timing_overhead, number(over));
-    test_record_set(result, field_timing_overhead_low, number(over - 0.01));
-    test_record_set(result, field_timing_overhead_high, number(over + 0.02));
-    return test_record_sign(r);
-}
+#include "reports/test_reports.h"
 
 static void seeds_become_one_point_with_students_interval(void **state)
 {
@@ -58,12 +13,13 @@ static void seeds_become_one_point_with_students_interval(void **state)
     for (int i = 0; i < 3; i++) r[i] = eval_record("lora", 8, i, v[i], 1000, "squad");
     r[3] = eval_record(NULL, 0, 0, 10, 0, "squad");
     quality q;
-    assert_ok(quality_from_records(&q, r, 4));
+    quality_from_records(&q, r, 4);
     assert_int_equal(q.n, 2);
     assert_string_equal(q.points[0].method, "base");
-    /* one run: the items' error */
-    assert_within(fabs(q.points[0].half - 1.959963984540054 * 1.5), 1e-12);
-    assert_int_equal(q.points[1].n_seeds, 3);
+    /* one run has no interval over seeds, and is ranked by that of its items */
+    assert_true(isnan(q.points[0].half));
+    assert_within(fabs(quality_half(&q.points[0]) - 1.959963984540054 * 1.5), 1e-12);
+    assert_int_equal(q.points[1].n_runs, 3);
     assert_within(fabs(q.points[1].mean - 62), 1e-12);
     assert_within(fabs(q.points[1].half - 4.303 * 2 / sqrt(3.0)), 1e-12);
     /* The two sources of variance, in columns of their own. */
@@ -74,9 +30,10 @@ static void seeds_become_one_point_with_students_interval(void **state)
     str   csv = { 0 };
     quality_table(&q, &t);
     table_csv(&t, &csv);
-    assert_non_null(strstr(csv.s, "score,95 % half-width,item stderr,seed sd,seeds,"));
-    assert_non_null(strstr(csv.s, ",62,5,1.5,2,3,"));
-    assert_non_null(strstr(csv.s, ",10,2.9,1.5,-,1,"));
+    assert_non_null(strstr(csv.s, "score,95 % half-width over seeds,item stderr,seed sd,seeds,"));
+    assert_non_null(strstr(csv.s, ",62,4.968676")); /* in full */
+    assert_non_null(strstr(csv.s, ",1.5,2,3,"));
+    assert_non_null(strstr(csv.s, ",10,,1.5,,1,"));
     str_free(&csv);
     table_free(&t);
     quality_free(&q);
@@ -90,14 +47,14 @@ static void front_never_ranks_what_intervals_cannot_separate(void **state)
                     eval_record("tied-lora", 8, 0, 60.0, 3000, "squad"),
                     eval_record("adalora", 8, 0, 10.0, 500, "squad") };
     quality q;
-    assert_ok(quality_from_records(&q, r, 4));
+    quality_from_records(&q, r, 4);
     assert_string_equal(q.points[0].method, "adalora");
     assert_true(q.points[0].on_front);  /* the cheapest */
     assert_true(q.points[1].on_front);  /* the best */
     assert_true(q.points[2].on_front);  /* worse by 1 with half-widths of 2.9: not separated */
     assert_false(q.points[3].on_front); /* dearer and separably worse */
     assert_false(quality_separated(&q.points[1], &q.points[2]));
-    q.points[2].half = NAN;
+    q.points[2].item_half = NAN;
     assert_false(quality_separated(&q.points[1], &q.points[2]));
     quality_free(&q);
     for (int i = 0; i < 4; i++) json_free(r[i]);
@@ -116,8 +73,8 @@ static void reruns_agree_unless_seeds_cannot_explain_the_gap(void **state)
     fresh[2] = eval_record(NULL, 0, 0, 10, 0, "squad");
     quality      a, b;
     reproduction r;
-    assert_ok(quality_from_records(&a, old, 7));
-    assert_ok(quality_from_records(&b, fresh, 3));
+    quality_from_records(&a, old, 7);
+    quality_from_records(&b, fresh, 3);
     reproduce(&r, &b, &a);
     assert_int_equal(r.n, 3);
     assert_int_equal(r.differ, 1);
@@ -145,7 +102,7 @@ static void tables_escape_what_their_format_needs(void **state)
     table_markdown(&t, &md);
     table_csv(&t, &csv);
     table_html(&t, &html);
-    assert_non_null(strstr(md.s, "| a | b |\n|---|---:|\n| p\\|q<1> | 1,\"2\" |"));
+    assert_non_null(strstr(md.s, "| a | b |\n|---|---:|\n| p\\|q\\<1\\> | 1,\"2\" |"));
     assert_string_equal(csv.s, "a,b\np|q<1>,\"1,\"\"2\"\"\"\n");
     assert_non_null(strstr(html.s, "<td>p|q&lt;1&gt;</td><td class=\"n\">1,&quot;2&quot;</td>"));
     str_free(&md);
@@ -154,33 +111,119 @@ static void tables_escape_what_their_format_needs(void **state)
     table_free(&t);
 }
 
-static void put(const char *dir, int *k, json *r)
+/* --- a row is what it says: of the field's cases each stands for one way to hide a difference */
+
+static json *with_asked(json *r, record_field f, json *value)
 {
-    char name[64];
-    snprintf(name, sizeof name, "r%03d.json", (*k)++);
-    char *path = path_join(dir, name);
-    assert_ok(record_write(r, path));
-    json_free(r);
-    free(path);
+    test_record_set(test_record_part(r, field_record_asked), f, value);
+    return test_record_sign(r);
 }
 
-static json *gpu_record(const char *gpu, const char *method, const char *variant, double over, double half)
+static json *with_adapter(json *r, record_field f, json *value)
 {
-    json *r = bench_record(method, false, 16, over), *asked = test_record_part(r, field_record_asked),
-         *result = test_record_part(r, field_record_result), *facts = json_object();
-    test_record_set(asked, field_bench_case_device, text(strstr(gpu, "emulated") ? "cuda-emulated" : "cuda"));
-    test_record_set(asked, field_bench_case_dtype, text("bf16"));
-    test_record_set(asked, field_bench_case_tokens, number(4096));
-    test_record_set(asked, field_bench_case_d_in, number(4096));
-    test_record_set(asked, field_bench_case_d_out, number(12288));
-    test_record_set(asked, field_bench_case_mode, text("cold"));
-    test_record_set(asked, field_bench_case_variant, text(variant));
-    test_record_set(result, field_timing_overhead_low, number(over - half));
-    test_record_set(result, field_timing_overhead_high, number(over + half));
-    test_record_set(result, field_timing_same_bits, json_of_bool(true));
-    json_set_str(facts, "name", gpu);
-    test_record_set(test_record_part(r, field_record_where), field_where_gpu, facts);
+    test_record_set(test_record_part(test_record_part(r, field_record_asked), field_asked_adapter), f, value);
     return test_record_sign(r);
+}
+
+/* The summary of n records as CSV; frees the records. Caller frees the text. */
+static str summary_of(json **r, int n, quality *q)
+{
+    table t;
+    str   csv = { 0 };
+    quality_from_records(q, r, n);
+    quality_summary(q, &t);
+    table_csv(&t, &csv);
+    table_free(&t);
+    return csv;
+}
+
+static void check_summary(json **r, int n, const char *const *want)
+{
+    quality q;
+    str     csv = summary_of(r, n, &q);
+    for (; *want; want++)
+        if (!strstr(csv.s, *want)) fail_msg("\"%s\" is not in\n%s", *want, csv.s);
+    str_free(&csv);
+    quality_free(&q);
+    for (int i = 0; i < n; i++) json_free(r[i]);
+}
+#define SUMMARY(r, ...) check_summary(r, sizeof(r) / sizeof *(r), (const char *const[]) { __VA_ARGS__, NULL })
+
+static void what_differs_makes_another_row(void **state)
+{
+    (void)state;
+    json *rates[] = { with_adapter(lora(1, 13), field_adapter_lr, number(0.001)),
+                      with_adapter(lora(1, 39), field_adapter_lr, number(0.01)),
+                      with_adapter(lora(2, 41), field_adapter_lr, number(0.01)) };
+    SUMMARY(rates, "method,rank,sites,trained parameters,kept parameters,settings,\"squad, em, 0..100\"\n",
+            ",lr 0.001,13 (1)\n", ",lr 0.01,40 +- 13 (2)\n");
+    json *steps[] = { with_adapter(lora(1, 0), field_adapter_steps, number(20)),
+                      with_adapter(lora(1, 22.5), field_adapter_steps, number(60)) };
+    SUMMARY(steps, ",steps 20,0 (1)\n", ",steps 60,22.5 (1)\n");
+    json *limits[] = { lora(1, 38), with_asked(lora(1, 80), field_asked_limit, number(5)) };
+    SUMMARY(limits, "\"squad, em (limit 5), 0..100\"", ",38 (1),80 (1)\n");
+    json *versions[] = { lora(1, 38), with_asked(lora(1, 50), field_asked_task_version, number(9)) };
+    SUMMARY(versions, "task_version 9", ",38 (1),50 (1)\n");
+    json *devices[] = { lora(1, 38), with_asked(lora(1, 39), field_asked_dtype, text("bf16")) };
+    SUMMARY(devices, ",dtype bf16,39 (1)\n", ",,38 (1)\n");
+
+    json *bases[] = { lora(1, 21), lora(1, 61) }, *base = json_object();
+    record_put_text(base, field_source_name, "base");
+    record_put_text(base, field_source_sha256, "00000000ffffffff");
+    with_asked(bases[1], field_asked_base, base);
+    SUMMARY(bases, "kept parameters,base,", "base 00000000,61 (1)\n", ",21 (1)\n");
+    /* Tasks may be trained with settings of their own: one row. */
+    json *tasks[] = { lora(1, 38),
+                      with_adapter(eval_record("lora", 8, 1, 50, 24576, "gsm8k"), field_adapter_lr, number(7)) };
+    SUMMARY(tasks, "kept parameters,\"gsm8k, em, 0..100\",\"squad, em, 0..100\"\n", ",50 (1),38 (1)\n");
+}
+
+static void one_run_counts_once(void **state)
+{
+    (void)state;
+    json   *r[] = { lora(1, 38), lora(1, 38), lora(2, 40), lora(2, 41) };
+    quality q;
+    str     csv = summary_of(r, 4, &q);
+    assert_non_null(strstr(csv.s, ",39 +- 13 (2)\n"));
+    assert_int_equal(q.copies, 2);
+    assert_int_equal(q.conflicts, 1); /* seed 2 says two things: the first counts */
+    str_free(&csv);
+    quality_free(&q);
+    for (int i = 0; i < 4; i++) json_free(r[i]);
+}
+
+/* One of three trained seeds was scored. */
+static void seeds_without_a_score_are_told(void **state)
+{
+    (void)state;
+    json   *r[4] = { lora(1, 38) };
+    quality q;
+    table   t;
+    str     unscored = { 0 };
+    for (int s = 1; s <= 3; s++) {
+        json *train = test_record("train-adalora"), *asked = test_record_part(train, field_record_asked),
+             *eval_asked = test_record_part(r[0], field_record_asked),
+             *adapter    = json_copy(record_get(eval_asked, field_asked_adapter));
+        json_free(json_take(adapter, "sha256"));
+        test_record_set(adapter, field_adapter_seed, number(s));
+        test_record_set(asked, field_asked_adapter, adapter);
+        test_record_set(asked, field_asked_base, json_copy(record_get(eval_asked, field_asked_base)));
+        test_record_set(test_record_part(train, field_record_result), field_result_trainable, number(36936));
+        r[s] = test_record_sign(train);
+    }
+    str csv = summary_of(r, 4, &q);
+    /* trained and kept numbers apart, as AdaLoRA has them */
+    if (!strstr(csv.s, ",36936,24576,38 (1 of 3)\n")) fail_msg("%s", csv.s);
+    quality_unscored_table(&q, &t);
+    table_csv(&t, &unscored);
+    assert_int_equal(t.n_rows, 2);
+    assert_non_null(strstr(unscored.s, ",2,"));
+    assert_non_null(strstr(unscored.s, ",3,"));
+    str_free(&csv);
+    str_free(&unscored);
+    table_free(&t);
+    quality_free(&q);
+    for (int i = 0; i < 4; i++) json_free(r[i]);
 }
 
 static json *many_adapters_record(void)
@@ -305,6 +348,33 @@ static void a_folder_of_records_becomes_a_page(void **state)
     test_rmdir(dir);
 }
 
+/* The same bench cases on one machine: apart, together, or too noisy to say; another machine's are
+ * not compared. */
+static void bench_cases_are_compared_on_one_machine(void **state)
+{
+    (void)state;
+    json    *here[]  = { gpu_record("GPU X", "lora", "a", 0.30, 0.01), gpu_record("GPU X", "lora", "b", 0.30, 0.01),
+                         gpu_record("GPU X", "lora", "c", 0.30, 0.01), gpu_record("GPU X", "lora", "d", 0.30, 0.01) };
+    json    *there[] = { gpu_record("GPU X", "lora", "a", 0.31, 0.01), gpu_record("GPU X", "lora", "b", 0.10, 0.01),
+                         gpu_record("GPU X", "lora", "c", 0.10, 0.30), gpu_record("GPU Y", "lora", "d", 0.10, 0.01) };
+    overhead a, b;
+    table    t;
+    str      csv = { 0 };
+    overhead_from_records(&a, here, 4);
+    overhead_from_records(&b, there, 4);
+    overhead_verdicts v = overhead_against(&a, &b, &t);
+    table_csv(&t, &csv);
+    assert_int_equal(v.compared, 3);
+    assert_int_equal(v.differ, 1);
+    assert_int_equal(v.too_noisy, 1);
+    assert_non_null(strstr(csv.s, "agrees"));
+    str_free(&csv);
+    table_free(&t);
+    overhead_free(&a);
+    overhead_free(&b);
+    for (int i = 0; i < 4; i++) json_free(here[i]), json_free(there[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,9 +382,13 @@ int main(void)
         cmocka_unit_test(front_never_ranks_what_intervals_cannot_separate),
         cmocka_unit_test(reruns_agree_unless_seeds_cannot_explain_the_gap),
         cmocka_unit_test(tables_escape_what_their_format_needs),
+        cmocka_unit_test(what_differs_makes_another_row),
+        cmocka_unit_test(one_run_counts_once),
+        cmocka_unit_test(seeds_without_a_score_are_told),
         cmocka_unit_test(the_floor_table_is_of_real_gpus_and_its_best_serves_any_adapter),
         cmocka_unit_test(other_code_beside_ours),
         cmocka_unit_test(a_folder_of_records_becomes_a_page),
+        cmocka_unit_test(bench_cases_are_compared_on_one_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,35 +6,37 @@
 
 #include "core/memory.h"
 #include "core/stats.h"
+#include "core/string_table.h"
 
 static double square(double x) { return x * x; }
 
 static double p_value(const quality_point *a, const quality_point *b)
 {
-    double gap = a->mean - b->mean, df = a->n_seeds + b->n_seeds - 2;
+    double gap = a->mean - b->mean, df = a->n_runs + b->n_runs - 2;
     if (fabs(gap) <= 1e-9 * fabs(b->mean)) return 1;
     if (df >= 1) {
         double sum = 0;
-        if (a->n_seeds > 1) sum += (a->n_seeds - 1) * square(a->seed_sd);
-        if (b->n_seeds > 1) sum += (b->n_seeds - 1) * square(b->seed_sd);
-        double se = sqrt(sum / df * (1.0 / a->n_seeds + 1.0 / b->n_seeds));
+        if (a->n_runs > 1) sum += (a->n_runs - 1) * square(a->seed_sd);
+        if (b->n_runs > 1) sum += (b->n_runs - 1) * square(b->seed_sd);
+        double se = sqrt(sum / df * (1.0 / a->n_runs + 1.0 / b->n_runs));
         return se > 0 ? stats_t_pvalue(gap / se, df) : 0;
     }
-    double se = sqrt(square(a->item_stderr[0]) + square(b->item_stderr[0]));
+    double se = sqrt(square(a->runs[0].item_stderr) + square(b->runs[0].item_stderr));
     return 2 * stats_normal_cdf(-fabs(gap) / se);
 }
 
 void reproduce(reproduction *r, const quality *here, const quality *there)
 {
-    *r = (reproduction) { .cells = mem_alloc(here->n + 1, sizeof *r->cells) };
-    for (size_t i = 0; i < here->n; i++) {
-        const quality_point *a = &here->points[i];
-        for (size_t k = 0; k < there->n && a->primary; k++) {
-            const quality_point *b = &there->points[k];
-            if (strcmp(a->group, b->group) || strcmp(a->metric, b->metric)) continue;
-            r->cells[r->n++] = (reproduced_cell) { a, b, p_value(a, b), NAN };
-        }
+    string_table groups = { 0 };
+    *r                  = (reproduction) { .cells = mem_alloc(here->n + 1, sizeof *r->cells) };
+    for (const quality_point *b = there->points; b < there->points + there->n; b++)
+        if (b->primary) string_table_put(&groups, b->group, strlen(b->group), b - there->points);
+    for (const quality_point *a = here->points; a < here->points + here->n; a++) {
+        const int64_t at = a->primary ? string_table_get(&groups, a->group, strlen(a->group)) : -1;
+        if (at < 0 || strcmp(there->points[at].metric, a->metric)) continue;
+        r->cells[r->n++] = (reproduced_cell) { a, &there->points[at], p_value(a, &there->points[at]), NAN };
     }
+    string_table_free(&groups);
     double *p = mem_alloc(2 * r->n + 1, sizeof *p);
     for (size_t i = 0; i < r->n; i++) p[i] = r->cells[i].p;
     stats_holm(p, (int64_t)r->n, p + r->n);
@@ -62,7 +64,7 @@ void reproduction_table(const reproduction *r, table *t)
         const quality_point   *here = c->here, *there = c->there;
         table_row(t);
         table_cells(t, "%s|%s|%s|%s|%.4g|%d|%.4g|%d|%.3g|%.3g|%s", here->task, here->metric, here->method,
-                    quality_rank(here).text, here->mean, here->n_seeds, there->mean, there->n_seeds, c->p, c->adjusted,
+                    quality_rank(here).text, here->mean, here->n_runs, there->mean, there->n_runs, c->p, c->adjusted,
                     c->adjusted >= 0.05 ? "agrees" : "DIFFERS");
     }
 }

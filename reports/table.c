@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/json.h"
 #include "core/memory.h"
 
 void table_head(table *t, bool numeric, const char *name)
@@ -144,18 +145,23 @@ void csv_escape(str *out, const char *s)
     str_putc(out, '"');
 }
 
+/* A text that is a number begins with + or - for no other reason. */
+static bool is_number(const char *s)
+{
+    char *end;
+    strtod(s, &end);
+    return end > s && !*end;
+}
+
 static void csv_cell(const table *t, int64_t r, int c, str *out)
 {
     const char *text = cell_text(t, r, c);
     if (r >= 0 && t->rows[r][c].exact) {
-        if (isfinite(t->rows[r][c].number)) str_number(out, t->rows[r][c].number);
-    } else if (r >= 0 && t->numeric[c]) {
-        char *end;
-        strtod(text, &end);
-        if (!*end)
-            str_puts(out, text);
-        else if (strcmp(text, "-") != 0)
-            csv_escape(out, text);
+        json *number = json_of_number(t->rows[r][c].number);
+        if (!json_is_null(number)) json_print(number, out, false);
+        json_free(number);
+    } else if (is_number(text)) {
+        str_puts(out, text);
     } else {
         csv_escape(out, text);
     }

@@ -8,21 +8,21 @@
 #include "core/str.h"
 
 typedef struct {
-    char *text;
-    bool  exact;  /* the CSV has `number` in full in place of the text */
+    char  *text;
+    bool   exact;  /* the CSV has `number` in full in place of the text */
     double number; /* NaN: empty in the CSV */
 } table_cell;
 
 typedef struct {
-    const char *title;
-    const char *note; /* one paragraph under the title; NULL: none */
-    const char *file; /* file name without ending: "quality" */
-    bool        csv_only;
-    int         n_columns;
-    size_t      heads_cap, n_rows, cap;
-    char      **heads;   /* owned */
-    bool       *numeric; /* set right in Markdown and HTML; "-" is empty in the CSV */
-    table_cell **rows;   /* owned */
+    const char  *title;
+    const char  *note; /* one paragraph under the title; NULL: none */
+    const char  *file; /* file name without ending: "quality" */
+    bool         csv_only;
+    int          n_columns;
+    size_t       heads_cap, n_rows, cap;
+    char       **heads;   /* owned */
+    bool        *numeric; /* set right in Markdown and HTML; "-" is empty in the CSV */
+    table_cell **rows;    /* owned */
 } table;
 
 /* heads: one string of names split by '|'; a name that ends in '#' is numeric. title, note and

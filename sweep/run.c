@@ -55,7 +55,7 @@ static int run_command(const command_line *c, const char *dir, const char *log_n
 {
     char *log = path_join(dir, log_name);
     int   rc = file_make_dirs(dir), status = 0;
-    if (!rc) rc = process_run("/proc/self/exe", c->args, log, &status);
+    if (!rc) rc = process_run("/proc/self/exe", c->args, NULL, log, &status);
     if (!rc && status) rc = failure(status, log);
     free(log);
     return rc;
