@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapters/method.h"
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "sweep/run.h"
+#include "tasks/task.h"
 
 static struct {
     const char *out, *shard;
@@ -13,12 +15,36 @@ static struct {
     bool        dry_run, json;
 } o;
 
-/* What of a grid goes to eval, by eval's own table. */
+/* What of a grid goes where, by the tables of eval and train. */
 static grid_use use_of(const char *name)
 {
-    for (const option *e = eval_options; e->name; e++)
-        if (!strcmp(e->name, name)) return e->in_grid;
+    const option *const tables[] = { eval_options, train_options };
+    for (int t = 0; t < 2; t++)
+        for (const option *e = tables[t]; e->name; e++)
+            if (!strcmp(e->name, name) && e->in_grid != GRID_TRAIN) return e->in_grid;
     return GRID_TRAIN;
+}
+
+/* By the verb's own table; then what only opening can tell. */
+static int check_command(const command_line *c)
+{
+    const bool  train = !strcmp(c->args[1], "train");
+    method      m;
+    task       *t;
+    const char *name = NULL;
+    int         rc   = options_parse(train ? &verb_train : &verb_eval, train ? train_options : eval_options, c->n - 1,
+                           c->args + 1, NULL);
+    for (int i = 2; i + 1 < c->n && !rc; i++) {
+        const char *value = c->args[i + 1];
+        if (train && !strcmp(c->args[i], "--method") && strcmp(value, "full")) rc = method_find(&m, value);
+        if (!strcmp(c->args[i], "--prompt")) name = value;
+    }
+    for (int i = 2; i + 1 < c->n && !rc; i++) {
+        if (strcmp(c->args[i], "--task")) continue;
+        rc = task_open(&t, c->args[i + 1], name);
+        if (!rc) task_close(t);
+    }
+    return rc;
 }
 
 static void show(const grid *g, int64_t done)
@@ -51,13 +77,13 @@ static int run(int argc, char **argv)
     int64_t     done;
     if (!rc) rc = shard_parse(&part, o.shard);
     if (rc) return rc;
-    grid_request request = { p.args[0], o.out, o.threads, o.seeds, use_of };
+    grid_request request = { p.args[0], o.out, o.threads, o.seeds, use_of, check_command };
     if ((rc = grid_read(&g, &request))) return rc;
     if (o.dry_run) {
         sweep_print_commands(&g, part);
     } else {
         rc = sweep_run(&g, part, o.out, &done);
-        o.json ? show(&g, done) : sweep_print_scores(&g, o.out);
+        o.json ? show(&g, done) : sweep_print_scores(&g, part, o.out);
     }
     grid_free(&g);
     return rc;

@@ -50,7 +50,7 @@ static void print_result(const json *r)
 #define ADALORA_ARG_INT "N"
 #define ADALORA_ARG_NUM "X"
 
-static const option train_options[] = {
+const option train_options[] = {
     { "model", OPT_STR, &q.model, .required = true, .arg = "DIR", .help = "base model: a Hugging Face folder" },
     { "task", OPT_STR, &q.task, .required = true, .arg = "T", .help = "a task's JSON file, or one of",
       .name_in_table = task_builtin_name },
@@ -67,7 +67,7 @@ static const option train_options[] = {
     { "sites", OPT_STR, &q.sites, .arg = "S",
       .help          = "all, or a list with commas of (qkv is q, k and v fused, and what is taken when not given)",
       .name_in_table = site_name },
-    { "init-adapter", OPT_STR, &q.init_adapter, .arg = "DIR",
+    { "init-adapter", OPT_STR, &q.init_adapter, .in_grid = GRID_TRAIN_FILE, .arg = "DIR",
       .help = "go on from this adapter; it knows its method, rank and sites" },
     { "out", OPT_STR, &q.out, .required = true, .arg = "DIR",
       .help = "folder for the adapter, train_log.jsonl and record.json" },
@@ -93,7 +93,7 @@ static const option train_options[] = {
     { "eps", OPT_NUM, &q.options.eps, .min = 0, .max = 1, .def = "1e-8", .arg = "X", .help = "AdamW's eps" },
     { "clip", OPT_NUM, &q.options.clip, .min = 0, .max = 1e9, .def = "0", .arg = "X",
       .help = "largest L2 norm of the whole gradient; 0: none" },
-    ADALORA_OPTIONS(ADALORA_OPTION) { "valid", OPT_STR, &q.valid, .arg = "FILE",
+    ADALORA_OPTIONS(ADALORA_OPTION) { "valid", OPT_STR, &q.valid, .in_grid = GRID_TRAIN_FILE, .arg = "FILE",
                                       .help = "held-out items: their loss before and after" },
     { "valid-every", OPT_INT, &q.valid_every, .min = 1, .max = 1e12, .arg = "N", .help = "and every N steps" },
     { "checkpoint-s", OPT_NUM, &q.checkpoint_s, .min = 0, .max = 1e9, .def = "60", .arg = "X",

@@ -177,11 +177,10 @@ static int lock(cell *c, const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return run_error("%s: cannot be opened: %s", path, strerror(errno));
     c->lock = fd;
-    if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
-        return run_error(
-            "%s: another process is %s in this folder; wait for it, or stop it and run the same command again", c->out,
-            rows[c->kind].work);
-    return OK;
+    if (!flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK) return OK;
+    run_error("%s: another process is %s in this folder; wait for it, or stop it and run the same command again",
+              c->out, rows[c->kind].work);
+    return ERR_BUSY;
 }
 
 int cell_begin(cell *c)

@@ -34,7 +34,7 @@ typedef struct {
 /* What `out` holds of this cell. ERR_INPUT when it holds another one, saying what differs, or files
  * that are not a cell's; nothing there is touched. Takes asked. cell_close in any case. */
 int cell_look(cell *c, record_kind kind, const char *out, json *asked);
-/* Makes the folder and holds it for this process; ERR_FAILED when another process works there. */
+/* Makes the folder and holds it for this process; ERR_BUSY when another process works there. */
 int cell_begin(cell *c);
 /* Makes the record, writes it, and removes what only an unfinished cell needs. The arguments are
  * record_new's. */

@@ -61,7 +61,7 @@ static void life_of_a_cell(void **state)
         cell second = look(kind, dir, config(1e-3, "lora"));
         assert_int_equal(second.state, CELL_STARTED);
         error_clear();
-        assert_int_equal(cell_begin(&second), ERR_FAILED);
+        assert_int_equal(cell_begin(&second), ERR_BUSY);
         assert_non_null(strstr(error_text(), "another process is"));
         cell_close(&second);
         cell_close(&c);

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,8 +15,10 @@ int process_run(const char *program, char *const argv[], const char *dir, const 
 {
     int state = 0, fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0) return run_error("%s: cannot be written: %s", log, strerror(errno));
-    pid_t pid = fork();
+    pid_t here = getpid(), pid = fork();
     if (pid == 0) {
+        /* it does not outlive this process, which may have ended already */
+        if (prctl(PR_SET_PDEATHSIG, SIGTERM) || getppid() != here) _exit(127);
         if (dir && chdir(dir)) _exit(127);
         dup2(fd, 1);
         dup2(fd, 2);

@@ -11,10 +11,9 @@
  * Paths are relative to the grid file's folder. Members that the grid itself does not know are
  * options by their names: of `eval` where its table says so, else of `train`. A member of a method
  * overrides the same member of a task, and that one the grid's. The method "base" trains nothing;
- * "tasks" in a method keeps it to these tasks.
- *
- * "device", "dtype" and "variant" go to `train` alone: cells are scored on the host, whatever they
- * were trained on, and the host computes a linear in one way. */
+ * "tasks" in a method keeps it to these tasks. In a method, "ranks" and every option may be a list:
+ * there is a cell for each combination, named "lora-r8-lr0.001". The whole grid is checked before
+ * anything runs: each command by its own table of options, and no folder may be of two cells. */
 #ifndef TIEBREAK_SWEEP_GRID_H
 #define TIEBREAK_SWEEP_GRID_H
 #include "core/json.h"
@@ -22,11 +21,13 @@
 
 /* Which command a grid's member goes to as an option. */
 typedef enum {
-    GRID_TRAIN, /* where no table says anything else */
+    GRID_TRAIN,      /* where no table says anything else */
+    GRID_TRAIN_FILE, /* the same, a path from the grid file's folder */
     GRID_EVAL,
-    GRID_EVAL_FILE, /* the same, a path from the grid file's folder */
+    GRID_EVAL_FILE,
     GRID_BOTH
 } grid_use;
+
 typedef struct {
     char **args; /* "tiebreak", "train", "--model", ...; NULL at the end */
     int    n;
@@ -50,6 +51,9 @@ typedef struct {
     int64_t     threads;    /* of each command; 0: not passed on */
     int64_t     seeds_max;  /* only the first so many seeds of the list; 0: all */
     grid_use (*use_of)(const char *option);
+    /* Whether a command line is one that could run: options, their values, method and task.
+     * ERR_INPUT says what is wrong. NULL: none is checked. */
+    int (*check)(const command_line *c);
 } grid_request;
 
 int  grid_read(grid *g, const grid_request *request);

@@ -1,11 +1,21 @@
 #include "sweep/grid.h"
+#include "core/error.h"
 #include "core/file.h"
 #include "core/test.h"
 
 static grid_use use_of(const char *name)
 {
     if (!strcmp(name, "limit") || !strcmp(name, "max-new-tokens") || !strcmp(name, "fewshot")) return GRID_EVAL;
+    if (!strcmp(name, "valid")) return GRID_TRAIN_FILE;
     return strcmp(name, "fewshot-data") ? GRID_TRAIN : GRID_EVAL_FILE;
+}
+
+/* What a verb's table would say. */
+static int refuse_wrong(const command_line *c)
+{
+    for (int i = 0; i < c->n; i++)
+        if (!strcmp(c->args[i], "--wrong")) return input_error("--wrong is no option");
+    return OK;
 }
 
 static grid read_text(const char *text, int64_t seeds_max, int want)
@@ -13,7 +23,7 @@ static grid read_text(const char *text, int64_t seeds_max, int want)
     char *dir = test_tmpdir(), *path = path_join(dir, "g.json");
     grid  g;
     assert_ok(file_write_atomic(path, text, strlen(text)));
-    grid_request request = { path, "out", 2, seeds_max, use_of };
+    grid_request request = { path, "out", 2, seeds_max, use_of, refuse_wrong };
     int          rc      = grid_read(&g, &request);
     if (rc != want) fail_msg("status %d: %s", rc, error_text());
     free(path);
@@ -74,6 +84,32 @@ static void members_are_options_and_the_innermost_wins(void **state)
     grid_free(&g);
 }
 
+#define GRID(seeds, members)                                                                                           \
+    "{\"model\":\"b\",\"seeds\":" seeds                                                                                \
+    ",\"tasks\":[{\"task\":\"squad\",\"train\":\"a\",\"test\":\"c\"}],\"methods\":[{"                                  \
+    "\"method\":\"lora\"," members "}]}"
+
+/* A list of a method's options is a cell for each combination; paths lie beside the grid. */
+static void lists_are_combinations(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "squad/lora-r2-lr0.1-sitesq_v/s1", "squad/lora-r2-lr0.1-sitesqkv/s1",
+                                         "squad/lora-r2-lr0.5-sitesq_v/s1", "squad/lora-r2-lr0.5-sitesqkv/s1",
+                                         "squad/lora-r4-lr0.1-sitesq_v/s1" };
+    str                      command = { 0 };
+    grid                     g       = read_text(
+                                  GRID("[1]", "\"ranks\":[2,4],\"lr\":[0.1,0.5],\"sites\":[\"q,v\",\"qkv\"],\"valid\":\"held.json\""), 0, OK);
+    assert_int_equal(g.n, 8);
+    for (int i = 0; i < 5; i++) assert_string_equal(g.cells[i].name, names[i]);
+    command_print(&g.cells[2].train, &command);
+    assert_non_null(strstr(command.s, "--rank 2 "));
+    assert_non_null(strstr(command.s, "--lr 0.5 --sites q,v "));
+    assert_non_null(strstr(command.s, "/held.json"));
+    assert_null(strstr(command.s, "--valid held.json"));
+    str_free(&command);
+    grid_free(&g);
+}
+
 static void bad_grids_are_refused(void **state)
 {
     (void)state;
@@ -82,8 +118,23 @@ static void bad_grids_are_refused(void **state)
     } cases[] = {
         { "[]", "must be a JSON object" },
         { "{\"tasks\":[]}", "\"methods\" is missing" },
-        { "{\"tasks\":[{}],\"methods\":[]}", "\"task\" is missing" },
-        { "{\"tasks\":[],\"methods\":[]}", "describes no cell" },
+        { "{\"tasks\":[{}],\"methods\":[{}]}", "\"task\" is missing" },
+        { "{\"tasks\":[],\"methods\":[]}", "\"tasks\": is empty" },
+        { "{\"tasks\":[{}],\"methods\":[]}", "\"methods\": is empty" },
+        { GRID("[1]", "\"ranks\":16"), "\"ranks\": must be a list" },
+        { GRID("[1]", "\"ranks\":[]"), "\"ranks\": is an empty list" },
+        { GRID("[1]", "\"lr\":[]"), "\"lr\": is an empty list" },
+        { GRID("[1]", "\"tasks\":[\"squd\"]"), "\"squd\" is no task of this grid; did you mean squad?" },
+        { GRID("[1]", "\"tasks\":\"squad\""), "must be a list of task names" },
+        { GRID("[1]", "\"tasks\":[]"), "must be a list of task names" },
+        { GRID("[1]", "\"tasks\":[7]"), "each must be a task's name" },
+        { GRID("[1,2,1]", "\"rank\":2"), "\"seeds\": 1 stands there twice" },
+        { GRID("[]", "\"rank\":2"), "\"seeds\": must be a list" },
+        { GRID("3", "\"rank\":2"), "\"seeds\": must be a list" },
+        { GRID("[1.5]", "\"rank\":2"), "each must be a whole number" },
+        { GRID("[\"1\"]", "\"rank\":2"), "each must be a whole number" },
+        { GRID("[1]", "\"lr\":[0.1,0.1]"), "two cells have the folder squad/lora-lr0.1/s1" },
+        { GRID("[1]", "\"wrong\":1"), "the cell squad/lora/s1: --wrong is no option" },
         { "{\"model\":\"b\",\"seeds\":[1],\"tasks\":[{\"task\":\"t\",\"train\":\"a\",\"test\":\"b\",\"steps\":[1]}],\"methods\":[{\"method\":"
           "\"lora\"}]}",
           "\"steps\": an option's" },
@@ -101,6 +152,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cells_are_tasks_times_methods_times_ranks_times_seeds),
         cmocka_unit_test(members_are_options_and_the_innermost_wins),
+        cmocka_unit_test(lists_are_combinations),
         cmocka_unit_test(bad_grids_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

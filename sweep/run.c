@@ -19,8 +19,6 @@ int shard_parse(shard *s, const char *text)
     return OK;
 }
 
-static bool in_shard(shard s, size_t i) { return (int64_t)i % s.count == s.index; }
-
 void sweep_print_commands(const grid *g, shard s)
 {
     for (size_t i = 0; i < g->n; i++) {
@@ -44,6 +42,14 @@ static int failure(int status, const char *log)
     if (!file_read(log, 16u << 20, &text) && text.n) {
         if (text.s[text.n - 1] == '\n') text.s[--text.n] = '\0';
         last = strrchr(text.s, '\n') ? strrchr(text.s, '\n') + 1 : text.s;
+    }
+    if (status > 128) {
+        str_free(&text);
+        return run_error("killed by signal %d (%s) (log: %s)", status - 128, strsignal(status - 128), log);
+    }
+    if (status == ERR_BUSY) {
+        str_free(&text);
+        return ERR_BUSY;
     }
     int rc = status == ERR_INPUT ? input_error("%.1000s (log: %s)", last, log)
                                  : run_error("%.1000s (log: %s)", last, log);
@@ -73,20 +79,27 @@ static int run_cell(const grid_cell *c, const char *out)
 int sweep_run(const grid *g, shard s, const char *out, int64_t *done)
 {
     progress p      = progress_start("sweep", (int64_t)g->n, "cell", false);
-    int64_t  failed = 0;
-    *done           = 0;
+    int64_t  failed = 0, busy = 0;
+    *done = 0;
     for (size_t i = 0; i < g->n; i++) {
         if (!in_shard(s, i)) continue;
         progress_update(&p, (int64_t)i, g->cells[i].name);
-        if (run_cell(&g->cells[i], out)) {
-            failed++;
+        const int rc = run_cell(&g->cells[i], out);
+        failed += rc && rc != ERR_BUSY;
+        busy += rc == ERR_BUSY;
+        *done += !rc;
+        if (rc == ERR_BUSY)
+            fprintf(stderr, "sweep: %s is being worked on by another process\n", g->cells[i].name);
+        else if (rc)
             fprintf(stderr, "sweep: %s failed: %s\n", g->cells[i].name, error_text());
-        } else {
-            ++*done;
-        }
     }
     progress_end(&p);
-    return failed ? run_error("sweep: %lld cells failed, %lld are finished; run the same command again to try those",
-                              (long long)failed, (long long)*done)
-                  : OK;
+    if (failed)
+        return run_error("sweep: %lld cells failed, %lld are finished; run the same command again to try those",
+                         (long long)failed, (long long)*done);
+    if (!busy) return OK;
+    run_error("sweep: %lld cells are finished, %lld are being worked on by another process; run the same command again "
+              "when it has ended",
+              (long long)*done, (long long)busy);
+    return ERR_BUSY;
 }
