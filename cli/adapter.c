@@ -102,6 +102,35 @@ static int describe(json **out, const adapter *a, const json *config, const char
     return OK;
 }
 
+static bool ends_with(const char *path, const char *key)
+{
+    const size_t n = strlen(path), k = strlen(key);
+    return k <= n && !strcmp(path + n - k, key) && (k == n || path[n - k - 1] == '.');
+}
+
+/* Appends where a LoRA's config and its tensors disagree about a module's rank, three of them; PEFT
+ * refuses such a folder. A key of rank_pattern is the end of a module's path, as PEFT writes it;
+ * other patterns are not looked at. */
+static void add_disagreements(const adapter *a, const json *config, str *out)
+{
+    const char *type    = adapter_config_type(config);
+    const json *pattern = json_find(config, "rank_pattern");
+    int         n       = 0;
+    if (!type || strcmp(type, "LORA")) return;
+    for (int64_t j = 0; j < a->n_jobs; j++) {
+        const expand_job *job  = &a->jobs[j];
+        double            want = json_number(json_find(config, "r"));
+        char              path[128];
+        snprintf(path, sizeof path, "model.layers.%lld.%s", (long long)job->layer, site_table[job->site].module);
+        for (const json *k = json_members(pattern); k; k = k->next)
+            if (ends_with(path, k->string)) want = json_number(k);
+        if (want == (double)job->r || isnan(want) || n++ >= 3) continue;
+        str_printf(out, "%s%s has rank %.0f in the config and %lld in its tensors", out->n ? "; " : "", path, want,
+                   (long long)job->r);
+    }
+    if (n > 3) str_printf(out, "; and %d more", n - 3);
+}
+
 static void print_ranks(const adapter *a)
 {
     bool same = true;
@@ -155,7 +184,15 @@ static int show(const adapter *a, const json *config, const char *dir, const cha
     return OK;
 }
 
-static int inspect(const adapter *a, const json *config, const char *dir) { return show(a, config, dir, ""); }
+static int inspect(const adapter *a, const json *config, const char *dir)
+{
+    str text = { 0 };
+    int rc   = show(a, config, dir, "");
+    add_disagreements(a, config, &text);
+    if (text.n) warn("%s: config and tensors disagree, and PEFT refuses such a folder: %s", dir, text.s);
+    str_free(&text);
+    return rc;
+}
 
 static int export(const adapter *a, const json *config, const char *dir)
 {

@@ -12,7 +12,7 @@ typedef struct {
 } member;
 
 typedef struct {
-    arena   memory;
+    arena  *memory;
     member *items;
     size_t  n, cap;
 } members;
@@ -32,8 +32,8 @@ static void flatten(members *m, const json *object, const char *path)
             else
                 json_print(j, &value, false);
             if (m->n == m->cap) m->items = mem_grow(m->items, &m->cap, sizeof *m->items);
-            m->items[m->n++] = (member) { arena_strndup(&m->memory, name.s, name.n),
-                                          arena_strndup(&m->memory, str_c(&value), value.n) };
+            m->items[m->n++] = (member) { arena_strndup(m->memory, name.s, name.n),
+                                          arena_strndup(m->memory, str_c(&value), value.n) };
         }
         str_free(&name);
         str_free(&value);
@@ -91,9 +91,13 @@ static void say(const member *m, str *text)
 
 void tell_apart(apart *things, size_t n)
 {
-    members *all = mem_alloc(n + 1, sizeof *all);
+    members *all   = mem_alloc(n + 1, sizeof *all);
+    arena    texts = { 0 };
     qsort(things, n, sizeof *things, by_name);
-    for (size_t i = 0; i < n; i++) flatten(&all[i], things[i].object, "");
+    for (size_t i = 0; i < n; i++) {
+        all[i].memory = &texts;
+        flatten(&all[i], things[i].object, "");
+    }
     for (size_t from = 0, to; from < n; from = to) {
         string_table differing = { 0 };
         for (to = from; to < n && !strcmp(things[to].name, things[from].name);) {
@@ -112,9 +116,7 @@ void tell_apart(apart *things, size_t n)
         }
         string_table_free(&differing);
     }
-    for (size_t i = 0; i < n; i++) {
-        arena_free(&all[i].memory);
-        free(all[i].items);
-    }
+    for (size_t i = 0; i < n; i++) free(all[i].items);
+    arena_free(&texts);
     free(all);
 }

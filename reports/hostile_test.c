@@ -1,7 +1,10 @@
 /* Reading records of strangers is safe: what they hold reaches gnuplot, Markdown, HTML and CSV as
  * text, and no file is made but the report's own. */
 #include <ftw.h>
+#include <sys/stat.h>
 
+#include "core/progress.h"
+#include "core/rng.h"
 #include "reports/plot_private.h"
 #include "reports/report.h"
 #include "reports/test_reports.h"
@@ -155,10 +158,112 @@ static void a_picture_that_cannot_be_drawn_costs_that_picture(void **state)
     test_rmdir(dir);
 }
 
+/* Stands for gnuplot: draws nothing, and fails on a script with a line that no plot of ours has. */
+static const char stand_in[] =
+    "#!/bin/sh\n"
+    "case $# in 1) ;; *) exit 9 ;; esac\n"
+    "case $1 in *[!A-Za-z0-9_.-]*|-*) exit 9 ;; *.gp) ;; *) exit 9 ;; esac\n"
+    "grep -avE '^(set (terminal|output|border|tics|grid|key|logscale|xlabel|ylabel|title|offsets|format|xrange|yrange|ytics"
+    "|arrow) |plot |EOD$|[$](m[0-9]+|f[0-9]+|front) << EOD$|[-+0-9.e nan]+$)' \"$1\" && exit 9\n"
+    "echo '<svg/>' >\"${1%.gp}.svg\"\n";
+
+/* A text of characters that mean something somewhere. */
+static void hostile_text(rng *g, char out[40])
+{
+    static const char *const parts[] = { "'", "\"", "\\", "`",  "$(", ")", "<",        ">", "&", "|",   ";", "=",
+                                         "+", "-",  "@",  "%s", "%n", "{", "}",        "[", "]", "../", "/", "#",
+                                         "*", "_",  "~",  "!",  ",",  ":", "\xc3\xa9", "a", "B", "0",   " ", "-->" };
+    const int                n       = 1 + (int)rng_below(g, 9);
+    out[0]                           = 0;
+    for (int i = 0; i < n; i++) {
+        const char *part = parts[rng_below(g, sizeof parts / sizeof *parts)];
+        snprintf(out + strlen(out), 40 - strlen(out), "%s", part);
+    }
+}
+
+/* The cells of a CSV, RFC 4180: every row has as many as the heads. Returns the rows. */
+static int64_t check_csv(const char *dir, const char *name)
+{
+    char   *path = path_join(dir, name);
+    str     csv  = { 0 };
+    int64_t rows = 0, cells = 0, want = 0;
+    bool    quoted = false;
+    assert_ok(file_read(path, 256u << 20, &csv));
+    for (const char *c = csv.s; *c; c++) {
+        if (*c == '"') quoted = !quoted;
+        if (quoted || (*c != ',' && *c != '\n')) continue;
+        cells++;
+        if (*c == ',') continue;
+        if (!rows) want = cells;
+        assert_int_equal(cells, want);
+        cells = 0, rows++;
+    }
+    assert_false(quoted);
+    str_free(&csv);
+    free(path);
+    return rows - 1;
+}
+
+/* Seeded records of one cell each, as many as $TIEBREAK_ALL_ITEMS says: every text is hostile, and
+ * every one is a row. */
+static void many_hostile_records(void **state)
+{
+    (void)state;
+    const char   *all  = getenv("TIEBREAK_ALL_ITEMS");
+    const int64_t many = all && strtoll(all, NULL, 10) > 1 ? strtoll(all, NULL, 10) : test_part(600);
+    char         *dir = test_tmpdir(), *runs = path_join(dir, "runs"), *out = path_join(dir, "out"),
+         *bin = path_join(dir, "bin"), *program = path_join(bin, "gnuplot"), *path = mem_strdup(getenv("PATH"));
+    report_counts c;
+    rng           g    = rng_stream(1, "hostile records");
+    str           with = { 0 };
+    int           k    = 0;
+    assert_ok(file_make_dirs(runs));
+    assert_ok(file_make_dirs(bin));
+    assert_ok(file_write_atomic(program, stand_in, sizeof stand_in - 1));
+    assert_int_equal(chmod(program, 0700), 0);
+    for (int64_t i = 0; i < many; i++) {
+        char        text_of[6][40];
+        json       *r = NULL, *asked, *adapter;
+        static char task[5][64];
+        for (int t = 0; t < 6; t++) hostile_text(&g, text_of[t]);
+        if (i < 5) snprintf(task[i], sizeof task[i], "%d%s", (int)i, text_of[5]);
+        r       = eval_record(text_of[0], 8, 1, (double)(i % 97), (double)(1000 + i), task[i % (i < 5 ? i + 1 : 5)]);
+        asked   = test_record_part(r, field_record_asked);
+        adapter = test_record_part(asked, field_asked_adapter);
+        test_record_set(adapter, field_adapter_sites, text(text_of[1]));
+        test_record_set(adapter, field_adapter_lr, number(1e-6 * (double)(i + 1)));
+        test_record_set(test_record_part(r, field_record_where), field_where_cpu, text(text_of[2]));
+        test_record_set(test_record_part(r, field_record_where), field_where_os, text(text_of[3]));
+        put(runs, &k, test_record_sign(r));
+    }
+    str_printf(&with, "%s:%s", bin, path);
+    setenv("PATH", with.s, 1);
+    double start = clock_s();
+    int    rc    = report_write(runs, out, NULL, &c);
+    print_message("%lld records in %.1f s\n", (long long)many, clock_s() - start);
+    setenv("PATH", path, 1);
+    assert_ok(rc);
+    assert_int_equal(c.plots, 5);
+    assert_int_equal(check_csv(out, "runs.csv"), many);
+    assert_int_equal(check_csv(out, "quality.csv"), many);
+    assert_true(check_csv(out, "summary.csv") > 0);
+    assert_true(check_csv(out, "machines.csv") > 0);
+    assert_int_equal(count_files(out), 2 + 4 + 2 * 5);
+    assert_int_equal(count_files(dir), many + 1 + 2 + 4 + 2 * 5);
+    str_free(&with);
+    free(path);
+    free(program);
+    free(bin);
+    free(out);
+    free(runs);
+    test_rmdir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(hostile_texts_stay_texts),
                                         cmocka_unit_test(hostile_records_make_a_page_and_nothing_else),
-                                        cmocka_unit_test(a_picture_that_cannot_be_drawn_costs_that_picture) };
+                                        cmocka_unit_test(a_picture_that_cannot_be_drawn_costs_that_picture),
+                                        cmocka_unit_test(many_hostile_records) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

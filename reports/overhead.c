@@ -22,6 +22,30 @@ static double median_us(const json *result, record_field f)
     return median;
 }
 
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The interval by today's rule (core/stats.h) from the samples that a record has: older builds
+ * wrote one that covered less. */
+static void interval_of(const json *result, overhead_point *p)
+{
+    const json *base = record_get(result, field_timing_base_ns), *with = record_get(result, field_timing_case_ns);
+    const int   n = json_size(base), l = (int)stats_median_low(n);
+    double     *ratio = mem_alloc((size_t)n + 1, sizeof *ratio);
+    int         i     = 0;
+    for (const json *b = json_items(base), *w = json_items(with); b && w && json_size(with) == n;
+         b = b->next, w = w->next)
+        ratio[i++] = json_number(w) / json_number(b) - 1;
+    if (i > 5) {
+        qsort(ratio, (size_t)n, sizeof *ratio, ascending);
+        p->low = ratio[l], p->high = ratio[n - 1 - l];
+    }
+    free(ratio);
+}
+
 static overhead_point point_of(const json *record)
 {
     const json *asked = record_get(record, field_record_asked), *result = record_get(record, field_record_result);
@@ -65,6 +89,7 @@ static overhead_point point_of(const json *record)
         .waited_us     = median_us(result, field_timing_case_waited_ns),
         .n             = record_count(result, field_timing_n, 0),
     };
+    interval_of(result, &p);
     p.machine  = *p.gpu ? p.gpu : p.cpu;
     p.emulated = strstr(p.device, "emulated") != NULL || strstr(p.gpu, "emulated") != NULL;
     return p;
@@ -90,13 +115,26 @@ static int by_place(const void *x, const void *y)
 
 void overhead_from_records(overhead *o, json *const *records, int64_t n)
 {
-    *o = (overhead) { 0 };
+    string_table seen = { 0 };
+    arena        keys = { 0 };
+    *o                = (overhead) { 0 };
     for (int64_t i = 0; i < n; i++) {
+        str key = { 0 };
         if (record_kind_of(records[i]) != RECORD_BENCH) continue;
+        /* A copy has its time, too; the same case measured again has another. */
+        str_printf(&key, "%s %s", record_text(records[i], field_record_id, ""),
+                   record_text(records[i], field_record_created, ""));
+        json_print(record_get(records[i], field_record_where), &key, false);
+        const bool copy = string_table_put(&seen, arena_strndup(&keys, key.s, key.n), key.n, 0) >= 0;
+        str_free(&key);
+        o->copies += copy;
+        if (copy) continue;
         if (o->n == o->cap) o->points = mem_grow(o->points, &o->cap, sizeof *o->points);
         o->points[o->n++] = point_of(records[i]);
     }
     if (o->n) qsort(o->points, o->n, sizeof *o->points, by_place);
+    string_table_free(&seen);
+    arena_free(&keys);
 }
 
 void overhead_free(overhead *o)

@@ -43,6 +43,7 @@ typedef struct {
      * adapters. */
     overhead_point *points;
     size_t          n, cap;
+    int64_t         copies; /* records left out because they stand there twice */
 } overhead;
 
 bool overhead_on_gpu(const overhead_point *p); /* or on an emulated one; the CPU is no GPU */

@@ -242,8 +242,9 @@ double quality_half(const quality_point *p) { return p->n_runs > 1 ? p->half : p
 
 bool quality_separated(const quality_point *a, const quality_point *b)
 {
-    const double gap = a->higher_is_better ? a->mean - b->mean : b->mean - a->mean;
-    return gap > hypot(quality_half(a), quality_half(b));
+    const double gap    = a->higher_is_better ? a->mean - b->mean : b->mean - a->mean;
+    const double half_a = quality_half(a), half_b = quality_half(b);
+    return gap > sqrt(half_a * half_a + half_b * half_b);
 }
 
 bool quality_same_panel(const quality_point *a, const quality_point *b)

@@ -150,6 +150,8 @@ static int write_page(const char *out, quality *q, const overhead *o, const repr
     if (q->copies)
         str_printf(&summary, " %lld scored cells or trainings stand there more than once and count once%s.",
                    (long long)q->copies, q->conflicts ? "; NOT ALL COPIES SAY THE SAME, the first by path counts" : "");
+    if (o->copies)
+        str_printf(&summary, " %lld bench records stand there more than once and count once.", (long long)o->copies);
     str_printf(
         &html,
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tiebreak report</title>\n<style>%s</style></head><body>\n"
