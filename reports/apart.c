@@ -95,7 +95,7 @@ void tell_apart(apart *things, size_t n)
     arena    texts = { 0 };
     qsort(things, n, sizeof *things, by_name);
     for (size_t i = 0; i < n; i++) {
-        all[i].memory = &texts;
+        all[i] = (members) { .memory = &texts, .items = mem_alloc(8, sizeof(member)), .cap = 8 };
         flatten(&all[i], things[i].object, "");
     }
     for (size_t from = 0, to; from < n; from = to) {

@@ -118,6 +118,7 @@ void overhead_from_records(overhead *o, json *const *records, int64_t n)
     string_table seen = { 0 };
     arena        keys = { 0 };
     *o                = (overhead) { 0 };
+    o->points         = mem_grow(NULL, &o->cap, sizeof *o->points); /* never NULL */
     for (int64_t i = 0; i < n; i++) {
         str key = { 0 };
         if (record_kind_of(records[i]) != RECORD_BENCH) continue;

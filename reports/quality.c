@@ -253,24 +253,26 @@ bool quality_same_panel(const quality_point *a, const quality_point *b)
            !strcmp(a->base_sha256, b->base_sha256);
 }
 
-/* A point leaves the front only when a point with no more trained numbers is better beyond the
+/* A point is off the front only when a point with no more trained numbers is better beyond the
  * intervals. Who beats a point that beats another beats that one, too: the halves of intervals obey
- * the triangle's inequality. So only the front so far is looked at. */
+ * the triangle's inequality. So points, sorted by trained numbers, are compared with the front so
+ * far and with their equals. */
 static void mark_front(quality_point *points, size_t n)
 {
     quality_point **front = mem_alloc(n + 1, sizeof *front);
     size_t          kept  = 0;
     for (size_t from = 0, to; from < n; from = to) {
+        const size_t before = kept;
         for (to = from; to < n && points[to].trained == points[from].trained; to++) front[kept++] = &points[to];
-        size_t still = 0;
-        for (size_t i = 0; i < kept; i++) {
+        const size_t end = kept;
+        for (size_t i = before; i < end; i++) {
             front[i]->on_front = true;
-            for (size_t k = 0; k < kept && front[i]->on_front; k++)
-                front[i]->on_front = front[k]->trained > front[i]->trained || !quality_separated(front[k], front[i]);
+            for (size_t k = 0; k < end && front[i]->on_front; k++)
+                front[i]->on_front = !quality_separated(front[k], front[i]);
         }
-        for (size_t i = 0; i < kept; i++)
-            if (front[i]->on_front) front[still++] = front[i];
-        kept = still;
+        kept = before;
+        for (size_t i = before; i < end; i++)
+            if (front[i]->on_front) front[kept++] = front[i];
     }
     free(front);
 }
@@ -335,6 +337,7 @@ void quality_from_records(quality *q, json *const *records, int64_t n)
     int64_t      kept;
     collecting   c    = { .q = q };
     const json **used = (*q = (quality) { 0 }, distinct(q, records, n, &kept));
+    q->points         = mem_grow(NULL, &q->cap, sizeof *q->points); /* never NULL, however few there are */
     c.trainings       = mem_alloc((size_t)kept + 1, sizeof *c.trainings);
     for (int64_t i = 0; i < kept; i++)
         if (record_kind_of(used[i]) == RECORD_TRAIN) add_training(&c, used[i]);
