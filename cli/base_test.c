@@ -1,5 +1,5 @@
-/* `tiebreak base` writes a base whole or refuses before it writes; `count` and `adapter inspect` say
- * what does not fit. */
+/* `tiebreak base` writes a base whole or refuses before it writes; `count` and `adapter inspect`
+ * say what does not fit. */
 #include "cli/test_verb.h"
 
 static char *dir;
