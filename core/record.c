@@ -233,6 +233,37 @@ int record_scan(json ***out, int64_t *n, const char *dir)
     return OK;
 }
 
+int record_scan_unfinished(json ***out, int64_t *n, const char *dir)
+{
+    static const char cell[] = "/cell.json";
+    path_list         list   = { 0 };
+    int               rc     = collect(&list, dir, 0);
+    if (list.n) qsort(list.paths, list.n, sizeof *list.paths, by_text);
+    *out = mem_alloc(list.n + 1, sizeof **out);
+    *n   = 0;
+    for (size_t i = 0; i < list.n; i++) {
+        const size_t length = strlen(list.paths[i]);
+        json        *asked  = NULL;
+        if (!rc && length >= sizeof cell && !strcmp(list.paths[i] + length - (sizeof cell - 1), cell)) {
+            char *folder = mem_strndup(list.paths[i], length - (sizeof cell - 1)),
+                 *record = path_join(folder, "record.json");
+            if (!file_exists(record) && !json_read_file(&asked, list.paths[i], 1u << 20) && json_is_object(asked) &&
+                !check_texts(asked, list.paths[i], "")) {
+                json_set_str(asked, "folder", folder);
+                (*out)[(*n)++] = asked;
+            } else {
+                json_free(asked);
+                error_clear();
+            }
+            free(record);
+            free(folder);
+        }
+        free(list.paths[i]);
+    }
+    free(list.paths);
+    return rc;
+}
+
 json *record_summary(const json *record, const record_field *asked, int n, const char *out)
 {
     json *j = json_object();

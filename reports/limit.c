@@ -14,18 +14,24 @@ static const struct {
     const char *op, *name;
 } uses[] = { { "fwd", "prefill" }, { "fwd+bwd", "training" }, { "bwd", "backward" } };
 
-enum { VARIANTS = 20 };
 typedef struct {
     const overhead_point **at; /* sorted by row */
     size_t                 n;
-    const char            *variant[VARIANTS]; /* columns, "" first */
-    int                    n_variants;
+    const char           **variant; /* columns, "" first */
+    size_t                 n_variants, cap;
 } points;
+
+static void points_free(points *p)
+{
+    free(p->at);
+    free(p->variant);
+}
 
 static int by_row(const void *x, const void *y)
 {
     const overhead_point *a = *(const overhead_point *const *)x, *b = *(const overhead_point *const *)y;
-    int                   c = strcmp(a->dtype, b->dtype);
+    int                   c = strcmp(a->machine, b->machine);
+    if (!c) c = strcmp(a->dtype, b->dtype);
     if (!c) c = -strcmp(a->op, b->op); /* fwd+bwd, fwd, decode, bwd */
     if (!c) c = strcmp(a->shape, b->shape);
     if (!c) c = (a->tokens > b->tokens) - (a->tokens < b->tokens);
@@ -41,11 +47,13 @@ static points select_points(const overhead *o, bool emulated, bool many)
     points p = { .at = mem_alloc(o->n + 1, sizeof(const overhead_point *)) };
     for (size_t i = 0; i < o->n; i++) {
         const overhead_point *a = &o->points[i];
-        int                   v = 0;
+        size_t                v = 0;
         if (!overhead_on_gpu(a) || a->emulated != emulated || !*a->mode || (a->adapters > 1) != many) continue;
         p.at[p.n++] = a;
         while (v < p.n_variants && strcmp(p.variant[v], a->variant)) v++;
-        if (v == p.n_variants && v < VARIANTS) p.variant[p.n_variants++] = a->variant;
+        if (v < p.n_variants) continue;
+        if (v == p.cap) p.variant = mem_grow(p.variant, &p.cap, sizeof *p.variant);
+        p.variant[p.n_variants++] = a->variant;
     }
     if (p.n) qsort(p.at, p.n, sizeof *p.at, by_row);
     return p;
@@ -98,14 +106,14 @@ static void row_of(const points *p, size_t from, size_t to, table *t)
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
         if (!strcmp(uses[i].op, a->op)) name = uses[i].name;
     table_row(t);
-    table_cells(t, "%s, T = %lld|%lldx%lld|%s|%s|%lld|%.4g|%s", name, (long long)a->tokens, (long long)a->d_out,
-                (long long)a->d_in, a->dtype, a->method, (long long)a->rank, a->base_us,
+    table_cells(t, "%s|%s, T = %lld|%lldx%lld|%s|%s|%lld|%.4g|%s", a->machine, name, (long long)a->tokens,
+                (long long)a->d_out, (long long)a->d_in, a->dtype, a->method, (long long)a->rank, a->base_us,
                 table_number("%+.2f", 100 * a->floor).text);
     if (best)
         table_cells(t, "%s %s|%.0f %%", shown_variant(best->variant), best->mode, 100 * best->share);
     else
         table_cells(t, "-|-");
-    for (int v = 0; v < p->n_variants; v++) variant_cell(p, from, to, p->variant[v], t);
+    for (size_t v = 0; v < p->n_variants; v++) variant_cell(p, from, to, p->variant[v], t);
 }
 
 static const char note[] =
@@ -116,23 +124,20 @@ static const char note[] =
 
 void limit_table(const overhead *o, bool emulated, table *t)
 {
-    points p    = select_points(o, emulated, false);
-    str    head = { 0 };
-    str_puts(&head, "case|N x K|type|method|r#|base us#|floor#|best|share of floor#");
-    for (int v = 0; v < p.n_variants; v++) str_printf(&head, "|%s#", shown_variant(p.variant[v]));
+    points p = select_points(o, emulated, false);
     table_init(t, emulated ? "floor-rehearsal" : "floor",
                emulated ? "REHEARSAL on an emulated device: nothing was measured here"
                         : "Adapter kernels beside the hardware's floor",
                emulated ? "These rows try the tables. Their times are an emulator's, on a processor, and mean nothing."
                         : note,
-               str_c(&head));
+               "machine|case|N x K|type|method|r#|base us#|floor#|best|share of floor#");
+    for (size_t v = 0; v < p.n_variants; v++) table_head(t, true, shown_variant(p.variant[v]));
     for (size_t from = 0, to; from < p.n; from = to) {
         for (to = from + 1; to < p.n && !by_row(&p.at[from], &p.at[to]); to++) {
         }
         row_of(&p, from, to, t);
     }
-    str_free(&head);
-    free(p.at);
+    points_free(&p);
 }
 
 void many_adapters_table(const overhead *o, bool emulated, table *t)
@@ -144,17 +149,17 @@ void many_adapters_table(const overhead *o, bool emulated, table *t)
                "Bytes: what has to be read and written at least, over the base's; moved: the same of the variant's own "
                "steps. Rows take adapters that are all different, all the same, or drawn by Zipf's law. A tied "
                "method's A and B are the same for every adapter; its u and v are not.",
-               "op|N x K|type|method|tied|r#|tokens#|adapters#|popularity|variant|mode|bytes over base#|"
+               "machine|op|N x K|type|method|tied|r#|tokens#|adapters#|popularity|variant|mode|bytes over base#|"
                "moved over base#|time over base#|95 % low#|95 % high#|launches#");
     for (size_t i = 0; i < p.n; i++) {
         const overhead_point *a = p.at[i];
         table_row(t);
-        table_cells(t, "%s|%lldx%lld|%s|%s|%s|%lld|%lld|%lld|%s|%s|%s", a->op, (long long)a->d_out, (long long)a->d_in,
-                    a->dtype, a->method, a->tied ? "tied" : "untied", (long long)a->rank, (long long)a->tokens,
-                    (long long)a->adapters, a->popularity, shown_variant(a->variant), a->mode);
+        table_cells(t, "%s|%s|%lldx%lld|%s|%s|%s|%lld|%lld|%lld|%s|%s|%s", a->machine, a->op, (long long)a->d_out,
+                    (long long)a->d_in, a->dtype, a->method, a->tied ? "tied" : "untied", (long long)a->rank,
+                    (long long)a->tokens, (long long)a->adapters, a->popularity, shown_variant(a->variant), a->mode);
         table_cells(t, "%+.1f %%|%s|%+.1f %%|%+.1f %%|%+.1f %%|%.0f", 100 * a->byte_share,
                     table_number("%+.1f %%", 100 * a->moved).text, 100 * a->overhead, 100 * a->low, 100 * a->high,
                     a->launches);
     }
-    free(p.at);
+    points_free(&p);
 }

@@ -1,8 +1,10 @@
 /* Variants beside each other: a row a variant, a point a method, the floor as a line. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/error.h"
+#include "core/memory.h"
 #include "reports/plot_private.h"
 
 typedef struct {
@@ -20,14 +22,18 @@ static bool shown(const overhead_point *p, int64_t rank) { return p->rank == ran
 /* The rank at which most variants were measured; 0: none was. */
 static int64_t common_rank(panel cases)
 {
-    int64_t best = 0;
-    int     max  = 0;
+    enum { RANK_MAX_SHOWN = 65536 };
+    int    *count = mem_alloc(RANK_MAX_SHOWN + 1, sizeof *count);
+    int64_t best  = 0;
     for (size_t i = 0; i < cases.n; i++) {
-        int64_t rank = cases.points[i].rank;
-        int     n    = 0;
-        for (size_t k = 0; k < cases.n; k++) n += *cases.points[k].variant && shown(&cases.points[k], rank);
-        if (n > max) max = n, best = rank;
+        const overhead_point *p = &cases.points[i];
+        if (*p->variant && p->adapters == 1 && p->rank > 0 && p->rank <= RANK_MAX_SHOWN) count[p->rank]++;
     }
+    for (size_t i = 0; i < cases.n; i++) { /* the first of equals */
+        const int64_t rank = cases.points[i].rank;
+        if (rank > 0 && rank <= RANK_MAX_SHOWN && count[rank] > count[best]) best = rank;
+    }
+    free(count);
     return best;
 }
 

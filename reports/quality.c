@@ -468,6 +468,25 @@ void quality_unscored_table(const quality *q, table *t)
     }
 }
 
+void unfinished_table(json *const *asked, int64_t n, table *t)
+{
+    table_init(
+        t, "unfinished", "Begun and not finished",
+        "Cells whose folder has no record yet: they were killed, failed, or are under way. The same command goes on with them.",
+        "folder|task|method|rank#|lr#|steps#|seed#");
+    for (int64_t i = 0; i < n; i++) {
+        const json *a = record_get(asked[i], field_asked_adapter);
+        table_row(t);
+        table_cells(t, "%s|%s|%s", json_text(json_find(asked[i], "folder")),
+                    record_text(asked[i], field_asked_task, "?"),
+                    a ? record_text(a, field_adapter_method, "?") : "base");
+        table_value(t, "%.0f", record_number(a, field_adapter_rank));
+        table_value(t, "%g", record_number(a, field_adapter_lr));
+        table_value(t, "%.0f", record_number(a, field_adapter_steps));
+        table_value(t, "%.0f", record_number(a, field_adapter_seed));
+    }
+}
+
 static int by_cost(const void *x, const void *y)
 {
     const quality_point *a = *(const quality_point *const *)x, *b = *(const quality_point *const *)y;

@@ -71,6 +71,9 @@ void       quality_table(const quality *q, table *t);
 /* Every run by itself; the CSV alone. */
 void quality_runs_table(const quality *q, table *t);
 void quality_unscored_table(const quality *q, table *t);
+/* Cells that were begun and have no record (record_scan_unfinished): killed, failed, or under
+ * way. */
+void unfinished_table(json *const *asked, int64_t n, table *t);
 /* The page's first answer: adapters down, tasks across (primary metrics). */
 void quality_summary(quality *q, table *t);
 #endif

@@ -137,21 +137,30 @@ static void count_kinds(json *const *records, int64_t n, report_counts *c)
     }
 }
 
-static int write_page(const char *out, quality *q, const overhead *o, const reproduction *r, const overhead *before,
-                      json *const *records, report_counts *c)
+/* What a page is made from. */
+typedef struct {
+    json       **records, **others, **unfinished; /* others: those compared with */
+    int64_t      n, n_others, n_unfinished;
+    quality      q, q_before;
+    overhead     o, o_before;
+    reproduction r;
+} material;
+
+static int write_page(const char *out, material *m, report_counts *c)
 {
     plot_list plots;
-    int       rc = plot_all(&plots, q, o, out);
+    int       rc = plot_all(&plots, &m->q, &m->o, out);
     if (rc) return rc;
     int64_t drawn = 0;
     str     html = { 0 }, md = { 0 }, summary = { 0 };
     str_printf(&summary, "%lld records: %lld scored cells, %lld trainings, %lld bench cases.", (long long)c->records,
                (long long)c->evals, (long long)c->trains, (long long)c->benches);
-    if (q->copies)
+    if (m->q.copies)
         str_printf(&summary, " %lld scored cells or trainings stand there more than once and count once%s.",
-                   (long long)q->copies, q->conflicts ? "; NOT ALL COPIES SAY THE SAME, the first by path counts" : "");
-    if (o->copies)
-        str_printf(&summary, " %lld bench records stand there more than once and count once.", (long long)o->copies);
+                   (long long)m->q.copies,
+                   m->q.conflicts ? "; NOT ALL COPIES SAY THE SAME, the first by path counts" : "");
+    if (m->o.copies)
+        str_printf(&summary, " %lld bench records stand there more than once and count once.", (long long)m->o.copies);
     str_printf(
         &html,
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tiebreak report</title>\n<style>%s</style></head><body>\n"
@@ -159,27 +168,28 @@ static int write_page(const char *out, quality *q, const overhead *o, const repr
         style, summary.s);
     str_printf(&md, "# Which adapter?\n\n%s\n\n", summary.s);
     table summary_rows;
-    quality_summary(q, &summary_rows);
+    quality_summary(&m->q, &summary_rows);
     if (!rc) rc = write_tables(out, &summary_rows, 1, &html, &md);
     table_free(&summary_rows);
     for (size_t i = 0; i < plots.n && !rc; i++) {
         figure(&html, &md, out, &plots.items[i], i);
         drawn += !plots.items[i].missing;
     }
-    table tables[13];
+    table tables[14];
     int   n_tables = 0;
-    quality_table(q, &tables[n_tables++]);
-    quality_unscored_table(q, &tables[n_tables++]);
-    quality_runs_table(q, &tables[n_tables++]);
+    quality_table(&m->q, &tables[n_tables++]);
+    quality_unscored_table(&m->q, &tables[n_tables++]);
+    unfinished_table(m->unfinished, m->n_unfinished, &tables[n_tables++]);
+    quality_runs_table(&m->q, &tables[n_tables++]);
     for (int emulated = 0; emulated < 2; emulated++) {
-        limit_table(o, emulated, &tables[n_tables++]);
-        many_adapters_table(o, emulated, &tables[n_tables++]);
+        limit_table(&m->o, emulated, &tables[n_tables++]);
+        many_adapters_table(&m->o, emulated, &tables[n_tables++]);
     }
-    peers_table(records, c->records, &tables[n_tables++]);
-    overhead_table(o, &tables[n_tables++]);
-    reproduction_table(r, &tables[n_tables++]);
-    c->before = overhead_against(o, before, &tables[n_tables++]);
-    machines_table(records, c->records, &tables[n_tables++]);
+    peers_table(m->records, m->n, &tables[n_tables++]);
+    overhead_table(&m->o, &tables[n_tables++]);
+    reproduction_table(&m->r, &tables[n_tables++]);
+    c->before = overhead_against(&m->o, &m->o_before, &tables[n_tables++]);
+    machines_table(m->records, m->n, &tables[n_tables++]);
     if (!rc) rc = write_tables(out, tables, n_tables, &html, &md);
     str_puts(&html, "</body></html>\n");
     if (!rc) rc = file_write_in(out, "report.md", &md);
@@ -201,34 +211,34 @@ static void free_records(json **records, int64_t n)
 
 int report_write(const char *runs, const char *out, const char *against, report_counts *counts)
 {
-    json   **records = NULL, **others = NULL;
-    int64_t  n = 0, n_others = 0;
-    quality  q = { 0 }, before = { 0 };
-    overhead o = { 0 }, o_before = { 0 };
-    int      rc = record_scan(&records, &n, runs);
-    if (!rc && against) rc = record_scan(&others, &n_others, against);
-    count_kinds(records, n, counts);
-    if (!rc && !n)
+    material m  = { 0 };
+    int      rc = record_scan(&m.records, &m.n, runs);
+    if (!rc && against) rc = record_scan(&m.others, &m.n_others, against);
+    if (!rc) rc = record_scan_unfinished(&m.unfinished, &m.n_unfinished, runs);
+    count_kinds(m.records, m.n, counts);
+    if (!rc && !m.n)
         rc = input_error(
             "report: %s: holds no record; run `tiebreak eval`, `bench` or `sweep` with --out inside it first", runs);
-    if (!rc) quality_from_records(&q, records, n);
-    if (!rc) quality_from_records(&before, others, n_others);
-    if (!rc) overhead_from_records(&o, records, n);
-    if (!rc) overhead_from_records(&o_before, others, n_others);
-    if (!rc) rc = file_make_dirs(out);
     if (!rc) {
-        reproduction r;
-        reproduce(&r, &q, &before);
-        counts->compared = (int64_t)r.n;
-        counts->differ   = r.differ;
-        rc               = write_page(out, &q, &o, &r, &o_before, records, counts);
-        reproduction_free(&r);
+        quality_from_records(&m.q, m.records, m.n);
+        quality_from_records(&m.q_before, m.others, m.n_others);
+        overhead_from_records(&m.o, m.records, m.n);
+        overhead_from_records(&m.o_before, m.others, m.n_others);
+        rc = file_make_dirs(out);
     }
-    quality_free(&q);
-    quality_free(&before);
-    overhead_free(&o);
-    overhead_free(&o_before);
-    free_records(records, n);
-    free_records(others, n_others);
+    if (!rc) {
+        reproduce(&m.r, &m.q, &m.q_before);
+        counts->compared = (int64_t)m.r.n;
+        counts->differ   = m.r.differ;
+        rc               = write_page(out, &m, counts);
+        reproduction_free(&m.r);
+    }
+    quality_free(&m.q);
+    quality_free(&m.q_before);
+    overhead_free(&m.o);
+    overhead_free(&m.o_before);
+    free_records(m.records, m.n);
+    free_records(m.others, m.n_others);
+    free_records(m.unfinished, m.n_unfinished);
     return rc;
 }

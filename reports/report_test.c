@@ -258,7 +258,7 @@ static void the_floor_table_is_of_real_gpus_and_its_best_serves_any_adapter(void
                   gpu_record("GPU X", "lora", "merged", 0.0, 0.001),
                   gpu_record("the host, emulated", "vera", "augmented-k", 0.0, 0.001) };
     str   csv = csv_of(limit_table, false, r, 4), rehearsal = csv_of(limit_table, true, r, 4);
-    assert_non_null(strstr(csv.s, "\"prefill, T = 4096\",12288x4096,bf16,lora,16,1.002,-,augmented-k cold,"));
+    assert_non_null(strstr(csv.s, "GPU X,\"prefill, T = 4096\",12288x4096,bf16,lora,16,1.002,-,augmented-k cold,"));
     assert_non_null(strstr(csv.s, "+1.9 / -"));
     assert_null(strstr(csv.s, "vera"));
     assert_non_null(strstr(rehearsal.s, "vera"));
@@ -323,9 +323,27 @@ static void a_folder_of_records_becomes_a_page(void **state)
     put(runs, &k, gpu_record("the host, emulated", "lora", "eager", 0.3, 0.01));
     put(runs, &k, gpu_record("the host, emulated", "lora", "augmented-k", 0.1, 0.01));
     put(runs, &k, many_adapters_record()); /* a panel of nothing but many adapters has no plot */
+    char *begun = path_join(runs, "begun"), *cell = path_join(begun, "cell.json");
+    json *asked = json_object(), *adapter = json_object();
+    record_put_text(asked, field_asked_task, "squad");
+    record_put_text(adapter, field_adapter_method, "lora");
+    record_put_count(adapter, field_adapter_rank, 8);
+    record_put_count(adapter, field_adapter_seed, 3);
+    record_put(asked, field_asked_adapter, adapter);
+    assert_ok(file_make_dirs(begun));
+    assert_ok(json_write_file(asked, cell));
+    json_free(asked);
+    free(cell);
+    free(begun);
     assert_ok(report_write(runs, out, NULL, &c));
     assert_int_equal(c.records, k);
     assert_int_equal(c.plots, 3);
+    char *table_file = path_join(out, "unfinished.csv");
+    str   listed     = { 0 };
+    assert_ok(file_read(table_file, 1 << 16, &listed));
+    assert_non_null(strstr(listed.s, "/runs/begun,squad,lora,8,,,3\n"));
+    str_free(&listed);
+    free(table_file);
     str html = { 0 };
     assert_ok(file_read(page, 8 << 20, &html));
     int svgs = 0;
