@@ -13,6 +13,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "core/process.h"
+#include "core/string_table.h"
 
 static const char *const colors[] = { "#0072B2", "#D55E00", "#009E73", "#CC79A7",
                                       "#E69F00", "#56B4E9", "#000000", "#8C510A" };
@@ -150,15 +151,30 @@ static bool is_base(const quality_point *p) { return !strcmp(p->method, "base") 
 /* The base alone is no such point, but a line. */
 static bool on_axis(const quality_point *p) { return p->trained > 0 && isfinite(p->mean); }
 
-/* A curve: a method, and what tells it from others of its name. */
-static const char *curve_of(const quality_point *p, arena *texts)
+/* A curve: a method, its sites where it has several in this plot, and what else tells it from
+ * others of its name. */
+static const char *curve_of(const quality_point *p, bool several_sites, arena *texts)
 {
     str name = { 0 };
-    if (!*p->settings) return p->method;
-    str_printf(&name, "%s, %s", p->method, p->settings);
+    str_puts(&name, p->method);
+    if (several_sites) str_printf(&name, ", %s", p->sites);
+    if (*p->settings) str_printf(&name, ", %s", p->settings);
     const char *kept = arena_strndup(texts, name.s, name.n);
     str_free(&name);
     return kept;
+}
+
+/* The methods of which two points have different sites. */
+static string_table with_several_sites(const quality_point *points, size_t n)
+{
+    string_table first = { 0 }, several = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        const char   *method = points[i].method;
+        const int64_t at     = string_table_put(&first, method, strlen(method), (int64_t)i);
+        if (at >= 0 && strcmp(points[at].sites, points[i].sites)) string_table_put(&several, method, strlen(method), 0);
+    }
+    string_table_free(&first);
+    return several;
 }
 
 /* Data blocks, one a curve; then the front's points, whose number is returned. curve [n]: of each
@@ -200,15 +216,19 @@ static int plot_quality(plot_list *list, const quality_point *points, size_t n, 
     chart                c            = { 0 };
     const quality_point *base         = NULL;
     int                 *curve        = mem_alloc(n + 1, sizeof *curve);
+    string_table         several      = with_several_sites(points, n);
     bool                 points_there = false;
     for (size_t i = 0; i < n; i++) {
         curve[i] = -1;
         if (is_base(&points[i]))
             base = &points[i];
         else
-            curve[i] = plot_index(&names, curve_of(&points[i], &texts));
+            curve[i] = plot_index(
+                &names, curve_of(&points[i],
+                                 string_table_get(&several, points[i].method, strlen(points[i].method)) >= 0, &texts));
         points_there |= on_axis(&points[i]);
     }
+    string_table_free(&several);
     if (!names.n) {
         free(curve);
         return OK;
