@@ -1,5 +1,6 @@
 /* `tiebreak base` writes a base whole or refuses before it writes; `count` and `adapter inspect`
  * say what does not fit. */
+#include "adapters/adapter.h"
 #include "cli/test_verb.h"
 
 static char *dir;
@@ -96,9 +97,58 @@ static void sites_that_a_shape_lacks(void **state)
     str_free(&printed);
 }
 
+/* A folder whose config says another rank than its tensors have: PEFT refuses it, and inspect says
+ * where. */
+static void a_config_that_disagrees_is_named(void **state)
+{
+    (void)state;
+    char *folder = path_join(dir, "pe"), *config = path_join(folder, "adapter_config.json"),
+         *caught      = path_join(dir, "stderr"), *rank, words[512];
+    str          text = { 0 }, said = { 0 }, printed = { 0 };
+    adapter_spec spec = { .sites = 1u << SITE_Q | 1u << SITE_V, .rank = 4, .seed = 1 };
+    model_config c;
+    adapter     *a;
+    assert_ok(config_load(&c, "mini"));
+    assert_ok(method_find(&spec.method, "lora"));
+    assert_ok(adapter_new(&a, backend_find("ref"), &c, spec));
+    assert_ok(adapter_save(a, folder, "base", NULL, NULL));
+    adapter_free(a);
+    snprintf(words, sizeof words, "inspect %s", folder);
+    for (int wrong = 0; wrong < 2; wrong++) {
+        int keep = dup(2), file = open(caught, O_RDWR | O_CREAT | O_TRUNC, 0600);
+        dup2(file, 2);
+        int rc = test_verb(&verb_adapter, words, &printed);
+        dup2(keep, 2);
+        close(keep);
+        close(file);
+        assert_ok(rc);
+        assert_ok(file_read(caught, 1 << 16, &said));
+        if (!wrong) assert_int_equal(said.n, 0);
+        if (wrong)
+            assert_non_null(strstr(said.s, "layers.0.self_attn.q_proj has rank 8 in the config and 4 in its tensors"));
+        if (wrong) assert_non_null(strstr(said.s, "and 9 more"));
+        str_clear(&said);
+        if (wrong) break;
+        assert_ok(file_read(config, 1 << 20, &text));
+        rank = strstr(text.s, "\"r\"");
+        assert_non_null(rank);
+        rank = strchr(rank, '4');
+        assert_non_null(rank);
+        *rank = '8';
+        assert_ok(file_write_atomic(config, text.s, text.n));
+    }
+    str_free(&text);
+    str_free(&said);
+    str_free(&printed);
+    free(caught);
+    free(config);
+    free(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(nothing_is_written_over_or_in_vain),
-                                        cmocka_unit_test(sites_that_a_shape_lacks) };
+                                        cmocka_unit_test(sites_that_a_shape_lacks),
+                                        cmocka_unit_test(a_config_that_disagrees_is_named) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
