@@ -132,7 +132,7 @@ void table_markdown(const table *t, str *out)
 
 void csv_escape(str *out, const char *s)
 {
-    const char *formula = s[0] && s[1] && strchr("=+-@\t\r", s[0]) ? "'" : "";
+    const char *formula = s[0] && strchr("=+-@\t\r", s[0]) && strcmp(s, "-") != 0 ? "'" : "";
     if (!strpbrk(s, ",\"\n\r")) {
         str_printf(out, "%s%s", formula, s);
         return;
