@@ -32,6 +32,7 @@ static const char *const golden_folders[][2] = {
     { "models/stories260K", "model/golden" },
     { "tokenizers/reference/decode_slices.jsonl", "tokenizer/golden/slices.jsonl" },
     { "tokenizers", "tokenizer/golden" },
+    { "peft-reference/nf4", "model/golden/nf4" },
     { "peft-reference", "adapters/golden" },
     { "lm-eval-reference", "eval/golden" },
     { "", "metrics/golden" },

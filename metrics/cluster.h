@@ -20,14 +20,14 @@ typedef struct {
     double      *sums; /* owned: both systems' */
 } clusters;
 
-/* cluster [in->n]: each item's, 0 .. n_clusters - 1, every one with an item or more. in->width < 64.
- * in->b may be NULL for one system alone, as clusters_stderr takes it. */
+/* cluster [in->n]: each item's, 0 .. n_clusters - 1, every one with an item or more. in->width is
+ * below 64. in->b may be NULL for one system alone, as clusters_stderr takes it. */
 void clusters_of(clusters *out, const paired_input *in, const int64_t *cluster, int64_t n_clusters);
 void clusters_free(clusters *c);
 
-/* The standard error of system a's value: the delete-one-cluster jackknife, for clusters of one item
- * jackknife_stderr. That of a mean difference is the error of one system whose statistics are the
- * differences. NaN below two clusters. */
+/* The standard error of system a's value: the delete-one-cluster jackknife, for clusters of one
+ * item jackknife_stderr. That of a mean difference is the error of one system whose statistics are
+ * the differences. NaN below two clusters. */
 double clusters_stderr(const clusters *c);
 
 /* The smallest two-sided p-value that swapping so many units can give, 2 / 2^n: six units or more
