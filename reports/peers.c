@@ -19,6 +19,10 @@ static void describe(const json *asked, str *s)
     const char *precision = record_text(asked, field_comparison_precision, "");
     if (isfinite(out) && isfinite(in)) str_printf(s, "%.0fx%.0f", out, in);
     if (isfinite(tokens)) str_printf(s, "%s%.0f tokens", s->n ? ", " : "", tokens);
+    const char *shape = record_text(asked, field_comparison_shape, "");
+    double      batch = record_number(asked, field_comparison_batch);
+    if (*shape) str_item(s, ", ", shape);
+    if (isfinite(batch)) str_printf(s, "%sbatch %.0f", s->n ? ", " : "", batch);
     if (*precision) str_item(s, ", ", precision);
 }
 
@@ -47,10 +51,11 @@ static void add_row(const json *record, table *t)
 void peers_table(json *const *records, int64_t n, table *t)
 {
     table_init(
-        t, "peers", "Beside other code on the same GPU",
+        t, "peers", "Beside other code on the same machine",
         "Ratio: the other's time over ours (of tokens/s: ours over the other's; of memory: the other's over ours), "
-        "taken in turn in one run. More is better for ours.",
-        "comparison|peer|method|what|precision|compiled|device|ratio#|95 % low#|95 % high#|ours");
+        "taken in turn in one run. More is better for ours. The range is the 95 % interval of a layer's ratio, and of a "
+        "model's the smallest and largest of its rounds.",
+        "comparison|peer|method|what|precision|compiled|device|ratio#|low#|high#|ours");
     for (int64_t i = 0; i < n; i++)
         if (is_peer(records[i])) add_row(records[i], t);
 }

@@ -1,4 +1,4 @@
-/* Records of kind "peer": another project's code beside ours on the same GPU in the same run
+/* Records of kind "peer": another project's code beside ours on the same machine in the same run
  * (`comparison` and `compared` in core/RECORDS.md). */
 #ifndef TIEBREAK_REPORTS_PEERS_H
 #define TIEBREAK_REPORTS_PEERS_H
