@@ -7,7 +7,7 @@
 
 #include "core/memory.h"
 
-/* Of QLoRA's appendix E: means of neighbouring quantiles of N(0, 1), scaled to -1 .. 1, with 0. */
+/* QLoRA's appendix E: means of neighbouring quantiles of N(0, 1), scaled to -1 .. 1, with 0. */
 const float nf4_values[16] = { -1.0f,
                                -0.6961928009986877f,
                                -0.5250730514526367f,
