@@ -11,7 +11,7 @@ WERROR ?= $(if $(CI),-Werror)
 NVCC   ?= $(shell command -v nvcc)
 
 # Folders of the program's code; scripts/tidy holds which may include which. CUDA's are listed apart.
-ROOMS   := core kernels tokenizer datasets metrics model adapters tasks train eval eval/lm eval/served eval/lm_eval score bench sweep \
+ROOMS   := core kernels tokenizer datasets metrics model adapters tasks train eval eval/lm eval/served eval/lm_eval score bench sweep gate \
            reports cli
 CUDA    := kernels/cuda kernels/cuda/ops kernels/cuda/variants kernels/cuda/emulator
 FLAGS   := -g -Wno-unused-parameter $(OPT) -fopenmp -fno-math-errno -ffp-contract=off $(SAN) $(WERROR) -I. -I$(B)

@@ -75,6 +75,20 @@ double stats_t975(int64_t df)
 
 double stats_normal_cdf(double z) { return 0.5 * erfc(-z / sqrt(2.0)); }
 
+/* From Hastings' approximation (Abramowitz and Stegun 26.2.23, within 4.5e-4) by Halley's steps. In
+ * the lower tail, where the distribution function keeps its digits. */
+double stats_normal_quantile(double p)
+{
+    if (!(p > 0 && p < 1)) return NAN;
+    const double tail = fmin(p, 1 - p), t = sqrt(-2 * log(tail));
+    double z = (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308))) - t;
+    for (int i = 0; i < 4; i++) {
+        const double u = (stats_normal_cdf(z) - tail) * sqrt(2 * M_PI) * exp(z * z / 2);
+        z -= u / (1 + z * u / 2);
+    }
+    return p < 0.5 ? z : -z;
+}
+
 /* The continued fraction of the incomplete beta function by Lentz's method (DLMF 8.17.22). */
 static double beta_fraction(double a, double b, double x)
 {
@@ -106,6 +120,19 @@ double stats_t_pvalue(double t, double df)
     if (x >= 1) return 1;
     double front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x));
     return x < (a + 1) / (a + b + 2) ? front * beta_fraction(a, b, x) / a : 1 - front * beta_fraction(b, a, 1 - x) / b;
+}
+
+/* By bisection: the p-value falls with t. */
+double stats_t_quantile(double alpha, double df)
+{
+    if (!(alpha > 0 && alpha < 1 && df >= 1)) return NAN;
+    double low = 0, high = 1;
+    while (stats_t_pvalue(high, df) > alpha) high *= 2;
+    for (int i = 0; i < 60; i++) {
+        const double t                                  = (low + high) / 2;
+        *(stats_t_pvalue(t, df) > alpha ? &low : &high) = t;
+    }
+    return high;
 }
 
 typedef struct {

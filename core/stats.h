@@ -18,9 +18,13 @@ int64_t stats_median_low(int64_t n);
 /* The two-sided 95 % quantile of Student's t for df >= 1: for intervals over few seeds. */
 double stats_t975(int64_t df);
 double stats_normal_cdf(double z);
+/* The z with stats_normal_cdf(z) = p, for 0 < p < 1: within 1e-12 of it, relatively. */
+double stats_normal_quantile(double p);
 /* The two-sided p-value of |t| under Student's t with df >= 1 degrees of freedom, by the
  * regularised incomplete beta function; absolute error below 1e-10. */
 double stats_t_pvalue(double t, double df);
+/* The t > 0 of which that p-value is `alpha`, 0 < alpha < 1: for an interval of level 1 - alpha. */
+double stats_t_quantile(double alpha, double df);
 /* Holm's step-down adjustment of n p-values; adjusted[i] belongs to p[i]. */
 void stats_holm(const double *p, int64_t n, double *adjusted);
 #endif
