@@ -29,7 +29,7 @@ typedef struct {
 int  file_write_atomic(const char *path, const void *bytes, size_t n);
 int  file_write_atomic_parts(const char *path, const file_part *parts, size_t n);
 int  file_write_in(const char *dir, const char *name, const str *text); /* the file dir/name */
-int  file_make_dirs(const char *path); /* like mkdir -p */
+int  file_make_dirs(const char *path);                                  /* like mkdir -p */
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);
 

@@ -20,7 +20,8 @@ static void output_and_status_come_back(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         str   text = { 0 };
         char *copy = strdup(cases[i].command);
-        assert_ok(process_run("sh", (char *[]) { (char[]) { "sh" }, (char[]) { "-c" }, copy, NULL }, NULL, log, &status));
+        assert_ok(
+            process_run("sh", (char *[]) { (char[]) { "sh" }, (char[]) { "-c" }, copy, NULL }, NULL, log, &status));
         assert_ok(file_read(log, 1000, &text));
         assert_int_equal(status, cases[i].status);
         assert_string_equal(str_c(&text), cases[i].log);

@@ -119,24 +119,6 @@ static int check(const json *r, const char *path)
     return kind == RECORD_OTHER ? OK : record_check(r, object_record, kind, path);
 }
 
-/* Characters that end a line, are not shown, or turn the direction of writing. */
-static bool is_control(unsigned c)
-{
-    return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) ||
-           (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
-}
-
-/* The first such character of a text; 0: there is none. */
-static unsigned control_in(const char *text)
-{
-    unsigned c = 0;
-    for (int n; text && *text; text += n > 0 ? n : 1) {
-        n = utf8_decode(text, strlen(text), &c);
-        if (n > 0 && is_control(c)) return c;
-    }
-    return 0;
-}
-
 /* A record's names stand in tables, pictures and pages, so none of its texts and keys may hold a
  * control character. where: the members on the way, "asked.adapter". */
 static int check_texts(const json *j, const char *path, const char *where)
@@ -145,7 +127,7 @@ static int check_texts(const json *j, const char *path, const char *where)
     for (const json *m = json_is_array(j) ? json_items(j) : json_members(j); m && !rc; m = m->next) {
         str name = { 0 }, shown = { 0 };
         if (json_is_number(m) && !m->string) continue; /* a sample of a bench case: there are many */
-        const unsigned in_key = control_in(m->string), c = in_key ? in_key : control_in(json_text(m));
+        const unsigned in_key = utf8_control(m->string), c = in_key ? in_key : utf8_control(json_text(m));
         str_printf(&name, "%s%s%s", where, *where ? "." : "", m->string ? m->string : "item");
         json_quote(&shown, name.s, name.n);
         if (c)

@@ -30,7 +30,7 @@ int   record_write(const json *record, const char *path);
 int record_read(json **out, const char *path);
 /* All records under a folder (files *.json that begin as ours do), sorted by path; other JSON files
  * are skipped, broken records are errors. *out is an array of *n records, all the caller's. */
-int         record_scan(json ***out, int64_t *n, const char *dir);
+int record_scan(json ***out, int64_t *n, const char *dir);
 /* The configurations of cells under a folder that were begun and have no record yet: cell.json
  * (core/cell.h) without a record.json beside it. *out as above; each gets a member "folder". Files
  * of another form are skipped. */

@@ -130,3 +130,19 @@ bool is_space_py(unsigned cp)
            (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F || cp == 0x205F ||
            cp == 0x3000;
 }
+
+static bool is_control(unsigned c)
+{
+    return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) ||
+           (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+}
+
+unsigned utf8_control(const char *text)
+{
+    unsigned c = 0;
+    for (int n; text && *text; text += n > 0 ? n : 1) {
+        n = utf8_decode(text, strlen(text), &c);
+        if (n > 0 && is_control(c)) return c;
+    }
+    return 0;
+}

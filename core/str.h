@@ -35,6 +35,9 @@ int utf8_encode(unsigned cp, char out[4]); /* returns the length */
 /* The offset of the first byte that is not valid UTF-8, or n. */
 size_t utf8_valid_prefix(const char *s, size_t n);
 size_t utf8_length(const char *s, size_t n); /* in code points */
+/* The first control character of a text: one that ends a line, is not shown, or turns the direction
+ * of writing; 0: there is none. NULL has none. */
+unsigned utf8_control(const char *text);
 /* Whether Python 3's str.isspace is true for it (29 code points). */
 bool is_space_py(unsigned cp);
 #endif

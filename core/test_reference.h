@@ -71,8 +71,7 @@ static inline const char *test_data(const char *name)
 }
 #define need_data(variable, name)                                                                                      \
     const char *variable = test_data(name);                                                                            \
-    if (!variable)                                                                                                     \
-    skip_because("%s is not at hand; with it in DIR: TIEBREAK_DATA=DIR scripts/test --no-deps", name)
+    if (!variable) skip_because("%s is not at hand; with it in DIR: TIEBREAK_DATA=DIR scripts/test --no-deps", name)
 
 typedef struct {
     CMUnitTestFunction run;

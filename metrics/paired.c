@@ -58,6 +58,34 @@ double mcnemar_mid(int64_t only_a, int64_t only_b)
     return 2 * up_to - at;
 }
 
+/* Tango's statistic of the difference `at`, corrected by `shift` items. */
+static double score_statistic(paired_counts k, double at, double shift)
+{
+    const double n = (double)(k.both + k.only_a + k.only_b + k.neither), b = (double)k.only_b, c = (double)k.only_a;
+    const double p = -b - c + (2 * n - b + c) * at, q = -c * at * (1 - at);
+    /* the share of only_a that is likeliest if the difference is `at` */
+    const double only_a   = (sqrt(fmax(0, p * p - 8 * n * q)) - p) / (4 * n);
+    const double variance = n * (2 * only_a + at * (1 - at)), gap = b - c - n * at + shift;
+    return variance > 0 ? gap / sqrt(variance) : gap > 0 ? INFINITY : gap < 0 ? -INFINITY : 0;
+}
+
+/* The statistic falls with the difference asked about, so each end is found by bisection. */
+static double share_end(paired_counts k, double z, double shift)
+{
+    double low = -1, high = 1;
+    for (int i = 0; i < 60; i++) {
+        const double at                                     = (low + high) / 2;
+        *(score_statistic(k, at, shift) > z ? &low : &high) = at;
+    }
+    return (low + high) / 2;
+}
+
+interval paired_share_interval(paired_counts counts, double alpha)
+{
+    const double z = stats_normal_quantile(1 - alpha / 2);
+    return (interval) { share_end(counts, z, -0.5), share_end(counts, -z, 0.5), "Tango's score interval" };
+}
+
 /* --- resampling */
 
 static void add_item(double *sums, const double *item, int width)

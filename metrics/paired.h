@@ -33,6 +33,12 @@ double mcnemar_exact(int64_t only_a, int64_t only_b);
  * its nominal level: this is the test to go by. */
 double mcnemar_mid(int64_t only_a, int64_t only_b);
 
+/* The interval of the difference of the two shares, b - a, at the level 1 - alpha: every difference
+ * that Tango's score test (1998) does not reject, with half an item as continuity correction. Each
+ * side misses the true difference with a probability of alpha / 2 at most, which without the
+ * correction it exceeds where few items differ. Within -1 .. 1. */
+interval paired_share_interval(paired_counts counts, double alpha);
+
 /* --- any statistic of sums */
 
 typedef struct {

@@ -3,7 +3,7 @@
 #ifndef TIEBREAK_REPORTS_OVERHEAD_H
 #define TIEBREAK_REPORTS_OVERHEAD_H
 #include "core/json.h"
-#include "reports/table.h"
+#include "core/table.h"
 
 typedef struct {
     const char *id; /* the record's: the hash of what was asked */

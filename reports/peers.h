@@ -3,7 +3,7 @@
 #ifndef TIEBREAK_REPORTS_PEERS_H
 #define TIEBREAK_REPORTS_PEERS_H
 #include "core/json.h"
-#include "reports/table.h"
+#include "core/table.h"
 
 void peers_table(json *const *records, int64_t n, table *t);
 #endif

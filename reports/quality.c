@@ -10,7 +10,7 @@
 #include "core/stats.h"
 #include "core/string_table.h"
 #include "metrics/metric.h"
-#include "reports/apart.h"
+#include "core/apart.h"
 
 /* --- what was asked, in two halves */
 

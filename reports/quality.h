@@ -4,12 +4,12 @@
  * What was asked is in two halves. The column is what was answered: the task and all that changes
  * its number (version, prompt, data, limit, few-shot, metric and its options). The row is who
  * answered: the base, by its hash, and the adapter with its training. Two rows or columns of one
- * name that differ in anything else say in what (reports/apart.h). */
+ * name that differ in anything else say in what (core/apart.h). */
 #ifndef TIEBREAK_REPORTS_QUALITY_H
 #define TIEBREAK_REPORTS_QUALITY_H
 #include "core/json.h"
 #include "core/memory.h"
-#include "reports/table.h"
+#include "core/table.h"
 
 /* One run: an eval record's metric. */
 typedef struct {

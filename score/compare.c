@@ -197,7 +197,7 @@ static void seed_test(const comparison *c, compare_metric *m, int s)
     const compare_score  *at[2]   = { &m->scores[0], &m->scores[s] };
     compare_score        *out     = &m->scores[s];
     double                part[2] = { 0 }, under = 0;
-    out->seed_error = out->seed_p = NAN;
+    out->seed_error = out->seed_df = out->seed_p = NAN;
     for (int k = 0; k < 2; k++) {
         double n = of[k]->n_runs;
         if (of[k]->seedless) continue;
@@ -208,10 +208,8 @@ static void seed_test(const comparison *c, compare_metric *m, int s)
     if (of[0]->seedless && of[1]->seedless) return;
     double gap      = stats_mean(at[1]->run_values, of[1]->n_runs) - stats_mean(at[0]->run_values, of[0]->n_runs);
     out->seed_error = sqrt(part[0] + part[1]);
-    if (out->seed_error > 0)
-        out->seed_p = stats_t_pvalue(gap / out->seed_error, fmax(1, (part[0] + part[1]) * (part[0] + part[1]) / under));
-    else
-        out->seed_p = gap == 0 ? 1 : 0;
+    out->seed_df    = out->seed_error > 0 ? fmax(1, (part[0] + part[1]) * (part[0] + part[1]) / under) : INFINITY;
+    out->seed_p     = out->seed_error > 0 ? stats_t_pvalue(gap / out->seed_error, out->seed_df) : gap == 0;
 }
 
 /* Means over different numbers of runs round differently. */
@@ -296,21 +294,48 @@ static void measure(comparison *c)
     }
 }
 
-int compare_run(comparison *c, const char *const *what, int n, const compare_options *options)
+int compare_run_systems(comparison *c)
 {
-    *c = (comparison) { .options = *options };
-    if (n < 2) return input_error("a comparison needs two systems or more, the baseline first; %d given", n);
-    if (n > SYSTEMS_MAX) return input_error("%d systems: at most %d can be compared at once", n, SYSTEMS_MAX);
     int rc = OK;
-    for (int s = 0; s < n && !rc; s++) {
-        if (!(rc = compare_system_read(&c->systems[s], what[s]))) c->n_systems++;
-        if (!rc) rc = check_asked(&c->systems[0], &c->systems[s]);
-    }
+    for (int s = 1; s < c->n_systems && !rc; s++) rc = check_asked(&c->systems[0], &c->systems[s]);
     if (!rc) rc = align(c);
     if (!rc) rc = choose_metrics(c);
     if (!rc) measure(c);
     if (rc) comparison_free(c);
     return rc;
+}
+
+int compare_run(comparison *c, const char *const *what, int n, const compare_options *options)
+{
+    *c = (comparison) { .options = *options };
+    if (n < 2) return input_error("a comparison needs two systems or more, the baseline first; %d given", n);
+    if (n > SYSTEMS_MAX) return input_error("%d systems: at most %d can be compared at once", n, SYSTEMS_MAX);
+    for (int s = 0; s < n; s++) {
+        int rc = compare_system_read(&c->systems[s], what[s]);
+        if (rc) return comparison_free(c), rc;
+        c->n_systems++;
+    }
+    return compare_run_systems(c);
+}
+
+interval compare_interval(const comparison *c, const compare_metric *m, int s, double alpha)
+{
+    const compare_score *at  = &m->scores[s];
+    const double         gap = at->test.difference, z = stats_normal_quantile(1 - alpha / 2);
+    interval             i;
+    if (at->flips) {
+        i = paired_share_interval(at->counts, alpha);
+        i.low *= m->row.scale, i.high *= m->row.scale;
+    } else {
+        const bool   mean = m->row.error == STDERR_MEAN;
+        const double half = at->difference_error * (mean ? stats_t_quantile(alpha, (double)c->n - 1) : z);
+        i                 = (interval) { gap - half, gap + half, mean ? "Student's t" : "resamples" };
+    }
+    if (!isnan(at->seed_error)) {
+        const double half = at->seed_error > 0 ? at->seed_error * stats_t_quantile(alpha, at->seed_df) : 0;
+        i.low = fmin(i.low, gap - half), i.high = fmax(i.high, gap + half);
+    }
+    return i;
 }
 
 void comparison_free(comparison *c)

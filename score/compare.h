@@ -31,7 +31,9 @@ typedef struct {
 /* Reads a system. `what` is a sample log, a run's folder, a folder of runs (with SEED/ or
  * SEED/eval/ in it, as a sweep writes them), or several of these separated by commas; NAME= may
  * stand before it. ERR_INPUT when the runs are of different cells, or a log cannot be read. */
-int  compare_system_read(compare_system *out, const char *what);
+int compare_system_read(compare_system *out, const char *what);
+/* The same from n sample logs or folders of runs, 1 <= n <= RUNS_MAX. */
+int  compare_system_of(compare_system *out, const char *name, char *const *runs, int n);
 void compare_system_free(compare_system *s);
 
 typedef enum {
@@ -60,9 +62,9 @@ typedef struct {
     paired_counts counts;
     double        p_exact, p_mid;
     double        p, p_holm; /* by the test to go by; adjusted by Holm over the systems */
-    /* The difference between the systems' mean runs (Welch): its standard error and p-value; NaN
-     * when the spread of seeds is unknown. */
-    double          seed_error, seed_p;
+    /* The difference between the systems' mean runs (Welch): its standard error, degrees of
+     * freedom and p-value; NaN when the spread of seeds is unknown. */
+    double          seed_error, seed_df, seed_p;
     int64_t         better, worse; /* items */
     compare_verdict verdict;
 } compare_score;
@@ -92,8 +94,20 @@ typedef struct {
 
 /* ERR_INPUT when items differ (the message names some), when a metric was made by different rules,
  * or when records name different tasks or data. */
-int  compare_run(comparison *c, const char *const *what, int n, const compare_options *options);
+int compare_run(comparison *c, const char *const *what, int n, const compare_options *options);
+/* The same of systems that were read already: c->options, c->systems and c->n_systems are set, all
+ * else is zeroed. Takes the systems. */
+int  compare_run_systems(comparison *c);
 void comparison_free(comparison *c);
+
+/* The interval of the difference between system s and the first at the level 1 - alpha, in the
+ * metric's own unit: of shares paired_share_interval, of other means Student's t, else normal with
+ * the resamples' error. Where both systems have several runs, or one has and the other needs none,
+ * it also covers what Welch's t says of the seeds: to be decided, a difference must hold over
+ * items and over seeds. */
+interval compare_interval(const comparison *c, const compare_metric *m, int s, double alpha);
+/* The test that p is from: "McNemar mid-p", "approximate randomisation". */
+const char *compare_test_name(const compare_score *s);
 
 /* Whether two numbers of one item differ by more than rounding. */
 bool        compare_differs(double x, double y);

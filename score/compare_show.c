@@ -6,7 +6,7 @@
 
 enum { SHOWN = 8 }; /* the most ids in a line, unless all are asked for */
 
-static const char *test_name(const compare_score *s)
+const char *compare_test_name(const compare_score *s)
 {
     return s->flips ? "McNemar mid-p" : "approximate randomisation";
 }
@@ -71,7 +71,7 @@ static void print_changes(const comparison *c, const compare_metric *m, const co
 
 static void print_tests(const comparison *c, const compare_metric *m, const compare_score *s, str *out)
 {
-    str_printf(out, "      p              %.4g, %s", s->p, test_name(s));
+    str_printf(out, "      p              %.4g, %s", s->p, compare_test_name(s));
     if (c->n_systems > 2) str_printf(out, "; %.4g over %d systems (Holm)", s->p_holm, c->n_systems - 1);
     str_printf(out, "\n      other tests    ");
     if (s->flips)
@@ -196,7 +196,7 @@ static void set_difference(json *j, const comparison *c, const compare_metric *m
     json_set_num(j, "difference", s->test.difference);
     json_set_num(j, "difference_stderr", s->difference_error);
     json_set(j, "difference_interval", json_of_numbers((const double[]) { s->test.gap.low, s->test.gap.high }, 2));
-    json_set_str(j, "test", test_name(s));
+    json_set_str(j, "test", compare_test_name(s));
     json_set_num(j, "p", s->p);
     json_set_num(j, "p_holm", s->p_holm);
     json_set_str(j, "verdict", compare_verdict_text(m, s));

@@ -116,16 +116,16 @@ static int check_cell(const json *first, const json *asked, const char *a, const
                : OK;
 }
 
-static int read_runs(compare_system *s, const run_list *l)
+static int read_runs(compare_system *s, char *const *paths, int n)
 {
-    s->runs = mem_alloc((size_t)l->n, sizeof *s->runs);
-    for (int i = 0; i < l->n; i++) {
+    s->runs = mem_alloc((size_t)n, sizeof *s->runs);
+    for (int i = 0; i < n; i++) {
         json *asked;
-        int   rc = scored_read(&s->runs[i], l->paths[i]);
+        int   rc = scored_read(&s->runs[i], paths[i]);
         if (rc) return rc;
         s->n_runs++;
-        if ((rc = read_asked(l->paths[i], &asked))) return rc;
-        rc = check_cell(s->asked, asked, l->paths[0], l->paths[i]);
+        if ((rc = read_asked(paths[i], &asked))) return rc;
+        rc = check_cell(s->asked, asked, paths[0], paths[i]);
         if (i == 0)
             s->asked = asked;
         else
@@ -134,6 +134,15 @@ static int read_runs(compare_system *s, const run_list *l)
     }
     s->seedless = s->asked && !json_has(s->asked, "adapter");
     return OK;
+}
+
+int compare_system_of(compare_system *out, const char *name, char *const *runs, int n)
+{
+    *out   = (compare_system) { .name = mem_strdup(name) };
+    int rc = n <= RUNS_MAX ? read_runs(out, runs, n)
+                           : input_error("%s: more than %d runs of one system", name, RUNS_MAX);
+    if (rc) compare_system_free(out);
+    return rc;
 }
 
 int compare_system_read(compare_system *out, const char *what)
@@ -151,7 +160,7 @@ int compare_system_read(compare_system *out, const char *what)
         for (char *p = strtok_r(own, ",", &save); p && !rc; p = strtok_r(NULL, ",", &save)) rc = find_runs(&l, p, what);
     if (!rc && !l.n) rc = input_error("\"%s\": names no sample log", what);
     out->name = paths == what ? mem_strdup(what) : mem_strndup(what, (size_t)(eq - what));
-    if (!rc) rc = read_runs(out, &l);
+    if (!rc) rc = read_runs(out, l.paths, l.n);
     free(own);
     run_list_free(&l);
     if (rc) compare_system_free(out);

@@ -1,7 +1,7 @@
-/* A table with three writers over it: Markdown, CSV, HTML. Nobody types a number into a report:
+/* A table with four writers over it: text, Markdown, CSV, HTML. Nobody types a number into a report:
  * rows come from records. Texts may hold anything; each writer has one function that escapes. */
-#ifndef TIEBREAK_REPORTS_TABLE_H
-#define TIEBREAK_REPORTS_TABLE_H
+#ifndef TIEBREAK_CORE_TABLE_H
+#define TIEBREAK_CORE_TABLE_H
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -14,9 +14,9 @@ typedef struct {
 } table_cell;
 
 typedef struct {
-    const char  *title;
-    const char  *note; /* one paragraph under the title; NULL: none */
-    const char  *file; /* file name without ending: "quality" */
+    const char  *title; /* NULL: none */
+    const char  *note;  /* one paragraph under the title; NULL: none */
+    const char  *file;  /* file name without ending: "quality" */
     bool         csv_only;
     int          n_columns;
     size_t       heads_cap, n_rows, cap;
@@ -44,6 +44,7 @@ typedef struct {
 } table_text;
 table_text table_number(const char *format, double x) __attribute__((format(printf, 1, 0)));
 
+void table_plain(const table *t, str *out); /* columns of blanks, for a terminal; no title */
 void table_markdown(const table *t, str *out);
 void table_csv(const table *t, str *out); /* RFC 4180 */
 void table_html(const table *t, str *out);

@@ -1,6 +1,6 @@
 /* What tells things of one name apart: the members of their configurations that differ. */
-#ifndef TIEBREAK_REPORTS_APART_H
-#define TIEBREAK_REPORTS_APART_H
+#ifndef TIEBREAK_CORE_APART_H
+#define TIEBREAK_CORE_APART_H
 #include "core/json.h"
 
 /* One configuration. Those of one `name` and one `within` are to be told apart: a member in which

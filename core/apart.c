@@ -1,4 +1,4 @@
-#include "reports/apart.h"
+#include "core/apart.h"
 
 #include <stdlib.h>
 #include <string.h>

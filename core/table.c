@@ -1,4 +1,4 @@
-#include "reports/table.h"
+#include "core/table.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -104,6 +104,28 @@ static const char *cell_text(const table *t, int64_t r, int c)
     return text ? text : "";
 }
 
+void table_plain(const table *t, str *out)
+{
+    size_t *wide = mem_alloc((size_t)t->n_columns, sizeof *wide);
+    for (int64_t r = -1; r < (int64_t)t->n_rows; r++) {
+        for (int c = 0; c < t->n_columns; c++) {
+            const char  *text = cell_text(t, r, c);
+            const size_t n    = utf8_length(text, strlen(text));
+            if (n > wide[c]) wide[c] = n;
+        }
+    }
+    for (int64_t r = -1; r < (int64_t)t->n_rows; r++) {
+        for (int c = 0; c < t->n_columns; c++) {
+            const char *text  = cell_text(t, r, c);
+            const int   blank = (int)(wide[c] - utf8_length(text, strlen(text)));
+            const bool  last  = c + 1 == t->n_columns;
+            str_printf(out, "%*s%s%*s", t->numeric[c] ? blank : 0, "", text, t->numeric[c] || last ? 0 : blank, "");
+            str_puts(out, last ? "\n" : "  ");
+        }
+    }
+    free(wide);
+}
+
 /* Blanks in place of what would end the line; a backslash before what Markdown reads. */
 void markdown_escape(str *out, const char *s)
 {
@@ -115,7 +137,7 @@ void markdown_escape(str *out, const char *s)
 
 void table_markdown(const table *t, str *out)
 {
-    str_printf(out, "## %s\n\n", t->title);
+    if (t->title) str_printf(out, "## %s\n\n", t->title);
     if (t->note) str_printf(out, "%s\n\n", t->note);
     for (int64_t r = -1; r < (int64_t)t->n_rows; r++) {
         for (int c = 0; c < t->n_columns; c++) {
