@@ -1,5 +1,6 @@
 #include "core/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -154,6 +155,45 @@ char *path_join(const char *dir, const char *name)
     size_t n = strlen(dir);
     str_printf(&p, "%s%s%s", dir, n && dir[n - 1] == '/' ? "" : "/", name);
     return p.s;
+}
+
+typedef struct {
+    char **paths;
+    size_t n, cap;
+} path_list;
+
+static int find_in(path_list *list, const char *dir, bool wanted(const char *name), int depth)
+{
+    DIR *d = opendir(dir);
+    if (!d) return input_error("%s: cannot be opened as a folder: %s", dir, strerror(errno));
+    int rc = OK;
+    for (struct dirent *e; !rc && (e = readdir(d));) {
+        if (e->d_name[0] == '.') continue;
+        char       *path = path_join(dir, e->d_name);
+        struct stat st;
+        if (lstat(path, &st)) st.st_mode = 0;
+        if (S_ISDIR(st.st_mode) && depth < 16) rc = find_in(list, path, wanted, depth + 1);
+        if (S_ISREG(st.st_mode) && wanted(e->d_name)) {
+            if (list->n == list->cap) list->paths = mem_grow(list->paths, &list->cap, sizeof *list->paths);
+            list->paths[list->n++] = path;
+            path                   = NULL; /* the list's now */
+        }
+        free(path);
+    }
+    closedir(d);
+    return rc;
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+int file_find(char ***out, size_t *n, const char *dir, bool wanted(const char *name))
+{
+    path_list list = { 0 };
+    int       rc   = find_in(&list, dir, wanted, 0);
+    if (list.n) qsort(list.paths, list.n, sizeof *list.paths, by_text);
+    *out = list.paths;
+    *n   = list.n;
+    return rc;
 }
 
 const char *path_base(const char *path)

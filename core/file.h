@@ -33,6 +33,11 @@ int  file_make_dirs(const char *path);                                  /* like 
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);
 
+/* The regular files in a folder and in those in it, at most 16 deep, whose names are wanted, sorted
+ * by path; hidden ones and links are passed over. ERR_INPUT when a folder cannot be opened. The
+ * caller frees each of the *n paths, and *out, after an error too. */
+int file_find(char ***out, size_t *n, const char *dir, bool wanted(const char *name));
+
 /* Returns "dir/name" as a new string that the caller frees. */
 char       *path_join(const char *dir, const char *name);
 const char *path_base(const char *path);

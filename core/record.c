@@ -1,10 +1,8 @@
 #include "core/record.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "core/error.h"
@@ -149,35 +147,11 @@ int record_read(json **out, const char *path)
     return json_unless(rc, out);
 }
 
-typedef struct {
-    char **paths;
-    size_t n, cap;
-} path_list;
-
-static int collect(path_list *list, const char *dir, int depth)
+static bool is_json(const char *name)
 {
-    DIR *d = opendir(dir);
-    if (!d) return input_error("%s: cannot be opened as a folder of records", dir);
-    int rc = OK;
-    for (struct dirent *e; !rc && (e = readdir(d));) {
-        if (e->d_name[0] == '.') continue;
-        char       *path = path_join(dir, e->d_name);
-        struct stat st;
-        size_t      n = strlen(path);
-        if (lstat(path, &st)) st.st_mode = 0;
-        if (S_ISDIR(st.st_mode) && depth < 16) rc = collect(list, path, depth + 1);
-        if (S_ISREG(st.st_mode) && n > 5 && !strcmp(path + n - 5, ".json")) {
-            if (list->n == list->cap) list->paths = mem_grow(list->paths, &list->cap, sizeof *list->paths);
-            list->paths[list->n++] = path;
-            path                   = NULL; /* the list's now */
-        }
-        free(path);
-    }
-    closedir(d);
-    return rc;
+    const size_t n = strlen(name);
+    return n > 5 && !strcmp(name + n - 5, ".json");
 }
-
-static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 /* Is this file one of ours? Its start says so, without parsing a model's multi-megabyte
  * tokenizer.json. */
@@ -194,17 +168,17 @@ static bool looks_like_record(const char *path)
 
 int record_scan(json ***out, int64_t *n, const char *dir)
 {
-    path_list list = { 0 };
+    char **paths;
+    size_t n_paths;
     *out           = NULL;
     *n             = 0;
-    int rc         = collect(&list, dir, 0);
-    if (list.n) qsort(list.paths, list.n, sizeof *list.paths, by_text);
-    json **records = mem_alloc(list.n + 1, sizeof *records);
-    for (size_t i = 0; i < list.n; i++) {
-        if (!rc && looks_like_record(list.paths[i]) && !(rc = record_read(&records[*n], list.paths[i]))) ++*n;
-        free(list.paths[i]);
+    int    rc      = file_find(&paths, &n_paths, dir, is_json);
+    json **records = mem_alloc(n_paths + 1, sizeof *records);
+    for (size_t i = 0; i < n_paths; i++) {
+        if (!rc && looks_like_record(paths[i]) && !(rc = record_read(&records[*n], paths[i]))) ++*n;
+        free(paths[i]);
     }
-    free(list.paths);
+    free(paths);
     if (rc) {
         for (int64_t i = 0; i < *n; i++) json_free(records[i]);
         free(records);
@@ -215,34 +189,32 @@ int record_scan(json ***out, int64_t *n, const char *dir)
     return OK;
 }
 
+static bool is_cell(const char *name) { return !strcmp(name, "cell.json"); }
+
 int record_scan_unfinished(json ***out, int64_t *n, const char *dir)
 {
-    static const char cell[] = "/cell.json";
-    path_list         list   = { 0 };
-    int               rc     = collect(&list, dir, 0);
-    if (list.n) qsort(list.paths, list.n, sizeof *list.paths, by_text);
-    *out = mem_alloc(list.n + 1, sizeof **out);
-    *n   = 0;
-    for (size_t i = 0; i < list.n; i++) {
-        const size_t length = strlen(list.paths[i]);
-        json        *asked  = NULL;
-        if (!rc && length >= sizeof cell && !strcmp(list.paths[i] + length - (sizeof cell - 1), cell)) {
-            char *folder = mem_strndup(list.paths[i], length - (sizeof cell - 1)),
-                 *record = path_join(folder, "record.json");
-            if (!file_exists(record) && !json_read_file(&asked, list.paths[i], 1u << 20) && json_is_object(asked) &&
-                !check_texts(asked, list.paths[i], "")) {
-                json_set_str(asked, "folder", folder);
-                (*out)[(*n)++] = asked;
-            } else {
-                json_free(asked);
-                error_clear();
-            }
-            free(record);
-            free(folder);
+    char **paths;
+    size_t n_paths;
+    int    rc = file_find(&paths, &n_paths, dir, is_cell);
+    *out      = mem_alloc(n_paths + 1, sizeof **out);
+    *n        = 0;
+    for (size_t i = 0; i < n_paths; i++) {
+        json *asked  = NULL;
+        char *folder = mem_strndup(paths[i], (size_t)(path_base(paths[i]) - 1 - paths[i])),
+             *record = path_join(folder, "record.json");
+        if (!file_exists(record) && !json_read_file(&asked, paths[i], 1u << 20) && json_is_object(asked) &&
+            !check_texts(asked, paths[i], "")) {
+            json_set_str(asked, "folder", folder);
+            (*out)[(*n)++] = asked;
+        } else {
+            json_free(asked);
+            error_clear();
         }
-        free(list.paths[i]);
+        free(record);
+        free(folder);
+        free(paths[i]);
     }
-    free(list.paths);
+    free(paths);
     return rc;
 }
 

@@ -40,21 +40,25 @@ typedef struct {
     int64_t     made;              /* seconds since 1970; -1: not known */
     int64_t     block;             /* -1: not known */
     const char *facts[GATE_FACTS]; /* NULL: not known */
-    /* Of a training, an evaluation or a sample log, of which `stem` is the beginning of its cases'
-     * names, "eval/gsm8k/lora-r8"; "": its cases have whole names. `asked` tells those of one stem
-     * apart; NULL: nothing does. `log` is a sample log to compare scores by, or NULL. */
-    const char *stem;
+    double      mhz;               /* of a processor that keeps its clock; 0: not known */
+    /* A training, an evaluation or a sample log; "" and NULL of others, whose cases have whole
+     * names. Its cases' names begin with the stem, "eval/gsm8k"; with the variant, "lora-r8", where
+     * a side has several of one stem, and with the members of `asked` in which those still differ.
+     * adapter: the same text is the same kind of adapter. log: a sample log to compare scores by. */
+    const char *stem, *variant, *adapter, *log;
     json       *asked;
-    const char *log;
 } gate_file;
 
 /* What one file says of one case. */
 typedef struct {
     int64_t      file;
-    const char  *name; /* of the case, after its file's stem */
+    const char  *part; /* of the case's name, after its file's stem */
+    const char  *name; /* whole: by gate_set_names */
     gate_kind    kind;
-    gate_process process; /* of a time: logs of ns, of the ratio to the base GEMM, of s/token, bytes */
-    double       count;   /* of an exact case */
+    gate_process process; /* of a time: of ns, of the ratio to the base GEMM, of tokens/s, of bytes */
+    double       count;   /* of an exact case; of a score the scale of its metric, 0: it has none */
+    const char  *unit;
+    bool         inverted; /* more is better: the process's value is that of the inverse */
     /* Throughput and memory of a run that was made for its scores. */
     bool aside;
     /* Why the case has no sample here, a sentence; NULL: it has one. */
@@ -79,12 +83,14 @@ typedef struct {
  * skipped; a file named by itself must be of a known one. */
 int gate_set_read(gate_set *s, const char *path);
 /* Adds one file, which ran in that block (>= 0), or -1. */
-int  gate_set_add(gate_set *s, const char *path, int64_t block);
+int gate_set_add(gate_set *s, const char *path, int64_t block);
+/* Gives all cases of both sides their whole names; judging does so. */
+void gate_set_names(gate_set *base, gate_set *head);
 void gate_set_free(gate_set *s);
 
 /* For readers: a new file, zeroed but for its path, and a new sample of the newest file. */
 gate_file   *gate_set_file(gate_set *s, const char *path);
-gate_sample *gate_set_sample(gate_set *s, const char *name, gate_kind kind);
+gate_sample *gate_set_sample(gate_set *s, const char *part, gate_kind kind);
 const char  *gate_set_text(gate_set *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Google Benchmark's report. A case is a run name, its samples are the repetitions. */
@@ -93,8 +99,4 @@ int gate_read_gbench(gate_set *s, const json *doc, const char *path);
 int gate_read_record(gate_set *s, const json *record, const char *path);
 /* A sample log without a record. root: the folder that is searched through, "" for a file. */
 int gate_read_log(gate_set *s, const char *path, const char *root);
-
-/* Seconds since 1970 of "2026-01-31T12:00:00Z", "...+01:00", "2026-01-31 12:00:00",
- * "2026/01/31-12:00:00", "2026-01-31"; without an offset UTC is taken. -1: it is no such date. */
-int64_t gate_date(const char *text);
 #endif

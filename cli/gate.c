@@ -1,0 +1,143 @@
+/* tiebreak gate: is HEAD slower, larger or worse than BASE? */
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/verbs.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "gate/gate.h"
+
+enum { FIELD_REAL, FIELD_CPU };
+static const char *const fields[] = { [FIELD_REAL] = "real_time", [FIELD_CPU] = "cpu_time", NULL };
+
+static gate_options q;
+static struct {
+    int         field;
+    const char *markdown, *junit;
+    int64_t     threads;
+    bool        json, github;
+} o;
+
+static const option options[] = {
+    { "margin", OPT_NUM, &q.margin, .min = 0.001, .max = 1000, .def = "3", .arg = "PERCENT",
+      .help = "how much slower, or larger, is too much" },
+    { "score-margin", OPT_NUM, &q.score_margin, .min = 0.001, .max = 100, .def = "1", .arg = "POINTS",
+      .help = "how much worse a score may be: points are hundredths of the metric's scale" },
+    { "noise", OPT_NUM, &q.noise, .min = 0.001, .max = 1000, .arg = "PERCENT",
+      .help = "standard deviation between processes, where fewer than five a side ran" },
+    { "only", OPT_STR, &q.only, .arg = "RE", .help = "extended regular expression over the cases' names" },
+    { "field", OPT_WORD, &o.field, .words = fields, .def = "real_time", .arg = "F",
+      .help = "of Google Benchmark's entries:" },
+    { "ack", OPT_STR, &q.ack, .arg = "FILE",
+      .help = "accepted regressions and removed cases, a line each: NAME YYYY-MM-DD reason" },
+    { "max-age-days", OPT_INT, &q.max_age_days, .min = 1, .max = 36500, .arg = "N",
+      .help = "an older BASE is an error" },
+    { "allow-inconclusive", OPT_FLAG, &q.allow_inconclusive,
+      .help = "undecided cases do not fail the gate; they are still shown" },
+    { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
+    { "markdown", OPT_STR, &o.markdown, .arg = "FILE",
+      .help = "for a pull request: the worst first, the rest collapsed" },
+    { "junit", OPT_STR, &o.junit, .arg = "FILE", .help = "JUnit's XML: a test for each case" },
+    { "github", OPT_FLAG, &o.github,
+      .help = "workflow commands on stdout, and the Markdown appended to the file that GITHUB_STEP_SUMMARY names" },
+    { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N",
+      .help = "worker threads of the scores' tests; every core when not given" },
+    { 0 }
+};
+
+static int append_summary(const str *text)
+{
+    const char *path = getenv("GITHUB_STEP_SUMMARY");
+    if (!path || !*path) return OK;
+    FILE *f = fopen(path, "a");
+    if (!f) return run_error("%s: cannot be opened to append the job's summary", path);
+    const bool whole = fwrite(str_c(text), 1, text->n, f) == text->n;
+    return fclose(f) == 0 && whole ? OK : run_error("%s: the job's summary could not be written", path);
+}
+
+static int write_files(const gate_result *r)
+{
+    str markdown = { 0 }, junit = { 0 };
+    gate_markdown(r, &markdown);
+    gate_junit(r, &junit);
+    int rc = o.markdown ? file_write_atomic(o.markdown, str_c(&markdown), markdown.n) : OK;
+    if (!rc && o.junit) rc = file_write_atomic(o.junit, str_c(&junit), junit.n);
+    if (!rc && o.github) rc = append_summary(&markdown);
+    str_free(&markdown);
+    str_free(&junit);
+    return rc;
+}
+
+static void print(const gate_result *r)
+{
+    str text = { 0 };
+    if (o.json)
+        json_show(gate_json(r));
+    else
+        gate_text(r, &text);
+    if (o.github) gate_annotations(r, &text);
+    /* With --json stdout is that one object. */
+    fwrite(str_c(&text), 1, text.n, o.json ? stderr : stdout);
+    str_free(&text);
+}
+
+static int compare(const char *base_path, const char *head_path)
+{
+    gate_set    base = { .field = fields[o.field] }, head = { .field = fields[o.field] };
+    gate_result r  = { 0 };
+    int         rc = gate_set_read(&base, base_path);
+    if (!rc) rc = gate_set_read(&head, head_path);
+    if (!rc) rc = gate_judge_sets(&r, &base, &head, &q);
+    if (!rc) {
+        gate_finish(&r);
+        print(&r);
+        rc               = write_files(&r);
+        const int status = gate_status(&r);
+        rc               = status ? status : rc;
+    }
+    gate_result_free(&r);
+    gate_set_free(&base);
+    gate_set_free(&head);
+    return rc;
+}
+
+static int run(int argc, char **argv)
+{
+    q = (gate_options) { 0 };
+    memset(&o, 0, sizeof o);
+    positionals sides = { .min = 2, .max = 2, .what = "BASE and HEAD, folders of records or of reports" };
+    int         rc    = options_parse(&verb_gate, options, argc, argv, &sides);
+    if (rc) return rc;
+    if (o.threads) omp_set_num_threads((int)o.threads);
+    return compare(sides.args[0], sides.args[1]);
+}
+
+const verb verb_gate = {
+    "gate", "whether HEAD is slower, larger or worse than BASE, for CI",
+    "BASE HEAD [--margin PERCENT] [--score-margin POINTS]",
+    "  # Each side: ten processes of the same benchmarks, run in turn (A B B A ...), a file of each\n"
+    "  for i in 0 1 2 3 4 5 6 7 8 9; do\n"
+    "    ./bench-base --benchmark_out=base/$i.json --benchmark_repetitions=5\n"
+    "    ./bench-head --benchmark_out=head/$i.json --benchmark_repetitions=5\n"
+    "  done\n"
+    "  tiebreak gate base head --margin 3 --markdown gate.md\n"
+    "  # An adapter may be at most one point worse, on the same items\n"
+    "  tiebreak gate runs/base runs/lora --score-margin 1 --only exact_match\n"
+    "\n"
+    "verdicts, by the interval of the change (all intervals hold at once in 95 % of gates):\n"
+    "  regressed      the whole interval is beyond the margin            exit status 1\n"
+    "  changed        a count that must stay as it is became less        exit status 1\n"
+    "  inconclusive   the margin lies within the interval                exit status 3\n"
+    "  equivalent     the whole interval is within the margin            exit status 0\n"
+    "  improved       the whole interval is beyond the margin, better    exit status 0\n"
+    "  A case that is in BASE and not in HEAD, another build, dtype or machine, an expired\n"
+    "  acknowledgement: exit status 2, whatever the rest says.\n"
+    "\n"
+    "what is read: records of `bench`, `train` and `eval` with their sample logs, lm-evaluation-harness's\n"
+    "samples_*.jsonl, Google Benchmark's JSON of any program. A file is one process: its repetitions\n"
+    "count once, so run the program several times.\n",
+    run
+};
