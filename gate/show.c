@@ -75,7 +75,7 @@ static void say_case(const gate_case *c, str *out)
 
 static void fill(const gate_result *r, size_t from, size_t to, table *t)
 {
-    table_init(t, "gate", NULL, NULL, "verdict|case|base#|head#||change#|low#|high#|margin#|n#|noise %#|rule|");
+    table_init(t, "gate", NULL, NULL, "verdict|case|base#|head#||change#|low#|high#|margin#|n#|noise %#|rule|why");
     for (size_t i = from; i < to; i++) {
         const gate_case *c = &r->cases[i];
         str              n = { 0 }, why = { 0 };
