@@ -356,7 +356,9 @@ static void judge_score(judging *g, const pair *p, const compared *k)
     const compare_score  *s      = &m->scores[1];
     gate_case            *c      = gate_add(r, p->name, GATE_SCORE);
     const double          points = (m->row.higher ? 100 : -100) / m->row.scale;
-    const interval        i      = compare_interval(&k->c, m, 1, gate_alpha(r->simultaneous));
+    interval              i      = compare_interval(&k->c, m, 1, gate_alpha(r->simultaneous));
+    /* The same answers leave nothing to estimate. */
+    if (s->verdict == VERDICT_IDENTICAL) i = (interval) { 0, 0, compare_verdict_text(m, s) };
     c->base = m->scores[0].value, c->head = s->value;
     c->p        = s->p;
     c->test     = compare_test_name(s);

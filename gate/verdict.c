@@ -22,6 +22,7 @@ double gate_alpha(int64_t cases) { return 0.05 / (double)(cases > 1 ? cases : 1)
 gate_verdict gate_decide(double low, double high, double margin, bool more_is_worse)
 {
     const double worst = more_is_worse ? high : -low, best = more_is_worse ? low : -high;
+    if (isnan(low) || isnan(high)) return GATE_INCONCLUSIVE;
     if (best > margin) return GATE_REGRESSED;
     if (worst < -margin) return GATE_IMPROVED;
     return best >= -margin && worst <= margin ? GATE_EQUIVALENT : GATE_INCONCLUSIVE;
