@@ -1,5 +1,6 @@
 /* A table with four writers over it: text, Markdown, CSV, HTML. Nobody types a number into a
- * report: rows come from records. Texts may hold anything; each writer has one function that escapes. */
+ * report: rows come from records. Texts may hold anything; each writer has one function that
+ * escapes. */
 #ifndef TIEBREAK_CORE_TABLE_H
 #define TIEBREAK_CORE_TABLE_H
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-#include "gate/gate.h"
+#include "gate/gate_private.h"
 
 #include <math.h>
 #include <regex.h>
@@ -7,16 +7,13 @@
 #include <time.h>
 
 #include "core/error.h"
-#include "core/stats.h"
-#include "score/compare.h"
 
 /* The most processes a side of a case: their differences, each with each, are sorted. */
 enum { PROCESSES_MAX = 2000 };
 
 /* --- texts */
 
-static const char *keep(gate_result *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static const char *keep(gate_result *r, const char *format, ...)
+const char *gate_keep(gate_result *r, const char *format, ...)
 {
     str     text = { 0 };
     va_list args;
@@ -28,34 +25,13 @@ static const char *keep(gate_result *r, const char *format, ...)
     return kept;
 }
 
-static void push(gate_texts *t, const char *text)
+void gate_push(gate_texts *t, const char *text)
 {
     if (t->n == t->cap) t->items = mem_grow(t->items, &t->cap, sizeof *t->items);
     t->items[t->n++] = text;
 }
 
 /* --- the cases of both sides */
-
-/* One case: its samples of both sides lie one after the other. */
-typedef struct {
-    const char         *name;
-    gate_kind           kind;
-    const gate_sample **base, **head;
-    int64_t             n[2];
-    bool                aside;
-} pair;
-
-typedef struct {
-    gate_result        *r;
-    const gate_set     *sets[2];
-    const gate_sample **sorted[2];
-    pair               *pairs;
-    size_t              n, cap;
-    /* what differs between files, and was said */
-    string_table said;
-    bool         only_given;
-    regex_t      only;
-} judging;
 
 static int by_name(const void *x, const void *y)
 {
@@ -86,7 +62,7 @@ static int64_t length(const gate_sample **at, const gate_sample **end)
     return at - from;
 }
 
-static bool selected(const judging *g, const char *name)
+static bool selected(const gate_judging *g, const char *name)
 {
     return !g->only_given || regexec(&g->only, name, 0, NULL, 0) == 0;
 }
@@ -99,14 +75,14 @@ static bool all_aside(const gate_sample **x, int64_t n)
 }
 
 /* Both sides are sorted by name, so one walk meets every case. */
-static void pair_up(judging *g)
+static void pair_up(gate_judging *g)
 {
     const gate_sample **a = g->sorted[0], **b = g->sorted[1], **end_a = a + g->sets[0]->n_samples,
                       **end_b = b + g->sets[1]->n_samples;
     while (a < end_a || b < end_b) {
         const int           c  = a == end_a ? 1 : b == end_b ? -1 : 0;
         const gate_sample **at = c > 0 ? b : a;
-        pair                p  = { (*at)->name, (*at)->kind, a, b, { 0, 0 }, false };
+        gate_pair           p  = { (*at)->name, (*at)->kind, a, b, { 0, 0 }, false };
         if (!c) {
             const gate_sample x   = { .name = (*a)->name, .kind = (*a)->kind },
                               y   = { .name = (*b)->name, .kind = (*b)->kind };
@@ -131,23 +107,23 @@ static void pair_up(judging *g)
 
 /* --- what must be the same */
 
-static const gate_file *file_of(const judging *g, const pair *p, int side, int64_t i)
+const gate_file *gate_file_of(const gate_judging *g, const gate_pair *p, int side, int64_t i)
 {
     return &g->sets[side]->files[(side ? p->head : p->base)[i]->file];
 }
 
 /* Says once for all cases that two files differ in something. */
-static void say_difference(judging *g, const pair *p, const char *what, const char *x, const char *y,
+static void say_difference(gate_judging *g, const gate_pair *p, const char *what, const char *x, const char *y,
                            const gate_file *a, const gate_file *b)
 {
-    const char *key = keep(g->r, "%s\n%s\n%s", what, x, y);
+    const char *key = gate_keep(g->r, "%s\n%s\n%s", what, x, y);
     if (string_table_put(&g->said, key, strlen(key), 0) >= 0) return;
-    push(&g->r->problems, keep(g->r, "%s: another %s: \"%s\" in %s, \"%s\" in %s; they cannot be compared", p->name,
-                               what, x, a->path, y, b->path));
+    gate_push(&g->r->problems, gate_keep(g->r, "%s: another %s: \"%s\" in %s, \"%s\" in %s; they cannot be compared",
+                                         p->name, what, x, a->path, y, b->path));
 }
 
 /* False when files of the case differ in what must be the same. */
-static bool comparable(judging *g, const pair *p)
+static bool comparable(gate_judging *g, const gate_pair *p)
 {
     bool same = true;
     for (int k = 0; k < GATE_FACTS; k++) {
@@ -155,7 +131,7 @@ static bool comparable(judging *g, const pair *p)
         if (gate_fact_rows[k].of_times_only && p->kind != GATE_TIME) continue;
         for (int side = 0; side < 2; side++) {
             for (int64_t i = 0; i < p->n[side]; i++) {
-                const gate_file *f = file_of(g, p, side, i);
+                const gate_file *f = gate_file_of(g, p, side, i);
                 if (!f->facts[k]) continue;
                 if (!first) first = f;
                 if (!strcmp(first->facts[k], f->facts[k])) continue;
@@ -167,234 +143,54 @@ static bool comparable(judging *g, const pair *p)
     const gate_file *slow = NULL, *fast = NULL;
     for (int side = 0; side < 2 && p->kind == GATE_TIME; side++) {
         for (int64_t i = 0; i < p->n[side]; i++) {
-            const gate_file *f = file_of(g, p, side, i);
+            const gate_file *f = gate_file_of(g, p, side, i);
             if (!(f->mhz > 0)) continue;
             if (!slow || f->mhz < slow->mhz) slow = f;
             if (!fast || f->mhz > fast->mhz) fast = f;
         }
     }
     if (slow && fast->mhz > 1.1 * slow->mhz) {
-        say_difference(g, p, gate_fact_rows[FACT_CLOCK].name, keep(g->r, "%.0f MHz", slow->mhz),
-                       keep(g->r, "%.0f MHz", fast->mhz), slow, fast);
+        say_difference(g, p, gate_fact_rows[FACT_CLOCK].name, gate_keep(g->r, "%.0f MHz", slow->mhz),
+                       gate_keep(g->r, "%.0f MHz", fast->mhz), slow, fast);
         same = false;
     }
     return same;
 }
 
 /* False when a sample of the case is none; says why. */
-static bool sound(judging *g, const pair *p)
+static bool sound(gate_judging *g, const gate_pair *p)
 {
     for (int side = 0; side < 2; side++) {
         const gate_sample **x = side ? p->head : p->base;
         for (int64_t i = 0; i < p->n[side]; i++) {
             if (!x[i]->problem) continue;
-            push(&g->r->problems, keep(g->r, "%s: %s: %s", p->name, file_of(g, p, side, i)->path, x[i]->problem));
+            gate_push(&g->r->problems,
+                      gate_keep(g->r, "%s: %s: %s", p->name, gate_file_of(g, p, side, i)->path, x[i]->problem));
             return false;
         }
         if (p->n[side] > PROCESSES_MAX) {
-            push(&g->r->problems, keep(g->r, "%s: %lld files a side; at most %d can be judged", p->name,
-                                       (long long)p->n[side], PROCESSES_MAX));
+            gate_push(&g->r->problems, gate_keep(g->r, "%s: %lld files a side; at most %d can be judged", p->name,
+                                                 (long long)p->n[side], PROCESSES_MAX));
             return false;
         }
     }
     return true;
 }
 
-/* --- judging */
-
-gate_case *gate_add(gate_result *r, const char *name, gate_kind kind)
-{
-    if (r->n == r->cap) r->cases = mem_grow(r->cases, &r->cap, sizeof *r->cases);
-    gate_case *c = &r->cases[r->n++];
-    *c         = (gate_case) { .name = keep(r, "%s", name), .kind = kind, .unit = "", .why = "", .p = NAN, .test = "" };
-    c->j.rule  = "";
-    c->j.noise = NAN;
-    return c;
-}
-
-/* The median over processes, as it is read. */
-static double shown(const gate_sample **x, int64_t n)
-{
-    double *v = mem_alloc((size_t)n, sizeof *v);
-    for (int64_t i = 0; i < n; i++) v[i] = x[i]->process.value;
-    const double middle = stats_median(v, n);
-    free(v);
-    return exp(x[0]->inverted ? -middle : middle);
-}
-
-static gate_process *processes(const gate_sample **x, int64_t n)
-{
-    gate_process *p = mem_alloc((size_t)n, sizeof *p);
-    for (int64_t i = 0; i < n; i++) p[i] = x[i]->process;
-    return p;
-}
-
-static void judge_time(judging *g, const pair *p)
-{
-    gate_result  *r    = g->r;
-    gate_case    *c    = gate_add(r, p->name, GATE_TIME);
-    gate_process *base = processes(p->base, p->n[0]), *head = processes(p->head, p->n[1]);
-    gate_judge(&c->j, base, p->n[0], head, p->n[1],
-               &(gate_rule) { .margin = r->o.margin, .noise = r->o.noise, .cases = r->simultaneous });
-    c->base = shown(p->base, p->n[0]);
-    c->head = shown(p->head, p->n[1]);
-    c->unit = p->base[0]->unit;
-    free(base);
-    free(head);
-    if (c->j.verdict != GATE_INCONCLUSIVE) return;
-    if (isnan(c->j.low))
-        c->why = keep(r,
-                      "%lld and %lld processes hold no interval; %lld a side do, or --noise PERCENT between processes",
-                      (long long)p->n[0], (long long)p->n[1], (long long)c->j.needs);
-    else if (c->j.needs > 100000)
-        c->why = keep(r, "noise of %.2g %% between processes is above the margin", c->j.noise);
-    else if (isnan(c->j.noise))
-        c->why = keep(r, "at the noise given about %lld processes a side would decide", (long long)c->j.needs);
-    else
-        c->why = keep(r, "at the noise seen, %.2g %% between processes, about %lld a side would decide", c->j.noise,
-                      (long long)c->j.needs);
-}
-
-static void ends_of(const gate_sample **x, int64_t n, double *least, double *most)
-{
-    *least = INFINITY, *most = -INFINITY;
-    for (int64_t i = 0; i < n; i++) *least = fmin(*least, x[i]->count), *most = fmax(*most, x[i]->count);
-}
-
-/* A count is the same, more or less. Where the files of a side differ, both ends must be the
- * same. */
-static void judge_count(judging *g, const pair *p)
-{
-    const gate_file *a = file_of(g, p, 0, 0), *b = file_of(g, p, 1, 0);
-    if (a->adapter && b->adapter && strcmp(a->adapter, b->adapter) != 0) {
-        push(&g->r->notes, keep(g->r, "%s: not judged, another adapter: \"%s\" in %s, \"%s\" in %s", p->name,
-                                a->adapter, a->path, b->adapter, b->path));
-        return;
-    }
-    gate_case *c = gate_add(g->r, p->name, GATE_EXACT);
-    double     low[2], high[2];
-    ends_of(p->base, p->n[0], &low[0], &high[0]);
-    ends_of(p->head, p->n[1], &low[1], &high[1]);
-    const bool same = low[0] == low[1] && high[0] == high[1];
-    c->base = high[0], c->head = high[1];
-    c->unit     = p->base[0]->unit;
-    c->j.rule   = "count";
-    c->j.n_base = p->n[0], c->j.n_head = p->n[1];
-    c->j.change = c->j.low = c->j.high = high[1] == high[0] ? 0 : 100 * (high[1] / high[0] - 1);
-    c->j.verdict                       = same ? GATE_EQUIVALENT : high[1] > high[0] ? GATE_REGRESSED : GATE_CHANGED;
-}
-
-/* --- scores */
-
-/* Two systems that answered the same items. */
-typedef struct {
-    const char *stem; /* the cases' names up to the metric */
-    size_t      n;
-    comparison  c;
-} compared;
-
-static const char *metric_of(const gate_sample *s) { return s->part; }
-
-static size_t stem_length(const gate_sample *s) { return strlen(s->name) - strlen(s->part); }
-
-/* The logs of one side that have the case; several are runs of one cell that differ in their seed.
- * The same run scored again is no run more. */
-static int read_system(judging *g, compare_system *out, const pair *p, int side)
-{
-    char            *logs[RUNS_MAX];
-    int              n = 0, rc = OK;
-    const gate_file *first = file_of(g, p, side, 0);
-    for (int64_t i = 0; i < p->n[side] && !rc; i++) {
-        const gate_file *f    = file_of(g, p, side, i);
-        bool             seen = false;
-        for (int64_t k = 0; k < i; k++) seen |= f->adapter && json_equal(file_of(g, p, side, k)->asked, f->asked);
-        if (i && !f->adapter)
-            rc = input_error("%s and %s: two logs of one task on one side; keep one of them", first->log, f->log);
-        else if (!seen && n == RUNS_MAX)
-            rc = input_error("%s: more than %d runs", p->name, RUNS_MAX);
-        else if (!seen)
-            logs[n++] = mem_strdup(f->log);
-    }
-    if (!rc) rc = compare_system_of(out, first->log, logs, n);
-    while (n) free(logs[--n]);
-    return rc;
-}
-
-static int compare_pair(judging *g, compared *k, const pair *p)
-{
-    k->n    = stem_length(p->base[0]);
-    k->stem = p->name;
-    k->c    = (comparison) { .options = { .draws = PAIRED_DEFAULTS } };
-    int rc  = read_system(g, &k->c.systems[0], p, 0);
-    if (!rc) k->c.n_systems = 1, rc = read_system(g, &k->c.systems[1], p, 1);
-    if (!rc) {
-        k->c.n_systems = 2;
-        return error_context(compare_run_systems(&k->c), "%.*s", (int)(k->n ? k->n - 1 : 0), p->name);
-    }
-    comparison_free(&k->c);
-    return rc;
-}
-
-/* The metric of a comparison that the case is about. A name that other metrics begin with is no
- * danger: names are compared whole. */
-static int find_metric(const comparison *c, const char *name)
-{
-    for (int m = 0; m < c->n_metrics; m++)
-        if (!strcmp(c->metrics[m].row.name, name)) return m;
-    return -1;
-}
-
-static void judge_score(judging *g, const pair *p, const compared *k)
-{
-    gate_result *r  = g->r;
-    const int    at = find_metric(&k->c, metric_of(p->base[0]));
-    if (at < 0) {
-        push(&r->problems, keep(r, "%s: the logs of one side lack it", p->name));
-        return;
-    }
-    const compare_metric *m      = &k->c.metrics[at];
-    const compare_score  *s      = &m->scores[1];
-    gate_case            *c      = gate_add(r, p->name, GATE_SCORE);
-    const double          points = (m->row.higher ? 100 : -100) / m->row.scale;
-    interval              i      = compare_interval(&k->c, m, 1, gate_alpha(r->simultaneous));
-    /* The same answers leave nothing to estimate. */
-    if (s->verdict == VERDICT_IDENTICAL) i = (interval) { 0, 0, compare_verdict_text(m, s) };
-    c->base = m->scores[0].value, c->head = s->value;
-    c->p        = s->p;
-    c->test     = compare_test_name(s);
-    c->j.rule   = i.rule;
-    c->j.margin = r->o.score_margin;
-    c->j.n_base = c->j.n_head = k->c.n;
-    c->j.change               = points * s->test.difference;
-    c->j.low                  = fmin(points * i.low, points * i.high);
-    c->j.high                 = fmax(points * i.low, points * i.high);
-    c->j.verdict              = gate_decide(c->j.low, c->j.high, c->j.margin, false);
-    if (c->j.verdict != GATE_INCONCLUSIVE) return;
-    /* The half-width falls with the root of the number of items. */
-    const double half = (c->j.high - c->j.low) / 2, gap = fmax(fabs(fabs(c->j.change) - c->j.margin), c->j.margin / 2),
-                 grow = half / gap;
-    c->j.needs        = half > 0 ? (int64_t)ceil((double)k->c.n * grow * grow) : 0;
-    if (c->j.needs > k->c.n && c->j.needs < 100000000)
-        c->why = keep(r, "about %lld items would decide%s", (long long)c->j.needs,
-                      isnan(s->seed_error) ? "" : ", or more training seeds");
-    else
-        c->why = "the difference lies about the margin";
-}
-
 /* --- notes */
 
 /* Said of times: which side ran first. */
-static void note_order(judging *g)
+static void note_order(gate_judging *g)
 {
     int64_t first[2] = { INT64_MAX, INT64_MAX }, last[2] = { -1, -1 };
     bool    known = true, any = false;
     for (size_t i = 0; i < g->n; i++) {
-        const pair *p = &g->pairs[i];
+        const gate_pair *p = &g->pairs[i];
         if (p->kind != GATE_TIME || !p->n[0] || !p->n[1]) continue;
         any = true;
         for (int side = 0; side < 2; side++) {
             for (int64_t k = 0; k < p->n[side]; k++) {
-                const int64_t made = file_of(g, p, side, k)->made;
+                const int64_t made = gate_file_of(g, p, side, k)->made;
                 known &= made >= 0;
                 if (made < first[side]) first[side] = made;
                 if (made > last[side]) last[side] = made;
@@ -403,16 +199,18 @@ static void note_order(judging *g)
     }
     if (!any) return;
     if (!known)
-        push(&g->r->notes, "some files do not say when they were made, so whether the sides ran in turn is not known: "
-                           "drift of the machine may look like a change");
+        gate_push(&g->r->notes,
+                  "some files do not say when they were made, so whether the sides ran in turn is not known: "
+                  "drift of the machine may look like a change");
     else if (last[0] < first[1] || last[1] < first[0])
-        push(&g->r->notes, keep(g->r,
-                                "not interleaved: all of %s ran before all of %s, so drift of the machine cannot be "
-                                "told from a change; run them in turn",
-                                last[0] < first[1] ? "BASE" : "HEAD", last[0] < first[1] ? "HEAD" : "BASE"));
+        gate_push(&g->r->notes,
+                  gate_keep(g->r,
+                            "not interleaved: all of %s ran before all of %s, so drift of the machine cannot be "
+                            "told from a change; run them in turn",
+                            last[0] < first[1] ? "BASE" : "HEAD", last[0] < first[1] ? "HEAD" : "BASE"));
 }
 
-static void check_age(judging *g)
+static void check_age(gate_judging *g)
 {
     gate_result     *r     = g->r;
     const int64_t    now   = r->o.now ? r->o.now : (int64_t)time(NULL);
@@ -423,58 +221,62 @@ static void check_age(judging *g)
         if (!worst || f->made < worst->made) worst = f;
     }
     if (worst && worst->made < 0)
-        push(&r->problems, keep(r, "%s: does not say when it was made, and --max-age-days asks for at most %lld days",
-                                worst->path, (long long)r->o.max_age_days));
+        gate_push(&r->problems,
+                  gate_keep(r, "%s: does not say when it was made, and --max-age-days asks for at most %lld days",
+                            worst->path, (long long)r->o.max_age_days));
     else if (worst && now - worst->made > 86400 * r->o.max_age_days)
-        push(&r->problems,
-             keep(r, "%s: the baseline is %lld days old, at most %lld are allowed (--max-age-days); make it anew",
-                  worst->path, (long long)((now - worst->made) / 86400), (long long)r->o.max_age_days));
+        gate_push(
+            &r->problems,
+            gate_keep(r, "%s: the baseline is %lld days old, at most %lld are allowed (--max-age-days); make it anew",
+                      worst->path, (long long)((now - worst->made) / 86400), (long long)r->o.max_age_days));
 }
 
 static void note_files(gate_result *r, const gate_set *s, const char *side)
 {
     if (s->copies)
-        push(&r->notes, keep(r, "%s: %lld files are copies of others and count once", side, (long long)s->copies));
+        gate_push(&r->notes,
+                  gate_keep(r, "%s: %lld files are copies of others and count once", side, (long long)s->copies));
     if (s->skipped)
-        push(&r->notes, keep(r,
-                             "%s: %lld JSON files are neither records nor reports of Google Benchmark and were not "
-                             "looked at: %s%s",
-                             side, (long long)s->skipped, s->first_skipped, s->skipped > 1 ? ", ..." : ""));
+        gate_push(&r->notes,
+                  gate_keep(r,
+                            "%s: %lld JSON files are neither records nor reports of Google Benchmark and were not "
+                            "looked at: %s%s",
+                            side, (long long)s->skipped, s->first_skipped, s->skipped > 1 ? ", ..." : ""));
 }
 
 /* --- all of it */
 
-static bool judged(const pair *p) { return p->n[0] && p->n[1]; }
+static bool judged(const gate_pair *p) { return p->n[0] && p->n[1]; }
 
 /* Sorts out what has one side only, what cannot be compared and what is left aside; keeps the
  * rest. */
-static void sort_out(judging *g)
+static void sort_out(gate_judging *g)
 {
     gate_result *r    = g->r;
     size_t       kept = 0;
     for (size_t i = 0; i < g->n; i++) {
-        pair      *p   = &g->pairs[i];
+        gate_pair *p   = &g->pairs[i];
         ack_entry *ack = ack_find(&r->acks, p->name);
         if (p->n[0] && !p->n[1] && ack)
-            push(&r->notes, keep(r, "%s: gone, as acknowledged: %s", p->name, ack->reason));
+            gate_push(&r->notes, gate_keep(r, "%s: gone, as acknowledged: %s", p->name, ack->reason));
         else if (!judged(p))
-            push(p->n[0] ? &r->missing : &r->fresh, keep(r, "%s", p->name));
+            gate_push(p->n[0] ? &r->missing : &r->fresh, gate_keep(r, "%s", p->name));
         else if (sound(g, p) && comparable(g, p))
             g->pairs[kept++] = *p;
     }
     g->n = kept;
-    /* Throughput and memory of runs that were made for their scores wait for enough of these, unless
-     * there is nothing else. */
+    /* Throughput and memory of runs that were made for their scores wait for enough of these,
+     * unless there is nothing else. */
     bool others = false;
     for (size_t i = 0; i < g->n; i++) others |= !g->pairs[i].aside;
     kept = 0;
     for (size_t i = 0; i < g->n; i++) {
-        const pair *p   = &g->pairs[i];
-        const bool  few = p->n[0] < GATE_LEAST || p->n[1] < GATE_LEAST;
+        const gate_pair *p   = &g->pairs[i];
+        const bool       few = p->n[0] < GATE_LEAST || p->n[1] < GATE_LEAST;
         if (others && p->aside && few && !(r->o.noise > 0))
-            push(&r->unjudged, keep(r, "%s", p->name));
+            gate_push(&r->unjudged, gate_keep(r, "%s", p->name));
         else if (p->kind == GATE_SCORE && !(p->base[0]->count > 0))
-            push(&r->notes, keep(r, "%s: not judged, its metric has no scale, so no points", p->name));
+            gate_push(&r->notes, gate_keep(r, "%s: not judged, its metric has no scale, so no points", p->name));
         else
             g->pairs[kept++] = *p;
     }
@@ -482,29 +284,7 @@ static void sort_out(judging *g)
     for (size_t i = 0; i < g->n; i++) r->simultaneous += g->pairs[i].kind != GATE_EXACT;
 }
 
-static int judge_pairs(judging *g)
-{
-    compared k  = { 0 };
-    int      rc = OK;
-    for (size_t i = 0; i < g->n && !rc; i++) {
-        const pair *p = &g->pairs[i];
-        if (p->kind == GATE_TIME) judge_time(g, p);
-        if (p->kind == GATE_EXACT) judge_count(g, p);
-        if (p->kind != GATE_SCORE) continue;
-        /* Cases of one comparison stand together: they differ in their names' ends. */
-        if (!k.stem || k.n != stem_length(p->base[0]) || strncmp(k.stem, p->name, k.n) != 0) {
-            if (k.stem) comparison_free(&k.c);
-            k  = (compared) { 0 };
-            rc = compare_pair(g, &k, p);
-            if (rc) k.stem = NULL;
-        }
-        if (!rc) judge_score(g, p, &k);
-    }
-    if (k.stem) comparison_free(&k.c);
-    return rc;
-}
-
-static int prepare(judging *g, const gate_options *o)
+static int prepare(gate_judging *g, const gate_options *o)
 {
     int bad = o->only ? regcomp(&g->only, o->only, REG_EXTENDED | REG_NOSUB) : 0;
     if (bad) {
@@ -518,9 +298,9 @@ static int prepare(judging *g, const gate_options *o)
 
 int gate_judge_sets(gate_result *r, gate_set *base, gate_set *head, const gate_options *o)
 {
-    *r         = (gate_result) { .o = *o };
-    judging g  = { .r = r, .sets = { base, head } };
-    int     rc = prepare(&g, o);
+    *r              = (gate_result) { .o = *o };
+    gate_judging g  = { .r = r, .sets = { base, head } };
+    int          rc = prepare(&g, o);
     if (!rc) {
         gate_set_names(base, head);
         g.sorted[0] = sort_samples(base);
@@ -534,7 +314,7 @@ int gate_judge_sets(gate_result *r, gate_set *base, gate_set *head, const gate_o
             rc = input_error("--only %s: no case has such a name; BASE has \"%s\"", o->only,
                              base->n_samples ? g.sorted[0][0]->name : "none");
         sort_out(&g);
-        if (!rc) rc = judge_pairs(&g);
+        if (!rc) rc = gate_judge_pairs(&g);
     }
     if (g.only_given) regfree(&g.only);
     string_table_free(&g.said);
@@ -546,6 +326,16 @@ int gate_judge_sets(gate_result *r, gate_set *base, gate_set *head, const gate_o
 }
 
 /* --- the result */
+
+gate_case *gate_add(gate_result *r, const char *name, gate_kind kind)
+{
+    if (r->n == r->cap) r->cases = mem_grow(r->cases, &r->cap, sizeof *r->cases);
+    gate_case *c = &r->cases[r->n++];
+    *c = (gate_case) { .name = gate_keep(r, "%s", name), .kind = kind, .unit = "", .why = "", .p = NAN, .test = "" };
+    c->j.rule  = "";
+    c->j.noise = NAN;
+    return c;
+}
 
 static bool is_bad(const gate_case *c) { return c->j.verdict >= GATE_CHANGED; }
 
@@ -574,19 +364,20 @@ static void apply_acks(gate_result *r)
         if (is_bad(c) && now < ack->ends)
             c->accepted = ack;
         else if (!is_bad(c) && now < ack->ends)
-            push(&r->notes, keep(r, "%s: line %lld: %s is %s, so its acknowledgement is not needed", r->acks.path,
-                                 (long long)ack->line, c->name, gate_word(c->j.verdict)));
+            gate_push(&r->notes, gate_keep(r, "%s: line %lld: %s is %s, so its acknowledgement is not needed",
+                                           r->acks.path, (long long)ack->line, c->name, gate_word(c->j.verdict)));
     }
     for (size_t i = 0; i < r->acks.n; i++) {
         const ack_entry *ack = &r->acks.entries[i];
         if (!ack->used)
-            push(&r->problems, keep(r, "%s: line %lld: \"%s\" is the name of no case", r->acks.path,
-                                    (long long)ack->line, ack->name));
+            gate_push(&r->problems, gate_keep(r, "%s: line %lld: \"%s\" is the name of no case", r->acks.path,
+                                              (long long)ack->line, ack->name));
         else if (now >= ack->ends)
-            push(&r->problems, keep(r,
-                                    "%s: line %lld: the acknowledgement of \"%s\" expired on %s: mend the case, or "
-                                    "give the line another day",
-                                    r->acks.path, (long long)ack->line, ack->name, ack->until));
+            gate_push(&r->problems,
+                      gate_keep(r,
+                                "%s: line %lld: the acknowledgement of \"%s\" expired on %s: mend the case, or "
+                                "give the line another day",
+                                r->acks.path, (long long)ack->line, ack->name, ack->until));
     }
 }
 
@@ -594,7 +385,7 @@ void gate_finish(gate_result *r)
 {
     apply_acks(r);
     if (r->n) qsort(r->cases, r->n, sizeof *r->cases, by_badness);
-    if (!r->n && !r->problems.n && !r->missing.n) push(&r->problems, "BASE and HEAD have no case in common");
+    if (!r->n && !r->problems.n && !r->missing.n) gate_push(&r->problems, "BASE and HEAD have no case in common");
 }
 
 void gate_result_free(gate_result *r)

@@ -44,7 +44,8 @@ typedef struct {
     /* A training, an evaluation or a sample log; "" and NULL of others, whose cases have whole
      * names. Its cases' names begin with the stem, "eval/gsm8k"; with the variant, "lora-r8", where
      * a side has several of one stem, and with the members of `asked` in which those still differ.
-     * adapter: the same text is the same kind of adapter. log: a sample log to compare scores by. */
+     * adapter: the same text is the same kind of adapter. log: a sample log to compare scores
+     * by. */
     const char *stem, *variant, *adapter, *log;
     json       *asked;
 } gate_file;

@@ -1,5 +1,5 @@
-/* Google Benchmark's JSON, of this program or any other. Versions differ: 1.5 and newer name the run
- * and its type in each entry; older ones leave both to the name ("BM_x", "BM_x_mean"). */
+/* Google Benchmark's JSON, of this program or any other. Versions differ: 1.5 and newer name the
+ * run and its type in each entry; older ones leave both to the name ("BM_x", "BM_x_mean"). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
