@@ -18,7 +18,7 @@ static int run(int argc, char **argv)
           .help = "folder for index.html, report.md, plots and CSV files (made if missing)" },
         { "against", OPT_STR, &o.against, .arg = "DIR",
           .help =
-              "compare with the same cells and bench cases among these records; exit 1 when one differs (Holm, 5 %; bench: intervals apart), 3 when none could be compared" },
+              "compare with the same cells and bench cases among these records; exit 1 when one differs (Holm, 5 %; bench: as `tiebreak gate` judges), 3 when none could be compared" },
         { "threads", OPT_INT, &o.threads, .min = 1, .max = 1024, .arg = "N",
           .help = "accepted everywhere; a report needs one" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout: what was read and written" },
@@ -41,7 +41,7 @@ static int run(int argc, char **argv)
         json_set_int(j, "differ", c.differ);
         json_set_int(j, "benches_compared", c.before.compared);
         json_set_int(j, "benches_differ", c.before.differ);
-        json_set_int(j, "benches_too_noisy", c.before.too_noisy);
+        json_set_int(j, "benches_inconclusive", c.before.inconclusive);
         json_set_str(j, "out", o.out);
         json_show_line(j);
     } else {
@@ -51,18 +51,19 @@ static int run(int argc, char **argv)
     const overhead_verdicts *b = &c.before;
     if (!o.json)
         printf("%lld cells are in %s too; %lld of them differ (Holm, 5 %%)\n"
-               "%lld bench cases of this machine are there too; %lld differ, %lld are too noisy to tell\n",
+               "%lld bench cases of this machine are there too; %lld differ, %lld are inconclusive\n",
                (long long)c.compared, o.against, (long long)c.differ, (long long)b->compared, (long long)b->differ,
-               (long long)b->too_noisy);
+               (long long)b->inconclusive);
     if (c.differ + b->differ)
         return run_error(
             "report: %lld of %lld cells and %lld of %lld bench cases differ from those in %s; the tables are "
             "in %s/report.md",
             (long long)c.differ, (long long)c.compared, (long long)b->differ, (long long)b->compared, o.against, o.out);
-    if (c.compared + b->compared > b->too_noisy) return OK;
+    if (c.compared + b->compared > b->inconclusive) return OK;
     if (b->compared)
-        run_error("report: %lld bench cases are in %s too, all too noisy to tell, and no cell is",
-                  (long long)b->compared, o.against);
+        run_error(
+            "report: %lld bench cases are in %s too, all inconclusive (below five processes a side, or noisy), and no cell is",
+            (long long)b->compared, o.against);
     else
         run_error("report: nothing could be compared with %s: no cell was asked for in both, and no bench case on one "
                   "machine",

@@ -9,6 +9,7 @@
 #include "core/record.h"
 #include "core/stats.h"
 #include "core/string_table.h"
+#include "gate/verdict.h"
 
 /* The median of a list of times in us; NaN where the record has none. */
 static double median_us(const json *result, record_field f)
@@ -183,43 +184,102 @@ void overhead_table(const overhead *o, table *t)
     }
 }
 
-static const double noisy_width = 0.1;
+/* --- the same cases, measured before */
+
+static bool same_case(const overhead_point *a, const overhead_point *b)
+{
+    return !strcmp(a->id, b->id) && !strcmp(a->machine, b->machine);
+}
+
+static int by_case(const void *x, const void *y)
+{
+    const overhead_point *a = *(const overhead_point *const *)x, *b = *(const overhead_point *const *)y;
+    const int             c = strcmp(a->machine, b->machine);
+    return c ? c : strcmp(a->id, b->id);
+}
+
+static const overhead_point **sorted(const overhead *o)
+{
+    const overhead_point **p = mem_alloc(o->n + 1, sizeof *p);
+    for (size_t i = 0; i < o->n; i++) p[i] = &o->points[i];
+    qsort(p, o->n, sizeof *p, by_case);
+    return p;
+}
+
+/* A record is a process: its median overhead, as the log of the time over the base's. */
+static gate_process *processes(const overhead_point **p, size_t n)
+{
+    gate_process *out = mem_alloc(n, sizeof *out);
+    for (size_t i = 0; i < n; i++) {
+        const double width = log1p(p[i]->high) - log1p(p[i]->low);
+        out[i]             = (gate_process) { log1p(p[i]->overhead), isfinite(width) ? width / 4 : 0, -1 };
+    }
+    return out;
+}
+
+static size_t run_length(const overhead_point **p, const overhead_point **end)
+{
+    size_t n = 1;
+    while (p + n < end && same_case(p[0], p[n])) n++;
+    return n;
+}
+
+/* A case that both have, from its records. */
+typedef struct {
+    const overhead_point **here, **there;
+    size_t                 n_here, n_there;
+    gate_judgement         j;
+} met_case;
+
+static void add_row(const met_case *m, table *t)
+{
+    const overhead_point *p = m->here[0];
+    table_row(t);
+    table_cells(t, "%s|%s %s|%s|%s|%s%s%s%s%s|%lld|%s|%lld", p->machine, p->device, p->dtype, p->shape, p->site, p->op,
+                *p->mode ? ", " : "", p->mode, *p->variant ? ", " : "", p->variant, (long long)p->tokens, p->method,
+                (long long)p->rank);
+    table_cells(t, "%zu|%zu", m->n_here, m->n_there);
+    table_value(t, "%+.2f", m->j.change);
+    table_value(t, "%+.2f", m->j.low);
+    table_value(t, "%+.2f", m->j.high);
+    table_cells(t, "%s", gate_word(m->j.verdict));
+}
 
 overhead_verdicts overhead_against(const overhead *here, const overhead *there, table *t)
 {
-    overhead_verdicts v      = { 0 };
-    string_table      before = { 0 };
-    arena             keys   = { 0 };
+    overhead_verdicts      v = { 0 };
+    const overhead_point **a = sorted(here), **b = sorted(there), **end_a = a + here->n, **end_b = b + there->n,
+                         **x = a, **y = b;
+    met_case *met = mem_alloc(here->n + 1, sizeof *met);
+    size_t    n   = 0;
     table_init(
         t, "reproduction-bench", "The same bench cases, measured before",
-        "On the same machine. Overhead in percent, with its 95 % interval; two agree where their intervals meet.",
-        "machine|device|shape|site|op|tokens#|method|rank#|here %#|low#|high#|there %#|low there#|high there#|verdict");
-    for (int round = 0; round < 2; round++) {
-        const overhead *o = round ? here : there;
-        for (const overhead_point *p = o->points; p < o->points + o->n; p++) {
-            str key = { 0 };
-            str_printf(&key, "%s %s", p->id, p->machine);
-            const int64_t at = round ? string_table_get(&before, key.s, key.n)
-                                     : string_table_put(&before, arena_strndup(&keys, key.s, key.n), key.n,
-                                                        p - o->points);
-            str_free(&key);
-            if (!round || at < 0) continue;
-            const overhead_point *b    = &there->points[at];
-            const bool            meet = p->low <= b->high && b->low <= p->high,
-                       noisy           = meet && fmax(p->high - p->low, b->high - b->low) > noisy_width;
-            v.compared++;
-            v.differ += !meet;
-            v.too_noisy += noisy;
-            table_row(t);
-            table_cells(t, "%s|%s %s|%s|%s|%s%s%s%s%s|%lld|%s|%lld", p->machine, p->device, p->dtype, p->shape, p->site,
-                        p->op, *p->mode ? ", " : "", p->mode, *p->variant ? ", " : "", p->variant, (long long)p->tokens,
-                        p->method, (long long)p->rank);
-            const double shown[] = { p->overhead, p->low, p->high, b->overhead, b->low, b->high };
-            for (int i = 0; i < 6; i++) table_value(t, "%+.1f", 100 * shown[i]);
-            table_cells(t, "%s", !meet ? "DIFFERS" : noisy ? "too noisy to tell" : "agrees");
-        }
+        "On the same machine, judged as `tiebreak gate` judges, by a margin of 3 %: the change of the time over the base's "
+        "from there to here in percent, with intervals that hold at once in 95 %. A record is one process; below five a "
+        "side a case is inconclusive.",
+        "machine|device|shape|site|op|tokens#|method|rank#|processes here#|there#|change %#|low#|high#|verdict");
+    while (x < end_a && y < end_b) {
+        const int c = by_case(x, y);
+        if (c < 0) x++;
+        if (c > 0) y++;
+        if (c) continue;
+        met[n] = (met_case) { x, y, run_length(x, end_a), run_length(y, end_b), { 0 } };
+        x += met[n].n_here, y += met[n].n_there, n++;
     }
-    string_table_free(&before);
-    arena_free(&keys);
+    for (size_t i = 0; i < n; i++) {
+        met_case     *m      = &met[i];
+        gate_process *before = processes(m->there, m->n_there), *now = processes(m->here, m->n_here);
+        gate_judge(&m->j, before, (int64_t)m->n_there, now, (int64_t)m->n_here,
+                   &(gate_rule) { .margin = 3, .cases = (int64_t)n });
+        v.compared++;
+        v.inconclusive += m->j.verdict == GATE_INCONCLUSIVE;
+        v.differ += m->j.verdict == GATE_REGRESSED || m->j.verdict == GATE_IMPROVED;
+        add_row(m, t);
+        free(before);
+        free(now);
+    }
+    free(met);
+    free(a);
+    free(b);
     return v;
 }

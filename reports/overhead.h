@@ -51,11 +51,11 @@ bool overhead_on_gpu(const overhead_point *p); /* or on an emulated one; the CPU
 void overhead_from_records(overhead *o, json *const *records, int64_t n);
 void overhead_free(overhead *o);
 void overhead_table(const overhead *o, table *t);
-/* The same cases on the same machine, measured before. Two differ where their intervals do not
- * meet; where they meet, two agree if neither interval is wider than 10 points. Cases that only
- * another machine measured are not compared. */
+/* The same cases on the same machine, measured before, judged as gate/verdict.h says: a record is
+ * one process. differ: regressed or improved. Cases that only another machine measured are not
+ * compared. */
 typedef struct {
-    int64_t compared, differ, too_noisy;
+    int64_t compared, differ, inconclusive;
 } overhead_verdicts;
 overhead_verdicts overhead_against(const overhead *here, const overhead *there, table *t);
 #endif

@@ -366,31 +366,50 @@ static void a_folder_of_records_becomes_a_page(void **state)
     test_rmdir(dir);
 }
 
-/* The same bench cases on one machine: apart, together, or too noisy to say; another machine's are
- * not compared. */
+/* The same bench cases on one machine, six processes a side: changed, the same, or inconclusive, as
+ * the gate says; another machine's are not compared, and one process says nothing. */
 static void bench_cases_are_compared_on_one_machine(void **state)
 {
     (void)state;
-    json    *here[]  = { gpu_record("GPU X", "lora", "a", 0.30, 0.01), gpu_record("GPU X", "lora", "b", 0.30, 0.01),
-                         gpu_record("GPU X", "lora", "c", 0.30, 0.01), gpu_record("GPU X", "lora", "d", 0.30, 0.01) };
-    json    *there[] = { gpu_record("GPU X", "lora", "a", 0.31, 0.01), gpu_record("GPU X", "lora", "b", 0.10, 0.01),
-                         gpu_record("GPU X", "lora", "c", 0.10, 0.30), gpu_record("GPU Y", "lora", "d", 0.10, 0.01) };
+    enum { PROCESSES = 6, CASES = 4, RECORDS = PROCESSES * CASES + 1 };
+    static const struct {
+        const char *variant, *gpu_there;
+        double      here, there, noise;
+    } cases[CASES] = { { "a", "GPU X", 0.30, 0.305, 0.001 },
+                       { "b", "GPU X", 0.30, 0.10, 0.001 },
+                       { "c", "GPU X", 0.30, 0.29, 0.2 },
+                       { "d", "GPU Y", 0.30, 0.10, 0.001 } };
+    json *here[RECORDS], *there[RECORDS];
+    int   n = 0;
+    for (int c = 0; c < CASES; c++)
+        for (int i = 0; i < PROCESSES; i++, n++) {
+            char         created[] = "2026-01-01T00:00:00Z";
+            const double off       = cases[c].noise * (i - 2.5);
+            created[18]            = (char)('0' + i);
+            here[n]                = gpu_record("GPU X", "lora", cases[c].variant, cases[c].here + off, 0.01);
+            there[n] = gpu_record(cases[c].gpu_there, "lora", cases[c].variant, cases[c].there + off, 0.01);
+            test_record_set(here[n], field_record_created, json_of_text(created));
+            test_record_set(there[n], field_record_created, json_of_text(created));
+        }
+    here[n]  = gpu_record("GPU X", "lora", "e", 0.3, 0.01);
+    there[n] = gpu_record("GPU X", "lora", "e", 0.9, 0.01);
     overhead a, b;
     table    t;
     str      csv = { 0 };
-    overhead_from_records(&a, here, 4);
-    overhead_from_records(&b, there, 4);
+    overhead_from_records(&a, here, RECORDS);
+    overhead_from_records(&b, there, RECORDS);
     overhead_verdicts v = overhead_against(&a, &b, &t);
     table_csv(&t, &csv);
-    assert_int_equal(v.compared, 3);
+    assert_int_equal(v.compared, 4);
     assert_int_equal(v.differ, 1);
-    assert_int_equal(v.too_noisy, 1);
-    assert_non_null(strstr(csv.s, "agrees"));
+    assert_int_equal(v.inconclusive, 2);
+    assert_non_null(strstr(csv.s, "equivalent"));
+    assert_non_null(strstr(csv.s, "regressed"));
     str_free(&csv);
     table_free(&t);
     overhead_free(&a);
     overhead_free(&b);
-    for (int i = 0; i < 4; i++) json_free(here[i]), json_free(there[i]);
+    for (int i = 0; i < RECORDS; i++) json_free(here[i]), json_free(there[i]);
 }
 
 int main(void)

@@ -65,6 +65,6 @@ void reproduction_table(const reproduction *r, table *t)
         table_row(t);
         table_cells(t, "%s|%s|%s|%s|%.4g|%d|%.4g|%d|%.3g|%.3g|%s", here->task, here->metric, here->method,
                     quality_rank(here).text, here->mean, here->n_runs, there->mean, there->n_runs, c->p, c->adjusted,
-                    c->adjusted >= 0.05 ? "agrees" : "DIFFERS");
+                    c->adjusted >= 0.05 ? "not distinguishable" : "different");
     }
 }
