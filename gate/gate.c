@@ -122,23 +122,32 @@ static void say_difference(gate_judging *g, const gate_pair *p, const char *what
                                          p->name, what, x, a->path, y, b->path));
 }
 
+/* The first file of the case that differs in a fact from the first that has it, which becomes
+ * *first; NULL: none does. */
+static const gate_file *differing(const gate_judging *g, const gate_pair *p, int fact, const gate_file **first)
+{
+    *first = NULL;
+    for (int side = 0; side < 2; side++) {
+        for (int64_t i = 0; i < p->n[side]; i++) {
+            const gate_file *f = gate_file_of(g, p, side, i);
+            if (!f->facts[fact]) continue;
+            if (!*first) *first = f;
+            if (strcmp((*first)->facts[fact], f->facts[fact]) != 0) return f;
+        }
+    }
+    return NULL;
+}
+
 /* False when files of the case differ in what must be the same. */
 static bool comparable(gate_judging *g, const gate_pair *p)
 {
     bool same = true;
     for (int k = 0; k < GATE_FACTS; k++) {
-        const gate_file *first = NULL;
+        const gate_file *first, *other;
         if (gate_fact_rows[k].of_times_only && p->kind != GATE_TIME) continue;
-        for (int side = 0; side < 2; side++) {
-            for (int64_t i = 0; i < p->n[side]; i++) {
-                const gate_file *f = gate_file_of(g, p, side, i);
-                if (!f->facts[k]) continue;
-                if (!first) first = f;
-                if (!strcmp(first->facts[k], f->facts[k])) continue;
-                say_difference(g, p, gate_fact_rows[k].name, first->facts[k], f->facts[k], first, f);
-                same = false;
-            }
-        }
+        if (!(other = differing(g, p, k, &first))) continue;
+        say_difference(g, p, gate_fact_rows[k].name, first->facts[k], other->facts[k], first, other);
+        same = false;
     }
     const gate_file *slow = NULL, *fast = NULL;
     for (int side = 0; side < 2 && p->kind == GATE_TIME; side++) {

@@ -6,7 +6,7 @@
  *     int rc = gate_set_read(&base, "runs/base");
  *     if (!rc) rc = gate_set_read(&head, "runs/head");
  *     if (!rc) rc = gate_judge_sets(&r, &base, &head, &o);
- *     if (!rc) gate_text(&r, &text), rc = gate_status(&r);
+ *     if (!rc) gate_finish(&r), gate_text(&r, &text), rc = gate_status(&r);
  *     gate_result_free(&r); */
 #ifndef TIEBREAK_GATE_GATE_H
 #define TIEBREAK_GATE_GATE_H
@@ -43,8 +43,7 @@ typedef struct {
 
 typedef struct {
     gate_options o;
-    const char  *base, *head; /* as the user named them; may be NULL */
-    gate_case   *cases;       /* the worst first */
+    gate_case   *cases; /* the worst first */
     size_t       n, cap;
     /* Names of cases in BASE alone (acknowledged ones not among them) and in HEAD alone; of those
      * that are left to --noise or more processes; what is to be known; what makes it an error. */
@@ -54,13 +53,13 @@ typedef struct {
     arena      memory;
 } gate_result;
 
-/* Judges all cases. ERR_INPUT for an expression or a file of acknowledgements that is wrong, and
- * for logs that cannot be compared; what is wrong with cases is listed among the problems. The
- * result borrows from the sets. */
+/* Judges all cases; gate_finish comes next. ERR_INPUT for an expression or a file of
+ * acknowledgements that is wrong, and for logs that cannot be compared; what is wrong with cases is
+ * listed among the problems. The result borrows from the sets. */
 int gate_judge_sets(gate_result *r, gate_set *base, gate_set *head, const gate_options *o);
 /* Adds a case that was judged elsewhere (a pin, a count). name is copied. Then gate_finish. */
 gate_case *gate_add(gate_result *r, const char *name, gate_kind kind);
-/* Sorts the cases and applies the acknowledgements; gate_judge_sets does so too. */
+/* Sorts the cases and applies the acknowledgements, once, when all cases are there. */
 void gate_finish(gate_result *r);
 void gate_result_free(gate_result *r);
 

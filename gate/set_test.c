@@ -144,6 +144,12 @@ static void broken_files_name_file_place_and_reason(void **state)
     gate_set s = fresh();
     assert_input_error(gate_set_read(&s, "/nonexistent/x.json"), "/nonexistent/x.json");
     assert_input_error(gate_set_read(&s, "/nonexistent"), "/nonexistent");
+    /* Refused by its size, before it is read. */
+    char *huge = write_text("huge.json", "{");
+    assert_int_equal(truncate(huge, (off_t)300 << 20), 0);
+    assert_input_error(gate_set_read(&s, huge), "huge.json");
+    assert_int_equal(unlink(huge), 0);
+    free(huge);
     gate_set_free(&s);
 }
 
