@@ -195,7 +195,7 @@ static void note_order(gate_judging *g)
     bool    known = true, any = false;
     for (size_t i = 0; i < g->n; i++) {
         const gate_pair *p = &g->pairs[i];
-        if (p->kind != GATE_TIME || !p->n[0] || !p->n[1]) continue;
+        if (p->kind != GATE_TIME) continue;
         any = true;
         for (int side = 0; side < 2; side++) {
             for (int64_t k = 0; k < p->n[side]; k++) {
@@ -318,11 +318,11 @@ int gate_judge_sets(gate_result *r, gate_set *base, gate_set *head, const gate_o
         note_files(r, base, "BASE");
         note_files(r, head, "HEAD");
         check_age(&g);
-        note_order(&g);
         if (!g.n && o->only)
             rc = input_error("--only %s: no case has such a name; BASE has \"%s\"", o->only,
                              base->n_samples ? g.sorted[0][0]->name : "none");
         sort_out(&g);
+        note_order(&g);
         if (!rc) rc = gate_judge_pairs(&g);
     }
     if (g.only_given) regfree(&g.only);

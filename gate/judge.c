@@ -65,8 +65,9 @@ static void judge_count(gate_judging *g, const gate_pair *p)
 {
     const gate_file *a = gate_file_of(g, p, 0, 0), *b = gate_file_of(g, p, 1, 0);
     if (a->adapter && b->adapter && strcmp(a->adapter, b->adapter) != 0) {
-        gate_push(&g->r->notes, gate_keep(g->r, "%s: not judged, another adapter: \"%s\" in %s, \"%s\" in %s", p->name,
-                                          a->adapter, a->path, b->adapter, b->path));
+        const bool named = strcmp(a->variant, b->variant) != 0;
+        gate_push(&g->r->notes, gate_keep(g->r, "%s: not judged, it is another adapter: %s in BASE, %s in HEAD",
+                                          p->name, named ? a->variant : a->adapter, named ? b->variant : b->adapter));
         return;
     }
     gate_case *c = gate_add(g->r, p->name, GATE_EXACT);

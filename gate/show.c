@@ -16,8 +16,11 @@ static const char *word(const gate_case *c) { return c->accepted ? "accepted" : 
 /* The parameters that the cases were judged by, a sentence. */
 static void say_rules(const gate_result *r, str *out)
 {
-    str_printf(out, "Margin %g %% for times and sizes, %g points for scores", r->o.margin, r->o.score_margin);
-    if (r->simultaneous)
+    str_printf(out, "Margin %g %% for times and sizes, %g point%s for scores", r->o.margin, r->o.score_margin,
+               r->o.score_margin == 1 ? "" : "s");
+    if (r->simultaneous == 1)
+        str_puts(out, "; an interval of 95 %");
+    else if (r->simultaneous)
         str_printf(out, "; %lld intervals, each of %.4g %%, that hold at once in 95 %%", (long long)r->simultaneous,
                    100 * (1 - gate_alpha(r->simultaneous)));
     if (r->o.noise > 0) str_printf(out, "; noise between processes given as %g %%", r->o.noise);
