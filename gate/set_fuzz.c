@@ -9,8 +9,9 @@
 
 static void read_report(gate_set *s, const json *doc, int *rc)
 {
+    if (*rc) return;
     error_clear();
-    if (!*rc) *rc = gate_read_gbench(s, doc, "report.json");
+    *rc = gate_read_gbench(s, doc, "report.json");
     if (*rc && !*error_text()) abort();
 }
 

@@ -35,6 +35,56 @@ static void mcnemar_equals_scipy(void **state)
     assert_within(fabs(mcnemar_mid(0, 0) - 1), 0);
 }
 
+/* The log-likelihood of b, c and n - b - c items when the difference is `at` and `only_a` the share
+ * of c. */
+static double likelihood(double b, double c, double n, double at, double only_a)
+{
+    const double only_b = only_a + at, rest = 1 - only_a - only_b;
+    if (only_a < 0 || only_b < 0 || rest < 0) return -INFINITY;
+    return (b > 0 ? b * log(only_b) : 0) + (c > 0 ? c * log(only_a) : 0) + (n > b + c ? (n - b - c) * log(rest) : 0);
+}
+
+/* Each end is where the score statistic, with the likeliest shares found by search, is the normal
+ * quantile. */
+static void the_interval_of_shares_is_where_the_score_test_turns(void **state)
+{
+    static const struct {
+        paired_counts k;
+        double        alpha, z;
+    } cases[] = { { { 500, 60, 40, 400 }, 0.05, 1.959963984540054 },
+                  { { 12, 9, 3, 6 }, 0.05, 1.959963984540054 },
+                  { { 90, 7, 0, 3 }, 0.01, 2.5758293035489 },
+                  { { 900, 20, 80, 1000 }, 0.005, 2.807033768343811 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const paired_counts *k = &cases[i].k;
+        const interval       r = paired_share_interval(*k, cases[i].alpha);
+        const double         n = (double)(k->both + k->only_a + k->only_b + k->neither), b = (double)k->only_b,
+                     c = (double)k->only_a;
+        assert_true(r.low < (b - c) / n && (b - c) / n < r.high);
+        for (int end = 0; end < 2; end++) {
+            const double at  = end ? r.high : r.low;
+            double       low = fmax(0, -at), high = (1 - at) / 2;
+            for (int step = 0; step < 200; step++) {
+                const double x = low + (high - low) * 0.381966, y = low + (high - low) * 0.618034;
+                if (likelihood(b, c, n, at, x) < likelihood(b, c, n, at, y))
+                    low = x;
+                else
+                    high = y;
+            }
+            const double gap = b - c - n * at + (end ? 0.5 : -0.5);
+            assert_within(fabs(fabs(gap) / sqrt(n * (2 * low + at - at * at)) - cases[i].z), 1e-5);
+        }
+    }
+    /* Nothing differs: about zero, and narrower with more items. */
+    const interval few  = paired_share_interval((paired_counts) { .both = 100 }, 0.05),
+                   many = paired_share_interval((paired_counts) { .both = 10000 }, 0.05);
+    assert_within(fabs(few.low + few.high), 1e-12);
+    assert_within(many.high, few.high / 50);
+    const interval all = paired_share_interval((paired_counts) { .only_b = 50 }, 0.05);
+    assert_within(all.high, 1);
+    assert_within(0.8, all.low);
+}
+
 static void shares_have_counts(void **state)
 {
     const double a[] = { 1, 1, 0, 0, 1, 0, 1, 0 }, b[] = { 1, 0, 1, 1, 1, 0, 1, 1 };
@@ -300,6 +350,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mcnemar_equals_scipy),
+        cmocka_unit_test(the_interval_of_shares_is_where_the_score_test_turns),
         cmocka_unit_test(shares_have_counts),
         cmocka_unit_test(means_equal_numpy),
         cmocka_unit_test(systems_without_a_difference_are_not_told_apart),

@@ -95,16 +95,19 @@ static void tables_escape_what_their_format_needs(void **state)
 {
     (void)state;
     table t;
-    str   md = { 0 }, csv = { 0 }, html = { 0 };
+    str   plain = { 0 }, md = { 0 }, csv = { 0 }, html = { 0 };
     table_init(&t, "x", "T", NULL, "a|b#");
     table_row(&t);
     table_cells(&t, "%s<%d>|%s", "p|q", 1, "1,\"2\"");
+    table_plain(&t, &plain);
     table_markdown(&t, &md);
     table_csv(&t, &csv);
     table_html(&t, &html);
+    assert_string_equal(plain.s, "a           b\np|q<1>  1,\"2\"\n");
     assert_non_null(strstr(md.s, "| a | b |\n|---|---:|\n| p\\|q\\<1\\> | 1,\"2\" |"));
     assert_string_equal(csv.s, "a,b\np|q<1>,\"1,\"\"2\"\"\"\n");
     assert_non_null(strstr(html.s, "<td>p|q&lt;1&gt;</td><td class=\"n\">1,&quot;2&quot;</td>"));
+    str_free(&plain);
     str_free(&md);
     str_free(&csv);
     str_free(&html);
