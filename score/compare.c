@@ -327,8 +327,14 @@ interval compare_interval(const comparison *c, const compare_metric *m, int s, d
         i = paired_share_interval(at->counts, alpha);
         i.low *= m->row.scale, i.high *= m->row.scale;
     } else {
-        const bool   mean = m->row.error == STDERR_MEAN;
-        const double half = at->difference_error * (mean ? stats_t_quantile(alpha, (double)c->n - 1) : z);
+        const bool mean = m->row.error == STDERR_MEAN;
+        /* Two halves of an item more, moved by the whole scale up and down: where few items differ,
+         * they alone say too little of how others would (Agresti and Min 2005 add as much to
+         * counts). */
+        const double n = (double)c->n, more = m->row.scale * m->row.scale / (n * (n - 1)),
+                     half = mean ? stats_t_quantile(alpha, n - 1) *
+                                       sqrt(at->difference_error * at->difference_error + more)
+                                 : z * at->difference_error;
         i                 = (interval) { gap - half, gap + half, mean ? "Student's t" : "resamples" };
     }
     if (!isnan(at->seed_error)) {

@@ -101,8 +101,8 @@ int  compare_run_systems(comparison *c);
 void comparison_free(comparison *c);
 
 /* The interval of the difference between system s and the first at the level 1 - alpha, in the
- * metric's own unit: of shares paired_share_interval, of other means Student's t, else normal with
- * the resamples' error. Where both systems have several runs, or one has and the other needs none,
+ * metric's own unit: of shares paired_share_interval, of other means Student's t with an item more
+ * in the variance, else normal with the resamples' error. Where both systems have several runs, or one has and the other needs none,
  * it also covers what Welch's t says of the seeds: to be decided, a difference must hold over
  * items and over seeds. */
 interval compare_interval(const comparison *c, const compare_metric *m, int s, double alpha);
