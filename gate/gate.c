@@ -25,10 +25,16 @@ const char *gate_keep(gate_result *r, const char *format, ...)
     return kept;
 }
 
-void gate_push(gate_texts *t, const char *text)
+void gate_say(gate_result *r, gate_texts *list, const char *format, ...)
 {
-    if (t->n == t->cap) t->items = mem_grow(t->items, &t->cap, sizeof *t->items);
-    t->items[t->n++] = text;
+    str     text = { 0 };
+    va_list args;
+    va_start(args, format);
+    str_vprintf(&text, format, args);
+    va_end(args);
+    if (list->n == list->cap) list->items = mem_grow(list->items, &list->cap, sizeof *list->items);
+    list->items[list->n++] = gate_keep(r, "%s", str_c(&text));
+    str_free(&text);
 }
 
 /* --- the cases of both sides */
@@ -118,8 +124,8 @@ static void say_difference(gate_judging *g, const gate_pair *p, const char *what
 {
     const char *key = gate_keep(g->r, "%s\n%s\n%s", what, x, y);
     if (string_table_put(&g->said, key, strlen(key), 0) >= 0) return;
-    gate_push(&g->r->problems, gate_keep(g->r, "%s: another %s: \"%s\" in %s, \"%s\" in %s; they cannot be compared",
-                                         p->name, what, x, a->path, y, b->path));
+    gate_say(g->r, &g->r->problems, "%s: another %s: \"%s\" in %s, \"%s\" in %s; they cannot be compared", p->name,
+             what, x, a->path, y, b->path);
 }
 
 /* The first file of the case that differs in a fact from the first that has it, which becomes
@@ -173,13 +179,12 @@ static bool sound(gate_judging *g, const gate_pair *p)
         const gate_sample **x = side ? p->head : p->base;
         for (int64_t i = 0; i < p->n[side]; i++) {
             if (!x[i]->problem) continue;
-            gate_push(&g->r->problems,
-                      gate_keep(g->r, "%s: %s: %s", p->name, gate_file_of(g, p, side, i)->path, x[i]->problem));
+            gate_say(g->r, &g->r->problems, "%s: %s: %s", p->name, gate_file_of(g, p, side, i)->path, x[i]->problem);
             return false;
         }
         if (p->n[side] > PROCESSES_MAX) {
-            gate_push(&g->r->problems, gate_keep(g->r, "%s: %lld files a side; at most %d can be judged", p->name,
-                                                 (long long)p->n[side], PROCESSES_MAX));
+            gate_say(g->r, &g->r->problems, "%s: %lld files a side; at most %d can be judged", p->name,
+                     (long long)p->n[side], PROCESSES_MAX);
             return false;
         }
     }
@@ -208,15 +213,14 @@ static void note_order(gate_judging *g)
     }
     if (!any) return;
     if (!known)
-        gate_push(&g->r->notes,
-                  "some files do not say when they were made, so whether the sides ran in turn is not known: "
-                  "drift of the machine may look like a change");
+        gate_say(g->r, &g->r->notes,
+                 "some files do not say when they were made, so whether the sides ran in turn is not known: "
+                 "drift of the machine may look like a change");
     else if (last[0] < first[1] || last[1] < first[0])
-        gate_push(&g->r->notes,
-                  gate_keep(g->r,
-                            "not interleaved: all of %s ran before all of %s, so drift of the machine cannot be "
-                            "told from a change; run them in turn",
-                            last[0] < first[1] ? "BASE" : "HEAD", last[0] < first[1] ? "HEAD" : "BASE"));
+        gate_say(g->r, &g->r->notes,
+                 "not interleaved: all of %s ran before all of %s, so drift of the machine cannot be "
+                 "told from a change; run them in turn",
+                 last[0] < first[1] ? "BASE" : "HEAD", last[0] < first[1] ? "HEAD" : "BASE");
 }
 
 static void check_age(gate_judging *g)
@@ -230,27 +234,23 @@ static void check_age(gate_judging *g)
         if (!worst || f->made < worst->made) worst = f;
     }
     if (worst && worst->made < 0)
-        gate_push(&r->problems,
-                  gate_keep(r, "%s: does not say when it was made, and --max-age-days asks for at most %lld days",
-                            worst->path, (long long)r->o.max_age_days));
+        gate_say(r, &r->problems, "%s: does not say when it was made, and --max-age-days asks for at most %lld days",
+                 worst->path, (long long)r->o.max_age_days);
     else if (worst && now - worst->made > 86400 * r->o.max_age_days)
-        gate_push(
-            &r->problems,
-            gate_keep(r, "%s: the baseline is %lld days old, at most %lld are allowed (--max-age-days); make it anew",
-                      worst->path, (long long)((now - worst->made) / 86400), (long long)r->o.max_age_days));
+        gate_say(r, &r->problems,
+                 "%s: the baseline is %lld days old, at most %lld are allowed (--max-age-days); make it anew",
+                 worst->path, (long long)((now - worst->made) / 86400), (long long)r->o.max_age_days);
 }
 
 static void note_files(gate_result *r, const gate_set *s, const char *side)
 {
     if (s->copies)
-        gate_push(&r->notes,
-                  gate_keep(r, "%s: %lld files are copies of others and count once", side, (long long)s->copies));
+        gate_say(r, &r->notes, "%s: %lld files are copies of others and count once", side, (long long)s->copies);
     if (s->skipped)
-        gate_push(&r->notes,
-                  gate_keep(r,
-                            "%s: %lld JSON files are neither records nor reports of Google Benchmark and were not "
-                            "looked at: %s%s",
-                            side, (long long)s->skipped, s->first_skipped, s->skipped > 1 ? ", ..." : ""));
+        gate_say(r, &r->notes,
+                 "%s: %lld JSON files are neither records nor reports of Google Benchmark and were not "
+                 "looked at: %s%s",
+                 side, (long long)s->skipped, s->first_skipped, s->skipped > 1 ? ", ..." : "");
 }
 
 /* --- all of it */
@@ -267,9 +267,9 @@ static void sort_out(gate_judging *g)
         gate_pair *p   = &g->pairs[i];
         ack_entry *ack = ack_find(&r->acks, p->name);
         if (p->n[0] && !p->n[1] && ack)
-            gate_push(&r->notes, gate_keep(r, "%s: gone, as acknowledged: %s", p->name, ack->reason));
+            gate_say(r, &r->notes, "%s: gone, as acknowledged: %s", p->name, ack->reason);
         else if (!judged(p))
-            gate_push(p->n[0] ? &r->missing : &r->fresh, gate_keep(r, "%s", p->name));
+            gate_say(r, p->n[0] ? &r->missing : &r->fresh, "%s", p->name);
         else if (sound(g, p) && comparable(g, p))
             g->pairs[kept++] = *p;
     }
@@ -283,14 +283,15 @@ static void sort_out(gate_judging *g)
         const gate_pair *p   = &g->pairs[i];
         const bool       few = p->n[0] < GATE_LEAST || p->n[1] < GATE_LEAST;
         if (others && p->aside && few && !(r->o.noise > 0))
-            gate_push(&r->unjudged, gate_keep(r, "%s", p->name));
+            gate_say(r, &r->unjudged, "%s", p->name);
         else if (p->kind == GATE_SCORE && !(p->base[0]->count > 0))
-            gate_push(&r->notes, gate_keep(r, "%s: not judged, its metric has no scale, so no points", p->name));
+            gate_say(r, &r->notes, "%s: not judged, its metric has no scale, so no points", p->name);
         else
             g->pairs[kept++] = *p;
     }
     g->n = kept;
     for (size_t i = 0; i < g->n; i++) r->simultaneous += g->pairs[i].kind != GATE_EXACT;
+    if (r->o.looks > 1) r->simultaneous *= r->o.looks;
 }
 
 static int prepare(gate_judging *g, const gate_options *o)
@@ -373,20 +374,19 @@ static void apply_acks(gate_result *r)
         if (is_bad(c) && now < ack->ends)
             c->accepted = ack;
         else if (!is_bad(c) && now < ack->ends)
-            gate_push(&r->notes, gate_keep(r, "%s: line %lld: %s is %s, so its acknowledgement is not needed",
-                                           r->acks.path, (long long)ack->line, c->name, gate_word(c->j.verdict)));
+            gate_say(r, &r->notes, "%s: line %lld: %s is %s, so its acknowledgement is not needed", r->acks.path,
+                     (long long)ack->line, c->name, gate_word(c->j.verdict));
     }
     for (size_t i = 0; i < r->acks.n; i++) {
         const ack_entry *ack = &r->acks.entries[i];
         if (!ack->used)
-            gate_push(&r->problems, gate_keep(r, "%s: line %lld: \"%s\" is the name of no case", r->acks.path,
-                                              (long long)ack->line, ack->name));
+            gate_say(r, &r->problems, "%s: line %lld: \"%s\" is the name of no case", r->acks.path,
+                     (long long)ack->line, ack->name);
         else if (now >= ack->ends)
-            gate_push(&r->problems,
-                      gate_keep(r,
-                                "%s: line %lld: the acknowledgement of \"%s\" expired on %s: mend the case, or "
-                                "give the line another day",
-                                r->acks.path, (long long)ack->line, ack->name, ack->until));
+            gate_say(r, &r->problems,
+                     "%s: line %lld: the acknowledgement of \"%s\" expired on %s: mend the case, or "
+                     "give the line another day",
+                     r->acks.path, (long long)ack->line, ack->name, ack->until);
     }
 }
 
@@ -394,7 +394,7 @@ void gate_finish(gate_result *r)
 {
     apply_acks(r);
     if (r->n) qsort(r->cases, r->n, sizeof *r->cases, by_badness);
-    if (!r->n && !r->problems.n && !r->missing.n) gate_push(&r->problems, "BASE and HEAD have no case in common");
+    if (!r->n && !r->problems.n && !r->missing.n) gate_say(r, &r->problems, "BASE and HEAD have no case in common");
 }
 
 void gate_result_free(gate_result *r)

@@ -20,7 +20,10 @@ typedef struct {
     const char *ack;                  /* a file of acknowledgements; NULL: none */
     int64_t     max_age_days;         /* of BASE; 0: any */
     bool        allow_inconclusive;
-    int64_t     now; /* seconds since 1970; 0: the clock's */
+    /* How often growing samples are looked at: that many times as many intervals hold at once; 0
+     * is 1. */
+    int64_t looks;
+    int64_t now; /* seconds since 1970; 0: the clock's */
 } gate_options;
 #define GATE_DEFAULTS ((gate_options) { .margin = 3, .score_margin = 1 })
 
@@ -59,6 +62,8 @@ typedef struct {
 int gate_judge_sets(gate_result *r, gate_set *base, gate_set *head, const gate_options *o);
 /* Adds a case that was judged elsewhere (a pin, a count). name is copied. Then gate_finish. */
 gate_case *gate_add(gate_result *r, const char *name, gate_kind kind);
+/* Adds a text to one of the result's lists. */
+void gate_say(gate_result *r, gate_texts *list, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Sorts the cases and applies the acknowledgements, once, when all cases are there. */
 void gate_finish(gate_result *r);
 void gate_result_free(gate_result *r);

@@ -29,7 +29,6 @@ typedef struct {
 
 /* Keeps a text as long as the result. */
 const char *gate_keep(gate_result *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void        gate_push(gate_texts *t, const char *text);
 /* The file of the i-th sample of a side, 0 base, 1 head. */
 const gate_file *gate_file_of(const gate_judging *g, const gate_pair *p, int side, int64_t i);
 /* Judges g->pairs, each of which has samples of both sides. ERR_INPUT when logs cannot be

@@ -66,8 +66,8 @@ static void judge_count(gate_judging *g, const gate_pair *p)
     const gate_file *a = gate_file_of(g, p, 0, 0), *b = gate_file_of(g, p, 1, 0);
     if (a->adapter && b->adapter && strcmp(a->adapter, b->adapter) != 0) {
         const bool named = strcmp(a->variant, b->variant) != 0;
-        gate_push(&g->r->notes, gate_keep(g->r, "%s: not judged, it is another adapter: %s in BASE, %s in HEAD",
-                                          p->name, named ? a->variant : a->adapter, named ? b->variant : b->adapter));
+        gate_say(g->r, &g->r->notes, "%s: not judged, it is another adapter: %s in BASE, %s in HEAD", p->name,
+                 named ? a->variant : a->adapter, named ? b->variant : b->adapter);
         return;
     }
     gate_case *c = gate_add(g->r, p->name, GATE_EXACT);
@@ -148,7 +148,7 @@ static void judge_score(gate_judging *g, const gate_pair *p, const compared *k)
     gate_result *r  = g->r;
     const int    at = find_metric(&k->c, metric_of(p->base[0]));
     if (at < 0) {
-        gate_push(&r->problems, gate_keep(r, "%s: the logs of one side lack it", p->name));
+        gate_say(r, &r->problems, "%s: the logs of one side lack it", p->name);
         return;
     }
     const compare_metric *m      = &k->c.metrics[at];

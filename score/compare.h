@@ -102,9 +102,9 @@ void comparison_free(comparison *c);
 
 /* The interval of the difference between system s and the first at the level 1 - alpha, in the
  * metric's own unit: of shares paired_share_interval, of other means Student's t with an item more
- * in the variance, else normal with the resamples' error. Where both systems have several runs, or one has and the other needs none,
- * it also covers what Welch's t says of the seeds: to be decided, a difference must hold over
- * items and over seeds. */
+ * in the variance, else normal with the resamples' error. Where both systems have several runs, or
+ * one has and the other needs none, it also covers what Welch's t says of the seeds: to be decided,
+ * a difference must hold over items and over seeds. */
 interval compare_interval(const comparison *c, const compare_metric *m, int s, double alpha);
 /* The test that p is from: "McNemar mid-p", "approximate randomisation". */
 const char *compare_test_name(const compare_score *s);
