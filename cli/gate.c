@@ -84,6 +84,21 @@ static void print(const gate_result *r)
     str_free(&text);
 }
 
+/* Reports and annotations say it, too, when nothing could be judged. */
+static void report_error(void)
+{
+    gate_result r    = { .o = q };
+    str         text = { 0 };
+    char       *why  = mem_strdup(error_text());
+    gate_say(&r, &r.problems, "%s", why);
+    if (o.github) gate_annotations(&r, &text);
+    fwrite(str_c(&text), 1, text.n, o.json ? stderr : stdout);
+    if (!write_files(&r)) input_error("%s", why);
+    gate_result_free(&r);
+    str_free(&text);
+    free(why);
+}
+
 static int compare(const char *base_path, const char *head_path)
 {
     gate_set    base = { .field = fields[o.field] }, head = { .field = fields[o.field] };
@@ -97,6 +112,8 @@ static int compare(const char *base_path, const char *head_path)
         rc               = write_files(&r);
         const int status = gate_status(&r);
         rc               = status ? status : rc;
+    } else {
+        report_error();
     }
     gate_result_free(&r);
     gate_set_free(&base);

@@ -479,6 +479,25 @@ static void reports_hold_the_worst_first_and_escape_names(void **state)
     free(b);
 }
 
+static void reports_say_why_nothing_was_judged(void **state)
+{
+    char words[512], *broken = folder("broken.json");
+    str  printed = { 0 };
+    assert_ok(file_write_atomic(broken, "{\"context\": ", 12));
+    snprintf(words, sizeof words, "%s %s --github --markdown %s/e.md --junit %s/e.xml", broken, broken, dir, dir);
+    assert_int_equal(test_verb(&verb_gate, words, &printed), ERR_INPUT);
+    str markdown = text_of("e.md"), junit = text_of("e.xml");
+    assert_non_null(strstr(printed.s, "::error title=gate::"));
+    assert_non_null(strstr(printed.s, "broken.json: line 1"));
+    assert_non_null(strstr(markdown.s, "broken.json: line 1"));
+    assert_non_null(strstr(junit.s, "errors=\"1\""));
+    assert_non_null(strstr(error_text(), "broken.json"));
+    str_free(&markdown);
+    str_free(&junit);
+    str_free(&printed);
+    free(broken);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +510,7 @@ int main(void)
         cmocka_unit_test(logs_of_the_harness_are_compared_by_task),
         cmocka_unit_test(another_dtype_is_an_error_by_name),
         cmocka_unit_test(reports_hold_the_worst_first_and_escape_names),
+        cmocka_unit_test(reports_say_why_nothing_was_judged),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -13,7 +13,7 @@ const gate_fact_row gate_fact_rows[GATE_FACTS] = {
     [FACT_BUILD] = { "build type", false },         [FACT_DTYPE] = { "dtype", false },
     [FACT_FORM] = { "form of file", true },         [FACT_MACHINE] = { "machine", true },
     [FACT_THREADS] = { "number of threads", true }, [FACT_CLOCK] = { "clock policy", true },
-    [FACT_POWER] = { "power policy", true },        [FACT_DATA] = { "data", true },
+    [FACT_POWER] = { "power policy", true },        [FACT_DATA] = { "file of data", true },
 };
 
 const char *const gate_kind_words[] = { [GATE_TIME] = "time", [GATE_SCORE] = "score", [GATE_EXACT] = "exact" };

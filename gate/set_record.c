@@ -107,7 +107,7 @@ static void read_bench(gate_set *s, const json *record)
                    { field_timing_launches, "launches", "" } };
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         str part = { 0 };
-        str_printf(&part, "%s %s", name, counts[i].name);
+        str_printf(&part, "%s/%s", name, counts[i].name);
         add_count(s, part.s, result, counts[i].field, counts[i].unit);
         str_free(&part);
     }
