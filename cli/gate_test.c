@@ -227,7 +227,7 @@ static void a_regression_is_accepted_with_a_reason_until_a_day(void **state)
     write_side("k-slow", &b, 8, 2, 10);
     write_side("k-one", &b, 8, 1, 0);
     snprintf(more, sizeof more, "--ack %s/acks", dir);
-    acknowledge("# name, day, reason\n\nBM_case/0 2999-01-01 the checked path costs that\n");
+    acknowledge("# name, day, reason\r\n\n  \nBM_case/0\t2999-01-01   the checked path costs that\r\n");
     json *j = gate("k-base", "k-slow", more, &rc);
     assert_int_equal(rc, OK);
     assert_string_equal(json_text(json_find(j, "verdict")), "pass");
@@ -247,9 +247,11 @@ static void a_regression_is_accepted_with_a_reason_until_a_day(void **state)
     json_free(j);
     static const struct {
         const char *text, *says;
-    } wrong[] = { { "BM_case/0 2020-01-01 for a while\n",
-                    "line 1: the acknowledgement of \"BM_case/0\" expired on 2020-01-01" },
-                  { "\nBM_other 2999-01-01 who knows\n", "line 2: \"BM_other\" is the name of no case" } };
+    } wrong[] = {
+        { "BM_case/0 2020-01-01 for a while\n", "line 1: the acknowledgement of \"BM_case/0\" expired on 2020-01-01" },
+        { "\nBM_other 2999-01-01 who knows\n", "line 2: \"BM_other\" is the name of no case" },
+        { "BM<a, 2026-01> b 2999-01-01 on 2020-01-01\n", "line 1: \"BM<a, 2026-01> b\" is the name of no case" }
+    };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         acknowledge(wrong[i].text);
         j = gate("k-base", "k-slow", more, &rc);

@@ -21,12 +21,20 @@ void ack_free(ack_list *l)
     *l = (ack_list) { 0 };
 }
 
-/* The first word of the line that looks like a date, after a name; a name may hold blanks. NULL:
- * there is none. */
+/* Whether a word of four, two and two digits begins there: a date, if that day exists. */
+static bool is_date(const char *s)
+{
+    static const char digits[] = "0123456789", form[] = "dddd-dd-dd";
+    for (const char *f = form; *f; f++, s++)
+        if (*f == 'd' ? !*s || !strchr(digits, *s) : *s != *f) return false;
+    return !*s || *s == ' ';
+}
+
+/* The first such word of the line after a name, which may hold blanks; NULL: there is none. */
 static char *date_in(char *line)
 {
     for (char *at = strchr(line, ' '); at; at = strchr(at + 1, ' '))
-        if (strspn(at + 1, "0123456789") == 4 && at[5] == '-') return at + 1;
+        if (is_date(at + 1)) return at + 1;
     return NULL;
 }
 
@@ -53,7 +61,7 @@ static int add_line(ack_list *l, char *line, int64_t number)
                            (long long)number, line);
     date[-1] = *reason++ = '\0';
     trim(line);
-    const int64_t day = strlen(date) == 10 ? gate_date(date) : -1;
+    const int64_t day = gate_date(date);
     if (day < 0)
         return input_error("%s: line %lld: \"%.40s\": is no day; write it as 2026-01-31", l->path, (long long)number,
                            date);

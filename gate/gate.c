@@ -244,6 +244,12 @@ static void check_age(gate_judging *g)
 
 static void note_files(gate_result *r, const gate_set *s, const char *side)
 {
+    for (size_t i = 0; i < s->n_files; i++) {
+        if (!s->files[i].facts[FACT_BUILD] || strcmp(s->files[i].facts[FACT_BUILD], "debug") != 0) continue;
+        gate_say(r, &r->notes, "%s: %s: the benchmark library is a debug build, which may slow the times down", side,
+                 s->files[i].path);
+        break;
+    }
     if (s->copies)
         gate_say(r, &r->notes, "%s: %lld files are copies of others and count once", side, (long long)s->copies);
     if (s->skipped)
@@ -394,7 +400,9 @@ void gate_finish(gate_result *r)
 {
     apply_acks(r);
     if (r->n) qsort(r->cases, r->n, sizeof *r->cases, by_badness);
-    if (!r->n && !r->problems.n && !r->missing.n) gate_say(r, &r->problems, "BASE and HEAD have no case in common");
+    if (!r->n && !r->problems.n && !r->missing.n)
+        gate_say(r, &r->problems,
+                 "there is no case to judge: BASE and HEAD have none in common, or none that can be judged");
 }
 
 void gate_result_free(gate_result *r)

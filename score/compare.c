@@ -62,7 +62,7 @@ static int check_same_items(const scored *first, const string_table *first_ix, c
             str_printf(&text, "%s%s has %lld that it lacks (%s)", n_lacks ? "; " : "", other->name, (long long)n_extra,
                        str_c(&extra));
         rc = input_error(
-            "%s: the items must be the same: %s. Score the same items, or give --common to compare the %lld in both",
+            "%s: the items must be the same: %s. Score the same items; `score --compare --common` compares the %lld in both",
             first->name, str_c(&text), (long long)(first->n - n_lacks));
         str_free(&text);
     }

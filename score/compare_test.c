@@ -138,7 +138,7 @@ static void items_must_be_the_same(void **state)
     comparison c;
     assert_input_error(compare(&c, 2, a, b, NULL, false), "y lacks 3 of its 20 (q0, q1, q2)");
     assert_input_error(compare(&c, 2, a, b, NULL, false), "has 3 that it lacks (q20, q21, q22)");
-    assert_input_error(compare(&c, 2, a, b, NULL, false), "--common to compare the 17 in both");
+    assert_input_error(compare(&c, 2, a, b, NULL, false), "`score --compare --common` compares the 17 in both");
     assert_ok(compare(&c, 2, a, b, NULL, true));
     assert_int_equal(c.n, 17);
     assert_string_equal(c.ids[0], "q3");
