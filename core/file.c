@@ -172,6 +172,8 @@ static int find_in(path_list *list, const char *dir, bool wanted(const char *nam
         char       *path = path_join(dir, e->d_name);
         struct stat st;
         if (lstat(path, &st)) st.st_mode = 0;
+        /* A link to a folder could lead back here. */
+        if (S_ISLNK(st.st_mode) && (stat(path, &st) || !S_ISREG(st.st_mode))) st.st_mode = 0;
         if (S_ISDIR(st.st_mode) && depth < 16) rc = find_in(list, path, wanted, depth + 1);
         if (S_ISREG(st.st_mode) && wanted(e->d_name)) {
             if (list->n == list->cap) list->paths = mem_grow(list->paths, &list->cap, sizeof *list->paths);

@@ -34,8 +34,9 @@ bool file_exists(const char *path);
 bool file_is_dir(const char *path);
 
 /* The regular files in a folder and in those in it, at most 16 deep, whose names are wanted, sorted
- * by path; hidden ones and links are passed over. ERR_INPUT when a folder cannot be opened. The
- * caller frees each of the *n paths, and *out, after an error too. */
+ * by path; links to files count as files, and hidden ones and links to folders are passed over.
+ * ERR_INPUT when a folder cannot be opened. The caller frees each of the *n paths, and *out, after
+ * an error too. */
 int file_find(char ***out, size_t *n, const char *dir, bool wanted(const char *name));
 
 /* Returns "dir/name" as a new string that the caller frees. */

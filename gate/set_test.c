@@ -166,9 +166,14 @@ static void a_folder_is_searched_and_what_is_passed_over_is_said(void **state)
     test_write_report(deep, "copy.json", &t, again);
     path = path_join(sub, "other.json");
     assert_ok(file_write_atomic(path, "{\"x\": 1}", 8));
+    char *link = path_join(sub, "link.json"), *loop = path_join(sub, "loop");
+    assert_int_equal(symlink("1.json", link), 0);
+    assert_int_equal(symlink(".", loop), 0);
     assert_ok(gate_set_read(&s, sub));
     assert_int_equal(s.n_files, 1);
-    assert_int_equal(s.copies, 1);
+    assert_int_equal(s.copies, 2);
+    free(link);
+    free(loop);
     assert_int_equal(s.skipped, 1);
     assert_string_equal(s.first_skipped, path);
     gate_set_free(&s);
