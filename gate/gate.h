@@ -77,8 +77,9 @@ int gate_status(const gate_result *r);
 
 void  gate_text(const gate_result *r, str *out);
 json *gate_json(const gate_result *r);
-void  gate_markdown(const gate_result *r, str *out); /* the worst first, the rest collapsed */
-void  gate_junit(const gate_result *r, str *out);
+/* The worst first, the rest collapsed; of each at most 120 rows. */
+void gate_markdown(const gate_result *r, str *out);
+void gate_junit(const gate_result *r, str *out);
 /* GitHub's workflow commands, a line each: ::error title=...::... */
 void gate_annotations(const gate_result *r, str *out);
 #endif

@@ -223,12 +223,24 @@ static size_t open_cases(const gate_result *r)
     return n;
 }
 
+/* A comment on GitHub holds 65,536 characters. */
+enum { MARKDOWN_ROWS = 120 };
+
+static void markdown_rows(const gate_result *r, size_t from, size_t to, str *out)
+{
+    const size_t end = to - from > MARKDOWN_ROWS ? from + MARKDOWN_ROWS : to;
+    table        t;
+    fill(r, from, end, &t);
+    table_markdown(&t, out);
+    table_free(&t);
+    if (end < to) str_printf(out, "and %zu more, which the job's log shows\n\n", to - end);
+}
+
 void gate_markdown(const gate_result *r, str *out)
 {
     const size_t open    = open_cases(r);
     const char  *overall = gate_overall(r);
     str          counts = { 0 }, rules = { 0 };
-    table        t;
     say_counts(r, &counts);
     say_rules(r, &rules);
     str_printf(out, "## Gate: %s\n\n", r->problems.n || r->missing.n ? "not usable as it is" : overall);
@@ -236,17 +248,11 @@ void gate_markdown(const gate_result *r, str *out)
     str_puts(out, "\n\n");
     markdown_list(lists[4].heading, &r->problems, out);
     markdown_list(lists[0].heading, &r->missing, out);
-    if (open) {
-        fill(r, 0, open, &t);
-        table_markdown(&t, out);
-        table_free(&t);
-    }
+    if (open) markdown_rows(r, 0, open, out);
     if (open < r->n) {
         str_printf(out, "<details><summary>%zu more, within the margin, improved or accepted</summary>\n\n",
                    r->n - open);
-        fill(r, open, r->n, &t);
-        table_markdown(&t, out);
-        table_free(&t);
+        markdown_rows(r, open, r->n, out);
         str_puts(out, "</details>\n\n");
     }
     for (int i = 1; i < 4; i++) markdown_list(lists[i].heading, list_of(r, i), out);
