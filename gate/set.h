@@ -94,6 +94,8 @@ gate_file   *gate_set_file(gate_set *s, const char *path);
 gate_sample *gate_set_sample(gate_set *s, const char *part, gate_kind kind);
 const char  *gate_set_text(gate_set *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A JSON file's text. alone: it was named by itself, so it must be of a known kind. */
+int gate_read_json(gate_set *s, const str *text, const char *path, bool alone);
 /* Google Benchmark's report. A case is a run name, its samples are the repetitions. */
 int gate_read_gbench(gate_set *s, const json *doc, const char *path);
 /* One of our records. */

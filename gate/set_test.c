@@ -105,6 +105,26 @@ static void entries_without_a_time_are_problems_of_their_case(void **state)
     }
 }
 
+static void numbers_that_json_has_not_are_read(void **state)
+{
+    gate_set s    = fresh();
+    char    *path = write_text(
+           "nan.json",
+           "{\"context\": {}, \"benchmarks\": ["
+              "{\"name\": \"NaN \\\" Infinity\", \"real_time\": 2, \"zero\": NaN, \"x\": -Infinity},"
+              "{\"name\": \"a\", \"run_name\": \"a\", \"run_type\": \"iteration\", \"real_time\": 3, \"y\": Infinity},"
+              "{\"name\": \"a_cv\", \"run_name\": \"a\", \"run_type\": \"aggregate\", \"real_time\": -NaN}]}");
+    assert_ok(gate_set_read(&s, path));
+    assert_int_equal(s.n_samples, 2);
+    assert_within(fabs(find(&s, "NaN \" Infinity")->process.value - log(2)), 1e-12);
+    gate_set_free(&s);
+    free(path);
+    path = write_text("nan.json", "{\"context\": {}, \"benchmarks\": [{\"name\": \"a\", \"real_time\": NaN}]}");
+    assert_input_error(gate_set_read(&s, path), "benchmarks[0]: \"real_time\"");
+    gate_set_free(&s);
+    free(path);
+}
+
 static void broken_files_name_file_place_and_reason(void **state)
 {
     static const struct {
@@ -316,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reports_of_every_age_say_the_same),
         cmocka_unit_test(entries_without_a_time_are_problems_of_their_case),
+        cmocka_unit_test(numbers_that_json_has_not_are_read),
         cmocka_unit_test(broken_files_name_file_place_and_reason),
         cmocka_unit_test(a_folder_is_searched_and_what_is_passed_over_is_said),
         cmocka_unit_test(dates_are_read_in_every_form),
