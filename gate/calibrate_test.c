@@ -22,6 +22,7 @@ typedef struct {
     double     within, between; /* standard deviations of logs */
     int64_t    n, cases;
     bool       blocks; /* pairs that share a drift of 5 % */
+    double     given;  /* percent: --noise; 0: not given */
 } world;
 
 static gate_process draw(rng *r, const world *w, double change, int64_t block, double drift)
@@ -50,7 +51,7 @@ static void rates_of(rng *r, const world *w, double percent, int64_t trials, dou
             base[i]            = draw(r, w, 0, w->blocks ? i : -1, drift);
             head[i]            = draw(r, w, log1p(percent / 100), w->blocks ? i : -1, drift);
         }
-        gate_judge(&j, base, w->n, head, w->n, &(gate_rule) { .margin = 3, .cases = w->cases });
+        gate_judge(&j, base, w->n, head, w->n, &(gate_rule) { .margin = 3, .noise = w->given, .cases = w->cases });
         counts[j.verdict]++;
     }
     for (int v = 0; v <= GATE_REGRESSED; v++) rates[v] = (double)counts[v] / (double)trials;
@@ -200,6 +201,20 @@ static void what_is_large_is_found_and_what_is_noisy_is_inconclusive(void **stat
     assert_within(0.9, rates[GATE_REGRESSED]);
 }
 
+static void noise_that_is_known_serves_few_processes(void **state)
+{
+    rng           r      = rng_seed(8);
+    const int64_t trials = test_part(3000);
+    for (int n = 1; n <= 4; n++) {
+        const world w = { NORMAL, 0.01, 0.01, n, 1, false, 1 };
+        double      rates[GATE_REGRESSED + 1];
+        rates_of(&r, &w, 3, trials, rates);
+        assert_within(rates[GATE_REGRESSED], 0.025 + 3 * chance(0.025, trials));
+        rates_of(&r, &w, 10, trials, rates);
+        assert_within(0.9, rates[GATE_REGRESSED]);
+    }
+}
+
 static void scores_are_found_as_often_as_their_numbers_allow(void **state)
 {
     rng           r      = rng_seed(7);
@@ -227,6 +242,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_at_the_margin_is_rarely_called_a_regression),
         cmocka_unit_test(what_is_large_is_found_and_what_is_noisy_is_inconclusive),
+        cmocka_unit_test(noise_that_is_known_serves_few_processes),
         cmocka_unit_test(scores_are_found_as_often_as_their_numbers_allow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
