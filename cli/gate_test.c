@@ -445,7 +445,7 @@ static void reports_hold_the_worst_first_and_escape_names(void **state)
     test_report t       = at(0);
     str         printed = { 0 };
     for (int i = 0; i < 6; i++) {
-        char  file[16];
+        char  file[32];
         json *base = json_array(), *head = json_array();
         snprintf(file, sizeof file, "%d.json", i);
         test_benchmark(base, &t, "BM<a, b>|x & \"y\"", 100 + 0.1 * i);
