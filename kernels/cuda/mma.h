@@ -76,6 +76,19 @@ template <int N> static __device__ inline void copy_wait(void)
     asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
 }
 
+/* The same value, which the compiler keeps: it would compute what depends on the thread alone again
+ * in every step of a loop. */
+static __device__ inline int in_register(int x)
+{
+    asm("" : "+r"(x));
+    return x;
+}
+template <class E> static __device__ inline E *in_register(E *p)
+{
+    asm("" : "+l"(p));
+    return p;
+}
+
 /* Two floats as bf16, each rounded to nearest even; the first is in the lower half. */
 static __device__ inline uint32_t bf16_pair(float first, float second)
 {
@@ -93,6 +106,7 @@ static inline void ldmatrix_x4_trans(uint32_t *to, const bf16 *row) { emulate_ld
 static inline void copy_async(void *to, const void *from, int bytes) { emulate_copy_begin(to, from, (size_t)bytes); }
 static inline void copy_commit(void) { emulate_copy_commit(); }
 template <int N> static inline void copy_wait(void) { emulate_copy_wait(N); }
+template <class X> static inline X  in_register(X x) { return x; }
 static inline uint32_t              bf16_pair(float first, float second)
 {
     return bf16_bits(first) | (uint32_t)bf16_bits(second) << 16;
