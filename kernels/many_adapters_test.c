@@ -25,7 +25,7 @@ static const batch_case cases[] = {
     { 64, 40, 72, 128, 40, 2, TIED_A, true, 1 },    { 2, 1101, 40, 24, 1104, 2, TIED, false, 1 },
     { 64, 840, 40, 8, 840, 3, TIED, false, 1 },     { 12, 136, 4100, 8, 136, 4, UNTIED, false, 1 },
     { 30, 8, 8200, 8, 8, 3, TIED, false, 1 },       { 33, 200, 8195, 8, 200, 2, UNTIED, false, 1 },
-    { 0, 7, 5, 4, 7, 2, UNTIED, false, 1 },
+    { 20, 24, 4104, 8, 24, 3, TIED, false, 1 },     { 0, 7, 5, 4, 7, 2, UNTIED, false, 1 },
 };
 enum { CASES = sizeof cases / sizeof *cases };
 enum { Y, X, W, A, B, U, V, WHICH, RANKS, ARRAYS };

@@ -18,9 +18,11 @@
 #ifdef __CUDACC__
 #define CUDA_BACKEND_NAME "cuda"
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("unroll 1") /* a loop for what is rare stays small */
 #else
 #define CUDA_BACKEND_NAME "cuda-emulated"
 #define UNROLL
+#define ROLLED
 #endif
 #include "kernels/cuda/bf16.h"
 

@@ -125,11 +125,16 @@ static __device__ inline void cluster_sync(void)
     asm volatile("barrier.cluster.arrive;" ::: "memory");
     asm volatile("barrier.cluster.wait;" ::: "memory");
 }
-/* Arrives at the barrier in the same place of another block. */
+/* Arrives at the barrier in the same place of another block: a releasing arrival of the block's
+ * own scope, the default. So it makes nobody outside of the block see what this thread wrote, and
+ * whoever wants that has to fence. A stage that was read by products needs none: the products have
+ * ended before the arrival (wgmma_wait), nothing was written that had to be seen, and what the other
+ * block's TMA writes next waits for the barrier itself. `.release.cluster` would make it a memory
+ * barrier of the whole GPU in every step (MEMBAR.ALL.GPU). */
 static __device__ inline void mbarrier_arrive_at(uint64_t *b, int rank)
 {
     asm volatile(
-        "{ .reg .b32 there; mapa.shared::cluster.u32 there, %0, %1; mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there]; }" ::
+        "{ .reg .b32 there; mapa.shared::cluster.u32 there, %0, %1; mbarrier.arrive.shared::cluster.b64 _, [there]; }" ::
             "r"(shared_address(b)),
         "r"(rank)
         : "memory");

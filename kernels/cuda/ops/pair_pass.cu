@@ -1,21 +1,24 @@
 /* dh and dB' from one reading of dy. Contract: kernels/cuda/ops/pair_pass.h.
  *
- * A block owns ROWS rows of dy and a run of its columns. It walks along them in tiles of COLS
- * columns, of which two are in shared memory: one in use, one being copied. A warp owns
- * ROWS_OF_WARP of the rows and keeps their dh and h in registers. From every tile it makes dB' over
- * its rows, and the block then adds these over its warps in order. Each 16 x 16 piece of a tile is
- * read twice from shared memory: as it lies for dh, transposed for dB'. */
+ * A block owns ROWS rows of dy and a run of its columns. It walks along them COLS columns, 128
+ * bytes of a row, at a time, and within these in STEPS tiles of TILE_ROWS rows, one below the
+ * other. Two tiles are in shared memory: one in use, one being copied. A warp owns ROWS_OF_WARP
+ * rows of every tile, and keeps their dh and h in registers. It makes dB' over its rows, and after
+ * the last tile the block adds these over its warps in order. Each 16 x 16 piece of a tile is read
+ * twice from shared memory: as it lies for dh, transposed for dB'. */
 #include "kernels/cuda/ops/pair_pass.h"
 
 #include "kernels/cuda/mma.h"
 
-static constexpr int WARPS = THREADS / WARP, ROWS_OF_WARP = 64, ROWS = WARPS * ROWS_OF_WARP, COLS = 32;
+static constexpr int WARPS = THREADS / WARP, COLS = 64, ROWS_OF_WARP = 32, TILE_ROWS = WARPS * ROWS_OF_WARP, STEPS = 2,
+                     ROWS = STEPS * TILE_ROWS;
 /* Row stride of a tile in shared memory: an odd number of 16 bytes. */
 static constexpr int LD          = COLS + 8;
-static constexpr int TILE_BYTES  = ROWS * LD * (int)sizeof(bf16);
+static constexpr int TILE_BYTES  = TILE_ROWS * LD * (int)sizeof(bf16);
 static constexpr int BLOCKS_WANT = 256; /* about two on each multiprocessor of a large GPU */
-/* Tiles of a block at least: with fewer the parts cost more than the additional blocks gain. */
-static constexpr int TILES_LEAST = 8;
+/* Runs of columns of a block at least: with fewer the parts cost more than the additional blocks
+ * gain. */
+static constexpr int TILES_LEAST = 4;
 
 /* How dy is cut: into column parts of `tiles` tiles and row parts of ROWS rows; a block does
  * `ranks` of the ranks. */
@@ -37,67 +40,87 @@ static pass_cut cut_of(int64_t n, int64_t out, int64_t r)
     return c;
 }
 
-static constexpr int shared_bytes_of(int ranks) { return 2 * TILE_BYTES + COLS * (ranks + 8) * (int)sizeof(bf16); }
+static constexpr int shared_bytes_of(int ranks) { return STEPS * TILE_BYTES + COLS * (ranks + 8) * (int)sizeof(bf16); }
 
-/* Begins to copy columns c0 .. c0 + COLS of rows row0 .. row0 + ROWS, zero outside dy. Past the
- * block's last column nothing is copied, but the group of copies is committed all the same, so
- * that every wait counts the same groups. */
-static __device__ void fetch_tile(bf16 *tile, const pair_pass &p, int64_t row0, int64_t c0, int64_t end)
+/* What a thread copies of every tile: 16 bytes of each COPY_ROWS-th row. */
+static constexpr int PIECE = 8, PIECES = COLS / PIECE, COPY_ROWS = THREADS / PIECES, COPIES = TILE_ROWS / COPY_ROWS;
+
+/* Begins to copy the tile whose first row and column are given, zero outside dy. Past the block's
+ * last column nothing is copied, but the group of copies is committed all the same, so that every
+ * wait counts the same groups. Whole tiles are copied without a branch between copies: with one
+ * each, a copy took 45 instructions. */
+static __device__ void fetch_tile(bf16 *tile, const pair_pass &p, int64_t row0, int64_t c0, bool any)
 {
-    constexpr int PIECE = 8, PIECES = COLS / PIECE; /* of 16 bytes */
-    for (int i = (int)threadIdx.x; i < ROWS * PIECES && c0 < end; i += THREADS) {
-        const int64_t row = row0 + i / PIECES, col = c0 + i % PIECES * PIECE, left = row < p.n ? p.out - col : 0;
-        const int     count = left <= 0 ? 0 : left < PIECE ? (int)left : PIECE;
-        copy_async(tile + i / PIECES * LD + i % PIECES * PIECE, count > 0 ? p.dy + row * p.ldy + col : p.dy,
-                   count * (int)sizeof(bf16));
+    const int     at = (int)(threadIdx.x / PIECES), piece = (int)(threadIdx.x % PIECES) * PIECE;
+    const int64_t left = p.out - c0 - piece;
+    bf16         *to   = tile + at * LD + piece;
+    const bf16   *from = p.dy + (row0 + at) * p.ldy + c0 + piece;
+    if (row0 + TILE_ROWS <= p.n && c0 + COLS <= p.out && any) {
+        UNROLL
+        for (int i = 0; i < COPIES; i++, from += COPY_ROWS * p.ldy) copy_async(to + i * COPY_ROWS * LD, from, 16);
+    } else if (any) {
+        ROLLED
+        for (int i = 0; i < COPIES; i++) {
+            const bool there = row0 + at + i * COPY_ROWS < p.n && left > 0;
+            copy_async(to + i * COPY_ROWS * LD, there ? from + i * COPY_ROWS * p.ldy : p.dy,
+                       there ? (int)min(left, (int64_t)PIECE) * (int)sizeof(bf16) : 0);
+        }
     }
     copy_commit();
 }
 
-/* Loads the block's rows of h into fragments, by way of a tile's memory. hf[k][j] holds 16 of the
- * warp's rows from 16 k on, and 8 ranks from 8 j on. */
+/* Loads the block's rows of h into fragments, by way of a tile's memory. hf[k][j] holds the k-th 16
+ * of the warp's rows, over all tiles, and 8 ranks from 8 j on. */
 template <int RANKS>
 static __device__ void fetch_h(mma_b (*hf)[RANKS / 8], bf16 *room, const pair_pass &p, int64_t row0, int64_t rank0)
 {
-    constexpr int LDH = RANKS + 8;
-    static_assert(ROWS * LDH <= ROWS * LD, "h fits into a tile");
+    constexpr int LDH = RANKS + 8, OF_TILE = ROWS_OF_WARP / 16;
+    static_assert(LDH <= LD, "h of a tile's rows fits into a tile");
     const int warp = (int)threadIdx.x / WARP;
-    for (int i = (int)threadIdx.x; i < ROWS * RANKS; i += THREADS) {
-        const int64_t row = row0 + i / RANKS, j = rank0 + i % RANKS;
-        room[i / RANKS * LDH + i % RANKS] = row < p.n && j < p.r ? (float)p.h[row * p.ldh + j] : 0;
+    UNROLL
+    for (int s = 0; s < STEPS; s++) {
+        for (int i = (int)threadIdx.x; i < TILE_ROWS * RANKS; i += THREADS) {
+            const int64_t row = row0 + s * TILE_ROWS + i / RANKS, j = rank0 + i % RANKS;
+            room[i / RANKS * LDH + i % RANKS] = row < p.n && j < p.r ? (float)p.h[row * p.ldh + j] : 0;
+        }
+        __syncthreads();
+        UNROLL
+        for (int k = 0; k < OF_TILE; k++)
+            for (int j = 0; j < RANKS / 16; j++)
+                load_b_trans(&hf[s * OF_TILE + k][2 * j], room + (warp * ROWS_OF_WARP + 16 * k) * LDH + 16 * j, LDH);
+        __syncthreads();
     }
-    __syncthreads();
-    for (int k = 0; k < ROWS_OF_WARP / 16; k++)
-        for (int j = 0; j < RANKS / 16; j++)
-            load_b_trans(&hf[k][2 * j], room + (warp * ROWS_OF_WARP + 16 * k) * LDH + 16 * j, LDH);
-    __syncthreads();
 }
 
-/* Where element `at` of a tile of B' [COLS, RANKS] belongs. Neighbouring threads read neighbours
- * in memory. */
-typedef struct {
-    int col, rank;
-} B_place;
-template <int RANKS> static __device__ B_place place_of(int at, bool turned)
+/* The elements of B' [COLS, RANKS] that a thread brings: the first, and how far on the next is.
+ * Neighbouring threads read neighbours in memory, so `turned` ones go along columns. */
+struct B_places {
+    int col, rank, next_col, next_rank;
+};
+template <int RANKS> static __device__ B_places places_of(bool turned)
 {
-    return turned ? B_place { at % COLS, at / COLS } : B_place { at / RANKS, at % RANKS };
+    const unsigned i = threadIdx.x;
+    return turned ? B_places { (int)(i % COLS), (int)(i / COLS), 0, THREADS / COLS }
+                  : B_places { (int)(i / RANKS), (int)(i % RANKS), THREADS / RANKS, 0 };
 }
 
 /* B' of COLS columns of dy, in registers until its turn comes. */
-template <int RANKS> static __device__ void fetch_B(float *b, const pair_pass &p, int64_t c0, int64_t rank0)
+template <int RANKS> static __device__ void fetch_B(bf16 *b, const pair_pass &p, int64_t c0, int64_t rank0)
 {
-    for (int i = 0; i < COLS * RANKS / THREADS; i++) {
-        const B_place to  = place_of<RANKS>(i * THREADS + (int)threadIdx.x, p.turned);
-        const int64_t col = c0 + to.col, j = rank0 + to.rank;
-        b[i] = col < p.out && j < p.r ? (float)p.B[p.turned ? j * p.ldb + col : col * p.ldb + j] : 0;
-    }
+    const B_places at   = places_of<RANKS>(p.turned);
+    const int64_t  cols = p.out - c0 - at.col, ranks = p.r - rank0 - at.rank, col = c0 + at.col, rank = rank0 + at.rank,
+                  next = (at.next_col + at.next_rank) * p.ldb;
+    const bf16 *from   = p.B + (p.turned ? rank * p.ldb + col : col * p.ldb + rank);
+    UNROLL
+    for (int i = 0; i < COLS * RANKS / THREADS; i++, from += next)
+        b[i] = i * at.next_col < cols && i * at.next_rank < ranks ? *from : bf16 {};
 }
-template <int RANKS> static __device__ void place_B(bf16 *tile, const float *b, bool turned)
+template <int RANKS> static __device__ void place_B(bf16 *tile, const bf16 *b, bool turned)
 {
-    for (int i = 0; i < COLS * RANKS / THREADS; i++) {
-        const B_place to                     = place_of<RANKS>(i * THREADS + (int)threadIdx.x, turned);
-        tile[to.col * (RANKS + 8) + to.rank] = b[i];
-    }
+    const B_places at = places_of<RANKS>(turned);
+    UNROLL
+    for (int i = 0; i < COLS * RANKS / THREADS; i++)
+        tile[(at.col + i * at.next_col) * (RANKS + 8) + at.rank + i * at.next_rank] = b[i];
 }
 
 /* One tile by one warp: dh += dy B', dB = dy^T h over the warp's rows, or one of them. */
@@ -123,69 +146,82 @@ static __device__ void multiply_tile(mma_c (*dh)[RANKS / 8], mma_c (*dB)[RANKS /
     }
 }
 
-/* The warps' dB [COLS, RANKS] of one tile, added in the order of warps, into the block's part.
- * `room` is the tile's own memory, which nobody reads any more; it is free again when this
- * returns. */
+/* The warps' dB [COLS, RANKS], added in the order of warps, into the block's part, as many columns
+ * at a time as fit. `room` is the memory of a tile that nobody reads any more; it is free again when
+ * this returns. */
 template <int RANKS>
 static __device__ void add_warps(float *part, float *room, const mma_c (*dB)[RANKS / 8], const pair_pass &p, int64_t c0,
                                  int64_t rank0)
 {
-    constexpr int LDS = RANKS + 8; /* pairs of floats without bank conflicts */
-    static_assert(WARPS * COLS * LDS * (int)sizeof(float) <= TILE_BYTES, "sums of all warps fit into a tile");
-    const int warp = (int)threadIdx.x / WARP, lane = (int)threadIdx.x % WARP;
-    for (int s = 0; s < COLS / 16; s++)
-        for (int j = 0; j < RANKS / 8; j++)
-            for (int x = 0; x < 4; x++)
-                room[(warp * COLS + 16 * s + lane / 4 + x / 2 * 8) * LDS + 8 * j + lane % 4 * 2 + x % 2] =
-                    dB[s][j].x[x];
-    __syncthreads();
-    for (int i = (int)threadIdx.x; i < COLS * RANKS; i += THREADS) {
-        const int64_t col = c0 + i / RANKS, j = rank0 + i % RANKS;
-        float         sum = 0;
-        for (int w = 0; w < WARPS; w++) sum += room[(w * COLS + i / RANKS) * LDS + i % RANKS];
-        if (col < p.out && j < p.r) part[col * p.r + j] = sum;
+    constexpr int LDS     = RANKS + 8; /* pairs of floats without bank conflicts */
+    constexpr int AT_ONCE = RANKS > 16 ? 16 : 32;
+    static_assert(WARPS * AT_ONCE * LDS * (int)sizeof(float) <= TILE_BYTES, "sums of all warps fit into a tile");
+    const int warp = (int)(threadIdx.x / WARP), lane = (int)(threadIdx.x % WARP);
+    UNROLL
+    for (int first = 0; first < COLS; first += AT_ONCE) {
+        UNROLL
+        for (int s = 0; s < AT_ONCE / 16; s++)
+            for (int j = 0; j < RANKS / 8; j++)
+                for (int x = 0; x < 4; x++)
+                    room[(warp * AT_ONCE + 16 * s + lane / 4 + x / 2 * 8) * LDS + 8 * j + lane % 4 * 2 + x % 2] =
+                        dB[first / 16 + s][j].x[x];
+        __syncthreads();
+        for (unsigned i = threadIdx.x; i < AT_ONCE * RANKS; i += THREADS) {
+            const int64_t col = c0 + first + i / RANKS, j = rank0 + i % RANKS;
+            float         sum = 0;
+            for (int w = 0; w < WARPS; w++) sum += room[(w * AT_ONCE + i / RANKS) * LDS + i % RANKS];
+            if (col < p.out && j < p.r) part[col * p.r + j] = sum;
+        }
+        __syncthreads();
     }
-    __syncthreads();
 }
 
 /* dh_parts [column parts][n][r], dB_parts [row parts][out][r]. */
 template <int RANKS, pass_want WANT>
 static __device__ void pass_block(const pair_pass &p, float *dh_parts, float *dB_parts, int64_t tiles)
 {
-    bf16 *tile[2]      = { (bf16 *)dynamic_shared(), (bf16 *)(dynamic_shared() + TILE_BYTES) },
-         *B            = (bf16 *)(dynamic_shared() + 2 * TILE_BYTES);
-    const int     warp = (int)threadIdx.x / WARP, lane = (int)threadIdx.x % WARP;
+    bf16 *tile[STEPS]  = { (bf16 *)dynamic_shared(), (bf16 *)(dynamic_shared() + TILE_BYTES) },
+         *B            = (bf16 *)(dynamic_shared() + STEPS * TILE_BYTES);
+    const int     warp = (int)(threadIdx.x / WARP), lane = (int)(threadIdx.x % WARP);
     const int64_t rank0 = (int64_t)blockIdx.x * RANKS, row0 = (int64_t)blockIdx.z * ROWS,
-                  first  = (int64_t)blockIdx.y * tiles * COLS;
-    const int64_t end    = first + tiles * COLS < p.out ? first + tiles * COLS : p.out,
-                  my_row = row0 + warp * ROWS_OF_WARP;
-    const bool any       = my_row < p.n; /* of the warp's rows is in dy */
-    mma_b      hf[ROWS_OF_WARP / 16][RANKS / 8];
-    mma_c      dh[ROWS_OF_WARP / 16][RANKS / 8] = {};
-    float      b[COLS * RANKS / THREADS];
+                  first   = (int64_t)blockIdx.y * tiles * COLS;
+    const int     runs    = (int)min(tiles, (p.out - first + COLS - 1) / COLS);
+    constexpr int OF_TILE = ROWS_OF_WARP / 16, ALL = STEPS * OF_TILE;
+    mma_b         hf[ALL][RANKS / 8];
+    mma_c         dh[ALL][RANKS / 8] = {};
+    bf16          b[COLS * RANKS / THREADS];
     if (WANT != DH_ALONE) fetch_h<RANKS>(hf, tile[0], p, row0, rank0);
-    fetch_tile(tile[0], p, row0, first, end);
-    fetch_tile(tile[1], p, row0, first + COLS, end);
+    UNROLL
+    for (int s = 0; s < STEPS; s++) fetch_tile(tile[s], p, row0 + s * TILE_ROWS, first, true);
     if (WANT != DB_ALONE) fetch_B<RANKS>(b, p, first, rank0);
-    for (int64_t c0 = first, i = 0; c0 < end; c0 += COLS, i++) {
-        bf16 *at                       = i % 2 ? tile[1] : tile[0];
-        mma_c dB[COLS / 16][RANKS / 8] = {};
-        copy_wait<1>();
-        if (WANT != DB_ALONE) place_B<RANKS>(B, b, p.turned);
-        __syncthreads();
-        if (WANT != DB_ALONE) fetch_B<RANKS>(b, p, c0 + COLS, rank0);
-        if (any) multiply_tile<RANKS, WANT>(dh, dB, at + warp * ROWS_OF_WARP * LD, B, hf);
-        __syncthreads();
-        if (WANT != DH_ALONE) add_warps<RANKS>(dB_parts + blockIdx.z * p.out * p.r, (float *)at, dB, p, c0, rank0);
-        fetch_tile(at, p, row0, c0 + 2 * COLS, end);
+    for (int run = 0; run < runs; run++) {
+        const int64_t c0                       = first + (int64_t)run * COLS;
+        mma_c         dB[COLS / 16][RANKS / 8] = {};
+        UNROLL
+        for (int s = 0; s < STEPS; s++) {
+            copy_wait<STEPS - 1>();
+            if (WANT != DB_ALONE && s == 0) place_B<RANKS>(B, b, p.turned);
+            __syncthreads();
+            if (WANT != DB_ALONE && s == 0) fetch_B<RANKS>(b, p, c0 + COLS, rank0);
+            if (row0 + s * TILE_ROWS + warp * ROWS_OF_WARP < p.n) /* any of the warp's rows is in dy */
+                multiply_tile<RANKS, WANT>(dh + s * OF_TILE, dB, tile[s] + warp * ROWS_OF_WARP * LD, B,
+                                           hf + s * OF_TILE);
+            __syncthreads();
+            if (WANT != DH_ALONE && s == STEPS - 1)
+                add_warps<RANKS>(dB_parts + blockIdx.z * p.out * p.r, (float *)tile[s], dB, p, c0, rank0);
+            fetch_tile(tile[s], p, row0 + s * TILE_ROWS, c0 + COLS, run + 1 < runs);
+        }
     }
     copy_wait<0>();
     if (WANT == DB_ALONE) return;
     float *part = dh_parts + blockIdx.y * p.n * p.r;
-    for (int k = 0; k < ROWS_OF_WARP / 16; k++)
+    UNROLL
+    for (int k = 0; k < ALL; k++)
         for (int j = 0; j < RANKS / 8; j++)
             for (int x = 0; x < 4; x++) {
-                const int64_t row = my_row + 16 * k + lane / 4 + x / 2 * 8, rank = rank0 + 8 * j + lane % 4 * 2 + x % 2;
+                const int64_t row = row0 + k / OF_TILE * TILE_ROWS + warp * ROWS_OF_WARP + k % OF_TILE * 16 + lane / 4 +
+                                    x / 2 * 8,
+                              rank = rank0 + 8 * j + lane % 4 * 2 + x % 2;
                 if (row < p.n && rank < p.r) part[row * p.r + rank] = dh[k][j].x[x];
             }
 }

@@ -146,7 +146,16 @@ static void every_rank(void **)
     }
 }
 
-/* At n = 8192, out = 12288, r = 16: 16 parts of rows; 384 tiles in 16 parts of 24. */
+static void every_count_of_rows(void **)
+{
+    need_device();
+    for (int64_t n = 1; n <= 64; n++) {
+        const pass_case c = { n, 3 * n + 8, 1 + n % 20, (3 * n + 15) / 8 * 8, 1 + n % 20, 24, 24 };
+        check_case(&c);
+    }
+}
+
+/* At n = 8192, out = 12288, r = 16: 16 parts of rows; 192 runs of columns in 16 parts of 12. */
 static void bytes_by_hand(void **)
 {
     const double n = 8192, out = 12288, r = 16, parts = 4 * (16 * n * r + 16 * out * r);
@@ -182,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shapes_that_divide_nothing),
         cmocka_unit_test(every_rank),
+        cmocka_unit_test(every_count_of_rows),
         cmocka_unit_test(bytes_by_hand),
         cmocka_unit_test(rows_that_begin_anywhere_are_left_to_others),
     };
