@@ -1,104 +1,127 @@
-"""What the machine code of every kernel says of its loops, for scripts/cuda-resources:
+"""What the machine code of kernels says of their loops, for scripts/cuda-resources:
 
-    cuobjdump -sass FILE... | python3 scripts/sass_loops.py
+    cuobjdump -sass FILE | python3 scripts/sass_loops.py
 
-One line a kernel and architecture, sorted: its name, the architecture, `fences` and `per_copy`.
-    fences    memory barriers (MEMBAR) inside loops: each waits until what the thread wrote is seen by others.
-    per_copy  instructions for each asynchronous copy of 16 bytes into shared memory (LDGSTS.128) on the cheapest way round the main loop, in
-              tenths. The main loop is the one with most tensor-core instructions among the loops that have copies. "-" where there is none.
+A line for each kernel and architecture: name, architecture, `fences` and `copies`.
+    fences  memory barriers beyond the block (MEMBAR) inside loops
+    copies  of the main loop, which is the one with most products on tensor cores among those with asynchronous copies of 16 bytes into shared
+            memory (LDGSTS.128): the instructions of the cheapest way round, and the copies on it, as 103/5. "-" where there is no such loop.
 """
 import re
 import sys
 from fractions import Fraction
 
-CODE = re.compile(r'\s+/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P[0-9T]+ )?\s*([A-Z0-9_]+)([^;]*);')
-CONDITION = re.compile(r'/\s+@!?U?P[0-9]+ ')
-ENDS = ('BRA', 'EXIT', 'RET', 'JMP', 'BRX', 'KILL')
+LINE = re.compile(r'\s+/\*([0-9a-f]{4,})\*/\s+(@!?U?P[0-9T]+)?\s*([A-Z0-9_]+)([^;]*);')
+ENDS = {'BRA', 'EXIT', 'RET', 'JMP', 'BRX', 'KILL'}  # of a basic block
 
 
 class Instruction:
-    def __init__(self, match, line):
-        self.at, self.op, rest = int(match[1], 16), match[2], match[3]
-        self.sometimes = bool(CONDITION.search(line)) or (self.op == 'BRA' and bool(re.search(r'\bU?P[0-9]', rest)))
-        target = re.findall(r'0x[0-9a-f]+', rest) if self.op == 'BRA' else []
-        self.target = int(target[-1], 16) if target else None
+    def __init__(self, match):
+        condition, self.op, rest = match[2], match[3], match[4]
+        self.at = int(match[1], 16)
+        jump = re.search(r'(0x[0-9a-f]+)\s*$', rest) if self.op == 'BRA' else None
+        self.target = int(jump[1], 16) if jump else None
+        always = condition in (None, '@PT', '@UPT') and not re.search(r'\bU?P[0-9]', rest)
+        self.falls = self.op not in ENDS or not always
         self.copies = self.op == 'LDGSTS' and '.128' in rest
-        self.multiplies = self.op in ('HMMA', 'HGMMA')
+        self.fences = self.op == 'MEMBAR' and '.CTA' not in rest
+
+
+class Block:
+    def __init__(self, code, after):
+        self.at, self.size = code[0].at, len(code)
+        self.copies = sum(i.copies for i in code)
+        self.products = sum(i.op in ('HMMA', 'HGMMA') for i in code)
+        self.fences = sum(i.fences for i in code)
+        last = code[-1]
+        self.next = ([last.target] if last.target is not None else []) + ([after] if after is not None and last.falls else [])
 
 
 def blocks_of(code):
-    """Basic blocks, {first address: (instructions, copies, next blocks)}."""
     heads = {code[0].at} | {i.target for i in code if i.target is not None}
     heads |= {after.at for i, after in zip(code, code[1:]) if i.op in ENDS}
-    blocks, head, instructions, copies = {}, None, 0, 0
-    for i, after in zip(code, code[1:] + [None]):
-        head = i.at if head is None else head
-        instructions, copies = instructions + 1, copies + i.copies
-        if after and after.at not in heads:
-            continue
-        falls = after and (i.op not in ENDS or i.sometimes)
-        blocks[head] = instructions, copies, ([i.target] if i.target is not None else []) + ([after.at] if falls else [])
-        head, instructions, copies = None, 0, 0
-    return blocks
+    starts = [n for n, i in enumerate(code) if i.at in heads] + [len(code)]
+    return {code[a].at: Block(code[a:b], code[b].at if b < len(code) else None) for a, b in zip(starts, starts[1:])}
+
+
+def reach(start, following, without=None):
+    seen, todo = {start}, [start]
+    while todo:
+        for n in following(todo.pop()):
+            if n not in seen and n != without:
+                seen.add(n)
+                todo.append(n)
+    return seen
+
+
+def loops_of(blocks):
+    """The natural loops, as sets of blocks: those that lead back to a block through which everything on the way in has passed."""
+    entry, before = min(blocks), {at: [] for at in blocks}
+    for b in blocks.values():
+        for n in b.next:
+            before[n].append(b.at)
+    forward = lambda at: blocks[at].next
+    there, loops = reach(entry, forward), {}
+    for head in {n for at in there for n in blocks[at].next if n <= at}:
+        around = reach(entry, forward, head) if head != entry else set()
+        for at in before[head]:
+            if at in there and at not in around:
+                loops.setdefault(head, {head})
+                if at != head:
+                    loops[head] |= reach(at, lambda n: before[n], head) & there
+    return list(loops.values())
 
 
 def cheapest_way(blocks):
-    """The least instructions a copy over all cycles, or None: while a cycle costs less than the best, it is the best."""
-    best, counts, size = None, None, sum(b[0] for b in blocks.values()) + 1
+    """(instructions, copies) of the cycle with the fewest instructions a copy: as long as a cycle is cheaper than the best, it is the best."""
+    best = None
     while True:
-        price = Fraction(size) if best is None else best
-        cost, back = {h: Fraction(0) for h in blocks}, {}
-        for turn in range(len(blocks)):
+        price = Fraction(*best) if best else Fraction(sum(b.size for b in blocks.values()) + 1)
+        cost, back, moved = {at: Fraction(0) for at in blocks}, {}, None
+        for _ in blocks:
             moved = None
-            for head, (instructions, copies, following) in blocks.items():
-                for f in following:
-                    if f in blocks and cost[head] + instructions - price * copies < cost[f]:
-                        cost[f], back[f], moved = cost[head] + instructions - price * copies, head, f
+            for b in blocks.values():
+                here = cost[b.at] + b.size - price * b.copies
+                for n in b.next:
+                    if n in blocks and here < cost[n]:
+                        cost[n], back[n], moved = here, b.at, n
             if moved is None:
-                return counts
+                return best
         for _ in blocks:
             moved = back[moved]
-        way, at = [moved], back[moved]
+        way, at = [blocks[moved]], back[moved]
         while at != moved:
-            way.append(at)
+            way.append(blocks[at])
             at = back[at]
-        best, counts = (lambda n, c: (Fraction(n, c), (n, c)))(sum(blocks[h][0] for h in way), sum(blocks[h][1] for h in way))
+        best = sum(b.size for b in way), sum(b.copies for b in way)
 
 
 def look_at(code):
-    loops = [(i.target, i.at) for i in code if i.target is not None and i.target < i.at]
-    inside = lambda i: any(first <= i.at <= last for first, last in loops)
-    fences = sum(i.op == 'MEMBAR' and inside(i) for i in code)
-    copying = []
-    for first, last in loops:
-        body = [i for i in code if first <= i.at <= last]
-        if any(i.copies for i in body):
-            copying.append((sum(i.multiplies for i in body), first - last, first, last))
+    blocks = blocks_of(code)
+    loops = loops_of(blocks)
+    count = lambda loop, what: sum(getattr(blocks[at], what) for at in loop)
+    fences = count(set().union(*loops), 'fences')
+    copying = [loop for loop in loops if count(loop, 'copies') and count(loop, 'products')]
     if not copying:
         return fences, '-'
-    products, _, first, last = max(copying)
-    if not products:
-        return fences, '-'
-    blocks = blocks_of(code)
-    return fences, '%d/%d' % cheapest_way({h: b for h, b in blocks.items() if first <= h <= last})
+    main = max(copying, key=lambda loop: (count(loop, 'products'), -len(loop)))
+    return fences, '%d/%d' % cheapest_way({at: blocks[at] for at in main})
 
 
 def main():
-    arch, name, code, found = None, None, [], {}
-    for line in [*sys.stdin, '\tcode for end']:
+    arch, name, code = None, None, []
+    for line in [*sys.stdin, 'code for end']:
         title = re.match(r'\s*(code for|Function :) (\S+)', line)
         if title and code:
-            found[name, arch] = look_at(code)
+            print(name, arch, *look_at(code))
             code = []
         if title and title[1] == 'code for':
             arch = title[2]
         elif title:
             name = title[2]
-        match = CODE.match(line)
+        match = LINE.match(line)
         if match:
-            code.append(Instruction(match, line))
-    for (kernel, arch), (fences, per_copy) in sorted(found.items()):
-        print('%-28s %-7s %7d %9s' % (kernel, arch, fences, per_copy))
+            code.append(Instruction(match))
 
 
 main()

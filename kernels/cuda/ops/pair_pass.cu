@@ -245,15 +245,17 @@ static __device__ float sum_of(const float *parts, int64_t count, int64_t stride
     return sum;
 }
 
-/* A thread for each element of dh, then for each of dB. */
+/* A thread for each element of dh and of the zeros behind it, then for each of dB. */
 KERNEL __launch_bounds__(THREADS)
     pair_pass_sums_kernel(pair_pass p, const float *dh_parts, int64_t dh_count, const float *dB_parts, int64_t dB_count)
 {
-    int64_t       at    = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-    const int64_t of_dh = p.want != DB_ALONE ? p.n * p.r : 0, of_dB = p.want != DH_ALONE ? p.out * p.r : 0;
+    int64_t       at    = (int64_t)blockIdx.x * THREADS + threadIdx.x, row, col;
+    const int64_t width = p.r + p.zeros, of_dh = p.want != DB_ALONE ? p.n * width : 0,
+                  of_dB = p.want != DH_ALONE ? p.out * p.r : 0;
     if (at < of_dh) {
-        bf16 *to = p.dh + at / p.r * p.ld_dh + at % p.r;
-        *to      = (p.add ? (float)*to : 0.0f) + sum_of(dh_parts + at, dh_count, of_dh);
+        row = at / width, col = at % width;
+        bf16 *to = p.dh + row * p.ld_dh + col;
+        *to = col < p.r ? (p.add ? (float)*to : 0.0f) + sum_of(dh_parts + row * p.r + col, dh_count, p.n * p.r) : 0.0f;
     } else if (at - of_dh < of_dB) {
         at -= of_dh;
         p.dB[p.turned ? at % p.r * p.out + at / p.r : at] += sum_of(dB_parts + at, dB_count, of_dB);
@@ -262,6 +264,7 @@ KERNEL __launch_bounds__(THREADS)
 
 /* Elements of the results, of those that are wanted. */
 static int64_t dh_count(const pair_pass *p) { return p->want != DB_ALONE ? p->n * p->r : 0; }
+static int64_t zeros_count(const pair_pass *p) { return p->want != DB_ALONE ? p->n * p->zeros : 0; }
 static int64_t dB_count(const pair_pass *p) { return p->want != DH_ALONE ? p->out * p->r : 0; }
 
 void cuda_pair_pass(const pair_pass *p)
@@ -280,8 +283,8 @@ void cuda_pair_pass(const pair_pass *p)
     const dim3 grid((unsigned)c.rank_parts, (unsigned)c.col_parts, (unsigned)c.row_parts);
     auto      *pair_pass_kernel = kernels[p->want][c.ranks > 16];
     LAUNCH_SHARED(pair_pass_kernel, grid, THREADS, shared_bytes_of(c.ranks), *p, dh_parts, dB_parts, c.tiles);
-    LAUNCH(pair_pass_sums_kernel, blocks_of(dh_count(p) + dB_count(p), THREADS), THREADS, *p, dh_parts, c.col_parts,
-           dB_parts, c.row_parts);
+    LAUNCH(pair_pass_sums_kernel, blocks_of(dh_count(p) + zeros_count(p) + dB_count(p), THREADS), THREADS, *p, dh_parts,
+           c.col_parts, dB_parts, c.row_parts);
 }
 
 bool pair_pass_can(const pair_pass *p) { return (uintptr_t)p->dy % 16 == 0 && p->ldy % 8 == 0; }
@@ -298,7 +301,7 @@ void pair_pass_bytes(const pair_pass *p, double bytes[2])
     const double   parts = 4 * ((double)c.col_parts * of_dh + (double)c.row_parts * of_dB);
     bytes[0] = 2 * ((double)c.rank_parts * (double)p->n * (double)p->out + (of_dB > 0 ? (double)p->n * r : 0)) + parts;
     bytes[0] += of_dh > 0 ? 2 * (double)p->out * r : 0;
-    bytes[1] = parts + (p->add ? 2 : 1) * 2 * of_dh + 2 * 4 * of_dB;
+    bytes[1] = parts + 2 * ((p->add ? 2 : 1) * of_dh + (double)zeros_count(p)) + 2 * 4 * of_dB;
 }
 
 /* Two products read dy twice. The pass reads it once, but writes and reads its parts. It has to
@@ -306,9 +309,10 @@ void pair_pass_bytes(const pair_pass *p, double bytes[2])
  * this rule; `tiebreak bench` times the variant `one-pass` beside `base-first`. */
 bool pair_pass_pays(int64_t n, int64_t out, int64_t r)
 {
+    if (n < ROWS || out == 0 || r == 0) return false;
     double    bytes[2], twice = 2 * 2.0 * (double)n * (double)out;
     pair_pass p = {};
     p.n = n, p.out = out, p.r = r;
     pair_pass_bytes(&p, bytes);
-    return n >= ROWS && bytes[0] + bytes[1] <= 0.75 * twice;
+    return bytes[0] + bytes[1] <= 0.75 * twice;
 }

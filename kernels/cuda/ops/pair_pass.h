@@ -26,6 +26,7 @@ typedef struct {
     float      *dB;     /* [out, r] contiguous, += */
     bool        turned; /* B and dB are [r, out] */
     pass_want   want;   /* without dh B is not read, without dB h is not */
+    int64_t     zeros;  /* columns of dh behind the r, which become 0 */
 } pair_pass;
 
 /* Whether it can: rows of dy must begin at multiples of 16 bytes. */

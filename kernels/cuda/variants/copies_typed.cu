@@ -69,14 +69,19 @@ static augmented augmented_of(adapted_walk *w, const adapted_linear *l)
     return g;
 }
 
+/* Columns of the room that a pair has. */
+static int64_t padded(const adapted_walk *w, const adapted_pair *a)
+{
+    return (a->p.r + w->variant->pad - 1) / w->variant->pad * w->variant->pad;
+}
+
 void TYPED(augmented_adapt)(adapted_walk *w, const adapted_linear *l)
 {
-    const augmented g   = augmented_of(w, l);
-    const int64_t   pad = w->variant->pad;
-    int64_t         to  = 0;
+    const augmented g  = augmented_of(w, l);
+    int64_t         to = 0;
     if (!adapted_covers(l) || l->count > 1) TYPED(place)(w, { g.B, g.ldw, l->out, g.room, l->W, l->in, 0, 0 });
     for (const adapted_pair *a = l->pairs; a < end(l); a++) {
-        const int64_t cols = (a->p.r + pad - 1) / pad * pad;
+        const int64_t cols = padded(w, a);
         if (!cols) continue;
         TYPED(place)
         (w, { at<element>(g.B, a->at * g.ldw + to), g.ldw, a->out, cols, a->p.B, a->p.ldb, a->out, a->p.r });
@@ -107,17 +112,40 @@ void TYPED(augmented_forward)(adapted_walk *w, const adapted_linear *l)
         { l->n, l->out, l->in + g.room, l->x, l->ldx, PLAIN, g.W, g.ldw, TRANSPOSED, l->y, l->ldy, false, TYPE, TYPE });
 }
 
+/* dh and dB of a pair whose columns of the room begin at `to`, from one reading of dy. */
+static pair_pass one_pass(const adapted_walk *w, const adapted_linear *l, const augmented *g, const adapted_pair *a,
+                          int64_t to)
+{
+    pair_pass p = pass_over_dy(l, a, at<element>(g->h, to), at<element>(g->dh, to), l->ldx);
+    p.ld_dh = l->ld_dy, p.zeros = padded(w, a) - a->p.r;
+    return p;
+}
+
+/* Whether that can be and pays for every pair. Else one product makes the dh of all. */
+static bool all_in_one_pass(const adapted_walk *w, const adapted_linear *l, const augmented *g)
+{
+    bool all = sizeof(element) == sizeof(bf16);
+    for (const adapted_pair *a = l->pairs; all && a < end(l); a++) {
+        const pair_pass p = one_pass(w, l, g, a, 0);
+        all               = !a->p.r || (a->p.dB && pair_pass_can(&p) && pair_pass_pays(p.n, p.out, p.r));
+    }
+    return all;
+}
+
 void TYPED(augmented_backward)(adapted_walk *w, const adapted_linear *l)
 {
-    const augmented g   = augmented_of(w, l);
-    const int64_t   pad = w->variant->pad;
-    int64_t         to  = 0;
-    for (const adapted_pair *a = l->pairs; a < end(l); to += (a++->p.r + pad - 1) / pad * pad)
-        if (a->p.r) TYPED(grad_B)(w, l, a, at<element>(g.h, to), l->ldx);
-    step_gemm(w, true,
-              { l->n, g.room, l->out, l->dy, l->ld_dy, PLAIN, g.B, g.ldw, PLAIN, g.dh, l->ld_dy, false, TYPE, TYPE });
+    const augmented g    = augmented_of(w, l);
+    const bool      once = all_in_one_pass(w, l, &g);
+    int64_t         to   = 0;
+    for (const adapted_pair *a = l->pairs; a < end(l); to += padded(w, a++))
+        if (a->p.r)
+            once ? step_pair_pass(w, one_pass(w, l, &g, a, to)) : TYPED(grad_B)(w, l, a, at<element>(g.h, to), l->ldx);
+    if (!once)
+        step_gemm(
+            w, true,
+            { l->n, g.room, l->out, l->dy, l->ld_dy, PLAIN, g.B, g.ldw, PLAIN, g.dh, l->ld_dy, false, TYPE, TYPE });
     to = 0;
-    for (const adapted_pair *a = l->pairs; a < end(l); to += (a++->p.r + pad - 1) / pad * pad)
+    for (const adapted_pair *a = l->pairs; a < end(l); to += padded(w, a++))
         if (a->p.r) TYPED(grad_A)(w, l, a, at<element>(g.dh, to), l->ld_dy);
     if (l->dx)
         step_gemm(w, false,

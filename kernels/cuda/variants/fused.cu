@@ -1,7 +1,8 @@
 /* Contract: kernels/cuda/variants/fused.h; the kernels' bodies: kernels/cuda/variants/fused_tile.h.
  *
- * Tiles of 128 x 256 read 48 KiB for 4 MFLOP; where they would leave multiprocessors idle, of
- * 128 x 128. The choice depends on the shape alone. */
+ * A step along k of a 128 x 256 tile reads 48 KiB through L2 for 4 MFLOP, and 32 KiB in a cluster
+ * of two tiles; where such tiles would leave multiprocessors idle, they are 128 x 128. The choice
+ * depends on the shape alone. No GPU has confirmed it: `fused-single` is there to compare with. */
 #include "kernels/cuda/variants/fused_tile.h"
 
 #ifdef __CUDACC__
@@ -54,6 +55,7 @@ const char *cuda_fused_refuses(const fused *f)
         if (f->pairs[i].first % 8) return "needs pairs that begin at a multiple of 8 columns";
     }
     if (f->m > most || f->n > most || f->k > most) return "takes at most 2^31 - 257 rows and columns";
+    if (tiles(f, HEIGHT, 128) > most) return "takes at most 2^31 tiles of 128 rows and columns";
     return NULL;
 }
 
@@ -69,9 +71,19 @@ static bool map_columns(CUtensorMap *map, const void *p, int64_t columns, int64_
                            : tensor_map(map, p, k, columns, ld, DEPTH, 64);
 }
 
+/* A cluster reads a third less, but where the tiles down are odd in number one of its blocks works
+ * for nothing: that is fewer than an eighth of all from 8 down on. */
+static fused_shape shape_of(const fused *f)
+{
+    const int64_t down = (f->m + HEIGHT - 1) / HEIGHT;
+    if (tiles(f, HEIGHT, 256) < FEW_TILES) return FEW;
+    if (f->blocks == BY_SHAPE) return down % 2 == 0 || down >= 8 ? CLUSTER : MANY;
+    return f->blocks == PAIRED ? CLUSTER : MANY;
+}
+
 void cuda_fused(const fused *f)
 {
-    const fused_shape shape = tiles(f, HEIGHT, 256) < FEW_TILES ? FEW : f->cluster && f->m > HEIGHT ? CLUSTER : MANY;
+    const fused_shape shape = shape_of(f);
     const int         width = shapes[shape].width, blocks = shapes[shape].blocks, part = width / blocks;
     if (f->m == 0 || cuda_failed()) return;
     fused_args a = {};

@@ -6,7 +6,7 @@
  *     forward    y  = x W^T + h B'^T    B = W [n, k], TRANSPOSED;  E = B' [n, r]
  *     backward   dx = dy W + dh A'      B = W [k, n], PLAIN;       E = A' [r, n]
  *
- *     fused f = { n, out, in, x, in, W, in, TRANSPOSED, y, out, false, 1, { { h, r, B, r, r, 0, out } } };
+ *     fused f = { n, out, in, x, in, W, in, TRANSPOSED, y, out, BY_SHAPE, 1, { { h, r, B, r, r, 0, out } } };
  *     if (!(why = cuda_fused_refuses(&f))) cuda_fused(&f);
  *
  * W is read as it lies and adapters change by pointer. A pair may reach some of C's columns only
@@ -24,20 +24,24 @@ typedef struct {
     int64_t     lde, r, first, cols; /* of C: columns [first, first + cols) */
 } fused_pair;
 
+/* Blocks that share what they read of B: two, where that is better by the shape; never, to compare
+ * with; or wherever there are many tiles. C's bits are the same. */
+typedef enum { BY_SHAPE, SINGLE, PAIRED } fused_blocks;
+
 /* Every address and row stride a multiple of 16 bytes, which is 8 elements, and so is `first`; r
  * is any. */
 typedef struct {
-    int64_t     m, n, k;
-    const void *A;
-    int64_t     lda;
-    const void *B;
-    int64_t     ldb;
-    gemm_layout b;
-    void       *C;
-    int64_t     ldc;
-    bool        cluster; /* pairs of blocks share what they read of B, where there are many tiles */
-    int         count;
-    fused_pair  pairs[FUSED_PAIRS];
+    int64_t      m, n, k;
+    const void  *A;
+    int64_t      lda;
+    const void  *B;
+    int64_t      ldb;
+    gemm_layout  b;
+    void        *C;
+    int64_t      ldc;
+    fused_blocks blocks;
+    int          count;
+    fused_pair   pairs[FUSED_PAIRS];
 } fused;
 
 /* NULL, or why this device or these dimensions cannot: words that follow "the variant". Reads

@@ -1,4 +1,4 @@
-/* The variants fused, fused-cluster and producer-fused, in bf16: h by cuBLAS, or by what makes x
+/* The variants fused, fused-single and producer-fused, in bf16: h by cuBLAS, or by what makes x
  * (kernels/cuda/ops/producer.h); then base and pairs in one kernel (kernels/cuda/variants/fused.h),
  * and the same backward.
  *
@@ -66,9 +66,9 @@ static void step_fused(adapted_walk *w, fused f)
     if (adapted_step(w, 1, flops, bytes)) cuda_fused(&f);
 }
 
-static void forward(adapted_walk *w, const adapted_linear *l, bool cluster)
+static void forward(adapted_walk *w, const adapted_linear *l, fused_blocks blocks)
 {
-    fused  f = { l->n, l->out, l->in, l->x, l->ldx, l->W, l->in, TRANSPOSED, l->y, l->ldy, cluster, 0, {} };
+    fused  f = { l->n, l->out, l->in, l->x, l->ldx, l->W, l->in, TRANSPOSED, l->y, l->ldy, blocks, 0, {} };
     shrink list[FUSED_PAIRS];
     for (const adapted_pair *a = l->pairs; a < end(l); a++) {
         const fused_arrays t = take(w, l, a);
@@ -92,9 +92,9 @@ static void through_B(adapted_walk *w, const adapted_linear *l, const adapted_pa
     if (l->dx || a->p.dA) grad_h_bf16(w, l, a, t->dh, t->ldh);
 }
 
-static void backward(adapted_walk *w, const adapted_linear *l, bool cluster)
+static void backward(adapted_walk *w, const adapted_linear *l, fused_blocks blocks)
 {
-    fused f = { l->n, l->in, l->out, l->dy, l->ld_dy, l->W, l->in, PLAIN, l->dx, l->ld_dx, cluster, 0, {} };
+    fused f = { l->n, l->in, l->out, l->dy, l->ld_dy, l->W, l->in, PLAIN, l->dx, l->ld_dx, blocks, 0, {} };
     for (const adapted_pair *a = l->pairs; a < end(l); a++) {
         const fused_arrays t = take(w, l, a);
         if (!a->p.r) continue;
@@ -105,14 +105,14 @@ static void backward(adapted_walk *w, const adapted_linear *l, bool cluster)
     if (l->dx) step_fused(w, f);
 }
 
-void fused_forward(adapted_walk *w, const adapted_linear *l) { forward(w, l, false); }
-void fused_backward(adapted_walk *w, const adapted_linear *l) { backward(w, l, false); }
-void fused_cluster_forward(adapted_walk *w, const adapted_linear *l) { forward(w, l, true); }
-void fused_cluster_backward(adapted_walk *w, const adapted_linear *l) { backward(w, l, true); }
+void fused_forward(adapted_walk *w, const adapted_linear *l) { forward(w, l, BY_SHAPE); }
+void fused_backward(adapted_walk *w, const adapted_linear *l) { backward(w, l, BY_SHAPE); }
+void fused_single_forward(adapted_walk *w, const adapted_linear *l) { forward(w, l, SINGLE); }
+void fused_single_backward(adapted_walk *w, const adapted_linear *l) { backward(w, l, SINGLE); }
 
 const char *fused_refuses(const adapted_linear *l)
 {
-    fused f = { l->n, l->out, l->in, l->x, l->ldx, l->W, l->in, TRANSPOSED, l->y, l->ldy, false, 0, {} };
+    fused f = { l->n, l->out, l->in, l->x, l->ldx, l->W, l->in, TRANSPOSED, l->y, l->ldy, BY_SHAPE, 0, {} };
     for (const adapted_pair *a = l->pairs; a < end(l); a++)
         f.pairs[f.count++] = { NULL, 0, NULL, 0, a->p.r, a->at, a->out };
     return cuda_fused_refuses(&f);

@@ -97,7 +97,7 @@ static void add_product(float *want, int64_t n, const matrix *a, const matrix *b
         }
 }
 
-static void check(const fused_case *c, bool cluster)
+static void check(const fused_case *c, fused_blocks blocks)
 {
     const bool    t    = c->b == TRANSPOSED;
     const int64_t wide = c->n > c->k ? c->n + 8 : c->k + 8;
@@ -105,7 +105,7 @@ static void check(const fused_case *c, bool cluster)
            B           = t ? new_matrix(c->n, c->k, wide, 2) : new_matrix(c->k, c->n, wide, 2),
            C           = new_matrix(c->m, c->n, wide, 3), h[FUSED_PAIRS], E[FUSED_PAIRS];
     float *want        = (float *)calloc((size_t)(c->m * c->n), sizeof *want);
-    fused  f           = { c->m, c->n, c->k, A.device, A.ld, B.device, B.ld, c->b, C.device, C.ld, cluster, 0, {} };
+    fused  f           = { c->m, c->n, c->k, A.device, A.ld, B.device, B.ld, c->b, C.device, C.ld, blocks, 0, {} };
     add_product(want, c->n, &A, &B, c->b, 0, c->n);
     for (; f.count < FUSED_PAIRS && c->pairs[f.count].r; f.count++) {
         const pair_case *p = &c->pairs[f.count];
@@ -142,16 +142,17 @@ static void check(const fused_case *c, bool cluster)
 static void sums_are_those_of_plain_loops(void **)
 {
     need_device();
-    const fused any = { 8, 8, 8, NULL, 8, NULL, 8, PLAIN, NULL, 8, false, 0, {} };
+    const fused any = { 8, 8, 8, NULL, 8, NULL, 8, PLAIN, NULL, 8, BY_SHAPE, 0, {} };
     if (cuda_fused_refuses(&any)) skip_because("this GPU: it %s", cuda_fused_refuses(&any));
     for (const fused_case &c : cases)
-        for (int cluster = 0; cluster < 2 && (!c.large || on_gpu()); cluster++) check(&c, cluster);
+        for (fused_blocks blocks : { BY_SHAPE, SINGLE, PAIRED })
+            if (!c.large || on_gpu()) check(&c, blocks);
 }
 
 static void what_cannot_be_is_refused(void **)
 {
     need_device();
-    fused f = { 8, 8, 8, NULL, 8, NULL, 8, PLAIN, NULL, 8, false, 0, {} };
+    fused f = { 8, 8, 8, NULL, 8, NULL, 8, PLAIN, NULL, 8, BY_SHAPE, 0, {} };
     if (cuda_fused_refuses(&f)) skip_because("this GPU: it %s", cuda_fused_refuses(&f));
     f.n = 12;
     assert_string_equal(cuda_fused_refuses(&f), "needs rows of a multiple of 8 elements");
@@ -163,7 +164,9 @@ static void what_cannot_be_is_refused(void **)
     assert_string_equal(cuda_fused_refuses(&f), "needs rows of a multiple of 8 elements");
     f.pairs[0].ldh = 8, f.m = INT64_C(1) << 31;
     assert_non_null(cuda_fused_refuses(&f));
-    f.m = 8;
+    f.m = f.n = INT64_C(1) << 30;
+    assert_string_equal(cuda_fused_refuses(&f), "takes at most 2^31 tiles of 128 rows and columns");
+    f.m = f.n = 8;
     assert_null(cuda_fused_refuses(&f));
 }
 

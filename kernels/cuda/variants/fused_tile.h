@@ -23,8 +23,9 @@ static constexpr int HEIGHT = 128, DEPTH = 64, SLICE = 16, CONSUMERS = 2, BLOCK 
 /* TURN: columns that leave through shared memory at once */
 static constexpr int RING = 196608, TURN = 128, STAGED = CONSUMERS * 64 * TURN * 2;
 static constexpr int BARRIERS = 256, SHARED = SWIZZLE_ATOM + RING + STAGED + BARRIERS;
-/* tiles down before the next column: their A and a few of B stay in L2 */
-static constexpr int64_t GROUP = 16;
+/* Rows of a group of tiles: as a wave of blocks then has about as many columns, it reads the least.
+ * 16 tiles down, or 8 clusters. */
+static constexpr int GROUP_ROWS = 2048;
 struct fused_range {
     int32_t r, first, cols;
 };
@@ -40,18 +41,19 @@ struct tile_at {
     int m, n; /* its first row and column */
 };
 
-/* Down GROUP tiles, then the next column; then the next GROUP. A tile here is that of a cluster,
- * whose blocks are one below the other. */
-static __device__ inline tile_at tile_of(const fused_args &f, int64_t tile, int height, int width)
+/* Down the tiles of a group, then the next column; then the next group. A tile here is that of a
+ * cluster, whose blocks are one below the other. There are at most INT32_MAX (cuda_fused_refuses),
+ * so divisions are short. */
+static __device__ inline tile_at tile_of(const fused_args &f, uint32_t tile, int height, int width)
 {
-    const int64_t down = (f.m + height - 1) / height, across = (f.n + width - 1) / width,
-                  group = tile / (GROUP * across), rows = min(GROUP, down - group * GROUP),
-                  at = tile % (GROUP * across);
-    return { (int)((group * GROUP + at % rows) * height), (int)(at / rows * width) };
+    const uint32_t down = (uint32_t)(f.m + height - 1) / height, across = (uint32_t)(f.n + width - 1) / width,
+                   most = GROUP_ROWS / height, group = tile / (most * across), at = tile - group * most * across,
+                   rows = min(most, down - group * most), column = at / rows;
+    return { (int)((group * most + at - column * rows) * height), (int)(column * width) };
 }
-static __device__ inline int64_t tiles_of(const fused_args &f, int height, int width)
+static __device__ inline uint32_t tiles_of(const fused_args &f, int height, int width)
 {
-    return (int64_t)((f.m + height - 1) / height) * ((f.n + width - 1) / width);
+    return (uint32_t)((f.m + height - 1) / height) * (uint32_t)((f.n + width - 1) / width);
 }
 static __device__ inline bool meets(const fused_range &p, const tile_at &t, int width)
 {
@@ -78,11 +80,11 @@ template <int WIDTH, bool N_MAJOR, int BLOCKS> struct fused_kernel {
     typedef ring_at<STAGES> place;
     static_assert(2 * STAGES * 8 <= BARRIERS, "the barriers' room");
 
-    static __device__ int     rank() { return BLOCKS == 1 ? 0 : cluster_rank(); }
-    static __device__ int64_t first() { return blockIdx.x / BLOCKS; }
-    static __device__ int64_t next() { return gridDim.x / BLOCKS; }
-    static __device__ int64_t end(const fused_args &f) { return tiles_of(f, BLOCKS * HEIGHT, WIDTH); }
-    static __device__ tile_at at_tile(const fused_args &f, int64_t tile)
+    static __device__ int      rank() { return BLOCKS == 1 ? 0 : cluster_rank(); }
+    static __device__ uint32_t first() { return blockIdx.x / BLOCKS; }
+    static __device__ uint32_t next() { return gridDim.x / BLOCKS; }
+    static __device__ uint32_t end(const fused_args &f) { return tiles_of(f, BLOCKS * HEIGHT, WIDTH); }
+    static __device__ tile_at  at_tile(const fused_args &f, uint32_t tile)
     {
         const tile_at t = tile_of(f, tile, BLOCKS * HEIGHT, WIDTH);
         return { t.m + rank() * HEIGHT, t.n };
@@ -115,7 +117,7 @@ template <int WIDTH, bool N_MAJOR, int BLOCKS> struct fused_kernel {
     static __device__ void produce(const fused_args &f, unsigned char *ring, uint64_t *full, uint64_t *empty)
     {
         place at;
-        for (int64_t tile = first(); tile < end(f); tile += next()) {
+        for (uint32_t tile = first(); tile < end(f); tile += next()) {
             const tile_at t = at_tile(f, tile);
             for (int k = 0; k < f.k_steps; k++) bring(ring, full, empty, &at, &f.A, &f.B, k * DEPTH, t.m, t.n);
             for (int p = 0; p < f.count; p++)
@@ -193,7 +195,7 @@ template <int WIDTH, bool N_MAJOR, int BLOCKS> struct fused_kernel {
     {
         place at;
         float sum[WIDTH / 2] = {};
-        for (int64_t tile = first(); tile < end(f); tile += next()) {
+        for (uint32_t tile = first(); tile < end(f); tile += next()) {
             const tile_at t    = at_tile(f, tile);
             int           held = -1;
             for (int k = 0; k < f.k_steps; k++) step(sum, ring, full, empty, &at, &held, DEPTH / SLICE);

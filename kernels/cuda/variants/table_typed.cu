@@ -9,7 +9,7 @@ variant_stage TYPED(stacked_forward), TYPED(stacked_backward), TYPED(adapter_fir
     TYPED(augmented_prepare), TYPED(augmented_adapt), TYPED(augmented_forward), TYPED(augmented_backward);
 variant_stage   eager_forward, eager_backward, graph_prepare, graph_forward, graph_backward, graph_release;
 variant_stage   one_pass_backward, split_k_forward, split_k_backward, decode_forward, gather_forward;
-variant_stage   fused_prepare, fused_forward, fused_backward, fused_cluster_forward, fused_cluster_backward;
+variant_stage   fused_prepare, fused_forward, fused_backward, fused_single_forward, fused_single_backward;
 variant_refusal eager_refuses, one_pass_refuses, split_k_refuses, decode_refuses, gather_refuses, fused_refuses;
 
 extern const adapted_variant TYPED(adapted_cuda)[] = {
@@ -129,14 +129,14 @@ extern const adapted_variant TYPED(adapted_cuda)[] = {
       .forward    = fused_forward,
       .backward   = fused_backward,
       .refuses    = fused_refuses },
-    { .name       = "fused-cluster",
-      .about      = "fused, by pairs of blocks that share what they read of W",
+    { .name       = "fused-single",
+      .about      = "fused, but each block reads for itself, never two what they share of W",
       .needs      = "compute capability 9.0; in and out multiples of 8",
       .pairs_most = 4,
       .overwrites = true,
       .prepare    = fused_prepare,
-      .forward    = fused_cluster_forward,
-      .backward   = fused_cluster_backward,
+      .forward    = fused_single_forward,
+      .backward   = fused_single_backward,
       .refuses    = fused_refuses },
     { .name        = "producer-fused",
       .about       = "x and h made by the op before; then one product, as fused",
