@@ -39,7 +39,7 @@ static constexpr int WARPGROUP = 128; /* threads */
 static constexpr int SWIZZLE_ROW = 128, SWIZZLE_ATOM = 1024;
 
 /* Describes a bf16 matrix [rows, cols] with row stride ld, from which boxes of [box_rows, box_cols]
- * are copied; box_cols * 2 <= SWIZZLE_ROW. The part of a box outside the matrix arrives as zeros,
+ * are copied, or to which; box_cols * 2 <= SWIZZLE_ROW. The part of a box outside the matrix arrives as zeros,
  * and its bytes are counted too. base and the stride have to be multiples of 16 bytes. False after
  * an error. */
 bool tensor_map(CUtensorMap *map, const void *base, int64_t rows, int64_t cols, int64_t ld, int box_rows, int box_cols);
@@ -105,6 +105,23 @@ static __device__ inline void tma_load_to(void *to, const CUtensorMap *map, uint
             "r"(shared_address(to)),
         "l"((uint64_t)map), "r"(shared_address(b)), "r"(column), "r"(row), "h"(blocks)
         : "memory");
+}
+/* "cp.async.bulk.tensor", "cp.async.bulk.commit_group" and "wait_group": the box at `from`, swizzled
+ * as it would be brought, to where its first element is [row, column]; what lies outside of the
+ * matrix is not written. Before it each thread that wrote the box says so by async_fence, and they
+ * meet. A thread's stores since its last commit are a group; the wait returns when at most the
+ * latest LEFT groups may still read shared memory. No block may end before its stores have read. */
+static __device__ inline void async_fence(void) { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+static __device__ inline void tma_store(const CUtensorMap *map, const void *from, int column, int row)
+{
+    asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%2, %3}], [%1];" ::"l"((uint64_t)map),
+                 "r"(shared_address(from)), "r"(column), "r"(row)
+                 : "memory");
+}
+static __device__ inline void tma_store_commit(void) { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
+template <int LEFT> static __device__ inline void tma_store_wait(void)
+{
+    asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(LEFT) : "memory");
 }
 static __device__ inline void tma_prefetch(const CUtensorMap *map)
 {

@@ -220,6 +220,67 @@ void mbarrier_wait(uint64_t *b, uint32_t parity)
     }
 }
 
+/* --- stores of boxes */
+
+struct box_store {
+    int       group;
+    uint32_t  from;
+    map_of_2d map;
+    int       column, row;
+};
+static struct storer {
+    bool                  fenced; /* since the last store by a thread of its warp */
+    int                   group;
+    std::deque<box_store> under_way;
+} storers[MOST_GROUPS * GROUP];
+
+/* Of a row the part inside the matrix is written. */
+static void store_row(const box_store &s, uint32_t r)
+{
+    const map_of_2d &m   = s.map;
+    const int64_t    row = (int64_t)s.row + r;
+    for (uint32_t i = 0; i < m.box_cols; i++) {
+        const int64_t column = (int64_t)s.column + i;
+        if (row < 0 || row >= (int64_t)m.rows || column < 0 || column >= (int64_t)m.cols) continue;
+        unsigned char *to = (unsigned char *)(uintptr_t)m.base + row * (int64_t)m.stride + 2 * column;
+        emulate_check_device(to, 2, 2);
+        memcpy(to, at_address(swizzled(s.from + (r * m.box_cols + i) * 2), 2), 2);
+    }
+}
+static void finish(const box_store &s)
+{
+    for (uint32_t r = 0; r < s.map.box_rows; r++) store_row(s, r);
+}
+
+void async_fence(void) { storers[emulate_thread_number()].fenced = true; }
+
+void tma_store(const CUtensorMap *map, const void *from, int column, int row)
+{
+    storer         *mine = &storers[emulate_thread_number()], *warp = &storers[emulate_thread_number() / 32 * 32];
+    const box_store s = { mine->group, shared_address(from), map_at(map), column, row };
+    if (s.from % 128) emulate_stop("gives TMA an address that is not aligned to 128 bytes");
+    for (int lane = 0; lane < 32; lane++) {
+        if (!warp[lane].fenced)
+            emulate_stop("stores by TMA before all threads of the warp have fenced what they wrote");
+        warp[lane].fenced = false;
+    }
+    if (emulate_backwards())
+        mine->under_way.push_back(s);
+    else
+        finish(s);
+}
+
+void tma_store_commit(void) { storers[emulate_thread_number()].group++; }
+
+void emulate_tma_store_wait(int left)
+{
+    storer *mine = &storers[emulate_thread_number()];
+    while (!mine->under_way.empty() && mine->under_way.front().group < mine->group - left) {
+        finish(mine->under_way.front());
+        mine->under_way.pop_front();
+    }
+}
+
 /* --- products of a warpgroup */
 
 struct product {
@@ -360,6 +421,10 @@ void emulate_registers(int count, int)
 void emulate_hopper_end(void)
 {
     if (!copies.empty()) emulate_stop("ends while TMA copies");
+    for (auto &s : storers) {
+        if (!s.under_way.empty()) emulate_stop("ends while TMA reads what it stores");
+        s.group = 0, s.fenced = false;
+    }
     for (auto &w : warpgroups) {
         if (w.flying) emulate_stop("ends while products are under way");
         w.group = 0;

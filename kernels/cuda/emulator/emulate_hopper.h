@@ -4,7 +4,7 @@
  *
  * Asynchronous operations take effect at the worst time. In every other launch TMA writes at once,
  * over data that may still be read. In the launches between it writes when a thread waits for it,
- * and until then the box is NaN. Products read shared memory when they are waited for, and until
+ * and until then the box is NaN. What it stores it reads in the same two ways. Products read shared memory when they are waited for, and until
  * then the sums of their threads are NaN. */
 #ifndef TIEBREAK_KERNELS_CUDA_EMULATOR_EMULATE_HOPPER_H
 #define TIEBREAK_KERNELS_CUDA_EMULATOR_EMULATE_HOPPER_H
@@ -42,6 +42,10 @@ void mbarrier_arrive(uint64_t *b);
 void mbarrier_wait(uint64_t *b, uint32_t parity);
 void tma_load(void *to, const CUtensorMap *map, uint64_t *b, int column, int row);
 void tma_prefetch(const CUtensorMap *map);
+void async_fence(void);
+void tma_store(const CUtensorMap *map, const void *from, int column, int row);
+void tma_store_commit(void);
+void emulate_tma_store_wait(int left);
 void mbarrier_arrive_at(uint64_t *b, int rank);
 void tma_load_to(void *to, const CUtensorMap *map, uint64_t *b, int column, int row, uint16_t blocks);
 int  cluster_rank(void);
@@ -52,6 +56,7 @@ void emulate_wgmma(float *d, int n, uint64_t a, uint64_t b, int add, bool b_n_ma
 void emulate_wgmma_wait(int left);
 void emulate_registers(int count, int step);
 
+template <int LEFT> void                  tma_store_wait(void) { emulate_tma_store_wait(LEFT); }
 template <int LEFT> void                  wgmma_wait(void) { emulate_wgmma_wait(LEFT); }
 template <int COUNT> void                 wgmma_finish(float (&)[COUNT]) { emulate_wgmma_wait(0); }
 template <bool B_N_MAJOR, int COUNT> void wgmma(float (&d)[COUNT], uint64_t a, uint64_t b, int add)

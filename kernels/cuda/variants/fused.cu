@@ -87,9 +87,10 @@ void cuda_fused(const fused *f)
     const int         width = shapes[shape].width, blocks = shapes[shape].blocks, part = width / blocks;
     if (f->m == 0 || cuda_failed()) return;
     fused_args a = {};
-    a.C = (bf16 *)f->C, a.ldc = f->ldc, a.m = (int32_t)f->m, a.n = (int32_t)f->n;
+    a.m = (int32_t)f->m, a.n = (int32_t)f->n;
     a.k_steps = (int32_t)((f->k + DEPTH - 1) / DEPTH), a.count = 0;
-    bool ok = map_rows(&a.A, f->A, f->m, f->k, f->lda) && map_columns(&a.B, f->B, f->n, f->k, f->ldb, f->b, part);
+    bool ok = map_rows(&a.A, f->A, f->m, f->k, f->lda) && map_columns(&a.B, f->B, f->n, f->k, f->ldb, f->b, part) &&
+              tensor_map(&a.C, f->C, f->m, f->n, f->ldc, BOX_ROWS, BOX_COLS);
     for (int i = 0; ok && i < f->count; i++) {
         const fused_pair *p  = &f->pairs[i];
         const int         to = a.count;

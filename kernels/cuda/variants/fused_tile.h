@@ -6,7 +6,7 @@
  *     the producer waits until a stage is empty, has two boxes (or one and WIDTH / 64) brought,
  *     and goes on to the next, over tiles too;
  *     a consumer waits until a stage is full, starts its products, and calls the stage before
- *     empty when that one's products are done.
+ *     empty when that one's products are done; a tile's sums leave by TMA, two boxes on the way.
  *
  * The steps of a tile: k / 64 of (A, B), then of every pair whose columns it meets r / 64 of (h,
  * E), of which no more than r / 16 slices are multiplied. What boxes have outside of the
@@ -20,8 +20,9 @@
 #include "kernels/cuda/hopper.h"
 
 static constexpr int HEIGHT = 128, DEPTH = 64, SLICE = 16, CONSUMERS = 2, BLOCK = (1 + CONSUMERS) * WARPGROUP;
-/* TURN: columns that leave through shared memory at once */
-static constexpr int RING = 196608, TURN = 128, STAGED = CONSUMERS * 64 * TURN * 2;
+/* What leaves through shared memory: boxes of a warp's 16 rows and 64 columns, two a warp. */
+static constexpr int RING = 196608, BOX_ROWS = 16, BOX_COLS = SWIZZLE_ROW / 2, BOX = BOX_ROWS * SWIZZLE_ROW, BOXES = 2,
+                     STAGED   = CONSUMERS * WARPGROUP / WARP * BOXES * BOX;
 static constexpr int BARRIERS = 256, SHARED = SWIZZLE_ATOM + RING + STAGED + BARRIERS;
 /* Rows of a group of tiles: as a wave of blocks then has about as many columns, it reads the least.
  * 16 tiles down, or 8 clusters. */
@@ -30,9 +31,7 @@ struct fused_range {
     int32_t r, first, cols;
 };
 struct fused_args {
-    CUtensorMap A, B, h[FUSED_PAIRS], E[FUSED_PAIRS];
-    bf16       *C;
-    int64_t     ldc;
+    CUtensorMap A, B, C, h[FUSED_PAIRS], E[FUSED_PAIRS];
     int32_t     m, n, k_steps, count;
     fused_range pairs[FUSED_PAIRS];
 };
@@ -158,37 +157,32 @@ template <int WIDTH, bool N_MAJOR, int BLOCKS> struct fused_kernel {
         at->next();
     }
 
-    /* A warp's 16 rows, TURN columns at a time: to shared memory as its threads hold them, from
-     * there in rows of 256 bytes. Chunks of 16 bytes are exchanged within a row by the row's
-     * number, so neither way meets a bank twice. */
+    /* A warp's 16 rows, a box of columns after the other: to shared memory as its threads hold
+     * them, swizzled as TMA reads, so that no bank is met twice. Then one thread has TMA store the
+     * box, while the warp goes on to the next box and the next tile. */
     static __device__ void write(const fused_args &f, const tile_at &t, const float (&sum)[WIDTH / 2],
                                  unsigned char *staged)
     {
-        const int warp = (int)threadIdx.x / WARP - WARPGROUP / WARP, lane = (int)threadIdx.x % WARP,
-                  m0        = t.m + 16 * warp;
-        unsigned char *mine = staged + warp * 16 * TURN * 2;
+        const int warp = (int)threadIdx.x / WARP - WARPGROUP / WARP, lane = (int)threadIdx.x % WARP;
         UNROLL
-        for (int turn = 0; turn < WIDTH / TURN; turn++) {
+        for (int n = 0; n < WIDTH; n += BOX_COLS) {
+            unsigned char *box = staged + (warp * BOXES + n / BOX_COLS % BOXES) * BOX;
+            if (lane == 0) tma_store_wait<BOXES - 1>(); /* the box before this one has left it */
             __syncwarp();
             UNROLL
-            for (int pair = 0; pair < TURN / 4; pair++) { /* two sums beside each other */
-                const int j = pair / 2, row = lane / 4 + pair % 2 * 8, at = turn * TURN / 2 + 2 * pair;
-                *(uint32_t *)(mine + row * TURN * 2 + (j ^ row % 8) * 16 + lane % 4 * 4) = bf16_pair(sum[at],
-                                                                                                     sum[at + 1]);
+            for (int pair = 0; pair < BOX_COLS / 4; pair++) { /* two sums beside each other */
+                const int chunk = pair / 2, row = lane / 4 + pair % 2 * 8, at = n / 2 + 2 * pair;
+                *(uint32_t *)(box + row * SWIZZLE_ROW + (chunk ^ row % 8) * 16 + lane % 4 * 4) = bf16_pair(sum[at],
+                                                                                                           sum[at + 1]);
             }
+            async_fence();
             __syncwarp();
-            UNROLL
-            for (int s = 0; s < 8; s++) {
-                const int row = 2 * s + lane / 16, j = lane % 16, n = t.n + turn * TURN + 8 * j;
-                if (m0 + row < f.m && n < f.n)
-                    *(chunk *)(f.C + (m0 + row) * f.ldc + n) = *(const chunk *)(mine + row * TURN * 2 +
-                                                                                (j ^ row % 8) * 16);
+            if (lane == 0) {
+                tma_store(&f.C, box, t.n + n, t.m + BOX_ROWS * warp);
+                tma_store_commit();
             }
         }
     }
-    struct alignas(16) chunk {
-        uint32_t x[4];
-    };
 
     static __device__ void consume(const fused_args &f, const unsigned char *ring, unsigned char *staged,
                                    uint64_t *full, uint64_t *empty)
@@ -206,6 +200,7 @@ template <int WIDTH, bool N_MAJOR, int BLOCKS> struct fused_kernel {
             release(&empty[held]);
             write(f, t, sum, staged);
         }
+        if (threadIdx.x % WARP == 0) tma_store_wait<0>();
     }
 
     static __device__ void wait_for_all()
