@@ -12,17 +12,18 @@ import sys
 from fractions import Fraction
 
 LINE = re.compile(r'\s+/\*([0-9a-f]{4,})\*/\s+(@!?U?P[0-9T]+)?\s*([A-Z0-9_]+)([^;]*);')
-ENDS = {'BRA', 'EXIT', 'RET', 'JMP', 'BRX', 'KILL'}  # of a basic block
+ENDS = {'BRA', 'CALL', 'EXIT', 'RET', 'JMP', 'BRX', 'KILL'}  # of a basic block
 
 
 class Instruction:
     def __init__(self, match):
         condition, self.op, rest = match[2], match[3], match[4]
         self.at = int(match[1], 16)
-        jump = re.search(r'(0x[0-9a-f]+)\s*$', rest) if self.op == 'BRA' else None
+        # a call comes back, but on sm_80 the way out of a loop may be a call to what follows
+        jump = re.search(r'(0x[0-9a-f]+)\s*$', rest) if self.op in ('BRA', 'CALL') else None
         self.target = int(jump[1], 16) if jump else None
         always = condition in (None, '@PT', '@UPT') and not re.search(r'\bU?P[0-9]', rest)
-        self.falls = self.op not in ENDS or not always
+        self.falls = self.op not in ENDS or self.op == 'CALL' or not always
         self.copies = self.op == 'LDGSTS' and '.128' in rest
         self.fences = self.op == 'MEMBAR' and '.CTA' not in rest
 
