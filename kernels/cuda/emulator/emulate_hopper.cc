@@ -234,7 +234,7 @@ static struct storer {
     std::deque<box_store> under_way;
 } storers[MOST_GROUPS * GROUP];
 
-/* Of a row the part inside the matrix is written. */
+/* Writes the part of a row that is inside the matrix. */
 static void store_row(const box_store &s, uint32_t r)
 {
     const map_of_2d &m   = s.map;

@@ -4,8 +4,8 @@
  *
  * Asynchronous operations take effect at the worst time. In every other launch TMA writes at once,
  * over data that may still be read. In the launches between it writes when a thread waits for it,
- * and until then the box is NaN. What it stores it reads in the same two ways. Products read shared memory when they are waited for, and until
- * then the sums of their threads are NaN. */
+ * and until then the box is NaN. What it stores it reads in the same two ways. Products read shared
+ * memory when they are waited for, and until then the sums of their threads are NaN. */
 #ifndef TIEBREAK_KERNELS_CUDA_EMULATOR_EMULATE_HOPPER_H
 #define TIEBREAK_KERNELS_CUDA_EMULATOR_EMULATE_HOPPER_H
 #include "kernels/cuda/emulator/emulate.h"

@@ -147,8 +147,8 @@ static __device__ void multiply_tile(mma_c (*dh)[RANKS / 8], mma_c (*dB)[RANKS /
 }
 
 /* The warps' dB [COLS, RANKS], added in the order of warps, into the block's part, as many columns
- * at a time as fit. `room` is the memory of a tile that nobody reads any more; it is free again when
- * this returns. */
+ * at a time as fit. `room` is the memory of a tile that nobody reads any more; it is free again
+ * when this returns. */
 template <int RANKS>
 static __device__ void add_warps(float *part, float *room, const mma_c (*dB)[RANKS / 8], const pair_pass &p, int64_t c0,
                                  int64_t rank0)
