@@ -40,8 +40,8 @@ static constexpr int SWIZZLE_ROW = 128, SWIZZLE_ATOM = 1024;
 
 /* Describes a bf16 matrix [rows, cols] with row stride ld, from which boxes of [box_rows, box_cols]
  * are copied, or to which; box_cols * 2 <= SWIZZLE_ROW. The part of a box outside the matrix
- * arrives as zeros, and its bytes are counted too. base and the stride have to be multiples of 16 bytes. False after
- * an error. */
+ * arrives as zeros, and its bytes are counted too. base and the stride have to be multiples of 16
+ * bytes. False after an error. */
 bool tensor_map(CUtensorMap *map, const void *base, int64_t rows, int64_t cols, int64_t ld, int box_rows, int box_cols);
 /* NULL, or why a kernel with HOPPER_CODE cannot run: the GPU is another one, or the library was not
  * built for it. In the second case `kernel` is empty, which shows in its registers: a kernel with
@@ -106,10 +106,12 @@ static __device__ inline void tma_load_to(void *to, const CUtensorMap *map, uint
         "l"((uint64_t)map), "r"(shared_address(b)), "r"(column), "r"(row), "h"(blocks)
         : "memory");
 }
-/* "cp.async.bulk.tensor", "cp.async.bulk.commit_group", "wait_group": the box at `from`, swizzled as
- * it would be brought, to where its first element is [row, column]; what lies outside of the matrix
- * is not written. Before it each thread that wrote the box says so by async_fence, and they meet. A thread's stores since its last commit are a group; the wait returns when at most the
- * latest LEFT groups may still read shared memory. No block may end before its stores have read. */
+/* Stores of boxes, "cp.async.bulk.tensor", "commit_group" and "wait_group" of bulk copies: the box
+ * at `from`, swizzled as it would be brought, to where its first element is [row, column]. What lies
+ * outside of the matrix is not written. Before it each thread that wrote the box says so by
+ * async_fence, and they meet. A thread's stores since its last commit are a group; the wait returns
+ * when at most the latest LEFT groups may still read shared memory. No block may end before its
+ * stores have read. */
 static __device__ inline void async_fence(void) { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 static __device__ inline void tma_store(const CUtensorMap *map, const void *from, int column, int row)
 {
