@@ -1,5 +1,5 @@
-/* Few rows of many adapters in one batch: the variants decode and gather against f64, tied and
- * untied, mixed ranks, rows of the base alone. */
+/* Few rows of many adapters in one batch: the variants decode, decode-wgmma and gather against f64,
+ * tied and untied, mixed ranks, rows of the base alone. */
 #include <math.h>
 
 #include "kernels/test_adapted.h"
@@ -25,7 +25,8 @@ static const batch_case cases[] = {
     { 64, 40, 72, 128, 40, 2, TIED_A, true, 1 },    { 2, 1101, 40, 24, 1104, 2, TIED, false, 1 },
     { 64, 840, 40, 8, 840, 3, TIED, false, 1 },     { 12, 136, 4100, 8, 136, 4, UNTIED, false, 1 },
     { 30, 8, 8200, 8, 8, 3, TIED, false, 1 },       { 33, 200, 8195, 8, 200, 2, UNTIED, false, 1 },
-    { 20, 24, 4104, 8, 24, 3, TIED, false, 1 },     { 0, 7, 5, 4, 7, 2, UNTIED, false, 1 },
+    { 20, 24, 4104, 8, 24, 3, TIED, false, 1 },     { 17, 1032, 264, 40, 1032, 5, TIED, true, 2 },
+    { 0, 7, 5, 4, 7, 2, UNTIED, false, 1 },
 };
 enum { CASES = sizeof cases / sizeof *cases };
 enum { Y, X, W, A, B, U, V, WHICH, RANKS, ARRAYS };
@@ -136,6 +137,8 @@ static void check_case(const batch_case *k, const char *what)
     free(B_values);
 }
 
+static bool by_wgmma(void) { return strcmp(variant, "decode-wgmma") == 0; }
+
 static void check_variant(void)
 {
     char what[64];
@@ -145,21 +148,29 @@ static void check_variant(void)
         const bool large = cases[i].out > 1000;
         /* knows pairs alone */
         if (strcmp(variant, "gather") == 0 && (cases[i].tie != UNTIED || large)) continue;
+        if (by_wgmma() && (cases[i].tie != TIED || cases[i].in % 8)) continue;
         snprintf(what, sizeof what, "%s, case %d", variant, i);
         check_case(&cases[i], what);
     }
     for (int64_t n = 1; n <= 64; n += 9 * TEST_PART) {
         const batch_case k = { n, 24, 40, 8, 24, 6, n % 2 ? UNTIED : TIED, n % 3 == 0, 5 };
         snprintf(what, sizeof what, "%s, %d rows", variant, (int)n);
-        if (k.tie == UNTIED || strcmp(variant, "gather") != 0) check_case(&k, what);
+        if (k.tie == UNTIED ? !by_wgmma() : strcmp(variant, "gather") != 0) check_case(&k, what);
+    }
+    for (int64_t n = 1; n <= 64 && by_wgmma(); n += TEST_PART) {
+        const batch_case k = {
+            n, 8 * (n % 20 + 1), n * 7 % 300 + 1, n == 64 ? 128 : 2 * n - 1, 8 * (n % 20 + 1), 6, TIED, n % 3 == 0, 5
+        };
+        snprintf(what, sizeof what, "%s, %d rows of rank %d", variant, (int)n, (int)k.r);
+        check_case(&k, what);
     }
 }
 
 static void adapters_agree_with_f64(void **state)
 {
     (void)state;
-    const char *const names[] = { "decode", "gather" };
-    for (int i = 0; i < 2; i++) {
+    const char *const names[] = { "decode", "decode-wgmma", "gather" };
+    for (int i = 0; i < 3; i++) {
         variant = names[i];
         check_on_cuda(check_variant);
     }

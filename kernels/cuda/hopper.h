@@ -143,6 +143,13 @@ static __device__ inline void cluster_sync(void)
     asm volatile("barrier.cluster.arrive;" ::: "memory");
     asm volatile("barrier.cluster.wait;" ::: "memory");
 }
+/* The same place in another block's shared memory. */
+template <class E> static __device__ inline E *cluster_at(E *p, int rank)
+{
+    uint64_t to;
+    asm("mapa.u64 %0, %1, %2;" : "=l"(to) : "l"((uint64_t)p), "r"(rank));
+    return (E *)to;
+}
 /* Arrives at the barrier in the same place of another block: a releasing arrival of the block's
  * own scope, the default. So it makes nobody outside of the block see what this thread wrote, and
  * whoever wants that has to fence. A stage that was read by products needs none: the products have
@@ -218,6 +225,34 @@ template <bool B_N_MAJOR> static __device__ inline void wgmma(float (&d)[64], ui
                  "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
                  "}, %64, %65, p, 1, 1, 0, %67; }"
                  : ACC_16(d, 0), ACC_16(d, 16), ACC_16(d, 32), ACC_16(d, 48)
+                 : "l"(a), "l"(b), "r"(add), "n"(B_N_MAJOR ? 1 : 0)
+                 : "memory");
+}
+template <bool B_N_MAJOR> static __device__ inline void wgmma(float (&d)[32], uint64_t a, uint64_t b, int add)
+{
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, %34, 0; wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
+                 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
+                 "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
+                 "}, %32, %33, p, 1, 1, 0, %35; }"
+                 : ACC_16(d, 0), ACC_16(d, 16)
+                 : "l"(a), "l"(b), "r"(add), "n"(B_N_MAJOR ? 1 : 0)
+                 : "memory");
+}
+template <bool B_N_MAJOR> static __device__ inline void wgmma(float (&d)[16], uint64_t a, uint64_t b, int add)
+{
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, %18, 0; wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {"
+                 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"
+                 "}, %16, %17, p, 1, 1, 0, %19; }"
+                 : ACC_16(d, 0)
+                 : "l"(a), "l"(b), "r"(add), "n"(B_N_MAJOR ? 1 : 0)
+                 : "memory");
+}
+template <bool B_N_MAJOR> static __device__ inline void wgmma(float (&d)[8], uint64_t a, uint64_t b, int add)
+{
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, %10, 0; wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16 {"
+                 "%0,%1,%2,%3,%4,%5,%6,%7"
+                 "}, %8, %9, p, 1, 1, 0, %11; }"
+                 : ACC_4(d, 0), ACC_4(d, 4)
                  : "l"(a), "l"(b), "r"(add), "n"(B_N_MAJOR ? 1 : 0)
                  : "memory");
 }

@@ -129,11 +129,12 @@ static void arrive(uint64_t *b, int32_t bytes)
     now.pending--;
     store(b, now);
 }
-void mbarrier_expect(uint64_t *b, uint32_t bytes) { arrive(barrier_of(emulate_cluster_rank(), b), (int32_t)bytes); }
-void mbarrier_arrive(uint64_t *b) { arrive(barrier_of(emulate_cluster_rank(), b), 0); }
-void mbarrier_arrive_at(uint64_t *b, int rank) { arrive(barrier_of(rank, b), 0); }
-int  cluster_rank(void) { return emulate_cluster_rank(); }
-void cluster_sync(void) { emulate_cluster_sync(); }
+void  mbarrier_expect(uint64_t *b, uint32_t bytes) { arrive(barrier_of(emulate_cluster_rank(), b), (int32_t)bytes); }
+void  mbarrier_arrive(uint64_t *b) { arrive(barrier_of(emulate_cluster_rank(), b), 0); }
+void  mbarrier_arrive_at(uint64_t *b, int rank) { arrive(barrier_of(rank, b), 0); }
+int   cluster_rank(void) { return emulate_cluster_rank(); }
+void *emulate_cluster_at(const void *p, int rank) { return at_address_of(rank, shared_address(p), 1); }
+void  cluster_sync(void) { emulate_cluster_sync(); }
 
 /* --- copies of boxes */
 

@@ -35,27 +35,29 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **function
                                              unsigned long long flags, cudaDriverEntryPointQueryResult *found);
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *a, const void *kernel);
 
-void mbarrier_init(uint64_t *b, uint32_t count);
-void mbarrier_init_fence(void);
-void mbarrier_expect(uint64_t *b, uint32_t bytes);
-void mbarrier_arrive(uint64_t *b);
-void mbarrier_wait(uint64_t *b, uint32_t parity);
-void tma_load(void *to, const CUtensorMap *map, uint64_t *b, int column, int row);
-void tma_prefetch(const CUtensorMap *map);
-void async_fence(void);
-void tma_store(const CUtensorMap *map, const void *from, int column, int row);
-void tma_store_commit(void);
-void emulate_tma_store_wait(int left);
-void mbarrier_arrive_at(uint64_t *b, int rank);
-void tma_load_to(void *to, const CUtensorMap *map, uint64_t *b, int column, int row, uint16_t blocks);
-int  cluster_rank(void);
-void cluster_sync(void);
-void wgmma_fence(void);
-void wgmma_commit(void);
-void emulate_wgmma(float *d, int n, uint64_t a, uint64_t b, int add, bool b_n_major);
-void emulate_wgmma_wait(int left);
-void emulate_registers(int count, int step);
+void  mbarrier_init(uint64_t *b, uint32_t count);
+void  mbarrier_init_fence(void);
+void  mbarrier_expect(uint64_t *b, uint32_t bytes);
+void  mbarrier_arrive(uint64_t *b);
+void  mbarrier_wait(uint64_t *b, uint32_t parity);
+void  tma_load(void *to, const CUtensorMap *map, uint64_t *b, int column, int row);
+void  tma_prefetch(const CUtensorMap *map);
+void  async_fence(void);
+void  tma_store(const CUtensorMap *map, const void *from, int column, int row);
+void  tma_store_commit(void);
+void  emulate_tma_store_wait(int left);
+void  mbarrier_arrive_at(uint64_t *b, int rank);
+void  tma_load_to(void *to, const CUtensorMap *map, uint64_t *b, int column, int row, uint16_t blocks);
+int   cluster_rank(void);
+void *emulate_cluster_at(const void *p, int rank);
+void  cluster_sync(void);
+void  wgmma_fence(void);
+void  wgmma_commit(void);
+void  emulate_wgmma(float *d, int n, uint64_t a, uint64_t b, int add, bool b_n_major);
+void  emulate_wgmma_wait(int left);
+void  emulate_registers(int count, int step);
 
+template <class E> E                     *cluster_at(E *p, int rank) { return (E *)emulate_cluster_at(p, rank); }
 template <int LEFT> void                  tma_store_wait(void) { emulate_tma_store_wait(LEFT); }
 template <int LEFT> void                  wgmma_wait(void) { emulate_wgmma_wait(LEFT); }
 template <int COUNT> void                 wgmma_finish(float (&)[COUNT]) { emulate_wgmma_wait(0); }

@@ -121,7 +121,7 @@ void step_decode(adapted_walk *w, const adapted_linear *l, decode_args *a)
         bytes += factor(l, true, a->up[i].stride_b, a->up[i].r * a->up[i].out);
     }
     for (int i = 0; i < a->downs; i++) bytes += factor(l, a->down[i].u, a->down[i].stride_u, a->down[i].r);
-    if (adapted_step(w, 1, flops, bytes)) decode_expand(a);
+    if (adapted_step(w, 1, flops, bytes)) a->wgmma ? decode_wgmma_expand(a) : decode_expand(a);
 }
 
 void decode_forward(adapted_walk *w, const adapted_linear *l)
@@ -131,10 +131,34 @@ void decode_forward(adapted_walk *w, const adapted_linear *l)
     step_decode(w, l, &a);
 }
 
-const char *decode_refuses(const adapted_linear *l)
+void decode_wgmma_forward(adapted_walk *w, const adapted_linear *l)
+{
+    decode_args a = decode_of(l, true);
+    decode_plan(&a);
+    a.wgmma = true;
+    step_decode(w, l, &a);
+}
+
+static const char *refuses_pairs(const adapted_linear *l)
 {
     for (const adapted_pair *p = l->pairs; p < l->pairs + l->count; p++)
         if (l->count > 1 && (p->factors || l->batch)) return "takes the factors, or many adapters, of one pair alone";
+    return NULL;
+}
+
+const char *decode_wgmma_refuses_call(const adapted_linear *l)
+{
+    const char *why = refuses_pairs(l);
+    if (why) return why;
+    decode_args a = decode_of(l, true);
+    decode_plan(&a);
+    return decode_wgmma_refuses(&a);
+}
+
+const char *decode_refuses(const adapted_linear *l)
+{
+    const char *why = refuses_pairs(l);
+    if (why) return why;
     decode_args a = decode_of(l, true);
     /* Dimensions alone count: as if rows were grouped, and there were a v. */
     a.down[0].stride_a = 1, a.v = (const bf16 *)l;
