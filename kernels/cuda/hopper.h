@@ -107,8 +107,8 @@ static __device__ inline void tma_load_to(void *to, const CUtensorMap *map, uint
         : "memory");
 }
 /* Stores of boxes, "cp.async.bulk.tensor", "commit_group" and "wait_group" of bulk copies: the box
- * at `from`, swizzled as it would be brought, to where its first element is [row, column]. What lies
- * outside of the matrix is not written. Before it each thread that wrote the box says so by
+ * at `from`, swizzled as it would be brought, to where its first element is [row, column]. What
+ * lies outside of the matrix is not written. Before it each thread that wrote the box says so by
  * async_fence, and they meet. A thread's stores since its last commit are a group; the wait returns
  * when at most the latest LEFT groups may still read shared memory. No block may end before its
  * stores have read. */

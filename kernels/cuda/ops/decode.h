@@ -52,7 +52,7 @@ typedef struct {
     float          s;
     int            n, adapters, downs, ups;
     bool           accumulate; /* y += */
-    bool           wgmma;      /* the second launch is decode_wgmma_expand */
+    bool           wgmma;      /* the second launch is decode_expand_wgmma */
     decode_down    down[DECODE_LIST];
     decode_up      up[DECODE_LIST];
     /* The rest is set by decode_plan. */
@@ -69,11 +69,11 @@ const char *decode_plan_expand(decode_args *a, int64_t groups);
 int64_t     decode_sums(const decode_args *a);
 void        decode_shrink(const decode_args *a);
 void        decode_expand(const decode_args *a);
-/* The second launch by WGMMA, where adapters share A and B; h is not kept. refuses: NULL, or why this
- * device or these dimensions cannot: words that follow "the variant". After decode_plan, of which
- * it needs neither what is said of the second launch nor that it can be done. */
-const char *decode_wgmma_refuses(const decode_args *a);
-void        decode_wgmma_expand(const decode_args *a);
+/* The second launch by WGMMA, where rows are not `grouped`; h is not kept. refuses: NULL, or why
+ * this device or these dimensions cannot: words that follow "the variant". After decode_plan, of
+ * which it needs neither what is said of the second launch nor that it can be done. */
+const char *decode_expand_wgmma_refuses(const decode_args *a);
+void        decode_expand_wgmma(const decode_args *a);
 /* What engines for many adapters do instead of the second: y [n, out], which holds the base, +=
  * s (B h), as a launch of its own. */
 void decode_gather_expand(const decode_args *a);

@@ -1,5 +1,5 @@
-/* The second launch of a decode step by products of a warpgroup (compute capability 9.0), for
- * adapters that share A and B. Contract: kernels/cuda/ops/decode.h.
+/* The second launch of a decode step by products of a warpgroup (compute capability 9.0), for one
+ * adapter or many that share A and B. Contract: kernels/cuda/ops/decode.h.
  *
  * A block has 64 rows of W, which are the rows of the products; tokens, 16, 32 or 64, are their
  * columns. Two blocks may be a cluster and divide k: each adds up its part, and the parts are added
@@ -144,7 +144,7 @@ template <int TOKENS> struct decode_wgmma {
                     multiply(delta, tiles, (w.a.up[u].r - k + SLICE - 1) / SLICE);
             wgmma_finish(delta);
         }
-        /* The stages are free once all warps have multiplied them: each waits for its own products. */
+        /* The stages are free once all warps have multiplied them; each has waited for its own. */
         if (threadIdx.x % WARP == 0) mbarrier_arrive(done);
         mbarrier_wait(done, 0);
         put((float *)ring, sum);
@@ -232,12 +232,11 @@ static int tiles_in(const decode_args *a)
     return tiles;
 }
 
-const char *decode_wgmma_refuses(const decode_args *a)
+const char *decode_expand_wgmma_refuses(const decode_args *a)
 {
     const char *why = hopper_refuses((const void *)decode_wgmma_64_kernel);
     if (why) return why;
     if (a->n > DECODE_ROWS) return "does at most 64 rows";
-    if (a->grouped) return "takes adapters that share A and B";
     if (a->in % 8 || a->ldx % 8) return "needs rows of x and W of a multiple of 8 elements";
     if (a->in > INT32_MAX - DEPTH || a->out > INT32_MAX - LINES) return "takes at most 2^31 - 65 rows and columns";
     return shared_bytes_of(sizes[size_of(a->n)].tokens, tiles_in(a)) > cuda->shared_most
@@ -245,7 +244,7 @@ const char *decode_wgmma_refuses(const decode_args *a)
                : NULL;
 }
 
-void decode_wgmma_expand(const decode_args *a)
+void decode_expand_wgmma(const decode_args *a)
 {
     const auto   *size   = &sizes[size_of(a->n)];
     const int64_t blocks = (a->out + LINES - 1) / LINES;

@@ -121,21 +121,13 @@ void step_decode(adapted_walk *w, const adapted_linear *l, decode_args *a)
         bytes += factor(l, true, a->up[i].stride_b, a->up[i].r * a->up[i].out);
     }
     for (int i = 0; i < a->downs; i++) bytes += factor(l, a->down[i].u, a->down[i].stride_u, a->down[i].r);
-    if (adapted_step(w, 1, flops, bytes)) a->wgmma ? decode_wgmma_expand(a) : decode_expand(a);
+    if (adapted_step(w, 1, flops, bytes)) a->wgmma ? decode_expand_wgmma(a) : decode_expand(a);
 }
 
 void decode_forward(adapted_walk *w, const adapted_linear *l)
 {
     decode_args a = decode_of(l, true);
     decode_plan(&a);
-    step_decode(w, l, &a);
-}
-
-void decode_wgmma_forward(adapted_walk *w, const adapted_linear *l)
-{
-    decode_args a = decode_of(l, true);
-    decode_plan(&a);
-    a.wgmma = true;
     step_decode(w, l, &a);
 }
 
@@ -146,15 +138,6 @@ static const char *refuses_pairs(const adapted_linear *l)
     return NULL;
 }
 
-const char *decode_wgmma_refuses_call(const adapted_linear *l)
-{
-    const char *why = refuses_pairs(l);
-    if (why) return why;
-    decode_args a = decode_of(l, true);
-    decode_plan(&a);
-    return decode_wgmma_refuses(&a);
-}
-
 const char *decode_refuses(const adapted_linear *l)
 {
     const char *why = refuses_pairs(l);
@@ -163,6 +146,25 @@ const char *decode_refuses(const adapted_linear *l)
     /* Dimensions alone count: as if rows were grouped, and there were a v. */
     a.down[0].stride_a = 1, a.v = (const bf16 *)l;
     return decode_plan(&a);
+}
+
+/* Adapters with an A or B of their own take decode's second launch: strides are not known where a
+ * refusal is asked for. */
+void decode_wgmma_forward(adapted_walk *w, const adapted_linear *l)
+{
+    decode_args a = decode_of(l, true);
+    decode_plan(&a);
+    a.wgmma = !a.grouped;
+    step_decode(w, l, &a);
+}
+
+const char *decode_wgmma_refuses(const adapted_linear *l)
+{
+    const char *why = l->batch ? decode_refuses(l) : refuses_pairs(l);
+    if (why) return why;
+    decode_args a = decode_of(l, true);
+    decode_plan(&a);
+    return decode_expand_wgmma_refuses(&a);
 }
 
 void gather_forward(adapted_walk *w, const adapted_linear *l)

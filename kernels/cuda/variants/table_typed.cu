@@ -11,8 +11,8 @@ variant_stage   eager_forward, eager_backward, graph_prepare, graph_forward, gra
 variant_stage   one_pass_backward, split_k_forward, split_k_backward, decode_forward, gather_forward;
 variant_stage   decode_wgmma_forward;
 variant_stage   fused_prepare, fused_forward, fused_backward, fused_single_forward, fused_single_backward;
-variant_refusal decode_wgmma_refuses_call, eager_refuses, one_pass_refuses, split_k_refuses, decode_refuses,
-    gather_refuses, fused_refuses;
+variant_refusal decode_wgmma_refuses, eager_refuses, one_pass_refuses, split_k_refuses, decode_refuses, gather_refuses,
+    fused_refuses;
 
 extern const adapted_variant TYPED(adapted_cuda)[] = {
     { .name     = "stacked",
@@ -116,14 +116,14 @@ extern const adapted_variant TYPED(adapted_cuda)[] = {
       .forward       = decode_forward,
       .refuses       = decode_refuses },
     { .name          = "decode-wgmma",
-      .about         = "the same by products of a warpgroup, for adapters that share A and B",
+      .about         = "the same by products of a warpgroup; adapters with an A or B of their own as decode",
       .needs         = "compute capability 9.0; the factors in bf16; at most 64 rows, of a multiple of 8 elements",
       .takes         = TAKES_NARROW,
       .pairs_most    = 4,
       .forward_only  = true,
       .many_adapters = true,
       .forward       = decode_wgmma_forward,
-      .refuses       = decode_wgmma_refuses_call },
+      .refuses       = decode_wgmma_refuses },
     { .name          = "gather",
       .about         = "the base, then h and its expansion from each row's own pair: three launches",
       .needs         = "at most 64 rows",
