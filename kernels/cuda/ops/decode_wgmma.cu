@@ -15,8 +15,7 @@
 #include "kernels/cuda/hopper.h"
 #include "kernels/cuda/ops/decode_rows.h"
 
-static constexpr int LINES = 64, DEPTH = 64, SLICE = 16, STAGES = 6, HELPERS = THREADS - WARPGROUP - WARP;
-static constexpr int BARRIERS = 128, SUM_PAD = 4;
+static constexpr int LINES = 64, DEPTH = 64, STAGES = 6, BARRIERS = 128;
 #ifdef __CUDACC__
 static constexpr int64_t FEW_BLOCKS = 128; /* fewer do not fill a large GPU */
 #else
@@ -44,7 +43,10 @@ static __device__ inline uint4 *chunk_of(unsigned char *tile, int row, int chunk
 }
 
 template <int TOKENS> struct decode_wgmma {
-    static constexpr int STAGE = stage_bytes(TOKENS), OF_LINES = LINES * SWIZZLE_ROW, LD = LINES + SUM_PAD;
+    static constexpr int STAGE = stage_bytes(TOKENS), OF_LINES = LINES * SWIZZLE_ROW, SLICE = 16,
+                         HELPERS = THREADS - WARPGROUP - WARP;
+    /* Row stride of sums; 4 more, so that rows begin on different banks. */
+    static constexpr int LD = LINES + 4;
     static_assert(2 * TOKENS * LD * 4 <= STAGES * STAGE, "both sums fit where the stages were");
     static_assert((2 * STAGES + 2) * 8 <= BARRIERS, "the barriers' room");
 
