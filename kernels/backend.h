@@ -52,6 +52,7 @@ typedef struct {
 struct adapted_variant;
 typedef struct backend_graph backend_graph; /* a backend's own */
 typedef struct backend_state backend_state; /* a backend's own */
+enum { BACKEND_MARKS = 64 };
 struct backend {
     const char *name, *about;
     const char *dtype; /* of one real: "f64", "f32" or "bf16" */
@@ -98,6 +99,11 @@ struct backend {
     double (*time_end)(const backend *be);
     double (*time_clock_hz)(const backend *be);
     int64_t (*time_launches)(const backend *be);
+    /* Marks within that interval, for ops that follow one another without a wait: time_mark notes
+     * when the ops before it are done, at most BACKEND_MARKS times. After time_end, time_between
+     * gives the seconds from mark i, counted from 0, to the next. */
+    void (*time_mark)(const backend *be);
+    double (*time_between)(const backend *be, int i);
     /* Most bytes of the device that this handle's arrays and scratch took at one time. NULL where
      * host is true. */
     int64_t (*peak_bytes)(const backend *be);
@@ -117,6 +123,8 @@ struct backend {
     backend_graph *(*graph_end)(const backend *be);
     bool (*graph_run)(const backend *be, backend_graph *g);
     void (*graph_free)(const backend *be, backend_graph *g); /* NULL is fine */
+    /* How many kernels a run launches, those that a library chose too. */
+    int64_t (*graph_kernels)(const backend *be, const backend_graph *g);
 
     void (*close)(const backend *be); /* backend_close's */
 

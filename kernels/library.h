@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-enum { BACKEND_LIBRARY_VERSION = 10 };
+enum { BACKEND_LIBRARY_VERSION = 11 };
 
 /* core/error.h's run_error: keeps a message that says what happened and what to do; returns
  * ERR_FAILED. */

@@ -1,5 +1,5 @@
-/* Few rows of many adapters in one batch: the variants decode, decode-wgmma and gather against f64,
- * tied and untied, mixed ranks, rows of the base alone. */
+/* Few rows of many adapters in one batch: the variants decode, decode-wgmma, decode-graph and
+ * gather against f64, tied and untied, mixed ranks, rows of the base alone. */
 #include <math.h>
 
 #include "kernels/test_adapted.h"
@@ -90,18 +90,22 @@ static void call(const backend *be, void **a, const void *k_)
                             .count = 1,
                             .batch = &batch };
     if (v->takes == TAKES_NARROW) pair.factors = &f;
+    l.same_arrays = true;
     assert_null(adapted_refusal(be, v, &l));
     adapted_linear more = l;
     more.n              = 65;
     assert_string_equal(adapted_refusal(be, v, &more), "does at most 64 rows");
     l.scratch = test_nan(be, adapted_room_of(be, v, &l).scratch);
+    l.copies  = test_nan(be, adapted_room_of(be, v, &l).copies);
+    adapted_run(be, v, ADAPTED_PREPARE, &l);
     be->time_begin(be);
     adapted_run(be, v, ADAPTED_FORWARD, &l);
     be->time_end(be);
     assert_int_equal(be->time_launches(be),
                      l.n == 0 ? 0 : (int64_t)adapted_cost_of(be, v, ADAPTED_FORWARD, &l).launches);
     assert_ok(be->sync(be));
-    be->release(be, l.scratch);
+    adapted_run(be, v, ADAPTED_RELEASE, &l);
+    be->release(be, l.scratch), be->release(be, l.copies);
 }
 
 /* B [adapters, out, r] with NaN behind each one's rank: that room is there, and nobody says what
@@ -181,8 +185,8 @@ static void check_variant(void)
 static void adapters_agree_with_f64(void **state)
 {
     (void)state;
-    const char *const names[] = { "decode", "decode-wgmma", "gather" };
-    for (int i = 0; i < 3; i++) {
+    const char *const names[] = { "decode", "decode-wgmma", "decode-graph", "gather" };
+    for (int i = 0; i < 4; i++) {
         variant = names[i];
         check_on_cuda(check_variant);
     }

@@ -49,8 +49,9 @@ static inline void test_prepare(const backend *be, const adapted_variant *v, con
     for (int back = 0; back < 2; back++) {
         for (int64_t i = 0; i < l->count; i++) {
             const pair_arrays *p        = &l->pairs[i].p;
-            const int64_t      bytes[2] = { p->r ? ((p->r - 1) * p->lda + l->in) * elem : 0,
-                                       p->r ? ((l->pairs[i].out - 1) * p->ldb + p->r) * elem : 0 };
+            const bool         there    = p->r && p->A; /* else the factors alone are */
+            const int64_t      bytes[2] = { there ? ((p->r - 1) * p->lda + l->in) * elem : 0,
+                                            there ? ((l->pairs[i].out - 1) * p->ldb + p->r) * elem : 0 };
             real *const array[2] = { (real *)p->A, (real *)p->B };
             for (int k = 0; k < 2; k++) {
                 if (!back) be->get(be, saved[i][k] = mem_alloc((size_t)bytes[k] + 1, 1), array[k], bytes[k]);
@@ -60,7 +61,7 @@ static inline void test_prepare(const backend *be, const adapted_variant *v, con
         for (int64_t i = 0; i < l->count && !back; i++) {
             const pair_arrays *p = &l->pairs[i].p;
             real              *nan;
-            if (!p->r) continue;
+            if (!p->r || !p->A) continue;
             be->copy(be, (real *)p->A, nan = test_nan(be, l->in * elem), l->in), be->release(be, nan);
             be->copy(be, (real *)p->B, nan = test_nan(be, p->r * elem), p->r), be->release(be, nan);
         }

@@ -57,6 +57,7 @@ static const test_variant test_variants[] = {
       "it needs the input", TEST_SOURCE },
     { "decode", true, true, 0, 0, 0, TEST_BACK, "it has no backward", "it has no backward", NULL },
     { "decode-wgmma", true, true, 0, 0, 0, TEST_BACK, "it has no backward", "it has no backward", NULL },
+    { "decode-graph", true, true, 0, 0, 0, TEST_BACK, "it has no backward", "it has no backward", TEST_ARRAYS },
     { "gather", true, true, 0, 0, 0, TEST_BACK, "it has no backward", "it has no backward", NULL },
     { "graph", true, true, 3, 5, TEST_PAIR + TEST_Y, TEST_ARRAYS, "it needs the same", "it", TEST_ARRAYS },
 };

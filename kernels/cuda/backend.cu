@@ -160,12 +160,15 @@ template <class E> static backend *new_handle()
     be->time_end       = entry<time_end_cuda>::call;
     be->time_clock_hz  = entry<time_clock_hz_cuda>::call;
     be->time_launches  = entry<time_launches_cuda>::call;
+    be->time_mark      = entry<time_mark_cuda>::call;
+    be->time_between   = entry<time_between_cuda>::call;
     be->peak_bytes     = entry<peak_bytes_cuda>::call;
     be->cache_bytes    = entry<cache_bytes_cuda>::call;
     be->graph_begin    = entry<graph_begin_cuda>::call;
     be->graph_end      = entry<graph_end_cuda>::call;
     be->graph_run      = entry<graph_run_cuda>::call;
     be->graph_free     = entry<graph_free_cuda>::call;
+    be->graph_kernels  = entry<graph_kernels_cuda>::call;
     be->close          = close;
     return be;
 }

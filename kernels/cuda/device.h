@@ -164,11 +164,14 @@ void    time_begin_cuda(void);
 double  time_end_cuda(void);
 double  time_clock_hz_cuda(void);
 int64_t time_launches_cuda(void);
+void    time_mark_cuda(void);
+double  time_between_cuda(int i);
 
 void           graph_begin_cuda(void);
 backend_graph *graph_end_cuda(void);
 bool           graph_run_cuda(backend_graph *g);
 void           graph_free_cuda(backend_graph *g);
+int64_t        graph_kernels_cuda(const backend_graph *g);
 
 /* Ops, one file each, written without the handle that the table's entry takes (backend.cu). Those
  * that touch the working type exist twice, named by type. */

@@ -5,11 +5,14 @@
  * relaxed mode would silently leave it out of the graph. Other threads' calls do no harm, as they
  * would under the global mode. cuBLAS can be captured because it has a workspace of its own
  * (device.cu). */
+#include <vector>
+
 #include "kernels/cuda/device.h"
 
 struct backend_graph {
     cudaGraphExec_t exec;
-    int64_t         launches; /* in the graph */
+    int64_t         launches; /* in the graph, a call of cuBLAS counted as one */
+    int64_t         kernels;  /* its nodes that are kernels */
     int64_t         released; /* cuda->released when the capture began */
 };
 
@@ -36,6 +39,20 @@ static cudaGraph_t end_of_capture(void)
     return NULL;
 }
 
+static int64_t kernels_of(cudaGraph_t captured)
+{
+    size_t  n       = 0;
+    int64_t kernels = 0;
+    if (!CUDA_OK(cudaGraphGetNodes(captured, NULL, &n))) return 0;
+    std::vector<cudaGraphNode_t> nodes(n);
+    if (n && !CUDA_OK(cudaGraphGetNodes(captured, nodes.data(), &n))) return 0;
+    for (cudaGraphNode_t node : nodes) {
+        cudaGraphNodeType type;
+        kernels += CUDA_OK(cudaGraphNodeGetType(node, &type)) && type == cudaGraphNodeTypeKernel;
+    }
+    return kernels;
+}
+
 backend_graph *graph_end_cuda(void)
 {
     const cudaGraph_t captured = end_of_capture();
@@ -43,6 +60,7 @@ backend_graph *graph_end_cuda(void)
     backend_graph *g = new backend_graph();
     g->launches      = cuda->launches - cuda->capture.launches; /* not done, only kept */
     g->released      = cuda->capture.released;
+    g->kernels       = kernels_of(captured);
     cuda->launches   = cuda->capture.launches;
     CUDA_OK(cudaGraphInstantiate(&g->exec, captured, 0));
     CUDA_OK(cudaGraphDestroy(captured));
@@ -59,6 +77,8 @@ bool graph_run_cuda(backend_graph *g)
     CUDA_OK(cudaGraphLaunch(g->exec, cuda->stream));
     return true;
 }
+
+int64_t graph_kernels_cuda(const backend_graph *g) { return g->kernels; }
 
 void graph_free_cuda(backend_graph *g)
 {

@@ -76,7 +76,8 @@ struct backend_state {
 
     struct {
         int64_t     hold = 1 << 17; /* cycles that the stream is held */
-        cudaEvent_t events[2];
+        cudaEvent_t events[2 + BACKEND_MARKS]; /* begin, end, marks */
+        int         marks;                     /* since time_begin */
         double      host_begin, clock_hz;
         int64_t     launches; /* since time_begin */
     } timing;

@@ -80,11 +80,33 @@ void time_begin_cuda(void)
     /* earlier work does not count */
     if (!cuda_failed()) CUDA_OK(cudaStreamSynchronize(cuda->stream));
     cuda->timing.clock_hz   = NAN;
+    cuda->timing.marks      = 0;
     cuda->timing.host_begin = host_seconds();
     LAUNCH(stamp_kernel, 1, 1, stamps());
     LAUNCH(hold_kernel, 1, 1, cuda->timing.hold);
     cuda->timing.launches = cuda->launches;
     if (!cuda_failed()) CUDA_OK(cudaEventRecord(cuda->timing.events[0], cuda->stream));
+}
+
+void time_mark_cuda(void)
+{
+    cudaEvent_t *mark = &cuda->timing.events[2 + cuda->timing.marks++];
+    if (!*mark) CUDA_OK(cudaEventCreate(mark));
+    if (!cuda_failed()) CUDA_OK(cudaEventRecord(*mark, cuda->stream));
+}
+
+double time_between_cuda(int i)
+{
+    const cudaEvent_t *mark = &cuda->timing.events[2 + i];
+    float              ms   = 0;
+    return cuda_failed() || !CUDA_OK(cudaEventElapsedTime(&ms, mark[0], mark[1])) ? NAN : 1e-3 * (double)ms;
+}
+
+/* Whether the device may have waited for the host. Without marks the host has to be done before the
+ * hold ends. With marks it goes on while the device works, and may take that long too. */
+static bool host_was_slower(double host, double device)
+{
+    return (host - (cuda->timing.marks ? device : 0)) * fast_hz > (double)cuda->timing.hold;
 }
 
 double time_end_cuda(void)
@@ -98,9 +120,9 @@ double time_end_cuda(void)
         !CUDA_OK(cudaEventElapsedTime(&ms, cuda->timing.events[0], cuda->timing.events[1])))
         return NAN;
     read_clock();
-    if (host * fast_hz > (double)cuda->timing.hold && cuda->timing.hold < hold_most) {
+    if (host_was_slower(host, 1e-3 * (double)ms) && cuda->timing.hold < hold_most) {
         cuda->timing.hold *= 2;
-        cuda->timing.clock_hz = 0; /* the device may have waited for the host in between */
+        cuda->timing.clock_hz = 0; /* discard what was timed */
     }
     return 1e-3 * (double)ms;
 }

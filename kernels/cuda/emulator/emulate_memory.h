@@ -31,7 +31,7 @@ void emulate_memory_close(void); /* checks every guard band first */
 bool emulate_on_device(const void *p, size_t bytes);
 
 /* Puts work on the stream, or into the graph that is captured. */
-cudaError_t emulate_enqueue(const std::function<void()> &work);
+cudaError_t emulate_enqueue(const std::function<void()> &work, cudaGraphNodeType type);
 /* Keeps a launch's error for cudaGetLastError. */
 void emulate_launched(cudaError_t e);
 /* Runs all that the stream was given. False during a capture, which may not wait and is spoiled

@@ -203,7 +203,7 @@ cublasStatus_t cublasGemmEx_64(cublasHandle_t, cublasOperation_t op_a, cublasOpe
     if (m < 0 || n < 0 || k < 0 || lda < (at ? k : m) || ldb < (bt ? n : k) || ldc < m)
         return CUBLAS_STATUS_INVALID_VALUE;
     if (type_a != type_b || (type_a == CUDA_R_32F && !wide)) return CUBLAS_STATUS_INVALID_VALUE;
-    const cudaError_t e = emulate_enqueue([=] {
+    const auto run = [=] {
         emulate_memory_open();
         for (const void *p : { A, B, (const void *)C }) emulate_check_pointer("cublasGemmEx_64", p);
         if (type_a == CUDA_R_32F)
@@ -212,6 +212,7 @@ cublasStatus_t cublasGemmEx_64(cublasHandle_t, cublasOperation_t op_a, cublasOpe
             product(at, bt, m, n, k, alpha, (const bf16 *)A, lda, (const bf16 *)B, ldb, beta, (float *)C, ldc);
         else
             product(at, bt, m, n, k, alpha, (const bf16 *)A, lda, (const bf16 *)B, ldb, beta, (bf16 *)C, ldc);
-    });
+    };
+    const cudaError_t e = emulate_enqueue(run, cudaGraphNodeTypeKernel);
     return e == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }

@@ -15,8 +15,12 @@
 
 typedef std::function<void()> item;
 
+struct emulated_node {
+    item              run;
+    cudaGraphNodeType type;
+};
 struct emulated_graph {
-    std::vector<item> items;
+    std::vector<emulated_node> nodes;
 };
 struct emulated_event {
     double  ms;     /* on the host's clock, when the stream came by */
@@ -43,11 +47,11 @@ static void do_next(void)
     stream.done++;
 }
 
-cudaError_t emulate_enqueue(const std::function<void()> &work)
+cudaError_t emulate_enqueue(const std::function<void()> &work, cudaGraphNodeType type)
 {
     if (stream.captured && stream.spoiled) return cudaErrorStreamCaptureInvalidated;
     if (stream.captured) {
-        stream.captured->items.push_back(work);
+        stream.captured->nodes.push_back({ work, type });
         return cudaSuccess;
     }
     stream.waiting.push_back(work);
@@ -144,10 +148,10 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpy
     const bool  pageable = kind != cudaMemcpyDeviceToDevice && !is_pinned(host, bytes);
     if (kind != cudaMemcpyDeviceToHost && !emulate_on_device(dst, bytes)) return cudaErrorInvalidValue;
     if (kind != cudaMemcpyHostToDevice && !emulate_on_device(src, bytes)) return cudaErrorInvalidValue;
-    if (!pageable) return emulate_enqueue(copy);
+    if (!pageable) return emulate_enqueue(copy, cudaGraphNodeTypeMemcpy);
     if (!emulate_allowed()) return cudaErrorStreamCaptureUnsupported;
     /* as where a GPU reads such memory in place; others read it at once */
-    if (kind == cudaMemcpyHostToDevice) return emulate_enqueue(copy);
+    if (kind == cudaMemcpyHostToDevice) return emulate_enqueue(copy, cudaGraphNodeTypeMemcpy);
     emulate_wait();
     copy();
     return cudaSuccess;
@@ -156,11 +160,12 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpy
 cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t)
 {
     if (!emulate_on_device(dst, bytes)) return cudaErrorInvalidValue;
-    return emulate_enqueue([=] {
+    const item set = [=] {
         emulate_memory_open();
         need_device(dst, bytes);
         memset(dst, value, bytes);
-    });
+    };
+    return emulate_enqueue(set, cudaGraphNodeTypeMemset);
 }
 
 /* --- events */
@@ -178,11 +183,12 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t)
 {
-    const cudaError_t e = emulate_enqueue([=] {
+    const item look = [=] {
         struct timespec t;
         clock_gettime(CLOCK_MONOTONIC, &t);
         event->ms = 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-    });
+    };
+    const cudaError_t e = emulate_enqueue(look, cudaGraphNodeTypeMemcpy);
     event->behind       = stream.given;
     return e;
 }
@@ -230,8 +236,8 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t)
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t)
 {
-    for (const item &i : exec->items) {
-        cudaError_t e = emulate_enqueue(i);
+    for (const emulated_node &node : exec->nodes) {
+        cudaError_t e = emulate_enqueue(node.run, node.type);
         if (e != cudaSuccess) return e;
     }
     return cudaSuccess;
@@ -239,5 +245,18 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t)
 cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 {
     delete graph;
+    return cudaSuccess;
+}
+
+/* As CUDA does: nodes of NULL asks how many there are. */
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t *nodes, size_t *count)
+{
+    *count = graph->nodes.size();
+    for (size_t i = 0; nodes && i < *count; i++) nodes[i] = &graph->nodes[i];
+    return cudaSuccess;
+}
+cudaError_t cudaGraphNodeGetType(cudaGraphNode_t node, cudaGraphNodeType *type)
+{
+    *type = node->type;
     return cudaSuccess;
 }

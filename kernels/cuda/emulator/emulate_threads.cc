@@ -306,8 +306,9 @@ void emulate_run(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, 
     const int cluster = cluster_of_next;
     cluster_of_next   = 1;
     check();
-    emulate_launched(emulate_enqueue([=] {
+    const auto run = [=] {
         check();
         run_grid(name, grid, block, shared_bytes, cluster, thread);
-    }));
+    };
+    emulate_launched(emulate_enqueue(run, cudaGraphNodeTypeKernel));
 }

@@ -1,4 +1,5 @@
-/* The variant graph: the launches of base-first, captured once and replayed.
+/* The variants graph and decode-graph: the launches of base-first and of decode, captured once and
+ * replayed.
  *
  * A graph knows its arrays by address, and the caller has promised the same ones in every call.
  * The handle keeps what was captured and finds it by the call's copies. It is captured anew where
@@ -7,13 +8,14 @@
 
 typedef enum { FORWARD, BACKWARD } direction;
 
+/* The steps that are captured. */
 static void go_through(adapted_walk *w, const adapted_linear *l, direction d)
 {
-    const bool bf16 = w->be->elem == 2;
-    if (d == FORWARD)
-        bf16 ? base_first_forward_bf16(w, l) : base_first_forward(w, l);
-    else
-        bf16 ? base_first_backward_bf16(w, l) : base_first_backward(w, l);
+    const bool     bf16     = w->be->elem == 2;
+    variant_stage *forward  = bf16 ? base_first_forward_bf16 : base_first_forward,
+                  *backward = bf16 ? base_first_backward_bf16 : base_first_backward;
+    if (w->variant->forward_only) forward = decode_forward;
+    (d == FORWARD ? forward : backward)(w, l);
 }
 
 /* The same steps, run, whatever this walk is for. */
@@ -64,8 +66,9 @@ void graph_prepare(adapted_walk *w, const adapted_linear *l)
 
 static void replay(adapted_walk *w, const adapted_linear *l, direction d)
 {
-    if (!w->runs) go_through(w, l, d);
-    if (!w->runs || cuda_failed()) return;
+    /* Within somebody else's capture the steps are a part of it. */
+    if (!w->runs || cuda_capturing()) go_through(w, l, d);
+    if (!w->runs || cuda_failed() || cuda_capturing()) return;
     captured_graphs *c     = &cuda->captured[l->copies];
     backend_graph  **graph = d == FORWARD ? &c->forward : &c->backward;
     if (*graph && graph_run_cuda(*graph)) return;

@@ -78,6 +78,7 @@ DECLARE_STEPS(OF_BF16)
 /* A variant's stages, and what refuses a call in words (kernels/variant.h). */
 typedef void        variant_stage(adapted_walk *w, const adapted_linear *l);
 typedef const char *variant_refusal(const adapted_linear *l);
-/* The stages of base-first, which the graph captures, too. */
+/* The stages of base-first, which a graph captures, too. */
 variant_stage base_first_forward, base_first_backward, base_first_forward_bf16, base_first_backward_bf16;
+variant_stage decode_forward; /* and of decode */
 #endif
