@@ -9,14 +9,21 @@
 #include "core/memory.h"
 #include "core/rng.h"
 
-/* The factors of one layer on the host, absent ones NULL. */
+/* The factors of one pair on the host, absent ones NULL, and the columns it acts on. */
 typedef struct {
     double *f[FACTOR_COUNT];
     int64_t cols[FACTOR_COUNT];
+    double  s;
+    int64_t in, r, at, out;
+} host_pair;
+
+/* One layer on the host. */
+typedef struct {
+    host_pair pairs[BENCH_PAIRS];
+    int       count;
     /* what this output reads: x_i and W's row o, dy_i and W's column j */
     double *x, *W_row, *dy, *W_column;
-    double  s;
-    int64_t in, out, r;
+    int64_t in, out;
 } host_state;
 
 static double *fetch(const backend *be, const void *a, int64_t n)
@@ -29,12 +36,17 @@ static double *fetch(const backend *be, const void *a, int64_t n)
 static host_state host_init(const bench_state *b, const bench_set *set, int64_t layer)
 {
     const adapter *a = set->adapter;
-    host_state     h = { .in = b->dims.in, .out = b->dims.out, .r = b->spec->rank, .s = a->jobs[layer].s };
-    for (int f = 0; f < FACTOR_COUNT; f++) {
-        const adapter_tensor *t = adapter_find(a, (factor_id)f, layer, (int)b->spec->site);
-        if (!t) continue;
-        h.f[f]    = fetch(b->be->params, adapter_values(a, t), t->rows * t->cols);
-        h.cols[f] = t->cols;
+    host_state     h = { .count = b->count, .in = b->dims.in, .out = b->dims.out };
+    for (int i = 0; i < b->count; i++) {
+        const bench_site *site = &b->sites[i];
+        host_pair        *p    = &h.pairs[i];
+        *p = (host_pair) { .in = h.in, .r = b->spec->rank, .at = site->at, .out = site->out, .s = bench_job(set, i)->s };
+        for (int f = 0; f < FACTOR_COUNT; f++) {
+            const adapter_tensor *t = adapter_find(a, (factor_id)f, layer, (int)site->site);
+            if (!t) continue;
+            p->f[f]    = fetch(b->be->params, adapter_values(a, t), t->rows * t->cols);
+            p->cols[f] = t->cols;
+        }
     }
     return h;
 }
@@ -77,11 +89,11 @@ static void host_rows_free(host_state *h)
 
 static void host_free(host_state *h)
 {
-    for (int f = 0; f < FACTOR_COUNT; f++) free(h->f[f]);
+    for (int i = 0; i < h->count * FACTOR_COUNT; i++) free(h->pairs[i / FACTOR_COUNT].f[i % FACTOR_COUNT]);
 }
 
 /* g = R (u * a), for a [r]. */
-static void core_of(const host_state *h, const double *a, double *g)
+static void core_of(const host_pair *h, const double *a, double *g)
 {
     const double *u = h->f[FACTOR_U], *R = h->f[FACTOR_R];
     for (int64_t k = 0; k < h->r; k++) g[k] = 0;
@@ -92,8 +104,8 @@ static void core_of(const host_state *h, const double *a, double *g)
     }
 }
 
-/* s v_o B_o . g, and the sum of its terms' magnitudes. */
-static double row_of(const host_state *h, int64_t o, const double *g, double *size)
+/* s v_o B_o . g, and the sum of its terms' magnitudes. o counts the pair's own columns. */
+static double row_of(const host_pair *h, int64_t o, const double *g, double *size)
 {
     const double *B = h->f[FACTOR_B] + o * h->r;
     double        v = h->s * (h->f[FACTOR_V] ? h->f[FACTOR_V][o] : 1), sum = 0;
@@ -104,40 +116,60 @@ static double row_of(const host_state *h, int64_t o, const double *g, double *si
     return v * sum;
 }
 
-/* y[i, o] */
-static double forward_at(const host_state *h, int64_t o, double *size)
+/* What the pair adds to y[i, o]. */
+static double pair_forward_at(const host_pair *p, const double *x, int64_t o, double *size)
 {
-    double       *a = mem_alloc((size_t)h->r + 1, sizeof *a), *g = mem_alloc((size_t)h->r + 1, sizeof *g), sum = 0;
-    const double *x = h->x, *W = h->W_row;
-    for (int64_t k = 0; k < h->r; k++) {
-        const double *A = h->f[FACTOR_A] + k * h->cols[FACTOR_A];
-        for (int64_t j = 0; j < h->in; j++) a[k] += A[j] * x[j];
+    double *a = mem_alloc((size_t)p->r + 1, sizeof *a), *g = mem_alloc((size_t)p->r + 1, sizeof *g);
+    for (int64_t k = 0; k < p->r; k++) {
+        const double *A = p->f[FACTOR_A] + k * p->cols[FACTOR_A];
+        for (int64_t j = 0; j < p->in; j++) a[k] += A[j] * x[j];
     }
-    core_of(h, a, g);
-    for (int64_t j = 0; j < h->in; j++) {
-        sum += W[j] * x[j];
-        *size += fabs(W[j] * x[j]);
-    }
-    sum += row_of(h, o, g, size);
+    core_of(p, a, g);
+    double sum = row_of(p, o, g, size);
     free(a);
     free(g);
     return sum;
 }
 
-/* dx[i, j] = sum_o dy[i, o] (W[o, j] + s v_o B_o R (u * A[:, j])) */
-static double backward_at(const host_state *h, int64_t j, double *size)
+/* y[i, o] */
+static double forward_at(const host_state *h, int64_t o, double *size)
 {
-    double       *a = mem_alloc((size_t)h->r + 1, sizeof *a), *g = mem_alloc((size_t)h->r + 1, sizeof *g), sum = 0;
-    const double *dy = h->dy;
-    for (int64_t k = 0; k < h->r; k++) a[k] = h->f[FACTOR_A][k * h->cols[FACTOR_A] + j];
-    core_of(h, a, g);
-    for (int64_t o = 0; o < h->out; o++) {
-        double terms = fabs(h->W_column[o]), w = h->W_column[o] + row_of(h, o, g, &terms);
-        sum += dy[o] * w;
-        *size += fabs(dy[o]) * terms;
+    const double *x = h->x, *W = h->W_row;
+    double        sum = 0;
+    for (int64_t j = 0; j < h->in; j++) {
+        sum += W[j] * x[j];
+        *size += fabs(W[j] * x[j]);
+    }
+    for (const host_pair *p = h->pairs; p < h->pairs + h->count; p++)
+        if (o >= p->at && o < p->at + p->out) sum += pair_forward_at(p, x, o - p->at, size);
+    return sum;
+}
+
+/* What the pair adds to dx[i, j]: sum_o dy[i, o] s v_o B_o R (u * A[:, j]). */
+static double pair_backward_at(const host_pair *p, const double *dy, int64_t j, double *size)
+{
+    double *a = mem_alloc((size_t)p->r + 1, sizeof *a), *g = mem_alloc((size_t)p->r + 1, sizeof *g), sum = 0;
+    for (int64_t k = 0; k < p->r; k++) a[k] = p->f[FACTOR_A][k * p->cols[FACTOR_A] + j];
+    core_of(p, a, g);
+    for (int64_t o = 0; o < p->out; o++) {
+        double terms = 0;
+        sum += dy[p->at + o] * row_of(p, o, g, &terms);
+        *size += fabs(dy[p->at + o]) * terms;
     }
     free(a);
     free(g);
+    return sum;
+}
+
+/* dx[i, j] = sum_o dy[i, o] W[o, j], and the pairs' part */
+static double backward_at(const host_state *h, int64_t j, double *size)
+{
+    double sum = 0;
+    for (int64_t o = 0; o < h->out; o++) {
+        sum += h->dy[o] * h->W_column[o];
+        *size += fabs(h->dy[o] * h->W_column[o]);
+    }
+    for (const host_pair *p = h->pairs; p < h->pairs + h->count; p++) sum += pair_backward_at(p, h->dy, j, size);
     return sum;
 }
 

@@ -8,13 +8,12 @@
 
 int bench_timed(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t)
 {
-    *t = (bench_time) { .clock_hz = NAN, .launches = -1 };
+    *t = (bench_time) { .clock_hz = NAN };
     if (be->time_begin) {
         be->time_begin(be);
         what(ctx);
         t->seconds = be->time_end(be);
         if (be->time_clock_hz) t->clock_hz = be->time_clock_hz(be);
-        if (be->time_launches) t->launches = be->time_launches(be);
         return be->sync(be);
     }
     return bench_timed_by_host(be, what, ctx, t);
@@ -22,12 +21,27 @@ int bench_timed(const backend *be, void (*what)(void *ctx), void *ctx, bench_tim
 
 int bench_timed_by_host(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t)
 {
-    *t           = (bench_time) { .clock_hz = NAN, .launches = -1 };
+    *t           = (bench_time) { .clock_hz = NAN };
     double start = clock_s();
     what(ctx);
     int rc     = be->sync(be);
     t->seconds = clock_s() - start;
     return rc;
+}
+
+double bench_empty(const backend *be, bool queued)
+{
+    enum { EMPTY = 31 };
+    double seconds[EMPTY];
+    if (queued) be->time_begin(be);
+    for (int i = 0; queued && i <= EMPTY; i++) be->time_mark(be);
+    if (queued) be->time_end(be);
+    for (int i = 0; i < EMPTY; i++) {
+        double start = clock_s();
+        if (be->time_begin && !queued) be->time_begin(be);
+        seconds[i] = queued ? be->time_between(be, i) : be->time_begin ? be->time_end(be) : clock_s() - start;
+    }
+    return stats_median(seconds, EMPTY);
 }
 
 bool bench_settled(const double *x, int64_t n)

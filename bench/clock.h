@@ -4,8 +4,7 @@
 #include "kernels/backend.h"
 
 typedef struct {
-    double  seconds, clock_hz; /* clock_hz NaN: unknown */
-    int64_t launches;          /* -1: unknown */
+    double seconds, clock_hz; /* clock_hz NaN: unknown */
 } bench_time;
 
 /* Calls what(ctx) and waits for it: by the device's clock where it has one, else by the host's.
@@ -14,6 +13,10 @@ int bench_timed(const backend *be, void (*what)(void *ctx), void *ctx, bench_tim
 
 /* The same by the host's clock, launches included: the time that a caller waits for one call. */
 int bench_timed_by_host(const backend *be, void (*what)(void *ctx), void *ctx, bench_time *t);
+
+/* The seconds that the same clock tells of nothing: the median of 31 empty intervals. Every sample
+ * has one in it. queued: between two marks (kernels/backend.h). */
+double bench_empty(const backend *be, bool queued);
 
 enum { SETTLE_WINDOW = 5 };
 /* True when the medians of the last five values and of the five before differ by at most 1 %.

@@ -132,51 +132,84 @@ static double steps_floor(const bench_state *s, const bench_rates *rates)
     return sum + seconds_of(cost.flops, cost.bytes, rates);
 }
 
-/* The base's product with a pair beside it: in one pass, which moves `bytes` more than the base,
- * and as two ops, where the pair's moves pair_bytes. */
-static void add_product(bench_floor *f, const bench_state *s, const bench_rates *rates, double flops, double bytes,
-                        double pair_bytes)
+/* What the pairs beside one product cost: on their own, and in one pass with it, where x, y and dy
+ * are the base's. */
+typedef struct {
+    double flops, bytes, pass_flops, pass_bytes;
+} pairs_cost;
+
+static pairs_cost forward_cost(const bench_state *s)
+{
+    const double elem = (double)s->be->elem;
+    pairs_cost   c    = { .pass_bytes = bench_adapter_bytes(s) };
+    for (int i = 0; i < s->count; i++) {
+        const pair_dims d = { .n = s->dims.n, .in = s->dims.in, .out = s->sites[i].out };
+        const int64_t   r = s->spec->rank;
+        c.flops += pair_fwd_flops(d, r), c.bytes += pair_fwd_bytes(d, r, elem);
+        if (bench_shares_A(s, i)) c.pass_flops -= 2 * (double)d.n * (double)r * (double)d.in; /* one h */
+    }
+    c.pass_flops += c.flops;
+    return c;
+}
+
+/* dA reads x, which the base does not. */
+static pairs_cost backward_cost(const bench_state *s)
+{
+    const double elem = (double)s->be->elem, wide = (double)s->be->params->elem, n = (double)s->dims.n,
+                 in = (double)s->dims.in, r = (double)s->spec->rank;
+    pairs_cost c       = { 0 };
+    bool       reads_x = false;
+    for (int i = 0; i < s->count; i++) {
+        const pair_arrays *p   = bench_pair_of(s, &s->sets[0], i);
+        const pair_dims    d   = { .n = s->dims.n, .in = s->dims.in, .out = s->sites[i].out };
+        const double       out = (double)d.out;
+        const bool         dA = p->dA != NULL, dB = p->dB != NULL, shared = bench_shares_A(s, i);
+        c.flops += pair_bwd_flops(d, p->r, 1, dA, dB), c.bytes += pair_bwd_bytes(d, p->r, 1, dA, dB, elem);
+        if (shared && !dA) c.pass_flops -= 2 * n * r * in; /* one dh A */
+        c.pass_bytes += elem * r * ((shared ? 0 : in) + out) + wide * r * ((dA ? 2 * in : 0) + (dB ? 2 * out : 0));
+        reads_x |= dA;
+    }
+    c.pass_flops += c.flops;
+    c.pass_bytes += elem * (reads_x ? n * in : 0);
+    return c;
+}
+
+/* The base's product with pairs beside it, in one pass and as ops. */
+static void add_product(bench_floor *f, const bench_state *s, const bench_rates *rates, pairs_cost c)
 {
     double linear = linear_flops(s->dims), traffic = linear_bytes(s->dims, (double)s->be->elem),
            base_s = seconds_of(linear, traffic, rates);
     f->base_flops += linear, f->base_bytes += traffic, f->base_s += base_s;
-    f->ops_s += base_s + seconds_of(flops, pair_bytes, rates);
-    f->flops += linear + flops, f->bytes += traffic + bytes;
-    f->fused_s += seconds_of(linear + flops, traffic + bytes, rates);
+    f->ops_s += base_s + seconds_of(c.flops, c.bytes, rates);
+    f->flops += linear + c.pass_flops, f->bytes += traffic + c.pass_bytes;
+    f->fused_s += seconds_of(linear + c.pass_flops, traffic + c.pass_bytes, rates);
 }
 
 bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates)
 {
-    const bench_set  *t   = &s->sets[0];
-    const bench_op   *op  = s->spec->op;
-    const expand_job *job = &t->adapter->jobs[t->layer];
-    const pair_arrays p   = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
-    const pair_dims   d   = { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out };
-    const bool        dA = p.dA != NULL, dB = p.dB != NULL;
-    const double      elem = (double)s->be->elem, wide = (double)s->be->params->elem, r = (double)p.r, n = (double)d.n,
-                 in = (double)d.in, out = (double)d.out;
-    bench_floor f        = { 0 };
-    double      expand_s = 0;
+    const bench_set *t    = &s->sets[0];
+    const bench_op  *op   = s->spec->op;
+    const double     elem = (double)s->be->elem, wide = (double)s->be->params->elem, n = (double)s->dims.n,
+                 in       = (double)s->dims.in;
+    bench_floor f         = { 0 };
+    double      expand_s  = 0;
     if (op->forward && t->call.source) { /* a variant that begins with the op before: bytes alone count */
         double bytes   = elem * (t->source.gain ? 2 * n * in + in : 3 * n * in),
                seconds = bytes / rates->copy_bytes_per_s;
         f.base_bytes += bytes, f.base_s += seconds;
         f.bytes += bytes, f.fused_s += seconds;
     }
-    if (op->forward) /* x, y and W are the base's */
-        add_product(&f, s, rates, pair_fwd_flops(d, p.r), bench_adapter_bytes(s), pair_fwd_bytes(d, p.r, elem));
-    if (op->backward) /* dA reads x, which the base does not */
-        add_product(&f, s, rates, pair_bwd_flops(d, p.r, 1, dA, dB),
-                    elem * (r * (in + out) + (dA ? n * in : 0)) + wide * r * ((dA ? 2 * in : 0) + (dB ? 2 * out : 0)),
-                    pair_bwd_bytes(d, p.r, 1, dA, dB, elem));
-    if (op->expands) {
+    if (op->forward) add_product(&f, s, rates, forward_cost(s));
+    if (op->backward) add_product(&f, s, rates, backward_cost(s));
+    for (int i = 0; op->expands && i < s->count; i++) {
         /* The map is a matter of parameters: bytes count, and its few FLOPs are no product's. */
-        double bytes = (op->forward ? expand_fwd_bytes(job, wide) : 0) +
-                       (op->backward ? expand_bwd_bytes(job, wide) : 0);
+        const expand_job *job   = bench_job(t, i);
+        const double      bytes = (op->forward ? expand_fwd_bytes(job, wide) : 0) +
+                             (op->backward ? expand_bwd_bytes(job, wide) : 0);
         f.flops += (op->forward ? expand_fwd_flops(job) : 0) + (op->backward ? expand_bwd_flops(job) : 0);
         f.bytes += bytes;
         f.fused_s += bytes / rates->copy_bytes_per_s;
-        if (s->variant->takes == TAKES_PAIR) expand_s = bytes / rates->copy_bytes_per_s;
+        if (s->takes == TAKES_PAIR) expand_s += bytes / rates->copy_bytes_per_s;
     }
     f.ops_s = expand_s + (s->spec->variant ? steps_floor(s, rates) : f.ops_s);
     return f;

@@ -20,6 +20,8 @@ enum { ROW_A, ROW_G, ROW_W, ROW_E, ROW_F };
 typedef struct {
     const bench_state *b;
     const bench_set   *set;
+    const bench_site  *site;
+    int                pair;            /* whose site it is */
     double            *f[FACTOR_COUNT]; /* on the host, NULL: one */
     int64_t            cols[FACTOR_COUNT];
     int64_t            in, out, r, k, j, o; /* sampled: rank, input, output */
@@ -83,10 +85,10 @@ static void add_rows(sampled *c, const double *x, const double *dy, int64_t n)
     for (int64_t i = 0; i < n; i++)
         for (int t = 0; t < TERMS; t++)
             part[i][t] = t < ROW_E ? dot(c->row[t], x + i * c->b->ldx, c->in)
-                                   : dot(c->row[t], dy + i * c->b->ldy, c->out);
+                                   : dot(c->row[t], dy + i * c->b->ldy + c->site->at, c->out);
     double u = u_at(c, c->k), sv = c->s * v_at(c, c->o);
     for (int64_t i = 0; i < n; i++) {
-        double xj = x[i * c->b->ldx + c->j], dyo = dy[i * c->b->ldy + c->o], *p = part[i];
+        double xj = x[i * c->b->ldx + c->j], dyo = dy[i * c->b->ldy + c->site->at + c->o], *p = part[i];
         add_term(c, FACTOR_A, u * p[ROW_F] * xj);
         add_term(c, FACTOR_U, p[ROW_A] * p[ROW_F]);
         add_term(c, FACTOR_R, p[ROW_E] * u * p[ROW_A]);
@@ -100,7 +102,7 @@ static void add_rows(sampled *c, const double *x, const double *dy, int64_t n)
 static bool gradient_at(const sampled *c, factor_id f, double *got)
 {
     const adapter        *a   = c->set->adapter;
-    const adapter_tensor *t   = adapter_find(a, f, c->set->layer, (int)c->b->spec->site);
+    const adapter_tensor *t   = adapter_find(a, f, c->set->layer, (int)c->site->site);
     const param          *all = t ? adapter_gradient(a, t) : NULL;
     const int64_t row[] = { [FACTOR_A] = c->k, [FACTOR_U] = 0, [FACTOR_R] = c->k, [FACTOR_B] = c->o, [FACTOR_V] = 0 };
     const int64_t col[] = {
@@ -108,7 +110,7 @@ static bool gradient_at(const sampled *c, factor_id f, double *got)
     };
     if (!all) return false;
     int64_t cols = t->cols;
-    if (f == FACTOR_A && c->b->variant->takes != TAKES_PAIR) all = c->set->factors.dA, cols = c->in;
+    if (f == FACTOR_A && c->b->takes != TAKES_PAIR) all = c->set->factors[c->pair].dA, cols = c->in;
     const backend *params = c->b->be->params;
     params->download(params, got, (const real *)real_at(params, (const real *)all, row[f] * cols + col[f]), 1);
     return true;
@@ -126,8 +128,8 @@ static int compare_all(const sampled *c)
         double got, bound = (c->b->be->elem == 2 ? 0x1p-6 : 1e-4) * (sqrt(c->squares[f]) + fabs(c->sum[f]));
         if (!gradient_at(c, (factor_id)f, &got) || fabs(got - c->sum[f]) <= bound) continue;
         return run_error(
-            "bench: %s: %s of rank %lld, input %lld, output %lld is %.9g, the formula gives %.9g: the kernel is wrong, so it was not timed",
-            c->b->spec->name, name[f], (long long)c->k, (long long)c->j, (long long)c->o, got, c->sum[f]);
+            "bench: %s: %s of site %s, rank %lld, input %lld, output %lld is %.9g, the formula gives %.9g: the kernel is wrong, so it was not timed",
+            c->b->spec->name, name[f], site_table[c->site->site].name, (long long)c->k, (long long)c->j, (long long)c->o, got, c->sum[f]);
     }
     return OK;
 }
@@ -139,17 +141,20 @@ static double *fetch(const backend *be, const void *a, int64_t n)
     return h;
 }
 
-int bench_check_gradients(bench_state *b, int64_t at, rng *g)
+/* The factors, a drawn place, and what it multiplies x and dy with. */
+static sampled sample_pair(const bench_state *b, const bench_set *set, int pair, rng *g)
 {
-    const bench_set *set = &b->sets[at];
-    sampled          c   = { .b   = b,
-                             .set = set,
-                             .in  = b->dims.in,
-                             .out = b->dims.out,
-                             .r   = b->spec->rank,
-                             .s   = set->adapter->jobs[set->layer].s };
+    const bench_site *site = &b->sites[pair];
+    sampled           c    = { .b    = b,
+                               .set  = set,
+                               .site = site,
+                               .pair = pair,
+                               .in   = b->dims.in,
+                               .out  = site->out,
+                               .r    = b->spec->rank,
+                               .s    = bench_job(set, pair)->s };
     for (int f = 0; f < FACTOR_COUNT; f++) {
-        const adapter_tensor *t = adapter_find(set->adapter, (factor_id)f, set->layer, (int)b->spec->site);
+        const adapter_tensor *t = adapter_find(set->adapter, (factor_id)f, set->layer, (int)site->site);
         if (!t) continue;
         c.f[f]    = fetch(b->be->params, adapter_values(set->adapter, t), t->rows * t->cols);
         c.cols[f] = t->cols;
@@ -157,16 +162,33 @@ int bench_check_gradients(bench_state *b, int64_t at, rng *g)
     c.k = (int64_t)rng_below(g, (uint64_t)c.r), c.j = (int64_t)rng_below(g, (uint64_t)c.in),
     c.o = (int64_t)rng_below(g, (uint64_t)c.out);
     make_rows(&c);
+    return c;
+}
+
+static void free_sampled(sampled *c)
+{
+    for (int f = 0; f < FACTOR_COUNT; f++) free(c->f[f]);
+    for (int t = 0; t < TERMS; t++) free(c->row[t]);
+}
+
+/* x and dy are read once for all pairs. */
+int bench_check_gradients(bench_state *b, int64_t at, rng *g)
+{
+    const bench_set *set = &b->sets[at];
+    sampled          c[BENCH_PAIRS];
+    int              rc = OK;
+    for (int p = 0; p < b->count; p++) c[p] = sample_pair(b, set, p, g);
     for (int64_t from = 0, n; from < b->dims.n; from += n) {
         n          = b->dims.n - from < ROWS ? b->dims.n - from : ROWS;
         double *x  = fetch(b->be, real_at(b->be, set->x, from * b->ldx), n * b->ldx);
         double *dy = fetch(b->be, real_at(b->be, set->dy, from * b->ldy), n * b->ldy);
-        add_rows(&c, x, dy, n);
+        for (int p = 0; p < b->count; p++) add_rows(&c[p], x, dy, n);
         free(x);
         free(dy);
     }
-    int rc = compare_all(&c);
-    for (int f = 0; f < FACTOR_COUNT; f++) free(c.f[f]);
-    for (int t = 0; t < TERMS; t++) free(c.row[t]);
+    for (int p = 0; p < b->count; p++) {
+        if (!rc) rc = compare_all(&c[p]);
+        free_sampled(&c[p]);
+    }
     return rc;
 }

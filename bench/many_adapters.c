@@ -60,38 +60,38 @@ static const void *pair_B(const bench_set *t, int64_t layer, int site)
 static const void *pack(const bench_state *s, bench_set *t, factor_id f, array_of of, int64_t count, int64_t *stride)
 {
     const backend *be   = s->be;
-    const int      site = (int)s->spec->site;
-    const bool     pair = s->variant->takes == TAKES_PAIR, shared = !pair && of(t, 0, site) == of(t, 1, site);
+    const int      site = (int)s->sites[0].site;
+    const bool     pair = s->takes == TAKES_PAIR, shared = !pair && of(t, 0, site) == of(t, 1, site);
     const int64_t  many = shared ? 1 : s->spec->adapters;
     if (!of(t, 0, site)) return NULL;
-    t->narrow[f] = be->alloc(be, many * count);
+    t->narrow[0][f] = be->alloc(be, many * count);
     for (int64_t i = 0; i < many; i++) {
-        real *to = real_at(be, t->narrow[f], i * count);
+        real *to = real_at(be, t->narrow[0][f], i * count);
         if (pair) /* an engine that knows pairs alone has each adapter's own, tied or not */
             be->copy(be, to, of(t, i, site), count);
         else
             be->narrow(be, to, of(t, i, site), count);
     }
     *stride = shared ? 0 : count;
-    return t->narrow[f];
+    return t->narrow[0][f];
 }
 
 void bench_batch_fill(const bench_state *s, bench_set *t)
 {
-    const bool     pair = s->variant->takes == TAKES_PAIR;
-    const int64_t  n = s->dims.n, r = t->pair.p.r;
+    const bool     pair = s->takes == TAKES_PAIR;
+    const int64_t  n = s->dims.n, r = t->pairs[0].p.r;
     int32_t       *which = bench_which_of(s->spec), *there = s->be->alloc_bytes(s->be, n * (int64_t)sizeof *which);
     adapted_batch *b = &t->batch;
     s->be->put(s->be, there, which, n * (int64_t)sizeof *which);
     free(which);
     *b = (adapted_batch) { .which = there, .adapters = s->spec->adapters, .distinct = bench_distinct(s->spec) };
     if (pair) {
-        pair_arrays *p = &t->pair.p;
+        pair_arrays *p = &t->pairs[0].p;
         p->A           = pack(s, t, FACTOR_A, pair_A, r * p->lda, &b->stride_A),
         p->B           = pack(s, t, FACTOR_B, pair_B, r * s->dims.out, &b->stride_B);
         return;
     }
-    adapted_factors *f = &t->factors;
+    adapted_factors *f = &t->factors[0];
     f->A               = pack(s, t, FACTOR_A, job_A, r * f->lda, &b->stride_A);
     f->B               = pack(s, t, FACTOR_B, job_B, r * s->dims.out, &b->stride_B);
     f->u               = pack(s, t, FACTOR_U, job_u, r, &b->stride_u);
@@ -107,8 +107,9 @@ double bench_adapter_bytes(const bench_state *s)
         [FACTOR_A] = r * in, [FACTOR_U] = r, [FACTOR_B] = r * out, [FACTOR_V] = out
     };
     double all = 0;
-    if (!s->spec->adapters) return (double)s->be->elem * r * (in + out); /* A' and B' */
-    for (int i = 0; i < FACTOR_COUNT; i++)
+    for (int i = 0; !s->spec->adapters && i < s->count; i++) /* A' and B' */
+        all += r * ((bench_shares_A(s, i) ? 0 : in) + (double)s->sites[i].out);
+    for (int i = 0; s->spec->adapters && i < FACTOR_COUNT; i++)
         if (f[i].scope != SCOPE_ONE) all += numbers[i] * (f[i].scope == SCOPE_LAYER ? n : 1);
     return (double)s->be->elem * all;
 }

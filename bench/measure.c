@@ -6,6 +6,7 @@
 #include "bench/check.h"
 #include "bench/floor.h"
 #include "bench/gbench.h"
+#include "bench/launches.h"
 #include "bench/sample.h"
 #include "core/error.h"
 #include "core/memory.h"
@@ -78,12 +79,20 @@ static void set_clocks(json *j, const bench_samples *m)
 {
     record_put_number(j, field_timing_settled_mhz, m->settled_hz / 1e6);
     record_put_count(j, field_timing_rejected, m->rejected);
-    if (m->kept[0].with.launches >= 0) {
-        record_put_count(j, field_timing_launches, m->kept[0].with.launches);
-        record_put_count(j, field_timing_base_launches, m->kept[0].base.launches);
-    }
     record_put(j, field_timing_base_mhz, samples(m->kept, m->n, base_mhz));
     record_put(j, field_timing_case_mhz, samples(m->kept, m->n, case_mhz));
+}
+
+static void set_launches(json *j, const bench_launches *base, const bench_launches *with)
+{
+    if (with->launches >= 0) {
+        record_put_count(j, field_timing_launches, with->launches);
+        record_put_count(j, field_timing_base_launches, base->launches);
+    }
+    if (with->kernels >= 0 && base->kernels >= 0) {
+        record_put_count(j, field_timing_kernels, with->kernels);
+        record_put_count(j, field_timing_base_kernels, base->kernels);
+    }
 }
 
 /* What the variant moves beside the base, by its own list of steps, where adapters are what is
@@ -94,22 +103,32 @@ static void set_moved(json *j, const bench_state *s)
     record_put_number(j, field_timing_moved_over_base, cost.bytes / linear_bytes(s->dims, (double)s->be->elem) - 1);
 }
 
-static json *result_of(const bench_samples *m, const bench_rates *rates, bool same_bits)
+/* What is known of a case beside its samples. */
+typedef struct {
+    bench_rates    rates;
+    bench_launches base, with;
+    bool           same_bits;
+} known;
+
+static json *result_of(const bench_samples *m, const known *k)
 {
     json *j = json_object();
     set_overhead(j, m);
     record_put_number(j, field_timing_base_ns_median, median_of(m, base_ns));
     record_put_count(j, field_timing_n, m->n);
+    record_put_count(j, field_timing_calls, m->s->spec->op->calls ? m->s->spec->op->calls : 1);
+    record_put_number(j, field_timing_empty_ns, 1e9 * m->empty_s);
     record_put_text(j, field_timing_clock, m->s->be->time_begin ? "device" : "host");
     record_put_number(j, field_timing_warm_s, m->warm_s);
     record_put_count(j, field_timing_warm_pairs, m->warm_pairs);
     record_put_flag(j, field_timing_settled, m->settled);
-    set_floor(j, m, rates);
+    set_floor(j, m, &k->rates);
     if (m->s->spec->adapters) set_moved(j, m->s);
     if (m->s->be->time_clock_hz) set_clocks(j, m);
+    set_launches(j, &k->base, &k->with);
     record_put(j, field_timing_base_ns, samples(m->kept, m->n, base_ns));
     record_put(j, field_timing_case_ns, samples(m->kept, m->n, case_ns));
-    record_put_flag(j, field_timing_same_bits, same_bits);
+    record_put_flag(j, field_timing_same_bits, k->same_bits);
     if (m->n_by_host) {
         record_put(j, field_timing_base_waited_ns, samples(m->by_host, m->n_by_host, base_ns));
         record_put(j, field_timing_case_waited_ns, samples(m->by_host, m->n_by_host, case_ns));
@@ -152,16 +171,16 @@ int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, 
 {
     bench_state   s = { .be = be, .spec = spec };
     bench_samples m = { .s = &s };
-    bench_rates   rates;
-    bool          same_bits = false;
-    const char   *why       = bench_refusal(spec, be);
-    int           rc = why ? run_error("bench: %s: the variant %s", spec->name, why) : bench_rates_of(be, &rates);
+    known         k   = { 0 };
+    const char   *why = bench_refusal(spec, be);
+    int           rc  = why ? run_error("bench: %s: the variant %s", spec->name, why) : bench_rates_of(be, &k.rates);
     if (!rc) rc = bench_state_init(&s, spec, be, seed);
     if (!rc) rc = bench_check(&s);
-    if (!rc) rc = bench_repeats(&s, &same_bits);
+    if (!rc) rc = bench_repeats(&s, &k.same_bits);
+    if (!rc) rc = bench_count_launches(&s, &k.base, &k.with);
     if (!rc) rc = take_samples(&m, min_time_s);
     if (!rc) rc = bench_check(&s); /* a kernel may have spoilt its own arrays meanwhile */
-    if (!rc) *result = result_of(&m, &rates, same_bits);
+    if (!rc) *result = result_of(&m, &k);
     bench_samples_free(&m);
     bench_state_free(&s);
     return rc;

@@ -1,6 +1,7 @@
 #include "bench/state.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,31 +23,72 @@ static int64_t rotated_layers(const model_config *c, int64_t weight_bytes)
     return n;
 }
 
-int bench_plan(bench_state *s, const bench_spec *spec, const backend *be)
+int bench_shape(model_config *c, const char *name)
 {
-    model_config c;
-    int          rc = config_load(&c, spec->shape);
-    if (rc) return rc;
-    *s      = (bench_state) { .spec = spec, .be = be, .n_sets = 1 };
-    s->dims = (linear_dims) { .n = spec->op->tokens, .in = site_in(&c, spec->site), .out = site_out(&c, spec->site) };
-    s->variant = spec->variant
-                     ? spec->variant
-                     : adapted_default(be, &(adapted_linear) { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out });
-    s->ldx     = adapted_ld(s->variant, s->dims.in, spec->rank);
-    s->ldy     = adapted_ld(s->variant, s->dims.out, spec->rank);
-    if (spec->mode == MODE_LAYERS) s->n_sets = rotated_layers(&c, s->dims.in * s->dims.out * (int64_t)be->elem);
-    if (spec->mode != MODE_COLD) return OK;
-    int64_t cache = be->cache_bytes ? be->cache_bytes(be) : 0, passes = spec->op->forward + spec->op->backward;
+    long long  side;
+    const bool square = sscanf(name, "square-%lld", &side) == 1;
+    int        rc     = config_load(c, square ? "llama2-7b" : name);
+    if (!rc && square) c->hidden = c->head_dim = side, c->heads = c->kv_heads = 1;
+    return rc;
+}
+
+/* The sites whose columns the linear has. Those of these sets lie in one GEMM in the model. */
+static site_set linear_of(site_set sites)
+{
+    static const site_set fused[] = { 1u << SITE_Q | 1u << SITE_K | 1u << SITE_V, 1u << SITE_GATE | 1u << SITE_UP };
+    const bool            several = sites & (sites - 1);
+    for (size_t i = 0; several && i < sizeof fused / sizeof *fused; i++)
+        if ((sites & fused[i]) == sites) return fused[i];
+    return sites;
+}
+
+static void plan_sites(bench_state *s, const model_config *c)
+{
+    const site_set sites = s->spec->sites, linear = linear_of(sites);
+    for (site_id i = 0; i < SITE_COUNT; i++) {
+        if (!site_set_has(linear, i)) continue;
+        const int64_t out = site_out(c, i);
+        if (site_set_has(sites, i))
+            s->sites[s->count++] = (bench_site) { .site = i, .at = s->dims.out, .out = out };
+        s->dims.out += out;
+        s->dims.in = site_in(c, i);
+    }
+}
+
+/* So many that twice the cache passes, by the base, which touches least, between two visits. */
+static int plan_cold(bench_state *s)
+{
+    const backend *be    = s->be;
+    const int64_t  cache = be->cache_bytes ? be->cache_bytes(be) : 0, passes = s->spec->op->forward + s->spec->op->backward;
     if (cache <= 0)
         return run_error(
             "bench: %s: the device does not say how large its cache is, so nothing can be called cold; use mode=hot",
-            spec->name);
-    /* by the base: the least that passes between two visits */
+            s->spec->name);
     double touched = (double)passes * linear_bytes(s->dims, (double)be->elem);
     if (passes == 2) touched -= (double)be->elem * (double)(s->dims.in * s->dims.out);
-    s->lag    = 1 + (int64_t)(2 * (double)cache / touched);
-    s->n_sets = 2 * s->lag;
+    s->n_sets = (2 + (int64_t)(2 * (double)cache / touched)) | 1;
     return OK;
+}
+
+int bench_plan(bench_state *s, const bench_spec *spec, const backend *be)
+{
+    model_config c;
+    int          rc = bench_shape(&c, spec->shape);
+    if (rc) return rc;
+    *s        = (bench_state) { .spec = spec, .be = be, .n_sets = 1 };
+    s->dims.n = spec->op->tokens;
+    plan_sites(s, &c);
+    s->variant = spec->variant
+                     ? spec->variant
+                     : adapted_default(be, &(adapted_linear) { .n = s->dims.n, .in = s->dims.in, .out = s->dims.out });
+    /* of several pairs, what takes narrow factors takes the pairs (kernels/variant.h) */
+    s->takes            = s->count > 1 && s->variant->takes == TAKES_NARROW ? TAKES_PAIR : s->variant->takes;
+    const int64_t pad   = s->variant->pad ? s->variant->pad : 1;
+    const int64_t ranks = s->count * ((spec->rank + pad - 1) / pad * pad);
+    s->ldx              = adapted_ld(s->variant, s->dims.in, ranks);
+    s->ldy              = adapted_ld(s->variant, s->dims.out, ranks);
+    if (spec->mode == MODE_LAYERS) s->n_sets = rotated_layers(&c, s->dims.in * s->dims.out * (int64_t)be->elem);
+    return bench_modes[spec->mode].cold ? plan_cold(s) : OK;
 }
 
 real *bench_random(const backend *be, int64_t n, double sd, rng *r)
@@ -70,7 +112,7 @@ static int fresh_adapter(adapter **out, const bench_state *s, model_config c, in
 {
     const bench_spec *b     = s->spec;
     c.layers                = layers;
-    const adapter_spec spec = { .method = *b->method, .sites = 1u << b->site, .rank = b->rank, .seed = seed };
+    const adapter_spec spec = { .method = *b->method, .sites = b->sites, .rank = b->rank, .seed = seed };
     int                rc   = adapter_new(out, s->be, &c, spec);
     if (rc) return rc;
     real *theta = bench_random(s->be->params, (*out)->theta_count, 0.5, g);
@@ -83,7 +125,7 @@ static int fresh_adapter(adapter **out, const bench_state *s, model_config c, in
 /* What the op before makes x from. */
 static void fill_source(const bench_state *s, bench_set *t, rng *g)
 {
-    const bool gated = s->spec->site == SITE_DOWN;
+    const bool gated = s->sites[0].site == SITE_DOWN;
     t->source.eps    = producer_eps;
     t->source.from   = bench_random(s->be, s->dims.n * s->dims.in * (gated ? 2 : 1), 1, g);
     if (gated) return;
@@ -103,42 +145,75 @@ static void fill_set(const bench_state *s, bench_set *t, rng *g)
     t->dx = be->alloc(be, n * in);
 }
 
+const expand_job *bench_job(const bench_set *t, int pair)
+{
+    return &t->adapter->jobs[pair * t->adapter->cfg.layers + t->layer];
+}
+
+const pair_arrays *bench_pair_of(const bench_state *s, const bench_set *t, int pair)
+{
+    return &adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->sites[pair].site];
+}
+
+bool bench_shares_A(const bench_state *s, int pair)
+{
+    const bench_set *t = &s->sets[0];
+    return pair > 0 && bench_pair_of(s, t, pair)->A == bench_pair_of(s, t, pair - 1)->A;
+}
+
 /* The set's call as far as it needs no arrays: what a refusal is asked about. */
 static void describe(const bench_state *s, bench_set *t)
 {
     const bench_spec *b = s->spec;
-    t->pair           = (adapted_pair) { .p = { .r = b->rank, .lda = s->dims.in, .ldb = b->rank }, .out = s->dims.out };
-    t->call           = (adapted_linear) { .n           = s->dims.n,
-                                           .in          = s->dims.in,
-                                           .out         = s->dims.out,
-                                           .ldx         = s->ldx,
-                                           .ld_dy       = s->ldy,
-                                           .pairs       = &t->pair,
-                                           .count       = 1,
-                                           .same_arrays = true };
-    t->factors.narrow = s->variant->takes == TAKES_NARROW;
-    if (s->variant->takes != TAKES_PAIR) t->pair.factors = &t->factors;
+    for (int i = 0; i < s->count; i++) {
+        t->pairs[i] = (adapted_pair) { .p   = { .r = b->rank, .lda = s->dims.in, .ldb = b->rank },
+                                       .at  = s->sites[i].at,
+                                       .out = s->sites[i].out };
+        t->factors[i].narrow = s->takes == TAKES_NARROW;
+        if (s->takes != TAKES_PAIR) t->pairs[i].factors = &t->factors[i];
+    }
+    t->call = (adapted_linear) { .n           = s->dims.n,
+                                 .in          = s->dims.in,
+                                 .out         = s->dims.out,
+                                 .ldx         = s->ldx,
+                                 .ld_dy       = s->ldy,
+                                 .pairs       = t->pairs,
+                                 .count       = s->count,
+                                 .same_arrays = true };
     if (s->variant->from_source) t->call.source = &t->source;
     if (b->adapters) t->call.batch = &t->batch;
 }
 
 /* A factor as the variant takes it. */
-static const void *factor_of(bench_state *s, bench_set *t, factor_id f, const param *values, int64_t count)
+static const void *factor_of(bench_state *s, bench_set *t, int pair, factor_id f, const param *values, int64_t count)
 {
-    if (!values || !t->factors.narrow) return values;
-    t->narrow[f] = s->be->alloc(s->be, count);
-    s->be->narrow(s->be, t->narrow[f], values, count);
-    return t->narrow[f];
+    if (!values || !t->factors[pair].narrow) return values;
+    t->narrow[pair][f] = s->be->alloc(s->be, count);
+    s->be->narrow(s->be, t->narrow[pair][f], values, count);
+    return t->narrow[pair][f];
 }
 
-static void fill_factors(bench_state *s, bench_set *t)
+static void fill_factors(bench_state *s, bench_set *t, int i)
 {
-    const expand_job *job = &t->adapter->jobs[t->layer];
-    const int64_t     r = t->pair.p.r, out = s->dims.out;
-    adapted_factors  *f = &t->factors;
-    f->A = factor_of(s, t, FACTOR_A, job->A, r * job->lda), f->B = factor_of(s, t, FACTOR_B, job->B, out * r);
-    f->u = factor_of(s, t, FACTOR_U, job->u, r), f->v = factor_of(s, t, FACTOR_V, job->v, out);
-    f->dA = t->pair.p.dA, f->dB = job->dB, f->du = job->du, f->dv = job->dv;
+    const expand_job *job = bench_job(t, i);
+    const int64_t     r = t->pairs[i].p.r, out = s->sites[i].out;
+    adapted_factors  *f = &t->factors[i];
+    f->A = factor_of(s, t, i, FACTOR_A, job->A, r * job->lda), f->B = factor_of(s, t, i, FACTOR_B, job->B, out * r);
+    f->u = factor_of(s, t, i, FACTOR_U, job->u, r), f->v = factor_of(s, t, i, FACTOR_V, job->v, out);
+    f->dA = t->pairs[i].p.dA, f->dB = job->dB, f->du = job->du, f->dv = job->dv;
+}
+
+/* The addresses of a pair and of its factors. */
+static void fill_pair(bench_state *s, bench_set *t, int i)
+{
+    const expand_job *job = bench_job(t, i);
+    t->pairs[i].p         = *bench_pair_of(s, t, i);
+    if (!t->pairs[i].p.lda) t->pairs[i].p.lda = s->dims.in;
+    t->factors[i].lda = job->lda, t->factors[i].s = job->s;
+    if (s->spec->adapters)
+        bench_batch_fill(s, t);
+    else if (t->pairs[i].factors)
+        fill_factors(s, t, i);
 }
 
 static void *bytes_or_none(const backend *be, int64_t bytes) { return bytes ? be->alloc_bytes(be, bytes) : NULL; }
@@ -146,15 +221,8 @@ static void *bytes_or_none(const backend *be, int64_t bytes) { return bytes ? be
 /* The call's arrays. first: the set that lends its own to this one, or NULL. */
 static void fill_call(bench_state *s, bench_set *t, const bench_set *first)
 {
-    const expand_job *job = &t->adapter->jobs[t->layer];
     describe(s, t);
-    t->pair.p = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
-    if (!t->pair.p.lda) t->pair.p.lda = s->dims.in;
-    t->factors.lda = job->lda, t->factors.s = job->s;
-    if (s->spec->adapters)
-        bench_batch_fill(s, t);
-    else if (t->pair.factors)
-        fill_factors(s, t);
+    for (int i = 0; i < s->count; i++) fill_pair(s, t, i);
     t->call.W = t->W, t->call.x = t->x, t->call.y = t->y, t->call.dx = t->dx, t->call.dy = t->dy;
     const adapted_room room = adapted_room_of(s->be, s->variant, &t->call);
     t->call.kept            = first ? first->call.kept : bytes_or_none(s->be, room.kept);
@@ -167,9 +235,9 @@ int bench_state_init(bench_state *s, const bench_spec *spec, const backend *be, 
 {
     model_config c;
     int          rc = bench_plan(s, spec, be);
-    if (!rc) rc = config_load(&c, spec->shape);
+    if (!rc) rc = bench_shape(&c, spec->shape);
     if (rc) return rc;
-    bool one = spec->mode != MODE_COLD; /* adapter and activations are of all sets */
+    bool one = !bench_modes[spec->mode].cold; /* adapter and activations are of all sets */
     rng  g   = rng_stream(seed, spec->name);
     s->sets  = mem_alloc((size_t)s->n_sets, sizeof *s->sets);
     for (int64_t i = 0; i < s->n_sets; i++) {
@@ -198,8 +266,9 @@ void bench_state_free(bench_state *s)
         adapted_run(s->be, s->variant, ADAPTED_RELEASE, &t->call);
         s->be->release(s->be, t->W);
         s->be->release(s->be, t->call.copies);
-        if (i > 0 && s->spec->mode != MODE_COLD) continue;
-        for (int f = 0; f < FACTOR_COUNT; f++) s->be->release(s->be, t->narrow[f]);
+        if (i > 0 && !bench_modes[s->spec->mode].cold) continue;
+        for (int f = 0; f < BENCH_PAIRS * FACTOR_COUNT; f++)
+            s->be->release(s->be, t->narrow[f / FACTOR_COUNT][f % FACTOR_COUNT]);
         void *arrays[] = { t->x,
                            t->dy,
                            t->y,
@@ -243,29 +312,51 @@ void bench_run_base(bench_state *s, int64_t set)
     if (s->spec->op->backward) be->linear_bwd_x(be, t->dx, t->dy, t->W, bwd, false);
 }
 
-/* The map of one layer. A tied A' is charged to every layer, though a model makes it once. */
-static void expand_one(const backend *be, const expand_job *job, const pair_arrays *p)
+/* The maps of one layer. A tied A' is charged to every layer, though a model makes it once; pairs
+ * of the layer that share one make it once. */
+static void expand_layer(const bench_state *s, const bench_set *t)
 {
-    expand_job one = *job;
-    if (p->A != reals_of(job->A)) one.Ap = (real *)(uintptr_t)p->A;
-    be->expand_fwd(be, &one, 1);
+    expand_job jobs[BENCH_PAIRS];
+    for (int i = 0; i < s->count; i++) {
+        const real *A = bench_pair_of(s, t, i)->A;
+        jobs[i]       = *bench_job(t, i);
+        jobs[i].Ap    = A == reals_of(jobs[i].A) || bench_shares_A(s, i) ? NULL : (real *)(uintptr_t)A;
+    }
+    s->be->expand_fwd(s->be, jobs, s->count);
+}
+
+static void transpose_layer(const bench_state *s, const bench_set *t)
+{
+    expand_job jobs[BENCH_PAIRS];
+    for (int i = 0; i < s->count; i++) jobs[i] = *bench_job(t, i);
+    s->be->expand_bwd(s->be, jobs, s->count);
 }
 
 /* A variant that was asked for is told of a new adapter wherever a step would, even where the
  * backward alone is timed. */
+void bench_run_part(bench_state *s, int64_t set, bench_part part)
+{
+    const bench_op *op      = s->spec->op;
+    const bench_set *t      = &s->sets[set];
+    const bool      expands = op->expands && (op->forward || s->spec->variant), pair = s->takes == TAKES_PAIR;
+    const bool      runs[PART_COUNT] = { [PART_MAP]       = expands && pair,
+                                         [PART_ADAPT]     = expands,
+                                         [PART_FORWARD]   = op->forward,
+                                         [PART_BACKWARD]  = op->backward,
+                                         [PART_TRANSPOSE] = op->backward && pair };
+    if (!runs[part]) return;
+    switch (part) {
+    case PART_MAP: expand_layer(s, t); break;
+    case PART_ADAPT: adapted_run(s->be, s->variant, ADAPTED_ADAPT, &t->call); break;
+    case PART_FORWARD: adapted_run(s->be, s->variant, ADAPTED_FORWARD, &t->call); break;
+    case PART_BACKWARD: adapted_run(s->be, s->variant, ADAPTED_BACKWARD, &t->call); break;
+    default: transpose_layer(s, t);
+    }
+}
+
 void bench_run_case(bench_state *s, int64_t set)
 {
-    const backend  *be      = s->be;
-    const bench_op *op      = s->spec->op;
-    bench_set      *t       = &s->sets[set];
-    expand_job     *job     = &t->adapter->jobs[t->layer];
-    pair_arrays     p       = adapter_pairs(t->adapter)[t->layer * SITE_COUNT + s->spec->site];
-    const bool      expands = op->expands && (op->forward || s->spec->variant), pair = s->variant->takes == TAKES_PAIR;
-    if (expands && pair) expand_one(be, job, &p);
-    if (expands) adapted_run(be, s->variant, ADAPTED_ADAPT, &t->call);
-    if (op->forward) adapted_run(be, s->variant, ADAPTED_FORWARD, &t->call);
-    if (op->backward) adapted_run(be, s->variant, ADAPTED_BACKWARD, &t->call);
-    if (op->backward && pair) be->expand_bwd(be, job, 1);
+    for (bench_part part = 0; part < PART_COUNT; part++) bench_run_part(s, set, part);
 }
 
 const char *bench_refusal(const bench_spec *spec, const backend *be)
@@ -289,6 +380,8 @@ json *bench_asked_of(const bench_state *s)
 {
     const bench_spec *b    = s->spec;
     bool              tied = false;
+    char              sites[64];
+    site_set_print(b->sites, sites, sizeof sites);
     for (int f = 0; f < FACTOR_COUNT; f++) tied |= b->method->factor[f].scope >= SCOPE_GROUP;
     json *a = json_object();
     record_put_text(a, field_bench_case_case, b->name);
@@ -297,18 +390,19 @@ json *bench_asked_of(const bench_state *s)
     record_put_flag(a, field_bench_case_tied, tied);
     record_put_count(a, field_bench_case_rank, b->rank);
     record_put_text(a, field_bench_case_shape, b->shape);
-    record_put_text(a, field_bench_case_site, site_table[b->site].name);
+    record_put_text(a, field_bench_case_site, sites);
     record_put_count(a, field_bench_case_d_in, s->dims.in);
     record_put_count(a, field_bench_case_d_out, s->dims.out);
     record_put_count(a, field_bench_case_tokens, s->dims.n);
     record_put_count(a, b->mode == MODE_LAYERS ? field_bench_case_layers : field_bench_case_sets, s->n_sets);
-    if (b->mode != MODE_LAYERS) record_put_text(a, field_bench_case_mode, bench_mode_name[b->mode]);
+    if (b->mode != MODE_LAYERS) record_put_text(a, field_bench_case_mode, bench_modes[b->mode].name);
     if (b->variant) record_put_text(a, field_bench_case_variant, b->variant->name);
     if (b->adapters) {
         record_put_count(a, field_bench_case_adapters, b->adapters);
         record_put_text(a, field_bench_case_popularity, bench_popularity_name[b->popularity]);
         record_put_count(a, field_bench_case_distinct, bench_distinct(b));
     }
+    if (b->published) record_put_text(a, field_bench_case_published, b->published);
     record_put_text(a, field_bench_case_device, s->be->params->name);
     record_put_text(a, field_bench_case_dtype, s->be->dtype);
     record_put_count(a, field_bench_case_threads, s->be->threads(s->be));
