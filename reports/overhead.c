@@ -31,7 +31,7 @@ static int ascending(const void *a, const void *b)
 
 /* The interval by today's rule (core/stats.h) from the samples that a record has: older builds
  * wrote one that covered less. */
-static void interval_of(const json *result, overhead_point *p)
+static void interval_of(const json *result, double *low, double *high)
 {
     const json *base = record_get(result, field_timing_base_ns), *with = record_get(result, field_timing_case_ns);
     const int   n = json_size(base), l = (int)stats_median_low(n);
@@ -42,15 +42,23 @@ static void interval_of(const json *result, overhead_point *p)
         ratio[i++] = json_number(w) / json_number(b) - 1;
     if (i > 5) {
         qsort(ratio, (size_t)n, sizeof *ratio, ascending);
-        p->low = ratio[l], p->high = ratio[n - 1 - l];
+        *low = ratio[l], *high = ratio[n - 1 - l];
     }
     free(ratio);
+}
+
+/* Kernels counted as nodes of a graph; in older records launches. */
+static double kernels_or(const json *result, record_field kernels, record_field launches)
+{
+    const double n = record_number(result, kernels);
+    return isfinite(n) ? n : record_number(result, launches);
 }
 
 static overhead_point point_of(const json *record)
 {
     const json *asked = record_get(record, field_record_asked), *result = record_get(record, field_record_result);
     const json *where = record_get(record, field_record_where), *same = record_get(result, field_timing_same_bits);
+    const json *again = record_get(result, field_timing_again);
     const char *gpu   = json_text(json_find(record_get(where, field_where_gpu), "name"));
     double      floor = record_number(result, field_timing_floor_ns), bytes = record_number(result, field_timing_bytes),
            flops     = record_number(result, field_timing_flops);
@@ -85,12 +93,18 @@ static overhead_point point_of(const json *record)
         .moved         = record_number(result, field_timing_moved_over_base),
         .floor         = floor / record_number(result, field_timing_base_floor_ns) - 1,
         .share         = record_number(result, field_timing_share_of_floor),
-        .launches      = record_number(result, field_timing_launches),
-        .base_launches = record_number(result, field_timing_base_launches),
+        .launches      = kernels_or(result, field_timing_kernels, field_timing_launches),
+        .base_launches = kernels_or(result, field_timing_base_kernels, field_timing_base_launches),
+        .calls         = record_number(result, field_timing_calls),
+        .empty_us      = record_number(result, field_timing_empty_ns) / 1e3,
+        .again         = record_number(again, field_timing_overhead),
+        .again_low     = record_number(again, field_timing_overhead_low),
+        .again_high    = record_number(again, field_timing_overhead_high),
         .waited_us     = median_us(result, field_timing_case_waited_ns),
         .n             = record_count(result, field_timing_n, 0),
     };
-    interval_of(result, &p);
+    interval_of(result, &p.low, &p.high);
+    if (again) interval_of(again, &p.again_low, &p.again_high);
     p.machine  = *p.gpu ? p.gpu : p.cpu;
     p.emulated = strstr(p.device, "emulated") != NULL || strstr(p.gpu, "emulated") != NULL;
     return p;
@@ -153,9 +167,11 @@ void overhead_table(const overhead *o, table *t)
         t, "overhead", "Kernel overhead over the base GEMM",
         "Median of paired samples (adapter and base in the same run, interleaved), 95 % interval by order statistics. FLOP share: the adapter's "
         "arithmetic over the base's; what is above it is memory traffic, launches and loops. Floor: the overhead of one pass at the device's own "
-        "rates, and its share of the time; launches: of the case, of the base; waited: one call by the host's clock, median.",
+        "rates, and its share of the time; kernels: of the case, of the base, as nodes of a captured graph (older records: launches, a library's call counted "
+        "as one); waited: one call by the host's clock, median; calls: of one sample, from which the empty interval was taken off; again: the fastest "
+        "variant of a case measured once more in a block of its own, as the least of several medians is too small.",
         "machine|device|shape|site|op|tokens#|method|tied|rank#|overhead %#|95 % low#|95 % high#|FLOP share %#|base us#|adapter us#|"
-        "samples#|settled|floor %#|share of floor %#|launches#|same bits|waited us#");
+        "samples#|settled|floor %#|share of floor %#|kernels#|same bits|waited us#|calls#|empty us#|again %#|again low#|again high#");
     for (size_t i = 0; i < o->n; i++) {
         const overhead_point *p = &o->points[i];
         table_row(t);
@@ -181,6 +197,11 @@ void overhead_table(const overhead *o, table *t)
         table_cells(t, isfinite(p->launches) ? "%.0f, %.0f" : "-", p->launches, p->base_launches);
         table_cells(t, "%s", p->same_bits < 0 ? "-" : p->same_bits ? "yes" : "NO");
         table_value(t, "%.1f", p->waited_us);
+        table_value(t, "%.0f", p->calls);
+        table_value(t, "%.3f", p->empty_us);
+        table_value(t, "%+.1f", 100 * p->again);
+        table_value(t, "%+.1f", 100 * p->again_low);
+        table_value(t, "%+.1f", 100 * p->again_high);
     }
 }
 

@@ -9,7 +9,7 @@ typedef struct {
     const char *id; /* the record's: the hash of what was asked */
 
     const char *op, *method, *shape, *site, *device, *dtype, *cpu; /* strings live in the records */
-    /* "hot", "cold" or ""; of kernels/variant.h or "" */
+    /* "hot", "cold", "back-to-back" or ""; of kernels/variant.h or "" */
     const char *mode, *variant;
     /* what the device calls itself, "" where the record does not say */
     const char *gpu;
@@ -34,7 +34,12 @@ typedef struct {
     /* The floors' overhead, and floor / median of the case. Older records lack this and all that
      * follows: NaN. */
     double  floor, share;
-    double  launches, base_launches, waited_us; /* waited: the host's clock around one call */
+    /* kernels where the record has them (graph nodes), else launches; waited: the host's clock
+     * around one call */
+    double  launches, base_launches, waited_us;
+    double  calls, empty_us;                    /* in a sample; what was taken off it */
+    /* The fastest variant's, measured again in a block of its own; else NaN. */
+    double  again, again_low, again_high;
     int64_t n;                                  /* paired samples */
 } overhead_point;
 
