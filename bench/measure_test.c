@@ -7,6 +7,7 @@
 #include "bench/floor.h"
 #include "bench/gbench.h"
 #include "core/test.h"
+#include "kernels/backend_private.h"
 
 /* The pair left out. */
 static void base_alone(adapted_walk *w, const adapted_linear *l)
@@ -72,14 +73,16 @@ static double         scaled = 1; /* what s is multiplied with */
 static expand_bwd_op *transpose;
 static void           wrong_expand_bwd(const backend *be, const expand_job *jobs, int64_t count)
 {
-    assert_int_equal(count, 1);
-    expand_job job = jobs[0];
+    expand_job all[BENCH_PAIRS];
+    memcpy(all, jobs, (size_t)count * sizeof *jobs);
+    expand_job job = all[count - 1]; /* of several pairs the last alone is wrong */
     param    **d[] = {
            [FACTOR_A] = &job.dA, [FACTOR_U] = &job.du, [FACTOR_R] = &job.dR, [FACTOR_B] = &job.dB, [FACTOR_V] = &job.dv
     };
     if (dropped) *d[dropped - 1] = NULL;
     job.s *= scaled;
-    transpose(be, &job, 1);
+    all[count - 1] = job;
+    transpose(be, all, count);
 }
 
 static void wrong_gradients_are_found(void **state)
@@ -94,7 +97,9 @@ static void wrong_gradients_are_found(void **state)
     bench_spec *specs = bench_specs(&be, &n);
     for (int64_t i = 0; i < n; i++) {
         bench_state s;
-        if (strncmp(specs[i].name, "bwd/", 4) != 0 || strcmp(specs[i].shape, "mini") != 0 || specs[i].rank != 4)
+        const bool several = specs[i].sites & (specs[i].sites - 1);
+        if (strncmp(specs[i].name, "bwd/", 4) != 0 || strcmp(specs[i].shape, "mini") != 0 ||
+            (specs[i].rank != 4 && !several))
             continue;
         assert_ok(bench_state_init(&s, &specs[i], &be, 1));
         for (int f = -1; f < FACTOR_COUNT; f++) {
@@ -117,6 +122,45 @@ static void wrong_gradients_are_found(void **state)
     }
     assert_true(seen > 10);
     free(specs);
+}
+
+/* A pair left out of several is found, whichever; so is one in another's columns. */
+static int  wrong_pair; /* -1: none; count: the first two change places */
+static void one_pair_wrong(adapted_walk *w, const adapted_linear *l)
+{
+    adapted_pair pairs[BENCH_PAIRS];
+    const int    count = (int)l->count;
+    memcpy(pairs, l->pairs, (size_t)count * sizeof *pairs);
+    if (wrong_pair >= 0 && wrong_pair < count) pairs[wrong_pair].p.r = 0;
+    if (wrong_pair == count) pairs[0].at = l->pairs[1].at, pairs[1].at = l->pairs[0].at;
+    adapted_linear other = *l;
+    other.pairs          = pairs;
+    adapted_base_first->forward(w, &other);
+}
+
+static void several_pairs_are_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int         pairs;
+    } cases[] = { { "decode/lora/r=8/shape=mini/site=q,v/", 2 },
+                  { "decode/vera/r=8/shape=mini/site=q,k,v/", 3 },
+                  { "decode/tied-lora/r=8/shape=mini/site=q,k,v/", 3 } };
+    const adapted_variant wrong[] = { { .name = "one-pair-wrong", .forward = one_pair_wrong }, { 0 } };
+    backend               be      = *backend_find("cpu");
+    be.adapted                    = wrong;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (wrong_pair = -1; wrong_pair <= cases[i].pairs; wrong_pair++) {
+            json *asked, *result;
+            error_clear();
+            int rc = measure(&be, cases[i].name, &asked, &result);
+            if (rc != (wrong_pair < 0 ? OK : ERR_FAILED)) fail_msg("%s, %d: %s", cases[i].name, wrong_pair, error_text());
+            if (rc) assert_non_null(strstr(error_text(), "the kernel is wrong"));
+            assert_int_equal(json_find(asked, "d_out")->valueint, 384); /* one GEMM for q, k and v */
+            json_free(asked);
+            if (!rc) json_free(result);
+        }
 }
 
 #define assert_near(got, want, tol) assert_within(fabs((got) - (want)), tol)
@@ -159,6 +203,32 @@ static bool left_out(const bench_spec *b)
 {
     const bool vera = !strcmp(b->method->name, "vera"), several = b->sites & (b->sites - 1);
     return (vera && bench_modes[b->mode].cold) || (several && vera == site_set_has(b->sites, SITE_K));
+}
+
+/* What --filter published= names: each as its project publishes it. */
+static void published_shapes_are_a_group(void **state)
+{
+    (void)state;
+    const backend *be = backend_find("cuda-emulated-bf16");
+    if (!be) skip_because("%s", error_text());
+    int64_t     n;
+    int         seen[3] = { 0 };
+    bench_spec *specs   = bench_specs(be, &n);
+    for (int64_t i = 0; i < n; i++) {
+        const char *whose = specs[i].published;
+        bench_state s;
+        assert_true((strstr(specs[i].name, "/published=") != NULL) == (whose != NULL));
+        if (!whose) continue;
+        assert_ok(bench_plan(&s, &specs[i], be));
+        if (!strcmp(whose, "lorafusion"))
+            seen[0]++, assert_true(s.dims.in == s.dims.out && specs[i].rank == 16);
+        else if (!strcmp(whose, "flashinfer"))
+            seen[1]++, assert_true(specs[i].adapters == 8 && (s.dims.in == 3072 || s.dims.in == 2688));
+        else
+            seen[2]++, assert_true(s.count == 2 ? s.dims.out == 2 * 14336 : s.dims.in == 14336);
+    }
+    for (int k = 0; k < 3; k++) assert_true(seen[k] > 0);
+    free(specs);
 }
 
 /* Every variant passes the check of its answer, with an adapter that takes all of u, v (VeRA)
@@ -287,6 +357,58 @@ static void slow_samples_are_rejected(void **state)
     json_free(result);
 }
 
+/* --- a device whose clock tells 1 ms of an empty interval, and 0.1 ms of each large product */
+
+static int64_t       products, products_before, marked[BACKEND_MARKS];
+static int           marks;
+static linear_fwd_op *product;
+static void          counted_product(const backend *be, real *y, const real *x, const real *W, const real *bias,
+                                     linear_dims d, bool accumulate)
+{
+    products++;
+    product(be, y, x, W, bias, d, accumulate);
+}
+static double  told(int64_t n) { return 1e-3 + 1e-4 * (double)n; }
+static void    fake_begin(const backend *be) { (void)be, products_before = products, marks = 0; }
+static double  fake_end(const backend *be) { return (void)be, told(products - products_before); }
+static void    fake_mark(const backend *be) { (void)be, marked[marks++] = products; }
+static double  fake_between(const backend *be, int i) { return (void)be, told(marked[i + 1] - marked[i]); }
+static int64_t fake_cache(const backend *be) { return (void)be, 1 << 20; }
+
+static void an_empty_interval_is_taken_off(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int         calls;
+    } cases[]    = { { "decode/lora/r=8/shape=mini/site=qkv/tokens=8/", 8 },
+                     { "fwd/lora/r=8/shape=mini/site=qkv/", 1 },
+                     { "decode/lora/r=8/shape=mini/site=qkv/tokens=8/device=fake/dtype=f32/mode=cold", 8 },
+                     { "decode/lora/r=8/shape=mini/site=qkv/tokens=8/device=fake/dtype=f32/mode=back-to-back", 8 } };
+    backend be   = *backend_find("cpu");
+    product      = be.linear_fwd;
+    be.name      = "fake";
+    be.params    = &be;
+    be.linear_fwd = counted_product, be.cache_bytes = fake_cache;
+    be.time_begin = fake_begin, be.time_end = fake_end, be.time_mark = fake_mark, be.time_between = fake_between;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json *asked, *result;
+        assert_ok(measure(&be, cases[i].name, &asked, &result));
+        assert_int_equal(json_find(result, "calls")->valueint, cases[i].calls);
+        assert_near(json_find(result, "empty_ns")->valuedouble, 1e6, 1e-3);
+        const json *base = json_find(result, "base_ns"), *with = json_find(result, "case_ns");
+        assert_true(json_size(base) >= 10 && json_size(base) == json_size(with));
+        for (const json *b = json_items(base), *c = json_items(with); b; b = b->next, c = c->next) {
+            assert_near(json_number(b), 1e5, 1);
+            assert_near(json_number(c), 1e5, 1);
+        }
+        json_free(asked);
+        json_free(result);
+    }
+    const double here = bench_empty(backend_find("cpu"), false);
+    assert_true(here >= 0 && here < 1);
+}
+
 static void when_a_clock_has_settled(void **state)
 {
     (void)state;
@@ -382,6 +504,9 @@ int main(void)
                                         cmocka_unit_test(many_adapters),
                                         cmocka_unit_test(a_refused_case_is_not_measured),
                                         cmocka_unit_test(slow_samples_are_rejected),
+                                        cmocka_unit_test(several_pairs_are_checked),
+                                        cmocka_unit_test(an_empty_interval_is_taken_off),
+                                        cmocka_unit_test(published_shapes_are_a_group),
                                         cmocka_unit_test(when_a_clock_has_settled),
                                         cmocka_unit_test(floor_by_hand),
                                         cmocka_unit_test(the_library_reports_the_same_samples) };

@@ -98,6 +98,60 @@ static void resumed_records_are_of_this_machine(void **state)
     str_free(&after);
 }
 
+static int with_again(const json *j)
+{
+    int n = 0;
+    for (const json *r = json_items(json_find(j, "records")); r; r = r->next)
+        n += record_get(record_get(r, field_record_result), field_timing_again) != NULL;
+    return n;
+}
+
+/* Of two variants the faster is measured again, once, and its record on disk says so; one alone has
+ * nobody to be chosen from. */
+static void the_fastest_variant_is_measured_again(void **state)
+{
+    (void)state;
+    static const char two[] = "--device cuda-emulated --min-time-s 0 --json --filter "
+                              "^decode/lora/r=8/shape=mini/site=qkv/tokens=8/.*/mode=hot/variant=(base-first|merged|graph)$";
+    static const char one[] = "--device cuda-emulated --min-time-s 0 --json --filter "
+                              "^decode/lora/r=8/shape=mini/site=qkv/tokens=8/.*/mode=hot/variant=(base-first|merged)$";
+    int rc;
+    if (!backend_find("cuda-emulated")) skip_because("%s", error_text());
+    json *alone = bench(&rc, "%s", one);
+    assert_int_equal(rc, OK);
+    assert_int_equal(with_again(alone), 0); /* merged weights serve one adapter */
+    json_free(alone);
+    json *first = bench(&rc, "--out %s/again %s", dir, two);
+    assert_int_equal(rc, OK);
+    assert_int_equal(size_of(first, "records"), 3);
+    assert_int_equal(with_again(first), 1);
+    json *resumed = bench(&rc, "--resume --out %s/again %s", dir, two);
+    assert_int_equal(rc, OK);
+    assert_true(json_number(json_find(resumed, "resumed")) == 3);
+    assert_int_equal(with_again(resumed), 1);
+    for (const json *a = json_items(json_find(first, "records")), *b = json_items(json_find(resumed, "records")); a;
+         a = a->next, b = b->next)
+        assert_true(json_equal(record_get(a, field_record_result), record_get(b, field_record_result)));
+    json_free(first);
+    json_free(resumed);
+}
+
+/* Records that were written before a sample had calls and an empty interval. */
+static void older_records_are_read(void **state)
+{
+    (void)state;
+    json  **records;
+    int64_t n, older = 0;
+    assert_ok(record_scan(&records, &n, "reports/measured/mini/bench"));
+    for (int64_t i = 0; i < n; i++) {
+        const json *result = record_get(records[i], field_record_result);
+        older += !record_get(result, field_timing_calls) && record_number(result, field_timing_overhead) > -1;
+        json_free(records[i]);
+    }
+    free(records);
+    assert_true(older > 0);
+}
+
 /* Runs bench in a process of its own, with what it prints in a file. */
 static pid_t start(const char *words, const char *file, rlim_t memory)
 {
@@ -184,6 +238,8 @@ int main(void)
     const struct CMUnitTest tests[] = { cmocka_unit_test(an_interrupt_keeps_what_was_measured),
                                         cmocka_unit_test(want_of_memory_keeps_what_was_measured),
                                         cmocka_unit_test(a_name_matches_itself),
+                                        cmocka_unit_test(the_fastest_variant_is_measured_again),
+                                        cmocka_unit_test(older_records_are_read),
                                         cmocka_unit_test(resumed_records_are_of_this_machine) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -136,7 +136,8 @@ static void row_of(const points *p, size_t from, size_t to, table *t)
                 (long long)a->d_out, (long long)a->d_in, a->dtype, a->method, (long long)a->rank, a->base_us,
                 table_number("%+.2f", 100 * a->floor).text);
     if (best)
-        table_cells(t, "%s %s|%.0f %%", shown_variant(best->variant), best->mode, 100 * best->share);
+        table_cells(t, "%s %s|%s", shown_variant(best->variant), best->mode,
+                    table_number("%.0f %%", 100 * best->share).text);
     else
         table_cells(t, "-|-");
     if (best && isfinite(best->again))
