@@ -24,12 +24,16 @@ enum {
     DOWN    = 1 << SITE_DOWN,
 };
 
-/* Operations. A decode step's calls in a row make a sample long enough beside an empty interval. */
+/* Operations, and methods that stand for all: untied, tied, with frozen factors. A decode step's
+ * calls in a row make a sample that is long beside an empty interval. */
 enum { DECODE_CALLS = 8 };
+/* clang-format off */
 #define FWD(n) { "fwd", n, .forward = true }
 #define BWD(n) { "bwd", n, .backward = true, .expands = true }
 #define TRAINING(n) { "fwd+bwd", n, .forward = true, .backward = true, .expands = true }
 #define DECODE(n) { "decode", n, .forward = true, .calls = DECODE_CALLS }
+#define THREE_METHODS { "lora", "tied-lora", "vera" }
+/* clang-format on */
 
 /* A block of cases is the product of its lists; each list ends with an empty entry. */
 typedef struct {
@@ -45,9 +49,6 @@ typedef struct {
     int64_t     adapters;
     const char *published;
 } block;
-
-/* Methods that stand for all: untied, tied, and with frozen factors. */
-#define THREE_METHODS { "lora", "tied-lora", "vera" }
 
 static const block blocks[] = {
     { .shapes  = { "mini", "gpt-2b-001", "llama2-7b", "llama3-8b" },
@@ -231,8 +232,8 @@ bench_spec *bench_specs(const backend *be, int64_t *n)
         const block *k = &blocks[i];
         for (int s = 0; k->shapes[s]; s++)
             for (int t = 0; k->sites[t]; t++)
-                for (int o = 0; o < 7 && k->ops[o].name; o++)
-                    add_ranks(&l, be, k, (bench_spec) { .op = &k->ops[o], .shape = k->shapes[s], .sites = k->sites[t] });
+                for (const bench_op *op = k->ops; op->name; op++)
+                    add_ranks(&l, be, k, (bench_spec) { .op = op, .shape = k->shapes[s], .sites = k->sites[t] });
     }
     *n = (int64_t)l.n;
     return l.specs;

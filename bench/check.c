@@ -40,7 +40,8 @@ static host_state host_init(const bench_state *b, const bench_set *set, int64_t 
     for (int i = 0; i < b->count; i++) {
         const bench_site *site = &b->sites[i];
         host_pair        *p    = &h.pairs[i];
-        *p = (host_pair) { .in = h.in, .r = b->spec->rank, .at = site->at, .out = site->out, .s = bench_job(set, i)->s };
+        *p                     = (host_pair) { .in = h.in, .r = b->spec->rank, .at = site->at, .out = site->out };
+        p->s                   = bench_job(set, i)->s;
         for (int f = 0; f < FACTOR_COUNT; f++) {
             const adapter_tensor *t = adapter_find(a, (factor_id)f, layer, (int)site->site);
             if (!t) continue;

@@ -190,9 +190,9 @@ bench_floor bench_floor_of(const bench_state *s, const bench_rates *rates)
     const bench_set *t    = &s->sets[0];
     const bench_op  *op   = s->spec->op;
     const double     elem = (double)s->be->elem, wide = (double)s->be->params->elem, n = (double)s->dims.n,
-                 in       = (double)s->dims.in;
-    bench_floor f         = { 0 };
-    double      expand_s  = 0;
+                 in      = (double)s->dims.in;
+    bench_floor f        = { 0 };
+    double      expand_s = 0;
     if (op->forward && t->call.source) { /* a variant that begins with the op before: bytes alone count */
         double bytes   = elem * (t->source.gain ? 2 * n * in + in : 3 * n * in),
                seconds = bytes / rates->copy_bytes_per_s;

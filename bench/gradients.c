@@ -129,7 +129,8 @@ static int compare_all(const sampled *c)
         if (!gradient_at(c, (factor_id)f, &got) || fabs(got - c->sum[f]) <= bound) continue;
         return run_error(
             "bench: %s: %s of site %s, rank %lld, input %lld, output %lld is %.9g, the formula gives %.9g: the kernel is wrong, so it was not timed",
-            c->b->spec->name, name[f], site_table[c->site->site].name, (long long)c->k, (long long)c->j, (long long)c->o, got, c->sum[f]);
+            c->b->spec->name, name[f], site_table[c->site->site].name, (long long)c->k, (long long)c->j,
+            (long long)c->o, got, c->sum[f]);
     }
     return OK;
 }

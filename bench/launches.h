@@ -9,7 +9,7 @@ typedef struct {
     int64_t launches, kernels;
 } bench_launches;
 
-/* Of one call of the base, and of the case, which have run before on the first set. ERR_FAILED where
- * the device failed. */
+/* Counts one call of the base and one of the case, which have run before on the first set.
+ * ERR_FAILED where the device failed. */
 int bench_count_launches(bench_state *s, bench_launches *base, bench_launches *with);
 #endif

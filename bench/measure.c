@@ -169,8 +169,8 @@ static int take_samples(bench_samples *m, double min_time_s)
 
 int bench_measure(const bench_spec *spec, const backend *be, double min_time_s, uint64_t seed, json **result)
 {
-    bench_state   s = { .be = be, .spec = spec };
-    bench_samples m = { .s = &s };
+    bench_state   s   = { .be = be, .spec = spec };
+    bench_samples m   = { .s = &s };
     known         k   = { 0 };
     const char   *why = bench_refusal(spec, be);
     int           rc  = why ? run_error("bench: %s: the variant %s", spec->name, why) : bench_rates_of(be, &k.rates);

@@ -97,7 +97,7 @@ static void wrong_gradients_are_found(void **state)
     bench_spec *specs = bench_specs(&be, &n);
     for (int64_t i = 0; i < n; i++) {
         bench_state s;
-        const bool several = specs[i].sites & (specs[i].sites - 1);
+        const bool  several = specs[i].sites & (specs[i].sites - 1);
         if (strncmp(specs[i].name, "bwd/", 4) != 0 || strcmp(specs[i].shape, "mini") != 0 ||
             (specs[i].rank != 4 && !several))
             continue;
@@ -144,9 +144,9 @@ static void several_pairs_are_checked(void **state)
     static const struct {
         const char *name;
         int         pairs;
-    } cases[] = { { "decode/lora/r=8/shape=mini/site=q,v/", 2 },
-                  { "decode/vera/r=8/shape=mini/site=q,k,v/", 3 },
-                  { "decode/tied-lora/r=8/shape=mini/site=q,k,v/", 3 } };
+    } cases[]                     = { { "decode/lora/r=8/shape=mini/site=q,v/", 2 },
+                                      { "decode/vera/r=8/shape=mini/site=q,k,v/", 3 },
+                                      { "decode/tied-lora/r=8/shape=mini/site=q,k,v/", 3 } };
     const adapted_variant wrong[] = { { .name = "one-pair-wrong", .forward = one_pair_wrong }, { 0 } };
     backend               be      = *backend_find("cpu");
     be.adapted                    = wrong;
@@ -155,7 +155,8 @@ static void several_pairs_are_checked(void **state)
             json *asked, *result;
             error_clear();
             int rc = measure(&be, cases[i].name, &asked, &result);
-            if (rc != (wrong_pair < 0 ? OK : ERR_FAILED)) fail_msg("%s, %d: %s", cases[i].name, wrong_pair, error_text());
+            if (rc != (wrong_pair < 0 ? OK : ERR_FAILED))
+                fail_msg("%s, %d: %s", cases[i].name, wrong_pair, error_text());
             if (rc) assert_non_null(strstr(error_text(), "the kernel is wrong"));
             assert_int_equal(json_find(asked, "d_out")->valueint, 384); /* one GEMM for q, k and v */
             json_free(asked);
@@ -359,11 +360,11 @@ static void slow_samples_are_rejected(void **state)
 
 /* --- a device whose clock tells 1 ms of an empty interval, and 0.1 ms of each large product */
 
-static int64_t       products, products_before, marked[BACKEND_MARKS];
-static int           marks;
+static int64_t        products, products_before, marked[BACKEND_MARKS];
+static int            marks;
 static linear_fwd_op *product;
-static void          counted_product(const backend *be, real *y, const real *x, const real *W, const real *bias,
-                                     linear_dims d, bool accumulate)
+static void counted_product(const backend *be, real *y, const real *x, const real *W, const real *bias, linear_dims d,
+                            bool accumulate)
 {
     products++;
     product(be, y, x, W, bias, d, accumulate);
@@ -381,14 +382,14 @@ static void an_empty_interval_is_taken_off(void **state)
     static const struct {
         const char *name;
         int         calls;
-    } cases[]    = { { "decode/lora/r=8/shape=mini/site=qkv/tokens=8/", 8 },
-                     { "fwd/lora/r=8/shape=mini/site=qkv/", 1 },
-                     { "decode/lora/r=8/shape=mini/site=qkv/tokens=8/device=fake/dtype=f32/mode=cold", 8 },
-                     { "decode/lora/r=8/shape=mini/site=qkv/tokens=8/device=fake/dtype=f32/mode=back-to-back", 8 } };
-    backend be   = *backend_find("cpu");
-    product      = be.linear_fwd;
-    be.name      = "fake";
-    be.params    = &be;
+    } cases[]     = { { "decode/lora/r=8/shape=mini/site=qkv/tokens=8/", 8 },
+                      { "fwd/lora/r=8/shape=mini/site=qkv/", 1 },
+                      { "decode/lora/r=8/shape=mini/site=qkv/tokens=8/device=fake/dtype=f32/mode=cold", 8 },
+                      { "decode/lora/r=8/shape=mini/site=qkv/tokens=8/device=fake/dtype=f32/mode=back-to-back", 8 } };
+    backend be    = *backend_find("cpu");
+    product       = be.linear_fwd;
+    be.name       = "fake";
+    be.params     = &be;
     be.linear_fwd = counted_product, be.cache_bytes = fake_cache;
     be.time_begin = fake_begin, be.time_end = fake_end, be.time_mark = fake_mark, be.time_between = fake_between;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

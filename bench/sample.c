@@ -150,9 +150,9 @@ int bench_warm_up(bench_samples *m, double min_time_s, int64_t repetitions)
         m->warm_s     = clock_s() - start;
     }
     double fit = pair_s > 0 ? fmin(PAIRS_MAX, fmax(PAIRS_MIN, min_time_s / pair_s)) : PAIRS_MAX;
-    m->pairs   = m->next = m->waiting = 0;
-    m->wanted  = (int64_t)fit / repetitions * repetitions;
-    m->kept    = mem_alloc((size_t)m->wanted, sizeof *m->kept);
+    m->pairs = m->next = m->waiting = 0;
+    m->wanted                       = (int64_t)fit / repetitions * repetitions;
+    m->kept                         = mem_alloc((size_t)m->wanted, sizeof *m->kept);
     if (!rc) m->empty_s = bench_empty(m->s->be, bench_modes[m->s->spec->mode].queued);
     return rc ? rc : m->s->be->sync(m->s->be);
 }
@@ -161,8 +161,8 @@ int bench_sample_by_host(bench_samples *m)
 {
     const bench_op *op = m->s->spec->op;
     if (!m->s->be->time_begin || op->backward || m->s->dims.n > HOST_ROWS) return OK;
-    int rc     = OK;
-    m->by_host = mem_alloc(HOST_PAIRS, sizeof *m->by_host);
+    int rc               = OK;
+    m->by_host           = mem_alloc(HOST_PAIRS, sizeof *m->by_host);
     const double empty_s = m->empty_s;
     m->empty_s           = 0; /* what a caller waits */
     for (m->pairs = 0; m->n_by_host < HOST_PAIRS && !rc; m->n_by_host++)

@@ -48,8 +48,7 @@ static void plan_sites(bench_state *s, const model_config *c)
     for (site_id i = 0; i < SITE_COUNT; i++) {
         if (!site_set_has(linear, i)) continue;
         const int64_t out = site_out(c, i);
-        if (site_set_has(sites, i))
-            s->sites[s->count++] = (bench_site) { .site = i, .at = s->dims.out, .out = out };
+        if (site_set_has(sites, i)) s->sites[s->count++] = (bench_site) { .site = i, .at = s->dims.out, .out = out };
         s->dims.out += out;
         s->dims.in = site_in(c, i);
     }
@@ -58,8 +57,9 @@ static void plan_sites(bench_state *s, const model_config *c)
 /* So many that twice the cache passes, by the base, which touches least, between two visits. */
 static int plan_cold(bench_state *s)
 {
-    const backend *be    = s->be;
-    const int64_t  cache = be->cache_bytes ? be->cache_bytes(be) : 0, passes = s->spec->op->forward + s->spec->op->backward;
+    const backend *be     = s->be;
+    const int64_t  cache  = be->cache_bytes ? be->cache_bytes(be) : 0;
+    const int      passes = s->spec->op->forward + s->spec->op->backward;
     if (cache <= 0)
         return run_error(
             "bench: %s: the device does not say how large its cache is, so nothing can be called cold; use mode=hot",
@@ -166,9 +166,9 @@ static void describe(const bench_state *s, bench_set *t)
 {
     const bench_spec *b = s->spec;
     for (int i = 0; i < s->count; i++) {
-        t->pairs[i] = (adapted_pair) { .p   = { .r = b->rank, .lda = s->dims.in, .ldb = b->rank },
-                                       .at  = s->sites[i].at,
-                                       .out = s->sites[i].out };
+        t->pairs[i]          = (adapted_pair) { .p   = { .r = b->rank, .lda = s->dims.in, .ldb = b->rank },
+                                                .at  = s->sites[i].at,
+                                                .out = s->sites[i].out };
         t->factors[i].narrow = s->takes == TAKES_NARROW;
         if (s->takes != TAKES_PAIR) t->pairs[i].factors = &t->factors[i];
     }
@@ -336,14 +336,14 @@ static void transpose_layer(const bench_state *s, const bench_set *t)
  * backward alone is timed. */
 void bench_run_part(bench_state *s, int64_t set, bench_part part)
 {
-    const bench_op *op      = s->spec->op;
-    const bench_set *t      = &s->sets[set];
-    const bool      expands = op->expands && (op->forward || s->spec->variant), pair = s->takes == TAKES_PAIR;
-    const bool      runs[PART_COUNT] = { [PART_MAP]       = expands && pair,
-                                         [PART_ADAPT]     = expands,
-                                         [PART_FORWARD]   = op->forward,
-                                         [PART_BACKWARD]  = op->backward,
-                                         [PART_TRANSPOSE] = op->backward && pair };
+    const bench_op  *op      = s->spec->op;
+    const bench_set *t       = &s->sets[set];
+    const bool       expands = op->expands && (op->forward || s->spec->variant), pair = s->takes == TAKES_PAIR;
+    const bool       runs[PART_COUNT] = { [PART_MAP]       = expands && pair,
+                                          [PART_ADAPT]     = expands,
+                                          [PART_FORWARD]   = op->forward,
+                                          [PART_BACKWARD]  = op->backward,
+                                          [PART_TRANSPOSE] = op->backward && pair };
     if (!runs[part]) return;
     switch (part) {
     case PART_MAP: expand_layer(s, t); break;

@@ -52,8 +52,8 @@ void bench_state_free(bench_state *s);
 /* An array of random values of this standard deviation, of a period that divides no row. */
 real *bench_random(const backend *be, int64_t n, double sd, rng *r);
 
-/* The model whose shape it is: a preset, or for "square-4096" one whose site `o` has 4096 inputs and
- * outputs. */
+/* The model whose shape it is: a preset, or for "square-4096" one whose site `o` has 4096 inputs
+ * and outputs. */
 int bench_shape(model_config *c, const char *name);
 
 /* The map of a pair on a set, and the pair it makes. */

@@ -211,8 +211,8 @@ static json *push_record(cell *c)
     return record;
 }
 
-/* Measures one case, or takes its record, and gives *record of the list where there is one. An error
- * that ends the run is returned; one of this case is kept. */
+/* Measures one case, or takes its record, and gives *record of the list where there is one. An
+ * error that ends the run is returned; one of this case is kept. */
 static int run_case(const bench_spec *specs, int64_t n, int64_t i, const backend *be, json **record)
 {
     const bench_spec *spec  = &specs[i];
@@ -234,7 +234,7 @@ static int run_case(const bench_spec *specs, int64_t n, int64_t i, const backend
         return OK;
     }
     if (!o.json) print_result(specs, n, i, result);
-    rc = cell_finish(&c, result, be->params->name, be->threads(be), backend_facts(be));
+    rc      = cell_finish(&c, result, be->params->name, be->threads(be), backend_facts(be));
     *record = push_record(&c);
     cell_close(&c);
     return rc;
@@ -255,7 +255,7 @@ static double over_us(const bench_spec *spec, const json *record)
 static int measure_again(const bench_spec *spec, const backend *be, json *record)
 {
     json *asked = NULL, *again = NULL, *result = (json *)(uintptr_t)record_get(record, field_record_result);
-    cell  c  = { 0 };
+    cell  c    = { 0 };
     str   name = { 0 };
     int   rc   = bench_measure(spec, be, o.min_time_s, (uint64_t)o.seed, &again);
     if (rc) {
@@ -273,8 +273,8 @@ static int measure_again(const bench_spec *spec, const backend *be, json *record
     return rc;
 }
 
-/* Of the cases from..to, which differ in their variants alone, the fastest has the least of several
- * noisy medians: it is measured again in a block of its own, unless a resumed record has that. */
+/* The cases from..to differ in their variants alone. The fastest has the least of several noisy
+ * medians, so it is measured again in a block of its own, unless a resumed record has that. */
 static int confirm_fastest(const bench_spec *specs, int64_t from, int64_t to, const backend *be, json *const *record)
 {
     int64_t best = -1, measured = 0;

@@ -106,16 +106,17 @@ static int with_again(const json *j)
     return n;
 }
 
-/* Of two variants the faster is measured again, once, and its record on disk says so; one alone has
- * nobody to be chosen from. */
+/* The faster of two variants is measured again, once, and its record on disk says so; one alone was
+ * not chosen among others. */
 static void the_fastest_variant_is_measured_again(void **state)
 {
     (void)state;
-    static const char two[] = "--device cuda-emulated --min-time-s 0 --json --filter "
-                              "^decode/lora/r=8/shape=mini/site=qkv/tokens=8/.*/mode=hot/variant=(base-first|merged|graph)$";
+    static const char two[] =
+        "--device cuda-emulated --min-time-s 0 --json --filter "
+        "^decode/lora/r=8/shape=mini/site=qkv/tokens=8/.*/mode=hot/variant=(base-first|merged|graph)$";
     static const char one[] = "--device cuda-emulated --min-time-s 0 --json --filter "
                               "^decode/lora/r=8/shape=mini/site=qkv/tokens=8/.*/mode=hot/variant=(base-first|merged)$";
-    int rc;
+    int               rc;
     if (!backend_find("cuda-emulated")) skip_because("%s", error_text());
     json *alone = bench(&rc, "%s", one);
     assert_int_equal(rc, OK);

@@ -51,7 +51,7 @@ static inline void test_prepare(const backend *be, const adapted_variant *v, con
             const pair_arrays *p        = &l->pairs[i].p;
             const bool         there    = p->r && p->A; /* else the factors alone are */
             const int64_t      bytes[2] = { there ? ((p->r - 1) * p->lda + l->in) * elem : 0,
-                                            there ? ((l->pairs[i].out - 1) * p->ldb + p->r) * elem : 0 };
+                                       there ? ((l->pairs[i].out - 1) * p->ldb + p->r) * elem : 0 };
             real *const array[2] = { (real *)p->A, (real *)p->B };
             for (int k = 0; k < 2; k++) {
                 if (!back) be->get(be, saved[i][k] = mem_alloc((size_t)bytes[k] + 1, 1), array[k], bytes[k]);

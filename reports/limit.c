@@ -102,10 +102,7 @@ static void variant_cell(const points *p, size_t from, size_t to, const char *va
 
 /* Over its base in us: bases differ, where the op before is in one. By the second measurement where
  * there is one. */
-static double over_us(const overhead_point *a)
-{
-    return a->base_us * (isfinite(a->again) ? a->again : a->overhead);
-}
+static double over_us(const overhead_point *a) { return a->base_us * (isfinite(a->again) ? a->again : a->overhead); }
 
 /* Is a to stand for its row rather than b: of the first mode there is; measured again, as the least
  * of the others is too small; the fastest. */

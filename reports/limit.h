@@ -6,8 +6,8 @@
 #include "reports/overhead.h"
 
 /* A row for each case, method and rank; a column for each variant with its overhead over the base
- * GEMM of the same block, cold, hot and back to back, and its kernels. emulated: the table of a rehearsal,
- * empty when there was none. */
+ * GEMM of the same block, cold, hot and back to back, and its kernels. emulated: the table of a
+ * rehearsal, empty when there was none. */
 void limit_table(const overhead *o, bool emulated, table *t);
 /* Cases with more than one adapter in a batch: bytes and time over the base. Its file is
  * tenants.csv. */

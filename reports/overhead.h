@@ -33,14 +33,14 @@ typedef struct {
     double moved;
     /* The floors' overhead, and floor / median of the case. Older records lack this and all that
      * follows: NaN. */
-    double  floor, share;
-    /* kernels where the record has them (graph nodes), else launches; waited: the host's clock
-     * around one call */
-    double  launches, base_launches, waited_us;
-    double  calls, empty_us;                    /* in a sample; what was taken off it */
+    double floor, share;
+    /* Kernels where the record has them (graph nodes), else launches. waited: the host's clock
+     * around one call. */
+    double launches, base_launches, waited_us;
+    double calls, empty_us; /* in a sample; what was taken off it */
     /* The fastest variant's, measured again in a block of its own; else NaN. */
     double  again, again_low, again_high;
-    int64_t n;                                  /* paired samples */
+    int64_t n; /* paired samples */
 } overhead_point;
 
 typedef struct {

@@ -271,7 +271,7 @@ static void the_floor_table_is_of_real_gpus_and_its_best_serves_any_adapter(void
     for (int i = 0; i < 4; i++) json_free(r[i]);
 }
 
-/* The fastest of a row is the one measured again, not the least of the others, and is shown by that.
+/* The best of a row is the one measured again, not the least of the others, and is shown by that.
  * Kernels stand where a record has them, launches in older ones. */
 static void the_winner_is_shown_as_measured_again(void **state)
 {

@@ -75,7 +75,7 @@ struct backend_state {
     } upload;
 
     struct {
-        int64_t     hold = 1 << 17; /* cycles that the stream is held */
+        int64_t     hold = 1 << 17;            /* cycles that the stream is held */
         cudaEvent_t events[2 + BACKEND_MARKS]; /* begin, end, marks */
         int         marks;                     /* since time_begin */
         double      host_begin, clock_hz;
