@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/record.h"
+#include "gate/run.h"
 
 const gate_fact_row gate_fact_rows[GATE_FACTS] = {
     [FACT_BUILD] = { "build type", false },         [FACT_DTYPE] = { "dtype", false },
@@ -191,7 +192,7 @@ int gate_set_read(gate_set *s, const char *path)
     size_t n;
     int    rc = file_find(&paths, &n, path, wanted);
     for (size_t i = 0; i < n; i++) {
-        if (!rc) rc = read_file(s, paths[i], path, -1);
+        if (!rc) rc = read_file(s, paths[i], path, gate_run_block(paths[i]));
         free(paths[i]);
     }
     free(paths);
