@@ -9,6 +9,8 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "gate/gate.h"
+#include "gate/pins.h"
+#include "gate/run.h"
 
 enum { FIELD_REAL, FIELD_CPU };
 static const char *const fields[] = { [FIELD_REAL] = "real_time", [FIELD_CPU] = "cpu_time", NULL };
@@ -16,9 +18,10 @@ static const char *const fields[] = { [FIELD_REAL] = "real_time", [FIELD_CPU] = 
 static gate_options q;
 static struct {
     int         field;
-    const char *markdown, *junit;
-    int64_t     threads;
-    bool        json, github;
+    const char *markdown, *junit, *samples, *pins;
+    int64_t     threads, seed;
+    double      budget_s;
+    bool        json, github, run, update_pins;
 } o;
 
 static const option options[] = {
@@ -37,6 +40,21 @@ static const option options[] = {
       .help = "an older BASE is an error" },
     { "allow-inconclusive", OPT_FLAG, &q.allow_inconclusive,
       .help = "undecided cases do not fail the gate; they are still shown" },
+    { "pins", OPT_STR, &o.pins, .arg = "FILE",
+      .help =
+          "pinned counts, a line each: NAME VALUE [TOLERANCE%]. HEAD's counts are judged by them; BASE is left out" },
+    { "update-pins", OPT_FLAG, &o.update_pins,
+      .help = "write HEAD's counts to the file of --pins instead of judging them" },
+    { "run", OPT_FLAG, &o.run,
+      .help = "BASE and HEAD are programs: run both in turn with the arguments after --, and judge what they write" },
+    { "budget-s", OPT_NUM, &o.budget_s, .min = 1, .max = 1e6, .def = "120", .arg = "S",
+      .help = "with --run: how long undecided cases may take" },
+    { "samples", OPT_STR, &o.samples, .def = "gate-samples", .arg = "DIR",
+      .help = "with --run: a new folder that keeps what the processes write" },
+    { "seed", OPT_INT, &o.seed, .min = 0, .max = 1e15, .def = "1", .arg = "N",
+      .help = "with --run: of the order of processes and of their environments" },
+    { "looks", OPT_INT, &q.looks, .min = 1, .max = 100, .def = "1", .arg = "N",
+      .help = "how often growing samples are judged: all intervals of all looks hold at once" },
     { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },
     { "markdown", OPT_STR, &o.markdown, .arg = "FILE",
       .help = "for a pull request: the worst first, the rest collapsed" },
@@ -99,13 +117,34 @@ static void report_error(void)
     free(why);
 }
 
-static int compare(const char *base_path, const char *head_path)
+/* What is judged: two sides, two programs, or one side by pins. */
+typedef struct {
+    const char *base, *head; /* base NULL: there are pins alone */
+    gate_run   *run;         /* NULL: nothing is run */
+} request;
+
+static int judge(gate_result *r, gate_set *base, gate_set *head, const request *what)
+{
+    pin_list pins = { 0 };
+    int      rc   = OK;
+    if (what->run) {
+        rc = gate_run_judge(r, base, head, what->run, &q);
+    } else {
+        if (what->base) rc = gate_set_read(base, what->base);
+        if (!rc) rc = gate_set_read(head, what->head);
+        if (!rc && what->base) rc = gate_judge_sets(r, base, head, &q);
+    }
+    if (!rc && o.pins) rc = pins_read(&pins, o.pins);
+    if (!rc && o.pins) rc = pins_judge(r, &pins, head, &q);
+    pins_free(&pins);
+    return rc;
+}
+
+static int report(const request *what)
 {
     gate_set    base = { .field = fields[o.field] }, head = { .field = fields[o.field] };
     gate_result r  = { 0 };
-    int         rc = gate_set_read(&base, base_path);
-    if (!rc) rc = gate_set_read(&head, head_path);
-    if (!rc) rc = gate_judge_sets(&r, &base, &head, &q);
+    int         rc = judge(&r, &base, &head, what);
     if (!rc) {
         gate_finish(&r);
         print(&r);
@@ -121,15 +160,52 @@ static int compare(const char *base_path, const char *head_path)
     return rc;
 }
 
+static int update_pins(const char *head_path)
+{
+    gate_set head = { .field = fields[o.field] };
+    int      rc   = gate_set_read(&head, head_path);
+    if (!rc) rc = pins_update(o.pins, &head);
+    gate_set_free(&head);
+    return rc;
+}
+
+/* Cuts the arguments of the programs off, which follow "--". */
+static void split_arguments(int *argc, char **argv, gate_run *run)
+{
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--")) continue;
+        run->args   = argv + i + 1;
+        run->n_args = *argc - i - 1;
+        *argc       = i;
+    }
+}
+
 static int run(int argc, char **argv)
 {
     q = (gate_options) { 0 };
     memset(&o, 0, sizeof o);
-    positionals sides = { .min = 2, .max = 2, .what = "BASE and HEAD, folders of records or of reports" };
-    int         rc    = options_parse(&verb_gate, options, argc, argv, &sides);
+    gate_run    programs = { 0 };
+    positionals sides    = { .min = 1, .max = 2, .what = "HEAD, or BASE and HEAD, folders of records or of reports" };
+    split_arguments(&argc, argv, &programs);
+    int rc = options_parse(&verb_gate, options, argc, argv, &sides);
     if (rc) return rc;
+    if (o.update_pins && (!o.pins || sides.n != 1 || o.run))
+        return input_error(
+            "gate: --update-pins: needs --pins FILE and one side: tiebreak gate HEAD --pins FILE --update-pins");
+    if (programs.args && !o.run)
+        return input_error("gate: what follows -- goes to the programs of --run, and there is no --run");
+    if (sides.n < 2 && (o.run || !o.pins))
+        return input_error("gate: HEAD is missing: two sides are compared; only with --pins FILE one is judged alone");
+    if (sides.n < 2 && q.ack)
+        return input_error("gate: --ack: is for comparisons; a pin that may change is written anew: --update-pins");
     if (o.threads) omp_set_num_threads((int)o.threads);
-    return compare(sides.args[0], sides.args[1]);
+    if (o.update_pins) return update_pins(sides.args[0]);
+    const request what   = { .base = sides.n == 2 ? sides.args[0] : NULL,
+                             .head = sides.args[sides.n - 1],
+                             .run  = o.run ? &programs : NULL };
+    programs.programs[0] = sides.args[0], programs.programs[1] = sides.args[1];
+    programs.samples = o.samples, programs.budget_s = o.budget_s, programs.seed = (uint64_t)o.seed;
+    return report(&what);
 }
 
 const verb verb_gate = {
@@ -141,6 +217,11 @@ const verb verb_gate = {
     "    ./bench-head --benchmark_out=head/$i.json --benchmark_repetitions=5\n"
     "  done\n"
     "  tiebreak gate base head --margin 3 --markdown gate.md\n"
+    "  # The same by one command: both programs on this machine, in turn, until all is decided\n"
+    "  tiebreak gate --run ./bench-base ./bench-head --budget-s 300 -- --benchmark_filter=BM_parse --benchmark_repetitions=5\n"
+    "  tiebreak gate --run old/tiebreak build/tiebreak -- bench --threads 1 --filter 'fwd/lora/r=8/shape=mini'\n"
+    "  # Counts that may not change without a word\n"
+    "  tiebreak gate build/pins --pins gate/pins.txt\n"
     "  # An adapter may be at most one point worse, on the same items\n"
     "  tiebreak gate runs/base runs/lora --score-margin 1 --only exact_match\n"
     "\n"

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/record.h"
+#include "gate/pins.h"
 #include "gate/run.h"
 
 const gate_fact_row gate_fact_rows[GATE_FACTS] = {
@@ -76,7 +77,7 @@ static bool is_log(const char *name)
     return !strcmp(name, "samples.jsonl") || (!strncmp(name, "samples_", 8) && ends(name, ".jsonl"));
 }
 
-static bool wanted(const char *name) { return ends(name, ".json") || is_log(name); }
+static bool wanted(const char *name) { return ends(name, ".json") || ends(name, ".counts") || is_log(name); }
 
 /* The file `name` beside another is there. */
 static bool beside(const char *path, const char *name)
@@ -173,7 +174,9 @@ static int read_file(gate_set *s, const char *path, const char *root, int64_t bl
 {
     const size_t before = s->n_files;
     int          rc     = OK;
-    if (!ends(path, ".jsonl"))
+    if (ends(path, ".counts"))
+        rc = gate_read_counts(s, path);
+    else if (!ends(path, ".jsonl"))
         rc = read_json(s, path, !root);
     else if (!root || strcmp(path_base(path), "samples.jsonl") || !beside(path, "record.json"))
         rc = gate_read_log(s, path, root ? root : ""); /* the record beside a log leads to it */
