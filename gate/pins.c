@@ -155,6 +155,7 @@ int pins_judge(gate_result *r, pin_list *p, gate_set *head, const gate_options *
     const int bad = o->only ? regcomp(&only, o->only, REG_EXTENDED | REG_NOSUB) : 0;
     size_t    met = 0;
     if (bad) return input_error("--only %s: is no extended regular expression", o->only);
+    if (!r->n) r->o = *o;
     name_cases(head);
     for (size_t i = 0; i < head->n_samples; i++) {
         const gate_sample *x = &head->samples[i];
