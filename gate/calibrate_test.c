@@ -1,7 +1,8 @@
 /* How often the gate is wrong, on simulated processes and scores whose true change is known.
  *
  *     calibrate_test             checks the rates on a few hundred gates of some kinds
- *     calibrate_test N [SEED]    prints the table over all kinds from N gates each: scripts/calibrate --gate */
+ *     calibrate_test N [SEED]    prints the table over all kinds from N gates each: scripts/calibrate --gate
+ *     calibrate_test N scores    the part on scores alone */
 #include "core/memory.h"
 #include "core/rng.h"
 #include "core/stats.h"
@@ -109,6 +110,25 @@ static world world_of(int i)
                      .kind    = (noise_kind)(i / 96) };
 }
 
+static void print_scores(int64_t trials, uint64_t seed)
+{
+    rng r = rng_seed(seed);
+    static const struct {
+        score_world  w;
+        gate_verdict v;
+    } scores[] = { { { 500, 9, 0.2, 2 }, GATE_REGRESSED },   { { 2300, 5, 0.2, 2 }, GATE_REGRESSED },
+                   { { 6500, 0, 0.2, 2 }, GATE_EQUIVALENT }, { { 1000, 0, 0.2, 2 }, GATE_EQUIVALENT },
+                   { { 100, 2, 0.2, 2 }, GATE_REGRESSED },   { { 500, 2, 0.2, 2 }, GATE_REGRESSED },
+                   { { 2300, 2, 0.2, 2 }, GATE_REGRESSED },  { { 6500, 2, 0.2, 2 }, GATE_REGRESSED },
+                   { { 500, 2, 0.05, 2 }, GATE_REGRESSED } };
+    printf("scores: items, of which differ, points lost, margin -> the verdict's share\n");
+    for (size_t i = 0; i < sizeof scores / sizeof *scores; i++) {
+        const score_world *w = &scores[i].w;
+        printf("  n %5lld, %2.0f %%, lost %g, margin %g: %s in %.2f %%\n", (long long)w->n, 100 * w->differ, w->lost,
+               w->margin, gate_word(scores[i].v), 100 * score_rate(&r, w, scores[i].v, trials));
+    }
+}
+
 static int print_all(int64_t trials, uint64_t seed)
 {
     static row rows[ROWS];
@@ -145,21 +165,8 @@ static int print_all(int64_t trials, uint64_t seed)
         "of those of ten (0.25); %d kinds above their limit beyond chance (3.5 standard deviations). Nothing changed: "
         "at most %.2f %%\n",
         ROWS, 100 * sum[0], 100 * sum[1], above, 100 * worst_aa);
-    rng r = rng_seed(seed);
-    static const struct {
-        score_world  w;
-        gate_verdict v;
-    } scores[] = { { { 500, 9, 0.2, 2 }, GATE_REGRESSED },   { { 2300, 5, 0.2, 2 }, GATE_REGRESSED },
-                   { { 6500, 0, 0.2, 2 }, GATE_EQUIVALENT }, { { 1000, 0, 0.2, 2 }, GATE_EQUIVALENT },
-                   { { 100, 2, 0.2, 2 }, GATE_REGRESSED },   { { 500, 2, 0.2, 2 }, GATE_REGRESSED },
-                   { { 2300, 2, 0.2, 2 }, GATE_REGRESSED },  { { 6500, 2, 0.2, 2 }, GATE_REGRESSED },
-                   { { 500, 2, 0.05, 2 }, GATE_REGRESSED } };
-    printf("\nscores: items, of which differ, points lost, margin -> the verdict's share\n");
-    for (size_t i = 0; i < sizeof scores / sizeof *scores; i++) {
-        const score_world *w = &scores[i].w;
-        printf("  n %5lld, %2.0f %%, lost %g, margin %g: %s in %.2f %%\n", (long long)w->n, 100 * w->differ, w->lost,
-               w->margin, gate_word(scores[i].v), 100 * score_rate(&r, w, scores[i].v, trials));
-    }
+    puts("");
+    print_scores(trials, seed);
     return above > 0;
 }
 
@@ -236,6 +243,10 @@ int main(int argc, char **argv)
         if (trials < 100) {
             fprintf(stderr, "calibrate: %s: must be a whole number of gates, 100 or more\n", argv[1]);
             return ERR_INPUT;
+        }
+        if (argc > 2 && !strcmp(argv[2], "scores")) {
+            print_scores(trials, 12345);
+            return OK;
         }
         return print_all(trials, argc > 2 ? strtoull(argv[2], NULL, 10) : 12345);
     }
