@@ -577,9 +577,9 @@ static void known_noise_gives_known_rates(void **state)
 
 static void the_u_test_is_scipys(void **state)
 {
-    /* scipy.stats.mannwhitneyu(a, b, alternative="two-sided", method="asymptotic").pvalue */
+    /* SciPy 1.17.1: scipy.stats.mannwhitneyu(a, b, alternative="two-sided", method="asymptotic").pvalue */
     const double a[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, b[] = { 3, 5, 7, 9, 11, 13, 15, 17, 19, 21 };
-    assert_within(fabs(mann_whitney(a, 10, b, 10) - 0.017120848154511396), 1e-9);
+    assert_within(fabs(mann_whitney(a, 10, b, 10) - 0.017090034751250798), 1e-9);
     assert_within(fabs(mann_whitney(a, 10, a, 10) - 1), 1e-9);
     assert_within(fabs(upper_bound(0, 300) - (1 - pow(0.05, 1. / 300))), 1e-9);
     assert_within(fabs(upper_bound(1, 475) - 0.00995), 5e-5);
