@@ -32,8 +32,8 @@ typedef struct {
     arena        memory;
 } pin_list;
 
-/* ERR_INPUT names file and line: no value, one that is no number from 0 to 2^53, a tolerance that is
- * no percentage from 0 to 100, a name that stands there twice, a file without a single pin. */
+/* ERR_INPUT names file and line: no value, one that is no number from 0 to 2^53, a tolerance that
+ * is no percentage from 0 to 100, a name that stands there twice, a file without a single pin. */
 int pins_read(pin_list *p, const char *path);
 /* The same of a text; path is for messages. */
 int  pins_parse(pin_list *p, const char *text, size_t n, const char *path);

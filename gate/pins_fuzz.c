@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         if (!*x->name || !(x->value >= 0 && x->value <= 0x1p53) || !(x->tolerance >= 0 && x->tolerance <= 100)) abort();
         str_printf(&text, "%s %.17g\n", x->name, floor(x->value));
     }
-    /* Names may end in what looks like a value; written with one more they are read as they were. */
+    /* A name may end in what looks like a value; with one more behind it, it is the same name. */
     if (pins_parse(&again, str_c(&text), text.n, "again") || again.n != p.n) abort();
     for (size_t i = 0; i < p.n; i++)
         if (strcmp(again.pins[i].name, p.pins[i].name) || again.pins[i].value != floor(p.pins[i].value)) abort();

@@ -107,13 +107,10 @@ static int failure(const gate_run *run, int side, int status, const char *log)
         if (text.s[text.n - 1] == '\n') text.s[--text.n] = '\0';
         last = strrchr(text.s, '\n') ? strrchr(text.s, '\n') + 1 : text.s;
     }
-    const char *format = "%s (%s): %s%s%.1000s; its output is in %s";
-    const char *colon  = *last ? ": " : "";
-    int         rc     = status == 127
-                             ? input_error(format, run->programs[side], sides[side], process_end_text(status), colon, last, log)
-                             : run_error(format, run->programs[side], sides[side], process_end_text(status), colon, last, log);
+    run_error("%s (%s): %s%s%.1000s; its output is in %s", run->programs[side], sides[side], process_end_text(status),
+              *last ? ": " : "", last, log);
     str_free(&text);
-    return rc;
+    return status == 127 ? ERR_INPUT : ERR_FAILED;
 }
 
 /* Runs one process, and adds what it wrote to the set. */
@@ -221,8 +218,8 @@ static int64_t affordable(const session *s)
     return taken && left > 0 ? (int64_t)(left / (s->blocks_s / (double)taken)) : 0;
 }
 
-/* Takes blocks until there are so many, or the budget is spent. The first stage is taken whatever it
- * costs. */
+/* Takes blocks until there are so many, or the budget is spent. The first stage is taken whatever
+ * it costs. */
 static int run_blocks(session *s, int64_t wanted)
 {
     gate_run *run = s->run;

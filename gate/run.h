@@ -24,7 +24,8 @@ enum { GATE_LOOKS = 4 };
 typedef struct {
     /* What is asked. In args, {out} stands for the file that a process writes its report to, and
      * {dir} for a folder of its own. Without either, what is needed is added: `--out {dir}` after
-     * the verbs bench, train and eval, and --benchmark_out={out} --benchmark_out_format=json else. */
+     * the verbs bench, train and eval; to others, taken for programs of Google Benchmark,
+     * --benchmark_out={out} --benchmark_out_format=json. */
     const char  *programs[2]; /* base, head */
     char *const *args;
     int64_t      n_args;

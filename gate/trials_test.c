@@ -3,13 +3,13 @@
  *     trials_test                       checks the judging on drawn numbers
  *     trials_test --child UNITS         one process of the suite: ten cases, their times on stdout
  *     trials_test --record FILE busy|idle BLOCKS MINUTES
- *                                       adds blocks to the pool until there are so many, or the time is over
+ *                                       adds blocks to the pool, up to so many or for so long
  *     trials_test --table FILE...       cuts pools into windows, judges each, prints the table
  *
  * A build is a number of units of work: 1000, or 3, 5 or 10 % more. A block is one process of each
  * build, in an order by lot, each started as `gate --run` starts it: a fresh process, its
- * environment of random length, pinned to one core. So A and A', which both have 1000, are truly the
- * same, and the others are slower by exactly so much. */
+ * environment of random length, pinned to one core. So A and A', which both have 1000, are truly
+ * the same, and the others are slower by exactly so much. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,9 +21,10 @@
 #include "core/stats.h"
 #include "core/test.h"
 #include "gate/shift.h"
+#include "gate/test_trials.h"
 #include "gate/verdict.h"
 
-enum { UNITS = 1000, CASES = 10, REPETITIONS = 6, BUILDS = 5, WINDOW = 16, BLOCKS_MAX = 20000 };
+enum { UNITS = 1000, CASES = TRIALS_CASES, REPETITIONS = 6, BUILDS = 5, WINDOW = 16, BLOCKS_MAX = 20000 };
 static const struct {
     const char *name;
     int         units;
@@ -36,98 +37,7 @@ static double now_s(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* --- the suite: ten kinds of work, each a third to half of a microsecond a unit */
-
-enum { TABLE = 1 << 20, SMALL = 4096 };
-static uint32_t         *table; /* TABLE words: 4 MiB */
-static volatile uint64_t sink;
-
-static uint64_t mix(uint64_t x)
-{
-    x ^= x >> 31;
-    x *= 0x9e3779b97f4a7c15u;
-    return x ^ x >> 29;
-}
-
-static uint64_t integers(int64_t unit)
-{
-    uint64_t x = (uint64_t)unit;
-    for (int i = 0; i < 60; i++) x = mix(x);
-    return x;
-}
-
-static uint64_t chain(int64_t unit)
-{
-    double x = 1 + (double)(unit % 7);
-    for (int i = 0; i < 80; i++) x = x * 0.999 + 0.5;
-    return (uint64_t)x;
-}
-
-static uint64_t roots(int64_t unit)
-{
-    double x = 2 + (double)unit;
-    for (int i = 0; i < 24; i++) x = sqrt(x + i);
-    return (uint64_t)x;
-}
-
-static uint64_t exponentials(int64_t unit)
-{
-    double x = 0;
-    for (int i = 0; i < 24; i++) x += exp(-1e-3 * (double)(unit % 100 + i));
-    return (uint64_t)x;
-}
-
-static uint64_t sum(int64_t from, int64_t words, int64_t step)
-{
-    uint64_t x = 0;
-    for (int64_t i = 0; i < words; i++) x += table[(from + i * step) % TABLE];
-    return x;
-}
-static uint64_t near_sum(int64_t unit) { return sum(unit % 8 * 400, 400, 1); }
-static uint64_t far_sum(int64_t unit) { return sum(unit * 1024, 24, 16); }
-
-static uint64_t chase(int64_t unit)
-{
-    uint32_t at = (uint32_t)unit % SMALL;
-    for (int i = 0; i < 70; i++) at = table[at] % SMALL;
-    return at;
-}
-
-static uint64_t branches(int64_t unit)
-{
-    uint64_t x = 0, r = (uint64_t)unit;
-    for (int i = 0; i < 60; i++) {
-        r = mix(r);
-        if (r & 4) x += 3;
-        if (r % 5 == 1) x ^= r;
-    }
-    return x;
-}
-
-static uint64_t copies(int64_t unit)
-{
-    static unsigned char to[8192];
-    for (int i = 0; i < 2; i++) memcpy(to, table + unit % 64 * 1000, sizeof to - (size_t)i);
-    return to[unit % 4096];
-}
-
-static uint64_t allocations(int64_t unit)
-{
-    unsigned char *p[8];
-    for (int i = 0; i < 8; i++) {
-        p[i]    = malloc((size_t)(16 + 40 * i));
-        p[i][0] = (unsigned char)unit;
-    }
-    uint64_t x = 0;
-    for (int i = 0; i < 8; i++) {
-        x += p[i][0];
-        free(p[i]);
-    }
-    return x;
-}
-
-static uint64_t (*const suite[CASES])(int64_t unit) = { integers, chain, roots,    exponentials, near_sum,
-                                                        far_sum,  chase, branches, copies,       allocations };
+/* --- one process */
 
 static int run_child(int64_t units)
 {
@@ -381,15 +291,15 @@ static gate_verdict by_means(const side *a, const side *b)
     return ratio > 1.05 ? GATE_REGRESSED : ratio < 1 / 1.05 ? GATE_IMPROVED : GATE_EQUIVALENT;
 }
 
-/* benchstat: the exact U test over runs (each the mean of its repetitions), at its 0.05. Its interval
- * leaves 0 out where that test rejects. */
+/* benchstat: the exact U test over runs (each the mean of its repetitions), at its 0.05. Its
+ * interval leaves 0 out where that test rejects. */
 static gate_verdict by_benchstat(const side *a, const side *b)
 {
     const shift s = shift_of_two(a->means, WINDOW, b->means, WINDOW, 0.05);
     return way(s.exists && (s.low > 0 || s.high < 0), stats_median(a->means, WINDOW), stats_median(b->means, WINDOW));
 }
 
-/* hyperfine's scripts/welch_ttest.py: Welch's t test over runs, at its 0.05. */
+/* hyperfine's welch_ttest.py: Welch's t test over runs, at its 0.05. */
 static gate_verdict by_welch(const side *a, const side *b)
 {
     const double x = stats_mean(a->means, WINDOW), y = stats_mean(b->means, WINDOW), u = stats_stderr(a->means, WINDOW),
@@ -410,7 +320,7 @@ static const struct {
 };
 enum { JUDGES = sizeof judges / sizeof *judges, CONTRASTS = BUILDS - 1 };
 
-/* Of one judge and one planted change, over all windows. */
+/* What one judge said of one planted change, over all windows. */
 typedef struct {
     int64_t windows, regressed_windows; /* with at least one case called regressed */
     int64_t cases[GATE_REGRESSED + 1];
@@ -444,7 +354,7 @@ static void judge_windows(const pool *p, tally t[JUDGES][CONTRASTS])
     }
 }
 
-/* The upper end of the exact one-sided 95 % interval of a share (Clopper and Pearson), by bisection. */
+/* The upper end of the exact one-sided 95 % interval of a share (Clopper and Pearson 1934). */
 static double upper_bound(int64_t k, int64_t n)
 {
     double low = 0, high = 1;
@@ -577,7 +487,7 @@ static void known_noise_gives_known_rates(void **state)
 
 static void the_u_test_is_scipys(void **state)
 {
-    /* SciPy 1.17.1: scipy.stats.mannwhitneyu(a, b, alternative="two-sided", method="asymptotic").pvalue */
+    /* SciPy 1.17.1: mannwhitneyu(a, b, alternative="two-sided", method="asymptotic").pvalue */
     const double a[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, b[] = { 3, 5, 7, 9, 11, 13, 15, 17, 19, 21 };
     assert_within(fabs(mann_whitney(a, 10, b, 10) - 0.017090034751250798), 1e-9);
     assert_within(fabs(mann_whitney(a, 10, a, 10) - 1), 1e-9);
