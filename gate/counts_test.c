@@ -3,11 +3,12 @@
  *
  *     counts_test              every case runs and gives the same bits again; every op has a case
  *     counts_test --exact      prints what can be counted without running anything: NAME VALUE
- *     counts_test --counted    prints the cases' names, a line each, and runs each once within
- *                              counted(), where callgrind looks: scripts/instructions
+ *     counts_test --counted    runs each case once within counted(), where callgrind looks, and
+ *                              prints its name and its allocations: scripts/pins
  *
  * A case runs once before it is counted, so that scratch memory is there. Sizes have tails: no
  * dimension is a multiple of a register tile. */
+#include <errno.h>
 #include <sys/stat.h>
 
 #include "adapters/flops.h"
@@ -21,6 +22,63 @@
 #include "model/score.h"
 #include "model/test_model.h"
 #include "train/trainer.h"
+
+/* --- allocations */
+
+/* The C library's functions, counted when one of our own calls them; not where a sanitizer has put
+ * its own in their place. */
+#if defined(__has_feature)
+#define CLANG_SANITIZES __has_feature(address_sanitizer)
+#else
+#define CLANG_SANITIZES 0
+#endif
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !CLANG_SANITIZES
+enum { COUNTS_ALLOCATIONS = 1 };
+static int64_t allocations;
+extern void   *__libc_malloc(size_t n), *__libc_calloc(size_t n, size_t size), *__libc_realloc(void *p, size_t n),
+    *__libc_memalign(size_t alignment, size_t n);
+extern const char __executable_start[], etext[]; /* the linker's: where this program's code begins and ends */
+
+static void note(const void *caller)
+{
+    const uintptr_t at = (uintptr_t)caller;
+    allocations += at >= (uintptr_t)__executable_start && at < (uintptr_t)etext;
+}
+
+void *malloc(size_t n)
+{
+    note(__builtin_return_address(0));
+    return __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    note(__builtin_return_address(0));
+    return __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t n)
+{
+    note(__builtin_return_address(0));
+    return __libc_realloc(p, n);
+}
+
+void *aligned_alloc(size_t alignment, size_t n)
+{
+    note(__builtin_return_address(0));
+    return __libc_memalign(alignment, n);
+}
+
+int posix_memalign(void **out, size_t alignment, size_t n)
+{
+    note(__builtin_return_address(0));
+    *out = __libc_memalign(alignment, n);
+    return *out ? 0 : ENOMEM;
+}
+#else
+enum { COUNTS_ALLOCATIONS = 0 };
+static int64_t allocations;
+#endif
 
 /* --- ops */
 
@@ -401,6 +459,27 @@ static void every_case_does_the_same_again(void **state)
     close_all();
 }
 
+/* Ops and training steps allocate in their first call at a size, and never again. */
+static void nothing_is_allocated_twice(void **state)
+{
+    if (!COUNTS_ALLOCATIONS) skip_because("a sanitizer has its own functions in place of those that are counted");
+    int64_t before = allocations;
+    free(mem_alloc(1, 8));
+    assert_int_equal(allocations, before + 1);
+    open_all();
+    for (int k = 0; k < n_cases; k++) {
+        if (strcmp(cases[k].group, "op") && strcmp(cases[k].group, "train")) continue;
+        refill();
+        counted(&cases[k]);
+        refill();
+        before = allocations;
+        counted(&cases[k]);
+        if (allocations != before)
+            fail_msg("%s/%s: %lld allocations", cases[k].group, cases[k].name, (long long)(allocations - before));
+    }
+    close_all();
+}
+
 static int run_counted(void)
 {
     if (!gemm_use(1)) {
@@ -410,7 +489,7 @@ static int run_counted(void)
 #if defined(__x86_64__)
     /* Loops that the compiler vectorises choose by the processor; valgrind shows one without. */
     if (__builtin_cpu_supports("avx512f")) {
-        fprintf(stderr, "counts: this processor has AVX-512, which valgrind would hide: run scripts/instructions\n");
+        fprintf(stderr, "counts: this processor has AVX-512, which valgrind would hide: run scripts/pins\n");
         return ERR_INPUT;
     }
 #endif
@@ -419,8 +498,9 @@ static int run_counted(void)
         refill();
         cases[k].run(cases[k].which);
         refill();
-        printf("%s/%s\n", cases[k].group, cases[k].name);
+        const int64_t before = allocations;
         counted(&cases[k]);
+        printf("%s/%s %lld\n", cases[k].group, cases[k].name, (long long)(allocations - before));
     }
     close_all();
     return OK;
@@ -485,6 +565,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_op_has_a_case),
         cmocka_unit_test(every_case_does_the_same_again),
+        cmocka_unit_test(nothing_is_allocated_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
