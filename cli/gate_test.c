@@ -1,4 +1,5 @@
 /* `tiebreak gate`: verdicts and exit statuses from files, and what may not pass silently. */
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "cli/test_verb.h"
@@ -500,6 +501,84 @@ static void reports_say_why_nothing_was_judged(void **state)
     free(broken);
 }
 
+/* --- programs, pins */
+
+static void put_file(const char *name, const char *text)
+{
+    char *path = folder(name);
+    assert_ok(file_write_atomic(path, text, strlen(text)));
+    free(path);
+}
+
+static json *gate_words(int *rc, const char *format, ...)
+{
+    char    words[1500];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(words, sizeof words, format, args);
+    va_end(args);
+    error_clear();
+    return test_verb_json(&verb_gate, words, rc);
+}
+
+/* A program that takes what it writes from a template; its times differ from process to process. */
+static void programs_are_run_in_turn(void **state)
+{
+    int rc;
+    put_file("template", "{\"context\":{\"library_build_type\":\"release\"},\"benchmarks\":["
+                         "{\"name\":\"BM_z\",\"run_name\":\"BM_z\",\"run_type\":\"iteration\",\"real_time\":1000.PID,"
+                         "\"cpu_time\":1,\"time_unit\":\"ns\"}]}");
+    put_file("program", "#!/bin/sh\nsed \"s/PID/$$/\" \"$1\" >\"$2\"\n");
+    char *program = folder("program");
+    assert_int_equal(chmod(program, 0755), 0);
+    json *j = gate_words(&rc, "--run %s %s --json --budget-s 1 --samples %s/kept -- %s/template {out}", program,
+                         program, dir, dir);
+    assert_int_equal(rc, OK);
+    assert_case(j, "BM_z", "time", "equivalent");
+    assert_true(list_has(j, "notes", "blocks of four processes"));
+    json_free(j);
+    free(program);
+}
+
+static void a_side_is_judged_by_pins_alone(void **state)
+{
+    int rc;
+    put_file("run.counts", "loop/allocations 0\nfile/bytes 98308\n");
+    put_file("pins.txt", "file/bytes 98304\nloop/allocations 0\n");
+    json *j = gate_words(&rc, "%s/run.counts --pins %s/pins.txt --json", dir, dir);
+    assert_int_equal(rc, ERR_FAILED);
+    assert_case(j, "file/bytes", "exact", "regressed");
+    assert_case(j, "loop/allocations", "exact", "equivalent");
+    json_free(j);
+    j = gate_words(&rc, "%s/run.counts --pins %s/pins.txt --update-pins", dir, dir);
+    assert_int_equal(rc, OK);
+    json_free(j);
+    j = gate_words(&rc, "%s/run.counts --pins %s/pins.txt --json", dir, dir);
+    assert_int_equal(rc, OK);
+    json_free(j);
+}
+
+static void what_does_not_go_together_is_refused(void **state)
+{
+    static const struct {
+        const char *words, *part;
+    } cases[] = {
+        { "x", "HEAD is missing" },
+        { "x y -- z", "there is no --run" },
+        { "x --update-pins", "needs --pins" },
+        { "x y --pins p --update-pins", "one side" },
+        { "x --pins p --ack a", "--ack" },
+        { "--run /bin/true /bin/true --samples /proc/no", "/proc/no" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int   rc;
+        json *j = gate_words(&rc, "%s", cases[i].words);
+        if (rc == OK || !strstr(error_text(), cases[i].part))
+            fail_msg("%s: %d, \"%s\"", cases[i].words, rc, error_text());
+        json_free(j);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -513,6 +592,9 @@ int main(void)
         cmocka_unit_test(another_dtype_is_an_error_by_name),
         cmocka_unit_test(reports_hold_the_worst_first_and_escape_names),
         cmocka_unit_test(reports_say_why_nothing_was_judged),
+        cmocka_unit_test(programs_are_run_in_turn),
+        cmocka_unit_test(a_side_is_judged_by_pins_alone),
+        cmocka_unit_test(what_does_not_go_together_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
