@@ -38,8 +38,38 @@ static void output_and_status_come_back(void **state)
     test_rmdir(dir);
 }
 
+static void it_runs_as_it_is_told(void **state)
+{
+    char       *dir = test_tmpdir(), *log = path_join(dir, "log");
+    str         text = { 0 }, want = { 0 };
+    process_end end;
+    const int   core   = process_last_core();
+    char *const argv[] = { (char[]) { "sh" }, (char[]) { "-c" },
+                           (char[]) { "pwd; echo $TIEBREAK_WORD; grep Cpus_allowed_list /proc/self/status; exit 5" },
+                           NULL };
+    assert_true(core >= 0);
+    assert_ok(process_run_as(
+        "sh", argv, log,
+        &(process_options) { .dir = dir, .variable = "TIEBREAK_WORD", .value = "a b", .pinned = true, .core = core },
+        &end));
+    assert_ok(file_read(log, 1000, &text));
+    str_printf(&want, "%s\na b\nCpus_allowed_list:\t%d\n", dir, core);
+    assert_string_equal(str_c(&text), want.s);
+    assert_int_equal(end.status, 5);
+    assert_true(end.wall_s > 0 && end.cpu_s >= 0);
+    assert_string_equal(process_end_text(5), "exit status 5");
+    assert_string_equal(process_end_text(128 + 9), "killed by signal 9 (Killed)");
+    assert_non_null(strstr(process_end_text(127), "not there"));
+    assert_true(process_machine_busy_s() > 0);
+    str_free(&text);
+    str_free(&want);
+    free(log);
+    test_rmdir(dir);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(output_and_status_come_back) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(output_and_status_come_back),
+                                        cmocka_unit_test(it_runs_as_it_is_told) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

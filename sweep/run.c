@@ -45,7 +45,7 @@ static int failure(int status, const char *log)
     }
     if (status > 128) {
         str_free(&text);
-        return run_error("killed by signal %d (%s) (log: %s)", status - 128, strsignal(status - 128), log);
+        return run_error("%s (log: %s)", process_end_text(status), log);
     }
     if (status == ERR_BUSY) {
         str_free(&text);
