@@ -1,4 +1,5 @@
-/* The suite of gate/trials_test.c: ten kinds of work, each a fraction of a microsecond a unit. */
+/* The suite of gate/trials_test.c: ten kinds of work, each a fraction of a microsecond a unit.
+ * Units repeat after ten, or after a hundred, so that 30 more of 1000 are 3 % more of the same. */
 #ifndef TIEBREAK_GATE_TEST_TRIALS_H
 #define TIEBREAK_GATE_TEST_TRIALS_H
 #include <math.h>
@@ -7,9 +8,8 @@
 #include <string.h>
 
 enum { TRIALS_CASES = 10 };
-
-enum { TABLE = 1 << 20, SMALL = 4096 };
-static uint32_t         *table; /* TABLE words: 4 MiB */
+enum { TABLE = 1 << 16, SMALL = 4096 };
+static uint32_t         *table; /* TABLE words: 256 KiB */
 static volatile uint64_t sink;
 
 static uint64_t mix(uint64_t x)
@@ -21,21 +21,21 @@ static uint64_t mix(uint64_t x)
 
 static uint64_t integers(int64_t unit)
 {
-    uint64_t x = (uint64_t)unit;
+    uint64_t x = (uint64_t)(unit % 10);
     for (int i = 0; i < 60; i++) x = mix(x);
     return x;
 }
 
 static uint64_t chain(int64_t unit)
 {
-    double x = 1 + (double)(unit % 7);
+    double x = 1 + (double)(unit % 10);
     for (int i = 0; i < 80; i++) x = x * 0.999 + 0.5;
     return (uint64_t)x;
 }
 
 static uint64_t roots(int64_t unit)
 {
-    double x = 2 + (double)unit;
+    double x = 2 + (double)(unit % 10);
     for (int i = 0; i < 24; i++) x = sqrt(x + i);
     return (uint64_t)x;
 }
@@ -43,29 +43,29 @@ static uint64_t roots(int64_t unit)
 static uint64_t exponentials(int64_t unit)
 {
     double x = 0;
-    for (int i = 0; i < 24; i++) x += exp(-1e-3 * (double)(unit % 100 + i));
+    for (int i = 0; i < 24; i++) x += exp(-1e-3 * (double)(unit % 10 + i));
     return (uint64_t)x;
 }
 
-static uint64_t sum(int64_t from, int64_t words, int64_t step)
+static uint64_t sum(int64_t from, int64_t words)
 {
     uint64_t x = 0;
-    for (int64_t i = 0; i < words; i++) x += table[(from + i * step) % TABLE];
+    for (int64_t i = 0; i < words; i++) x += table[from + i];
     return x;
 }
-static uint64_t near_sum(int64_t unit) { return sum(unit % 8 * 400, 400, 1); }
-static uint64_t far_sum(int64_t unit) { return sum(unit * 1024, 24, 16); }
+static uint64_t near_sum(int64_t unit) { return sum(unit % 10 * 400, 400); } /* in the first cache */
+static uint64_t far_sum(int64_t unit) { return sum(unit % 100 * 400, 400); } /* 160 KiB: in the second */
 
 static uint64_t chase(int64_t unit)
 {
-    uint32_t at = (uint32_t)unit % SMALL;
+    uint32_t at = (uint32_t)(unit % 10) * 400;
     for (int i = 0; i < 70; i++) at = table[at] % SMALL;
     return at;
 }
 
 static uint64_t branches(int64_t unit)
 {
-    uint64_t x = 0, r = (uint64_t)unit;
+    uint64_t x = 0, r = (uint64_t)(unit % 10);
     for (int i = 0; i < 60; i++) {
         r = mix(r);
         if (r & 4) x += 3;
@@ -76,9 +76,9 @@ static uint64_t branches(int64_t unit)
 
 static uint64_t copies(int64_t unit)
 {
-    static unsigned char to[8192];
-    for (int i = 0; i < 2; i++) memcpy(to, table + unit % 64 * 1000, sizeof to - (size_t)i);
-    return to[unit % 4096];
+    static unsigned char to[1024];
+    for (int i = 0; i < 12; i++) memcpy(to, table + unit % 10 * 256, sizeof to - (size_t)i);
+    return to[unit % 512];
 }
 
 static uint64_t allocations(int64_t unit)
