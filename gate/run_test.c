@@ -23,7 +23,7 @@ static int child(char **argv)
 {
     const bool   head = strstr(argv[0], "head") != NULL;
     const char  *how = argv[2], *out = argv[4];
-    const double percent = head ? strtod(argv[3], NULL) : 0, noise = !strcmp(how, "noisy") ? 0.1 : 0.002;
+    const double percent = head ? strtod(argv[3], NULL) : 0, noise = !strcmp(how, "noisy") ? 1 : 0.002;
     test_report  t      = TEST_REPORT;
     json        *list   = json_array();
     char        *folder = mem_strndup(out, (size_t)(strrchr(out, '/') - out));
