@@ -26,7 +26,7 @@ static struct {
 } done;
 
 static struct {
-    const char *filter, *device, *dtype, *out, *benchmark_json;
+    const char *filter, *device, *dtype, *out, *benchmark_json, *current;
     double      min_time_s;
     int64_t     threads, seed;
     bool        list, json, filter_given, resume;
@@ -211,6 +211,25 @@ static json *push_record(cell *c)
     return record;
 }
 
+/* A GPU's error that no process gets rid of: it is reported again by a sync that had nothing to
+ * wait for. */
+static bool device_is_lost(const backend *be)
+{
+    be->sync(be);
+    return be->sync(be) != OK;
+}
+
+/* What a case's failure is to the run. */
+static int case_failed(const bench_spec *spec, const backend *be)
+{
+    if (bench_interrupted()) return OK;
+    add_failure(spec->name, error_text());
+    if (!device_is_lost(be)) return OK;
+    run_error("bench: %s: this process cannot use the device any more, so the cases after it are left out: %.1500s",
+              spec->name, str_c(&done.reasons));
+    return ERR_DEVICE;
+}
+
 /* Measures one case, or takes its record, and gives *record of the list where there is one. An
  * error that ends the run is returned; one of this case is kept. */
 static int run_case(const bench_spec *specs, int64_t n, int64_t i, const backend *be, json **record)
@@ -229,9 +248,8 @@ static int run_case(const bench_spec *specs, int64_t n, int64_t i, const backend
     }
     if (!rc) rc = bench_measure(spec, be, o.min_time_s, (uint64_t)o.seed, &result);
     if (rc) {
-        if (!bench_interrupted()) add_failure(spec->name, error_text());
         cell_close(&c);
-        return OK;
+        return case_failed(spec, be);
     }
     if (!o.json) print_result(specs, n, i, result);
     rc      = cell_finish(&c, result, be->params->name, be->threads(be), backend_facts(be));
@@ -258,10 +276,7 @@ static int measure_again(const bench_spec *spec, const backend *be, json *record
     cell  c    = { 0 };
     str   name = { 0 };
     int   rc   = bench_measure(spec, be, o.min_time_s, (uint64_t)o.seed, &again);
-    if (rc) {
-        if (!bench_interrupted()) add_failure(spec->name, error_text());
-        return OK;
-    }
+    if (rc) return case_failed(spec, be);
     str_printf(&name, "  the fastest, %s, again", spec->variant ? spec->variant->name : "ops");
     if (!o.json) print_line(name.s, again);
     str_free(&name);
@@ -301,11 +316,12 @@ static int run_cases(const bench_spec *specs, int64_t n, const backend *be)
         const char *why = bench_refusal(&specs[i], be);
         done.current    = specs[i].name;
         progress_update(&p, i, specs[i].name);
-        if (!why) {
-            rc = run_case(specs, n, i, be, &record[i]);
-        } else {
+        if (!why && o.current) rc = file_write_atomic(o.current, specs[i].name, strlen(specs[i].name));
+        if (why) {
             fprintf(stderr, "bench: SKIP %s: the variant %s\n", specs[i].name, why);
             json_push(done.skipped, named(specs[i].name, "why", why));
+        } else if (!rc) {
+            rc = run_case(specs, n, i, be, &record[i]);
         }
         if (i + 1 < n && bench_same_but_variant(&specs[i], &specs[i + 1])) continue;
         if (!rc) rc = confirm_fastest(specs, from, i + 1, be, record);
@@ -313,6 +329,7 @@ static int run_cases(const bench_spec *specs, int64_t n, const backend *be)
     }
     free(record);
     mem_at_failure(NULL);
+    if (o.current && rc != ERR_DEVICE) remove(o.current);
     progress_end(&p);
     if (!o.json) print_marks();
     if (done.resumed)
@@ -377,6 +394,8 @@ static int run(int argc, char **argv)
         { "benchmark-json", OPT_STR, &o.benchmark_json, .arg = "FILE",
           .help = "also write Google Benchmark's report of the cases that are measured, for its compare.py" },
         { "resume", OPT_FLAG, &o.resume, .help = "leave out cases whose record is in --out already" },
+        { "current", OPT_STR, &o.current, .arg = "FILE",
+          .help = "holds the name of the case that is being measured; it stays where a case ends the program" },
         { "seed", OPT_INT, &o.seed, .min = 0, .max = 1e15, .def = "1", .arg = "N", .help = "of the random arrays" },
         { "threads", OPT_INT, &o.threads, .min = 1, .max = 1024, .arg = "N",
           .help = "worker threads; default: all cores" },

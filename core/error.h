@@ -13,8 +13,9 @@
 extern "C" {
 #endif
 
-enum { OK = 0, ERR_FAILED = 1, ERR_INPUT = 2, ERR_INCONCLUSIVE = 3, ERR_BUSY = 4 };
-/* ERR_INCONCLUSIVE: nothing could be decided. ERR_BUSY: another process works on the same. */
+enum { OK = 0, ERR_FAILED = 1, ERR_INPUT = 2, ERR_INCONCLUSIVE = 3, ERR_BUSY = 4, ERR_DEVICE = 5 };
+/* ERR_INCONCLUSIVE: nothing could be decided. ERR_BUSY: another process works on the same.
+ * ERR_DEVICE: this process cannot use its device any more; another one may. */
 
 /* Records a message in place of an older one and returns ERR_INPUT: the usage is wrong, or a file
  * is not what it should be. */

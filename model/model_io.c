@@ -318,13 +318,15 @@ const char *model_hash(model *m)
 {
     struct model_memory *k = m->memory;
     if (k->sha256[0]) return k->sha256;
-    str all = { 0 };
-    for (int64_t i = 0; i < k->n_files; i++) {
-        sha256_hex(k->files[i]->map.bytes, k->files[i]->map.n, k->sha256);
-        str_puts(&all, k->sha256);
-    }
+    char(*hex)[65] = mem_alloc((size_t)k->n_files, sizeof *hex);
+    str all        = { 0 };
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t i = 0; i < k->n_files; i++) sha256_hex(k->files[i]->map.bytes, k->files[i]->map.n, hex[i]);
+    for (int64_t i = 0; i < k->n_files; i++) str_puts(&all, hex[i]);
+    memcpy(k->sha256, hex[0], sizeof k->sha256);
     if (k->n_files > 1) sha256_hex(all.s, all.n, k->sha256);
     str_free(&all);
+    free(hex);
     return k->sha256;
 }
 

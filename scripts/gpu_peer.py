@@ -2,6 +2,7 @@
 """PyTorch with PEFT beside ours on the same GPU: one adapted linear (forward and backward of a training step, decode), then a whole model.
 
     scripts/gpu_peer.py --out DIR [--large-model DIR]      one JSON file a comparison; those that are there are not measured again
+    scripts/gpu_peer.py --quick --out DIR ...              the model all in bf16, then one layer (LoRA's training step), each once, for minutes that are counted
     scripts/gpu_peer.py --check                            what is missing here, if anything
     scripts/gpu_peer.py --rehearse --out DIR               tiny shapes, torch on the CPU, ours on the emulator: tries this script, measures nothing
 
@@ -27,7 +28,8 @@ TINY = {"shape": "mini", "sites": {"qkv": (128, 384)}, "rank": 8, "seconds": 0, 
 METHODS = ("lora", "tied-lora", "vera")
 PRECISIONS = ("default", "autocast", "bf16")
 SECONDS_MOST = 540
-MODEL_SECONDS = 240  # a comparison of models is not begun with less
+MODEL_SECONDS, MODEL_SECONDS_QUICK = 240, 60  # a comparison of models is not begun with less
+QUICK = {"methods": ("lora",), "compiled": [], "model_precisions": ("bf16",), "again": False}  # what --quick changes of a plan; the first row of "ops" alone stays
 
 
 def missing(names=("torch", "peft")):
@@ -190,7 +192,7 @@ def compare_layers(args, wanted):
 def layer_cases(args):
     """Lists of (asked, path), one list for each case of ours."""
     for op, tokens, site in args.plan["ops"]:
-        for method in METHODS:
+        for method in args.plan.get("methods", METHODS):
             d_in, d_out = args.plan["sites"][site]
             some = []
             for compiled in (False, True):
@@ -306,12 +308,12 @@ def compare_models(args, precision, wanted):
     del net
     if args.torch_device == "cuda":
         args.torch.cuda.empty_cache()
-    again = our_rate(args, data)[0]
+    rates = [rate] + ([our_rate(args, data)[0]] if args.plan.get("again", True) else [])
     ratio = lambda mine, peer: {"ratio": statistics.mean(mine) / statistics.median(peer), "ratio_low": min(mine) / max(peer), "ratio_high": max(mine) / min(peer)}
     for name, (asked, path) in wanted.items():
         asked = asked | {"tokens": args.plan["batch"] * length} if name in ("train", "memory") else asked
         if name == "train":
-            result = ratio([rate, again], peer_rates) | {"ours_tokens_per_s": [rate, again], "peer_tokens_per_s": peer_rates}
+            result = ratio(rates, peer_rates) | {"ours_tokens_per_s": rates, "peer_tokens_per_s": peer_rates}
         elif name == "memory":
             result = {"ours_bytes": peak, "peer_bytes": peer_peak} | ({"ratio": peer_peak / peak} if peak and peer_peak else {})
         else:
@@ -323,7 +325,7 @@ def compare_models(args, precision, wanted):
 
 def model_cases(args):
     """(precision, {name: (asked, path)})"""
-    for precision in ("default", "bf16"):
+    for precision in args.plan.get("model_precisions", ("default", "bf16")):
         base = {"peer": "peft", "method": "lora", "precision": precision, "compiled": False, "rank": 16, "shape": args.plan["shape"], "batch": args.plan["batch"]}
         some = {"train": base | {"comparison": "train"}, "memory": base | {"comparison": "memory"}}
         for copies in args.plan["copies"]:
@@ -369,7 +371,7 @@ def layers(args, left_s):
     failed = left = 0
     for some in layer_cases(args):
         wanted = [(asked, path) for asked, path in some if not path.exists()]
-        if wanted and left_s() < 60:
+        if wanted and left_s() < (20 if args.quick else 60):
             left += len(wanted)
         elif wanted and not attempt(lambda: compare_layers(args, wanted), wanted[0][1].stem):
             failed += len(wanted)
@@ -377,7 +379,7 @@ def layers(args, left_s):
 
 
 def models(args, left_s):
-    why = missing(("transformers",))
+    why = missing(("transformers",)) if args.large_model else "--large-model names no folder"
     if why:
         print(f"SKIP the model: {why}")
         return 0, 0
@@ -386,7 +388,7 @@ def models(args, left_s):
     failed = left = 0
     for precision, some in model_cases(args):
         wanted = {n: w for n, w in some.items() if not w[1].exists()}
-        if wanted and left_s() < MODEL_SECONDS:
+        if wanted and left_s() < (MODEL_SECONDS_QUICK if args.quick else MODEL_SECONDS):
             left += len(wanted)
         elif wanted and not attempt(lambda: compare_models(args, precision, wanted), f"the model, {precision}"):
             failed += len(wanted)
@@ -400,6 +402,8 @@ def main():
     parser.add_argument("--large-model", help="a folder that `tiebreak base` wrote; without it the model is not compared")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--rehearse", action="store_true")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--until", type=float, default=SECONDS_MOST, help="seconds of this call")
     args = parser.parse_args()
     why = missing()
     if not why and not args.rehearse:
@@ -413,17 +417,17 @@ def main():
     import peft, torch
     args.torch, args.peft, args.transformers = torch, peft, None
     args.plan, args.device, args.torch_device = (TINY, "cuda-emulated", "cpu") if args.rehearse else (FULL, "cuda", "cuda")
+    if args.quick:
+        args.plan = args.plan | QUICK | {"ops": args.plan["ops"][:1]}
     pathlib.Path(args.out).mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    left_s = lambda: SECONDS_MOST - (time.monotonic() - start)
+    left_s = lambda: args.until - (time.monotonic() - start)
     if args.rehearse:
         left_s = lambda: SECONDS_MOST
-    failed, left = layers(args, left_s)
-    if args.large_model:
-        counts = models(args, left_s)
+    failed = left = 0
+    for compare in (models, layers) if args.quick else (layers, models):
+        counts = compare(args, left_s)
         failed, left = failed + counts[0], left + counts[1]
-    else:
-        print("SKIP the model: --large-model names no folder")
     if left:
         print(f"the time is over: {left} comparisons are left; call this again, it goes on where it stopped")
     return 1 if failed or left else 0

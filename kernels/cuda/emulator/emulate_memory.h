@@ -32,6 +32,9 @@ bool emulate_on_device(const void *p, size_t bytes);
 
 /* Puts work on the stream, or into the graph that is captured. */
 cudaError_t emulate_enqueue(const std::function<void()> &work, cudaGraphNodeType type);
+/* From now on every call fails, as on a GPU after an illegal access: a process cannot get rid of
+ * that error. */
+void emulate_lose_device(void);
 /* Keeps a launch's error for cudaGetLastError. */
 void emulate_launched(cudaError_t e);
 /* Runs all that the stream was given. False during a capture, which may not wait and is spoiled

@@ -34,6 +34,7 @@ static struct {
     int64_t          given, done;
     emulated_graph  *captured; /* NULL: no capture */
     bool             spoiled;
+    bool             lost; /* the device, for this process */
     cudaError_t      last_error;
 } stream;
 
@@ -47,8 +48,11 @@ static void do_next(void)
     stream.done++;
 }
 
+void emulate_lose_device(void) { stream.lost = true; }
+
 cudaError_t emulate_enqueue(const std::function<void()> &work, cudaGraphNodeType type)
 {
+    if (stream.lost) return cudaErrorIllegalAddress;
     if (stream.captured && stream.spoiled) return cudaErrorStreamCaptureInvalidated;
     if (stream.captured) {
         stream.captured->nodes.push_back({ work, type });
@@ -95,7 +99,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t)
 {
     if (!emulate_wait()) return cudaErrorStreamCaptureUnsupported;
     emulate_memory_close();
-    return cudaSuccess;
+    return stream.lost ? cudaErrorIllegalAddress : cudaSuccess;
 }
 
 /* --- copies */

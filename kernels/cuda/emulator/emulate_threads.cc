@@ -2,6 +2,8 @@
  * threads wait. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -297,6 +299,18 @@ static void run_grid(const char *name, dim3 grid, dim3 block, int64_t shared_byt
     }
 }
 
+/* A fault that a rehearsal plants, TIEBREAK_EMULATE_FAULT=KIND:KERNEL, in place of the kernel's
+ * work. */
+static void planted_fault(const char *name)
+{
+    static const char *const fault = getenv("TIEBREAK_EMULATE_FAULT");
+    const char *const        colon = fault ? strchr(fault, ':') : NULL;
+    if (!colon || strcmp(colon + 1, name)) return;
+    if (!strncmp(fault, "crash:", 6)) abort();
+    if (!strncmp(fault, "lost:", 5)) emulate_lose_device();
+    while (!strncmp(fault, "hang:", 5)) pause();
+}
+
 static int cluster_of_next = 1;
 void       emulate_cluster(int blocks) { cluster_of_next = blocks; }
 
@@ -308,6 +322,7 @@ void emulate_run(const char *name, dim3 grid, dim3 block, int64_t shared_bytes, 
     check();
     const auto run = [=] {
         check();
+        planted_fault(name);
         run_grid(name, grid, block, shared_bytes, cluster, thread);
     };
     emulate_launched(emulate_enqueue(run, cudaGraphNodeTypeKernel));
