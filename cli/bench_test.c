@@ -171,18 +171,48 @@ static pid_t start(const char *words, const char *file, rlim_t memory)
     _exit(rc);
 }
 
-static json *finished(pid_t child, const char *file)
+/* What a run that ended with this status has printed. */
+static json *ended(pid_t child, const char *file, int wanted)
 {
     int   status;
     str   text = { 0 };
     json *j;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), ERR_FAILED);
+    assert_int_equal(WEXITSTATUS(status), wanted);
     assert_ok(file_read(file, 16u << 20, &text));
     assert_ok(json_parse(&j, str_c(&text), text.n, "stdout"));
     str_free(&text);
     return j;
+}
+
+static json *finished(pid_t child, const char *file) { return ended(child, file, ERR_FAILED); }
+
+/* A kernel loses the device in the second of three cases: the first is measured, the second is
+ * named, also in the file of --current, and the third is not begun. The fault is the emulator's. */
+static void a_lost_device_ends_the_run(void **state)
+{
+    (void)state;
+    char words[1024], file[512], current[512];
+    str  name = { 0 };
+    snprintf(file, sizeof file, "%s/lost", dir);
+    snprintf(current, sizeof current, "%s/current", dir);
+    snprintf(words, sizeof words,
+             "--device cuda-emulated --dtype bf16 --min-time-s 0 --json --current %s "
+             "--filter ^decode/lora/r=8/shape=mini/.*/mode=hot/variant=(base-first|decode|graph)$",
+             current);
+    setenv("TIEBREAK_EMULATE_FAULT", "lost:decode_shrink_kernel", 1);
+    json *j = ended(start(words, file, 0), file, ERR_DEVICE);
+    unsetenv("TIEBREAK_EMULATE_FAULT");
+    assert_true(json_number(json_find(j, "cases")) == 3);
+    assert_int_equal(size_of(j, "records") + size_of(j, "failed"), 2);
+    assert_int_equal(size_of(j, "failed"), 1);
+    const char *failed = json_text(json_find(json_at(json_find(j, "failed"), 0), "case"));
+    assert_non_null(strstr(failed, "variant=decode"));
+    assert_ok(file_read(current, 1024, &name));
+    assert_string_equal(str_c(&name), failed);
+    str_free(&name);
+    json_free(j);
 }
 
 /* Interrupted once the first record lies there: what was measured is printed. */
@@ -236,7 +266,8 @@ static void want_of_memory_keeps_what_was_measured(void **state)
 int main(void)
 {
     /* Those that fork come first: OpenMP's threads do not survive in a child. */
-    const struct CMUnitTest tests[] = { cmocka_unit_test(an_interrupt_keeps_what_was_measured),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(a_lost_device_ends_the_run),
+                                        cmocka_unit_test(an_interrupt_keeps_what_was_measured),
                                         cmocka_unit_test(want_of_memory_keeps_what_was_measured),
                                         cmocka_unit_test(a_name_matches_itself),
                                         cmocka_unit_test(the_fastest_variant_is_measured_again),

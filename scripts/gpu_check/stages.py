@@ -255,8 +255,8 @@ def stage_profile(v, quick):
 def number_in(path, key):
     """A number of a verb's JSON; NaN where there is none."""
     try:
-        j = json.loads(path.read_text().strip().splitlines()[-1])
-    except (OSError, ValueError, IndexError):
+        j = json.loads(path.read_text())
+    except (OSError, ValueError):
         return math.nan
     stack = [j]
     while stack:
@@ -342,14 +342,18 @@ def stage_large(v, quick):
         def trained():
             if run != method and not same_bytes(here / method / "adapter_model.safetensors", folder / "adapter_model.safetensors"):
                 return "two runs gave different adapters"
-            return f"ok: {number_in(here / f'train-{run}.json', 'tokens_per_s'):.6g} tokens/s"
+            rate = number_in(here / f"train-{run}.json", "tokens_per_s")
+            return f"ok: {rate:.6g} tokens/s" if rate > 0 else "no tokens/s in what it printed"
         if v.before(f"train-{run}", machine.hash_of(program, v.library())).get("result") != "passed":
             shutil.rmtree(folder, ignore_errors=True)
         v.sequence(f"train-{run}", [(f"train-{run}.json", command, 150)], [program], trained)
     copies = (1, 8)
+
+    def generated():
+        rates = {c: number_in(here / f"generate-{c}.json", "tokens_per_s") for c in copies}
+        return "ok: " + ", ".join(f"{c} at a time {r:.6g} tokens/s" for c, r in rates.items()) if all(r > 0 for r in rates.values()) else "no tokens/s in what it printed"
     v.sequence("generate", [(f"generate-{c}.json", [program, "generate", "--model", model, "--adapter", here / "lora", "--prompt", "The ", "--max-new-tokens", v.plan.new, "--copies", c, "--time",
-                                                    "--device", v.plan.device, "--dtype", "bf16", "--json"], 100) for c in copies], [program],
-               lambda: "ok: " + ", ".join(f"{c} at a time {number_in(here / f'generate-{c}.json', 'tokens_per_s'):.6g} tokens/s" for c in copies))
+                                                    "--device", v.plan.device, "--dtype", "bf16", "--json"], 100) for c in copies], [program], generated)
     return True
 
 

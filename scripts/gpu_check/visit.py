@@ -120,15 +120,15 @@ class Visit:
         ends = [e for e in (self.end, self.stage_end) if e is not None]
         return min(ends) - time.monotonic() if ends else float("inf")
 
-    def run(self, command, log, limit, env=None, progress=None):
-        """A child's whole output goes to `log`. It ends, or is killed with its process group when nothing has moved for `limit` seconds (since its start,
+    def run(self, command, log, limit, env=None, progress=None, apart=None):
+        """A child's whole output goes to `log`, but what it prints to `apart` if that is given. It ends, or is killed with its process group when nothing has moved for `limit` seconds (since its start,
         or since the file `progress` last changed), or the time is over."""
         log.parent.mkdir(parents=True, exist_ok=True)
         start = moved = time.monotonic()
         stamp = None
-        with open(log, "wb") as f:
+        with open(log, "wb") as f, open(apart or os.devnull, "wb") as printed:
             try:
-                self.child = subprocess.Popen([str(c) for c in command], stdout=f, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=self.env | (env or {}),
+                self.child = subprocess.Popen([str(c) for c in command], stdout=printed if apart else f, stderr=f, stdin=subprocess.DEVNULL, env=self.env | (env or {}),
                                               preexec_fn=machine.die_with_parent)
             except OSError as e:
                 f.write(f"{e}\n".encode())
@@ -212,11 +212,11 @@ class Visit:
             return True
         start = time.monotonic()
         for file, command, seconds in steps:
-            log = self.out / self.stage / file
+            log = self.out / self.stage / f"{file}.log"
             if self.left() < 2:
                 self.failed(f"{name}: not finished, the time is over; call again")
                 return False
-            ended = self.run(command, log, seconds)
+            ended = self.run(command, log, seconds, apart=self.out / self.stage / file)
             if not ended:
                 print("\n".join(f"          | {line[:200]}" for line in log.read_text(errors='replace').strip().splitlines()[-8:]), flush=True)
                 if ended.how != "time":
