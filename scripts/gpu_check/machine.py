@@ -1,5 +1,5 @@
 """What a machine offers: programs, the libraries they want, a GPU; and the archive of programs for a machine that has no compiler."""
-import ctypes, glob, hashlib, os, pathlib, re, shutil, subprocess, sys, tarfile, tempfile
+import ctypes, functools, glob, hashlib, os, pathlib, re, shutil, subprocess, sys, tarfile, tempfile
 
 from gpu_check import plan
 
@@ -16,11 +16,14 @@ def text_of(command, seconds=20, env=None):
         return ""
 
 
+@functools.lru_cache(None)
+def digest(path, size, changed_ns):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).digest()
+
+
 def hash_of(*files):
-    all_of = hashlib.sha256()
-    for f in files:
-        all_of.update(pathlib.Path(f).read_bytes())
-    return all_of.hexdigest()[:12]
+    stats = [os.stat(f) for f in files]
+    return hashlib.sha256(b"".join(digest(str(f), s.st_size, s.st_mtime_ns) for f, s in zip(files, stats))).hexdigest()[:12]
 
 
 # --- libraries
@@ -78,13 +81,19 @@ def find_libraries(programs, build, used):
     return path, found
 
 
+LIBC = ctypes.CDLL(None)
+
+
 def die_with_parent():
     """For a child: a process group of its own, and the kernel's promise that it ends when the script is killed."""
     os.setpgid(0, 0)
-    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+    LIBC.prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
 
 
 # --- the archive of programs
+
+EXTRACT = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+
 
 def gpu_tests(build, device_tests):
     """The tests of device code, then those of ops, model and training that run on the GPU; what uses suspicious kernels comes last."""
@@ -138,4 +147,4 @@ def tree_bytes():
 def unpack(archive):
     """Programs from the archive, where none are."""
     with tarfile.open(archive) as tar:
-        tar.extractall(".")
+        tar.extractall(".", **EXTRACT)

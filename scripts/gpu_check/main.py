@@ -85,6 +85,9 @@ def ends(names, until):
     return [until - scale * sum(aside[i + 1:]) for i in range(len(names))]
 
 
+STOPS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
 def run_stages(v):
     asked = v.args.stages or [(n, False) for n in DEFAULT]
     until = ends([n for n, _ in asked], v.end - v.start) if v.end else None
@@ -110,6 +113,8 @@ def run_stages(v):
 
 
 def stop_on_signal(number, _):
+    for s in STOPS:
+        signal.signal(s, signal.SIG_IGN)
     raise visit.Stopped(signal.Signals(number).name)
 
 
@@ -117,10 +122,10 @@ def call(a):
     v = visit.Visit(a)
     if a.__dict__["from"] and not (v.out / "ledger.jsonl").exists():
         with tarfile.open(a.__dict__["from"]) as tar:
-            tar.extractall(v.out.parent / f".{v.out.name}.from")
+            tar.extractall(v.out.parent / f".{v.out.name}.from", **machine.EXTRACT)
         shutil.copytree(v.out.parent / f".{v.out.name}.from" / "gpu-check", v.out, dirs_exist_ok=True)
         shutil.rmtree(v.out.parent / f".{v.out.name}.from")
-    for s in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for s in STOPS:
         signal.signal(s, stop_on_signal)
     try:
         run_stages(v)

@@ -62,9 +62,10 @@ class Plan:
     device: str = "cuda"
     device_tests: str = "cuda-test"      # folder, under that of the programs
     tests: str = r"."                    # a regular expression over the tests' paths
-    test_s: float = 45                   # a test, and a case of bench that shows no progress
+    test_s: float = 45                   # a test
+    case_s: float = 20                   # a case of bench, which takes one or two
     bench_s: float = 0.1                 # a case's timing
-    broken_most: int = 4                 # processes that a group may lose before it is left
+    broken_most: int = 3                 # processes that a group may lose before it is left
     headline: tuple = headline("(fwd|bwd|fwd[+]bwd|decode)", "(lora|tied-lora)", "r=16/shape=llama2-7b/site=qkv", "cold", "mode=cold/.*adapters=64/popularity=different")
     bench: tuple = floor_table()
     shape: str = "llama2-7b"             # of the large model
@@ -85,7 +86,7 @@ class Plan:
 GPU = Plan()
 # The same on the emulator. Nothing is measured by it.
 REHEARSAL = replace(
-    GPU, device="cuda-emulated", device_tests="kernels/cuda", tests=r"/(mma|pair_pass|producer|fused|rmsnorm|top_two)_test$", test_s=20, bench_s=0,
+    GPU, device="cuda-emulated", device_tests="kernels/cuda", tests=r"/(mma|pair_pass|producer|fused|rmsnorm|top_two)_test$", test_s=20, case_s=10, bench_s=0,
     headline=headline("(fwd[+]bwd|decode)", "(lora|tied-lora)", "r=8/shape=mini/site=qkv", "cold", "adapters=8/popularity=different"),
     bench=(Group("1", "bf16", r"shape=mini/.*adapters="), Group("2", "f32", rf"^decode/{METHODS}/.*shape=mini/.*/mode=cold")),
     shape="mini", words=4, steps=(2, 2), new=4, mini_steps=2, mini_items=8,

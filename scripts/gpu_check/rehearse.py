@@ -1,7 +1,7 @@
 """The two calls of a visit on the emulator, and once more for each fault, which is planted for real: what was measured before it has to be in the archive, and
 the next call has to go on."""
 import json, os, pathlib, shutil, signal, subprocess, sys, tarfile, time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gpu_check import plan
 
@@ -50,9 +50,9 @@ def without_cublas(folder, env):
 
 
 FAULTS = {
-    "crash": Fault("a kernel ends its process: two cases of 64 tenants", kernel("crash:gather_expand_kernel"), broken="variant=gather", lacks=2),
-    "lost": Fault("a kernel spoils the GPU's context, so that every later call of its process fails", kernel("lost:gather_expand_kernel"), broken="variant=gather", lacks=2),
-    "hang-case": Fault("a kernel never ends while a case is measured", kernel("hang:gather_expand_kernel"), broken="variant=gather", lacks=2),
+    "crash": Fault("a kernel ends its process, in four cases", kernel("crash:gather_expand_kernel"), broken="variant=gather", lacks=4),
+    "lost": Fault("a kernel spoils the GPU's context, so that every later call of its process fails", kernel("lost:gather_expand_kernel"), broken="variant=gather", lacks=4),
+    "hang-case": Fault("a kernel never ends while a case is measured", kernel("hang:gather_expand_kernel"), broken="variant=gather", lacks=4),
     "hang-test": Fault("a kernel never ends in a test, so its group is not begun", kernel("hang:fused_fwd_128_kernel"), broken="fused_test", leaves_out=("F",)),
     "no-gnuplot": Fault("gnuplot is not on the PATH", without_gnuplot, says="no report"),
     "no-cublas": Fault("cuBLAS lies among Python's packages alone", without_cublas, says="taken from"),
@@ -89,18 +89,22 @@ def left_behind(word):
     return found
 
 
-def one_call(which, folder, env, build, kill):
+def one_call(label, which, folder, env, build, kill):
     """Returns {"exit", "seconds", "said", and the archive's}."""
     command = [sys.executable, "scripts/gpu-check", "--rehearse", "--out", folder / "out", "--deliver", folder / "delivered", "--large-dir", folder / "large", "--build", build, *plan.CALLS[which]]
-    log = folder / f"call-{which + 1}.log"
+    log = folder / f"call-{label.replace(' ', '-')}.log"
     start, killed = time.monotonic(), False
     with open(log, "wb") as f:
         child = subprocess.Popen([str(c) for c in command], stdout=f, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env, start_new_session=True)
-        while child.poll() is None:
-            time.sleep(0.05)
-            if kill and not killed and len([p for p in (folder / "out").rglob(kill[0]) if "measured" not in p.parts]) >= kill[1]:
+        try:
+            while child.poll() is None:
+                time.sleep(0.05)
+                if kill and not killed and len([p for p in (folder / "out").rglob(kill[0]) if "measured" not in p.parts]) >= kill[1]:
+                    os.killpg(child.pid, signal.SIGKILL)
+                    killed = True
+        finally:
+            if child.poll() is None:
                 os.killpg(child.pid, signal.SIGKILL)
-                killed = True
     time.sleep(0.3)
     return {"exit": child.returncode, "seconds": time.monotonic() - start, "said": log.read_text(errors="replace"), "killed": killed,
             "behind": left_behind(str(folder / "out"))} | archive_of(folder / "delivered")
@@ -132,7 +136,7 @@ def calls_of(name, fault, root):
     build = env.pop("--build", "build")
     results = {}
     for label, which, kill in (("1", 0, fault.kill[0]), ("1 again", 0, None), ("2", 1, fault.kill[1]), *((("2 again", 1, None),) if fault.kill[1] else ())):
-        results[label] = one_call(which, folder, env, build, kill)
+        results[label] = one_call(label, which, folder, env, build, kill)
         show(name, label, results[label])
     return results
 
@@ -148,7 +152,7 @@ def wrong(fault, got, whole):
         (bool(fault.leaves_out) or again["records"] == due, f"{again['records']} records where {due} are due"),
         (second["records"] >= again["records"], "call 2 lost records"),
         (not fault.broken or any(fault.broken in n for n in names), f"nothing like {fault.broken} is named as broken"),
-        (bool(fault.broken) or not names, f"named as broken: {names}"),
+        (bool(fault.broken) or not names, f"{names} broke their process"),
         (not fault.broken or "left out" in again["said"], "the next call did not leave out what broke"),
         (fault.says in first["said"], f"call 1 did not say \"{fault.says}\""),
         (not fault.kill[0] or first["killed"] and got["2"]["killed"], "the kill came too late"),
@@ -162,6 +166,8 @@ def wrong(fault, got, whole):
 
 
 def rehearse(a):
+    for s in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(s, lambda number, _: sys.exit(128 + number))
     root = pathlib.Path(a.out)
     print("A REHEARSAL on the emulator: nothing is measured. The calls:")
     for c in plan.CALLS:

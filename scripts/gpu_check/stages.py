@@ -1,5 +1,5 @@
 """The stages: each a function of a visit and of whether it is the quick form; its docstring's first line is its help. True: the call may go on."""
-import json, math, os, pathlib, re, shutil, subprocess, sys, time
+import hashlib, json, math, os, pathlib, re, shutil, subprocess, sys, time
 
 from gpu_check import machine, plan
 from gpu_check.visit import BROKEN
@@ -41,7 +41,7 @@ def prepare(v):
         if not f.exists():
             v.failed(f"{f} is missing: scripts/gpu-check build, or an archive of `scripts/gpu-check pack` in {archive}")
             return False
-    path, found = machine.find_libraries([v.build / "tiebreak", v.library()], v.build, v.out / "libraries")
+    path, found = machine.find_libraries([v.build / "tiebreak", v.library(), *tests_of(v)], v.build, v.out / "libraries")
     if path:
         v.env["LD_LIBRARY_PATH"] = path
     if (v.build / "data").is_dir():
@@ -53,8 +53,6 @@ def prepare(v):
             v.failed(f"{name} is nowhere on this machine" + ("; cuBLAS of the CUDA version that it was built with is needed" if "cublas" in name else ""))
     if not all(found.values()):
         return False
-    # what was measured before lies in the folder of these programs
-    v.records = v.out / "bench" / v.programs()
     v.prepared = open_device(v)
     return v.prepared
 
@@ -72,6 +70,9 @@ def open_device(v):
     if not info or not listed or (v.plan.device == "cuda" and "compute capability" not in cuda):
         v.failed(f"the device {v.plan.device} does not open: " + (cuda if v.plan.device == "cuda" else (v.out / "probe" / "cases.txt").read_text(errors="replace").strip()[-600:]))
         return False
+    # of these programs on this machine: records of others are no measurement of it
+    where = "".join(re.findall(r"^(?:cpu|os|gpu[.]).*\n", text, re.M))
+    v.records = v.out / "bench" / f"{v.programs()}-{hashlib.sha256(where.encode()).hexdigest()[:6]}"
     return True
 
 
@@ -101,7 +102,9 @@ def stage_probe(v, quick):
     """cuBLAS found, the device opened, device code tested; the call ends here when that fails, but for kernels that other stages leave out then"""
     if not prepare(v):
         return False
-    v.say(f"{v.plan.device}: {(re.findall(r'^cuda +(.*)', (v.out / 'probe' / 'info.txt').read_text(), re.M) or [''])[0] if v.plan.device == 'cuda' else 'opened'}")
+    seen = re.findall(r"^cuda +(.*)", (v.out / "probe" / "info.txt").read_text(), re.M) if v.plan.device == "cuda" else ["opened"]
+    cublas = re.findall(r"libcublas[.]so\S* => (\S+)", machine.text_of(["ldd", v.library()], env=v.env))
+    v.say(f"{v.plan.device}: {seen[0]}" + (f"; cuBLAS: {cublas[0]}" if cublas else ""))
     tests = [t for t in tests_of(v) if (v.build / v.plan.device_tests) in t.parents and not re.search(plan.SUSPICIOUS, t.name)]
     good = [v.test(name_of(v, t), [t], v.plan.test_s, [t]) for t in tests]
     if not tests:
@@ -113,10 +116,10 @@ def stage_parity(v, quick):
     """every test of an op, of the model and of training in f32 and bf16, on the GPU against the f64 definition; PEFT's stored trainings"""
     if not prepare(v):
         return False
-    for t in tests_of(v):
-        stage = "probe" if v.before(name_of(v, t), machine.hash_of(t, v.library()), "probe").get("result") == "passed" else v.stage
-        if stage == "probe":
-            continue
+    tests = [t for t in tests_of(v) if v.before(name_of(v, t), machine.hash_of(t, v.library()), "probe").get("result") != "passed"]
+    if not tests_of(v):
+        v.failed(f"no test in {v.build}")
+    for t in tests:
         v.test(name_of(v, t), [t], v.plan.test_s, [t])
     return True
 
@@ -161,13 +164,13 @@ def measure(v, g):
     if g.needs and not passed_test(v, g.needs):
         v.failed(f"group {g.name}: {len(names)} cases left out, since {g.needs} has not passed")
         return True
-    broken = [n for n in names if v.before(n, stage="bench").get("result") in BROKEN and not v.args.retry]
-    for n in broken:
-        v.failed(f"group {g.name}: {n} is left out: {v.before(n, stage='bench')['result']} before; --retry tries it again")
+    ledger, programs = v.ledger(), v.programs()
+    broken = [n for n in names if ledger.get(("bench", n, programs), {}).get("result") in BROKEN and not v.args.retry]
+    if broken:
+        v.failed(f"group {g.name}: {len(broken)} cases are left out that broke their process before, left-out.txt names them; --retry tries them again")
     names = [n for n in names if n not in broken]
     log, current, lost = v.out / "bench" / f"{v.stage}-{g.name}.log", v.out / "bench" / "current", 0
     (v.out / "bench").mkdir(parents=True, exist_ok=True)
-    said = ""
     while names:
         if v.left() < 2:
             v.failed(f"group {g.name}: {len(names)} cases: the time is over; call again, it goes on where it stopped")
@@ -176,15 +179,14 @@ def measure(v, g):
             v.failed(f"group {g.name}: {lost} cases broke their process; the rest of the group is left out of this call")
             break
         current.unlink(missing_ok=True)
-        before = count_records(v)
+        before, old = count_records(v), log.stat().st_size if log.exists() else 0
         ended = v.run(tiebreak(v, "bench", "--dtype", g.dtype, "--filter", exactly(names), "--min-time-s", v.plan.bench_s, "--resume", "--out", v.records, "--current", current),
-                      log, v.plan.test_s, progress=current)
-        said += log.read_text(errors="replace")
-        log.write_text(said)
-        last = said.strip().splitlines()[-1][:300] if said.strip() else ""
+                      log, v.plan.case_s, progress=current, mode="ab")
+        now = log.read_bytes()[old:].decode(errors="replace")
+        last = now.strip().splitlines()[-1][:300] if now.strip() else ""
         case = current.read_text() if current.exists() else ""
         if ended:
-            skipped = said.count("bench: SKIP")
+            skipped = now.count("bench: SKIP")
             v.say(f"group {g.name}, {g.dtype}: {len(names)} cases, {count_records(v) - before} measured now" + (f", {skipped} refused by the device" if skipped else "") + f", {ended.seconds:.1f} s")
             break
         if ended.how == "time":
@@ -291,14 +293,9 @@ def stage_model(v, quick):
             return f"the losses differ: {a} and, {words}, {b}"
         return f"ok: twice the same adapter; loss {a:.6g}, {words} {b:.6g}"
 
-    def fresh(*names):
-        for n in names:
-            shutil.rmtree(here / n, ignore_errors=True)
-
-    fresh("one", "two", "cpu", "bf16-one", "bf16-two")
-    v.sequence("train", [train("one", "--device", d), train("two", "--device", d), train("cpu", "--device", "cpu")], [program], lambda: judged("one", "two", "cpu", 1e-4, "on the CPU"))
-    v.sequence("train-bf16", [train(n, "--device", d, "--dtype", "bf16") for n in ("bf16-one", "bf16-two")], [program], lambda: judged("bf16-one", "bf16-two", "one", 1e-2, "in f32"))
-    fresh("eval-cpu", "eval-device")
+    fresh = lambda *names: [here / n for n in names]
+    v.sequence("train", [train("one", "--device", d), train("two", "--device", d), train("cpu", "--device", "cpu")], [program], fresh("one", "two", "cpu"), lambda: judged("one", "two", "cpu", 1e-4, "on the CPU"))
+    v.sequence("train-bf16", [train(n, "--device", d, "--dtype", "bf16") for n in ("bf16-one", "bf16-two")], [program], fresh("bf16-one", "bf16-two"), lambda: judged("bf16-one", "bf16-two", "one", 1e-2, "in f32"))
     at = {"cpu": "cpu", "device": d}
     steps = [step for n, device in at.items() for step in (
         (f"eval-{n}.json", [program, "eval", "--model", f"{MINI}/base", "--adapter", here / "one", "--task", "hellaswag", "--data", f"{MINI}/hellaswag/test.jsonl",
@@ -311,7 +308,7 @@ def stage_model(v, quick):
             return f"the scores differ: {scores[0]} on the CPU, {scores[1]} here"
         text = [(here / f"text-{n}.txt").read_text() for n in at]
         return f"ok: the CPU's scores and text ({len(text[0])} characters)" if text[0] and text[0] == text[1] else "the texts differ"
-    v.sequence("score", steps, [program], scored)
+    v.sequence("score", steps, [program], fresh("eval-cpu", "eval-device"), scored)
     return True
 
 
@@ -328,8 +325,12 @@ def stage_large(v, quick):
     here, model, program = v.out / v.stage, large_model(v), v.build / "tiebreak"
     here.mkdir(parents=True, exist_ok=True)
     if not (model / "model.safetensors.index.json").exists():
-        ended = v.run([program, "base", "--shape", v.plan.shape, "--tokenizer", f"{MINI}/base", "--out", model], here / "base.log", 300)
-        if not ended:
+        new = model.with_name(f"{model.name}.new")  # the half of a model that a kill leaves is none
+        shutil.rmtree(new, ignore_errors=True)
+        ended = v.run([program, "base", "--shape", v.plan.shape, "--tokenizer", f"{MINI}/base", "--out", new], here / "base.log", 300)
+        if ended:
+            new.rename(model)
+        else:
             v.failed(f"no model in {model}: {ended.words()}; --large-dir names a folder with 14 GB of room")
             return True
         v.say(f"the base, {sum(f.stat().st_size for f in model.glob('*')) / 1e9:.1f} GB: made in {ended.seconds:.1f} s")
@@ -344,16 +345,14 @@ def stage_large(v, quick):
                 return "two runs gave different adapters"
             rate = number_in(here / f"train-{run}.json", "tokens_per_s")
             return f"ok: {rate:.6g} tokens/s" if rate > 0 else "no tokens/s in what it printed"
-        if v.before(f"train-{run}", machine.hash_of(program, v.library())).get("result") != "passed":
-            shutil.rmtree(folder, ignore_errors=True)
-        v.sequence(f"train-{run}", [(f"train-{run}.json", command, 150)], [program], trained)
+        v.sequence(f"train-{run}", [(f"train-{run}.json", command, 150)], [program], [folder], trained)
     copies = (1, 8)
 
     def generated():
         rates = {c: number_in(here / f"generate-{c}.json", "tokens_per_s") for c in copies}
         return "ok: " + ", ".join(f"{c} at a time {r:.6g} tokens/s" for c, r in rates.items()) if all(r > 0 for r in rates.values()) else "no tokens/s in what it printed"
     v.sequence("generate", [(f"generate-{c}.json", [program, "generate", "--model", model, "--adapter", here / "lora", "--prompt", "The ", "--max-new-tokens", v.plan.new, "--copies", c, "--time",
-                                                    "--device", v.plan.device, "--dtype", "bf16", "--json"], 100) for c in copies], [program], generated)
+                                                    "--device", v.plan.device, "--dtype", "bf16", "--json"], 100) for c in copies], [program], [], generated)
     return True
 
 
@@ -369,6 +368,9 @@ def stage_peer(v, quick):
     command += ["--quick"] if quick else []
     command += ["--rehearse"] if v.plan.device != "cuda" else []
     command += ["--large-model", large_model(v)] if (large_model(v) / "model.safetensors.index.json").exists() else []
+    names = {e["name"] for e in v.ledger().values() if e["stage"] == "bench" and e["result"] in BROKEN} if not v.args.retry else ()
+    without = {"merged", *re.findall(r"/variant=([^/\s]+)", " ".join(names))} | (set() if passed_test(v, "fused_test") else {".*fused.*"})
+    command += ["--without", "|".join(sorted(without))]
     left = min(v.left(), plan.SECONDS["peer"][1])
     command += ["--until", max(1, int(left) - 2)]
     log = v.out / "peer.log"

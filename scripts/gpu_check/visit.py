@@ -1,5 +1,5 @@
 """One call: how long there is, what ran before, children that cannot outlive their time, and the archive that is there whatever comes later."""
-import io, json, os, pathlib, re, signal, subprocess, sys, tarfile, time
+import io, json, os, pathlib, re, shutil, signal, subprocess, tarfile, time
 from dataclasses import dataclass
 
 from gpu_check import machine, plan
@@ -120,13 +120,13 @@ class Visit:
         ends = [e for e in (self.end, self.stage_end) if e is not None]
         return min(ends) - time.monotonic() if ends else float("inf")
 
-    def run(self, command, log, limit, env=None, progress=None, apart=None):
+    def run(self, command, log, limit, env=None, progress=None, apart=None, mode="wb"):
         """A child's whole output goes to `log`, but what it prints to `apart` if that is given. It ends, or is killed with its process group when nothing has moved for `limit` seconds (since its start,
         or since the file `progress` last changed), or the time is over."""
         log.parent.mkdir(parents=True, exist_ok=True)
         start = moved = time.monotonic()
         stamp = None
-        with open(log, "wb") as f, open(apart or os.devnull, "wb") as printed:
+        with open(log, mode) as f, open(apart or os.devnull, "wb") as printed:
             try:
                 self.child = subprocess.Popen([str(c) for c in command], stdout=printed if apart else f, stderr=f, stdin=subprocess.DEVNULL, env=self.env | (env or {}),
                                               preexec_fn=machine.die_with_parent)
@@ -203,13 +203,15 @@ class Visit:
         self.failed(f"{name}: {result} ({why}); the log is {log}")
         return False
 
-    def sequence(self, name, steps, files, check):
-        """Several commands as one thing that passes or fails: steps are (file of its output in the stage's folder, command, seconds); `check` says what is
-        wrong with the outcome, or what is right after "ok: "."""
+    def sequence(self, name, steps, files, fresh, check):
+        """Several commands as one thing that passes or fails: steps are (file of its output in the stage's folder, command, seconds), `fresh` the folders that
+        must not be there before; `check` says what is wrong with the outcome, or what is right after "ok: "."""
         sum_ = machine.hash_of(*files, self.library())
         if self.before(name, sum_).get("result") == "passed":
             self.say(f"{name}: passed before")
             return True
+        for folder in fresh:
+            shutil.rmtree(folder, ignore_errors=True)
         start = time.monotonic()
         for file, command, seconds in steps:
             log = self.out / self.stage / f"{file}.log"
@@ -257,7 +259,19 @@ BROKEN = ("hung", "crashed", "lost")  # ended its process: left out by the next 
 
 
 def write_archive(folder, to, most=plan.ARCHIVE_BYTES, file_most=plan.FILE_BYTES):
-    """Returns the archive's bytes. The smallest files come first, so the largest are left out where not all have room."""
+    """Returns the archive's bytes. The smallest files come first, so the largest are left out where not all have room.
+
+    >>> import tempfile
+    >>> d = pathlib.Path(tempfile.mkdtemp())
+    >>> for name, size in (("a/small", 10), ("a/large", 3 << 20), ("b.safetensors", 5), ("c", 2 << 20)):
+    ...     (d / name).parent.mkdir(exist_ok=True); _ = (d / name).write_bytes(os.urandom(size))
+    >>> size = write_archive(d, d / "to.tar.gz", most=4 << 20, file_most=8 << 20)
+    >>> size <= 4 << 20, sorted(tarfile.open(d / "to.tar.gz").getnames())
+    (True, ['gpu-check/a/small', 'gpu-check/c', 'gpu-check/not-in-here.txt'])
+    >>> write_archive(d, d / "to.tar.gz", most=4 << 20, file_most=5) < 4096  # what was there is replaced
+    True
+    >>> shutil.rmtree(d)
+    """
     files = sorted((p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()), key=lambda p: p.stat().st_size)
     left, room = [], most - (1 << 20)
     raw = io.BytesIO()
