@@ -19,7 +19,7 @@ class Ended:
         return self.how == "ended" and self.status == 0
 
     def words(self):
-        return {"ended": f"exit status {self.status}", "crashed": f"ended by signal {-self.status}", "hung": f"no end or progress within its limit, killed after {self.seconds:.0f} s",
+        return {"ended": f"exit status {self.status}", "crashed": f"ended by signal {-self.status}", "hung": f"neither end nor progress within its limit, killed after {self.seconds:.0f} s",
                 "time": "the time was over"}[self.how]
 
 
@@ -272,7 +272,7 @@ def write_archive(folder, to, most=plan.ARCHIVE_BYTES, file_most=plan.FILE_BYTES
     True
     >>> shutil.rmtree(d)
     """
-    files = sorted((p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()), key=lambda p: p.stat().st_size)
+    files = sorted((p for p in folder.rglob("*") if p.is_file() and not p.is_symlink() and p.name != to.name), key=lambda p: p.stat().st_size)
     left, room = [], most - (1 << 20)
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w:gz", compresslevel=6) as tar:
