@@ -73,16 +73,17 @@ def parse(words):
 
 
 def ends(names, until):
-    """When each stage has to end, in seconds of the call: what is set aside for those behind it is theirs, in proportion where it does not suffice.
+    """When each stage has to end, in seconds of the call: what is set aside for those behind it is theirs; where there is less than all want, the first have it,
+    but for a fifth at most, which is for collecting.
 
-    >>> ends(["probe", "parity", "headline", "collect"], 300)
-    [20.0, 110.0, 280.0, 300.0]
-    >>> ends(["probe", "collect"], 20), ends(["bench"], 500)
-    ([10.0, 20.0], [500.0])
+    >>> ends(["probe", "parity", "headline", "collect"], 400), ends(["probe", "parity", "headline", "collect"], 50)
+    ([120, 210, 380, 400], [20, 40.0, 40.0, 50])
+    >>> ends(["bench"], 500), ends(["collect"], 10)
+    ([500], [10])
     """
     aside = [plan.SECONDS[n][0] for n in names]
-    scale = min(1.0, until / sum(aside))
-    return [until - scale * sum(aside[i + 1:]) for i in range(len(names))]
+    last = until - min(aside[-1], until / 5) if names[-1] == "collect" else until
+    return [min(last, max(sum(aside[:i + 1]), until - sum(aside[i + 1:]))) for i in range(len(names) - 1)] + [until]
 
 
 STOPS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)

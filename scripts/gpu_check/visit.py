@@ -184,9 +184,11 @@ class Visit:
             self.say(f"{name}: passed before")
             return True
         if before.get("result") in BROKEN and not self.args.retry:
+            self.results[name] = before["result"]
             self.failed(f"{name}: left out, since {before['result']} before ({before['why']}); --retry tries it again")
             return False
         if self.left() < 2:
+            self.results[name] = "time"
             self.failed(f"{name}: not begun, the time is over; call again, it goes on where it stopped")
             return False
         ended = self.run(command, log, limit, env)
