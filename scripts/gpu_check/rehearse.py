@@ -56,7 +56,7 @@ FAULTS = {
     "hang-test": Fault("a kernel never ends in a test, so its group is not begun", kernel("hang:fused_fwd_128_kernel"), broken="fused_test", leaves_out=("F",)),
     "no-gnuplot": Fault("gnuplot is not on the PATH", without_gnuplot, says="no report"),
     "no-cublas": Fault("cuBLAS lies among Python's packages alone", without_cublas, says="taken from"),
-    "kill": Fault("SIGKILL to the whole group: in the second group of cases, and in the second training of call 2", kill=(("bench-*.json", 25), ("train-*.json", 3))),
+    "kill": Fault("SIGKILL to the whole group: in the second group of cases, and in the second training of call 2", kill=(("bench-*.json", 25), ("two.json", 1))),
 }
 
 
