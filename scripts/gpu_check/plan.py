@@ -76,10 +76,10 @@ class Plan:
     mini_items: int = 24
     profile: tuple = (                   # a kernel, a case that launches it
         ("pair_pass_16_kernel", "^bwd/lora/r=16/shape=llama2-7b/site=qkv/tokens=8192/.*/mode=hot/variant=split-k$"),
-        ("decode_8_kernel", "^decode/lora/r=16/shape=llama2-7b/site=qkv/tokens=8/.*/mode=hot/variant=decode$"),
-        ("decode_64_kernel", "^decode/lora/r=16/shape=llama2-7b/site=qkv/tokens=64/.*/mode=hot/variant=decode$"),
-        ("fused_fwd_256_kernel", "^fwd/lora/r=16/shape=llama2-7b/site=qkv/.*/mode=hot/variant=fused$"),
-        ("fused_fwd_cluster_kernel", "^fwd/lora/r=16/shape=llama2-7b/site=qkv/.*/mode=hot/variant=fused-cluster$"),
+        ("decode_32x8_kernel", "^decode/lora/r=16/shape=llama2-7b/site=qkv/tokens=8/.*/mode=hot/variant=decode$"),
+        ("decode_128x64_kernel", "^decode/lora/r=16/shape=llama2-7b/site=qkv/tokens=64/.*/mode=hot/variant=decode$"),
+        ("fused_fwd_256_kernel", "^fwd/lora/r=16/shape=llama2-7b/site=qkv/.*/mode=hot/variant=fused-single$"),
+        ("fused_fwd_cluster_kernel", "^fwd/lora/r=16/shape=llama2-7b/site=qkv/.*/mode=hot/variant=fused$"),
     )
 
 
@@ -90,5 +90,5 @@ REHEARSAL = replace(
     headline=headline("(fwd[+]bwd|decode)", "(lora|tied-lora)", "r=8/shape=mini/site=qkv", "cold", "adapters=8/popularity=different"),
     bench=(Group("1", "bf16", r"shape=mini/.*adapters="), Group("2", "f32", rf"^decode/{METHODS}/.*shape=mini/.*/mode=cold")),
     shape="mini", words=4, steps=(2, 2), new=4, mini_steps=2, mini_items=8,
-    profile=(("decode_8_kernel", "^decode/lora/r=8/shape=mini/site=qkv/tokens=8/.*/mode=hot/variant=decode$"),),
+    profile=(("decode_32x8_kernel", "^decode/lora/r=8/shape=mini/site=qkv/tokens=8/.*/mode=hot/variant=decode$"),),
 )
