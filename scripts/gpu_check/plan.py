@@ -12,6 +12,7 @@ SECONDS = {
     "peer": (140, 580), "profile": (30, 300), "collect": (20, 120), "pack": (300, 580), "build": (580, 3000),
 }
 KILL_S = 5       # from TERM to KILL
+DELIVER_S = 20   # at least this often while a group of cases runs
 RESERVE_S = 7    # of --until, for a kill and the last archive
 ARCHIVE_BYTES = 16 << 20
 CARRIED_BYTES = 64 << 20

@@ -33,8 +33,14 @@ def without_gnuplot(folder, env):
     return env | {"PATH": str(bin_.resolve())}
 
 
+def without_report(folder, env):
+    (folder.parent / "out").mkdir(parents=True)
+    (folder.parent / "out/report").write_text("in the way")
+    return env
+
+
 def without_cublas(folder, env):
-    """Programs whose device library needs a libcublas.so.13 (a stand-in) that lies nowhere but among Python's packages."""
+    """Programs whose device library needs a libcublas.so.99 (a stand-in, of a version that no machine has) that lies nowhere but among Python's packages."""
     build, site = folder / "build", folder / "site/nvidia/cu13/lib"
     site.mkdir(parents=True)
     build.mkdir(parents=True)
@@ -44,8 +50,8 @@ def without_cublas(folder, env):
             os.link(p, build / p.relative_to("build"))
     shutil.copy("build/libtiebreak-cuda-emulated.so", build / "libreal.so")
     compiler = ["cc", "-shared", "-x", "c", "/dev/null", "-x", "none", "-Wl,--no-as-needed"]
-    subprocess.run([*compiler, "-Wl,-soname,libcublas.so.13", "-o", site / "libcublas.so.13"], check=True)
-    subprocess.run([*compiler, f"-L{build}", "-lreal", f"-L{site}", "-l:libcublas.so.13", "-Wl,-rpath,$ORIGIN", "-o", build / "libtiebreak-cuda-emulated.so"], check=True)
+    subprocess.run([*compiler, "-Wl,-soname,libcublas.so.99", "-o", site / "libcublas.so.99"], check=True)
+    subprocess.run([*compiler, f"-L{build}", "-lreal", f"-L{site}", "-l:libcublas.so.99", "-Wl,-rpath,$ORIGIN", "-o", build / "libtiebreak-cuda-emulated.so"], check=True)
     return env | {"PYTHONPATH": str((folder / "site").resolve()), "--build": str(build)}
 
 
@@ -54,9 +60,10 @@ FAULTS = {
     "lost": Fault("a kernel spoils the GPU's context, so that every later call of its process fails", kernel("lost:gather_expand_kernel"), broken="variant=gather", lacks=4),
     "hang-case": Fault("a kernel never ends while a case is measured", kernel("hang:gather_expand_kernel"), broken="variant=gather", lacks=4),
     "hang-test": Fault("a kernel never ends in a test, so its group is not begun", kernel("hang:fused_fwd_128_kernel"), broken="fused_test", leaves_out=("F",)),
-    "no-gnuplot": Fault("gnuplot is not on the PATH", without_gnuplot, says="no report"),
+    "no-gnuplot": Fault("gnuplot is not on the PATH", without_gnuplot, says="0 plots"),
+    "no-report": Fault("the report cannot be written: a file lies where its folder would be", without_report, says="no report"),
     "no-cublas": Fault("cuBLAS lies among Python's packages alone", without_cublas, says="taken from"),
-    "kill": Fault("SIGKILL to the whole group: in the second group of cases, and in the second training of call 2", kill=(("bench-*.json", 25), ("two.json", 1))),
+    "kill": Fault("SIGKILL to the whole group: in the second group of cases, and in the second training of call 2", kill=(("bench-*.json", 30), ("two.json", 1))),
 }
 
 

@@ -408,12 +408,12 @@ def stage_collect(v, quick):
     v.deliver()
     # nothing that comes now may cost the archive, or the call
     report = v.run([v.build / "tiebreak", "report", target, "--out", v.out / "report"], v.out / "report.log", 60)
-    v.say(f"the report: {v.out / 'report' / 'index.html'}" if report else
-          f"no report ({report.words()}: {(v.out / 'report.log').read_text(errors='replace').strip()[-200:]}); the records stand, `tiebreak report {target}` makes it elsewhere")
+    last = ((v.out / "report.log").read_text(errors="replace").strip().splitlines() or [""])[-1][-200:]
+    v.say(f"the report: {last}" if report else f"no report ({report.words()}: {last}); the records stand, `tiebreak report {target} --out DIR` makes it elsewhere")
     goals = v.run([sys.executable, "scripts/goals", target], v.out / "goals.txt", 30)
     lines = (v.out / "goals.txt").read_text(errors="replace").splitlines()
     verdicts = [line[:13].strip() for line in lines]
-    v.say(f"goals: " + ", ".join(f"{verdicts.count(w)} {w}" for w in ("met", "missed", "not separable", "not measured")) if goals.status in (0, 1) and lines else f"no goals ({goals.words()})")
+    v.say("goals: " + ", ".join(f"{verdicts.count(w)} {w}" for w in ("met", "missed", "not separable", "not measured")) if goals.status in (0, 1) and lines else f"no goals ({goals.words()})")
     return True
 
 

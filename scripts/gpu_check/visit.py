@@ -68,7 +68,7 @@ class Visit:
         self.start = time.monotonic()
         self.end = self.start + args.until - (plan.RESERVE_S if args.until > 3 * plan.RESERVE_S else 0) if args.until else None
         self.stage_end, self.stage, self.fail, self.child = None, "", False, None
-        self.results, self.timing = {}, []
+        self.results, self.timing, self.delivered = {}, [], self.start
         self.env = dict(os.environ, GOMP_SPINCOUNT="2000")
         self.out.mkdir(parents=True, exist_ok=True)
 
@@ -145,6 +145,8 @@ class Visit:
                 how = "time" if self.left() <= 0 else "hung" if now - moved > limit else "ended"
                 if how != "ended":
                     break
+                if progress and now - self.delivered > plan.DELIVER_S:
+                    self.deliver()
                 try:
                     self.child.wait(timeout=0.1)
                     break
@@ -237,6 +239,7 @@ class Visit:
 
     def deliver(self):
         """Writes the archive aside and renames it. Records and words come first; what is too large is left out and named in it."""
+        self.delivered = time.monotonic()
         if not self.args.deliver:
             return
         try:
