@@ -199,7 +199,7 @@ static void a_lost_device_ends_the_run(void **state)
     snprintf(current, sizeof current, "%s/current", dir);
     snprintf(words, sizeof words,
              "--device cuda-emulated --dtype bf16 --min-time-s 0 --json --current %s "
-             "--filter ^decode/lora/r=8/shape=mini/site=qkv/.*/mode=hot/variant=(base-first|decode|graph)$",
+             "--filter ^decode/lora/r=8/shape=mini/site=qkv/tokens=8/.*/mode=hot/variant=(base-first|decode|graph)$",
              current);
     setenv("TIEBREAK_EMULATE_FAULT", "lost:decode_shrink_kernel", 1);
     json *j = ended(start(words, file, 0), file, ERR_DEVICE);

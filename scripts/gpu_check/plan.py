@@ -20,7 +20,7 @@ FILE_BYTES = 4 << 20  # a file that is larger is left out of an archive
 
 METHODS = "(lora|tied-lora|vera)"
 # Kernels with barriers across blocks, copies by TMA, or addresses from tables: what uses them runs last and in processes of its own.
-SUSPICIOUS = r"fused|adapted|variant|many_adapters"
+SUSPICIOUS = r"fused|wgmma|adapted|variant|many_adapters"
 NEEDS_NO_GPU = r"/(simd|library)_test$"
 
 
@@ -33,14 +33,15 @@ class Group:
     needs: str = ""
 
 
-def headline(op, methods, where, mode, many):
-    """The cases that the goals are about, at one rank and shape."""
-    head = rf"^{op}/{methods}/{where}/.*/mode={mode}"
+def headline(op, methods, where, many, wgmma_needs):
+    """The cases that the goals are about, at one rank and shape; the kernels least sure to end come last."""
+    head = rf"^{op}/{methods}/{where}/.*/mode=cold"
     return (
         Group("A", "bf16", rf"{head}(/variant=(eager-bf16|adapter-first|one-pass|split-k|augmented-k|graph))?$"),
-        Group("T", "bf16", rf"^decode/{methods}/{where}/.*{many}"),
-        Group("B", "bf16", rf"{head}/variant=(decode.*|gather.*|producer-(?!fused).*)$"),
-        Group("F", "bf16", rf"{head}/variant=(producer-)?fused.*$", needs="fused_test"),
+        Group("T", "bf16", rf"^decode/{methods}/{where}/.*/{many[0]}/variant=(?!decode-wgmma/)[^/]*/{many[1]}$"),
+        Group("B", "bf16", rf"{head}/variant=(decode(-graph)?|gather|producer-(shrink|augmented))$"),
+        Group("F", "bf16", rf"{head}/variant=(producer-)?fused[^/]*$", needs="fused_test"),
+        Group("W", "bf16", rf"^decode/{methods}/{where}/.*/(mode=cold/variant=decode-wgmma|{many[0]}/variant=decode-wgmma/{many[1]})$", needs=wgmma_needs),
     )
 
 
@@ -67,7 +68,7 @@ class Plan:
     case_s: float = 20                   # a case of bench, which takes one or two
     bench_s: float = 0.1                 # a case's timing
     broken_most: int = 3                 # processes that a group may lose before it is left
-    headline: tuple = headline("(fwd|bwd|fwd[+]bwd|decode)", "(lora|tied-lora)", "r=16/shape=llama2-7b/site=qkv", "cold", "mode=cold/.*adapters=64/popularity=different")
+    headline: tuple = headline("(fwd|bwd|fwd[+]bwd|decode)", "(lora|tied-lora)", "r=16/shape=llama2-7b/site=qkv", ("mode=cold", "adapters=64/popularity=different"), "adapted_test")
     bench: tuple = floor_table()
     shape: str = "llama2-7b"             # of the large model
     words: int = 94                      # of an answer it is trained on
@@ -75,12 +76,12 @@ class Plan:
     new: int = 128                       # tokens generated
     mini_steps: int = 5                  # of the stage `model`
     mini_items: int = 24
-    profile: tuple = (                   # a kernel, a case that launches it
-        ("pair_pass_16_kernel", "^bwd/lora/r=16/shape=llama2-7b/site=qkv/tokens=8192/.*/mode=hot/variant=split-k$"),
-        ("decode_32x8_kernel", "^decode/lora/r=16/shape=llama2-7b/site=qkv/tokens=8/.*/mode=hot/variant=decode$"),
-        ("decode_128x64_kernel", "^decode/lora/r=16/shape=llama2-7b/site=qkv/tokens=64/.*/mode=hot/variant=decode$"),
-        ("fused_fwd_256_kernel", "^fwd/lora/r=16/shape=llama2-7b/site=qkv/.*/mode=hot/variant=fused-single$"),
-        ("fused_fwd_cluster_kernel", "^fwd/lora/r=16/shape=llama2-7b/site=qkv/.*/mode=hot/variant=fused$"),
+    profile: tuple = (                   # kernels, and a case that launches them
+        ("pair_pass", "^bwd/lora/r=16/shape=llama2-7b/site=qkv/tokens=8192/.*/mode=hot/variant=split-k$"),
+        ("decode_[0-9]", "^decode/lora/r=16/shape=llama2-7b/site=qkv/tokens=8/.*/mode=hot/variant=decode$"),
+        ("fused_fwd", "^fwd/lora/r=16/shape=llama2-7b/site=qkv/.*/mode=hot/variant=fused$"),
+        ("fused_bwd", "^bwd/lora/r=16/shape=llama2-7b/site=qkv/.*/mode=hot/variant=fused$"),
+        ("decode_wgmma", "^decode/tied-lora/r=16/shape=llama2-7b/site=qkv/tokens=64/.*/mode=hot/variant=decode-wgmma$"),
     )
 
 
@@ -88,8 +89,8 @@ GPU = Plan()
 # The same on the emulator. Nothing is measured by it.
 REHEARSAL = replace(
     GPU, device="cuda-emulated", device_tests="kernels/cuda", tests=r"/(mma|pair_pass|producer|fused|rmsnorm|top_two)_test$", test_s=20, case_s=10, bench_s=0,
-    headline=headline("(fwd[+]bwd|decode)", "(lora|tied-lora)", "r=8/shape=mini/site=qkv", "cold", "adapters=8/popularity=different"),
+    headline=headline("(fwd[+]bwd|decode)", "(lora|tied-lora)", "r=8/shape=mini/site=qkv", ("mode=hot", "adapters=8/popularity=different"), "fused_test"),
     bench=(Group("1", "bf16", r"shape=mini/.*adapters="), Group("2", "f32", rf"^decode/{METHODS}/.*shape=mini/.*/mode=cold")),
     shape="mini", words=4, steps=(2, 2), new=4, mini_steps=2, mini_items=8,
-    profile=(("decode_32x8_kernel", "^decode/lora/r=8/shape=mini/site=qkv/tokens=8/.*/mode=hot/variant=decode$"),),
+    profile=(("decode_[0-9]", "^decode/lora/r=8/shape=mini/site=qkv/tokens=8/.*/mode=hot/variant=decode$"),),
 )

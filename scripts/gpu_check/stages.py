@@ -222,7 +222,7 @@ def bench_groups(v, groups):
 
 
 def stage_headline(v, quick):
-    """the cases that the goals are about, in four processes: known ways, 64 tenants, decode with its rivals, fused (only if fused_test passed)"""
+    """the cases that the goals are about, a process a group: known ways, 64 tenants, decode with its rivals, fused and WGMMA (only if their tests passed)"""
     return prepare(v) and bench_groups(v, v.plan.headline)
 
 
@@ -243,12 +243,12 @@ def stage_profile(v, quick):
         if not names:
             v.failed(f"{kernel}: no case has such a name ({pattern})")
             continue
-        if v.before(names[0], stage="bench").get("result") in BROKEN or ("fused" in kernel and not passed_test(v, "fused_test")):
+        if v.before(names[0], stage="bench").get("result") in BROKEN or not all(passed_test(v, t) for k, t in (("fused", "fused_test"), ("wgmma", "adapted_test")) if k in kernel):
             v.failed(f"{kernel}: left out, as it broke its process or its test did not pass")
             continue
         sections = [w for s in ("SpeedOfLight", "MemoryWorkloadAnalysis", "LaunchStats", "Occupancy", "WarpStateStats", "SchedulerStats") for w in ("--section", s)]
         judge = lambda ended, text: ("passed", "profiled") if ended and "Duration" in text else (ended.how if ended.how != "ended" else "failed", ended.words() + "; no profile in the log")
-        v.test(kernel, ["ncu", "--clock-control", "none", "--kernel-name", kernel, "--launch-count", "2", *sections,
+        v.test(re.sub(r"[^a-z_0-9]", "", kernel), ["ncu", "--clock-control", "none", "--kernel-name", f"regex:^{kernel}", "--launch-count", "2", *sections,
                         *tiebreak(v, "bench", "--dtype", "bf16", "--filter", exactly(names[:1]), "--min-time-s", "0")], v.plan.test_s, [v.build / "tiebreak"], judge)
     return True
 
@@ -370,7 +370,7 @@ def stage_peer(v, quick):
     command += ["--rehearse"] if v.plan.device != "cuda" else []
     command += ["--large-model", large_model(v)] if (large_model(v) / "model.safetensors.index.json").exists() else []
     names = {e["name"] for e in v.ledger().values() if e["stage"] == "bench" and e["result"] in BROKEN} if not v.args.retry else ()
-    without = {"merged", *re.findall(r"/variant=([^/\s]+)", " ".join(names))} | (set() if passed_test(v, "fused_test") else {".*fused.*"})
+    without = {"merged", *re.findall(r"/variant=([^/\s]+)", " ".join(names))} | {p for p, t in ((".*fused.*", "fused_test"), ("decode-wgmma", "adapted_test")) if not passed_test(v, t)}
     command += ["--without", "|".join(sorted(without))]
     left = min(v.left(), plan.SECONDS["peer"][1])
     command += ["--until", max(1, int(left) - 2)]
