@@ -12,7 +12,7 @@ static void usage(FILE *to)
     fputs("tiebreak: which adapter? What each one costs and what it scores.\n\nusage: tiebreak VERB ...\n\n", to);
     for (const verb *const *v = verb_table; *v; v++) fprintf(to, "  %-10s %s\n", (*v)->name, (*v)->about);
     fputs(
-        "\n`tiebreak VERB --help` shows a verb's options. Exit status: 0 fine, 1 failed or regressed, 2 wrong usage or input, 3 inconclusive.\n",
+        "\n`tiebreak VERB --help` shows a verb's options. Exit status: 0 fine, 1 failed or regressed, 2 wrong usage or input, 3 inconclusive,\n4 another process works on the same, 5 the device is lost to this process.\n",
         to);
 }
 
