@@ -96,16 +96,16 @@ EXTRACT = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 
 def gpu_tests(build, device_tests):
-    """The tests of device code, then those of ops, model and training that run on the GPU; what uses suspicious kernels comes last."""
+    """The tests of device code, then those of ops, model and training that run on the GPU; what uses suspicious kernels comes last, but for what is slow."""
     found = sorted(p for p in (build / device_tests).rglob("*_test") if p.is_file())
     found += [p for p in sorted((build / "kernels").glob("*_test")) if not re.search(plan.NEEDS_NO_GPU, str(p))]
     found += [p for p in (build / name for name in ("model/cuda_test", "model/bf16_test", "train/bf16_test", "train/variant_test", "train/peft_reference_test")) if p.exists()]
-    return sorted(dict.fromkeys(found), key=lambda p: bool(re.search(plan.SUSPICIOUS, p.name)))
+    return sorted(dict.fromkeys(found), key=lambda p: (p.name in plan.SLOW_S, bool(re.search(plan.SUSPICIOUS, p.name))))
 
 
 def pack(build, out, data, say):
     """build/ as tests and benchmarks need it, stripped, with its libraries and, where it lies beside the tree, the tests' reference data."""
-    needed = [build / "tiebreak", build / "libtiebreak-cuda.so", build / "kernels/pair_test", build / "cuda-test"]
+    needed = [build / "tiebreak", build / "libtiebreak-cuda.so", build / "kernels/pair_test", build / "cuda-test/mma_test"]
     for f in needed:
         if not f.exists():
             return f"{f} is missing: make all cuda"
@@ -126,15 +126,16 @@ def pack(build, out, data, say):
         for lib in sorted(libraries):
             if not re.match(OWN, os.path.basename(lib)):
                 shutil.copy(lib, root / "lib" / os.path.basename(lib))
-        if data.is_dir():
-            shutil.copytree(data, root / "data" / data.name)
-            subprocess.run(["chmod", "-R", "u+w", str(root / "data")], check=False)
+        lacking = [d for d in plan.DATA if not (data / d).is_dir()]
+        for d in () if lacking else plan.DATA:
+            shutil.copytree(data / d, root / "data" / d, copy_function=shutil.copyfile)
+        subprocess.run(["chmod", "-R", "u+w", str(root)], check=False)
         with tarfile.open(archive.with_suffix(".new"), "w:xz", preset=6) as tar:
             tar.add(root, "build")
     archive.with_suffix(".new").rename(archive)
     size, tree = archive.stat().st_size, tree_bytes()
     say(f"{archive}: {size / 1e6:.1f} MB; with the tree {(size + tree) / 1e6:.1f} MB of {plan.CARRIED_BYTES / 1e6:.1f}"
-        + ("" if data.is_dir() else f"; {data} is not there, so the tests read the small golden files alone"))
+        + (f"; {data / lacking[0]} is not there, so the tests read the small golden files alone" if lacking else ""))
     return "" if size + tree <= plan.CARRIED_BYTES else f"{(size + tree) / 1e6:.1f} MB are more than can be carried"
 
 

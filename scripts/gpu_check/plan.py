@@ -21,7 +21,10 @@ FILE_BYTES = 4 << 20  # a file that is larger is left out of an archive
 METHODS = "(lora|tied-lora|vera)"
 # Kernels with barriers across blocks, copies by TMA, or addresses from tables: what uses them runs last and in processes of its own.
 SUSPICIOUS = r"fused|wgmma|adapted|variant|many_adapters"
-NEEDS_NO_GPU = r"/(simd|library)_test$"
+NEEDS_NO_GPU = r"/(simd|library|backend)_test$"  # of the CPU, or of the emulator by name
+EMULATOR_ALONE = ("refusals_say_what_is_missing",)  # tests in others' programs that skip where the emulator is not
+SLOW_S = {"peft_reference_test": 150}  # tests that may take longer than others, and so come after all
+DATA = ("peft-reference", "models/stories260K-hf")  # of ../shared/data: what the tests of stored trainings read
 
 
 @dataclass(frozen=True)
