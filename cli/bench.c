@@ -219,6 +219,12 @@ static bool device_is_lost(const backend *be)
     return be->sync(be) != OK;
 }
 
+/* Names the case before it can end the program. */
+static int name_current(const bench_spec *spec)
+{
+    return o.current ? file_write_atomic(o.current, spec->name, strlen(spec->name)) : OK;
+}
+
 /* What a case's failure is to the run. */
 static int case_failed(const bench_spec *spec, const backend *be)
 {
@@ -275,8 +281,9 @@ static int measure_again(const bench_spec *spec, const backend *be, json *record
     json *asked = NULL, *again = NULL, *result = (json *)(uintptr_t)record_get(record, field_record_result);
     cell  c    = { 0 };
     str   name = { 0 };
-    int   rc   = bench_measure(spec, be, o.min_time_s, (uint64_t)o.seed, &again);
-    if (rc) return case_failed(spec, be);
+    int   rc   = name_current(spec);
+    if (rc) return rc;
+    if (bench_measure(spec, be, o.min_time_s, (uint64_t)o.seed, &again)) return case_failed(spec, be);
     str_printf(&name, "  the fastest, %s, again", spec->variant ? spec->variant->name : "ops");
     if (!o.json) print_line(name.s, again);
     str_free(&name);
@@ -316,7 +323,7 @@ static int run_cases(const bench_spec *specs, int64_t n, const backend *be)
         const char *why = bench_refusal(&specs[i], be);
         done.current    = specs[i].name;
         progress_update(&p, i, specs[i].name);
-        if (!why && o.current) rc = file_write_atomic(o.current, specs[i].name, strlen(specs[i].name));
+        if (!why) rc = name_current(&specs[i]);
         if (why) {
             fprintf(stderr, "bench: SKIP %s: the variant %s\n", specs[i].name, why);
             json_push(done.skipped, named(specs[i].name, "why", why));
