@@ -115,7 +115,7 @@ static void check_settings(const char *device)
             const char *text  = s < 2 ? expected->generate : words;
             if (v->takes == TAKES_FACTORS && be->elem == 2) words = text = "it needs the method's own factors in f32";
             if (v->takes == TAKES_FACTORS && be->elem == 2 && s >= 2) words = text = "it takes one pair";
-            if (v->forward_only) text = NULL;
+            if (v->forward_only) text = v->same_arrays ? "it needs the same arrays" : NULL;
             course c = run(device, v->name, settings[s], words, text);
             if (!words) compare(v->name, &c, &usual, be->elem == 2);
             if (v == be->adapted) {
