@@ -228,6 +228,9 @@ int adapter_new_within(adapter **out, const backend *be, const model_config *c, 
     *out = NULL;
     if (!spec.sites) return input_error("adapter: no site to adapt");
     if (c->counting_only) return input_error("adapter: %s is a shape for counting only", c->name);
+    for (int s = 0; s < SITE_COUNT; s++)
+        if (site_set_has(spec.sites, s) && !(site_in(c, (site_id)s) && site_out(c, (site_id)s)))
+            return input_error("adapter: a %s has no linear `%s`", families[c->family].model_type, site_table[s].name);
     if (!spec.module_rank && (spec.rank < 1 || spec.rank > RANK_MAX))
         return input_error("adapter: rank %lld: must be 1..%d", (long long)spec.rank, RANK_MAX);
     if (spec.alpha != 0 && !method_takes_alpha(&spec.method)) {

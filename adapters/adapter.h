@@ -98,5 +98,5 @@ int adapter_read_config(json **out, const char *dir);
 const char *adapter_config_type(const json *config);
 const char *adapter_config_base(const json *config);
 json       *adapter_config_training(const json *config);
-int adapter_hash(const char *dir, char out[65]); /* the sha256 of the weights file */
+int         adapter_hash(const char *dir, char out[65]); /* the sha256 of the weights file */
 #endif

@@ -4,17 +4,17 @@
 #include "adapters/adapter.h"
 
 /* No dimension divides another; q and v differ in width, so shared factors are sliced. */
-static const model_config shape = { .name       = "test",
-                                    .layers     = 3,
-                                    .hidden     = 10,
-                                    .inter      = 7,
-                                    .heads      = 5,
-                                    .kv_heads   = 1,
-                                    .head_dim   = 2,
-                                    .vocab      = 11,
-                                    .positions  = 16,
-                                    .norm_eps   = 1e-5,
-                                    .rope_theta = 1e4 };
+static const model_config shape = { .name      = "test",
+                                    .layers    = 3,
+                                    .hidden    = 10,
+                                    .inter     = 7,
+                                    .heads     = 5,
+                                    .kv_heads  = 1,
+                                    .head_dim  = 2,
+                                    .vocab     = 11,
+                                    .positions = 16,
+                                    .norm_eps  = 1e-5,
+                                    .rope      = { { .theta = 1e4 } } };
 
 static adapter *fresh(const char *name, site_set sites, int64_t rank, uint64_t seed)
 {

@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "adapters/adapter_private.h"
 #include "adapters/peft.h"
+#include "model/names.h"
 
 /* Puts the member at the end, which is where folders written so far have it. */
 static void replace(json *obj, const char *key, json *value)
@@ -42,6 +43,17 @@ static module_info first_module(const adapter *a, const bool *kept)
     return (module_info) { .a = a, .kept = kept, .job = -1 };
 }
 
+/* The last part of a module's path, or all of it inside its layer where another ends alike. */
+static const char *short_name(const model_config *c, int site)
+{
+    const char *module = site_module(c, (site_id)site), *last = strrchr(module, '.') + 1;
+    for (int s = 0; s < SITE_COUNT; s++) {
+        const char *other = site_module(c, (site_id)s);
+        if (s != site && *other && !strcmp(strrchr(other, '.') + 1, last)) return module;
+    }
+    return last;
+}
+
 /* The linears' names in PEFT's form. Where some layers have nothing at a site, these are whole
  * paths, so that PEFT adapts no other layer. */
 static json *target_modules(const adapter *a, const bool *kept, const peft_layout *p)
@@ -50,9 +62,9 @@ static json *target_modules(const adapter *a, const bool *kept, const peft_layou
     bool  gaps = false;
     for (module_info m = first_module(a, kept); next_module(&m);) {
         char path[PEFT_KEY_MAX];
-        if (m.site == SITE_QKV) continue;
-        peft_module_path(m.layer, m.site, path);
-        if (m.layer == 0) json_push(names, json_of_text(strrchr(path, '.') + 1));
+        if (!*site_module(&a->cfg, (site_id)m.site)) continue;
+        peft_module_path(&a->cfg, m.layer, m.site, path);
+        if (m.layer == 0) json_push(names, json_of_text(short_name(&a->cfg, m.site)));
         if (m.rank || (p && p->keeps_empty))
             json_push(paths, json_of_text(path));
         else
@@ -85,7 +97,7 @@ static void set_masks(json *config, const adapter *a, const bool *kept)
     bool  pruned = kept != NULL;
     for (module_info m = first_module(a, kept); next_module(&m);) {
         char path[PEFT_KEY_MAX], key[PEFT_KEY_MAX + 8];
-        peft_module_path(m.layer, m.site, path);
+        peft_module_path(&a->cfg, m.layer, m.site, path);
         snprintf(key, sizeof key, "%s.lora_E", path);
         json_set(masks, key, mask_of(&m));
         pruned |= m.rank != a->spec.rank;
@@ -106,7 +118,7 @@ static void set_patterns(json *config, const adapter *a, const bool *kept, const
     replace(config, "lora_alpha", json_of_number(alpha));
     for (module_info m = first_module(a, kept); next_module(&m);) {
         char path[PEFT_KEY_MAX];
-        peft_module_path(m.layer, m.site, path);
+        peft_module_path(&a->cfg, m.layer, m.site, path);
         if (!m.rank) continue;
         /* AdaLoRA's scale keeps the initial rank */
         int64_t r = rule == SCALE_ALPHA_R_EPS ? a->spec.rank : m.rank;
@@ -120,9 +132,11 @@ static void set_patterns(json *config, const adapter *a, const bool *kept, const
 
 static json *shape_block(const model_config *c)
 {
-    return json_format("{'layers':%lld,'hidden':%lld,'inter':%lld,'heads':%lld,'kv_heads':%lld,'head_dim':%lld}",
-                       (long long)c->layers, (long long)c->hidden, (long long)c->inter, (long long)c->heads,
-                       (long long)c->kv_heads, (long long)c->head_dim);
+    json *j = json_format("{'layers':%lld,'hidden':%lld,'inter':%lld,'heads':%lld,'kv_heads':%lld,'head_dim':%lld}",
+                          (long long)c->layers, (long long)c->hidden, (long long)c->inter, (long long)c->heads,
+                          (long long)c->kv_heads, (long long)c->head_dim);
+    if (c->family != FAMILY_LLAMA) json_set_str(j, "family", families[c->family].model_type);
+    return j;
 }
 
 json *adapter_block(const adapter *a, const json *extra, const bool *kept)
@@ -167,6 +181,7 @@ int adapter_config_json(json **out, const adapter *a, const peft_layout *p, cons
     replace(c, p ? p->rank_key : "r", json_of_number((double)a->spec.rank));
     replace(c, "target_modules", target_modules(a, kept, p));
     if (json_find(c, "use_rslora")) replace(c, "use_rslora", json_of_bool(a->spec.method.rule == SCALE_ALPHA_SQRT_R));
+    if (json_find(c, "fan_in_fan_out")) replace(c, "fan_in_fan_out", json_of_bool(names_transposed(&a->cfg)));
     if (json_find(c, "projection_prng_key")) replace(c, "projection_prng_key", json_of_number((double)a->spec.seed));
     if (json_find(c, "lora_alpha")) set_patterns(c, a, kept, p);
     if (p && p->keeps_empty) set_masks(c, a, kept);

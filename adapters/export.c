@@ -19,9 +19,14 @@ typedef struct {
 static int parts_of(const model_config *c, int site, part out[3])
 {
     int64_t q = site_out(c, SITE_Q), kv = site_out(c, SITE_K);
-    if (site != SITE_QKV) {
+    if (*site_module(c, (site_id)site) || (site != SITE_QKV && site != SITE_GATE_UP)) {
         out[0] = (part) { (site_id)site, 0 };
         return 1;
+    }
+    if (site == SITE_GATE_UP) {
+        out[0] = (part) { SITE_GATE, 0 };
+        out[1] = (part) { SITE_UP, c->inter };
+        return 2;
     }
     out[0] = (part) { SITE_Q, 0 };
     out[1] = (part) { SITE_K, q };
@@ -47,6 +52,15 @@ static int plain_twin(adapter **out, const adapter *a)
     int64_t      usual = usual_module(a), modules = a->priv->modules;
     adapter_spec spec = { .sites = 0 };
     if (usual < 0) return input_error("export: every module has rank 0: there is nothing to export");
+    for (int site = 0; site < SITE_COUNT; site++) {
+        part parts[3];
+        if (site_set_has(a->spec.sites, site) && parts_of(&a->cfg, site, parts) &&
+            !*site_module(&a->cfg, parts[0].site))
+            return input_error(
+                "export: the site %s is part of a fused module of a %s; a plain LoRA has a pair of its own "
+                "only for the whole: train it on qkv or gate_up, or merge",
+                site_table[site].name, families[a->cfg.family].model_type);
+    }
     int rc = method_find(&spec.method, "lora");
     if (rc) return rc;
     int64_t *ranks = mem_alloc((size_t)modules, sizeof *ranks);

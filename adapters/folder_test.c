@@ -80,7 +80,8 @@ static void assert_kept(const peft_case *c, const adapter *a, const adapter_tens
     double *all = peft_stored(c, "perturbed", "step30", &whole), *got = values_of(a, t);
     snprintf(path, sizeof path, "%s/adapter", c->dir);
     assert_ok(adapter_read_config(&config, path));
-    snprintf(path, sizeof path, "model.layers.%d.%s.lora_E", (int)t->layer, site_table[t->site].module);
+    snprintf(path, sizeof path, "model.layers.%d.%s.lora_E", (int)t->layer,
+             site_module(&a->cfg, (site_id)t->site));
     const json *mask = json_find(json_find(config, "rank_pattern"), path);
     assert_int_equal(json_size(mask), r0);
     int64_t kept = t->factor == FACTOR_A ? t->rows : t->cols, k = 0;

@@ -13,8 +13,10 @@ static real *weight_of(const model *m, int64_t layer, int site)
 {
     const layer_weights *w = &m->layers[layer];
     int64_t              q = site_out(&m->cfg, SITE_Q), kv = site_out(&m->cfg, SITE_K);
-    real *const          array[SITE_COUNT] = { w->qkv, w->qkv, w->qkv, w->qkv, w->o, w->gate_up, w->gate_up, w->down };
-    const int64_t        first[SITE_COUNT] = { 0, 0, q, q + kv, 0, 0, m->cfg.inter, 0 };
+    real *const          array[SITE_COUNT] = {
+                 w->qkv, w->qkv, w->qkv, w->qkv, w->o, w->gate_up, w->gate_up, w->down, w->gate_up
+    };
+    const int64_t first[SITE_COUNT] = { 0, 0, q, q + kv, 0, 0, m->cfg.plan.ungated ? 0 : m->cfg.inter, 0, 0 };
     return real_at(m->be, array[site], first[site] * site_in(&m->cfg, (site_id)site));
 }
 

@@ -59,13 +59,13 @@ static int module_rank(const reading *r, const model_config *c, const tensor_vie
 }
 
 /* The s of a module of a PEFT folder, which PEFT computes from the config. */
-static int module_scale(const reading *r, int64_t layer, int site, int64_t rank, double *s)
+static int module_scale(const reading *r, const model_config *c, int64_t layer, int site, int64_t rank, double *s)
 {
     method as    = { .rule = peft_scale_rule(r->layout, json_is_true(json_find(r->config, "use_rslora"))), .scale = 1 };
     double alpha = r->alpha;
     const json *own = NULL;
     char        path[PEFT_KEY_MAX];
-    peft_module_path(layer, site, path);
+    peft_module_path(c, layer, site, path);
     int rc = peft_pattern(&own, json_find(r->config, "alpha_pattern"), path, r->where);
     if (rc) return rc;
     if (own && !json_is_number(own))
@@ -88,7 +88,7 @@ static int scan_modules(reading *r, const model_config *c)
         int64_t            layer;
         int                site;
         if (peft_ignored_key(t->name)) continue;
-        if (!peft_parse_key(r->layout, t->name, &f, &layer, &site))
+        if (!peft_parse_key(c, r->layout, t->name, &f, &layer, &site))
             return input_error(
                 "%s: tensor \"%s\": not a %s tensor of a Llama linear (q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj); "
                 "what it changes is not supported",
@@ -97,11 +97,16 @@ static int scan_modules(reading *r, const model_config *c)
             return input_error("%s: tensor \"%s\": the base has %lld layers, 0..%lld", r->file->path, t->name,
                                (long long)c->layers, (long long)c->layers - 1);
         if (site < 0) continue;
+        if (r->layout->model_key[FACTOR_B] && peft_rows_by_head(c, r->layout, FACTOR_B, site))
+            return input_error(
+                "%s: tensor \"%s\": one B for all modules is not supported where this family's rows of q, k "
+                "and v lie by head; merge the adapter with PEFT and score the merged model",
+                r->file->path, t->name);
         r->spec.sites |= 1u << site;
         if (f != (r->layout->module_suffix[FACTOR_A] ? FACTOR_A : FACTOR_U)) continue;
         int64_t m  = layer * SITE_COUNT + site;
         int     rc = module_rank(r, c, t, f, site, &r->rank[m]);
-        if (!rc) rc = module_scale(r, layer, site, r->rank[m], &r->scale[m]);
+        if (!rc) rc = module_scale(r, c, layer, site, r->rank[m], &r->scale[m]);
         if (rc) return rc;
     }
     bool any = r->layout->keeps_empty && r->spec.sites;
@@ -210,6 +215,7 @@ static int read_tensor(const reading *r, adapter *a, const adapter_tensor *t, in
     if (rc) return rc;
     double *values = mem_alloc((size_t)n + 1, sizeof *values);
     rc             = tensor_read_f64(values, view, 0, n);
+    if (peft_rows_by_head(&a->cfg, r->layout, t->factor, t->site)) values = adapter_rows_arranged(a, t, values, false);
     if (!rc) a->be->params->upload(a->be->params, adapter_values(a, t), values, n);
     free(values);
     ++*used;

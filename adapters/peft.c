@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "model/model_weights.h"
 
 /* The fields that every LoRA-like config has, with PEFT's defaults. AdaLoRA adds its own. */
 #define LORA_FIELDS                                                                                                    \
@@ -53,44 +54,65 @@ scale_rule peft_scale_rule(const peft_layout *p, bool use_rslora)
 
 static const char prefix[] = "base_model.model.";
 
-void peft_module_path(int64_t layer, int site, char out[PEFT_KEY_MAX])
+void peft_module_path(const model_config *c, int64_t layer, int site, char out[PEFT_KEY_MAX])
 {
-    snprintf(out, PEFT_KEY_MAX, "model.layers.%lld.%s", (long long)layer, site_table[site].module);
+    const file_names *n = names_of(c);
+    snprintf(out, PEFT_KEY_MAX, "%s%s%lld.%s", n->prefix[0], n->layers, (long long)layer, n->module[site]);
 }
 
-void peft_tensor_key(const peft_layout *p, factor_id f, int64_t layer, int site, char out[PEFT_KEY_MAX])
+bool peft_rows_by_head(const model_config *c, const peft_layout *p, factor_id f, int site)
+{
+    return p && site == SITE_QKV && (f == FACTOR_B || f == FACTOR_V) && names_qkv_by_head(c);
+}
+
+void peft_tensor_key(const model_config *c, const peft_layout *p, factor_id f, int64_t layer, int site,
+                     char out[PEFT_KEY_MAX])
 {
     char path[PEFT_KEY_MAX];
     if (p->model_key[f]) {
         snprintf(out, PEFT_KEY_MAX, "%s", p->model_key[f]);
         return;
     }
-    peft_module_path(layer, site, path);
+    peft_module_path(c, layer, site, path);
     snprintf(out, PEFT_KEY_MAX, "%s%.100s%s", prefix, path, p->module_suffix[f]);
 }
 
-bool peft_parse_key(const peft_layout *p, const char *name, factor_id *f, int64_t *layer, int *site)
+/* The number behind what stands before a layer's modules, and what follows it; NULL: not such a
+ * name. */
+static const char *behind_layer(const model_config *c, const char *name, int64_t *layer)
 {
-    static const char layers[] = "model.layers.";
+    const file_names *names = names_of(c);
+    for (int i = 0; i < PREFIXES_MAX && names->prefix[i]; i++) {
+        size_t n = strlen(names->prefix[i]), k = strlen(names->layers);
+        if (strncmp(name, names->prefix[i], n) || strncmp(name + n, names->layers, k)) continue;
+        const char *digits = name + n + k;
+        char       *end;
+        long long   l = *digits >= '0' && *digits <= '9' ? strtoll(digits, &end, 10) : -1;
+        if (l < 0 || l > 65535 || *end != '.') continue;
+        *layer = l;
+        return end + 1;
+    }
+    return NULL;
+}
+
+bool peft_parse_key(const model_config *c, const peft_layout *p, const char *name, factor_id *f, int64_t *layer,
+                    int *site)
+{
     for (int i = 0; i < FACTOR_COUNT; i++) {
         if (!p->model_key[i] || strcmp(p->model_key[i], name)) continue;
         *f     = (factor_id)i;
         *layer = *site = -1;
         return true;
     }
-    size_t skip = strlen(prefix) + strlen(layers);
-    if (strncmp(name, prefix, strlen(prefix)) || strncmp(name + strlen(prefix), layers, strlen(layers))) return false;
-    char     *end;
-    long long l = name[skip] >= '0' && name[skip] <= '9' ? strtoll(name + skip, &end, 10) : -1;
-    if (l < 0 || l > 65535 || *end != '.') return false;
-    for (int s = 0; s < SITE_COUNT; s++) {
-        size_t n = strlen(site_table[s].module);
-        if (!n || strncmp(end + 1, site_table[s].module, n)) continue;
+    const char *rest = strncmp(name, prefix, strlen(prefix)) ? NULL : behind_layer(c, name + strlen(prefix), layer);
+    for (int s = 0; rest && s < SITE_COUNT; s++) {
+        const char *module = site_module(c, (site_id)s);
+        size_t      n      = strlen(module);
+        if (!n || strncmp(rest, module, n)) continue;
         for (int i = 0; i < FACTOR_COUNT; i++) {
-            if (!p->module_suffix[i] || strcmp(end + 1 + n, p->module_suffix[i])) continue;
-            *f     = (factor_id)i;
-            *layer = l;
-            *site  = s;
+            if (!p->module_suffix[i] || strcmp(rest + n, p->module_suffix[i])) continue;
+            *f    = (factor_id)i;
+            *site = s;
             return true;
         }
     }

@@ -24,14 +24,19 @@ typedef struct {
 const peft_layout *peft_layout_find(const char *type); /* NULL when unknown */
 
 enum { PEFT_KEY_MAX = 160 };
-/* "model.layers.3.self_attn.q_proj" */
-void peft_module_path(int64_t layer, int site, char out[PEFT_KEY_MAX]);
+/* "model.layers.3.self_attn.q_proj", as the model's family names it */
+void peft_module_path(const model_config *c, int64_t layer, int site, char out[PEFT_KEY_MAX]);
 /* "base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight", or the key for the whole
  * model. */
-void peft_tensor_key(const peft_layout *p, factor_id f, int64_t layer, int site, char out[PEFT_KEY_MAX]);
+void peft_tensor_key(const model_config *c, const peft_layout *p, factor_id f, int64_t layer, int site,
+                     char out[PEFT_KEY_MAX]);
 /* The reverse: false when the name is not a key of this layout. Layer and site are -1 for a key of
  * the whole model. */
-bool peft_parse_key(const peft_layout *p, const char *name, factor_id *f, int64_t *layer, int *site);
+bool peft_parse_key(const model_config *c, const peft_layout *p, const char *name, factor_id *f, int64_t *layer,
+                    int *site);
+/* Whether a folder of this layout (NULL: our own) has the rows of this factor's tensor by head,
+ * where ours are q, k, v one below the other; weight_arrange(BY_HEAD) turns one into the other. */
+bool peft_rows_by_head(const model_config *c, const peft_layout *p, factor_id f, int site);
 /* Whether PEFT saves this key although it does not change the forward. */
 bool peft_ignored_key(const char *name);
 
@@ -47,6 +52,10 @@ int adapter_config_json(json **out, const adapter *a, const peft_layout *p, cons
  * has no bytes. (save.c) */
 tensor_view folder_tensor(const adapter *a, const peft_layout *p, const adapter_tensor *t, factor_shape s,
                           char name[PEFT_KEY_MAX]);
+
+/* The values of a B or v at qkv with their rows by head (to_file), or back; `values` is freed.
+ * (save.c) */
+double *adapter_rows_arranged(const adapter *a, const adapter_tensor *t, double *values, bool to_file);
 
 /* adapter_open for a folder whose two parts are read already; `where` is the config's path.
  * (open.c) */

@@ -10,12 +10,18 @@
 #include "core/memory.h"
 #include "adapters/adapter_private.h"
 #include "adapters/peft.h"
+#include "model/model_weights.h"
 
-/* PEFT's layout for these factors on these sites, or NULL for our own. PEFT's fused projections are
- * other modules, and its VeRA has no scale. */
+/* PEFT's layout for these factors on these sites, or NULL for our own: where the family has no
+ * module of its own at a site, as a Llama for qkv; and PEFT's VeRA has no scale, and reads one
+ * B in the order of each module's rows. */
 static const peft_layout *layout_of(const adapter *a)
 {
-    const peft_layout *p = site_set_has(a->spec.sites, SITE_QKV) ? NULL : peft_layout_find(a->spec.method.peft);
+    const peft_layout *p = peft_layout_find(a->spec.method.peft);
+    for (int s = 0; p && s < SITE_COUNT; s++)
+        if (site_set_has(a->spec.sites, s) && (!*site_module(&a->cfg, (site_id)s) ||
+                                               (p->model_key[FACTOR_B] && peft_rows_by_head(&a->cfg, p, FACTOR_B, s))))
+            p = NULL;
     for (int64_t j = 0; p && p->rule == SCALE_CONST && j < a->n_jobs; j++)
         if (a->jobs[j].r && a->jobs[j].s != 1) return NULL;
     return p;
@@ -39,12 +45,14 @@ int64_t adapter_kept_rows(const adapter *a, const bool *kept, int64_t job, int64
 
 /* The values of one tensor as F32, without the rows (A) or columns (B, u) that the allocator
  * pruned. */
-static float *saved_values(const adapter *a, const bool *kept, const adapter_tensor *t, factor_shape *shape)
+static float *saved_values(const adapter *a, const peft_layout *p, const bool *kept, const adapter_tensor *t,
+                           factor_shape *shape)
 {
     int64_t n   = t->rows * t->cols;
     double *all = mem_alloc((size_t)n + 1, sizeof *all);
     float  *out = mem_alloc((size_t)n + 1, sizeof *out);
     a->be->params->download(a->be->params, all, adapter_values(a, t), n);
+    if (peft_rows_by_head(&a->cfg, p, t->factor, t->site)) all = adapter_rows_arranged(a, t, all, true);
     *shape = (factor_shape) { t->rows, t->cols };
     if (!kept || a->spec.method.factor[t->factor].scope != SCOPE_LAYER) {
         for (int64_t i = 0; i < n; i++) out[i] = (float)all[i];
@@ -63,12 +71,21 @@ static float *saved_values(const adapter *a, const bool *kept, const adapter_ten
     return out;
 }
 
+double *adapter_rows_arranged(const adapter *a, const adapter_tensor *t, double *values, bool to_file)
+{
+    const bool vector = t->factor == FACTOR_V;
+    double    *to     = mem_alloc((size_t)(t->rows * t->cols) + 1, sizeof *to);
+    weight_arrange(&a->cfg, BY_HEAD, to, values, vector ? t->cols : t->rows, vector ? 0 : t->cols, to_file);
+    free(values);
+    return to;
+}
+
 tensor_view folder_tensor(const adapter *a, const peft_layout *p, const adapter_tensor *t, factor_shape s,
                           char name[PEFT_KEY_MAX])
 {
     bool vector = t->factor == FACTOR_U || t->factor == FACTOR_V, flat = vector && (!p || p->vector_1d);
     if (p)
-        peft_tensor_key(p, t->factor, t->layer, t->site, name);
+        peft_tensor_key(&a->cfg, p, t->factor, t->layer, t->site, name);
     else
         adapter_tensor_name(t, a, name);
     return (tensor_view) { .name   = name,
@@ -85,7 +102,7 @@ static int write_weights(const adapter *a, const bool *kept, const peft_layout *
     int64_t n                  = 0;
     for (int64_t i = 0; i < a->n_tensors; i++) {
         factor_shape shape;
-        float       *values = saved_values(a, kept, &a->tensors[i], &shape);
+        float       *values = saved_values(a, p, kept, &a->tensors[i], &shape);
         views[n]            = folder_tensor(a, p, &a->tensors[i], shape, names[n]);
         views[n].bytes      = (const unsigned char *)values;
         if (views[n].count > 0 || (p && p->keeps_empty))

@@ -38,14 +38,29 @@ static void fit_shared(model_config *c, const safetensors *file, const peft_layo
     if (!c->inter && down && A->shape[1] > c->hidden) c->inter = A->shape[1];
 }
 
+/* The first family under whose names a tensor is one of an adapter's. */
+static void find_names(model_config *c, const safetensors *file, const peft_layout *p)
+{
+    factor_id f;
+    int64_t   layer;
+    int       site;
+    for (int i = 0; families[i].model_type; i++) {
+        c->family = i, c->plan = families[i].plan;
+        for (int64_t t = 0; t < file->n; t++)
+            if (peft_parse_key(c, p, file->tensors[t].name, &f, &layer, &site) && site >= 0) return;
+    }
+    c->family = FAMILY_LLAMA, c->plan = families[FAMILY_LLAMA].plan;
+}
+
 static int shape_of_tensors(model_config *c, const safetensors *file, const peft_layout *p)
 {
     site_set sites = 0;
+    find_names(c, file, p);
     for (int64_t i = 0; i < file->n; i++) {
         factor_id f;
         int64_t   layer;
         int       site;
-        if (!peft_parse_key(p, file->tensors[i].name, &f, &layer, &site) || site < 0) continue;
+        if (!peft_parse_key(c, p, file->tensors[i].name, &f, &layer, &site) || site < 0) continue;
         if (layer >= SHAPE_LAYERS_MAX)
             return input_error("%s: tensor \"%s\": more than %d layers", file->path, file->tensors[i].name,
                                SHAPE_LAYERS_MAX);
@@ -63,10 +78,10 @@ static int shape_of_tensors(model_config *c, const safetensors *file, const peft
         int64_t in = site_in(c, (site_id)s), out = site_out(c, (site_id)s);
         if (in < 1 || out < 1)
             return input_error("%s: does not show the widths of %s; name the base with --model", file->path,
-                               site_table[s].module);
+                               site_module(c, (site_id)s));
         if (in > SHAPE_WIDTH_MAX || out > SHAPE_WIDTH_MAX)
-            return input_error("%s: %s would be [%lld, %lld]; at most %d is handled", file->path, site_table[s].module,
-                               (long long)out, (long long)in, SHAPE_WIDTH_MAX);
+            return input_error("%s: %s would be [%lld, %lld]; at most %d is handled", file->path,
+                               site_module(c, (site_id)s), (long long)out, (long long)in, SHAPE_WIDTH_MAX);
     }
     return OK;
 }
@@ -92,7 +107,11 @@ static int shape_of_weights(model_config *c, const json *config, const char *dir
 
 static int shape_of_block(model_config *c, const json *shape, const char *dir)
 {
-    int rc = json_get_int(shape, dir, "layers", 1, SHAPE_LAYERS_MAX, &c->layers);
+    const char *name = json_text(json_find(shape, "family"));
+    c->family        = name ? family_find(name) : FAMILY_LLAMA;
+    if (c->family < 0) return input_error("%s/" ADAPTER_CONFIG ": \"family\": \"%.40s\" is not known", dir, name);
+    c->plan = families[c->family].plan;
+    int rc  = json_get_int(shape, dir, "layers", 1, SHAPE_LAYERS_MAX, &c->layers);
     if (!rc) rc = json_get_int(shape, dir, "hidden", 1, SHAPE_WIDTH_MAX, &c->hidden);
     if (!rc) rc = json_get_int(shape, dir, "inter", 1, SHAPE_WIDTH_MAX, &c->inter);
     if (!rc) rc = json_get_int(shape, dir, "head_dim", 1, SHAPE_WIDTH_MAX, &c->head_dim);

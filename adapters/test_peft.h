@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "core/test.h"
 #include "adapters/adapter.h"
+#include "model/names.h"
 #include "model/safetensors.h"
 
 typedef struct {
@@ -69,7 +70,9 @@ static inline const json *peft_case_start(const peft_case *c, const char *start)
 /* "layers.1.q_proj.A" for a stored tensor of the adapter. */
 static inline void peft_factor_name(const adapter_tensor *t, char *out, size_t size)
 {
-    const char *module = t->site < 0 ? "" : t->site == SITE_QKV ? "qkv" : strchr(site_table[t->site].module, '.') + 1;
+    const char *module = t->site < 0           ? ""
+                         : t->site == SITE_QKV ? "qkv"
+                                               : strchr(names_table[NAMES_LLAMA].module[t->site], '.') + 1;
     char        letter = factor_letter[t->factor];
     if (t->site < 0)
         snprintf(out, size, "shared.%c", letter);
@@ -117,8 +120,8 @@ static inline method peft_case_method(const peft_case *c, site_set *sites, int64
         if (strstr(f->string, ".qkv.")) *sites |= 1u << SITE_QKV;
         for (int s = 0; s < SITE_COUNT; s++) {
             char part[32];
-            if (!site_table[s].module[0]) continue;
-            snprintf(part, sizeof part, ".%s.", strchr(site_table[s].module, '.') + 1);
+            if (!names_table[NAMES_LLAMA].module[s][0]) continue;
+            snprintf(part, sizeof part, ".%s.", strchr(names_table[NAMES_LLAMA].module[s], '.') + 1);
             if (strstr(f->string, part)) *sites |= 1u << s;
         }
         if (seen[id]) continue;
@@ -154,7 +157,7 @@ static inline adapter *peft_case_adapter(const peft_case *c, const backend *be, 
         const char *module = json_find(s, "module")->valuestring, *A = json_find(s, "A")->valuestring;
         int64_t     layer = (int64_t)json_find(s, "layer")->valuedouble;
         int         site  = 0;
-        while (site < SITE_COUNT && strcmp(site_table[site].module, module)) site++;
+        while (site < SITE_COUNT && strcmp(names_table[NAMES_LLAMA].module[site], module)) site++;
         if (strstr(A, ".qkv.")) site = SITE_QKV;
         const json *shape                 = json_find(json_find(json_find(c->info, "factors"), A), "shape");
         ranks[layer * SITE_COUNT + site]  = (int64_t)shape->child->valuedouble;

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "adapters/merge.h"
+#include "adapters/peft.h"
 
 static struct {
     const char *model, *to, *out;
@@ -120,8 +121,8 @@ static void add_disagreements(const adapter *a, const json *config, str *out)
     for (int64_t j = 0; j < a->n_jobs; j++) {
         const expand_job *job  = &a->jobs[j];
         double            want = json_number(json_find(config, "r"));
-        char              path[128];
-        snprintf(path, sizeof path, "model.layers.%lld.%s", (long long)job->layer, site_table[job->site].module);
+        char              path[PEFT_KEY_MAX];
+        peft_module_path(&a->cfg, job->layer, (int)job->site, path);
         for (const json *k = json_members(pattern); k; k = k->next)
             if (ends_with(path, k->string)) want = json_number(k);
         if (want == (double)job->r || isnan(want) || n++ >= 3) continue;

@@ -113,18 +113,6 @@ static void print_rows(const row *rows, int n, const model_config *c, const char
     puts("\nforward, training: FLOPs per token beside the frozen base's; attention's own products are not counted.");
 }
 
-/* `all` means the linears that the shape has; one by its name must be there. */
-static int keep_known_sites(site_set *sites, const model_config *c)
-{
-    for (int s = 0; s < SITE_COUNT; s++) {
-        if (!site_set_has(*sites, s) || (site_in(c, (site_id)s) && site_out(c, (site_id)s))) continue;
-        if (strcmp(o.sites, "all"))
-            return input_error("--sites %s: %s has no linear `%s`", o.sites, c->name, site_table[s].name);
-        *sites &= ~(1u << s);
-    }
-    return OK;
-}
-
 enum { ROWS_MAX = 64 };
 static int run(int argc, char **argv)
 {
@@ -153,7 +141,7 @@ static int run(int argc, char **argv)
     if (rc) return rc;
     if (!rc) rc = config_load(&c, o.model);
     if (!rc) rc = site_set_parse(&sites, o.sites);
-    if (!rc) rc = keep_known_sites(&sites, &c);
+    if (!rc) rc = site_set_fit(&sites, &c, o.sites);
     bool full = o.method && !strcmp(o.method, "full");
     if (!rc && o.method && !full) rc = method_find(&one, o.method);
     if (!rc && o.method) rc = count_row(&rows[n++], full ? NULL : &one, &c, sites);

@@ -46,6 +46,26 @@ void scale_ref(const backend *be, param *x_, double a, int64_t count)
     for (int64_t i = 0; i < count; i++) x[i] *= a;
 }
 
+void blend_ref(const backend *be, real *dst_, const real *src_, double a, double b, int64_t count)
+{
+    double       *dst = (double *)dst_;
+    const double *src = (const double *)src_;
+    for (int64_t i = 0; i < count; i++) dst[i] = a * dst[i] + (src ? b * src[i] : 0);
+}
+
+void soft_cap_fwd_ref(const backend *be, param *x_, double cap, int64_t count)
+{
+    double *x = (double *)x_;
+    for (int64_t i = 0; i < count; i++) x[i] = cap * tanh(x[i] / cap);
+}
+
+void soft_cap_bwd_ref(const backend *be, param *dx_, const param *y_, double cap, int64_t count)
+{
+    double       *dx = (double *)dx_;
+    const double *y  = (const double *)y_;
+    for (int64_t i = 0; i < count; i++) dx[i] *= 1 - (y[i] / cap) * (y[i] / cap);
+}
+
 double sum_squares_ref(const backend *be, const param *x_, int64_t count)
 {
     const double *x   = (const double *)x_;

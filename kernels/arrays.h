@@ -7,6 +7,9 @@
  *   narrow             dst = src rounded to the working type; a copy where both types are one
  *   add                dst += src
  *   scale              x *= a
+ *   blend              dst = a dst + b src; src NULL: dst = a dst
+ *   soft_cap_fwd       x = cap tanh(x / cap), in place
+ *   soft_cap_bwd       dx *= 1 - (y / cap)^2, where y is what soft_cap_fwd left of x
  *   sum_squares        sum of x^2, accumulated in f64
  *   adamw              AdamW with decoupled decay (Loshchilov & Hutter 2019), in PyTorch's order:
  *                      p -= lr weight_decay p; m and v; p -= lr mhat / (sqrt(vhat) + eps) */
@@ -30,6 +33,9 @@ typedef struct {
 typedef void   narrow_op(const backend *be, real *dst, const param *src, int64_t count);
 typedef void   add_op(const backend *be, param *dst, const param *src, int64_t count);
 typedef void   scale_op(const backend *be, param *x, double a, int64_t count);
+typedef void   blend_op(const backend *be, real *dst, const real *src, double a, double b, int64_t count);
+typedef void   soft_cap_fwd_op(const backend *be, param *x, double cap, int64_t count);
+typedef void   soft_cap_bwd_op(const backend *be, param *dx, const param *y, double cap, int64_t count);
 typedef double sum_squares_op(const backend *be, const param *x, int64_t count);
 typedef void   adamw_op(const backend *be, param *p, param *m, param *v, const param *g, int64_t count, adamw_params h);
 #endif

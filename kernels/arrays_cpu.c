@@ -51,6 +51,46 @@ void scale_cpu(const backend *be, param *x_, double a_, int64_t count)
     for (int64_t i = 0; i < count; i++) x[i] *= a;
 }
 
+SIMD static void blend_row(float *dst, const float *src, float a, float b, int64_t n)
+{
+    if (src)
+        for (int64_t i = 0; i < n; i++) dst[i] = a * dst[i] + b * src[i];
+    else
+        for (int64_t i = 0; i < n; i++) dst[i] *= a;
+}
+
+void blend_cpu(const backend *be, real *dst, const real *src, double a, double b, int64_t count)
+{
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (count > CPU_ALONE)
+    for (int64_t i = 0; i < count; i += BLOCK)
+        blend_row((float *)dst + i, src ? (const float *)src + i : NULL, (float)a, (float)b, least(BLOCK, count - i));
+}
+
+SIMD static void cap_row(float *x, float cap, int64_t n)
+{
+    const float part = 1 / cap;
+    for (int64_t i = 0; i < n; i++) x[i] = cap * tanh_f32(x[i] * part);
+}
+
+void soft_cap_fwd_cpu(const backend *be, param *x, double cap, int64_t count)
+{
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (count > CPU_ALONE)
+    for (int64_t i = 0; i < count; i += BLOCK) cap_row((float *)x + i, (float)cap, least(BLOCK, count - i));
+}
+
+SIMD static void uncap_row(float *dx, const float *y, float cap, int64_t n)
+{
+    const float part = 1 / cap;
+    for (int64_t i = 0; i < n; i++) dx[i] *= (1 - y[i] * part) * (1 + y[i] * part);
+}
+
+void soft_cap_bwd_cpu(const backend *be, param *dx, const param *y, double cap, int64_t count)
+{
+#pragma omp parallel for num_threads(cpu_threads(be)) schedule(static) if (count > CPU_ALONE)
+    for (int64_t i = 0; i < count; i += BLOCK)
+        uncap_row((float *)dx + i, (const float *)y + i, (float)cap, least(BLOCK, count - i));
+}
+
 SIMD static double block_squares(const float *x, int64_t n)
 {
     double sum = 0;

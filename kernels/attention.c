@@ -15,6 +15,20 @@ static int64_t key_row(const attention_span *s, int64_t j)
 }
 static int64_t key_count(const attention_span *s, int64_t i) { return s->pre_len + (s->kv_len - s->q_len) + i + 1; }
 
+/* The first of them that a window lets it see. */
+static int64_t first_key(const attention_args *a, int64_t keys)
+{
+    return a->window && keys > a->window ? keys - a->window : 0;
+}
+
+/* The score of a product q k, and its derivative in the product. */
+static double score(const attention_args *a, double qk, double *slope)
+{
+    double s = a->scale * qk, t = a->soft_cap > 0 ? tanh(s / a->soft_cap) : 0;
+    *slope = a->scale * (1 - t * t);
+    return a->soft_cap > 0 ? a->soft_cap * t : s;
+}
+
 static double dot(const double *a, const double *b, int64_t n)
 {
     double sum = 0;
@@ -24,21 +38,22 @@ static double dot(const double *a, const double *b, int64_t n)
 
 void attention_fwd_ref(const backend *be, real *o_, param *lse_, const attention_args *a)
 {
-    const attention_dims d     = a->d;
-    const double         scale = a->scale;
-    double              *lse   = (double *)lse_;
-    int64_t              D     = d.head_dim;
+    const attention_dims d   = a->d;
+    double              *lse = (double *)lse_;
+    int64_t              D   = d.head_dim;
     for (const attention_span *s = a->spans; s < a->spans + a->n_spans; s++)
         for (int64_t i = 0; i < s->q_len; i++)
             for (int64_t h = 0; h < d.heads; h++) {
-                int64_t       row = s->q0 + i, keys = key_count(s, i), g = h / (d.heads / d.kv_heads);
+                int64_t row = s->q0 + i, keys = key_count(s, i), g = h / (d.heads / d.kv_heads),
+                        first   = first_key(a, keys);
                 const double *q = (const double *)a->q + row * d.ldq + h * D, *k = (const double *)a->k + g * D,
                              *v = (const double *)a->v + g * D;
-                double *o = (double *)o_ + row * d.ldo + h * D, max = -INFINITY, sum = 0;
-                for (int64_t j = 0; j < keys; j++) max = fmax(max, scale * dot(q, k + key_row(s, j) * d.ldk, D));
+                double *o = (double *)o_ + row * d.ldo + h * D, max = -INFINITY, sum = 0, slope;
+                for (int64_t j = first; j < keys; j++)
+                    max = fmax(max, score(a, dot(q, k + key_row(s, j) * d.ldk, D), &slope));
                 for (int64_t c = 0; c < D; c++) o[c] = 0;
-                for (int64_t j = 0; j < keys; j++) {
-                    double p = exp(scale * dot(q, k + key_row(s, j) * d.ldk, D) - max);
+                for (int64_t j = first; j < keys; j++) {
+                    double p = exp(score(a, dot(q, k + key_row(s, j) * d.ldk, D), &slope) - max);
                     sum += p;
                     for (int64_t c = 0; c < D; c++) o[c] += p * v[key_row(s, j) * d.ldv + c];
                 }
@@ -50,10 +65,9 @@ void attention_fwd_ref(const backend *be, real *o_, param *lse_, const attention
 void attention_bwd_ref(const backend *be, real *dq_, real *dk_, real *dv_, const real *do_, const real *o_,
                        const param *lse_, const attention_args *a)
 {
-    const attention_dims d     = a->d;
-    const double         scale = a->scale;
-    const double        *lse   = (const double *)lse_;
-    int64_t              D     = d.head_dim;
+    const attention_dims d   = a->d;
+    const double        *lse = (const double *)lse_;
+    int64_t              D   = d.head_dim;
     for (const attention_span *s = a->spans; s < a->spans + a->n_spans; s++)
         for (int64_t i = 0; i < s->q_len; i++)
             for (int64_t h = 0; h < d.heads; h++) {
@@ -63,13 +77,13 @@ void attention_bwd_ref(const backend *be, real *dq_, real *dk_, real *dv_, const
                 const double *dO = (const double *)do_ + row * d.ldo + h * D;
                 double       *dq = (double *)dq_ + row * d.ldq + h * D, do_o = dot(dO, o, D);
                 for (int64_t c = 0; c < D; c++) dq[c] = 0;
-                for (int64_t j = 0; j < keys; j++) {
+                for (int64_t j = first_key(a, keys); j < keys; j++) {
                     const double *k = (const double *)a->k + key_row(s, j) * d.ldk + g * D,
                                  *v = (const double *)a->v + key_row(s, j) * d.ldv + g * D;
                     double *dk      = (double *)dk_ + key_row(s, j) * d.ldk + g * D,
                            *dv      = (double *)dv_ + key_row(s, j) * d.ldv + g * D;
-                    double p        = exp(scale * dot(q, k, D) - lse[row * d.heads + h]);
-                    double ds       = scale * p * (dot(dO, v, D) - do_o);
+                    double slope, p = exp(score(a, dot(q, k, D), &slope) - lse[row * d.heads + h]);
+                    double ds = slope * p * (dot(dO, v, D) - do_o);
                     for (int64_t c = 0; c < D; c++) {
                         dv[c] += p * dO[c];
                         dq[c] += ds * k[c];

@@ -45,6 +45,11 @@ typedef struct {
     int64_t               n_spans;
     attention_dims        d;
     double                scale;
+    /* Not 0: a query sees only the last `window` of the keys that its span allows, itself among
+     * them; and scores become soft_cap tanh(score / soft_cap). A backend that has no such options
+     * says so (backend.windows). */
+    int64_t window;
+    double  soft_cap;
 } attention_args;
 
 typedef void attention_fwd_op(const backend *be, real *o, param *lse, const attention_args *a);

@@ -32,6 +32,19 @@ static int64_t keys_of(const attention_span *s, int64_t i) { return all_keys(s) 
 
 static int64_t padded(int64_t keys) { return (keys + gemm_best()->cols - 1) / gemm_best()->cols * gemm_best()->cols; }
 
+/* How a product q k becomes a score. */
+typedef struct {
+    float   scale, cap; /* cap 0: none */
+    int64_t window;     /* 0: none */
+} scoring;
+
+static scoring scoring_of(const attention_args *a)
+{
+    return (scoring) { (float)a->scale, (float)a->soft_cap, a->window };
+}
+/* The first of its keys that a query sees. */
+static int64_t first_key(const scoring *c, int64_t keys) { return c->window ? most(0, keys - c->window) : 0; }
+
 /* Rows of k (or v) as panels [panel][head_dim][cols], one column a key. */
 static void transpose_keys(float *to, const float *k, int64_t ld, int64_t head_dim, const attention_span *s)
 {
@@ -108,6 +121,13 @@ SIMD static float softmax_row(float *s, int64_t count, float scale, float *lse)
     return sum;
 }
 
+/* Scores that are scaled and capped. */
+SIMD static void cap_row(float *s, int64_t count, float scale, float cap)
+{
+    const float part = scale / cap;
+    for (int64_t j = 0; j < count; j++) s[j] = cap * tanh_f32(s[j] * part);
+}
+
 SIMD static void scale_row(float *o, int64_t n, float a)
 {
     for (int64_t c = 0; c < n; c++) o[c] *= a;
@@ -123,7 +143,7 @@ typedef struct {
 } query_rows;
 
 static void fwd_rows(const query_rows *r, int m, float *S, const float *panels, const float *k, const float *v,
-                     const attention_span *s, const attention_dims *d, float scale)
+                     const attention_span *s, const attention_dims *d, const scoring *c)
 {
     int64_t last = r->keys + (m - 1) * r->step, lds = padded(all_keys(s));
     if (panels)
@@ -133,8 +153,10 @@ static void fwd_rows(const query_rows *r, int m, float *S, const float *panels, 
     float sums[64];
     for (int i = 0; i < m; i++) {
         float   lse, *row = S + i * lds;
-        int64_t keys = r->keys + i * r->step;
-        sums[i]      = softmax_row(row, keys, scale, &lse);
+        int64_t keys = r->keys + i * r->step, first = first_key(c, keys);
+        if (c->cap > 0) cap_row(row + first, keys - first, c->scale, c->cap);
+        sums[i] = softmax_row(row + first, keys - first, c->cap > 0 ? 1 : c->scale, &lse);
+        for (int64_t j = 0; j < first; j++) row[j] = 0;
         for (int64_t j = keys; j < last; j++) row[j] = 0;
         if (r->lse) r->lse[i * r->ld_lse] = lse;
     }
@@ -144,7 +166,7 @@ static void fwd_rows(const query_rows *r, int m, float *S, const float *panels, 
 
 /* The query heads of one kv head over one span. */
 static void fwd_task(const backend *be, float *o, float *lse, const float *q, const float *k, const float *v,
-                     const attention_span *s, int64_t kv_head, const attention_dims *d, float scale)
+                     const attention_span *s, int64_t kv_head, const attention_dims *d, const scoring *c)
 {
     int64_t D = d->head_dim, group = d->heads / d->kv_heads, first = kv_head * group, rows = gemm_best()->rows;
     float  *panels = cpu_scratch(be, padded(all_keys(s)) * (D + rows)), *S = panels + padded(all_keys(s)) * D;
@@ -166,19 +188,20 @@ static void fwd_task(const backend *be, float *o, float *lse, const float *q, co
                              .ld_lse = one ? 1 : d->heads,
                              .keys   = keys_of(s, query),
                              .step   = one ? 0 : 1 };
-            fwd_rows(&r, (int)least(rows, along - i), S, panels, k + kv_head * D, v + kv_head * D, s, d, scale);
+            fwd_rows(&r, (int)least(rows, along - i), S, panels, k + kv_head * D, v + kv_head * D, s, d, c);
         }
 }
 
 void attention_fwd_cpu(const backend *be, real *o, param *lse, const attention_args *a)
 {
-    bool alone = attention_fwd_flops(a->spans, a->n_spans, a->d) < 1e6;
+    const bool    alone = attention_fwd_flops(a->spans, a->n_spans, a->d) < 1e6;
+    const scoring c     = scoring_of(a);
 #pragma omp parallel for num_threads(cpu_threads(be)) collapse(2) schedule(dynamic) if (!alone)
     for (int64_t i = 0; i < a->n_spans; i++)
         for (int64_t g = 0; g < a->d.kv_heads; g++)
             if (a->spans[i].q_len > 0)
                 fwd_task(be, (float *)o, (float *)lse, (const float *)a->q, (const float *)a->k, (const float *)a->v,
-                         &a->spans[i], g, &a->d, (float)a->scale);
+                         &a->spans[i], g, &a->d, &c);
 }
 
 /* Arrays of the backward, at the rows of one span's first query and the columns of one head (q,
@@ -212,6 +235,17 @@ SIMD static void bwd_row(float *P, float *dS, int64_t keys, float scale, float l
     }
 }
 
+/* The same of capped scores, whose derivative in the product is scale (1 - tanh^2). */
+SIMD static void bwd_row_capped(float *P, float *dS, int64_t keys, float scale, float cap, float lse, float do_o)
+{
+    const float part = scale / cap;
+    for (int64_t j = 0; j < keys; j++) {
+        float t = tanh_f32(P[j] * part), p = exp_f32(cap * t - lse);
+        P[j]  = p;
+        dS[j] = scale * (1 - t) * (1 + t) * p * (dS[j] - do_o);
+    }
+}
+
 SIMD static float dot(const float *a, const float *b, int64_t n)
 {
     float sum = 0;
@@ -223,7 +257,7 @@ SIMD static float dot(const float *a, const float *b, int64_t n)
 /* P and dS of queries i0 .. i0+n-1 (rows 0 .. n-1 of the scratch, zero past what a query sees),
  * and their dq. */
 static void bwd_queries(const bwd_arrays *a, const bwd_scratch *w, const attention_span *s, int64_t i0, int64_t n,
-                        const attention_dims *d, float scale)
+                        const attention_dims *d, const scoring *c)
 {
     int64_t D = d->head_dim, rows = gemm_best()->rows, last = keys_of(s, i0 + n - 1);
     for (int64_t i = 0; i < n; i += rows) {
@@ -233,8 +267,13 @@ static void bwd_queries(const bwd_arrays *a, const bwd_scratch *w, const attenti
         times_keys(w->dS + i * w->ld, w->ld, a->dO + at * d->ldo, d->ldo, w->vt, D, m, seen);
         for (int64_t t = i; t < i + m; t++) {
             float        *P = w->P + t * w->ld, *dS = w->dS + t * w->ld;
-            const int64_t keys = keys_of(s, i0 + t), row = i0 + t;
-            bwd_row(P, dS, keys, scale, a->lse[row * d->heads], dot(a->dO + row * d->ldo, a->o + row * d->ldo, D));
+            const int64_t keys = keys_of(s, i0 + t), row = i0 + t, first = first_key(c, keys);
+            const float   lse = a->lse[row * d->heads], do_o = dot(a->dO + row * d->ldo, a->o + row * d->ldo, D);
+            if (c->cap > 0)
+                bwd_row_capped(P + first, dS + first, keys - first, c->scale, c->cap, lse, do_o);
+            else
+                bwd_row(P + first, dS + first, keys - first, c->scale, lse, do_o);
+            for (int64_t j = 0; j < first; j++) P[j] = dS[j] = 0;
             for (int64_t j = keys; j < last; j++) P[j] = dS[j] = 0;
         }
         times_rows(a->dq + at * d->ldq, d->ldq, w->dS + i * w->ld, w->ld, a->k, d->ldk, D, m, seen, s);
@@ -264,7 +303,7 @@ static void add_to_keys(float *to, int64_t ldt, const float *S, int64_t lds, con
 
 /* One span, one kv head and the query heads that read it, one after the other. */
 static void bwd_task(const backend *be, const bwd_arrays *all, const attention_span *s, int64_t kv_head,
-                     const attention_dims *d, float scale)
+                     const attention_dims *d, const scoring *c)
 {
     int64_t     D = d->head_dim, group = d->heads / d->kv_heads, at_k = kv_head * D;
     bwd_scratch w = bwd_scratch_of(be, s, D);
@@ -277,7 +316,7 @@ static void bwd_task(const backend *be, const bwd_arrays *all, const attention_s
                          all->v + at_k,  all->o + at_o,  all->lse + s->q0 * d->heads + h };
         for (int64_t i = 0; i < s->q_len; i += BWD_QUERIES) {
             int64_t n = least(BWD_QUERIES, s->q_len - i);
-            bwd_queries(&a, &w, s, i, n, d, scale);
+            bwd_queries(&a, &w, s, i, n, d, c);
             add_to_keys(a.dv, d->ldv, w.P, w.ld, a.dO + i * d->ldo, d->ldo, s, i, n, D);
             add_to_keys(a.dk, d->ldk, w.dS, w.ld, a.q + i * d->ldq, d->ldq, s, i, n, D);
         }
@@ -289,26 +328,27 @@ static void bwd_task(const backend *be, const bwd_arrays *all, const attention_s
 void attention_bwd_cpu(const backend *be, real *dq, real *dk, real *dv, const real *d_o, const real *o,
                        const param *lse, const attention_args *a)
 {
-    bool       alone = attention_bwd_flops(a->spans, a->n_spans, a->d) < 1e6;
-    bwd_arrays all   = { .dq  = (float *)dq,
-                         .dk  = (float *)dk,
-                         .dv  = (float *)dv,
-                         .dO  = (const float *)d_o,
-                         .q   = (const float *)a->q,
-                         .k   = (const float *)a->k,
-                         .v   = (const float *)a->v,
-                         .o   = (const float *)o,
-                         .lse = (const float *)lse };
+    bool          alone = attention_bwd_flops(a->spans, a->n_spans, a->d) < 1e6;
+    bwd_arrays    all   = { .dq  = (float *)dq,
+                            .dk  = (float *)dk,
+                            .dv  = (float *)dv,
+                            .dO  = (const float *)d_o,
+                            .q   = (const float *)a->q,
+                            .k   = (const float *)a->k,
+                            .v   = (const float *)a->v,
+                            .o   = (const float *)o,
+                            .lse = (const float *)lse };
+    const scoring c     = scoring_of(a);
 #pragma omp parallel num_threads(cpu_threads(be)) if (!alone)
     {
 #pragma omp for collapse(2) schedule(dynamic)
         for (int64_t i = 0; i < a->n_spans; i++)
             for (int64_t g = 0; g < a->d.kv_heads; g++)
-                if (a->spans[i].pre_len == 0) bwd_task(be, &all, &a->spans[i], g, &a->d, (float)a->scale);
+                if (a->spans[i].pre_len == 0) bwd_task(be, &all, &a->spans[i], g, &a->d, &c);
 #pragma omp for schedule(dynamic)
         for (int64_t g = 0; g < a->d.kv_heads; g++)
             for (int64_t i = 0; i < a->n_spans; i++)
-                if (a->spans[i].pre_len > 0) bwd_task(be, &all, &a->spans[i], g, &a->d, (float)a->scale);
+                if (a->spans[i].pre_len > 0) bwd_task(be, &all, &a->spans[i], g, &a->d, &c);
     }
 }
 

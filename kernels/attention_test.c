@@ -8,6 +8,8 @@ typedef struct {
     attention_span spans[8];
     int64_t        n_spans, q_rows, kv_rows;
     double         scale;
+    int64_t        window;
+    double         soft_cap;
 } attention_case;
 
 static const attention_case cases[] = {
@@ -74,6 +76,27 @@ static const attention_case cases[] = {
       37,
       0.1 },
     { "large scores", { 2, 2, 16, 0, 0, 0, 0 }, { { 0, 40, 0, 40, 0, 0 } }, 1, 40, 40, 20 },
+    { "a window of 7", { 4, 2, 16, 0, 0, 0, 0 }, { { 0, 61, 0, 61, 0, 0 } }, 1, 61, 61, 0.25, 7 },
+    { "a window of 1", { 2, 2, 6, 0, 0, 0, 0 }, { { 0, 5, 0, 5, 0, 0 } }, 1, 5, 5, 0.4, 1 },
+    { "a window that reaches into a prefix and a cached past, and a cap",
+      { 2, 1, 24, 0, 0, 0, 0 },
+      { { 0, 9, 30, 40, 3, 20 }, { 9, 2, 80, 70, 3, 20 }, { 11, 30, 150, 30, 3, 20 } },
+      3,
+      41,
+      200,
+      0.5,
+      33,
+      1.5 },
+    { "a cap, more queries than a block",
+      { 3, 1, 40, 0, 0, 0, 0 },
+      { { 0, 131, 0, 131, 0, 0 } },
+      1,
+      131,
+      131,
+      1,
+      0,
+      2 },
+    { "a cap far below the scores", { 2, 2, 16, 0, 0, 0, 0 }, { { 0, 40, 0, 40, 0, 0 } }, 1, 40, 40, 20, 0, 0.5 },
     { "no span", { 2, 2, 4, 0, 0, 0, 0 }, { { 0, 0, 0, 0, 0, 0 } }, 0, 3, 3, 1 },
     { "an empty span", { 2, 2, 4, 0, 0, 0, 0 }, { { 0, 0, 0, 0, 0, 0 }, { 0, 3, 0, 3, 0, 0 } }, 2, 3, 3, 1 },
 };
@@ -84,13 +107,15 @@ enum { DECODE_MOST = 150 };
 /* q, k and v are arrays `first` and the two behind it. */
 static attention_args args_of(const attention_case *c, void **first)
 {
-    return (attention_args) { .q       = first[0],
-                              .k       = first[1],
-                              .v       = first[2],
-                              .spans   = c->spans,
-                              .n_spans = c->n_spans,
-                              .d       = c->d,
-                              .scale   = c->scale };
+    return (attention_args) { .q        = first[0],
+                              .k        = first[1],
+                              .v        = first[2],
+                              .spans    = c->spans,
+                              .n_spans  = c->n_spans,
+                              .d        = c->d,
+                              .scale    = c->scale,
+                              .window   = c->window,
+                              .soft_cap = c->soft_cap };
 }
 
 /* The arrays of each call, in this order. */
@@ -167,9 +192,10 @@ static void check_cases(void)
 {
     check_decode();
     for (int i = 0; i < CASES; i++) {
-        const attention_case *c  = &cases[i];
-        attention_dims        d  = c->d;
-        int64_t               wq = d.heads * d.head_dim, wk = d.kv_heads * d.head_dim;
+        const attention_case *c = &cases[i];
+        if ((c->window || c->soft_cap > 0) && check_subject && !check_subject->windows) continue;
+        attention_dims d  = c->d;
+        int64_t        wq = d.heads * d.head_dim, wk = d.kv_heads * d.head_dim;
         /* A score is a sum of head_dim products and an exponential turns its absolute error into
          * a relative one; scores here are at most scale * head_dim. Then up to kv_rows terms are
          * summed. */
@@ -248,17 +274,18 @@ static double loss(void *ctx)
 }
 
 /* Grouped queries, a shared prefix, cached rows, all at once. */
-static void gradients_match_differences(void **state)
+static void check_gradients(int64_t window, double soft_cap)
 {
-    (void)state;
-    const backend              *ref = backend_find("ref");
-    static const attention_case c   = { "gradient",
-                                        { 4, 2, 3, 0, 0, 0, 0 },
-                                        { { 0, 4, 0, 4, 0, 0 }, { 4, 2, 4, 5, 0, 4 }, { 6, 3, 9, 3, 0, 4 } },
-                                        3,
-                                        9,
-                                        12,
-                                        0.6 };
+    const backend       *ref = backend_find("ref");
+    const attention_case c   = { "gradient",
+                                 { 4, 2, 3, 0, 0, 0, 0 },
+                                 { { 0, 4, 0, 4, 0, 0 }, { 4, 2, 4, 5, 0, 4 }, { 6, 3, 9, 3, 0, 4 } },
+                                 3,
+                                 9,
+                                 12,
+                                 0.6,
+                                 window,
+                                 soft_cap };
     enum { NQ = 9 * 12, NK = 12 * 6 };
     rng            r = rng_seed(4);
     attention_loss l = { &c,
@@ -277,6 +304,37 @@ static void gradients_match_differences(void **state)
     assert_within(check_gradient(loss, &l, l.k, dk, NK), CHECK_GRADIENT_TOL);
     assert_within(check_gradient(loss, &l, l.v, dv, NK), CHECK_GRADIENT_TOL);
     free(l.q), free(l.k), free(l.v), free(l.o), free(l.lse), free(l.weight);
+}
+
+static void gradients_match_differences(void **state)
+{
+    (void)state;
+    check_gradients(0, 0);
+    check_gradients(3, 0);
+    check_gradients(0, 0.7);
+    check_gradients(2, 0.7);
+}
+
+/* A window of w is what attention over the last w keys alone gives. */
+static void a_window_is_the_last_keys_alone(void **state)
+{
+    (void)state;
+    enum { LEN = 20, DIM = 6, WINDOW = 5 };
+    const backend *ref = backend_find("ref");
+    rng            r   = rng_seed(9);
+    double        *q = check_random(&r, LEN * DIM), *k = check_random(&r, LEN * DIM), *v = check_random(&r, LEN * DIM),
+           o[LEN * DIM], last[DIM];
+    const attention_span all = { 0, LEN, 0, LEN, 0, 0 };
+    attention_args       a   = { as(q), as(k), as(v), &all, 1, { 1, 1, DIM, 0, 0, 0, 0 }, 0.8, WINDOW };
+    ref->attention_fwd(ref, as(o), NULL, &a);
+    for (int i = 0; i < LEN; i++) {
+        const int            seen = i + 1 < WINDOW ? i + 1 : WINDOW;
+        const attention_span one  = { 0, 1, i + 1 - seen, seen, 0, 0 };
+        const attention_args b    = { as(q + i * DIM), as(k), as(v), &one, 1, { 1, 1, DIM, 0, 0, 0, 0 }, 0.8 };
+        ref->attention_fwd(ref, as(last), NULL, &b);
+        assert_memory_equal(last, o + i * DIM, sizeof last);
+    }
+    free(q), free(k), free(v);
 }
 
 /* By hand: two keys, scores 0 and log 3, so the second query weighs them 1/4 and 3/4. */
@@ -302,6 +360,7 @@ int main(void)
         CHECK_AGREES(check_cases),
         cmocka_unit_test(queries_have_the_same_bits_in_any_span),
         cmocka_unit_test(gradients_match_differences),
+        cmocka_unit_test(a_window_is_the_last_keys_alone),
         cmocka_unit_test(hand_computed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

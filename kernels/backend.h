@@ -46,7 +46,7 @@ typedef struct {
 /* rmsnorm_fwd_op *rmsnorm_fwd; and so on. */
 #define SLOT(op) op##_op *op;
 typedef struct {
-    BACKEND_OPS(SLOT, SLOT, SLOT)
+    BACKEND_OPS(SLOT, SLOT, SLOT, SLOT)
 } backend_ops;
 
 struct adapted_variant;
@@ -64,6 +64,8 @@ struct backend {
     /* Arrays are the host's memory: values of the same type, in a mapped file say, can be used
      * where they lie. */
     bool host;
+    /* Attention takes windows and soft caps (kernels/attention.h). */
+    bool windows;
     /* Lists that a row without a name ends: what a device that is not the host says of itself
      * (kernels/facts.h), or NULL; and its variants of an adapted linear, one at least
      * (kernels/variant.h). */
@@ -130,7 +132,7 @@ struct backend {
 
     /* --- Ops. Those that take strides are doors, which settle them and call the same op of
      * `inner`; the others are inner's own. */
-    BACKEND_OPS(SLOT, SLOT, SLOT)
+    BACKEND_OPS(SLOT, SLOT, SLOT, SLOT)
     const backend_ops *inner;
 };
 #undef SLOT

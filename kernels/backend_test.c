@@ -24,6 +24,61 @@ static void call_add(const backend *be, void **a, const void *c)
 {
     be->add(be, a[0], a[1], ((const arrays_case *)c)->n);
 }
+static void call_blend(const backend *be, void **a, const void *c)
+{
+    be->blend(be, a[0], a[1], -1.5, 0.25, ((const arrays_case *)c)->n);
+}
+static void call_shrink(const backend *be, void **a, const void *c)
+{
+    be->blend(be, a[0], NULL, 0.7, 3, ((const arrays_case *)c)->n);
+}
+static void call_cap(const backend *be, void **a, const void *c)
+{
+    be->soft_cap_fwd(be, a[0], 2.5, ((const arrays_case *)c)->n);
+}
+static void call_uncap(const backend *be, void **a, const void *c)
+{
+    be->soft_cap_bwd(be, a[0], a[1], 2.5, ((const arrays_case *)c)->n);
+}
+
+/* Ops of hosts alone. */
+static void check_host_arrays(void)
+{
+    for (int64_t n = 0; n < 40000; n = n * 7 + 3) {
+        const arrays_case c     = { .n = n };
+        check_array       two[] = { { "dst", .n = n, .out = true, .tol = 2e-7 }, { "src", .n = n } };
+        check_op("blend", two, 2, call_blend, &c);
+        check_op("blend", two, 1, call_shrink, &c);
+        check_array cap[] = { { "x", .kind = PARAM, .n = n, .out = true, .tol = 3e-7, .spread = 9 },
+                              { "y", .kind = PARAM, .n = n, .spread = 2.5 } };
+        check_op("soft_cap_fwd", cap, 1, call_cap, &c);
+        check_op("soft_cap_bwd", cap, 2, call_uncap, &c);
+    }
+}
+
+typedef struct {
+    double x[6], y[6], weight[6];
+} cap_loss;
+static double capped(void *ctx)
+{
+    const backend *ref = backend_find("ref");
+    cap_loss      *l   = ctx;
+    memcpy(l->y, l->x, sizeof l->y);
+    ref->soft_cap_fwd(ref, as(l->y), 1.5, 6);
+    return check_dot(l->y, l->weight, 6);
+}
+static void a_caps_gradient_matches_differences(void **state)
+{
+    (void)state;
+    const backend *ref = backend_find("ref");
+    cap_loss       l   = { { -3, -1, -0.1, 0.2, 1.4, 5 }, .weight = { 1, -2, 0.5, 3, -1, 0.25 } };
+    double         dx[6];
+    capped(&l);
+    memcpy(dx, l.weight, sizeof dx);
+    ref->soft_cap_bwd(ref, as(dx), as(l.y), 1.5, 6);
+    assert_within(check_gradient(capped, &l, l.x, dx, 6), CHECK_GRADIENT_TOL);
+}
+
 static void call_scale(const backend *be, void **a, const void *c)
 {
     be->scale(be, a[0], -1.5, ((const arrays_case *)c)->n);
@@ -400,6 +455,8 @@ int main(void)
         cmocka_unit_test(time_on_the_device),
         cmocka_unit_test(errors_name_the_call),
         cmocka_unit_test(cuda_runs_here),
+        { "host_arrays_agree_with_ref", check_cpu_agrees, NULL, NULL, &(check_suite) { check_host_arrays } },
+        cmocka_unit_test(a_caps_gradient_matches_differences),
         CHECK_AGREES(check_arrays),
         cmocka_unit_test(adamw_by_hand),
     };

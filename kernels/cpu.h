@@ -7,7 +7,7 @@
 #include "kernels/backend.h"
 
 #define DECLARE(op) op##_op op##_cpu;
-BACKEND_OPS(DECLARE, DECLARE, DECLARE)
+BACKEND_OPS(DECLARE, DECLARE, DECLARE, DECLARE)
 #undef DECLARE
 
 /* Up to this many elements of light work, some 10 microseconds, one thread does it alone: waking

@@ -63,15 +63,16 @@ static void cpu_close(const backend *be)
 
 static const backend_ops cpu_ops = {
 #define SLOT(op) .op = op##_cpu,
-    BACKEND_OPS(SLOT, SLOT, SLOT)
+    BACKEND_OPS(SLOT, SLOT, SLOT, SLOT)
 #undef SLOT
 };
 
 static const backend cpu_table = {
-    .name  = "cpu",
-    .about = "f32, OpenMP, own register tiles (AVX-512, AVX2 or plain C)",
-    .dtype = "f32",
-    .elem  = sizeof(float),
+    .name    = "cpu",
+    .about   = "f32, OpenMP, own register tiles (AVX-512, AVX2 or plain C)",
+    .dtype   = "f32",
+    .windows = true,
+    .elem    = sizeof(float),
     HOST_MEMORY,
     .upload      = cpu_upload,
     .upload_f32  = cpu_upload_f32,

@@ -80,5 +80,5 @@ void hang_doors(backend *be)
 {
 #define DOOR(op) be->op = op;
 #define OWN(op) be->op = be->inner->op;
-    BACKEND_OPS(DOOR, OWN, OWN)
+    BACKEND_OPS(DOOR, OWN, OWN, OWN)
 }

@@ -5,6 +5,6 @@
 #include "kernels/backend.h"
 
 #define DECLARE(op) op##_op op##_ref;
-BACKEND_OPS(DECLARE, DECLARE, DECLARE)
+BACKEND_OPS(DECLARE, DECLARE, DECLARE, DECLARE)
 #undef DECLARE
 #endif

@@ -28,15 +28,16 @@ static void ref_close(const backend *be) { free((backend *)be); }
 
 static const backend_ops ref_ops = {
 #define SLOT(op) .op = op##_ref,
-    BACKEND_OPS(SLOT, SLOT, SLOT)
+    BACKEND_OPS(SLOT, SLOT, SLOT, SLOT)
 #undef SLOT
 };
 
 static const backend ref_table = {
-    .name  = "ref",
-    .about = "plain C, f64, one thread: the definition of every op",
-    .dtype = "f64",
-    .elem  = sizeof(double),
+    .name    = "ref",
+    .about   = "plain C, f64, one thread: the definition of every op",
+    .dtype   = "f64",
+    .windows = true,
+    .elem    = sizeof(double),
     HOST_MEMORY,
     .upload      = ref_upload,
     .upload_f32  = ref_upload_f32,

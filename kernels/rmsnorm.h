@@ -1,7 +1,7 @@
-/* RMSNorm (Zhang & Sennrich 2019): rstd = 1 / sqrt(mean(x^2) + eps), y = x rstd g.
+/* RMSNorm (Zhang & Sennrich 2019): rstd = 1 / sqrt(mean(x^2) + eps), y = x rstd (offset + g).
  *
- *   rmsnorm_fwd   y [n, d], rstd [n] overwritten. rstd may be NULL
- *   rmsnorm_bwd   with w = dy g: dx [n, d] += rstd (w - x rstd^2 mean(w x)),
+ *   rmsnorm_fwd   y [n, d], rstd [n] overwritten. rstd may be NULL; y may be x
+ *   rmsnorm_bwd   with w = dy (offset + g): dx [n, d] += rstd (w - x rstd^2 mean(w x)),
  *                 dg [d] += sum over rows of dy x rstd. dg may be NULL
  *
  * x [n, d], g [d]; mean runs over a row. */
@@ -14,6 +14,7 @@
 typedef struct {
     int64_t n, d;     /* rows, width */
     int64_t ldx, ldy; /* row strides of x and dx, of y and dy */
+    double  offset;   /* 0, or 1 where a family stores its gains less 1 */
 } norm_dims;
 static inline norm_dims norm_strides(norm_dims d)
 {

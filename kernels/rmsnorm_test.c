@@ -11,8 +11,8 @@ static void call_bwd(const backend *be, void **a, const void *d)
 
 static void check_cases(void)
 {
-    static const norm_dims cases[] = { { 1, 1, 0, 0 },     { 3, 5, 7, 9 },     { 17, 288, 0, 0 },
-                                       { 203, 67, 70, 0 }, { 5, 771, 0, 800 }, { 0, 4, 0, 0 } };
+    static const norm_dims cases[] = { { 1, 1, 0, 0 },     { 3, 5, 7, 9 }, { 17, 288, 0, 0 },  { 203, 67, 70, 0 },
+                                       { 5, 771, 0, 800 }, { 0, 4, 0, 0 }, { 19, 48, 0, 0, 1 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         norm_dims d   = cases[i];
         double    tol = check_sum_tol(d.d);
@@ -39,7 +39,7 @@ static void check_cases(void)
 typedef struct {
     double *x, *g, *weight, *y, rstd[3];
 } norm_loss;
-static const norm_dims shape = { 3, 5, 0, 0 };
+static const norm_dims shape = { 3, 5, 0, 0, 0.75 };
 
 static double loss(void *ctx)
 {
@@ -70,7 +70,7 @@ static void hand_computed(void **state)
     (void)state;
     const backend *ref  = backend_find("ref");
     const double   x[2] = { 3, 4 }, g[2] = { 1, 2 };
-    double         y[2], rstd = NAN;
+    double         y[2], rstd            = NAN;
     ref->rmsnorm_fwd(ref, as(y), as(&rstd), as(x), as(g), (norm_dims) { 1, 2, 0, 0 }, 0);
     assert_within(fabs(rstd - 0.28284271247461900976), 1e-15);
     assert_within(fabs(y[0] - 0.84852813742385702928), 1e-15);

@@ -13,12 +13,14 @@ static void call(const backend *be, void **a, const void *c_)
 
 static void check_cases(void)
 {
-    static const rope_case cases[] = { { { 1, 1, 2, 0 }, false },   { { 7, 3, 6, 20 }, true },
-                                       { { 33, 6, 48, 0 }, false }, { { 65, 12, 64, 0 }, true },
-                                       { { 5, 2, 22, 50 }, false }, { { 0, 2, 4, 0 }, false } };
+    static const rope_case cases[] = { { { 1, 1, 2, 0 }, false },     { { 7, 3, 6, 20 }, true },
+                                       { { 33, 6, 48, 0 }, false },   { { 65, 12, 64, 0 }, true },
+                                       { { 5, 2, 22, 50 }, false },   { { 0, 2, 4, 0 }, false },
+                                       { { 9, 3, 6, 0, 16 }, false }, { { 7, 2, 32, 70, 33 }, true } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rope_dims d     = cases[i].d;
-        int64_t   width = d.heads * d.head_dim, ld = d.ldx ? d.ldx : width;
+        int64_t   width = (d.heads - 1) * (d.ldh ? d.ldh : d.head_dim) + d.head_dim;
+        int64_t   ld    = d.ldx ? d.ldx : d.ldh ? d.heads * d.ldh : width;
         double    pos[65];
         for (int t = 0; t < 65; t++) pos[t] = (t * 7) % 40;
         /* 3 roundings */
@@ -46,6 +48,26 @@ static void hand_computed(void **state)
     assert_true(x[0] == 1 && x[1] == 2 && x[2] == 1 && x[3] == 2);
 }
 
+/* Of heads of 5, the first 2 values are turned, and the others stay to the bit. */
+static void part_of_a_head(void **state)
+{
+    (void)state;
+    const backend *bes[]    = { backend_find("ref"), backend_find("cpu") };
+    const double   table[2] = { 0, 1 }, x[10] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
+    const int32_t  pos[1] = { 0 };
+    for (int b = 0; b < 2; b++) {
+        double got[10], want[10] = { -2, 1, 3, 4, 5, -7, 6, 8, 9, 10 };
+        real  *at = bes[b]->alloc(bes[b], 10);
+        param *t  = bes[b]->params->alloc(bes[b]->params, 2);
+        bes[b]->upload(bes[b], at, x, 10);
+        bes[b]->params->upload(bes[b]->params, t, table, 2);
+        bes[b]->rope(bes[b], at, pos, t, (rope_dims) { .n = 1, .heads = 2, .head_dim = 2, .ldh = 5 }, false);
+        bes[b]->download(bes[b], got, at, 10);
+        assert_memory_equal(got, want, sizeof want);
+        bes[b]->release(bes[b], at), bes[b]->release(bes[b], t);
+    }
+}
+
 /* The inverse is the transpose: <y, rope x> = <rope' y, x>, which is what the backward needs
  * (table rows need not be unit vectors). */
 static void inverse_is_the_transpose(void **state)
@@ -69,6 +91,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CHECK_AGREES(check_cases),
         cmocka_unit_test(hand_computed),
+        cmocka_unit_test(part_of_a_head),
         cmocka_unit_test(inverse_is_the_transpose),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

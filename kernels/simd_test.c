@@ -34,8 +34,30 @@ static void exp_ends(void **state)
                 y[7] == 1);
 }
 
+/* Points over the range, near 0 and at the ends, against f64. */
+static void tanh_and_normal_are_within_their_bounds(void **state)
+{
+    (void)state;
+    double worst_tanh = 0, worst_normal = 0, worst_tail = 0;
+    for (int i = -400000; i <= 400000; i++) {
+        const float  x   = (float)i * 3e-5f;
+        const double tan = tanh((double)x), phi = 0.5 * erfc(-(double)x * 0.70710678118654752440);
+        if (i) worst_tanh = fmax(worst_tanh, fabs(tanh_f32(x) - tan) / fabs(tan));
+        worst_normal = fmax(worst_normal, fabs(normal_f32(x) - phi));
+        if (fabsf(x) <= 6) worst_tail = fmax(worst_tail, fabs(normal_f32(x) - phi) / phi);
+    }
+    print_message("tanh: worst relative error %.3e; normal: absolute %.3e, relative %.3e\n", worst_tanh, worst_normal,
+                  worst_tail);
+    assert_within(worst_tanh, 3e-7);
+    assert_within(worst_normal, 2.5e-7);
+    assert_within(worst_tail, 4e-6);
+    assert_true(tanh_f32(0) == 0 && tanh_f32(INFINITY) == 1 && tanh_f32(-INFINITY) == -1 && isnan(tanh_f32(NAN)));
+    assert_true(normal_f32(INFINITY) == 1 && normal_f32(-INFINITY) == 0 && isnan(normal_f32(NAN)));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(exp_is_within_its_bound), cmocka_unit_test(exp_ends) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(exp_is_within_its_bound), cmocka_unit_test(exp_ends),
+                                        cmocka_unit_test(tanh_and_normal_are_within_their_bounds) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

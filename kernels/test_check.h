@@ -236,15 +236,18 @@ static inline void check_on_cuda(void (*cases)(void))
     check_subject = NULL;
 }
 
-/* The two tests that every op has, in the list of its tests: its cases on the CPU, and on a GPU. */
+/* The two tests that every op has, in the list of its tests: its cases on the CPU, and on a GPU
+ * (CHECK_CPU_AGREES: where there is no slot for it yet). */
 typedef struct {
     void (*cases)(void);
 } check_suite;
 static inline void check_cpu_agrees(void **state) { check_on_cpu(((const check_suite *)*state)->cases); }
 static inline void check_cuda_agrees(void **state) { check_on_cuda(((const check_suite *)*state)->cases); }
 /* clang-format off */
+#define CHECK_CPU_AGREES(cases)                                                                \
+    { "cpu_agrees_with_ref", check_cpu_agrees, NULL, NULL, &(check_suite) { cases } }
 #define CHECK_AGREES(cases)                                                                    \
-    { "cpu_agrees_with_ref", check_cpu_agrees, NULL, NULL, &(check_suite) { cases } },         \
+    CHECK_CPU_AGREES(cases),                                                                   \
     { "cuda_agrees_with_ref", check_cuda_agrees, NULL, NULL, &(check_suite) { cases } }
 /* clang-format on */
 

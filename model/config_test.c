@@ -108,14 +108,14 @@ static void old_and_new_forms_are_read(void **state)
     assert_int_equal(c.head_dim, 22);
     assert_int_equal(c.kv_heads, 1);
     assert_true(c.qkv_bias && c.o_bias && !c.mlp_bias && c.tied_embeddings);
-    assert_true(c.rope_theta == 500000 && c.norm_eps == 1e-6 && c.rope_factor == 0);
+    assert_true(c.rope[0].theta == 500000 && c.norm_eps == 1e-6 && c.rope[0].scaling == ROPE_DEFAULT);
     assert_ok(config_load(&c, old));
     assert_int_equal(config_parameters(&c), parameters_of(old));
     assert_int_equal(c.head_dim, 8);
     assert_int_equal(c.bos, 1);
     assert_int_equal(c.n_eos, 1);
     assert_int_equal(c.eos[0], 2);
-    assert_true(c.rope_theta == 10000 && c.norm_eps == 1e-5);
+    assert_true(c.rope[0].theta == 10000 && c.norm_eps == 1e-5);
 }
 
 static void defaults_are_those_of_transformers(void **state)
@@ -127,7 +127,7 @@ static void defaults_are_those_of_transformers(void **state)
     assert_int_equal(c.head_dim, 4);
     assert_int_equal(c.bos, -1);
     assert_int_equal(c.n_eos, 0);
-    assert_true(c.norm_eps == 1e-6 && c.rope_theta == 10000 && !c.tied_embeddings && !c.qkv_bias);
+    assert_true(c.norm_eps == 1e-6 && c.rope[0].theta == 10000 && !c.tied_embeddings && !c.qkv_bias);
     assert_ok(read_text(&c, LLAMA ",\"eos_token_id\":[3,5],\"bos_token_id\":0,\"head_dim\":6}"));
     assert_int_equal(c.n_eos, 2);
     assert_int_equal(c.eos[1], 5);
@@ -138,6 +138,45 @@ static void defaults_are_those_of_transformers(void **state)
     assert_true(c.qkv_bias && !c.o_bias);
     assert_ok(read_text(&c, "{\"model_type\":\"mistral\",\"sliding_window\":null," SHAPE "}"));
     assert_true(!c.qkv_bias && !c.o_bias);
+}
+
+/* What each family reads its own way, in the words of transformers 4 where they differ. */
+static void families_are_read_as_transformers_reads_them(void **state)
+{
+    (void)state;
+    model_config c;
+    assert_ok(
+        read_text(&c, "{\"model_type\":\"mistral\",\"max_position_embeddings\":32768,\"vocab_size\":16,"
+                      "\"num_hidden_layers\":2,\"hidden_size\":8,\"intermediate_size\":12,\"num_attention_heads\":2}"));
+    assert_true(c.window == 4096 && c.layer[0] == LAYER_WINDOW && c.layer[1] == LAYER_WINDOW);
+    assert_ok(read_text(&c, "{\"model_type\":\"mistral\"," SHAPE "}")); /* no text is longer than 4096 */
+    assert_true(c.window == 0 && c.layer[0] == 0);
+    assert_ok(read_text(&c, "{\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":7,"
+                            "\"max_window_layers\":1," SHAPE "}"));
+    assert_true(c.window == 7 && c.layer[0] == 0 && c.layer[1] == LAYER_WINDOW);
+    assert_ok(
+        read_text(&c, "{\"model_type\":\"gemma2\",\"sliding_window\":9,\"final_logit_softcapping\":null," SHAPE "}"));
+    assert_true(c.head_dim == 256 && c.attention_cap == 50 && c.logit_cap == 0 && c.tied_embeddings);
+    assert_true(c.attention_scale == 0.0625 && c.plan.act == ACT_GELU_TANH && c.layer[0] == LAYER_WINDOW &&
+                !c.layer[1]);
+    assert_ok(read_text(
+        &c, "{\"model_type\":\"gemma3\",\"eos_token_id\":[1,6],\"text_config\":{\"model_type\":\"gemma3_text\","
+            "\"sliding_window\":16,\"sliding_window_pattern\":2,\"rope_local_base_freq\":100,"
+            "\"rope_scaling\":{\"factor\":8.0,\"rope_type\":\"linear\"},\"num_hidden_layers\":2,"
+            "\"hidden_size\":8,\"intermediate_size\":12}}"));
+    assert_true(c.heads == 8 && c.kv_heads == 4 && c.vocab == 262208 && c.positions == 131072 && c.n_eos == 2);
+    assert_true(c.rope[0].scaling == ROPE_LINEAR && c.rope[0].factor == 8 && c.rope[0].theta == 1e6);
+    assert_true(c.rope[1].scaling == ROPE_DEFAULT && c.rope[1].theta == 100);
+    assert_true(c.layer[0] == (LAYER_WINDOW | LAYER_LOCAL_ROPE) && c.layer[1] == 0);
+    assert_ok(read_text(&c, "{\"model_type\":\"gpt2\",\"n_layer\":2,\"n_embd\":6,\"n_head\":2,\"vocab_size\":9}"));
+    assert_true(c.inter == 24 && c.head_dim == 3 && c.positions == 1024 && c.plan.positions && c.mlp_bias && c.o_bias);
+    assert_ok(read_text(&c, "{\"model_type\":\"gpt_neox\",\"rotary_pct\":0.5,\"rotary_emb_base\":77,"
+                            "\"use_parallel_residual\":false," SHAPE "}"));
+    assert_true(c.rotary_dim == 2 && c.rope[0].theta == 77 && !c.plan.parallel && c.norm_eps == 1e-5);
+    assert_ok(read_text(&c, "{\"model_type\":\"smollm3\",\"no_rope_layer_interval\":2," SHAPE "}"));
+    assert_true(c.layer[0] == 0 && c.layer[1] == LAYER_UNROTATED && c.rope[0].theta == 2e6);
+    assert_ok(read_text(&c, "{\"model_type\":\"granite\",\"logits_scaling\":8,\"residual_multiplier\":0.5," SHAPE "}"));
+    assert_true(c.logit_scale == 0.125 && c.residual_scale == 0.5 && c.attention_scale == 1 && c.embedding_scale == 1);
 }
 
 static void generation_config_has_the_last_word_on_the_end(void **state)
@@ -176,8 +215,8 @@ static void llama3_scaling_is_read_in_both_forms(void **state)
     for (int i = 0; i < 2; i++) {
         model_config c;
         assert_ok(read_text(&c, texts[i]));
-        assert_true(c.rope_theta == 500000 && c.rope_factor == 32 && c.rope_low_freq == 1 && c.rope_high_freq == 4 &&
-                    c.rope_original == 8192);
+        assert_true(c.rope[0].scaling == ROPE_LLAMA3 && c.rope[0].theta == 500000 && c.rope[0].factor == 32 &&
+                    c.rope[0].low_freq == 1 && c.rope[0].high_freq == 4 && c.rope[0].original == 8192);
     }
 }
 
@@ -191,17 +230,23 @@ static void what_is_not_supported_is_refused_by_name(void **state)
         { "[1]", "must hold one JSON object" },
         { "{", "not valid JSON" },
         { "{}", "\"model_type\" is missing" },
-        { "{\"model_type\":\"gpt2\"}", "\"gpt2\" is not supported" },
+        { "{\"model_type\":\"mamba\"}", "\"mamba\" is not supported; these are: llama, mistral, qwen2" },
+        { "{\"model_type\":\"gpt2\"}", "\"n_layer\" is missing" },
         { "{\"model_type\":\"llama\"}", "\"num_hidden_layers\" is missing" },
-        { LLAMA ",\"hidden_act\":\"gelu\"}", "\"hidden_act\": \"gelu\"" },
+        { LLAMA ",\"hidden_act\":\"relu\"}", "\"hidden_act\": \"relu\"" },
         { LLAMA ",\"quantization_config\":{}}", "\"quantization_config\"" },
-        { LLAMA ",\"sliding_window\":128}", "\"sliding_window\"" },
-        { LLAMA ",\"use_sliding_window\":true}", "\"use_sliding_window\"" },
+        { LLAMA ",\"sliding_window\":16}", "\"sliding_window\": 16: a llama has no windows" },
         { LLAMA ",\"layer_types\":[\"full_attention\",\"sliding_attention\"]}", "\"layer_types\"" },
         { LLAMA ",\"pretraining_tp\":2}", "\"pretraining_tp\": 2" },
         { LLAMA ",\"partial_rotary_factor\":0.5}", "\"partial_rotary_factor\": 0.5" },
         { LLAMA ",\"rope_parameters\":{\"partial_rotary_factor\":0.5}}", "\"partial_rotary_factor\": 0.5" },
-        { LLAMA ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}}", "type \"linear\" is not supported" },
+        { LLAMA ",\"rope_scaling\":{\"type\":\"mrope\",\"factor\":2}}", "type \"mrope\" is not supported" },
+        { LLAMA ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":0.5}}", "\"factor\": 0.5" },
+        { LLAMA ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1],\"long_factor\":[1,2]}}",
+          "\"short_factor\": must be a list of 2 numbers" },
+        { "{\"model_type\":\"qwen3\",\"layer_types\":[\"full_attention\"]," SHAPE "}", "layer 1: \"(missing)\"" },
+        { "{\"model_type\":\"smollm3\",\"no_rope_layers\":[1,2]," SHAPE "}", "\"no_rope_layers\": layer 1" },
+        { "{\"model_type\":\"gemma3_text\",\"use_bidirectional_attention\":true," SHAPE "}", "bidirectional" },
         { LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":2}}", "\"low_freq_factor\" is missing" },
         { LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":2,\"low_freq_factor\":4,\"high_freq_factor\":4,"
                 "\"original_max_position_embeddings\":8}}",
@@ -216,7 +261,6 @@ static void what_is_not_supported_is_refused_by_name(void **state)
         { LLAMA ",\"bos_token_id\":99}", "\"bos_token_id\": 99" },
         { LLAMA ",\"rms_norm_eps\":-1}", "\"rms_norm_eps\"" },
         { LLAMA ",\"rope_theta\":0}", "\"rope_theta\"" },
-        { "{\"model_type\":\"mistral\"," SHAPE "}", "\"sliding_window\" is missing" },
         { "{\"model_type\":\"llama\",\"num_hidden_layers\":1024,\"hidden_size\":262144,\"intermediate_size\":262144,\"num_attention_heads\":4096,"
           "\"head_dim\":1024,\"vocab_size\":4194304,\"max_position_embeddings\":1}",
           "parameters; at most" },
@@ -240,6 +284,7 @@ int main(void)
         cmocka_unit_test(site_sets_parse_and_print),
         reference_test(old_and_new_forms_are_read),
         cmocka_unit_test(defaults_are_those_of_transformers),
+        cmocka_unit_test(families_are_read_as_transformers_reads_them),
         cmocka_unit_test(generation_config_has_the_last_word_on_the_end),
         cmocka_unit_test(llama3_scaling_is_read_in_both_forms),
         cmocka_unit_test(what_is_not_supported_is_refused_by_name),

@@ -56,7 +56,22 @@ decoder *decoder_new(model *m)
 
 static void activations_free(const backend *be, activations *a)
 {
-    buffer *all[] = { &a->x, &a->qkv, &a->q, &a->kv, &a->o, &a->lse, &a->mid, &a->gate_up, &a->rstd1, &a->rstd2 };
+    buffer *all[] = { &a->x,
+                      &a->qkv,
+                      &a->q,
+                      &a->kv,
+                      &a->qk,
+                      &a->o,
+                      &a->lse,
+                      &a->mid,
+                      &a->gate_up,
+                      &a->branch[ATTENTION],
+                      &a->stats1,
+                      &a->stats2,
+                      &a->stats_qk,
+                      &a->branch[MLP],
+                      &a->stats_after[ATTENTION],
+                      &a->stats_after[MLP] };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) buffer_free(be, all[i]);
     for (int i = 0; i < STAGE_COUNT; i++) buffer_free(be, &a->pairs_kept[i]);
 }
@@ -65,9 +80,12 @@ void decoder_free(decoder *d)
 {
     if (!d) return;
     const backend *be     = d->be;
-    buffer        *all[]  = { &d->rope_table, &d->last_kept, &d->y,   &d->rstd_y,       &d->logits, &d->xn,
-                              &d->xn_rows,    &d->act,       &d->dx,  &d->dx_rows,      &d->dxn,    &d->dxn_rows,
-                              &d->dact,       &d->dqkv,      &d->d_o, &d->pairs_scratch };
+    buffer        *all[]  = { &d->rope_table[0], &d->rope_table[1], &d->last_kept, &d->y,
+                              &d->stats_y,       &d->logits,        &d->capped,    &d->xn,
+                              &d->xn_rows,       &d->act,           &d->dx,        &d->dx_rows,
+                              &d->dxn,           &d->dxn_rows,      &d->dact,      &d->dqkv,
+                              &d->d_o,           &d->normed,        &d->d_scaled,  &d->d_branch,
+                              &d->dqk,           &d->pairs_scratch };
     void          *ints[] = { d->integers, d->targets, d->best, d->nll };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) buffer_free(be, all[i]);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) be->release(be, ints[i]);
@@ -79,6 +97,8 @@ void decoder_free(decoder *d)
     free(d->pairs);
     free(d->spans);
     free(d->row_spans);
+    free(d->lengths);
+    free(d->sections);
     free(d->host_integers);
     free(d->host_nll);
     free(d);
@@ -145,38 +165,88 @@ static int64_t place_integers(decoder *d, const run_plan *p)
     return count;
 }
 
+/* The section of a span's text. New ones are empty. */
+static rope_section *section_of(decoder *d, const run_plan *p, int64_t span)
+{
+    const attention_span *s      = &p->spans[span];
+    const int64_t         length = rotary_class(&d->m->cfg, p->lengths ? p->lengths[span] : s->pre_len + s->kv_len);
+    size_t                i      = 0;
+    while (i < d->n_sections && d->sections[i].length != length) i++;
+    if (i == d->n_sections) {
+        if (i == d->cap_sections) d->sections = mem_grow(d->sections, &d->cap_sections, sizeof *d->sections);
+        d->sections[d->n_sections++] = (rope_section) { .length = length };
+    }
+    return &d->sections[i];
+}
+
+/* Makes the tables anew, of the sections that this run uses. */
+static void fill_rope_tables(decoder *d)
+{
+    const model_config *c     = &d->m->cfg;
+    const backend      *be    = d->be->params;
+    const int64_t       width = rotary_width(c);
+    int64_t             rows = 0, n = 0;
+    for (size_t i = 0; i < d->n_sections; i++) {
+        if (!d->sections[i].used) continue;
+        d->sections[i].first = rows;
+        rows += d->sections[i].positions;
+        d->sections[n++] = d->sections[i];
+    }
+    d->n_sections = (size_t)n;
+    double *table = mem_alloc((size_t)(rows * width), sizeof *table);
+    for (int rope = 0; rope < (families[c->family].two_bases ? 2 : 1); rope++) {
+        for (const rope_section *s = d->sections; s < d->sections + n; s++)
+            rotary_table(c, rope, s->length, s->positions, table + s->first * width);
+        be->upload(be, params_need(d->be, &d->rope_table[rope], rows * width), table, rows * width);
+    }
+    free(table);
+}
+
+/* The tables cover the positions that occur, in powers of two: a long-context model used on short
+ * texts has small ones. */
+static void need_rope_tables(decoder *d, const run_plan *p)
+{
+    const model_config *c    = &d->m->cfg;
+    bool                grow = false;
+    if (c->plan.positions) return;
+    for (size_t i = 0; i < d->n_sections; i++) d->sections[i].used = false;
+    for (int64_t i = 0; i < p->n_spans; i++) {
+        const attention_span *s    = &p->spans[i];
+        rope_section         *in   = section_of(d, p, i);
+        int64_t               need = in->positions ? in->positions : 1;
+        for (int64_t t = s->q0; t < s->q0 + s->q_len; t++)
+            while (need <= p->pos[t]) need *= 2;
+        if (need > c->positions) need = c->positions;
+        grow          = grow || need > in->positions;
+        in->positions = need, in->used = true;
+    }
+    if (grow) fill_rope_tables(d);
+}
+
+/* The row of each token's position in the rotary tables, or of the learned positions. */
+static void table_rows(decoder *d, int32_t *to, const run_plan *p)
+{
+    memcpy(to, p->pos, (size_t)p->n * sizeof *to);
+    for (int64_t i = 0; i < p->n_spans && rotary_same_until(&d->m->cfg) < INT64_MAX; i++)
+        for (int64_t t = p->spans[i].q0; t < p->spans[i].q0 + p->spans[i].q_len; t++)
+            to[t] += (int32_t)section_of(d, p, i)->first;
+}
+
 /* The run's integers, on the device by one copy. */
 static void put_integers(decoder *d, const run_plan *p)
 {
     const int64_t count = place_integers(d, p);
-    int32_t      *to    = d->host_integers;
+    int32_t      *to = d->host_integers, *pos = to + p->n;
     need_rows(d, p->n_rows);
     for (int64_t i = 0; i < p->n; i++) *to++ = p->ids[i];
-    for (int64_t i = 0; i < p->n; i++) *to++ = p->pos[i];
+    table_rows(d, pos, p);
+    to += p->n;
     for (int64_t i = 0; i < p->n_rows; i++) *to++ = p->rows[i];
-    for (int64_t i = 0; i < p->n_rows; i++) *to++ = p->pos[p->rows[i]];
+    for (int64_t i = 0; i < p->n_rows; i++) *to++ = pos[p->rows[i]];
     for (const attention_span *s = p->spans; p->cache && s < p->spans + p->n_spans; s++)
         for (int32_t i = 0; i < s->q_len; i++) *to++ = s->kv0 + s->kv_len - s->q_len + i;
     if (p->decode) memcpy(to, p->spans, (size_t)p->n_spans * sizeof *p->spans);
     d->be->put(d->be, d->integers, d->host_integers, count * (int64_t)sizeof(int32_t));
-}
-
-/* The table covers the positions that occur, in powers of two: a long-context model used on
- * short texts has a small one. */
-static void need_rope_table(decoder *d, const run_plan *p)
-{
-    const model_config *c    = &d->m->cfg;
-    int64_t             need = 1;
-    for (int64_t i = 0; i < p->n; i++)
-        while (need <= p->pos[i]) need *= 2;
-    if (need > c->positions) need = c->positions;
-    if (need <= d->rope_positions) return;
-    double *table = mem_alloc((size_t)(need * c->head_dim), sizeof *table);
-    rotary_table(c, need, table);
-    d->be->params->upload(d->be->params, params_need(d->be, &d->rope_table, need * c->head_dim), table,
-                          need * c->head_dim);
-    d->rope_positions = need;
-    free(table);
 }
 
 /* Where the gradient can stop: below the lowest pair that trains, or nowhere when the base does. */
@@ -210,8 +280,8 @@ int decoder_prepare(decoder *d, const run_plan *p, const pair_arrays *pairs, boo
     d->trim = p->n_rows != p->n;
     for (int64_t i = 0; i < p->n_rows && !d->trim; i++) d->trim = p->rows[i] != i;
     find_lowest(d);
+    need_rope_tables(d, p);
     put_integers(d, p);
-    need_rope_table(d, p);
     return OK;
 }
 
@@ -222,9 +292,15 @@ void decoder_compute(decoder *d)
     const int64_t       n = d->run.n, n_rows = d->run.n_rows;
     d->last = buffer_need(be, &layer_activations(d, 0)->x, n * c->hidden);
     be->gather_rows(be, d->last, d->m->embed, d->ids, n, c->hidden);
+    if (c->embedding_scale != 0) be->blend(be, d->last, NULL, c->embedding_scale, 0, n * c->hidden);
+    if (d->m->positions) {
+        real *positions = buffer_need(be, &d->xn, n * c->hidden);
+        be->gather_rows(be, positions, d->m->positions, d->pos, n, c->hidden);
+        be->blend(be, d->last, positions, 1, 1, n * c->hidden);
+    }
     for (int64_t l = 0; l < c->layers; l++) layer_fwd(d, l);
-    be->rmsnorm_fwd(be, buffer_need(be, &d->y, n_rows * c->hidden), params_need(be, &d->rstd_y, n_rows), d->last,
-                    d->m->norm, (norm_dims) { .n = n_rows, .d = c->hidden }, c->norm_eps);
+    decoder_norm_fwd(d, buffer_need(be, &d->y, n_rows * c->hidden), &d->stats_y, d->last, d->m->norm, d->m->norm_bias,
+                     n_rows);
 }
 
 int decoder_run(decoder *d, const run_plan *p, const pair_arrays *pairs, bool keep)
@@ -258,6 +334,26 @@ static int spans_of(decoder *d, const batch *b)
         return run_error("decoder: the segments hold %lld tokens, the batch %lld", (long long)at,
                          (long long)b->n_tokens);
     return OK;
+}
+
+bool decoder_shares_prefixes(const decoder *d, int64_t length) { return length <= rotary_same_until(&d->m->cfg); }
+
+/* Each text's length, where rotary frequencies depend on it (dynamic, longrope): that of the text
+ * alone, not of a padded batch. A last token that is asked for what follows has something behind
+ * it. */
+static const int64_t *lengths_of(decoder *d, const batch *b)
+{
+    if (rotary_same_until(&d->m->cfg) == INT64_MAX) return NULL;
+    int64_t row = 0;
+    for (int64_t i = 0; i < b->n_segments; i++) {
+        const attention_span *s    = &d->spans[i];
+        const int32_t         last = s->q0 + s->q_len - 1;
+        while (row < b->n_rows && b->rows[row] < last) row++;
+        const bool more = b->targets && row < b->n_rows && b->rows[row] == last && b->targets[row] >= 0;
+        if ((size_t)i == d->cap_lengths) d->lengths = mem_grow(d->lengths, &d->cap_lengths, sizeof *d->lengths);
+        d->lengths[i] = s->pre_len + s->kv_len + more;
+    }
+    return d->lengths;
 }
 
 /* The wanted rows as queries: runs of neighbours inside one segment. */
@@ -296,7 +392,7 @@ int decoder_forward(decoder *d, const batch *b, const pair_arrays *pairs, bool k
     };
     if ((rc = check_plan(d, &plan))) return rc;
     plan.n_row_spans = row_spans_of(d, b);
-    plan.spans = d->spans, plan.row_spans = d->row_spans;
+    plan.spans = d->spans, plan.row_spans = d->row_spans, plan.lengths = lengths_of(d, b);
     if ((rc = decoder_run(d, &plan, pairs, keep))) return rc;
     d->has_targets = b->targets != NULL;
     if (d->has_targets) d->be->put(d->be, d->targets, b->targets, b->n_rows * (int64_t)sizeof(int32_t));
@@ -311,6 +407,8 @@ param *decoder_logits_chunk(decoder *d, int64_t first, int64_t count)
     param              *p = params_need(d->be, &d->logits, count * c->vocab);
     d->be->linear_fwd_wide(d->be, p, real_at(d->be, d->y.p, first * c->hidden), d->m->lm_head,
                            (linear_dims) { .n = count, .in = c->hidden, .out = c->vocab });
+    if (multiplier(c->logit_scale) != 1) d->be->scale(d->be, p, c->logit_scale, count * c->vocab);
+    if (c->logit_cap > 0) d->be->soft_cap_fwd(d->be, p, c->logit_cap, count * c->vocab);
     return p;
 }
 
@@ -388,7 +486,10 @@ static void loss_bwd(decoder *d, real *dy, double scale)
             be->xent_fwd(be, d->nll + at, NULL, logits, d->targets + at, k, c->vocab);
             continue;
         }
-        be->xent_bwd(be, logits, d->nll + at, d->targets + at, k, c->vocab, scale);
+        if (c->logit_cap > 0)
+            be->params->copy(be->params, params_need(be, &d->capped, k * c->vocab), logits, k * c->vocab);
+        be->xent_bwd(be, logits, d->nll + at, d->targets + at, k, c->vocab, scale * multiplier(c->logit_scale));
+        if (c->logit_cap > 0) be->soft_cap_bwd(be, logits, d->capped.params, c->logit_cap, k * c->vocab);
         if (d->m->flat)
             be->linear_bwd_w(be, d->m->lm_head_grad, NULL, reals_of(logits), real_at(be, d->y.p, at * c->hidden), ld);
         be->linear_bwd_x(be, real_at(be, dy, at * c->hidden), reals_of(logits), d->m->lm_head, ld, false);
@@ -407,9 +508,11 @@ int decoder_backward(decoder *d, double scale, double *nll)
     if (any) {
         real *dx = buffer_need(be, d->trim ? &d->dx_rows : &d->dx, count);
         be->zero(be, dx, count);
-        be->rmsnorm_bwd(be, dx, d->m->norm_grad, dy, d->last, d->rstd_y.params, d->m->norm,
-                        (norm_dims) { .n = rows, .d = c->hidden });
+        decoder_norm_bwd(d, dx, d->m->norm_grad, d->m->norm_bias_grad, dy, d->last, &d->stats_y, d->m->norm, rows);
         for (int64_t l = c->layers - 1; l >= 0 && l >= d->low_layer && dx; l--) dx = layer_bwd(d, l, dx);
+        if (d->m->flat && d->m->positions)
+            be->scatter_add_rows(be, reals_of(d->m->positions_grad), dx, d->pos, n, c->hidden);
+        if (d->m->flat && c->embedding_scale != 0) be->blend(be, dx, NULL, c->embedding_scale, 0, n * c->hidden);
         if (d->m->flat) be->scatter_add_rows(be, reals_of(d->m->embed_grad), dx, d->ids, n, c->hidden);
     }
     int rc  = fetch_nll(d, nll);

@@ -1,5 +1,5 @@
-/* The Llama-family decoder over a backend's ops: forward, loss, backward, on packed sequences
- * (no padding is ever computed).
+/* The decoder, of any family (model/family.h), over a backend's ops: forward, loss, backward,
+ * on packed sequences (no padding is ever computed).
  *
  *     model *m;            model_open(&m, "base/", be, false);
  *     decoder *d = decoder_new(m);
@@ -7,16 +7,19 @@
  *     decoder_nll(d, nll, best);
  *     decoder_free(d);     model_close(m);
  *
- * One decoder owns one workspace that grows to the largest batch it has seen and is then reused. */
+ * One decoder owns one workspace that grows to the largest batch it has seen and is then
+ * reused. */
 #ifndef TIEBREAK_MODEL_DECODER_H
 #define TIEBREAK_MODEL_DECODER_H
 #include "kernels/backend.h"
 #include "model/sites.h"
 
-/* Weights of one layer; biases NULL when absent. q, k, v are one array [q_out + 2 kv_out,
- * hidden] in the order q, k, v; gate and up one array
- * [2 inter, hidden]: fused sites and shared inputs then need no copies. */
-#define LAYER_ARRAYS(T) T *norm1, *qkv, *qkv_bias, *o, *o_bias, *norm2, *gate_up, *gate_up_bias, *down, *down_bias
+/* Weights of one layer; NULL where the plan has none. q, k, v are one array [q_out + 2 kv_out,
+ * hidden] in the order q, k, v; gate and up one array [2 inter, hidden], without a gate [inter,
+ * hidden]: fused sites and shared inputs then need no copies. */
+#define LAYER_ARRAYS(T)                                                                                                \
+    T *norm1, *norm1_bias, *qkv, *qkv_bias, *q_norm, *k_norm, *o, *o_bias, *norm1_after, *norm2, *norm2_bias,          \
+        *gate_up, *gate_up_bias, *down, *down_bias, *norm2_after
 typedef struct {
     LAYER_ARRAYS(real);
 } layer_weights;
@@ -29,8 +32,9 @@ typedef struct {
     model_config   cfg;
     const backend *be;
     char          *dir;
-    /* [vocab, hidden], [hidden], [vocab, hidden]; lm_head == embed when tied */
-    real          *embed, *norm, *lm_head;
+    /* [vocab, hidden]; [positions, hidden] or NULL; [hidden]; [hidden] or NULL; [vocab, hidden]:
+     * embed when tied. */
+    real          *embed, *positions, *norm, *norm_bias, *lm_head;
     layer_weights *layers;
     /* for `full` (model_open trainable): every weight in one array, its gradient in another of
      * the same layout. Between the weights of one layer there may be a few unused elements,
@@ -39,7 +43,7 @@ typedef struct {
     param               *flat_grad;
     int64_t              flat_count;
     layer_gradients     *grads; /* [layers] addresses inside flat_grad, or NULLs */
-    param               *embed_grad, *norm_grad, *lm_head_grad;
+    param               *embed_grad, *positions_grad, *norm_grad, *norm_bias_grad, *lm_head_grad;
     struct model_memory *memory; /* mapped files and owned arrays (model_io.c) */
     /* of its adapted linears (kernels/variant.h); NULL: the default of each */
     const struct adapted_variant *variant;
@@ -102,6 +106,9 @@ model                 *decoder_model(decoder *d);
  * the backend's products do (ref and cpu): only a text that continues a prefix may differ from
  * the same text in one piece, by rounding. */
 int decoder_forward(decoder *d, const batch *b, const pair_arrays *pairs, bool keep);
+/* May texts of up to this length share a prefix? Not where their rotary frequencies depend on how
+ * each goes on. */
+bool decoder_shares_prefixes(const decoder *d, int64_t length);
 /* After a forward: -log p(target) at each row (host f64 [n_rows], or NULL) and the argmax ids
  * (or NULL). Vocabulary products in chunks of rows.
  * A number that is not finite is ERR_INPUT naming the model's folder. */

@@ -16,6 +16,9 @@ typedef struct {
     int64_t count;
 } buffer;
 
+/* What is added to the residual stream. */
+enum { ATTENTION, MLP, BRANCHES };
+
 /* The products of a layer. QKV is one product over all tokens; where queries are fewer than
  * keys, or keys go to a cache, Q and KV are two. */
 typedef enum { STAGE_QKV, STAGE_Q, STAGE_KV, STAGE_O, STAGE_GATE_UP, STAGE_DOWN, STAGE_COUNT } stage_id;
@@ -23,13 +26,16 @@ typedef enum { STAGE_QKV, STAGE_Q, STAGE_KV, STAGE_O, STAGE_GATE_UP, STAGE_DOWN,
 /* What one layer leaves for its backward. n tokens, nq queries: n, or the rows that are wanted
  * in the last layer. */
 typedef struct {
-    buffer x;            /* [n, hidden] the layer's input */
-    buffer qkv;          /* [n, q + 2 kv] after RoPE; or */
-    buffer q, kv;        /* [nq, q], [n, 2 kv] */
-    buffer o, lse;       /* [nq, q], [nq, heads] of params */
-    buffer mid;          /* [nq, hidden] after attention */
-    buffer gate_up;      /* [nq, 2 inter] */
-    buffer rstd1, rstd2; /* [n], [nq] of params */
+    buffer x;                /* [n, hidden] the layer's input */
+    buffer qkv;              /* [n, q + 2 kv] after RoPE; or */
+    buffer q, kv;            /* [nq, q], [n, 2 kv] */
+    buffer qk;               /* [nq, q], [n, kv] after norms of their own and RoPE; those above are before both */
+    buffer o, lse;           /* [nq, q], [nq, heads] of params */
+    buffer mid;              /* [nq, hidden] what the MLP's norm reads: after attention, or x of a parallel block */
+    buffer gate_up;          /* [nq, 2 inter], without a gate [nq, inter] */
+    buffer branch[BRANCHES]; /* [nq, hidden] what attention and the MLP make, if it is not added at once */
+    /* of params: statistics of the norms (decoder_norm_fwd) */
+    buffer stats1, stats2, stats_qk, stats_after[BRANCHES];
     /* what each product's pairs leave (kernels/adapted.h) */
     buffer pairs_kept[STAGE_COUNT];
 } activations;
@@ -40,6 +46,13 @@ typedef struct {
     const adapted_variant *variant;
     int64_t                adapter;
 } stage_copies;
+
+/* Rows of the rotary tables for texts of one class of lengths (model/rotary.h); row `first` is
+ * position 0. */
+typedef struct {
+    int64_t length, first, positions;
+    bool    used; /* in this run */
+} rope_section;
 
 /* Keys and values of earlier tokens: layer l's rows [rows, 2 kv] at layers[l]. A span's kv0 is a
  * row there. */
@@ -58,6 +71,7 @@ typedef struct {
     int64_t               n, n_rows, n_spans, n_row_spans;
     const int32_t        *ids, *pos, *rows;
     const attention_span *spans, *row_spans;
+    const int64_t        *lengths; /* [n_spans] of the texts; NULL: what the spans see */
     const kv_cache       *cache;
     bool                  decode;
     int64_t               kv_most;
@@ -67,9 +81,13 @@ struct decoder {
     model         *m;
     const backend *be;
     int64_t        q_out, kv_out; /* widths of q and of k */
-    buffer         rope_table;    /* of params */
-    int64_t        rope_positions;
-    int64_t        chunk_rows; /* logits held at once */
+    int64_t        chunk_rows;    /* logits held at once */
+
+    /* Tables of params, of both rotary configurations, each made of sections: one for all texts, or
+     * one for each length whose frequencies differ. */
+    buffer        rope_table[2];
+    rope_section *sections;
+    size_t        n_sections, cap_sections;
 
     /* the run */
     /* ids, pos, rows inside it are not kept past the forward */
@@ -93,15 +111,17 @@ struct decoder {
 
     activations *kept; /* [layers] */
     activations  scratch;
-    buffer       rstd_y, logits; /* of params */
+    buffer       stats_y, logits, capped; /* of params; capped: logits under a cap, which their gradients replace */
     buffer       last_kept, y, xn, xn_rows, act;
+    buffer       normed, d_scaled, d_branch, dqk;
     buffer       dx, dx_rows, dxn, dxn_rows, dact, dqkv, d_o, pairs_scratch;
 
     /* host scratch; capacities as above */
     int32_t        *host_integers;
     double         *host_nll;
     attention_span *spans, *row_spans;
-    size_t          cap_spans, cap_row_spans;
+    int64_t        *lengths;
+    size_t          cap_spans, cap_row_spans, cap_lengths;
 };
 
 /* At least count reals; returns b->p. */
@@ -122,13 +142,25 @@ param *decoder_logits_chunk(decoder *d, int64_t first, int64_t count);
 /* ERR_INPUT that names the model's folder: a number that is not finite came out. */
 int decoder_not_finite(const decoder *d, int64_t row);
 
+/* A norm of the family over n rows of the residual stream: gain g, bias b or NULL. stats: 1
+ * number a row of an RMSNorm, 2 of a LayerNorm; or NULL. The backward adds to dx. */
+void decoder_norm_fwd(decoder *d, real *y, buffer *stats, const real *x, const real *g, const real *b, int64_t n);
+void decoder_norm_bwd(decoder *d, real *dx, param *dg, param *db, const real *dy, const real *x, const buffer *stats,
+                      const real *g, int64_t n);
+/* Are attention's and the MLP's outputs added to the residual stream as they are? */
+bool decoder_adds_at_once(const model_config *c);
+/* A multiplier of the configuration, where 0 means there is none. */
+static inline double multiplier(double scale) { return scale != 0 ? scale : 1; }
+/* Columns of the product before the activation. */
+static inline int64_t gate_up_width(const model_config *c) { return c->plan.ungated ? c->inter : 2 * c->inter; }
+
 /* One layer: reads its activations' x, writes the next one's (d->last for the last layer). */
 void layer_fwd(decoder *d, int64_t layer);
 /* dx [nq, hidden] -> gradient of the layer's input [n, hidden], returned; NULL when nothing
  * below wants it. */
 real *layer_bwd(decoder *d, int64_t layer, real *dx);
-/* A stage of n rows. y = x W^T and so on, of STAGE_O and STAGE_DOWN y += ...; dx [n, in] is
- * overwritten, NULL: not wanted. */
+/* A stage of n rows. y = x W^T and so on, of STAGE_O and STAGE_DOWN y += ... if
+ * decoder_adds_at_once; dx [n, in] is overwritten, NULL: not wanted. */
 void stage_fwd(decoder *d, int64_t layer, stage_id s, real *y, const real *x, int64_t n);
 void stage_bwd(decoder *d, int64_t layer, stage_id s, real *dx, const real *dy, const real *x, int64_t n);
 /* Does the stage's backward read its input? */

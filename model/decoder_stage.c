@@ -42,19 +42,20 @@ static stage stage_of(const decoder *d, int64_t layer, stage_id s)
                          2 * kv,
                          0 };
     case STAGE_O: return (stage) { w->o, w->o_bias, g->o, g->o_bias, q, h, 1 };
-    case STAGE_GATE_UP: return (stage) { w->gate_up, w->gate_up_bias, g->gate_up, g->gate_up_bias, h, 2 * inter, 2 };
+    case STAGE_GATE_UP:
+        return (stage) { w->gate_up, w->gate_up_bias, g->gate_up, g->gate_up_bias, h, gate_up_width(&d->m->cfg), 2 };
     default: return (stage) { w->down, w->down_bias, g->down, g->down_bias, inter, h, 3 };
     }
 }
 
 int site_order(site_id s) { return s <= SITE_V ? 0 : s == SITE_O ? 1 : s == SITE_DOWN ? 3 : 2; }
 
-/* Where a site's pair acts in a stage's output: from column at_q q + at_kv kv + at_inter inter
- * on; first_q: with its B from row q on. */
+/* Where a site's pair acts in a stage's output: from column at_q q + at_kv kv + at_gate inter
+ * on (without a gate nothing stands before up); first_q: with its B from row q on. */
 static const struct {
     stage_id stage;
     site_id  site;
-    int      at_q, at_kv, at_inter, first_q;
+    int      at_q, at_kv, at_gate, first_q;
 } places[] = {
     { .stage = STAGE_QKV, .site = SITE_QKV },
     { .stage = STAGE_QKV, .site = SITE_Q },
@@ -67,7 +68,8 @@ static const struct {
     { .stage = STAGE_KV, .site = SITE_V, .at_kv = 1 },
     { .stage = STAGE_O, .site = SITE_O },
     { .stage = STAGE_GATE_UP, .site = SITE_GATE },
-    { .stage = STAGE_GATE_UP, .site = SITE_UP, .at_inter = 1 },
+    { .stage = STAGE_GATE_UP, .site = SITE_UP, .at_gate = 1 },
+    { .stage = STAGE_GATE_UP, .site = SITE_GATE_UP },
     { .stage = STAGE_DOWN, .site = SITE_DOWN },
 };
 enum { PLACES = sizeof places / sizeof *places, PAIRS_MAX = 4 };
@@ -81,8 +83,9 @@ static int stage_pairs(const decoder *d, int64_t layer, stage_id s, int64_t stag
         pair_arrays p = d->pairs[layer * SITE_COUNT + places[i].site];
         if (!p.r) continue;
         int64_t first = places[i].first_q * d->q_out, rest = site_out(&d->m->cfg, places[i].site) - first;
-        int64_t at = places[i].at_q * d->q_out + places[i].at_kv * d->kv_out + places[i].at_inter * d->m->cfg.inter;
-        p.B        = real_at(d->be, p.B, first * p.ldb);
+        int64_t at = places[i].at_q * d->q_out + places[i].at_kv * d->kv_out +
+                     (places[i].at_gate ? gate_up_width(&d->m->cfg) - d->m->cfg.inter : 0);
+        p.B = real_at(d->be, p.B, first * p.ldb);
         if (p.dB) p.dB = param_at(d->be, p.dB, first * p.r);
         pairs[n++] = (adapted_pair) { p, at, rest < stage_out - at ? rest : stage_out - at };
     }
@@ -110,7 +113,7 @@ static adapted_linear call_of(const decoder *d, int64_t layer, stage_id s, int64
                               .bias       = st.bias,
                               .pairs      = pairs,
                               .count      = stage_pairs(d, layer, s, st.out, pairs),
-                              .accumulate = s == STAGE_O || s == STAGE_DOWN };
+                              .accumulate = (s == STAGE_O || s == STAGE_DOWN) && decoder_adds_at_once(&d->m->cfg) };
 }
 
 static const adapted_variant *variant_of(const decoder *d, const adapted_linear *l)

@@ -87,7 +87,7 @@ static int64_t pair_index(const json *site)
     if (strstr(json_find(site, "A")->valuestring, ".qkv."))
         return strstr(module, "q_proj") ? layer * SITE_COUNT + SITE_QKV : -1;
     for (int s = SITE_Q; s < SITE_COUNT; s++)
-        if (!strcmp(site_table[s].module, module)) return layer * SITE_COUNT + s;
+        if (!strcmp(names_table[NAMES_LLAMA].module[s], module)) return layer * SITE_COUNT + s;
     fail_msg("module %s", module);
     return -1;
 }
@@ -544,7 +544,7 @@ static void rotary_frequencies_are_llama3s(void **state)
     model_config c;
     double       f[32];
     assert_ok(config_load(&c, "llama3.2-1b"));
-    rotary_frequencies(&c, f);
+    rotary_frequencies(&c, 0, 1, f);
     static const struct {
         int    i;
         double f;
@@ -557,9 +557,9 @@ static void rotary_frequencies_are_llama3s(void **state)
                  { 18, 1.94616381848311e-5 },
                  { 31, 9.41830672543491e-8 } };
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) assert_within(fabs(f[want[i].i] / want[i].f - 1), 1e-13);
-    c.rope_factor = 0;
+    c.rope[0].scaling = ROPE_DEFAULT;
     double table[2 * 64];
-    rotary_table(&c, 2, table);
+    rotary_table(&c, 0, 2, 2, table);
     assert_true(table[0] == 1 && table[32] == 0);
     assert_within(fabs(table[64 + 0] - 0.5403023058681398), 1e-15);
     assert_within(fabs(table[64 + 32] - 0.8414709848078965), 1e-15);

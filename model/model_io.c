@@ -1,5 +1,6 @@
 /* A model as a folder: reads weights from safetensors, in one file or in shards, into the decoder's
  * arrays, and writes them. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct model_memory {
     real        **owned;
     size_t        n_owned, cap_owned;
     char          sha256[65];
+    const char   *prefix; /* what stands before names in these files (file_names.prefix) */
 };
 
 static real *own(model *m, int64_t count)
@@ -115,9 +117,23 @@ static int find_files(model *m)
     return rc;
 }
 
-/* Finds the tensor in whichever file holds it; *file is for messages. */
-static const tensor_view *find_tensor(const model *m, const char *name, const safetensors **file)
+/* The name in these files of a tensor that we would write as `name`. */
+static void name_in_files(const model *m, const char *name, char out[WEIGHT_NAME + 32])
 {
+    const char *ours = names_of(&m->cfg)->prefix[0], *its = m->memory->prefix ? m->memory->prefix : ours;
+    size_t      n    = strlen(ours);
+    bool        head = !strcmp(name, names_of(&m->cfg)->head); /* it has no prefix, or that of the whole decoder */
+    if (head)
+        snprintf(out, WEIGHT_NAME + 32, "%s%s", !strcmp(its, "language_model.model.") ? "language_model." : "", name);
+    else
+        snprintf(out, WEIGHT_NAME + 32, "%s%s", its, strncmp(name, ours, n) ? name : name + n);
+}
+
+/* Finds the tensor in whichever file holds it; *file is for messages. */
+static const tensor_view *find_tensor(const model *m, const char *ours, const safetensors **file)
+{
+    char name[WEIGHT_NAME + 32];
+    name_in_files(m, ours, name);
     for (int64_t i = 0; i < m->memory->n_files; i++) {
         const tensor_view *t = safetensors_find(m->memory->files[i], name);
         if (!t) continue;
@@ -125,6 +141,19 @@ static const tensor_view *find_tensor(const model *m, const char *name, const sa
         return t;
     }
     return NULL;
+}
+
+/* Finds out what stands before names here: the first way under which the embedding is there. */
+static void find_prefix(model *m)
+{
+    const file_names *names = names_of(&m->cfg);
+    char              embed[WEIGHT_NAME];
+    snprintf(embed, sizeof embed, "%s%s", names->prefix[0], names->embed);
+    for (int i = 0; i < PREFIXES_MAX && names->prefix[i]; i++) {
+        m->memory->prefix = names->prefix[i];
+        if (find_tensor(m, embed, NULL)) return;
+    }
+    m->memory->prefix = names->prefix[0];
 }
 
 /* --- what may be in the files besides the weights */
@@ -135,19 +164,25 @@ static bool ends_with(const char *s, const char *end)
     return n >= k && !strcmp(s + n - k, end);
 }
 
-/* Old checkpoints have the rotary frequencies, which config.json determines. A tied lm_head may be
- * stored a second time. */
+/* Old checkpoints have rotary frequencies and masks, which config.json determines. A tied
+ * lm_head may be stored a second time. A model that also sees has tensors of that, beside its
+ * decoder's. */
 static int check_extra(const model *m, const tensor_view *t, const char *path)
 {
-    if (ends_with(t->name, ".self_attn.rotary_emb.inv_freq")) return OK;
-    if (!strcmp(t->name, "lm_head.weight") && m->cfg.tied_embeddings) {
-        const tensor_view *e = find_tensor(m, "model.embed_tokens.weight", NULL);
+    const file_names *names = names_of(&m->cfg);
+    char              embed[WEIGHT_NAME], head[WEIGHT_NAME + 32];
+    for (const char *const *b = names->buffers; *b; b++)
+        if (ends_with(t->name, *b)) return OK;
+    if (strstr(m->memory->prefix, "language_model") && !strstr(t->name, "language_model")) return OK;
+    name_in_files(m, names->head, head);
+    if (!strcmp(t->name, head) && m->cfg.tied_embeddings) {
+        snprintf(embed, sizeof embed, "%s%s", names->prefix[0], names->embed);
+        const tensor_view *e = find_tensor(m, embed, NULL);
         if (e && e->dtype == t->dtype && e->count == t->count &&
             !memcmp(e->bytes, t->bytes, (size_t)t->count * dtype_bytes(t->dtype)))
             return OK;
-        return input_error(
-            "%s: tensor \"lm_head.weight\" differs from the embedding, but config.json has tie_word_embeddings true",
-            path);
+        return input_error("%s: tensor \"%s\" differs from the embedding, but config.json has tie_word_embeddings true",
+                           path, t->name);
     }
     return input_error("%s: tensor \"%.80s\" has no place in the model that config.json describes (%lld layers)", path,
                        t->name, (long long)m->cfg.layers);
@@ -161,6 +196,11 @@ static int check_extras(const model *m)
     int64_t        n;
     weight_tensor *known = weight_tensors(&m->cfg, &n);
     int            rc    = OK;
+    for (int64_t i = 0; i < n; i++) {
+        char name[WEIGHT_NAME + 32];
+        name_in_files(m, known[i].name, name);
+        snprintf(known[i].name, sizeof known[i].name, "%.*s", WEIGHT_NAME - 1, name);
+    }
     qsort(known, (size_t)n, sizeof *known, by_name);
     for (int64_t i = 0; i < m->memory->n_files && !rc; i++) {
         const safetensors *f = m->memory->files[i];
@@ -203,11 +243,25 @@ static int upload_part(const model *m, real *dst, const tensor_view *t)
     return rc;
 }
 
+/* A tensor that lies in its file in another order: as a whole by way of f64. */
+static int upload_arranged(const model *m, real *dst, const tensor_view *t, const weight_group *g, int part)
+{
+    double *its = mem_alloc((size_t)t->count, sizeof *its), *ours = mem_alloc((size_t)t->count, sizeof *ours);
+    int     rc = tensor_read_f64(its, t, 0, t->count);
+    weight_arrange(&m->cfg, g->layout, ours, its, g->rows[part], g->cols, false);
+    if (!rc) m->be->upload(m->be, dst, ours, t->count);
+    free(its);
+    free(ours);
+    return rc;
+}
+
 /* Whether the parts lie in one mapped file as the decoder's array needs them: one after the other,
  * f32, aligned. */
 static bool usable_in_place(const model *m, const weight_group *g, const tensor_view *const *parts)
 {
-    if (!m->be->host || m->be->elem != sizeof(float) || (uintptr_t)parts[0]->bytes % sizeof(float)) return false;
+    if (g->layout != AS_IS || !m->be->host || m->be->elem != sizeof(float) ||
+        (uintptr_t)parts[0]->bytes % sizeof(float))
+        return false;
     const unsigned char *at = parts[0]->bytes;
     for (int i = 0; i < g->n; i++) {
         if (parts[i]->dtype != DT_F32 || parts[i]->bytes != at) return false;
@@ -225,7 +279,9 @@ static int find_parts(const model *m, const weight_group *g, const tensor_view *
         if (!t)
             return input_error("%s: tensor \"%s\" is missing, which the model that config.json describes needs", m->dir,
                                g->name[i]);
-        int rc = tensor_check_shape(t, f->path, g->cols ? 2 : 1, (int64_t[]) { g->rows[i], g->cols });
+        int64_t shape[2] = { g->rows[i], g->cols };
+        if (g->layout == TRANSPOSED) shape[0] = g->cols, shape[1] = g->rows[i];
+        int rc = tensor_check_shape(t, f->path, g->cols ? 2 : 1, shape);
         if (rc) return rc;
         if (t->dtype != DT_F32 && t->dtype != DT_F16 && t->dtype != DT_BF16 && t->dtype != DT_F64)
             return input_error("%s: tensor \"%s\": weights of dtype %s are not supported; F32, F16, BF16 and F64 are",
@@ -246,7 +302,7 @@ static int load_group(model *m, const weight_group *g)
     if (!rc && !m->flat) *g->slot = own(m, g->count);
     real *at = *g->slot;
     for (int i = 0; i < g->n && !rc; i++) {
-        rc = upload_part(m, at, parts[i]);
+        rc = g->layout == AS_IS ? upload_part(m, at, parts[i]) : upload_arranged(m, at, parts[i], g, i);
         at = real_at(m->be, at, parts[i]->count);
     }
     return rc;
@@ -274,6 +330,32 @@ static void lay_out_flat(model *m)
     }
 }
 
+/* What the plan needs of a backend beyond the ops that all have. */
+static int check_device(const model *m)
+{
+    const model_config *c  = &m->cfg;
+    const backend      *be = m->be;
+    const layer_plan   *p  = &c->plan;
+    const bool silu = p->act == ACT_SILU && !p->ungated, after = p->norms == NORMS_AFTER || p->norms == NORMS_AROUND;
+    const struct {
+        bool        needed, there;
+        const char *what;
+    } needs[] = {
+        { p->norm == NORM_LAYER, be->layernorm_fwd != NULL, "LayerNorm" },
+        { !silu, be->activate_fwd != NULL, "an activation other than SwiGLU" },
+        { after || p->positions || c->embedding_scale != 0 || (c->residual_scale != 0 && c->residual_scale != 1),
+          be->blend != NULL, "scaled residuals or embeddings, norms behind them or learned positions" },
+        { c->window > 0, be->windows, "windows of attention" },
+        { c->attention_cap > 0, be->windows, "a cap on attention's scores" },
+        { c->logit_cap > 0, be->soft_cap_fwd != NULL, "a cap on logits" },
+    };
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+        if (needs[i].needed && !needs[i].there)
+            return input_error("%s: a %s needs %s, which the device %s does not have yet; use --device cpu", m->dir,
+                               families[c->family].model_type, needs[i].what, be->name);
+    return OK;
+}
+
 static int load(model *m, bool trainable)
 {
     int rc = config_load(&m->cfg, m->dir);
@@ -283,7 +365,9 @@ static int load(model *m, bool trainable)
             m->dir, m->be->name, m->be->dtype);
     if (!rc && m->cfg.counting_only)
         rc = input_error("%s: only its parameters can be counted; no weights are read for it", m->dir);
+    if (!rc) rc = check_device(m);
     if (!rc) rc = find_files(m);
+    if (!rc) find_prefix(m);
     if (!rc) rc = check_extras(m);
     if (rc) return rc;
     m->layers = mem_alloc((size_t)m->cfg.layers, sizeof *m->layers);
@@ -374,14 +458,22 @@ static const char *const companions[] = { "generation_config.json",
                                           "vocab.json",
                                           "merges.txt" };
 
-/* An array of the backend as F32 on the host: the array itself where it is that already. */
-static const float *host_f32(const model *m, const real *p, int64_t count, float **owned)
+/* An array of the backend as F32 on the host, in its file's order: the array itself where it is
+ * that already. */
+static const float *host_f32(const model *m, const real *p, const weight_group *g, int part, float **owned)
 {
-    *owned = NULL;
-    if (m->be->elem == sizeof(float) && host_values(m->be, p)) return host_values(m->be, p);
+    const int64_t count = g->rows[part] * (g->cols ? g->cols : 1);
+    *owned              = NULL;
+    if (g->layout == AS_IS && m->be->elem == sizeof(float) && host_values(m->be, p)) return host_values(m->be, p);
     double *wide = mem_alloc((size_t)count, sizeof *wide);
     *owned       = mem_alloc((size_t)count, sizeof **owned);
     m->be->download(m->be, wide, p, count);
+    if (g->layout != AS_IS) {
+        double *its = mem_alloc((size_t)count, sizeof *its);
+        weight_arrange(&m->cfg, g->layout, its, wide, g->rows[part], g->cols, true);
+        free(wide);
+        wide = its;
+    }
     for (int64_t i = 0; i < count; i++) (*owned)[i] = (float)wide[i];
     free(wide);
     return *owned;
@@ -398,8 +490,8 @@ static int write_weights(const model *m, const char *path)
         const real *values = *g.slot;
         for (int k = 0; k < g.n; k++, at++) {
             const weight_tensor *w = &known[at];
-            t[at]  = tensor_of_f32(w->name, host_f32(m, values, w->count, &owned[at]), w->rows, w->cols);
-            values = real_at(m->be, values, w->count);
+            t[at]                  = tensor_of_f32(w->name, host_f32(m, values, &g, k, &owned[at]), w->rows, w->cols);
+            values                 = real_at(m->be, values, w->count);
         }
     }
     int rc = safetensors_write(path, t, n);

@@ -1,18 +1,18 @@
 #include "model/test_model.h"
 
-static const model_config shape = { .layers     = 2,
-                                    .hidden     = 12,
-                                    .inter      = 20,
-                                    .heads      = 3,
-                                    .kv_heads   = 1,
-                                    .head_dim   = 4,
-                                    .vocab      = 17,
-                                    .positions  = 32,
-                                    .norm_eps   = 1e-5,
-                                    .rope_theta = 10000,
-                                    .qkv_bias   = true,
-                                    .o_bias     = true,
-                                    .mlp_bias   = true };
+static const model_config shape = { .layers    = 2,
+                                    .hidden    = 12,
+                                    .inter     = 20,
+                                    .heads     = 3,
+                                    .kv_heads  = 1,
+                                    .head_dim  = 4,
+                                    .vocab     = 17,
+                                    .positions = 32,
+                                    .norm_eps  = 1e-5,
+                                    .rope      = { { .theta = 10000 } },
+                                    .qkv_bias  = true,
+                                    .o_bias    = true,
+                                    .mlp_bias  = true };
 
 static tensor_view *tensor_named(tensor_view *t, int64_t n, const char *name)
 {

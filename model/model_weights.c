@@ -5,61 +5,44 @@
 
 #include "core/memory.h"
 
-/* How a part's size follows from the shape. NONE ends the parts. */
-typedef enum { NONE, HIDDEN, Q, KV, INTER, VOCAB } extent;
-typedef enum { ALWAYS, WITH_QKV_BIAS, WITH_O_BIAS, WITH_MLP_BIAS } condition;
-
-typedef struct {
-    condition when;
-    size_t    slot; /* offset in layer_weights */
-    extent    cols; /* NONE makes a vector */
-    struct {
-        const char *name; /* after "model.layers.N." */
-        extent      rows;
-    } part[WEIGHT_PARTS];
-} layer_row;
-
-/* clang-format off */
-static const layer_row layer_rows[] = {
-    { ALWAYS, offsetof(layer_weights, norm1), NONE, { { "input_layernorm.weight", HIDDEN } } },
-    { ALWAYS, offsetof(layer_weights, qkv), HIDDEN,
-      { { "self_attn.q_proj.weight", Q }, { "self_attn.k_proj.weight", KV }, { "self_attn.v_proj.weight", KV } } },
-    { WITH_QKV_BIAS, offsetof(layer_weights, qkv_bias), NONE,
-      { { "self_attn.q_proj.bias", Q }, { "self_attn.k_proj.bias", KV }, { "self_attn.v_proj.bias", KV } } },
-    { ALWAYS, offsetof(layer_weights, o), Q, { { "self_attn.o_proj.weight", HIDDEN } } },
-    { WITH_O_BIAS, offsetof(layer_weights, o_bias), NONE, { { "self_attn.o_proj.bias", HIDDEN } } },
-    { ALWAYS, offsetof(layer_weights, norm2), NONE, { { "post_attention_layernorm.weight", HIDDEN } } },
-    { ALWAYS, offsetof(layer_weights, gate_up), HIDDEN, { { "mlp.gate_proj.weight", INTER }, { "mlp.up_proj.weight", INTER } } },
-    { WITH_MLP_BIAS, offsetof(layer_weights, gate_up_bias), NONE, { { "mlp.gate_proj.bias", INTER }, { "mlp.up_proj.bias", INTER } } },
-    { ALWAYS, offsetof(layer_weights, down), INTER, { { "mlp.down_proj.weight", HIDDEN } } },
-    { WITH_MLP_BIAS, offsetof(layer_weights, down_bias), NONE, { { "mlp.down_proj.bias", HIDDEN } } },
-};
-/* clang-format on */
-enum { LAYER_ROWS = sizeof layer_rows / sizeof *layer_rows };
-
 static int64_t size_of(const model_config *c, extent e)
 {
+    const int64_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
     switch (e) {
-    case HIDDEN: return c->hidden;
-    case Q: return c->heads * c->head_dim;
-    case KV: return c->kv_heads * c->head_dim;
-    case INTER: return c->inter;
-    case VOCAB: return c->vocab;
+    case W_HIDDEN: return c->hidden;
+    case W_Q: return q;
+    case W_KV: return kv;
+    case W_QKV: return q + 2 * kv;
+    case W_INTER: return c->inter;
+    case W_GATE_UP: return 2 * c->inter;
+    case W_HEAD: return c->head_dim;
     default: return 0;
     }
 }
 
 static bool is_there(const model_config *c, condition when)
 {
-    return when == ALWAYS || (when == WITH_QKV_BIAS && c->qkv_bias) || (when == WITH_O_BIAS && c->o_bias) ||
-           (when == WITH_MLP_BIAS && c->mlp_bias);
+    const layer_plan *p = &c->plan;
+    const bool before = p->norms != NORMS_AFTER, second = before && p->norms != NORMS_ONE, bias = p->norm == NORM_LAYER;
+    switch (when) {
+    case WITH_NORM1: return before;
+    case WITH_NORM2: return second;
+    case WITH_LAYERNORM1: return before && bias;
+    case WITH_LAYERNORM2: return second && bias;
+    case WITH_QK_HEADS: return p->qk == QK_NORM_HEADS;
+    case WITH_QK_WHOLE: return p->qk == QK_NORM_WHOLE;
+    case WITH_QKV_BIAS: return c->qkv_bias;
+    case WITH_O_BIAS: return c->o_bias;
+    case WITH_MLP_BIAS: return c->mlp_bias;
+    default: return true;
+    }
 }
 
 /* The row-th of the arrays that a layer of this shape has; NULL past the end. */
 static const layer_row *present_row(const model_config *c, int64_t row)
 {
-    for (int i = 0; i < LAYER_ROWS; i++)
-        if (is_there(c, layer_rows[i].when) && row-- == 0) return &layer_rows[i];
+    for (const layer_row *r = names_of(c)->rows; r->part[0].name; r++)
+        if (is_there(c, r->when) && row-- == 0) return r;
     return NULL;
 }
 
@@ -69,43 +52,80 @@ static void add_part(weight_group *g, int64_t rows)
     g->count += rows * (g->cols ? g->cols : 1);
 }
 
+static bool is_gain(size_t slot)
+{
+    return slot == offsetof(layer_weights, norm1) || slot == offsetof(layer_weights, norm2) ||
+           slot == offsetof(layer_weights, norm1_after) || slot == offsetof(layer_weights, norm2_after) ||
+           slot == offsetof(layer_weights, q_norm) || slot == offsetof(layer_weights, k_norm);
+}
+
 static void group_of_layer(model *m, int64_t layer, const layer_row *row, weight_group *g)
 {
-    g->cols = size_of(&m->cfg, row->cols);
+    const file_names *names = names_of(&m->cfg);
+    g->cols                 = size_of(&m->cfg, row->cols);
+    g->layout               = row->layout;
+    g->gain                 = is_gain(row->slot);
+    g->out                  = row->slot == offsetof(layer_weights, o) || row->slot == offsetof(layer_weights, down);
     for (int k = 0; k < WEIGHT_PARTS && row->part[k].name; k++) {
-        snprintf(g->name[k], sizeof g->name[k], "model.layers.%lld.%s", (long long)layer, row->part[k].name);
+        snprintf(g->name[k], sizeof g->name[k], "%.24s%.8s%lld.%.40s", names->prefix[0], names->layers,
+                 (long long)layer, row->part[k].name);
         add_part(g, size_of(&m->cfg, row->part[k].rows));
     }
     if (m->layers) g->slot = (real **)(void *)((char *)&m->layers[layer] + row->slot);
     if (m->grads) g->grad_slot = (param **)(void *)((char *)&m->grads[layer] + row->slot);
 }
 
+/* The arrays outside the layers: the embeddings before them, the rest behind. */
+static bool outer_group(model *m, int64_t i, int64_t layer_arrays, weight_group *g)
+{
+    const model_config *c     = &m->cfg;
+    const file_names   *names = names_of(c);
+    const struct {
+        bool        there, behind, gain;
+        const char *prefix, *name;
+        int64_t     rows, cols;
+        real      **slot;
+        param     **grad;
+    } outer[] = {
+        { true, false, false, names->prefix[0], names->embed, c->vocab, c->hidden, &m->embed, &m->embed_grad },
+        { c->plan.positions, false, false, names->prefix[0], names->positions, c->positions, c->hidden, &m->positions,
+          &m->positions_grad },
+        { true, true, true, names->prefix[0], names->norm, c->hidden, 0, &m->norm, &m->norm_grad },
+        { c->plan.norm == NORM_LAYER, true, false, names->prefix[0], names->norm_bias, c->hidden, 0, &m->norm_bias,
+          &m->norm_bias_grad },
+        { !c->tied_embeddings, true, false, "", names->head, c->vocab, c->hidden, &m->lm_head, &m->lm_head_grad },
+    };
+    for (size_t k = 0; k < sizeof outer / sizeof *outer; k++) {
+        if (!outer[k].there) continue;
+        if (i-- != (outer[k].behind ? layer_arrays : 0)) continue;
+        snprintf(g->name[0], sizeof g->name[0], "%.24s%.40s", outer[k].prefix, outer[k].name);
+        g->cols = outer[k].cols, g->gain = outer[k].gain;
+        g->slot = outer[k].slot, g->grad_slot = outer[k].grad;
+        add_part(g, outer[k].rows);
+        return true;
+    }
+    return false;
+}
+
 bool weight_group_at(model *m, int64_t i, weight_group *g)
 {
     const model_config *c   = &m->cfg;
+    const int64_t       pre = c->plan.positions ? 2 : 1;
     int64_t             per = 0;
     while (present_row(c, per)) per++;
-    *g = (weight_group) { .cols = c->hidden };
-    if (i > 0 && i <= c->layers * per) {
-        group_of_layer(m, (i - 1) / per, present_row(c, (i - 1) % per), g);
-        return true;
-    }
-    int64_t last = i - c->layers * per; /* 1 is the final norm, 2 an lm_head of its own */
-    if (i == 0) {
-        snprintf(g->name[0], sizeof g->name[0], "model.embed_tokens.weight");
-        g->slot = &m->embed, g->grad_slot = &m->embed_grad;
-    } else if (last == 1) {
-        snprintf(g->name[0], sizeof g->name[0], "model.norm.weight");
-        g->slot = &m->norm, g->grad_slot = &m->norm_grad;
-        g->cols = 0;
-    } else if (last == 2 && !c->tied_embeddings) {
-        snprintf(g->name[0], sizeof g->name[0], "lm_head.weight");
-        g->slot = &m->lm_head, g->grad_slot = &m->lm_head_grad;
-    } else {
-        return false;
-    }
-    add_part(g, last == 1 ? c->hidden : c->vocab);
+    *g = (weight_group) { 0 };
+    if (i < pre || i >= pre + c->layers * per) return outer_group(m, i, c->layers * per, g);
+    group_of_layer(m, (i - pre) / per, present_row(c, (i - pre) % per), g);
     return true;
+}
+
+int64_t weight_count(const model_config *c)
+{
+    model        shape = { .cfg = *c };
+    weight_group g;
+    int64_t      count = 0;
+    for (int64_t i = 0; weight_group_at(&shape, i, &g); i++) count += g.count;
+    return count;
 }
 
 weight_tensor *weight_tensors(const model_config *c, int64_t *n)
@@ -116,12 +136,35 @@ weight_tensor *weight_tensors(const model_config *c, int64_t *n)
     weight_tensor *t = NULL;
     for (int64_t i = 0; weight_group_at(&shape, i, &g); i++)
         for (int k = 0; k < g.n; k++) {
+            const bool turned = g.layout == TRANSPOSED;
             if (count == cap) t = mem_grow(t, &cap, sizeof *t);
-            t[count] = (weight_tensor) { .rows  = g.rows[k],
-                                         .cols  = g.cols,
-                                         .count = g.rows[k] * (g.cols ? g.cols : 1) };
+            t[count] = (weight_tensor) { .rows  = turned ? g.cols : g.rows[k],
+                                         .cols  = turned ? g.rows[k] : g.cols,
+                                         .count = g.rows[k] * (g.cols ? g.cols : 1),
+                                         .gain  = g.gain,
+                                         .out   = g.out };
             memcpy(t[count++].name, g.name[k], sizeof g.name[k]);
         }
     *n = (int64_t)count;
     return t;
+}
+
+/* Where a row of q, k, v one below the other lies in a file that has them by head. */
+static int64_t row_by_head(const model_config *c, int64_t row)
+{
+    const int64_t width = c->heads * c->head_dim, of = row / width, head = row % width / c->head_dim;
+    return (head * 3 + of) * c->head_dim + row % c->head_dim;
+}
+
+void weight_arrange(const model_config *c, weight_layout layout, double *to, const double *from, int64_t rows,
+                    int64_t cols, bool to_file)
+{
+    const int64_t width = cols ? cols : 1;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < width; i++) {
+            int64_t ours = r * width + i, its = ours;
+            if (layout == TRANSPOSED) its = i * rows + r;
+            if (layout == BY_HEAD) its = row_by_head(c, r) * width + i;
+            to[to_file ? its : ours] = from[to_file ? ours : its];
+        }
 }

@@ -48,7 +48,7 @@ static int write_config(const char *dir, const model_config *c, const char *torc
     json_set_int(j, "pretraining_tp", 1);
     json_set_num(j, "rms_norm_eps", c->norm_eps);
     json_set_str(j, "rope_scaling", NULL);
-    json_set_num(j, "rope_theta", c->rope_theta);
+    json_set_num(j, "rope_theta", c->rope[0].theta);
     json_set_bool(j, "tie_word_embeddings", c->tied_embeddings);
     json_set_str(j, "torch_dtype", torch_dtype);
     json_set_bool(j, "use_cache", true);
@@ -58,21 +58,23 @@ static int write_config(const char *dir, const model_config *c, const char *torc
     return rc ? json_free(g), rc : write_json(dir, "generation_config.json", g);
 }
 
-static bool contains(const char *s, const char *part) { return strstr(s, part) != NULL; }
-
 /* Matrices are N(0, 0.02^2), except those that write to the residual stream. */
-static double sigma_of(const char *name, int64_t layers)
+static double sigma_of(const weight_tensor *t, int64_t layers)
 {
-    bool out = contains(name, "o_proj.weight") || contains(name, "down_proj.weight");
-    return out ? 0.02 / sqrt(2.0 * (double)layers) : 0.02;
+    return t->out ? 0.02 / sqrt(2.0 * (double)layers) : 0.02;
 }
 
-static void fill(float *values, int64_t count, const char *name, int64_t layers, uint64_t seed)
+/* Gains are 1, whatever is stored of them; biases 0. */
+static float vector_value(const weight_tensor *t, const model_config *c)
 {
-    rng    r     = rng_stream(seed, name);
-    double sigma = sigma_of(name, layers);
-    for (int64_t i = 0; i < count; i++)
-        values[i] = contains(name, "norm") ? 1.0f : contains(name, ".bias") ? 0.0f : (float)(sigma * rng_normal(&r));
+    return t->gain ? (float)(1 - c->plan.norm_offset) : 0;
+}
+
+static void fill(float *values, const weight_tensor *t, const model_config *c, uint64_t seed)
+{
+    rng    r     = rng_stream(seed, t->name);
+    double sigma = sigma_of(t, c->layers);
+    for (int64_t i = 0; i < t->count; i++) values[i] = t->cols ? (float)(sigma * rng_normal(&r)) : vector_value(t, c);
 }
 
 int random_base_write(const char *dir, const model_config *c, uint64_t seed)
@@ -86,7 +88,7 @@ int random_base_write(const char *dir, const model_config *c, uint64_t seed)
     arena          values  = { 0 };
     for (int64_t i = 0; i < n; i++) {
         float *v = arena_alloc(&values, (size_t)t[i].count, sizeof *v);
-        fill(v, t[i].count, t[i].name, c->layers, seed);
+        fill(v, &t[i], c, seed);
         tensors[i] = tensor_of_f32(t[i].name, v, t[i].rows, t[i].cols);
     }
     char *path = path_join(dir, "model.safetensors");
@@ -125,17 +127,17 @@ static uint16_t bf16_of(float x)
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-static void fill_bf16(uint16_t *values, const weight_tensor *t, int64_t layers, uint64_t seed)
+static void fill_bf16(uint16_t *values, const weight_tensor *t, const model_config *c, uint64_t seed)
 {
     rng      r   = rng_stream(seed, t->name);
     uint64_t key = rng_u64(&r);
     if (!t->cols) {
-        for (int64_t i = 0; i < t->count; i++) values[i] = bf16_of(contains(t->name, "norm") ? 1.0f : 0.0f);
+        for (int64_t i = 0; i < t->count; i++) values[i] = bf16_of(vector_value(t, c));
         return;
     }
     /* one draw gives four 16-bit uniforms, whose sum has this mean and variance and is close enough
      * to normal. */
-    const float mean = 2 * 65535.0f, scale = (float)(sigma_of(t->name, layers) * sqrt(3.0) / 65536);
+    const float mean = 2 * 65535.0f, scale = (float)(sigma_of(t, c->layers) * sqrt(3.0) / 65536);
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < t->count; i++) {
         uint64_t z   = mixed(key + (uint64_t)i * UINT64_C(0x9e3779b97f4a7c15));
@@ -144,7 +146,7 @@ static void fill_bf16(uint16_t *values, const weight_tensor *t, int64_t layers, 
     }
 }
 
-static int write_shard(const char *dir, const char *file, const weight_tensor *t, int64_t n, int64_t layers,
+static int write_shard(const char *dir, const char *file, const weight_tensor *t, int64_t n, const model_config *c,
                        uint64_t seed)
 {
     tensor_view *views = mem_alloc((size_t)n, sizeof *views);
@@ -152,7 +154,7 @@ static int write_shard(const char *dir, const char *file, const weight_tensor *t
     for (int64_t i = 0; i < n; i++) total += t[i].count;
     uint16_t *values = mem_alloc((size_t)total, sizeof *values);
     for (int64_t i = 0; i < n; i++) {
-        fill_bf16(values + at, &t[i], layers, seed);
+        fill_bf16(values + at, &t[i], c, seed);
         views[i]       = tensor_of_f32(t[i].name, NULL, t[i].rows, t[i].cols);
         views[i].dtype = DT_BF16;
         views[i].bytes = (const unsigned char *)(values + at);
@@ -179,7 +181,7 @@ int random_base_write_bf16(const char *dir, const model_config *c, uint64_t seed
         char file[64];
         end = at + shard_size(t + at, n - at, shard_bytes);
         snprintf(file, sizeof file, "model-%05lld-of-%05lld.safetensors", (long long)++shard, (long long)shards);
-        rc = write_shard(dir, file, t + at, end - at, c->layers, seed);
+        rc = write_shard(dir, file, t + at, end - at, c, seed);
         for (int64_t i = at; i < end; i++) {
             json_set_str(map, t[i].name, file);
             bytes += 2 * t[i].count;

@@ -17,6 +17,16 @@ static bool stands_alone(const score_item *items, int64_t i, int64_t n)
            (i + 1 == n || !same_context(&items[i], &items[i + 1]));
 }
 
+/* Can they continue one segment? Not where the frequencies of rotary positions depend on the
+ * length of the whole text. */
+static bool shares(const decoder *d, const score_item *items, int64_t first, int64_t count)
+{
+    bool can = true;
+    for (int64_t i = first; i < first + count; i++)
+        can = can && decoder_shares_prefixes(d, items[i].n_context + items[i].n_cont);
+    return can;
+}
+
 /* Adds items first .. first+count-1, which share a context: the context once, then each
  * continuation without its last token, which is never fed. With `join` it goes on the context's
  * own segment. */
@@ -82,7 +92,10 @@ int score_items(decoder *d, const pair_arrays *pairs, const score_item *items, i
         while (at < n) {
             int64_t tokens, count = next_group(items, at, n, max_tokens, &tokens);
             if (p.batch.n_tokens && p.batch.n_tokens + tokens > max_tokens) break;
-            add_group(&p, items, at, count, stands_alone(items, at, n));
+            if (shares(d, items, at, count))
+                add_group(&p, items, at, count, stands_alone(items, at, n));
+            else
+                for (int64_t i = at; i < at + count; i++) add_group(&p, items, i, 1, true);
             at += count;
         }
         rc = run(d, &p, pairs, results);

@@ -19,12 +19,12 @@ static inline void test_config_write(const model_config *c, const char *dir)
         "\"num_attention_heads\":%d,\"num_key_value_heads\":%d,\"head_dim\":%d,\"vocab_size\":%d,\"max_position_embeddings\":%d,"
         "\"rms_norm_eps\":%g,\"rope_parameters\":{\"rope_theta\":%g,\"rope_type\":\"%s\"",
         (int)c->layers, (int)c->hidden, (int)c->inter, (int)c->heads, (int)c->kv_heads, (int)c->head_dim, (int)c->vocab,
-        (int)c->positions, c->norm_eps, c->rope_theta, c->rope_factor ? "llama3" : "default");
-    if (c->rope_factor)
+        (int)c->positions, c->norm_eps, c->rope[0].theta, c->rope[0].scaling == ROPE_LLAMA3 ? "llama3" : "default");
+    if (c->rope[0].scaling == ROPE_LLAMA3)
         str_printf(
             &text,
             ",\"factor\":%g,\"low_freq_factor\":%g,\"high_freq_factor\":%g,\"original_max_position_embeddings\":%g",
-            c->rope_factor, c->rope_low_freq, c->rope_high_freq, c->rope_original);
+            c->rope[0].factor, c->rope[0].low_freq, c->rope[0].high_freq, c->rope[0].original);
     str_printf(
         &text,
         "},\"tie_word_embeddings\":%s,\"attention_bias\":%s,\"mlp_bias\":%s,\"bos_token_id\":1,\"eos_token_id\":2}",
@@ -45,14 +45,16 @@ static inline tensor_view *test_weights(const model_config *c, uint64_t seed, in
     *n               = 0;
     for (int64_t i = 0; weight_group_at(&shape, i, &g); i++)
         for (int k = 0; k < g.n; k++) {
-            int64_t count  = g.rows[k] * (g.cols ? g.cols : 1);
-            float  *values = mem_alloc((size_t)count, sizeof *values);
-            rng     r      = rng_stream(seed, g.name[k]);
-            bool    norm   = strstr(g.name[k], "norm") != NULL;
+            int64_t      count  = g.rows[k] * (g.cols ? g.cols : 1);
+            float       *values = mem_alloc((size_t)count, sizeof *values);
+            rng          r      = rng_stream(seed, g.name[k]);
+            const double centre = g.gain ? 1 - c->plan.norm_offset : 0;
             for (int64_t e = 0; e < count; e++)
-                values[e] = (float)((norm ? 1 : 0) + rng_normal(&r) * (g.cols ? 1.2 / sqrt((double)g.cols) : 0.2));
+                values[e] = (float)(centre + rng_normal(&r) * (g.cols ? 1.2 / sqrt((double)g.cols) : 0.2));
             if ((size_t)*n == cap) t = mem_grow(t, &cap, sizeof *t);
-            t[(*n)++] = tensor_of_f32(mem_strdup(g.name[k]), values, g.rows[k], g.cols);
+            const bool turned = g.layout == TRANSPOSED;
+            t[(*n)++]         = tensor_of_f32(mem_strdup(g.name[k]), values, turned ? g.cols : g.rows[k],
+                                      turned ? g.rows[k] : g.cols);
         }
     return t;
 }
@@ -80,23 +82,20 @@ static inline void test_model_write(const model_config *c, uint64_t seed, const 
 
 /* A small shape with every oddity at once: grouped heads, a head_dim of its own, all biases, llama3
  * scaling, no dimension a multiple of 8. */
-static const model_config odd = { .layers         = 3,
-                                  .hidden         = 10,
-                                  .inter          = 14,
-                                  .heads          = 4,
-                                  .kv_heads       = 2,
-                                  .head_dim       = 6,
-                                  .vocab          = 13,
-                                  .positions      = 40,
-                                  .norm_eps       = 1e-5,
-                                  .rope_theta     = 1000,
-                                  .rope_factor    = 4,
-                                  .rope_low_freq  = 1,
-                                  .rope_high_freq = 4,
-                                  .rope_original  = 16,
-                                  .qkv_bias       = true,
-                                  .o_bias         = true,
-                                  .mlp_bias       = true };
+static const model_config odd = { .layers    = 3,
+                                  .hidden    = 10,
+                                  .inter     = 14,
+                                  .heads     = 4,
+                                  .kv_heads  = 2,
+                                  .head_dim  = 6,
+                                  .vocab     = 13,
+                                  .positions = 40,
+                                  .norm_eps  = 1e-5,
+                                  .rope = { { ROPE_LLAMA3, .theta = 1000, .factor = 4, .low_freq = 1, .high_freq = 4,
+                                              .original = 16 } },
+                                  .qkv_bias = true,
+                                  .o_bias   = true,
+                                  .mlp_bias = true };
 
 static inline model *open_odd(const char *backend_name, bool trainable, bool tied)
 {

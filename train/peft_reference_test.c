@@ -4,6 +4,7 @@
  * along training) where we compute in f64. */
 #include "adapters/test_peft.h"
 #include "train/test_adalora.h"
+#include "model/names.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
 
@@ -194,7 +195,7 @@ static int64_t module_place(const session *s, int64_t i)
     int64_t layer = atoll(name + strlen("layers."));
     for (int64_t j = 0; j < a->n_jobs; j++)
         if (a->jobs[j].layer == layer &&
-            !strcmp(strrchr(name, '.') + 1, strchr(site_table[a->jobs[j].site].module, '.') + 1))
+            !strcmp(strrchr(name, '.') + 1, strchr(names_table[NAMES_LLAMA].module[a->jobs[j].site], '.') + 1))
             return j;
     fail_msg("%s: not a module of this adapter", name);
     return -1;

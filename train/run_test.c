@@ -5,17 +5,17 @@
 #include "model/test_model.h"
 #include "train/run.h"
 
-static const model_config shape = { .layers     = 3,
-                                    .hidden     = 20,
-                                    .inter      = 26,
-                                    .heads      = 4,
-                                    .kv_heads   = 2,
-                                    .head_dim   = 6,
-                                    .vocab      = 31,
-                                    .positions  = 24,
-                                    .norm_eps   = 1e-5,
-                                    .rope_theta = 10000,
-                                    .bos        = 1 };
+static const model_config shape = { .layers    = 3,
+                                    .hidden    = 20,
+                                    .inter     = 26,
+                                    .heads     = 4,
+                                    .kv_heads  = 2,
+                                    .head_dim  = 6,
+                                    .vocab     = 31,
+                                    .positions = 24,
+                                    .norm_eps  = 1e-5,
+                                    .rope      = { { .theta = 10000 } },
+                                    .bos       = 1 };
 
 enum { ITEMS = 23 };
 

@@ -43,7 +43,9 @@ static int new_adapter(setup *s, const model_config *c)
     if (!rc && q->alpha > 0 && !method_takes_alpha(&spec.method))
         rc = input_error("--alpha %g: method %s has a fixed scale, alpha has no place in it; leave --alpha out",
                          q->alpha, q->method);
-    if (!rc) rc = site_set_parse(&spec.sites, q->sites ? q->sites : "qkv");
+    const char *sites = q->sites ? q->sites : "qkv";
+    if (!rc) rc = site_set_parse(&spec.sites, sites);
+    if (!rc) rc = site_set_fit(&spec.sites, c, sites);
     spec.alpha = q->alpha > 0 ? q->alpha : method_takes_alpha(&spec.method) ? (double)spec.rank : 0;
     return rc ? rc : adapter_new(&s->adapter, s->be, c, spec);
 }
@@ -67,7 +69,7 @@ static int continue_adapter(setup *s, const model_config *c)
                                spec->method.name, its);
     }
     if (q->sites) {
-        if ((rc = site_set_parse(&sites, q->sites))) return rc;
+        if ((rc = site_set_parse(&sites, q->sites)) || (rc = site_set_fit(&sites, c, q->sites))) return rc;
         site_set_print(spec->sites, its, sizeof its);
         if (sites != spec->sites)
             return input_error("--sites %s: --init-adapter %s has the sites %s; leave --sites out", q->sites, from,

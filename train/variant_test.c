@@ -16,22 +16,26 @@ static const train_example items[ITEMS]      = {
 };
 
 /* Widths that 8 divides, and no biases. */
-static const model_config even = { .layers     = 2,
-                                   .hidden     = 24,
-                                   .inter      = 32,
-                                   .heads      = 4,
-                                   .kv_heads   = 2,
-                                   .head_dim   = 8,
-                                   .vocab      = 13,
-                                   .positions  = 40,
-                                   .norm_eps   = 1e-5,
-                                   .rope_theta = 1000 };
+static const model_config even = { .layers    = 2,
+                                   .hidden    = 24,
+                                   .inter     = 32,
+                                   .heads     = 4,
+                                   .kv_heads  = 2,
+                                   .head_dim  = 8,
+                                   .vocab     = 13,
+                                   .positions = 40,
+                                   .norm_eps  = 1e-5,
+                                   .rope      = { { .theta = 1000 } } };
 
 typedef struct {
     site_set    sites;
     const char *method;
 } setting;
-enum { QKV = 1u << SITE_QKV, Q_V = 1u << SITE_Q | 1u << SITE_V, ALL = (1u << SITE_COUNT) - 2 };
+enum {
+    QKV = 1u << SITE_QKV,
+    Q_V = 1u << SITE_Q | 1u << SITE_V,
+    ALL = ((1u << SITE_COUNT) - 2) & ~(1u << SITE_GATE_UP)
+};
 
 typedef struct {
     double  loss[STEPS], *theta;

@@ -47,19 +47,19 @@ static const char tokens[] = "{\"input_ids\": [0, 70, 71, 72, 73, 80], \"labels\
 
 static int make_home(void **state)
 {
-    model_config c      = { .layers     = 2,
-                            .hidden     = 32,
-                            .inter      = 48,
-                            .heads      = 4,
-                            .kv_heads   = 2,
-                            .head_dim   = 8,
-                            .vocab      = 300,
-                            .positions  = 512,
-                            .norm_eps   = 1e-5,
-                            .rope_theta = 10000,
-                            .bos        = 1,
-                            .n_eos      = 1,
-                            .eos        = { 2 } };
+    model_config c      = { .layers    = 2,
+                            .hidden    = 32,
+                            .inter     = 48,
+                            .heads     = 4,
+                            .kv_heads  = 2,
+                            .head_dim  = 8,
+                            .vocab     = 300,
+                            .positions = 512,
+                            .norm_eps  = 1e-5,
+                            .rope      = { { .theta = 10000 } },
+                            .bos       = 1,
+                            .n_eos     = 1,
+                            .eos       = { 2 } };
     bpe_options  b      = { .vocab = 300, .bos = "<|bos|>", .eos = "<|eos|>", .pattern = BPE_PATTERN };
     str          learnt = { 0 }, config = { 0 };
     int64_t      n;

@@ -120,12 +120,14 @@ static void close(const backend *be)
 
 static const backend_ops ops_f32 = {
 #define SLOT(op) .op = entry<op##_cuda>::call,
-    BACKEND_OPS(SLOT, SLOT, SLOT)
+#define NO_SLOT(op)
+    BACKEND_OPS(SLOT, SLOT, SLOT, NO_SLOT)
 };
 static const backend_ops ops_bf16 = {
 #define SLOT_BF16(op) .op = entry<op##_cuda_bf16>::call,
-    BACKEND_OPS(SLOT_BF16, SLOT_BF16, SLOT)
+    BACKEND_OPS(SLOT_BF16, SLOT_BF16, SLOT, NO_SLOT)
 #undef SLOT
+#undef NO_SLOT
 #undef SLOT_BF16
 };
 

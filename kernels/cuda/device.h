@@ -183,7 +183,9 @@ template <class R, class... P> struct without_handle<R(const backend *, P...)> {
 };
 #define DECLARE_ONE(op) without_handle<op##_op>::type op##_cuda;
 #define DECLARE_BOTH(op) without_handle<op##_op>::type op##_cuda, op##_cuda_bf16;
-BACKEND_OPS(DECLARE_BOTH, DECLARE_BOTH, DECLARE_ONE)
+#define DECLARE_NONE(op)
+BACKEND_OPS(DECLARE_BOTH, DECLARE_BOTH, DECLARE_ONE, DECLARE_NONE)
+#undef DECLARE_NONE
 #undef DECLARE_ONE
 #undef DECLARE_BOTH
 /* kernels/variant.h */

@@ -30,10 +30,11 @@ static __device__ inline float rstd_of(float squares, int64_t d, float eps)
     return 1 / sqrtf(squares / (float)d + eps);
 }
 
-static __device__ inline element_vec normalised(const element_vec &x, float rstd, const element_vec &g)
+static __device__ inline element_vec normalised(const element_vec &x, float rstd, const element_vec &g,
+                                                float offset = 0)
 {
     element_vec y = {};
-    for (int i = 0; i < VEC; i++) y.x[i] = x.x[i] * rstd * g.x[i];
+    for (int i = 0; i < VEC; i++) y.x[i] = x.x[i] * rstd * (offset + g.x[i]);
     return y;
 }
 

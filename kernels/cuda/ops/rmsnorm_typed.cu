@@ -16,11 +16,12 @@ KERNEL __launch_bounds__(THREADS)
     y += (int64_t)blockIdx.x * d.ldy;
     for (int64_t i = threadIdx.x * VEC; i < d.d; i += STEP)
         sum = squares_added(sum, vec_load<VEC>(x + i, d.d - i, fits));
-    const float s = rstd_of(block_sum(sum, shared), d.d, eps);
+    const float offset = (float)d.offset, s = rstd_of(block_sum(sum, shared), d.d, eps);
     for (int64_t i = threadIdx.x * VEC; i < d.d; i += STEP) {
         const int64_t left = d.d - i;
-        vec_store<VEC>(y + i, normalised(vec_load<VEC>(x + i, left, fits), s, vec_load<VEC>(g + i, left, g_fits)), left,
-                       y_fits);
+        vec_store<VEC>(y + i,
+                       normalised(vec_load<VEC>(x + i, left, fits), s, vec_load<VEC>(g + i, left, g_fits), offset),
+                       left, y_fits);
     }
     if (rstd && threadIdx.x == 0) rstd[blockIdx.x] = s;
 }
@@ -37,7 +38,7 @@ KERNEL __launch_bounds__(THREADS) TYPED(rmsnorm_bwd_kernel)(element *dx, const e
                                                             const float *rstd, const element *g, norm_dims d)
 {
     __shared__ float shared[THREADS / WARP];
-    const float      s    = rstd[blockIdx.x];
+    const float      s = rstd[blockIdx.x], offset = (float)d.offset;
     float            sum  = 0;
     const bool       fits = vec_fits<VEC>(x, d.ldx) && vec_fits<VEC>(dx, d.ldx) && vec_fits<VEC>(dy, d.ldy) &&
                       vec_fits<VEC>(g, 0);
@@ -47,7 +48,7 @@ KERNEL __launch_bounds__(THREADS) TYPED(rmsnorm_bwd_kernel)(element *dx, const e
     for (int64_t i = threadIdx.x * VEC; i < d.d; i += STEP) {
         const element_vec a = vec_load<VEC>(dy + i, d.d - i, fits), b = vec_load<VEC>(g + i, d.d - i, fits),
                           c = vec_load<VEC>(x + i, d.d - i, fits);
-        for (int k = 0; k < VEC; k++) sum += a.x[k] * b.x[k] * c.x[k];
+        for (int k = 0; k < VEC; k++) sum += a.x[k] * (offset + b.x[k]) * c.x[k];
     }
     const float c = block_sum(sum, shared) / (float)d.d * s * s;
     for (int64_t i = threadIdx.x * VEC; i < d.d; i += STEP) {
@@ -55,7 +56,7 @@ KERNEL __launch_bounds__(THREADS) TYPED(rmsnorm_bwd_kernel)(element *dx, const e
         const element_vec a = vec_load<VEC>(dy + i, left, fits), b = vec_load<VEC>(g + i, left, fits),
                           of_x = vec_load<VEC>(x + i, left, fits);
         element_vec to         = vec_load<VEC>(dx + i, left, fits);
-        for (int k = 0; k < VEC; k++) to.x[k] = to.x[k] + s * (a.x[k] * b.x[k] - of_x.x[k] * c);
+        for (int k = 0; k < VEC; k++) to.x[k] = to.x[k] + s * (a.x[k] * (offset + b.x[k]) - of_x.x[k] * c);
         vec_store<VEC>(dx + i, to, left, fits);
     }
 }

@@ -16,9 +16,10 @@ KERNEL __launch_bounds__(THREADS)
     if (at >= count) return;
     const unsigned heads = (unsigned)d.heads, t = at / vectors / heads, head = at / vectors - t * heads,
                    i       = (at - at / vectors * vectors) * VEC;
-    const bool        fits = vec_fits<VEC>(x, d.ldx) && half % VEC == 0, wide = vec_fits<WIDE>(table, half);
+    const bool fits        = vec_fits<VEC>(x, d.ldx) && half % VEC == 0 && d.ldh % VEC == 0,
+               wide        = vec_fits<WIDE>(table, half);
     const float      *c    = table + pos[t] * d.head_dim + i;
-    element          *p    = x + t * d.ldx + head * d.head_dim + i;
+    element          *p    = x + t * d.ldx + head * d.ldh + i;
     const int64_t     left = half - i;
     vec<element, VEC> a = vec_load<VEC>(p, left, fits), b = vec_load<VEC>(p + half, left, fits);
     for (int k = 0; k < VEC; k += WIDE) {
