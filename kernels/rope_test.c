@@ -48,7 +48,7 @@ static void hand_computed(void **state)
     assert_true(x[0] == 1 && x[1] == 2 && x[2] == 1 && x[3] == 2);
 }
 
-/* Of heads of 5, the first 2 values are turned, and the others stay to the bit. */
+/* The first 2 values of heads of 5 are turned, and the others stay to the bit. */
 static void part_of_a_head(void **state)
 {
     (void)state;

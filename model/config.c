@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "model/config_json.h"
 #include "model/model_weights.h"
+#include "model/presets.h"
 
 /* --- counts */
 
@@ -21,40 +22,6 @@ static int64_t encoder_parameters(const model_config *c)
 }
 
 int64_t config_parameters(const model_config *c) { return c->counting_only ? encoder_parameters(c) : weight_count(c); }
-
-/* --- presets. The published configurations of the models they are named after; gpt-2b-001
- * (NVIDIA, facts of its NeMo configuration) is here for its shapes: it normalises and rotates in
- * another way than a Llama. */
-
-#define LLAMA3_EOS .bos = 128000, .n_eos = 1, .eos = { 128001 }
-#define LLAMA3_2                                                                                                       \
-    .norm_eps = 1e-5, LLAMA3_EOS,                                                                                      \
-    .rope     = { { ROPE_LLAMA3, .theta = 500000, .factor = 32, .low_freq = 1, .high_freq = 4, .original = 8192 } }
-#define LLAMA2 .norm_eps = 1e-5, .rope = { { .theta = 10000 } }, .bos = 1, .n_eos = 1, .eos = { 2 }
-
-/* clang-format off */
-static const model_config presets[] = {
-    { .name = "mini", .layers = 6, .hidden = 128, .inter = 256, .heads = 4, .kv_heads = 4, .head_dim = 32, .vocab = 1024, .positions = 256,
-      .tied_embeddings = true, .norm_eps = 1e-5, .rope = { { .theta = 10000 } }, .bos = 0, .n_eos = 1, .eos = { 1 } },
-    { .name = "llama2-7b", .layers = 32, .hidden = 4096, .inter = 11008, .heads = 32, .kv_heads = 32, .head_dim = 128, .vocab = 32000,
-      .positions = 4096, LLAMA2 },
-    { .name = "llama3-8b", .layers = 32, .hidden = 4096, .inter = 14336, .heads = 32, .kv_heads = 8, .head_dim = 128, .vocab = 128256,
-      .positions = 8192, .norm_eps = 1e-5, .rope = { { .theta = 500000 } }, LLAMA3_EOS },
-    { .name = "llama3.2-3b", .layers = 28, .hidden = 3072, .inter = 8192, .heads = 24, .kv_heads = 8, .head_dim = 128, .vocab = 128256,
-      .positions = 131072, .tied_embeddings = true, LLAMA3_2 },
-    { .name = "llama3.2-1b", .layers = 16, .hidden = 2048, .inter = 8192, .heads = 32, .kv_heads = 8, .head_dim = 64, .vocab = 128256,
-      .positions = 131072, .tied_embeddings = true, LLAMA3_2 },
-    { .name = "tinyllama-1.1b", .layers = 22, .hidden = 2048, .inter = 5632, .heads = 32, .kv_heads = 4, .head_dim = 64, .vocab = 32000,
-      .positions = 2048, LLAMA2 },
-    { .name = "gpt-2b-001", .layers = 24, .hidden = 2048, .inter = 5440, .heads = 16, .kv_heads = 16, .head_dim = 128, .vocab = 256000,
-      .positions = 4096, .norm_eps = 1e-5, .rope = { { .theta = 10000 } }, .bos = -1 },
-    { .name = "roberta-base", .layers = 12, .hidden = 768, .inter = 3072, .heads = 12, .kv_heads = 12, .head_dim = 64, .vocab = 50265,
-      .positions = 514, .counting_only = true, .bos = 0, .n_eos = 1, .eos = { 2 } },
-    { .name = "roberta-large", .layers = 24, .hidden = 1024, .inter = 4096, .heads = 16, .kv_heads = 16, .head_dim = 64, .vocab = 50265,
-      .positions = 514, .counting_only = true, .bos = 0, .n_eos = 1, .eos = { 2 } },
-};
-/* clang-format on */
-enum { N_PRESETS = sizeof presets / sizeof *presets };
 
 /* --- config.json */
 
@@ -130,7 +97,7 @@ static int read_generation_config(model_config *c, const char *dir)
 static int unknown_model(const char *name)
 {
     str list = { 0 };
-    for (int i = 0; i < N_PRESETS; i++) str_item(&list, ", ", presets[i].name);
+    preset_names(&list);
     int rc = input_error("model \"%s\": no such folder and no such preset; presets: %s", name, list.s);
     str_free(&list);
     return rc;
@@ -138,10 +105,12 @@ static int unknown_model(const char *name)
 
 int config_load(model_config *c, const char *preset_or_dir)
 {
-    for (int i = 0; i < N_PRESETS; i++) {
-        if (strcmp(presets[i].name, preset_or_dir) != 0) continue;
-        *c = presets[i];
-        return OK;
+    if (preset_find(c, preset_or_dir)) return OK;
+    if (preset_json(preset_or_dir)) {
+        const char *text = preset_json(preset_or_dir);
+        int         rc   = config_parse(c, text, strlen(text), preset_or_dir);
+        snprintf(c->name, sizeof c->name, "%s", preset_or_dir);
+        return rc;
     }
     if (!file_is_dir(preset_or_dir)) return unknown_model(preset_or_dir);
     char *path = path_join(preset_or_dir, "config.json");

@@ -27,9 +27,20 @@ static void parameters_of_presets_are_the_published_ones(void **state)
     static const struct {
         const char *name;
         int64_t     parameters;
-    } cases[] = { { "llama2-7b", 6738415616 },   { "llama3-8b", 8030261248 },      { "llama3.2-3b", 3212749824 },
-                  { "llama3.2-1b", 1235814400 }, { "tinyllama-1.1b", 1100048384 }, { "roberta-base", 124645632 },
-                  { "roberta-large", 355359744 } };
+    } cases[] = { { "llama2-7b", 6738415616 },    { "llama3-8b", 8030261248 },      { "llama3.2-3b", 3212749824 },
+                  { "llama3.2-1b", 1235814400 },  { "tinyllama-1.1b", 1100048384 }, { "roberta-base", 124645632 },
+                  { "roberta-large", 355359744 }, { "llama1-7b", 6738415616 },      { "mistral-7b", 7241732096 },
+                  { "qwen2.5-0.5b", 494032768 },  { "qwen2.5-1.5b", 1543714304 },   { "qwen2.5-7b", 7615616512 },
+                  { "qwen3-0.6b", 596049920 },    { "qwen3-1.7b", 1720574976 },     { "qwen3-4b", 4022468096 },
+                  { "qwen3-8b", 8190735360 },     { "phi3-mini", 3821079552 },      { "gemma-2b", 2506172416 },
+                  { "gemma-7b", 8537680896 },     { "gemma2-2b", 2614341888 },      { "gemma2-9b", 9241705984 },
+                  { "gemma3-1b", 999885952 },     { "smollm2-135m", 134515008 },    { "smollm2-360m", 361821120 },
+                  { "smollm2-1.7b", 1711376384 }, { "smollm3-3b", 3075098624 },     { "olmo2-1b", 1484916736 },
+                  { "olmo2-7b", 7298617344 },     { "granite3.1-2b", 2533531648 },  { "granite3.1-8b", 8170848256 },
+                  { "gpt2", 124439808 },          { "gpt2-medium", 354823168 },     { "gpt2-large", 774030080 },
+                  { "gpt2-xl", 1557611200 },      { "pythia-70m", 70426624 },       { "pythia-160m", 162322944 },
+                  { "pythia-410m", 405334016 },   { "pythia-1b", 1011781632 },      { "pythia-1.4b", 1414647808 },
+                  { "pythia-2.8b", 2775208960 },  { "pythia-6.9b", 6857302016 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         model_config c;
         assert_ok(config_load(&c, cases[i].name));

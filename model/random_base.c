@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
 #include "core/rng.h"
 #include "model/model_weights.h"
+#include "model/presets.h"
 #include "model/safetensors.h"
 
 static int write_json(const char *dir, const char *name, json *j)
@@ -27,9 +29,25 @@ static void set_ends(json *j, const model_config *c)
     if (c->n_eos) json_set_int(j, "eos_token_id", c->eos[0]);
 }
 
+/* Llama's; of another family the words of its preset. */
 static int write_config(const char *dir, const model_config *c, const char *torch_dtype)
 {
-    json *j = json_object(), *g = json_object();
+    const char *text = preset_json(c->name);
+    json       *j = NULL, *g = json_object();
+    if (!text && c->family != FAMILY_LLAMA) {
+        json_free(g);
+        return input_error("%s: a base with random weights is written of presets and Llama's family, not of a %s",
+                           c->name, families[c->family].model_type);
+    }
+    if (text) {
+        int rc = json_parse(&j, text, strlen(text), c->name);
+        if (rc) return json_free(g), rc;
+        json_set(j, "architectures", json_list(json_of_text(families[c->family].architecture), NULL));
+        json_set_str(j, "torch_dtype", torch_dtype);
+        rc = write_json(dir, "config.json", j);
+        return rc ? json_free(g), rc : write_json(dir, "generation_config.json", g);
+    }
+    j = json_object();
     json_set(j, "architectures", json_list(json_of_text("LlamaForCausalLM"), NULL));
     json_set_bool(j, "attention_bias", c->qkv_bias);
     json_set_num(j, "attention_dropout", 0);

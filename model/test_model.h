@@ -80,6 +80,22 @@ static inline void test_model_write(const model_config *c, uint64_t seed, const 
     test_weights_free(t, n);
 }
 
+/* The same for a model that is described by the text of its config.json. */
+static inline void test_model_write_json(const char *text, uint64_t seed, const char *dir)
+{
+    model_config c;
+    int64_t      n;
+    char        *config = path_join(dir, "config.json"), *path = path_join(dir, "model.safetensors");
+    assert_ok(file_make_dirs(dir));
+    assert_ok(config_parse(&c, text, strlen(text), "test"));
+    assert_ok(file_write_atomic(config, text, strlen(text)));
+    tensor_view *t = test_weights(&c, seed, &n);
+    assert_ok(safetensors_write(path, t, n));
+    test_weights_free(t, n);
+    free(config);
+    free(path);
+}
+
 /* A small shape with every oddity at once: grouped heads, a head_dim of its own, all biases, llama3
  * scaling, no dimension a multiple of 8. */
 static const model_config odd = { .layers    = 3,
