@@ -174,8 +174,9 @@ static int32_t next_id(decoder *d, const int32_t *ids, int64_t n, const pair_arr
     return best;
 }
 
-/* Decoding from a cache gives the ids of computing all again, on both hosts. Where frequencies depend
- * on the length, cached keys keep those of their time, as in transformers: the text stays below. */
+/* Decoding from a cache gives the ids of computing all again, on both hosts. Where frequencies
+ * depend on the length, cached keys keep those of their time, as in transformers: the text
+ * stays below. */
 static void cached_decoding_agrees(void **state)
 {
     (void)state;
@@ -204,8 +205,8 @@ static void cached_decoding_agrees(void **state)
         }
 }
 
-/* Scores of continuations, which share their context's tokens where they may, are those of each text
- * alone; f32 is near f64. */
+/* Scores of continuations, which share their context's tokens where they may, are those of each
+ * text alone; f32 is near f64. */
 static void scores_are_those_of_each_text_alone(void **state)
 {
     (void)state;
