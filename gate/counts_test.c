@@ -216,7 +216,14 @@ static attention_args attention_of(const attention_span *s)
     CASE(add, (be, w[0], w[1], N * OUT))                                                                               \
     CASE(scale, (be, w[0], 0.5, N * OUT))                                                                              \
     CASE(sum_squares, (be, w[0], N * OUT))                                                                             \
-    CASE(adamw, (be, w[0], w[1], w[2], w[3], N * OUT, adam))
+    CASE(adamw, (be, w[0], w[1], w[2], w[3], N * OUT, adam))                                                           \
+    CASE(layernorm_fwd, (be, x[0], w[1], x[2], x[3], x[4], ((layernorm_dims) { N, IN }), 1e-5))                        \
+    CASE(layernorm_bwd, (be, x[0], w[1], w[2], x[3], x[4], w[5], x[6], ((layernorm_dims) { N, IN })))                  \
+    CASE(activate_fwd, (be, x[0], x[1], ((activate_dims) { N, IN, ACT_GELU_TANH, true })))                             \
+    CASE(activate_bwd, (be, x[0], x[1], x[2], ((activate_dims) { N, IN, ACT_GELU_TANH, true })))                       \
+    CASE(blend, (be, x[0], x[1], 0.5, 2, N * OUT))                                                                     \
+    CASE(soft_cap_fwd, (be, w[0], 30, N * OUT))                                                                        \
+    CASE(soft_cap_bwd, (be, w[0], w[1], 30, N * OUT))
 
 static const adamw_params adam = { .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .clip = 1, .step = 3 };
 
@@ -242,16 +249,16 @@ EACH_OP(CASE)
 /* --- training, scoring, generation */
 
 enum { ITEMS = 3, LENGTH = 22, STEPS = 4, NEW = 7 };
-static const model_config shape     = { .layers     = 2,
-                                        .hidden     = 44,
-                                        .inter      = 92,
-                                        .heads      = 4,
-                                        .kv_heads   = 2,
-                                        .head_dim   = 12,
-                                        .vocab      = 131,
-                                        .positions  = 64,
-                                        .norm_eps   = 1e-5,
-                                        .rope_theta = 10000 };
+static const model_config shape     = { .layers    = 2,
+                                        .hidden    = 44,
+                                        .inter     = 92,
+                                        .heads     = 4,
+                                        .kv_heads  = 2,
+                                        .head_dim  = 12,
+                                        .vocab     = 131,
+                                        .positions = 64,
+                                        .norm_eps  = 1e-5,
+                                        .rope      = { { .theta = 10000 } } };
 static const char *const  trained[] = { "lora", "vera", "tied-lora", "adalora" };
 
 static int32_t       tokens_of[ITEMS][LENGTH], targets[ITEMS][LENGTH];
@@ -425,7 +432,7 @@ static void close_all(void)
 static void every_op_has_a_case(void **state)
 {
 #define NAME(op) #op,
-    static const char *const ops[] = { BACKEND_OPS(NAME, NAME, NAME) };
+    static const char *const ops[] = { BACKEND_OPS(NAME, NAME, NAME, NAME) };
 #undef NAME
     open_all();
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
