@@ -48,6 +48,8 @@ static int open_all(session *s)
     if (!rc) rc = model_open(&s->m, o.model, be, false);
     if (!rc && o.adapter) rc = adapter_open(&s->a, be, &s->m->cfg, o.adapter);
     if (!rc && s->a) adapter_expand(s->a);
+    if (!rc && !s->m->cfg.n_eos && tokenizer_eos(s->t) < 0)
+        warn("%s: no end token in its configs: a text goes on to --max-new-tokens", o.model);
     return rc;
 }
 

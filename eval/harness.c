@@ -335,6 +335,9 @@ int harness_run(const harness *h, const harness_plan *plan, harness_result *out)
     plan_groups(&r, &stops);
     int rc = OK;
     if (plan->rules.kind == REQUEST_GENERATE) rc = stop_list_make(&stops, h->task->rules.stop, h->lm->tok, h->lm->cfg);
+    if (plan->rules.kind == REQUEST_GENERATE && !rc && h->lm->tok && h->lm->cfg && !h->lm->cfg->n_eos && !*stops.eos)
+        warn("no end token in the model's configs: an answer ends at %s",
+             stops.n ? "a stop string or its longest length" : "its longest length");
     if (!rc) rc = prepare(&r);
     if (!rc) hash_prompts(&r, out->prompt_sha256);
     if (!rc) rc = check_adapter(&r);

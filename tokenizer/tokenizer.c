@@ -21,36 +21,13 @@ void ids_free(ids *v)
     *v = (ids) { 0 };
 }
 
-/* Reads bos_token or eos_token, a string or {"content": ...}. */
-static int read_token(const tokenizer *t, const json *config, const char *where, const char *key, int32_t *id)
-{
-    const json *j = json_find(config, key);
-    if (json_is_object(j)) j = json_find(j, "content");
-    if (!j || json_is_null(j)) return OK;
-    if (!json_text(j)) return input_error("%s: \"%s\": must be a token's text", where, key);
-    *id = tokenizer_id(t, j->valuestring);
-    return *id < 0 ? input_error("%s: \"%s\": \"%.60s\" is not in the vocabulary of %s", where, key, j->valuestring,
-                                 t->path)
-                   : OK;
-}
-
-static int read_config(tokenizer *t, const char *dir)
-{
-    char *path   = path_join(dir, "tokenizer_config.json");
-    json *config = NULL;
-    int   rc     = file_exists(path) ? json_read_file(&config, path, 64u << 20) : OK;
-    if (!rc && config) rc = read_token(t, config, path, "bos_token", &t->bos);
-    if (!rc && config) rc = read_token(t, config, path, "eos_token", &t->eos);
-    json_free(config);
-    free(path);
-    return rc;
-}
-
-int tokenizer_parse(tokenizer **out, const char *text, size_t n, const char *where)
+/* dir: the folder that the text lies in, whose added tokens count too; NULL: none. */
+static int parse(tokenizer **out, const char *text, size_t n, const char *where, const char *dir)
 {
     json *doc = NULL;
     int   rc  = json_parse(&doc, text, n, where);
     *out      = NULL;
+    if (!rc && dir && json_is_object(doc)) rc = tokenizer_folder_added(doc, dir);
     if (!rc) {
         tokenizer *t = mem_alloc(1, sizeof *t);
         t->path      = mem_strdup(where);
@@ -59,6 +36,7 @@ int tokenizer_parse(tokenizer **out, const char *text, size_t n, const char *whe
         rc = tokenizer_load(t, doc, where);
         if (!rc && t->prefix.n) t->bos = t->prefix.ids[0];
         if (!rc && t->suffix.n) t->eos = t->suffix.ids[0];
+        if (!rc && dir) rc = tokenizer_folder_ends(t, dir);
         if (rc)
             tokenizer_close(t);
         else
@@ -66,6 +44,11 @@ int tokenizer_parse(tokenizer **out, const char *text, size_t n, const char *whe
     }
     json_free(doc);
     return rc;
+}
+
+int tokenizer_parse(tokenizer **out, const char *text, size_t n, const char *where)
+{
+    return parse(out, text, n, where, NULL);
 }
 
 int tokenizer_open(tokenizer **out, const char *dir_or_file)
@@ -78,12 +61,7 @@ int tokenizer_open(tokenizer **out, const char *dir_or_file)
                        ? input_error("%s: holds no tokenizer.json; a tokenizer's folder has one", dir_or_file)
                        : OK;
     if (!rc) rc = file_read(path, 256u << 20, &text);
-    if (!rc) rc = tokenizer_parse(out, str_c(&text), text.n, path);
-    if (!rc && folder) rc = read_config(*out, dir_or_file);
-    if (rc) {
-        tokenizer_close(*out);
-        *out = NULL;
-    }
+    if (!rc) rc = parse(out, str_c(&text), text.n, path, folder ? dir_or_file : NULL);
     str_free(&text);
     free(path);
     return rc;

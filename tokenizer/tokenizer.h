@@ -20,8 +20,10 @@ void ids_push(ids *v, int32_t id);
 void ids_clear(ids *v);
 void ids_free(ids *v);
 
-/* Opens a folder that holds tokenizer.json and perhaps tokenizer_config.json, or a tokenizer.json
- * itself. */
+/* Opens a tokenizer.json, or a folder that holds one. In a folder added tokens are also those of
+ * tokenizer_config.json and added_tokens.json, and the tokens that begin and end a text are those
+ * of tokenizer_config.json, else of special_tokens_map.json, else of the template; the end is at
+ * last the eos_token_id of config.json or generation_config.json. */
 int tokenizer_open(tokenizer **out, const char *dir_or_file);
 /* opens a tokenizer.json in memory */
 int tokenizer_parse(tokenizer **out, const char *text, size_t n, const char *where);
@@ -42,9 +44,9 @@ int tokenizer_encode_plain(const tokenizer *t, const char *text, size_t n, bool 
 int tokenizer_decode(const tokenizer *t, const int32_t *v, size_t n, bool skip_special, str *out);
 
 int64_t tokenizer_vocab(const tokenizer *t); /* the number of ids, with added tokens */
-/* from tokenizer_config.json or the template; -1: none */
+/* What begins and what ends a text; -1: none. Training appends the second. */
 int32_t tokenizer_bos(const tokenizer *t);
-int32_t tokenizer_eos(const tokenizer *t); /* -1: none */
+int32_t tokenizer_eos(const tokenizer *t);
 /* The id of a token's exact string, or -1. */
 int32_t     tokenizer_id(const tokenizer *t, const char *token);
 const char *tokenizer_hash(const tokenizer *t); /* sha256 of tokenizer.json, hex */

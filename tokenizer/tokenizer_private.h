@@ -129,6 +129,10 @@ int tokenizer_load_steps(const loading *l, const json *doc);
 int tokenizer_load_template(const loading *l, const json *doc);
 /* the same for a place further inside the file */
 loading inside(const loading *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* From the files beside tokenizer.json (folder.c): their added tokens into the document, and the
+ * tokens that begin and end a text. */
+int tokenizer_folder_added(json *doc, const char *dir);
+int tokenizer_folder_ends(tokenizer *t, const char *dir);
 /* a copy that lives as long as the tokenizer */
 span span_of(tokenizer *t, const char *s, size_t n);
 int  optional_str(const loading *l, const json *obj, const char *key, const char *other, const char **out);

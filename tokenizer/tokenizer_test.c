@@ -178,6 +178,67 @@ static void folders_and_their_config(void **state)
     test_rmdir(dir);
 }
 
+static void the_end_is_found_where_the_folder_has_it(void **state)
+{
+    (void)state;
+    enum { FILES = 5 };
+    static const char *const names[FILES] = { "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+                                              "config.json", "generation_config.json" };
+    static const struct {
+        const char *text[FILES];
+        int         eos;
+        int64_t     vocab;
+    } cases[] = {
+        { { NULL }, -1, 8 },
+        { { "{'eos_token':'a'}", "{'eos_token':'<s>'}" }, 0, 8 },
+        { { NULL, "{'eos_token':'a'}", NULL, "{'eos_token_id':7}" }, 0, 8 },
+        { { "{'eos_token':null}", "{'eos_token':{'content':'<s>'}}" }, 7, 8 },
+        { { "{}", NULL, NULL, "{'eos_token_id':1}", "{'eos_token_id':2}" }, 1, 8 },
+        { { NULL, NULL, NULL, "{'eos_token_id':[2,1]}" }, 2, 8 },
+        { { NULL, NULL, NULL, "{'eos_token_id':null}", "{'eos_token_id':[1]}" }, 1, 8 },
+        /* an id that the tokenizer does not have ends nothing */
+        { { NULL, NULL, NULL, "{'eos_token_id':9000}" }, -1, 8 },
+        { { NULL, "{'eos_token':'<end>'}", "{'<end>':9}" }, 9, 10 },
+        { { "{'eos_token':'<end>','added_tokens_decoder':{'8':{'content':'<end>','special':true}}}" }, 8, 9 },
+    };
+    char *dir = test_tmpdir(), *path = path_join(dir, "tokenizer.json");
+    assert_ok(file_write_atomic(path, byte_level, strlen(byte_level)));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tokenizer *t;
+        for (int k = 0; k < FILES; k++) {
+            char *file = path_join(dir, names[k]);
+            str   text = { 0 };
+            str_puts(&text, cases[i].text[k] ? cases[i].text[k] : "");
+            for (size_t n = 0; n < text.n; n++)
+                if (text.s[n] == '\'') text.s[n] = '"';
+            if (text.n)
+                assert_ok(file_write_atomic(file, text.s, text.n));
+            else
+                remove(file);
+            str_free(&text);
+            free(file);
+        }
+        assert_ok(tokenizer_open(&t, dir));
+        if (tokenizer_eos(t) != cases[i].eos) fail_msg("case %zu: %d", i, tokenizer_eos(t));
+        assert_int_equal(tokenizer_vocab(t), cases[i].vocab);
+        str text = { 0 }; /* a token of another file is special like any */
+        if (cases[i].vocab > 8) assert_ok(tokenizer_decode(t, &cases[i].eos, 1, true, &text));
+        assert_int_equal(text.n, 0);
+        str_free(&text);
+        tokenizer_close(t);
+    }
+    char             *bad = path_join(dir, "tokenizer_config.json");
+    tokenizer        *t;
+    static const char id[] = "{\"added_tokens_decoder\":{\"x\":{\"content\":\"<end>\"}}}";
+    assert_ok(file_write_atomic(bad, id, strlen(id)));
+    assert_input_error(tokenizer_open(&t, dir), "must be a token's id");
+    assert_ok(file_write_atomic(bad, "[]", 2));
+    assert_input_error(tokenizer_open(&t, dir), "must hold one JSON object");
+    free(bad);
+    free(path);
+    test_rmdir(dir);
+}
+
 /* Expected: the ids of the tokenizers library 0.23.3 for the same model section. */
 static void merges_and_unknown_characters(void **state)
 {
@@ -270,6 +331,7 @@ int main(void)
         cmocka_unit_test(merges_lowest_rank_first_and_cuts_added_tokens),
         cmocka_unit_test(bad_files_are_refused_with_the_place),
         cmocka_unit_test(folders_and_their_config),
+        cmocka_unit_test(the_end_is_found_where_the_folder_has_it),
         cmocka_unit_test(merges_and_unknown_characters),
         cmocka_unit_test(special_tokens_can_be_plain_text),
         cmocka_unit_test(long_texts),

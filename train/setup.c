@@ -13,6 +13,10 @@ static int open_task(setup *s, int64_t positions)
     const train_request *q  = s->q;
     int                  rc = task_open(&s->task, q->task, q->prompt);
     if (!rc && task_needs_tokenizer(s->task)) rc = tokenizer_open(&s->tok, q->model);
+    if (!rc && s->tok && s->task->rules.append_eos && tokenizer_eos(s->tok) < 0)
+        warn("%s: no end token in tokenizer_config.json, special_tokens_map.json, config.json or "
+             "generation_config.json: nothing closes a target, so the model does not learn to stop",
+             q->model);
     s->max_length = q->max_length && q->max_length < positions ? q->max_length : positions;
     if (!rc) rc = examples_read(&s->data, s->task, q->data, s->tok, s->max_length);
     if (!rc && q->valid) rc = examples_read(&s->valid, s->task, q->valid, s->tok, s->max_length);
