@@ -39,6 +39,8 @@ typedef struct {
     const safetensors *file;
     adapter_spec       spec;
     double             alpha; /* the config's alpha, where its layout has one */
+    peft_targets      *targets;
+    peft_found         found; /* of a PEFT folder */
     int64_t           *rank;
     double            *scale;
 } reading;
@@ -63,14 +65,10 @@ static int module_scale(const reading *r, const model_config *c, int64_t layer, 
 {
     method as    = { .rule = peft_scale_rule(r->layout, json_is_true(json_find(r->config, "use_rslora"))), .scale = 1 };
     double alpha = r->alpha;
-    const json *own = NULL;
-    char        path[PEFT_KEY_MAX];
+    char   path[PEFT_KEY_MAX];
     peft_module_path(c, layer, site, path);
-    int rc = peft_pattern(&own, json_find(r->config, "alpha_pattern"), path, r->where);
+    int rc = peft_targets_alpha(r->targets, path, &alpha);
     if (rc) return rc;
-    if (own && !json_is_number(own))
-        return input_error("%s: \"alpha_pattern\": \"%s\": must be a number", r->where, own->string);
-    if (own) alpha = own->valuedouble;
     /* AdaLoRA's scale goes by the initial rank */
     *s              = rank ? method_scale(&as, alpha, as.rule == SCALE_ALPHA_R_EPS ? r->spec.rank : rank) : 0;
     const method *m = &r->spec.method;
@@ -79,8 +77,25 @@ static int module_scale(const reading *r, const model_config *c, int64_t layer, 
     return OK;
 }
 
-/* Reads the ranks, scales and sites of a PEFT folder off its tensors' names and shapes. */
-static int scan_modules(reading *r, const model_config *c)
+static const tensor_view **found_slot(const peft_found *x, factor_id f, int64_t layer, int site)
+{
+    return &x->view[(int64_t)f * (x->modules + 1) + (site < 0 ? x->modules : layer * SITE_COUNT + site)];
+}
+
+const tensor_view *peft_found_at(const peft_found *x, factor_id f, int64_t layer, int site)
+{
+    return *found_slot(x, f, layer, site);
+}
+
+bool peft_found_module(const peft_found *x, int64_t module)
+{
+    for (int f = 0; f < FACTOR_COUNT; f++)
+        if (peft_found_at(x, (factor_id)f, module / SITE_COUNT, (int)(module % SITE_COUNT))) return true;
+    return false;
+}
+
+/* Enters each tensor under the factor whose name it has. */
+static int find_factors(reading *r, const model_config *c)
 {
     for (int64_t i = 0; i < r->file->n; i++) {
         const tensor_view *t = &r->file->tensors[i];
@@ -89,28 +104,43 @@ static int scan_modules(reading *r, const model_config *c)
         int                site;
         if (peft_ignored_key(t->name)) continue;
         if (!peft_parse_key(c, r->layout, t->name, &f, &layer, &site))
-            return input_error(
-                "%s: tensor \"%s\": not a %s tensor of a Llama linear (q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj); "
-                "what it changes is not supported",
-                r->file->path, t->name, r->layout->type);
+            return peft_refuse_tensor(c, r->layout, t->name, r->file->path, r->where);
         if (layer >= c->layers)
             return input_error("%s: tensor \"%s\": the base has %lld layers, 0..%lld", r->file->path, t->name,
                                (long long)c->layers, (long long)c->layers - 1);
-        if (site < 0) continue;
-        if (r->layout->model_key[FACTOR_B] && peft_rows_by_head(c, r->layout, FACTOR_B, site))
+        if (site >= 0 && r->layout->model_key[FACTOR_B] && peft_rows_by_head(c, r->layout, FACTOR_B, site))
             return input_error(
                 "%s: tensor \"%s\": one B for all modules is not supported where this family's rows of q, k "
                 "and v lie by head; merge the adapter with PEFT and score the merged model",
                 r->file->path, t->name);
-        r->spec.sites |= 1u << site;
-        if (f != (r->layout->module_suffix[FACTOR_A] ? FACTOR_A : FACTOR_U)) continue;
-        int64_t m  = layer * SITE_COUNT + site;
-        int     rc = module_rank(r, c, t, f, site, &r->rank[m]);
-        if (!rc) rc = module_scale(r, c, layer, site, r->rank[m], &r->scale[m]);
-        if (rc) return rc;
+        const tensor_view **slot = found_slot(&r->found, f, layer, site);
+        if (*slot)
+            return input_error("%s: tensors \"%s\" and \"%s\" are the same factor; keep one", r->file->path,
+                               (*slot)->name, t->name);
+        *slot = t;
+        if (site >= 0) r->spec.sites |= 1u << site;
     }
-    bool any = r->layout->keeps_empty && r->spec.sites;
-    for (int64_t m = 0; m < c->layers * SITE_COUNT; m++) any |= r->rank[m] > 0;
+    return OK;
+}
+
+/* Reads the ranks, scales and sites of a PEFT folder off its tensors. */
+static int scan_modules(reading *r, const model_config *c)
+{
+    const factor_id tells = r->layout->module_suffix[FACTOR_A] ? FACTOR_A : FACTOR_U;
+    int64_t         n     = c->layers * SITE_COUNT;
+    bool            any   = false;
+    int             rc    = find_factors(r, c);
+    for (int64_t m = 0; m < n && !rc; m++) {
+        const tensor_view *t = peft_found_at(&r->found, tells, m / SITE_COUNT, (int)(m % SITE_COUNT));
+        if (t) rc = module_rank(r, c, t, tells, (int)(m % SITE_COUNT), &r->rank[m]);
+    }
+    if (!rc) rc = peft_check_modules(&r->found, r->targets, c, r->rank);
+    for (int64_t m = 0; m < n && !rc; m++) {
+        if (!peft_found_module(&r->found, m)) continue;
+        rc = module_scale(r, m / SITE_COUNT, (int)(m % SITE_COUNT), r->rank[m], &r->scale[m]);
+        any |= r->rank[m] > 0 || r->layout->keeps_empty;
+    }
+    if (rc) return rc;
     return any ? OK : input_error("%s: holds no adapter", r->file->path);
 }
 
@@ -162,6 +192,25 @@ static int read_method(reading *r, const json *block)
     return OK;
 }
 
+/* The shape of the base that the adapter was trained on, where the folder says it: tied factors fit
+ * any number of layers, and would be scored on a base that they never saw. */
+static int check_shape(const reading *r, const model_config *c)
+{
+    const struct {
+        const char *key;
+        int64_t     base;
+    } sizes[]         = { { "layers", c->layers }, { "hidden", c->hidden },     { "inter", c->inter },
+                          { "heads", c->heads },   { "kv_heads", c->kv_heads }, { "head_dim", c->head_dim } };
+    const json *block = json_find(r->config, "tiebreak"), *shape = json_find(block, "shape");
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        double own = json_number(json_find(shape, sizes[i].key));
+        if (json_has(shape, sizes[i].key) && own != (double)sizes[i].base)
+            return input_error("%s: trained on a base with %s %.17g, and this one has %lld; name that base", r->where,
+                               sizes[i].key, own, (long long)sizes[i].base);
+    }
+    return OK;
+}
+
 static int read_spec(reading *r)
 {
     const char *type, *sites;
@@ -171,11 +220,7 @@ static int read_spec(reading *r)
     if (rc) return rc;
     bool own  = !strcmp(type, "TIEBREAK");
     r->layout = peft_layout_find(type);
-    if (!own && !r->layout)
-        return input_error(
-            "%s: \"peft_type\": \"%s\": supported are LORA, VERA, ADALORA and this program's own; PEFT can merge it into the base, and "
-            "the merged model can be scored",
-            r->where, type);
+    if (!own && !r->layout) return peft_refuse_type(type, r->where);
     if (own && !json_is_object(block))
         return input_error("%s: \"tiebreak\" is missing; it describes the method of a folder of this type", r->where);
     if (!json_is_object(block)) block = NULL; /* not ours */
@@ -189,6 +234,7 @@ static int read_spec(reading *r)
         rc = json_get_int(r->config, r->where, "projection_prng_key", 0, INT64_C(1) << 53, &seed);
     if (!rc && block && json_has(block, "seed")) rc = json_get_int(block, r->where, "seed", 0, INT64_C(1) << 53, &seed);
     r->spec.seed = (uint64_t)seed;
+    if (!rc && !own) rc = peft_targets_open(&r->targets, r->config, r->layout, r->where);
     if (!rc && own) rc = json_get_str(block, r->where, "sites", &sites);
     if (!rc && own) rc = site_set_parse(&r->spec.sites, sites);
     return rc;
@@ -196,9 +242,9 @@ static int read_spec(reading *r)
 
 /* Whether the folder may leave this tensor out: adapter_new has drawn VeRA's projections from the
  * key. */
-static bool drawn_again(const reading *r, factor_id f, const char *name)
+static bool drawn_again(const reading *r, factor_id f)
 {
-    return r->layout && r->layout->model_key[f] && !safetensors_find(r->file, name) &&
+    return r->layout && r->layout->model_key[f] && !peft_found_at(&r->found, f, -1, -1) &&
            !json_is_true(json_find(r->config, "save_projection"));
 }
 
@@ -207,11 +253,12 @@ static int read_tensor(const reading *r, adapter *a, const adapter_tensor *t, in
     char               name[PEFT_KEY_MAX];
     const tensor_view  want = folder_tensor(a, r->layout, t, (factor_shape) { t->rows, t->cols }, name);
     const int64_t      n    = want.count;
-    const tensor_view *view;
-    if (drawn_again(r, t->factor, name)) return OK;
+    const tensor_view *view = r->layout ? peft_found_at(&r->found, t->factor, t->layer, t->site)
+                                        : safetensors_find(r->file, name);
+    if (drawn_again(r, t->factor)) return OK;
     /* at rank 0 PEFT's AdaLoRA saves an empty tensor, and others save none */
-    if (!n && !safetensors_find(r->file, name)) return OK;
-    int rc = safetensors_get(r->file, name, want.n_dims, want.shape, &view);
+    if (!n && !view) return OK;
+    int rc = safetensors_get(r->file, view ? view->name : name, want.n_dims, want.shape, &view);
     if (rc) return rc;
     double *values = mem_alloc((size_t)n + 1, sizeof *values);
     rc             = tensor_read_f64(values, view, 0, n);
@@ -247,7 +294,7 @@ static int64_t numbers_of(const reading *r, const model_config *c)
     for (int f = 0; r->layout && f < FACTOR_COUNT; f++) {
         factor_shape shape = factor_shape_widest((factor_id)f, c, r->spec.sites, r->spec.rank);
         const char  *key   = r->layout->model_key[f];
-        if (key && drawn_again(r, (factor_id)f, key)) numbers += shape.rows * shape.cols;
+        if (key && drawn_again(r, (factor_id)f)) numbers += shape.rows * shape.cols;
     }
     return numbers;
 }
@@ -257,9 +304,12 @@ static int open_with(reading *r, adapter **out, const backend *be, const model_c
     int64_t modules      = c->layers * SITE_COUNT;
     r->rank              = mem_alloc((size_t)modules, sizeof *r->rank);
     r->scale             = mem_alloc((size_t)modules, sizeof *r->scale);
+    r->found.view        = mem_alloc((size_t)(FACTOR_COUNT * (modules + 1)), sizeof *r->found.view);
     r->spec.module_rank  = r->rank;
     r->spec.module_scale = r->scale;
     int rc               = read_spec(r);
+    if (!rc) rc = check_shape(r, c);
+    r->found.layout = r->layout, r->found.file = r->file, r->found.where = r->where, r->found.modules = modules;
     if (!rc) rc = r->layout ? scan_modules(r, c) : own_modules(r, c, json_find(r->config, "tiebreak"));
     if (!rc && (rc = adapter_new_within(out, be, c, r->spec, numbers_of(r, c)))) rc = error_context(rc, "%s", r->where);
     if (!rc) rc = read_all(r, *out);
@@ -267,6 +317,8 @@ static int open_with(reading *r, adapter **out, const backend *be, const model_c
         adapter_free(*out);
         *out = NULL;
     }
+    peft_targets_close(r->targets);
+    free((void *)(uintptr_t)r->found.view);
     free(r->rank);
     free(r->scale);
     return rc;

@@ -209,15 +209,24 @@ static const struct {
     { LORA ",\"init_lora_weights\":\"eva\",\"velora_config\":{\"a\":1}}",
       NULL,
       { PAIR("0", "self_attn.q_proj", 2, 10, 10), { P "0.self_attn.q_proj.lora_velora_embed", 3, 3 } } },
-    /* the tensor's rank decides */
-    { LORA ",\"rank_pattern\":{\".*q_proj\":9}}", NULL, { PAIR("0", "self_attn.q_proj", 2, 10, 10) } },
+    { LORA ",\"rank_pattern\":{\".*q_proj\":3},\"alpha_pattern\":{\"(q|v)_proj\":9}}",
+      NULL,
+      { PAIR("0", "self_attn.q_proj", 3, 10, 10) } },
+    { LORA "}",
+      NULL,
+      { { P "0.self_attn.q_proj.lora_A.default.weight", 2, 10 },
+        { P "0.self_attn.q_proj.lora_B.default.weight", 10, 2 } } },
+    { VERA "}",
+      NULL,
+      { { P "1.self_attn.v_proj.vera_lambda_d.default", 2, -1 },
+        { P "1.self_attn.v_proj.vera_lambda_b.default", 2, -1 } } },
     { VERA ",\"save_projection\":false}",
       NULL,
       { { P "1.self_attn.v_proj.vera_lambda_d", 2, -1 }, { P "1.self_attn.v_proj.vera_lambda_b", 2, -1 } } },
     { VERA "}",
       NULL,
       { { P "1.self_attn.v_proj.vera_lambda_d", 2, -1 }, { P "1.self_attn.v_proj.vera_lambda_b", 2, -1 } } },
-    { ADALORA "}",
+    { ADALORA ",\"rank_pattern\":{\"model.layers.0.self_attn.q_proj.lora_E\":[false,false]}}",
       NULL,
       { { P "0.self_attn.q_proj.lora_A", 0, 10 },
         { P "0.self_attn.q_proj.lora_B", 10, 0 },
@@ -244,9 +253,45 @@ static const struct {
       { PAIR("0", "self_attn.q_proj", 2, 10, 10) } },
     { LORA ",\"init_lora_weights\":\"olora\"}", "olora", { PAIR("0", "self_attn.q_proj", 2, 10, 10) } },
     { LORA ",\"init_lora_weights\":\"lora_ga\"}", "lora_ga", { PAIR("0", "self_attn.q_proj", 2, 10, 10) } },
-    { LORA ",\"alpha_pattern\":{\".*q_proj\":9}}",
-      "regular expressions",
+    { "{\"peft_type\":\"PROMPT_TUNING\",\"r\":2}",
+      "PEFT cannot build it into the base either",
       { PAIR("0", "self_attn.q_proj", 2, 10, 10) } },
+    { LORA ",\"use_dora\":true}", "merge_and_unload", { PAIR("0", "self_attn.q_proj", 2, 10, 10) } },
+    { LORA ",\"arrow_config\":{\"k\":1}}", "let PEFT answer", { PAIR("0", "self_attn.q_proj", 2, 10, 10) } },
+    /* config and tensors that contradict each other */
+    { LORA ",\"rank_pattern\":{\".*q_proj\":9}}",
+      "has rank 9 in the config and 2 in its tensors",
+      { PAIR("0", "self_attn.q_proj", 2, 10, 10) } },
+    { "{\"peft_type\":\"LORA\",\"r\":64,\"lora_alpha\":4}",
+      "layers.0.self_attn.q_proj has rank 64 in the config and 2",
+      { PAIR("0", "self_attn.q_proj", 2, 10, 10) } },
+    { ADALORA ",\"rank_pattern\":{\"model.layers.0.self_attn.q_proj.lora_E\":[true,false]}}",
+      "has rank 1 in the config and 2",
+      { { P "0.self_attn.q_proj.lora_A", 2, 10 },
+        { P "0.self_attn.q_proj.lora_B", 10, 2 },
+        { P "0.self_attn.q_proj.lora_E", 2, 1 } } },
+    { ADALORA "}",
+      "0.self_attn.q_proj.lora_E",
+      { { P "0.self_attn.q_proj.lora_A", 2, 10 }, { P "0.self_attn.q_proj.lora_B", 10, 2 } } },
+    { LORA ",\"target_modules\":[\"v_proj\"]}",
+      "layers.0.self_attn.q_proj, which target_modules",
+      { PAIR("0", "self_attn.q_proj", 2, 10, 10) } },
+    { LORA ",\"target_modules\":[\"q_proj\"],\"layers_to_transform\":[1]}",
+      "layers_to_transform",
+      { PAIR("0", "self_attn.q_proj", 2, 10, 10) } },
+    { LORA "}",
+      "are the same factor",
+      { PAIR("0", "self_attn.q_proj", 2, 10, 10), { P "0.self_attn.q_proj.lora_B.default.weight", 10, 2 } } },
+    { LORA "}",
+      "begins with \"model.\", where PEFT's names begin with \"base_model.model.model.\"",
+      { { "model.layers.0.self_attn.q_proj.lora_A.weight", 2, 10 } } },
+    { LORA "}",
+      "begins with \"base_model.model.\"",
+      { { "base_model.model.layers.0.self_attn.q_proj.lora_A.weight", 2, 10 } } },
+    { LORA "}",
+      "begins with \"_orig_mod.base_model.model.model.\"",
+      { { "_orig_mod." P "0.self_attn.q_proj.lora_A.weight", 2, 10 } } },
+    { LORA "}", "LoRA on an embedding", { { "base_model.model.model.embed_tokens.lora_embedding_A", 2, 10 } } },
     { LORA ",\"alpha_pattern\":{\"q_proj\":\"9\"}}", "must be a number", { PAIR("0", "self_attn.q_proj", 2, 10, 10) } },
     { "{\"peft_type\":\"LOHA\",\"r\":2}", "LOHA", { PAIR("0", "self_attn.q_proj", 2, 10, 10) } },
     /* broken, or lying */
@@ -266,7 +311,7 @@ static const struct {
         { P "1.self_attn.q_proj.lora_B.weight", 10, 2 },
         { P "0.self_attn.v_proj.lora_B.weight", 10, 2 } } },
     { LORA "}",
-      "lora_B",
+      "missing: " P "0.self_attn.q_proj.lora_A.weight",
       { { P "0.self_attn.q_proj.lora_B.weight", 10, 2 }, PAIR("1", "self_attn.q_proj", 2, 10, 10) } },
     { LORA "}", "3 layers", { PAIR("3", "self_attn.q_proj", 2, 10, 10) } },
     { LORA "}", "99999999999", { PAIR("99999999999", "self_attn.q_proj", 2, 10, 10) } },
@@ -274,9 +319,11 @@ static const struct {
       "needed is [70000, 10]",
       { PAIR("0", "self_attn.q_proj", 0, 10, 10), { P "1.self_attn.k_proj.lora_A.weight", 70000, 0 } } },
     { VERA "}",
-      "one rank",
+      "rank 2 in the config and 3",
       { { P "1.self_attn.v_proj.vera_lambda_d", 3, -1 }, { P "1.self_attn.v_proj.vera_lambda_b", 2, -1 } } },
-    { "{\"peft_type\":\"VERA\",\"r\":65536}", "holds no adapter", { { P "1.self_attn.v_proj.vera_lambda_b", 2, -1 } } },
+    { "{\"peft_type\":\"VERA\",\"r\":65536}",
+      "missing: " P "1.self_attn.v_proj.vera_lambda_d",
+      { { P "1.self_attn.v_proj.vera_lambda_b", 2, -1 } } },
     { VERA ",\"save_projection\":true}",
       "numbers",
       { { P "1.self_attn.v_proj.vera_lambda_d", 2, -1 }, { P "1.self_attn.v_proj.vera_lambda_b", 2, -1 } } },
@@ -293,6 +340,9 @@ static const struct {
     { OWN("A=tied:train,B=tied:train,s=1", "2", ""),
       "do not belong together",
       { { "tied.q.A", 2, 10 }, { "tied.q.B", 10, 2 }, { "tied.v.B", 2, 2 } } },
+    { OWN("A=tied:train,B=tied:train,s=1", "2", ",\"shape\":{\"layers\":5,\"hidden\":10}"),
+      "a base with layers 5, and this one has 3",
+      { { "tied.q.A", 2, 10 }, { "tied.q.B", 10, 2 } } },
     { OWN("A=tied:train,B=tied:train,s=1", "2", ",\"ranks\":{\"layers.9.q\":1}"),
       "names a module",
       { { "tied.q.A", 2, 10 }, { "tied.q.B", 10, 2 } } },
@@ -326,29 +376,123 @@ static void folders_by_hand_open_or_say_why(void **state)
     }
 }
 
+/* Opens what a config says, ' standing for ". */
+static int open_targets(peft_targets **t, json **config, const char *text)
+{
+    str quoted = { 0 };
+    str_puts(&quoted, text);
+    for (size_t i = 0; i < quoted.n; i++)
+        if (quoted.s[i] == '\'') quoted.s[i] = '"';
+    assert_ok(json_parse(config, quoted.s, quoted.n, "test"));
+    str_free(&quoted);
+    return peft_targets_open(t, *config, peft_layout_find("LORA"), "test");
+}
+
+/* Expected: re.match and re.fullmatch of Python in PEFT 0.21.2's get_pattern_key and
+ * check_target_module_exists. */
 static void patterns_match_as_pefts_do(void **state)
 {
     (void)state;
     static const struct {
         const char *pattern;
-        double      want; /* the entry for model.layers.1.self_attn.v_proj; 0: none */
-    } cases[] = { { "{\"v_proj\":2}", 2 },
-                  { "{\"self_attn.v_proj\":2}", 2 },
-                  { "{\"q_proj\":1,\"model.layers.1.self_attn.v_proj\":2,\"v_proj\":3}", 2 },
+        int64_t     want; /* the rank of model.layers.1.self_attn.v_proj; 8: r */
+    } cases[] = { { "{'v_proj':2}", 2 },
+                  { "{'self_attn.v_proj':2}", 2 },
+                  { "{'q_proj':1,'model.layers.1.self_attn.v_proj':2,'v_proj':3}", 2 },
                   /* the first wins */
-                  { "{\"v_proj\":3,\"model.layers.1.self_attn.v_proj\":2}", 3 },
-                  { "{\"^model.layers.1.self_attn.v_proj\":2}", 2 },
-                  { "{\"^v_proj\":2}", 0 },
-                  { "{\"proj\":2,\"_proj\":2,\"\":2,\"model.layers.11.self_attn.v_proj\":2}", 0 },
-                  { "{}", 0 } };
+                  { "{'v_proj':3,'model.layers.1.self_attn.v_proj':2}", 3 },
+                  { "{'^model.layers.1.self_attn.v_proj':2}", 2 },
+                  { "{'^v_proj':2}", 8 },
+                  { "{'proj':2,'_proj':2,'model.layers.11.self_attn.v_proj':2}", 8 },
+                  { "{'.*v_proj':2}", 2 },
+                  { "{'.*_proj':2}", 2 },
+                  { "{'layers\\\\.[01]\\\\.self_attn\\\\.v_proj':2}", 2 },
+                  { "{'layers\\\\.[02]\\\\.self_attn\\\\.v_proj':2}", 8 },
+                  { "{'q_proj|v_proj':2}", 2 },
+                  { "{'self_attn':2}", 8 },
+                  { "{}", 8 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        json       *pattern;
-        const json *found;
-        assert_ok(json_parse(&pattern, cases[i].pattern, strlen(cases[i].pattern), "test"));
-        assert_ok(peft_pattern(&found, pattern, "model.layers.1.self_attn.v_proj", "test"));
-        assert_true((found ? found->valuedouble : 0) == cases[i].want);
-        json_free(pattern);
+        json         *config;
+        peft_targets *t;
+        char          text[512];
+        int64_t       rank;
+        snprintf(text, sizeof text, "{'r':8,'rank_pattern':%s}", cases[i].pattern);
+        assert_ok(open_targets(&t, &config, text));
+        assert_ok(peft_targets_rank(t, "model.layers.1.self_attn.v_proj", &rank));
+        if (rank != cases[i].want) fail_msg("%s: %d", cases[i].pattern, (int)rank);
+        peft_targets_close(t);
+        json_free(config);
     }
+}
+
+static void targets_are_chosen_as_by_peft(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config;
+        bool        v1, q0; /* model.layers.1.self_attn.v_proj, model.layers.0.self_attn.q_proj */
+    } cases[] = {
+        { "'target_modules':['v_proj']", true, false },
+        { "'target_modules':['v_proj','model.layers.0.self_attn.q_proj']", true, true },
+        { "'target_modules':['proj']", false, false },
+        { "'target_modules':'.*_proj'", true, true },
+        { "'target_modules':'v_proj'", false, false }, /* a text must match the whole path */
+        { "'target_modules':'all-linear'", true, true },
+        { "'target_modules':['v_proj','q_proj'],'exclude_modules':['q_proj']", true, false },
+        { "'target_modules':['v_proj','q_proj'],'exclude_modules':'.*1.*'", false, true },
+        { "'target_modules':['v_proj','q_proj'],'layers_to_transform':1", true, false },
+        { "'target_modules':['v_proj','q_proj'],'layers_to_transform':[0,5]", false, true },
+        { "'target_modules':['v_proj','q_proj'],'layers_to_transform':[0],'layers_pattern':'layers'", false, true },
+        { "'target_modules':['v_proj','q_proj'],'layers_to_transform':[0],'layers_pattern':['h']", false, false },
+        /* a whole path is adapted whatever its layer is */
+        { "'target_modules':['model.layers.1.self_attn.v_proj'],'layers_to_transform':[0]", true, false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json         *config;
+        peft_targets *t;
+        char          text[512];
+        bool          v1, q0;
+        snprintf(text, sizeof text, "{'r':8,%s}", cases[i].config);
+        assert_ok(open_targets(&t, &config, text));
+        assert_ok(peft_targets_has(t, "model.layers.1.self_attn.v_proj", &v1));
+        assert_ok(peft_targets_has(t, "model.layers.0.self_attn.q_proj", &q0));
+        if (v1 != cases[i].v1 || q0 != cases[i].q0) fail_msg("%s: %d %d", cases[i].config, v1, q0);
+        peft_targets_close(t);
+        json_free(config);
+    }
+}
+
+static void broken_expressions_are_named(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        { "{'r':8,'alpha_pattern':{'(':1}}", "\"alpha_pattern\": \"(\": is not a regular expression" },
+        { "{'r':8,'rank_pattern':{'q[':1}}", "\"rank_pattern\": \"q[\"" },
+        { "{'r':8,'target_modules':'*'}", "\"target_modules\": \"*\"" },
+        { "{'r':8,'exclude_modules':'*'}", "\"exclude_modules\"" },
+        { "{'r':8,'layers_pattern':'*'}", "\"layers_pattern\"" },
+        { "{'r':8,'target_modules':7}", "\"target_modules\": 7" },
+        { "{'r':8,'target_modules':['q',7]}", "a list of modules' names" },
+        { "{'r':8,'layers_to_transform':'1'}", "\"layers_to_transform\"" },
+        { "{'r':8,'layers_to_transform':['1']}", "\"layers_to_transform\"" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json         *config;
+        peft_targets *t;
+        assert_input_error(open_targets(&t, &config, cases[i][0]), cases[i][1]);
+        assert_null(t);
+        json_free(config);
+    }
+    /* one that is built to take for ever */
+    json         *config;
+    peft_targets *t;
+    int64_t       rank;
+    bool          yes;
+    assert_ok(open_targets(&t, &config, "{'r':8,'rank_pattern':{'((a|.)*)*[xy]':1},'target_modules':'(.*)*x'}"));
+    assert_input_error(peft_targets_rank(t, "model.layers.1.self_attn.v_proj", &rank), "takes too long");
+    (void)peft_targets_has(t, "model.layers.1.self_attn.v_proj", &yes);
+    peft_targets_close(t);
+    json_free(config);
 }
 
 static void a_shape_that_the_folder_cannot_tell_is_asked_for(void **state)
@@ -407,6 +551,8 @@ int main(void)
         cmocka_unit_test(a_fixed_scale_becomes_alpha),
         cmocka_unit_test(folders_by_hand_open_or_say_why),
         cmocka_unit_test(patterns_match_as_pefts_do),
+        cmocka_unit_test(targets_are_chosen_as_by_peft),
+        cmocka_unit_test(broken_expressions_are_named),
         cmocka_unit_test(a_shape_that_the_folder_cannot_tell_is_asked_for),
         cmocka_unit_test(a_half_written_folder_is_no_adapter),
     };

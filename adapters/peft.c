@@ -52,7 +52,7 @@ scale_rule peft_scale_rule(const peft_layout *p, bool use_rslora)
     return use_rslora && p->method_rslora ? SCALE_ALPHA_SQRT_R : p->rule;
 }
 
-static const char prefix[] = "base_model.model.";
+static const char prefix[] = PEFT_PREFIX;
 
 void peft_module_path(const model_config *c, int64_t layer, int site, char out[PEFT_KEY_MAX])
 {
@@ -95,11 +95,23 @@ static const char *behind_layer(const model_config *c, const char *name, int64_t
     return NULL;
 }
 
+/* Whether a name's end is this suffix, with or without ".default". */
+static bool is_suffix(const char *end, const char *suffix)
+{
+    static const char own[] = ".default";
+    const char       *word  = strchr(suffix + 1, '.'); /* ".weight", or none */
+    size_t            n = word ? (size_t)(word - suffix) : strlen(suffix), k = sizeof own - 1;
+    if (!strcmp(end, suffix)) return true;
+    return !strncmp(end, suffix, n) && !strncmp(end + n, own, k) && !strcmp(end + n + k, suffix + n);
+}
+
 bool peft_parse_key(const model_config *c, const peft_layout *p, const char *name, factor_id *f, int64_t *layer,
                     int *site)
 {
     for (int i = 0; i < FACTOR_COUNT; i++) {
-        if (!p->model_key[i] || strcmp(p->model_key[i], name)) continue;
+        if (!p->model_key[i] || !is_suffix(name + strcspn(name, "."), p->model_key[i] + strcspn(p->model_key[i], ".")))
+            continue;
+        if (strncmp(name, p->model_key[i], strcspn(p->model_key[i], ".") + 1)) continue;
         *f     = (factor_id)i;
         *layer = *site = -1;
         return true;
@@ -110,7 +122,7 @@ bool peft_parse_key(const model_config *c, const peft_layout *p, const char *nam
         size_t      n      = strlen(module);
         if (!n || strncmp(rest, module, n)) continue;
         for (int i = 0; i < FACTOR_COUNT; i++) {
-            if (!p->module_suffix[i] || strcmp(rest + n, p->module_suffix[i])) continue;
+            if (!p->module_suffix[i] || !is_suffix(rest + n, p->module_suffix[i])) continue;
             *f    = (factor_id)i;
             *site = s;
             return true;
@@ -124,10 +136,55 @@ bool peft_ignored_key(const char *name)
     return strstr(name, ".lora_velora_embed") || strstr(name, ".lora_monteclora_sampler.");
 }
 
+const char *peft_merge_hint(const char *where)
+{
+    static _Thread_local char hint[1024];
+    const char               *slash = strrchr(where, '/');
+    snprintf(hint, sizeof hint,
+             "build it into the base with PEFT and give the result as --model: python3 -c \"from peft import "
+             "AutoPeftModelForCausalLM as M; M.from_pretrained('%.*s').merge_and_unload().save_pretrained('merged')\", "
+             "then copy the base's tokenizer.json and tokenizer_config.json to merged",
+             slash ? (int)(slash - where < 400 ? slash - where : 400) : 1, slash ? where : ".");
+    return hint;
+}
+
+/* What PEFT cannot merge can still be asked through PEFT. */
+static const char elsewhere[] =
+    "PEFT cannot build it into the base either; let PEFT answer and score its answers with `tiebreak score`";
+
+/* Types that are no change of weights. Every other type of PEFT's can be merged. */
+static const struct {
+    const char *type, *what;
+} not_weights[] = {
+    { "PROMPT_TUNING", "learnt vectors before the text" },
+    { "MULTITASK_PROMPT_TUNING", "learnt vectors before the text" },
+    { "P_TUNING", "learnt vectors before the text" },
+    { "PREFIX_TUNING", "learnt keys and values before the text" },
+    { "CARTRIDGE", "learnt keys and values before the text" },
+    { "CPT", "learnt vectors before the text" },
+    { "ADAPTION_PROMPT", "learnt vectors in the attention" },
+    { "LILY", "a router that averages over the whole text" },
+    { "SHADOW", "a network beside the base" },
+    { "XLORA", "a router between adapters" },
+    { "POLY", "a router between adapters" },
+};
+
+int peft_refuse_type(const char *type, const char *where)
+{
+    static const char supported[] = "supported are LORA, VERA, ADALORA and this program's own";
+    for (size_t i = 0; i < sizeof not_weights / sizeof *not_weights; i++)
+        if (!strcmp(not_weights[i].type, type))
+            return input_error("%s: \"peft_type\": \"%s\" is %s, not a change of weights; %s. %s", where, type,
+                               not_weights[i].what, supported, elsewhere);
+    return input_error("%s: \"peft_type\": \"%.40s\": %s; where PEFT can merge it, %s", where, type, supported,
+                       peft_merge_hint(where));
+}
+
 /* Fields that change the forward when set. A field is unset when it is absent, null, false, "none",
  * or an empty list or object. */
 static const struct {
     const char *field, *why;
+    bool        no_merge; /* PEFT cannot merge it either */
 } refused[] = {
     { "use_dora", "DoRA renormalises W + BA" },
     { "lora_bias", "a bias behind lora_B" },
@@ -135,10 +192,10 @@ static const struct {
     { "modules_to_save", "it replaces whole modules of the base" },
     { "trainable_token_indices", "it replaces rows of the embedding" },
     { "layer_replication", "it copies layers of the base" },
-    { "use_qalora", "it pools the input" },
+    { "use_qalora", "it pools the input", true },
     { "target_parameters", "it adapts expert weights" },
-    { "alora_invocation_tokens", "it adapts only some tokens" },
-    { "arrow_config", "it routes between adapters" },
+    { "alora_invocation_tokens", "it adapts only some tokens", true },
+    { "arrow_config", "it routes between adapters", true },
     { "use_bdlora", "its factors are block-diagonal" },
     { "kasa_config", "it truncates the base's weights" },
 };
@@ -154,9 +211,8 @@ int peft_check_config(const json *config, const char *where)
 {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (is_set(json_find(config, refused[i].field)))
-            return input_error(
-                "%s: \"%s\" is set: %s, which is not supported; merge the adapter with PEFT and score the merged model",
-                where, refused[i].field, refused[i].why);
+            return input_error("%s: \"%s\" is set: %s, which is not supported; %s", where, refused[i].field,
+                               refused[i].why, refused[i].no_merge ? elsewhere : peft_merge_hint(where));
     static const char *const residual[] = { "pissa", "olora", "corda", "loftq", "lora_ga", NULL };
     const char              *init       = json_text(json_find(config, "init_lora_weights"));
     for (int i = 0; init && residual[i]; i++)
@@ -165,24 +221,5 @@ int peft_check_config(const json *config, const char *where)
                 "%s: \"init_lora_weights\": \"%s\": its A and B belong to a changed base; save it with PEFT's "
                 "path_initial_model_for_weight_conversion to make it a plain LoRA",
                 where, init);
-    return OK;
-}
-
-int peft_pattern(const json **out, const json *pattern, const char *module_path, const char *where)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
-    size_t            n       = strlen(module_path);
-    *out                      = NULL;
-    for (const json *p = pattern ? pattern->child : NULL; p && !*out; p = p->next) {
-        const char *key   = p->string ? p->string : "";
-        bool        whole = *key == '^';
-        size_t      k     = strlen(key += whole);
-        if (strspn(key, plain) != k)
-            return input_error(
-                "%s: pattern \"%s\": regular expressions are not supported; name the modules, e.g. \"%s\"", where,
-                p->string, module_path);
-        bool tail = k && k <= n && !strcmp(module_path + n - k, key);
-        if (tail && (k == n || (!whole && module_path[n - k - 1] == '.'))) *out = p;
-    }
     return OK;
 }

@@ -24,6 +24,7 @@ typedef struct {
 const peft_layout *peft_layout_find(const char *type); /* NULL when unknown */
 
 enum { PEFT_KEY_MAX = 160 };
+#define PEFT_PREFIX "base_model.model."
 /* "model.layers.3.self_attn.q_proj", as the model's family names it */
 void peft_module_path(const model_config *c, int64_t layer, int site, char out[PEFT_KEY_MAX]);
 /* "base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight", or the key for the whole
@@ -31,7 +32,8 @@ void peft_module_path(const model_config *c, int64_t layer, int site, char out[P
 void peft_tensor_key(const model_config *c, const peft_layout *p, factor_id f, int64_t layer, int site,
                      char out[PEFT_KEY_MAX]);
 /* The reverse: false when the name is not a key of this layout. Layer and site are -1 for a key of
- * the whole model. */
+ * the whole model. The adapter's name may stand before the last word or at the end, as a state_dict
+ * has it: lora_A.default.weight, lora_E.default. */
 bool peft_parse_key(const model_config *c, const peft_layout *p, const char *name, factor_id *f, int64_t *layer,
                     int *site);
 /* Whether a folder of this layout (NULL: our own) has the rows of this factor's tensor by head,
@@ -64,8 +66,43 @@ int adapter_read(adapter **out, const backend *be, const model_config *c, const 
 
 /* Refuses by name what changes the forward and is not supported. `where` is the config's path. */
 int peft_check_config(const json *config, const char *where);
-/* Finds the first entry of alpha_pattern whose key equals a module path or is a dotted tail of it;
- * *out is NULL when there is none. PEFT reads the keys as regular expressions: a key that uses more
- * than names and dots, and a leading ^, is refused. */
-int peft_pattern(const json **out, const json *pattern, const char *module_path, const char *where);
+/* Refuses a peft_type that has no layout here, saying what it is and what gets further. */
+int peft_refuse_type(const char *type, const char *where);
+/* "merge it with PEFT first: python3 -c ..." for the folder of this config; a static buffer of the
+ * thread. */
+const char *peft_merge_hint(const char *where);
+
+/* What a config says of each module of the base (targets.c): whether PEFT adapts it, its rank, its
+ * alpha. `module_path` is peft_module_path's. A damaged expression or value is ERR_INPUT. */
+typedef struct peft_targets peft_targets;
+/* Borrows config and where; *out is NULL after an error. */
+int  peft_targets_open(peft_targets **out, const json *config, const peft_layout *p, const char *where);
+void peft_targets_close(peft_targets *t); /* NULL is fine */
+int  peft_targets_has(const peft_targets *t, const char *module_path, bool *yes);
+int  peft_targets_rank(const peft_targets *t, const char *module_path, int64_t *rank);
+/* *alpha stays as it is where alpha_pattern does not name the module. */
+int peft_targets_alpha(const peft_targets *t, const char *module_path, double *alpha);
+/* Whether target_modules says anything; where it is null PEFT goes by the base's type. */
+bool peft_targets_are_named(const peft_targets *t);
+
+/* Which tensor of a file holds which factor (open.c). */
+typedef struct {
+    const peft_layout  *layout;
+    const safetensors  *file;
+    const char         *where;   /* the config's path */
+    int64_t             modules; /* layers * SITE_COUNT */
+    const tensor_view **view;    /* [FACTOR_COUNT][modules + 1], the last one for the whole model */
+} peft_found;
+/* NULL: not there. Layer and site are -1 for a factor of the whole model. */
+const tensor_view *peft_found_at(const peft_found *x, factor_id f, int64_t layer, int site);
+bool               peft_found_module(const peft_found *x, int64_t module); /* any factor of it */
+
+/* Checks config, tensors and base against each other (check.c). ERR_INPUT names up to three places:
+ * factors without their others, ranks that differ, modules that the config leaves out. A module of
+ * the config without tensors is a warning. rank: [modules], of the tensors. */
+int peft_check_modules(const peft_found *x, const peft_targets *t, const model_config *c, const int64_t *rank);
+/* ERR_INPUT for a tensor whose name peft_parse_key does not know, saying what it is. path: the
+ * file's, where: the config's. */
+int peft_refuse_tensor(const model_config *c, const peft_layout *p, const char *name, const char *path,
+                       const char *where);
 #endif

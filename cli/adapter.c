@@ -10,13 +10,14 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "adapters/base.h"
 #include "adapters/merge.h"
 #include "adapters/peft.h"
 
 static struct {
     const char *model, *to, *out;
     int64_t     threads;
-    bool        json;
+    bool        json, base_changed;
 } o;
 
 /* Opens the folder as an adapter on the shape of the given base, or else the shape it tells
@@ -103,35 +104,6 @@ static int describe(json **out, const adapter *a, const json *config, const char
     return OK;
 }
 
-static bool ends_with(const char *path, const char *key)
-{
-    const size_t n = strlen(path), k = strlen(key);
-    return k <= n && !strcmp(path + n - k, key) && (k == n || path[n - k - 1] == '.');
-}
-
-/* Appends where a LoRA's config and its tensors disagree about a module's rank, three of them; PEFT
- * refuses such a folder. A key of rank_pattern is the end of a module's path, as PEFT writes it;
- * other patterns are not looked at. */
-static void add_disagreements(const adapter *a, const json *config, str *out)
-{
-    const char *type    = adapter_config_type(config);
-    const json *pattern = json_find(config, "rank_pattern");
-    int         n       = 0;
-    if (!type || strcmp(type, "LORA")) return;
-    for (int64_t j = 0; j < a->n_jobs; j++) {
-        const expand_job *job  = &a->jobs[j];
-        double            want = json_number(json_find(config, "r"));
-        char              path[PEFT_KEY_MAX];
-        peft_module_path(&a->cfg, job->layer, (int)job->site, path);
-        for (const json *k = json_members(pattern); k; k = k->next)
-            if (ends_with(path, k->string)) want = json_number(k);
-        if (want == (double)job->r || isnan(want) || n++ >= 3) continue;
-        str_printf(out, "%s%s has rank %.0f in the config and %lld in its tensors", out->n ? "; " : "", path, want,
-                   (long long)job->r);
-    }
-    if (n > 3) str_printf(out, "; and %d more", n - 3);
-}
-
 static void print_ranks(const adapter *a)
 {
     bool same = true;
@@ -185,15 +157,7 @@ static int show(const adapter *a, const json *config, const char *dir, const cha
     return OK;
 }
 
-static int inspect(const adapter *a, const json *config, const char *dir)
-{
-    str text = { 0 };
-    int rc   = show(a, config, dir, "");
-    add_disagreements(a, config, &text);
-    if (text.n) warn("%s: config and tensors disagree, and PEFT refuses such a folder: %s", dir, text.s);
-    str_free(&text);
-    return rc;
-}
+static int inspect(const adapter *a, const json *config, const char *dir) { return show(a, config, dir, ""); }
 
 static int export(const adapter *a, const json *config, const char *dir)
 {
@@ -227,6 +191,7 @@ static int merge(const adapter *a, const json *config, const char *dir)
     adapter       *f  = NULL;
     int            rc = model_open(&m, o.model, be, true);
     if (!rc) rc = adapter_open(&f, be, &m->cfg, dir);
+    if (!rc) rc = adapter_check_base(dir, m, o.base_changed);
     if (!rc) rc = adapter_merge(f, m);
     if (!rc) rc = model_save(m, o.out, o.model);
     if (!rc && o.json) {
@@ -253,6 +218,8 @@ static int run(int argc, char **argv)
         { "out", OPT_STR, &o.out, .arg = "DIR", .help = "export, merge: the folder to write" },
         { "model", OPT_STR, &o.model, .arg = "PRESET|DIR",
           .help = "merge: the base\nelse, where the folder alone does not tell its shapes" },
+        { "base-changed", OPT_FLAG, &o.base_changed,
+          .help = "merge: the adapter may meet another base than the one it was trained on or names" },
         { "threads", OPT_INT, &o.threads, .min = 1, .max = 4096, .arg = "N",
           .help = "as for every verb; this one uses one" },
         { "json", OPT_FLAG, &o.json, .help = "one JSON object on stdout" },

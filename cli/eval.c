@@ -79,6 +79,8 @@ const option eval_options[] = {
       .help = "longest generated text; the task's when not given" },
     { "allow-identity", OPT_FLAG, &q.allow_identity, .in_grid = GRID_EVAL,
       .help = "score an adapter that changes no logit (else an error: it was not applied)" },
+    { "base-changed", OPT_FLAG, &q.base_changed, .in_grid = GRID_BOTH,
+      .help = "the adapter may meet another base than the one it was trained on or names" },
     OPTIONS_OF_DEVICE(q),
     { "tokenizer", OPT_STR, &q.tokenizer, .arg = "DIR",
       .help = "URL: folder of the model's tokenizer.json; prompts go out as ids (else as text, uncut)" },

@@ -8,6 +8,7 @@
 #include "core/json.h"
 #include "core/progress.h"
 #include "core/memory.h"
+#include "adapters/base.h"
 #include "adapters/adapter.h"
 #include "model/generate.h"
 #include "tokenizer/tokenizer.h"
@@ -15,7 +16,7 @@
 static struct {
     const char *model, *adapter, *prompt, *device, *dtype, *variant;
     int64_t     max_new, threads, copies;
-    bool        json, time;
+    bool        json, time, base_changed;
 } o;
 
 typedef struct {
@@ -48,6 +49,7 @@ static int open_all(session *s)
     if (!rc) rc = model_open(&s->m, o.model, be, false);
     if (!rc && o.adapter) rc = adapter_open(&s->a, be, &s->m->cfg, o.adapter);
     if (!rc && s->a) adapter_expand(s->a);
+    if (!rc && s->a) rc = adapter_check_base(o.adapter, s->m, o.base_changed);
     if (!rc && !s->m->cfg.n_eos && tokenizer_eos(s->t) < 0)
         warn("%s: no end token in its configs: a text goes on to --max-new-tokens", o.model);
     return rc;
@@ -138,6 +140,8 @@ static int run(int argc, char **argv)
         { "model", OPT_STR, &o.model, .required = true, .arg = "DIR",
           .help = "base model: a Hugging Face folder with its tokenizer" },
         { "adapter", OPT_STR, &o.adapter, .arg = "DIR", .help = "adapter on it: a folder of ours or of PEFT's" },
+        { "base-changed", OPT_FLAG, &o.base_changed,
+          .help = "the adapter may meet another base than the one it was trained on or names" },
         { "prompt", OPT_STR, &o.prompt, .required = true, .arg = "TEXT",
           .help = "what the text begins with; may be empty" },
         { "max-new-tokens", OPT_INT, &o.max_new, .min = 1, .max = 1 << 24, .def = "64", .arg = "N",

@@ -69,6 +69,8 @@ const option train_options[] = {
       .name_in_table = site_name },
     { "init-adapter", OPT_STR, &q.init_adapter, .in_grid = GRID_TRAIN_FILE, .arg = "DIR",
       .help = "go on from this adapter; it knows its method, rank and sites" },
+    { "base-changed", OPT_FLAG, &q.base_changed, .in_grid = GRID_BOTH,
+      .help = "--init-adapter may meet another base than the one it was trained on or names" },
     { "out", OPT_STR, &q.out, .required = true, .arg = "DIR",
       .help = "folder for the adapter, train_log.jsonl and record.json" },
     { "steps", OPT_INT, &q.steps, .min = 1, .max = 1e12, .arg = "N", .help = "optimiser steps" },

@@ -25,6 +25,7 @@ typedef struct {
     int64_t     fewshot, fewshot_seed;
     const char *fewshot_draw;   /* NULL, "random" or "first" */
     bool        allow_identity; /* score an adapter that changes no logit */
+    bool        base_changed;   /* as adapter_check_base takes it */
     /* folder for lm-evaluation-harness's files (eval/lm_eval/log.h), or NULL */
     const char *lm_eval_logs;
     /* as backend_for takes them (kernels/backend.h); NULL: cpu, the device's own */

@@ -29,12 +29,13 @@ int open_model(lm **out, const eval_request *q, bool with_tokenizer)
     served.tokenizer        = q->tokenizer;
     served.max_length       = q->max_length;
     if (is_endpoint_url(q->model)) return endpoint_open(out, &served);
-    return local_open(out, &(local_options) { .model      = q->model,
-                                              .adapter    = q->adapter,
-                                              .tokenizer  = with_tokenizer,
-                                              .max_length = q->max_length,
-                                              .device     = q->device,
-                                              .dtype      = q->dtype,
-                                              .variant    = q->variant,
-                                              .threads    = q->threads });
+    return local_open(out, &(local_options) { .model        = q->model,
+                                              .adapter      = q->adapter,
+                                              .base_changed = q->base_changed,
+                                              .tokenizer    = with_tokenizer,
+                                              .max_length   = q->max_length,
+                                              .device       = q->device,
+                                              .dtype        = q->dtype,
+                                              .variant      = q->variant,
+                                              .threads      = q->threads });
 }

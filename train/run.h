@@ -29,6 +29,7 @@ typedef struct {
     const char     *method;
     const char     *sites;             /* NULL: qkv, or init_adapter's */
     const char     *init_adapter;      /* NULL: the method's own start */
+    bool            base_changed;      /* as adapter_check_base takes it, of init_adapter */
     int64_t         rank;              /* 0: 8, or init_adapter's */
     double          alpha;             /* 0: = rank, or init_adapter's */
     int64_t         steps, epochs;     /* 0: not given; both: whatever ends first */

@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/machine.h"
 #include "kernels/variant.h"
+#include "adapters/base.h"
 
 static int open_task(setup *s, int64_t positions)
 {
@@ -123,6 +124,7 @@ int setup_open(setup *s, const train_request *q)
     if (!rc) rc = open_task(s, c.positions);
     if (!rc) plan(s);
     if (!rc) rc = model_open(&s->model, q->model, s->be, s->full);
+    if (!rc && q->init_adapter) rc = adapter_check_base(q->init_adapter, s->model, q->base_changed);
     if (!rc)
         rc = model_use_variant(s->model, q->variant, s->adapter ? adapter_pairs(s->adapter) : NULL, true,
                                q->max_length ? q->max_length : c.positions);

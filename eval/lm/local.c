@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapters/base.h"
 #include "adapters/card.h"
 #include "core/error.h"
 #include "core/machine.h"
@@ -251,6 +252,7 @@ static int open_adapter(local_lm *l)
     }
     int rc = adapter_open(&l->adapter, l->model->be, &l->model->cfg, dir);
     if (!rc) adapter_expand(l->adapter);
+    if (!rc) rc = adapter_check_base(dir, l->model, l->asked.base_changed);
     return rc ? rc : adapter_card_read(&l->card, dir, l->adapter);
 }
 

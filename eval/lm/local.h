@@ -11,6 +11,7 @@
 
 typedef struct {
     const char *model, *adapter; /* folders, which outlive the lm; adapter NULL: the base alone */
+    bool        base_changed;    /* as adapter_check_base takes it */
     bool        tokenizer;       /* open the model's tokenizer too: a task of texts needs it */
     int64_t     max_length;      /* tokens of a sequence; 0: the model's positions */
     const char *device, *dtype;  /* as backend_for takes them */
