@@ -3,6 +3,7 @@
 #define TIEBREAK_ADAPTERS_ADAPTER_PRIVATE_H
 #include "adapters/adapter.h"
 #include "core/memory.h"
+#include "model/safetensors.h"
 
 struct adapter_private {
     arena   memory;  /* of the host's arrays */
@@ -24,6 +25,9 @@ struct adapter_private {
 /* Folders. */
 #define ADAPTER_CONFIG "adapter_config.json"
 #define ADAPTER_WEIGHTS "adapter_model.safetensors"
+
+/* The folder's weights, or what else it holds. The caller closes *out. (open.c) */
+int adapter_open_weights(safetensors **out, const char *dir);
 
 enum { TENSOR_NAME_MAX = 48 };
 /* "layers.3.qkv.u", "group.1.q.A", "tied.qkv.B", "shared.A": the name seeds the tensor's own draw

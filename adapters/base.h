@@ -11,7 +11,8 @@
  * not look at shapes, which adapter_open checks. */
 int adapter_check_base(const char *dir, model *m, bool changed);
 
-/* Whether a config's base_model_name_or_path can mean the model in this folder: their last parts are
- * equal, or the folder is a snapshot in Hugging Face's cache, or its config.json says this name. */
+/* Whether a config's base_model_name_or_path can mean the model in this folder: their last parts
+ * are equal, or the folder is a snapshot in Hugging Face's cache, or its config.json says this
+ * name. */
 bool adapter_base_is_named(const char *name, const char *model_dir);
 #endif

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "model/folder.h"
 #include "adapters/adapter_private.h"
 #include "adapters/peft.h"
 
@@ -16,12 +17,23 @@ int adapter_read_config(json **out, const char *dir)
     *out       = NULL;
     int rc     = file_exists(path)
                      ? json_read_file(out, path, 16u << 20)
-                     : input_error(
-                           "%s: holds no adapter_config.json; an adapter folder has that and adapter_model.safetensors",
-                           dir);
+                     : folder_explain(
+                           dir, FOLDER_ADAPTER,
+                           "holds no adapter_config.json; an adapter folder has that and adapter_model.safetensors");
     if (!rc && !json_is_object(*out)) rc = input_error("%s: must be a JSON object", path);
     free(path);
     return json_unless(rc, out);
+}
+
+int adapter_open_weights(safetensors **out, const char *dir)
+{
+    char *path = path_join(dir, ADAPTER_WEIGHTS);
+    *out       = NULL;
+    int rc     = file_exists(path)
+                     ? safetensors_open(out, path)
+                     : folder_explain(dir, FOLDER_ADAPTER, "holds no adapter_model.safetensors, the adapter's weights");
+    free(path);
+    return rc;
 }
 
 int adapter_hash(const char *dir, char out[65])
@@ -336,14 +348,13 @@ int adapter_open(adapter **out, const backend *be, const model_config *c, const 
 {
     json        *config = NULL;
     safetensors *file   = NULL;
-    char        *where = path_join(dir, ADAPTER_CONFIG), *weights = path_join(dir, ADAPTER_WEIGHTS);
-    *out   = NULL;
-    int rc = adapter_read_config(&config, dir);
-    if (!rc) rc = safetensors_open(&file, weights);
+    char        *where  = path_join(dir, ADAPTER_CONFIG);
+    *out                = NULL;
+    int rc              = adapter_read_config(&config, dir);
+    if (!rc) rc = adapter_open_weights(&file, dir);
     if (!rc) rc = adapter_read(out, be, c, config, file, where);
     safetensors_close(file);
     json_free(config);
     free(where);
-    free(weights);
     return rc;
 }

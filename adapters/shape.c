@@ -90,18 +90,19 @@ static int shape_of_weights(model_config *c, const json *config, const char *dir
 {
     const char        *type = json_text(json_find(config, "peft_type"));
     const peft_layout *p    = peft_layout_find(type);
-    if (!p)
-        return input_error("%s/" ADAPTER_CONFIG ": \"peft_type\": \"%.40s\": supported are LORA, VERA and ADALORA", dir,
-                           type ? type : "");
+    if (!p) {
+        char *where = path_join(dir, ADAPTER_CONFIG);
+        int   rc    = type ? peft_refuse_type(type, where) : json_refuse(NULL, where, "peft_type", "a text");
+        free(where);
+        return rc;
+    }
     safetensors *file = NULL;
-    char        *path = path_join(dir, ADAPTER_WEIGHTS);
-    int          rc   = safetensors_open(&file, path);
+    int          rc   = adapter_open_weights(&file, dir);
     if (!rc) rc = shape_of_tensors(c, file, p);
     int64_t *unseen[] = { &c->hidden, &c->inter, &c->heads, &c->kv_heads };
     for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++)
         if (!*unseen[i]) *unseen[i] = 1;
     safetensors_close(file);
-    free(path);
     return rc;
 }
 

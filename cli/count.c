@@ -139,7 +139,7 @@ static int run(int argc, char **argv)
     row          rows[ROWS_MAX];
     int          n = 0, rc = options_parse(&verb_count, table, argc, argv, NULL);
     if (rc) return rc;
-    if (!rc) rc = config_load(&c, o.model);
+    if (!rc) rc = config_load_shape(&c, o.model);
     if (!rc) rc = site_set_parse(&sites, o.sites);
     if (!rc) rc = site_set_fit(&sites, &c, o.sites);
     bool full = o.method && !strcmp(o.method, "full");

@@ -102,6 +102,10 @@ static void adapters_load_or_say_why(void **state)
           NULL,
           { 0 } },
         { "bases/llama2", "half-pair/adapter", "layers.1.self_attn.q_proj.lora_B.weight", NULL, { 0 } },
+        { "bases/llama2", "adapter-bin-only/adapter", "torch.load('", NULL, { 0 } },
+        { "bases/llama2", "adapter-lfs-pointer/adapter", "is a Git LFS pointer", NULL, { 0 } },
+        { "bases/llama2", "bases/llama2", "is a model, not an adapter: give it as --model", NULL, { 0 } },
+        { "lora-A-default/adapter", NULL, "is an adapter, not a model: give it as --adapter", NULL, { 0 } },
         { "bases/llama2", "prompt-tuning/adapter", "PEFT cannot build it into the base", NULL, { 0 } },
         { "bases/mistral-v03", "other-base/adapter", "record.json: the adapter was trained on a base", NULL, { 0 } },
         { "bases/llama2", "other-base/adapter", NULL, NULL, { 0 } },
@@ -127,6 +131,28 @@ static void adapters_load_or_say_why(void **state)
     score_case(&(field_case) { "bases/mistral-v03", "other-base/adapter", NULL, NULL, { 0 } }, root, "--base-changed");
     score_case(&(field_case) { "bases/mistral-v03", "lora-A-default/adapter", NULL, NULL, { 0 } }, root,
                "--base-changed");
+}
+
+/* Expected: transformers 5.24 on the same folders. */
+static void bases_load_as_transformers_loads_them(void **state)
+{
+    (void)state;
+    need_data(found, "field-cases");
+    char root[1024];
+    snprintf(root, sizeof root, "%s", found);
+    static const field_case cases[] = {
+        { "save-model-tied", NULL, NULL, NULL, { -6.8044, -41.8532, -281.9670, -793.9901 } },
+        { "mistral-window-unreached", NULL, NULL, "a sliding window", { -8.6520, -43.6015, -285.0598, -809.7630 } },
+        { "decapoda-config", NULL, NULL, NULL, { 0 } },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) score_case(&cases[i], root, "");
+    char words[1900];
+    str  printed = { 0 }, said = { 0 };
+    snprintf(words, sizeof words, "--model %.200s/count-window --rank 8", root);
+    assert_ok(run_loud(&verb_count, words, &printed, &said));
+    assert_non_null(strstr(printed.s, "48,352 parameters"));
+    str_free(&printed);
+    str_free(&said);
 }
 
 static void each_target_ends_with_the_end_token(void **state)
@@ -195,6 +221,7 @@ static void no_end_token_is_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { published_test(adapters_load_or_say_why),
+                                        published_test(bases_load_as_transformers_loads_them),
                                         published_test(each_target_ends_with_the_end_token),
                                         cmocka_unit_test(no_end_token_is_said) };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,6 +124,13 @@ static void files_are_whole_or_absent(void **state)
     assert_input_error(file_read(path, 3, &text), "larger than 3 bytes");
     assert_input_error(file_read(deep, 3, &text), "is a folder");
     assert_input_error(file_read("/nowhere/x", 3, &text), "/nowhere/x");
+    static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n";
+    file_map_t        map;
+    assert_ok(file_write_atomic(path, pointer, sizeof pointer - 1));
+    assert_input_error(file_read(path, 1000, &text), "is a Git LFS pointer");
+    assert_input_error(file_map(&map, path), "is a Git LFS pointer");
+    assert_null(map.bytes);
+    assert_ok(file_write_atomic(path, "one\ntwo", 7));
     char hex[65];
     assert_ok(sha256_file(path, hex));
     sha256_hex("abc", 3, hex);

@@ -30,8 +30,19 @@ static int open_regular(const char *path, int *fd, struct stat *st)
     return OK;
 }
 
+/* What git leaves in a checkout whose large files were not fetched. */
+static int refuse_pointer(const char *path, const void *bytes, size_t n)
+{
+    static const char begin[] = "version https://git-lfs.github.com/spec/";
+    if (n < sizeof begin - 1 || memcmp(bytes, begin, sizeof begin - 1)) return OK;
+    return input_error("%s: is a Git LFS pointer, %zu bytes that stand for the file; fetch the file itself: git lfs "
+                       "pull in its folder, or download it again",
+                       path, n);
+}
+
 int file_read(const char *path, size_t max_bytes, str *out)
 {
+    size_t      before     = out->n;
     bool        from_stdin = !strcmp(path, "-");
     int         fd         = 0;
     struct stat st         = { 0 };
@@ -53,7 +64,7 @@ int file_read(const char *path, size_t max_bytes, str *out)
         str_add(out, buf, (size_t)k);
     }
     if (!from_stdin) close(fd);
-    return rc;
+    return rc ? rc : refuse_pointer(path, str_c(out) + before, out->n - before);
 }
 
 int file_map(file_map_t *m, const char *path)
@@ -71,6 +82,8 @@ int file_map(file_map_t *m, const char *path)
             *m = (file_map_t) { p, (size_t)st.st_size };
     }
     close(fd);
+    if (!rc && m->n) rc = refuse_pointer(path, m->bytes, m->n);
+    if (rc) file_unmap(m);
     return rc;
 }
 

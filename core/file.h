@@ -8,15 +8,16 @@
 
 #include "core/str.h"
 
-/* Reads a whole regular file, or stdin for "-". A file that is missing, unreadable, a folder or
- * larger than max_bytes is ERR_INPUT, and the message names it. */
+/* Reads a whole regular file, or stdin for "-". A file that is missing, unreadable, a folder, a Git
+ * LFS pointer or larger than max_bytes is ERR_INPUT, and the message names it. */
 int file_read(const char *path, size_t max_bytes, str *out);
 
 typedef struct {
     const unsigned char *bytes;
     size_t               n;
 } file_map_t;
-/* Maps a file read-only and private. An empty file maps to n = 0. */
+/* Maps a file read-only and private. An empty file maps to n = 0. A Git LFS pointer is
+ * ERR_INPUT. */
 int  file_map(file_map_t *m, const char *path);
 void file_unmap(file_map_t *m);
 

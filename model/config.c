@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "model/config_json.h"
+#include "model/folder.h"
 #include "model/model_weights.h"
 #include "model/presets.h"
 
@@ -42,7 +43,8 @@ static int read_eos(model_config *c, const json *j, const char *path)
     return OK;
 }
 
-int config_parse(model_config *c, const char *text, size_t n, const char *where)
+/* shape_only: what parameters are counted by, without what else a forward needs. */
+static int parse(model_config *c, const char *text, size_t n, const char *where, bool shape_only)
 {
     *c                = (model_config) { .bos = -1 };
     json       *j     = NULL;
@@ -50,23 +52,31 @@ int config_parse(model_config *c, const char *text, size_t n, const char *where)
     int64_t     bos   = -1;
     int         rc    = json_parse(&j, text, n, where);
     if (!rc && !json_is_object(j)) rc = input_error("%s: must hold one JSON object", where);
-    if (!rc) rc = config_read_model(c, j, where, &inner);
-    if (!rc && json_has(inner, "bos_token_id")) rc = json_get_int(inner, where, "bos_token_id", 0, c->vocab - 1, &bos);
-    if (!rc) rc = read_eos(c, inner, where);
-    if (!rc && inner != j) rc = read_eos(c, j, where);
+    if (!rc) rc = config_read_model(c, j, where, shape_only, &inner);
+    if (!rc && !shape_only && json_has(inner, "bos_token_id"))
+        rc = json_get_int(inner, where, "bos_token_id", 0, c->vocab - 1, &bos);
+    if (!rc && !shape_only) rc = read_eos(c, inner, where);
+    if (!rc && !shape_only && inner != j) rc = read_eos(c, j, where);
     c->bos = (int32_t)bos;
     json_free(j);
     return rc;
 }
 
-int config_read(model_config *c, const char *path)
+int config_parse(model_config *c, const char *text, size_t n, const char *where)
+{
+    return parse(c, text, n, where, false);
+}
+
+static int read_file(model_config *c, const char *path, bool shape_only)
 {
     str text = { 0 };
     int rc   = file_read(path, (size_t)1 << 20, &text);
-    if (!rc) rc = config_parse(c, str_c(&text), text.n, path);
+    if (!rc) rc = parse(c, str_c(&text), text.n, path, shape_only);
     str_free(&text);
     return rc;
 }
+
+int config_read(model_config *c, const char *path) { return read_file(c, path, false); }
 
 /* The last part of a path, without trailing slashes. */
 static void name_after_folder(model_config *c, const char *dir)
@@ -103,7 +113,7 @@ static int unknown_model(const char *name)
     return rc;
 }
 
-int config_load(model_config *c, const char *preset_or_dir)
+static int load(model_config *c, const char *preset_or_dir, bool shape_only)
 {
     if (preset_find(c, preset_or_dir)) return OK;
     if (preset_json(preset_or_dir)) {
@@ -112,11 +122,18 @@ int config_load(model_config *c, const char *preset_or_dir)
         snprintf(c->name, sizeof c->name, "%s", preset_or_dir);
         return rc;
     }
-    if (!file_is_dir(preset_or_dir)) return unknown_model(preset_or_dir);
+    if (!file_is_dir(preset_or_dir))
+        return file_exists(preset_or_dir) ? folder_explain(preset_or_dir, FOLDER_MODEL,
+                                                           "is a file; a model is a folder in the Hugging Face layout")
+                                          : unknown_model(preset_or_dir);
     char *path = path_join(preset_or_dir, "config.json");
-    int   rc   = config_read(c, path);
-    if (!rc) rc = read_generation_config(c, preset_or_dir);
+    int   rc   = folder_check_model(preset_or_dir, !shape_only);
+    if (!rc) rc = read_file(c, path, shape_only);
+    if (!rc && !shape_only) rc = read_generation_config(c, preset_or_dir);
     if (!rc) name_after_folder(c, preset_or_dir);
     free(path);
     return rc;
 }
+
+int config_load(model_config *c, const char *preset_or_dir) { return load(c, preset_or_dir, false); }
+int config_load_shape(model_config *c, const char *preset_or_dir) { return load(c, preset_or_dir, true); }

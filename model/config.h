@@ -29,10 +29,10 @@ typedef struct {
     int        family; /* the row of families[] */
     layer_plan plan;
     /* positions: max_position_embeddings; where frequencies grow with the text, many times that */
-    int64_t layers, hidden, inter, heads, kv_heads, head_dim, vocab, positions;
-    double  norm_eps;
-    rope_config rope[2];    /* the second for layers with LAYER_LOCAL_ROPE */
-    int64_t     rotary_dim; /* how many of a head's first values are turned; 0: all */
+    int64_t     layers, hidden, inter, heads, kv_heads, head_dim, vocab, positions;
+    double      norm_eps;
+    rope_config rope[2];                     /* the second for layers with LAYER_LOCAL_ROPE */
+    int64_t     rotary_dim;                  /* how many of a head's first values are turned; 0: all */
     double      longrope[2][ROTARY_FACTORS]; /* of short and of long texts */
     int64_t     window;                      /* of layers with LAYER_WINDOW */
     /* of scores, logits; 0: none */
@@ -50,6 +50,8 @@ typedef struct {
 /* A preset's name, or a folder holding config.json (and perhaps generation_config.json, whose
  * eos_token_id then counts). A preset wins; write ./mini for a folder of that name. */
 int config_load(model_config *c, const char *preset_or_dir);
+/* The same for counting: reads what sets the number of parameters, and refuses nothing else. */
+int config_load_shape(model_config *c, const char *preset_or_dir);
 /* A config.json as transformers writes it, before version 5 or since, of a family in
  * model/family.c. Whatever changes the maths and is not supported is refused by name
  * (ERR_INPUT). */

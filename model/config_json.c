@@ -189,14 +189,11 @@ static int refuse_unsupported(const reading *r)
         if (!rc && set) rc = input_error("%s: \"%s\": true is not supported", r->path, unless_false[i]);
         if (rc) return rc;
     }
-    double tp = 1;
-    int    rc = optional_num(r, "pretraining_tp", -1e9, 1e9, &tp);
-    if (!rc && tp != 1) rc = input_error("%s: \"pretraining_tp\": %g: only 1 is supported", r->path, tp);
-    if (!rc && json_has(r->j, "quantization_config"))
-        rc = input_error(
-            "%s: \"quantization_config\": quantised weights are not supported; use the folder they were made from",
-            r->path);
-    return rc;
+    return json_has(r->j, "quantization_config")
+               ? input_error("%s: \"quantization_config\": quantised weights are not supported; use the folder they "
+                             "were made from",
+                             r->path)
+               : OK;
 }
 
 /* --- layers */
@@ -261,10 +258,8 @@ static int read_layers(const reading *r)
         rc     = optional_int(r, "sliding_window", 1, INT32_MAX, &window);
     }
     if (rc) return rc;
-    if (window >= c->positions) window = 0; /* no text is longer */
-    if (window && r->f->window == WINDOW_NEVER)
-        return input_error("%s: \"sliding_window\": %lld: a %s has no windows; they are not supported there", r->path,
-                           (long long)window, r->f->model_type);
+    /* No text is longer; a family without windows does not read the member. */
+    if (window >= c->positions || r->f->window == WINDOW_NEVER) window = 0;
     c->window = window;
     for (int64_t l = 0; l < c->layers && !window; l++) c->layer[l] &= (uint8_t)~LAYER_WINDOW;
     return OK;
@@ -444,13 +439,13 @@ static int find_family(reading *r)
     return OK;
 }
 
-int config_read_model(model_config *c, const json *j, const char *path, const json **text)
+int config_read_model(model_config *c, const json *j, const char *path, bool shape_only, const json **text)
 {
     reading r  = { c, NULL, j, path };
     int     rc = find_family(&r);
     *text      = r.j;
-    if (!rc) rc = refuse_unsupported(&r);
-    if (!rc) rc = read_activation(&r);
+    if (!rc && !shape_only) rc = refuse_unsupported(&r);
+    if (!rc && !shape_only) rc = read_activation(&r);
     if (!rc) rc = read_biases(&r);
     c->tied_embeddings = !rc && r.f->tied;
     if (!rc) rc = optional_bool(&r, "tie_word_embeddings", &c->tied_embeddings);
@@ -460,7 +455,8 @@ int config_read_model(model_config *c, const json *j, const char *path, const js
                  : OK;
     if (!rc) rc = read_shape(&r);
     c->norm_eps = !rc && r.f->norm_eps > 0 ? r.f->norm_eps : 1e-6;
-    if (!rc) rc = optional_num(&r, "rms_norm_eps", 0, 1, &c->norm_eps);
+    if (rc || shape_only) return rc;
+    rc = optional_num(&r, "rms_norm_eps", 0, 1, &c->norm_eps);
     if (!rc) rc = read_scales(&r);
     if (!rc) rc = read_layers(&r);
     if (!rc) rc = read_rope(&r);

@@ -5,6 +5,7 @@
 #include "model/config.h"
 
 /* Fills what config.h says of the model itself: all but name, bos and eos. *text: the object that
- * describes the decoder, j itself or its text_config. ERR_INPUT names file, member and value. */
-int config_read_model(model_config *c, const json *j, const char *path, const json **text);
+ * describes the decoder, j itself or its text_config. shape_only: what sets the number of
+ * parameters; nothing else is looked at. ERR_INPUT names file, member and value. */
+int config_read_model(model_config *c, const json *j, const char *path, bool shape_only, const json **text);
 #endif

@@ -190,6 +190,67 @@ static void families_are_read_as_transformers_reads_them(void **state)
     assert_true(c.logit_scale == 0.125 && c.residual_scale == 0.5 && c.attention_scale == 1 && c.embedding_scale == 1);
 }
 
+/* The shape has 32 positions, which a longer window never cuts. */
+static void what_changes_nothing_is_no_reason_to_refuse(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type, *more;
+        int64_t     window; /* 0: none that a text could reach */
+    } cases[] = {
+        { "llama", ",\"pretraining_tp\":2", 0 },
+        { "llama", ",\"sliding_window\":8,\"use_sliding_window\":true", 0 }, /* a llama knows no window */
+        { "mistral", "", 0 },                                                /* its own window of 4096 */
+        { "mistral", ",\"sliding_window\":32", 0 },
+        { "mistral", ",\"sliding_window\":31", 31 },
+        { "mistral", ",\"sliding_window\":8,\"layer_types\":[\"sliding_attention\",\"sliding_attention\"]", 8 },
+        { "mistral", ",\"sliding_window\":null", 0 },
+        { "qwen2", ",\"sliding_window\":8", 0 },
+        { "qwen2", ",\"sliding_window\":8,\"use_sliding_window\":false", 0 },
+        { "qwen2", ",\"sliding_window\":8,\"use_sliding_window\":true", 8 },
+        { "qwen2", ",\"sliding_window\":64,\"use_sliding_window\":true", 0 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        model_config c;
+        char         text[1024];
+        snprintf(text, sizeof text, "{\"model_type\":\"%s\"," SHAPE "%s}", cases[i].type, cases[i].more);
+        assert_ok(read_text(&c, text));
+        if (c.window != cases[i].window || c.positions != 32) fail_msg("%s: %d", text, (int)c.window);
+    }
+    model_config c; /* the first Llamas' configs do not say it */
+    assert_ok(read_text(&c,
+                        "{\"model_type\":\"llama\",\"num_hidden_layers\":2,\"hidden_size\":8,\"intermediate_size\":12,"
+                        "\"num_attention_heads\":2,\"vocab_size\":16}"));
+    assert_int_equal(c.positions, 2048);
+}
+
+static void counting_needs_the_shape_alone(void **state)
+{
+    (void)state;
+    static const char *const more[] = {
+        ",\"quantization_config\":{\"quant_method\":\"fp8\"}",
+        ",\"quantization\":{\"bits\":4}",
+        ",\"rope_scaling\":{\"type\":\"never-heard-of\"}",
+        ",\"eos_token_id\":\"x\",\"bos_token_id\":-1",
+        ",\"hidden_act\":\"gelu\"",
+        ",\"layer_types\":[\"chunked_attention\"]",
+        ",\"rms_norm_eps\":-1",
+    };
+    char        *dir = test_tmpdir(), *path = path_join(dir, "config.json");
+    model_config full, c;
+    assert_ok(read_text(&full, LLAMA "}"));
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        char text[1024];
+        snprintf(text, sizeof text, LLAMA "%s}", more[i]);
+        assert_ok(file_write_atomic(path, text, strlen(text)));
+        assert_int_equal(config_load(&c, dir), ERR_INPUT);
+        assert_ok(config_load_shape(&c, dir));
+        assert_int_equal(config_parameters(&c), config_parameters(&full));
+    }
+    free(path);
+    test_rmdir(dir);
+}
+
 static void generation_config_has_the_last_word_on_the_end(void **state)
 {
     (void)state;
@@ -246,9 +307,10 @@ static void what_is_not_supported_is_refused_by_name(void **state)
         { "{\"model_type\":\"llama\"}", "\"num_hidden_layers\" is missing" },
         { LLAMA ",\"hidden_act\":\"relu\"}", "\"hidden_act\": \"relu\"" },
         { LLAMA ",\"quantization_config\":{}}", "\"quantization_config\"" },
-        { LLAMA ",\"sliding_window\":16}", "\"sliding_window\": 16: a llama has no windows" },
+        { "{\"model_type\":\"mistral\",\"sliding_window\":\"x\"," SHAPE "}", "\"sliding_window\"" },
+        { "{\"model_type\":\"qwen2\",\"use_sliding_window\":1," SHAPE "}", "\"use_sliding_window\"" },
         { LLAMA ",\"layer_types\":[\"full_attention\",\"sliding_attention\"]}", "\"layer_types\"" },
-        { LLAMA ",\"pretraining_tp\":2}", "\"pretraining_tp\": 2" },
+        { LLAMA ",\"layer_types\":[\"full_attention\",\"chunked_attention\"]}", "\"layer_types\"" },
         { LLAMA ",\"partial_rotary_factor\":0.5}", "\"partial_rotary_factor\": 0.5" },
         { LLAMA ",\"rope_parameters\":{\"partial_rotary_factor\":0.5}}", "\"partial_rotary_factor\": 0.5" },
         { LLAMA ",\"rope_scaling\":{\"type\":\"mrope\",\"factor\":2}}", "type \"mrope\" is not supported" },
@@ -296,6 +358,8 @@ int main(void)
         reference_test(old_and_new_forms_are_read),
         cmocka_unit_test(defaults_are_those_of_transformers),
         cmocka_unit_test(families_are_read_as_transformers_reads_them),
+        cmocka_unit_test(what_changes_nothing_is_no_reason_to_refuse),
+        cmocka_unit_test(counting_needs_the_shape_alone),
         cmocka_unit_test(generation_config_has_the_last_word_on_the_end),
         cmocka_unit_test(llama3_scaling_is_read_in_both_forms),
         cmocka_unit_test(what_is_not_supported_is_refused_by_name),

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "model/decoder.h"
+#include "model/folder.h"
 #include "model/model_weights.h"
 #include "model/safetensors.h"
 
@@ -109,9 +110,9 @@ static int find_files(model *m)
     else if (file_exists(index))
         rc = open_shards(m, index);
     else
-        rc = input_error(
-            "%s: holds neither model.safetensors nor model.safetensors.index.json; weights in other formats must be saved as safetensors",
-            m->dir);
+        rc = folder_explain(
+            m->dir, FOLDER_MODEL,
+            "holds neither model.safetensors nor model.safetensors.index.json; weights in other formats must be saved as safetensors");
     free(one);
     free(index);
     return rc;
@@ -129,11 +130,8 @@ static void name_in_files(const model *m, const char *name, char out[WEIGHT_NAME
         snprintf(out, WEIGHT_NAME + 32, "%s%s", its, strncmp(name, ours, n) ? name : name + n);
 }
 
-/* Finds the tensor in whichever file holds it; *file is for messages. */
-static const tensor_view *find_tensor(const model *m, const char *ours, const safetensors **file)
+static const tensor_view *find_named(const model *m, const char *name, const safetensors **file)
 {
-    char name[WEIGHT_NAME + 32];
-    name_in_files(m, ours, name);
     for (int64_t i = 0; i < m->memory->n_files; i++) {
         const tensor_view *t = safetensors_find(m->memory->files[i], name);
         if (!t) continue;
@@ -143,12 +141,47 @@ static const tensor_view *find_tensor(const model *m, const char *ours, const sa
     return NULL;
 }
 
+/* Where tensors share memory, safetensors.torch's save_model keeps one; the file's metadata has the
+ * others' names and this one's. */
+static const char *kept_name(const model *m, const char *name)
+{
+    for (int64_t i = 0; i < m->memory->n_files; i++) {
+        const char *kept = json_text(json_find(m->memory->files[i]->metadata, name));
+        if (kept) return kept;
+    }
+    return NULL;
+}
+
+/* The embedding's name as we would write it. */
+static void embedding_name(const model *m, char out[WEIGHT_NAME])
+{
+    const file_names *names = names_of(&m->cfg);
+    snprintf(out, WEIGHT_NAME, "%s%s", names->prefix[0], names->embed);
+}
+
+/* Finds the tensor that we would write as `ours` in whichever file holds it, a tied embedding also
+ * under the head's name; *file is for messages. */
+static const tensor_view *find_tensor(const model *m, const char *ours, const safetensors **file)
+{
+    char name[WEIGHT_NAME + 32], embed[WEIGHT_NAME];
+    name_in_files(m, ours, name);
+    embedding_name(m, embed);
+    const tensor_view *t    = find_named(m, name, file);
+    const char        *kept = t ? NULL : kept_name(m, name);
+    if (!t && kept) t = find_named(m, kept, file);
+    if (!t && m->cfg.tied_embeddings && !strcmp(ours, embed)) {
+        name_in_files(m, names_of(&m->cfg)->head, name);
+        t = find_named(m, name, file);
+    }
+    return t;
+}
+
 /* Finds out what stands before names here: the first way under which the embedding is there. */
 static void find_prefix(model *m)
 {
     const file_names *names = names_of(&m->cfg);
     char              embed[WEIGHT_NAME];
-    snprintf(embed, sizeof embed, "%s%s", names->prefix[0], names->embed);
+    embedding_name(m, embed);
     for (int i = 0; i < PREFIXES_MAX && names->prefix[i]; i++) {
         m->memory->prefix = names->prefix[i];
         if (find_tensor(m, embed, NULL)) return;
@@ -176,7 +209,7 @@ static int check_extra(const model *m, const tensor_view *t, const char *path)
     if (strstr(m->memory->prefix, "language_model") && !strstr(t->name, "language_model")) return OK;
     name_in_files(m, names->head, head);
     if (!strcmp(t->name, head) && m->cfg.tied_embeddings) {
-        snprintf(embed, sizeof embed, "%s%s", names->prefix[0], names->embed);
+        embedding_name(m, embed);
         const tensor_view *e = find_tensor(m, embed, NULL);
         if (e && e->dtype == t->dtype && e->count == t->count &&
             !memcmp(e->bytes, t->bytes, (size_t)t->count * dtype_bytes(t->dtype)))
@@ -184,6 +217,8 @@ static int check_extra(const model *m, const tensor_view *t, const char *path)
         return input_error("%s: tensor \"%s\" differs from the embedding, but config.json has tie_word_embeddings true",
                            path, t->name);
     }
+    if (folder_tensor_kind(t->name))
+        return input_error("%s: tensor \"%.80s\": %s", path, t->name, folder_tensor_kind(t->name));
     return input_error("%s: tensor \"%.80s\" has no place in the model that config.json describes (%lld layers)", path,
                        t->name, (long long)m->cfg.layers);
 }
@@ -388,8 +423,9 @@ int model_open(model **out, const char *dir, const backend *be, bool trainable)
     m->memory = mem_alloc(1, sizeof *m->memory);
     m->be     = be;
     m->dir    = mem_strdup(dir);
-    int rc    = file_is_dir(dir) ? load(m, trainable)
-                                 : input_error("%s: is not a folder; a model is a folder in the Hugging Face layout", dir);
+    int rc    = file_is_dir(dir)
+                    ? load(m, trainable)
+                    : folder_explain(dir, FOLDER_MODEL, "is not a folder; a model is a folder in the Hugging Face layout");
     if (rc) {
         model_close(m);
         m = NULL;

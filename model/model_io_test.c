@@ -216,6 +216,8 @@ static void tensors_that_do_not_fit_are_named(void **state)
     k->dtype = DT_I32;
     assert_input_error(reopen(dir, t, n), "weights of dtype I32");
     *k      = saved;
+    k->name = "model.layers.1.self_attn.k_proj.weight_scale";
+    assert_input_error(reopen(dir, t, n), "FP8 weights are not supported");
     k->name = "model.layers.2.self_attn.k_proj.weight";
     assert_input_error(reopen(dir, t, n), "\"model.layers.2.self_attn.k_proj.weight\" has no place");
     *k = saved;
@@ -243,6 +245,34 @@ static void known_extras_are_ignored(void **state)
     assert_input_error(reopen(dir, t, n + 2), "differs from the embedding");
     free(other);
     test_weights_free(t, n);
+    test_rmdir(dir);
+}
+
+/* A tied pair is stored under either name, or once more under the other. */
+static void a_tied_head_stands_for_the_embedding(void **state)
+{
+    (void)state;
+    char        *dir = test_tmpdir(), *path = path_join(dir, "model.safetensors");
+    model_config tied    = shape;
+    tied.tied_embeddings = true;
+    int64_t      n;
+    tensor_view *t = test_weights(&tied, 1, &n), *embed = tensor_named(t, n, "model.embed_tokens.weight");
+    const char  *saved = embed->name;
+    model       *a, *b;
+    test_config_write(&tied, dir);
+    assert_ok(safetensors_write(path, t, n));
+    assert_ok(model_open(&a, dir, backend_find("ref"), false));
+    embed->name = "lm_head.weight";
+    assert_ok(safetensors_write(path, t, n));
+    assert_ok(model_open(&b, dir, backend_find("ref"), false));
+    assert_same_weights(a, b);
+    model_close(a);
+    model_close(b);
+    test_config_write(&shape, dir); /* not tied: the embedding is another */
+    assert_input_error(reopen(dir, t, n), "\"model.embed_tokens.weight\" is missing");
+    embed->name = saved;
+    test_weights_free(t, n);
+    free(path);
     test_rmdir(dir);
 }
 
@@ -279,6 +309,7 @@ int main(void)
         cmocka_unit_test(half_precision_files_are_read),
         cmocka_unit_test(tensors_that_do_not_fit_are_named),
         cmocka_unit_test(known_extras_are_ignored),
+        cmocka_unit_test(a_tied_head_stands_for_the_embedding),
         cmocka_unit_test(a_saved_model_is_the_same_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

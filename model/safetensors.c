@@ -160,8 +160,31 @@ static int read_header(safetensors *f, json *header, const unsigned char *data, 
     return OK;
 }
 
+/* Other formats under this name, by their first bytes. */
+static int refuse_other_format(const char *path, const unsigned char *bytes, size_t n)
+{
+    static const struct {
+        const char *begin, *what;
+    } formats[] = {
+        { "PK\3\4", "a PyTorch file (pickle in a zip)" },
+        { "\x80\2", "a PyTorch file (pickle)" },
+        { "GGUF", "a GGUF file" },
+        { "\x93NUMPY", "a NumPy file" },
+        { "\x89HDF", "an HDF5 file" },
+        { "\x1F\x8B", "compressed with gzip" },
+        { "<!DOCTYPE", "a web page" },
+        { "<html", "a web page" },
+    };
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (n >= strlen(formats[i].begin) && !memcmp(bytes, formats[i].begin, strlen(formats[i].begin)))
+            return input_error("%s: is %s, not a safetensors file", path, formats[i].what);
+    return OK;
+}
+
 static int parse_into(safetensors *f, const unsigned char *bytes, size_t n)
 {
+    int other = refuse_other_format(f->path, bytes, n);
+    if (other) return other;
     if (n < 8) return input_error("%s: %zu bytes: too short for a safetensors file; is it cut short?", f->path, n);
     uint64_t length = 0;
     for (int i = 7; i >= 0; i--) length = length << 8 | bytes[i];

@@ -106,6 +106,25 @@ static void broken_lengths_are_named(void **state)
                        "/nowhere/model.safetensors: cannot be read");
 }
 
+static void other_formats_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes, *part;
+    } cases[] = {
+        { "PK\3\4aaaaaaaaaaaa", "is a PyTorch file" }, { "\x80\2}q(aaaaaaaaaa", "is a PyTorch file" },
+        { "GGUF\3aaaaaaaaaaaa", "is a GGUF file" },    { "\x93NUMPYaaaaaaaaaa", "is a NumPy file" },
+        { "\x1F\x8B\baaaaaaaaaaaa", "gzip" },          { "<!DOCTYPE html><html>", "is a web page" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        safetensors *f;
+        assert_input_error(
+            safetensors_parse(&f, (const unsigned char *)cases[i].bytes, strlen(cases[i].bytes), "x.safetensors"),
+            cases[i].part);
+        assert_null(f);
+    }
+}
+
 static void every_dtype_is_converted(void **state)
 {
     (void)state;
@@ -269,9 +288,13 @@ static void damaged_files_never_crash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hostile_files_are_named),           cmocka_unit_test(broken_lengths_are_named),
-        cmocka_unit_test(every_dtype_is_converted),          cmocka_unit_test(files_are_written_as_the_reference_does),
-        cmocka_unit_test(empty_tensors_and_files_are_legal), reference_test(rewriting_a_reference_file_gives_its_bytes),
+        cmocka_unit_test(hostile_files_are_named),
+        cmocka_unit_test(broken_lengths_are_named),
+        cmocka_unit_test(other_formats_are_named),
+        cmocka_unit_test(every_dtype_is_converted),
+        cmocka_unit_test(files_are_written_as_the_reference_does),
+        cmocka_unit_test(empty_tensors_and_files_are_legal),
+        reference_test(rewriting_a_reference_file_gives_its_bytes),
         cmocka_unit_test(damaged_files_never_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
