@@ -12,8 +12,8 @@
 
 #define PYTHON_MODEL "python3 -c \"from transformers import AutoModelForCausalLM as M; "
 
-/* The first row whose pattern a folder has a file for. In `what`, %d is the folder and %f the file's
- * path in it. */
+/* A row a sign: the folder has a file that fits the pattern, and the first such row counts. In
+ * `what`, %d is the folder and %f the file's path in it. */
 static const struct {
     folder_kind wanted;
     const char *pattern, *what;
