@@ -1,5 +1,5 @@
-/* adapter_config.json of a folder that we write: PEFT's fields with PEFT's defaults, and the block
- * that describes the row. */
+/* adapter_config.json of a folder that we write: PEFT's fields where they are not PEFT's defaults,
+ * and the block that describes the row. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,6 +165,22 @@ json *adapter_block(const adapter *a, const json *extra, const bool *kept)
     return b;
 }
 
+/* Takes out what has PEFT's default: an older PEFT refuses fields that it does not know. What says
+ * which adapter this is, and what other readers look for, stays. */
+static void drop_defaults(json *config, const json *defaults)
+{
+    static const char *const always[] = {
+        "peft_type",       "task_type",          "inference_mode", "base_model_name_or_path", "r",
+        "init_r",          "target_r",           "lora_alpha",     "target_modules",          "total_step",
+        "save_projection", "projection_prng_key"
+    };
+    for (const json *d = json_members(defaults); d; d = d->next) {
+        bool keep = !json_equal(json_find(config, d->string), d);
+        for (size_t i = 0; i < sizeof always / sizeof *always; i++) keep |= !strcmp(always[i], d->string);
+        if (!keep) json_free(json_take(config, d->string));
+    }
+}
+
 int adapter_config_json(json **out, const adapter *a, const peft_layout *p, const char *base_name, json *block,
                         const bool *kept)
 {
@@ -176,7 +192,7 @@ int adapter_config_json(json **out, const adapter *a, const peft_layout *p, cons
         json_free(block);
         return rc;
     }
-    json *c = *out;
+    json *c = *out, *defaults = json_copy(c);
     replace(c, "base_model_name_or_path", json_of_text(base_name));
     replace(c, p ? p->rank_key : "r", json_of_number((double)a->spec.rank));
     replace(c, "target_modules", target_modules(a, kept, p));
@@ -189,6 +205,8 @@ int adapter_config_json(json **out, const adapter *a, const peft_layout *p, cons
     const json *allocator = block ? json_find(block, "allocator") : NULL;
     for (const json *f = allocator ? allocator->child : NULL; f; f = f->next)
         if (json_find(c, f->string)) replace(c, f->string, json_copy(f));
+    if (p) drop_defaults(c, defaults);
+    json_free(defaults);
     if (block) json_set(c, "tiebreak", block);
     return OK;
 }

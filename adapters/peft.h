@@ -18,7 +18,7 @@ typedef struct {
     /* The methods that a config of this type means, without and with "use_rslora". */
     const char *method, *method_rslora;
     const char *rank_key; /* the config's key for the rank */
-    const char *defaults; /* the config as PEFT writes it by default, JSON */
+    const char *defaults; /* the config as PEFT 0.21.2 writes it by default, JSON */
 } peft_layout;
 
 const peft_layout *peft_layout_find(const char *type); /* NULL when unknown */

@@ -7,6 +7,7 @@
 #include "core/test.h"
 #include "adapters/adapter.h"
 #include "model/names.h"
+#include "adapters/peft.h"
 #include "model/safetensors.h"
 
 typedef struct {
@@ -178,5 +179,17 @@ static inline adapter *peft_case_adapter(const peft_case *c, const backend *be, 
     }
     adapter_expand(a);
     return a;
+}
+
+/* A field of a config that PEFT wrote, against ours: what ours leaves out has PEFT's default. */
+static inline bool peft_same_field(const json *ours, const json *field)
+{
+    const char *text = peft_layout_find(adapter_config_type(ours))->defaults;
+    json       *defaults;
+    if (json_find(ours, field->string)) return json_equal(json_find(ours, field->string), field);
+    assert_ok(json_parse(&defaults, text, strlen(text), "defaults"));
+    bool same = json_find(defaults, field->string) && json_equal(json_find(defaults, field->string), field);
+    json_free(defaults);
+    return same;
 }
 #endif

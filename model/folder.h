@@ -6,8 +6,8 @@
 typedef enum { FOLDER_MODEL, FOLDER_ADAPTER } folder_kind;
 
 /* ERR_INPUT about a folder (or a file) that was given as a model or an adapter and cannot be read
- * as one: by the files that it holds it is an adapter, a model, GGUF, MLX, PyTorch's .bin, ... Where
- * no file tells, the message is "path: otherwise". */
+ * as one: by the files that it holds it is an adapter, a model, GGUF, MLX, PyTorch's .bin, ...
+ * Where no file tells, the message is "path: otherwise". */
 int folder_explain(const char *path, folder_kind wanted, const char *otherwise);
 
 /* ERR_INPUT for a folder without config.json, by what it holds, and, where its weights are wanted,
