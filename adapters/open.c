@@ -149,7 +149,7 @@ static int scan_modules(reading *r, const model_config *c)
     if (!rc) rc = peft_check_modules(&r->found, r->targets, c, r->rank);
     for (int64_t m = 0; m < n && !rc; m++) {
         if (!peft_found_module(&r->found, m)) continue;
-        rc = module_scale(r, m / SITE_COUNT, (int)(m % SITE_COUNT), r->rank[m], &r->scale[m]);
+        rc = module_scale(r, c, m / SITE_COUNT, (int)(m % SITE_COUNT), r->rank[m], &r->scale[m]);
         any |= r->rank[m] > 0 || r->layout->keeps_empty;
     }
     if (rc) return rc;

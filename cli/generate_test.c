@@ -58,7 +58,7 @@ static void what_cannot_be_is_named(void **state)
           "512 positions and the prompt takes 3, which leaves 509" },
         { { "generate", "--model", model, "--prompt", "x", "--device", "abacus" }, 7, "abacus" },
         { { "generate", "--model", model, "--prompt", "\xFF" }, 5, "UTF-8" },
-        { { "generate", "--model", model, "--prompt", "x", "--adapter", model }, 7, "adapter_config.json" },
+        { { "generate", "--model", model, "--prompt", "x", "--adapter", model }, 7, "is a model, not an adapter" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         str text = { 0 };

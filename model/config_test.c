@@ -232,7 +232,7 @@ static void counting_needs_the_shape_alone(void **state)
         ",\"quantization\":{\"bits\":4}",
         ",\"rope_scaling\":{\"type\":\"never-heard-of\"}",
         ",\"eos_token_id\":\"x\",\"bos_token_id\":-1",
-        ",\"hidden_act\":\"gelu\"",
+        ",\"hidden_act\":\"relu\"",
         ",\"layer_types\":[\"chunked_attention\"]",
         ",\"rms_norm_eps\":-1",
     };
