@@ -125,6 +125,20 @@ static void other_formats_are_named(void **state)
     }
 }
 
+/* A header of 640 bytes begins as a pickle does, one of 35615 as gzip. */
+static void lengths_are_no_magic(void **state)
+{
+    static const size_t lengths[] = { 640, 35615 };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        char *header = mem_alloc(lengths[i] + 1, 1);
+        memset(header, ' ', lengths[i]);
+        memcpy(header, "{}", 2);
+        assert_ok(parse(header, 0));
+        free(header);
+    }
+}
+
 static void every_dtype_is_converted(void **state)
 {
     (void)state;
@@ -291,6 +305,7 @@ int main(void)
         cmocka_unit_test(hostile_files_are_named),
         cmocka_unit_test(broken_lengths_are_named),
         cmocka_unit_test(other_formats_are_named),
+        cmocka_unit_test(lengths_are_no_magic),
         cmocka_unit_test(every_dtype_is_converted),
         cmocka_unit_test(files_are_written_as_the_reference_does),
         cmocka_unit_test(empty_tensors_and_files_are_legal),
