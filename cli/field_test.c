@@ -9,7 +9,7 @@
 static int run_loud(const verb *v, const char *words, str *printed, str *said)
 {
     char *dir = test_tmpdir(), *out = path_join(dir, "stdout"), *err = path_join(dir, "stderr");
-    int   status;
+    int   status = 0;
     pid_t child = fork();
     if (!child) {
         bool ok = freopen(out, "w", stdout) && freopen(err, "w", stderr);
